@@ -1,0 +1,128 @@
+"""Field types of the answers. The wizard validates with the same types, so it can't accept what a file may not say."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SIZE: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)")
+_UNITS_BYTES: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_PATH: Final = re.compile(r"/[A-Za-z0-9._@+,=:/ '\"()&;$-]*")
+
+
+def dns_label(value: str) -> str:
+    """A lower-case DNS label of at most 63 characters (RFC 1123)."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError(f"{value!r} is not a DNS label: lower-case letters, digits and '-', at most 63, no '-' at the ends")
+    return value
+
+
+def node_name(value: str) -> str:
+    """DNS labels joined by dots, at most 253 characters: what the kubelet accepts as a node's name."""
+    if len(value) > 253 or not all(_LABEL.fullmatch(part) for part in value.split(".")):
+        raise ValueError(f"{value!r} is not a node name: lower-case letters, digits, '-' and '.'; for example worker1")
+    return value
+
+
+def host_address(value: str) -> str:
+    """An IP address or a DNS name."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    if re.fullmatch(r"[0-9.]+", value) or len(value) > 253:
+        raise ValueError(f"{value!r} is neither an IP address nor a DNS name")
+    if not all(_LABEL.fullmatch(part) for part in value.lower().rstrip(".").split(".")):
+        raise ValueError(f"{value!r} is neither an IP address nor a DNS name")
+    return value.lower()
+
+
+def cidr(value: str) -> str:
+    """An IPv4 or IPv6 network in CIDR form, without host bits."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a network in CIDR form such as 10.244.0.0/16: {error}") from error
+
+
+def endpoint(value: str) -> str:
+    """host or host:port; port 6443 where absent."""
+    host, separator, port = value.rpartition(":")
+    if not separator or not port.isdigit():
+        host, port = value, "6443"
+    if not 0 < int(port) < 65536:
+        raise ValueError(f"{port} is not a TCP port")
+    return f"{host_address(host.strip('[]'))}:{port}"
+
+
+def absolute_path(value: str) -> str:
+    """A normalised absolute POSIX path; not / itself."""
+    if not _PATH.fullmatch(value) or ".." in value.split("/"):
+        raise ValueError(f"{value!r} is not an absolute path without '..' and control characters")
+    path = str(PurePosixPath("/" + value.strip("/")))
+    if path == "/":
+        raise ValueError("'/' itself can't be used; name a directory")
+    return path
+
+
+def size(value: str) -> str:
+    """A size in Kubernetes' binary units: 10Gi."""
+    if not _SIZE.fullmatch(value):
+        raise ValueError(f"{value!r} is not a size such as 10Gi (Ki, Mi, Gi or Ti)")
+    return value
+
+
+def size_bytes(value: str) -> int:
+    """A size of the form of `size`, in bytes."""
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    return int(match[1]) * _UNITS_BYTES[match[2]]
+
+
+def kubernetes_version(value: str) -> str:
+    """1.34 or 1.34.2, without a leading v."""
+    plain = value.removeprefix("v")
+    if not re.fullmatch(r"1\.[0-9]{1,2}(\.[0-9]{1,2})?", plain):
+        raise ValueError(f"{value!r} is not a Kubernetes version such as 1.34 or 1.34.2 (quote it: '1.30' is a number otherwise)")
+    return plain
+
+
+def email(value: str) -> str:
+    """An e-mail address, as far as dex and a namespace's name need one."""
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+        raise ValueError(f"{value!r} is not an e-mail address")
+    return value
+
+
+def http_url(value: str) -> str:
+    """An http or https URL without a login in it."""
+    if not re.fullmatch(r"https?://[^\s@/]+(/[^\s]*)?", value):
+        raise ValueError("not an http:// or https:// URL without a login in it")
+    return value
+
+
+def env_name(value: str) -> str:
+    """The name of an environment variable."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(f"{value!r} is not the name of an environment variable")
+    return value
+
+
+DnsLabel = Annotated[str, AfterValidator(dns_label)]
+NodeName = Annotated[str, AfterValidator(node_name)]
+HostAddress = Annotated[str, AfterValidator(host_address)]
+Cidr = Annotated[str, AfterValidator(cidr)]
+Endpoint = Annotated[str, AfterValidator(endpoint)]
+AbsolutePath = Annotated[str, AfterValidator(absolute_path)]
+Size = Annotated[str, AfterValidator(size)]
+KubernetesVersion = Annotated[str, AfterValidator(kubernetes_version)]
+Email = Annotated[str, AfterValidator(email)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+EnvName = Annotated[str, AfterValidator(env_name)]
+Port = Annotated[int, Field(ge=1, le=65535)]

@@ -1,0 +1,185 @@
+"""Every error that kfinstall shows, and the exit code that each one becomes.
+
+    KfError                 1    unexpected
+    ├─ UsageError           2
+    ├─ PreflightError       3    (PreflightWarningError 4, with --strict)
+    ├─ CommandError        10    a command on a node, or a request to the cluster, failed
+    ├─ TransportError      13    the connection itself
+    │  ├─ LoginError       13    no method was accepted
+    │  └─ HostKeyError     13    unknown or changed; never retried
+    ├─ SudoError           14
+    ├─ AnswersError        15    carries every problem at once
+    ├─ StepTimeoutError    16
+    ├─ NodesSetAsideError  20
+    ├─ ProofError          30
+    ├─ StateError           1    the local state can't be read or written
+    ├─ LockedError         75
+    └─ InterruptedRunError 130
+
+An error is identified by its type, never by its text.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process says to its caller. A contract: documented in docs/exit-codes.md, tested, never renumbered."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    PREFLIGHT = 3
+    PREFLIGHT_WARNING = 4
+    COMMAND = 10
+    CHANGES = 11
+    SSH = 13
+    SUDO = 14
+    ANSWERS = 15
+    TIMEOUT = 16
+    SET_ASIDE = 20
+    PROOF = 30
+    LOCKED = 75
+    INTERRUPTED = 130
+
+
+class KfError(Exception):
+    """Something a user must know: what happened, why we think so, and what to run next."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        """What happened, one sentence."""
+        self.why = why
+        """The evidence, or an empty string."""
+        self.hint = hint
+        """What to run or change next, or an empty string."""
+        self.node = node
+        """The node it happened on, or an empty string."""
+
+    def lines(self) -> list[str]:
+        """The three parts as lines for a terminal."""
+        prefix = f"{self.node}: " if self.node else ""
+        parts = [prefix + self.message]
+        parts += [f"  why:  {line}" for line in self.why.splitlines()]
+        parts += [f"  next: {line}" for line in self.hint.splitlines()]
+        return parts
+
+
+class UsageError(KfError):
+    """The command line does not make sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PreflightError(KfError):
+    """A node can't carry what was asked for."""
+
+    exit_code = ExitCode.PREFLIGHT
+
+
+class PreflightWarningError(KfError):
+    """A preflight warning, under --strict."""
+
+    exit_code = ExitCode.PREFLIGHT_WARNING
+
+
+class CommandError(KfError):
+    """A command on a node, or a request to the Kubernetes API, failed.
+
+    `status` is the exit status, or None where there was none (killed, power cut, API refusal); `tail` its last lines.
+    """
+
+    exit_code = ExitCode.COMMAND
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        node: str = "",
+        status: int | None = None,
+        tail: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, why=why, hint=hint, node=node)
+        self.status = status
+        self.tail = tail
+
+
+class TransportError(KfError):
+    """The connection to a node could not be made, or died."""
+
+    exit_code = ExitCode.SSH
+    retryable = True
+
+
+class LoginError(TransportError):
+    """The node refused every way to log in."""
+
+    retryable = False
+
+
+class HostKeyError(TransportError):
+    """The node's host key is unknown, or is not the one we know. `fingerprint` is the SHA256 form."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "", fingerprint: str = "") -> None:
+        super().__init__(message, why=why, hint=hint, node=node)
+        self.fingerprint = fingerprint
+
+
+class SudoError(KfError):
+    """The login user can't become root."""
+
+    exit_code = ExitCode.SUDO
+
+
+class AnswersError(KfError):
+    """The answers can't be used. `problems` holds one line per problem, each with file:line:column."""
+
+    exit_code = ExitCode.ANSWERS
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), why: str = "", hint: str = "") -> None:
+        super().__init__(message, why=why or "\n".join(problems), hint=hint)
+        self.problems = problems
+
+
+class StepTimeoutError(KfError):
+    """A step, or a wait, ran out of its time."""
+
+    exit_code = ExitCode.TIMEOUT
+
+
+class NodesSetAsideError(KfError):
+    """The run finished, but not on every node."""
+
+    exit_code = ExitCode.SET_ASIDE
+
+
+class ProofError(KfError):
+    """Everything ran, and the proof that it works did not hold."""
+
+    exit_code = ExitCode.PROOF
+
+
+class StateError(KfError):
+    """The state directory can't be read, written or understood."""
+
+
+class LockedError(KfError):
+    """Another run holds the lock, here or on the control plane."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class InterruptedRunError(KfError):
+    """The user stopped the run."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,198 @@
+"""What the engine tells: frozen events without secrets, to any number of listeners that can't disturb it.
+
+The JSON form (`to_json`) is a contract, version 1, documented in docs/events.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Literal
+
+from kfinstall.secrets import Redactor
+
+EVENTS_VERSION: Final = 1
+
+Outcome = Literal["unchanged", "changed", "failed", "interrupted", "skipped", "conflict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events; `at` is the epoch in seconds."""
+
+    name: ClassVar[str] = ""
+    at: float = field(default_factory=time.time)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object: version, event, at, and the fields in camelCase."""
+        body = {_camel(f.name): getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {"version": EVENTS_VERSION, "event": self.name, **body}
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run began."""
+
+    name: ClassVar[str] = "runStarted"
+    run: str
+    cluster: str
+    kind: str
+    """install, check, plan, doctor or resume."""
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """A run ended; `exit_code` as documented."""
+
+    name: ClassVar[str] = "runFinished"
+    run: str
+    exit_code: int
+    seconds: float
+    set_aside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A phase began."""
+
+    name: ClassVar[str] = "phaseStarted"
+    phase: str
+    title: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished(Event):
+    """A phase ended."""
+
+    name: ClassVar[str] = "phaseFinished"
+    phase: str
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(Event):
+    """A step begins to change a target."""
+
+    name: ClassVar[str] = "stepStarted"
+    step: str
+    title: str
+    target: str
+    changes: tuple[str, ...] = ()
+    attached: bool = False
+    """It was already running: an earlier installer started it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(Event):
+    """A step ended on a target."""
+
+    name: ClassVar[str] = "stepFinished"
+    step: str
+    target: str
+    outcome: Outcome
+    seconds: float = 0.0
+    evidence: str = ""
+    """How success is known, or why it failed."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLine(Event):
+    """One line of a target's output."""
+
+    name: ClassVar[str] = "outputLine"
+    step: str
+    target: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConnected(Event):
+    """A node answered."""
+
+    name: ClassVar[str] = "nodeConnected"
+    node: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSetAside(Event):
+    """A worker failed; the run goes on without it."""
+
+    name: ClassVar[str] = "nodeSetAside"
+    node: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Event):
+    """One preflight finding on one node."""
+
+    name: ClassVar[str] = "finding"
+    node: str
+    check: str
+    level: Literal["ok", "warning", "error"]
+    message: str
+    cause: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something worth a line: a retry, a wait's reason, a drift."""
+
+    name: ClassVar[str] = "notice"
+    level: Literal["info", "warning", "error"]
+    text: str
+    target: str = ""
+
+
+Listener = Callable[[Event], None]
+
+
+class EventBus:
+    """Hands every event to every listener, redacted. Emitting never blocks and never raises."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
+        self._listeners: list[Listener] = []
+        self.broken: list[str] = []
+        """Why listeners were dropped."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener; call the result to remove it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def emit(self, event: Event) -> None:
+        """Redact and hand out. A listener that raises is dropped and its error kept in `broken`."""
+        event = self._clean(event)
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 (edge: one broken listener must not stop an installation)
+                self._listeners.remove(listener)
+                self.broken.append(f"{type(error).__name__}: {self._redact(str(error))}")
+
+    def _clean(self, event: Event) -> Event:
+        changes: dict[str, Any] = {}
+        for item in dataclasses.fields(event):
+            value = getattr(event, item.name)
+            if isinstance(value, str) and (cleaned := self._redact(value)) != value:
+                changes[item.name] = cleaned
+            elif (
+                isinstance(value, tuple) and (parts := tuple(self._redact(v) if isinstance(v, str) else v for v in value)) != value
+            ):
+                changes[item.name] = parts
+        return dataclasses.replace(event, **changes) if changes else event

@@ -1,0 +1,244 @@
+"""The frozen facts of one node. Absent knowledge is an empty value, never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the checks of a plan need to know about a node; the union of all steps' watches is read in one round trip."""
+
+    files: frozenset[str] = frozenset()
+    """Absolute paths: existence, kind, mode, owner and SHA-256 of the content are reported."""
+    packages: frozenset[str] = frozenset()
+    """Debian package names."""
+    units: frozenset[str] = frozenset()
+    """systemd units with suffix."""
+    sysctls: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
+    space: frozenset[str] = frozenset()
+    """Directories whose file system's free space is wanted (nearest existing parent)."""
+    commands: frozenset[str] = frozenset()
+    """Programs whose path and version line are wanted."""
+    ports: frozenset[int] = frozenset()
+    """TCP ports that must be free or ours: who listens is reported."""
+    hosts: frozenset[str] = frozenset()
+    """URLs (scheme://host[:port]) whose reachability from the node is tried, for egress checks."""
+
+    def __or__(self, other: Watch) -> Watch:
+        return Watch(*(getattr(self, name) | getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """A path that was asked for and exists."""
+
+    kind: str
+    """file, directory, symlink or other."""
+    mode: int
+    """Permission bits, for example 0o644."""
+    owner: str
+    """user:group, numeric ids where they have no names."""
+    size_bytes: int = 0
+    sha256: str = ""
+    """Hex digest of a regular file's content, empty for other kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFact:
+    """A Debian package that dpkg knows."""
+
+    version: str
+    """Installed version."""
+    status: str
+    """dpkg's status word: installed, half-configured, config-files ..."""
+    held: bool = False
+    candidate: str = ""
+    """The version that apt would install; empty where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """A systemd unit."""
+
+    load: str
+    """loaded, not-found, masked ..."""
+    active: str
+    """active, inactive, failed, activating ..."""
+    enabled: str
+    """enabled, disabled, static, masked ..., or an empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class OsFacts:
+    """The operating system."""
+
+    id: str = ""
+    """ubuntu or debian, from os-release."""
+    version_id: str = ""
+    codename: str = ""
+    pretty: str = ""
+    kernel: str = ""
+    architecture: str = ""
+    """As dpkg says: amd64, arm64."""
+    hostname: str = ""
+    boot_id: str = ""
+    virtualization: str = ""
+    cgroup: str = ""
+    """cgroup2fs or tmpfs (version 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFacts:
+    """What must differ between nodes; cloned machines share it."""
+
+    machine_id: str = ""
+    product_uuid: str = ""
+    macs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareFacts:
+    """CPU and memory."""
+
+    cpus: int = 0
+    cpu_level: int = 0
+    """x86-64 micro-architecture level (1 to 4), 0 where unknown."""
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """The node's clock."""
+
+    epoch_seconds: float = 0.0
+    synchronized: bool | None = None
+    """What timedatectl says; None where it can't tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFact:
+    """Free space of the file system that a directory is on (or would be on)."""
+
+    mount: str
+    total_bytes: int
+    free_bytes: int
+    file_system: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapFacts:
+    """Every source of swap."""
+
+    active: tuple[str, ...] = ()
+    """Devices and files in /proc/swaps."""
+    fstab: tuple[str, ...] = ()
+    """Lines of /etc/fstab whose third field is swap and that are not comments."""
+    units: tuple[str, ...] = ()
+    """systemd swap units that are not masked and would swap at boot."""
+    zram: bool = False
+    """A zram generator or service is set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class AptFacts:
+    """The package manager's state."""
+
+    lock_holder: str = ""
+    """'pid command' of the process that holds dpkg's or apt's lock; empty where free."""
+    broken: tuple[str, ...] = ()
+    """Packages that are half-installed, unpacked or half-configured."""
+    updated_age_seconds: float | None = None
+    """Age of the newest package list; None where there is none."""
+    unattended_upgrades: bool = False
+    """unattended-upgrades is installed and on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """Addresses, routes, listeners, names."""
+
+    addresses: tuple[str, ...] = ()
+    """CIDR forms of all global addresses: 192.168.0.111/24."""
+    routes: tuple[str, ...] = ()
+    """Destinations of all routes but the default one, CIDR forms."""
+    default_route: bool = False
+    listeners: Mapping[int, str] = field(default_factory=dict)
+    """TCP port to the program that listens there ('?' where unknown), for every listening port."""
+    resolvers: tuple[str, ...] = ()
+    reachable: Mapping[str, str] = field(default_factory=dict)
+    """URL to 'ok' or the reason, for the watch's hosts."""
+    firewall: str = ""
+    """ufw, firewalld, or empty where none is active."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """Container runtimes and what earlier installations left."""
+
+    containerd_version: str = ""
+    docker_version: str = ""
+    cri_ready: bool = False
+    """The CRI socket answers."""
+    kubelet_version: str = ""
+    kubeadm_files: tuple[str, ...] = ()
+    """Of /etc/kubernetes: admin.conf, kubelet.conf, pki/ca.crt, manifests/*.yaml that exist."""
+    etcd_data: bool = False
+    """/var/lib/etcd/member exists."""
+    leftovers: tuple[str, ...] = ()
+    """Traces of other installers: k3s, rke2, microk8s, k0s, foreign CNI configurations ..."""
+    node_name: str = ""
+    """The name in kubelet.conf's client certificate or hostname override; empty where not joined."""
+    ca_sha256: str = ""
+    """SHA-256 of /etc/kubernetes/pki/ca.crt, to tell which cluster the node belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class KfUnit:
+    """A step that is running, or ran, detached on the node."""
+
+    name: str
+    """Unit name: kf-<script>."""
+    running: bool
+    status: int | None
+    """Exit status of the finished unit; None while it runs or where it was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that one round trip told about one node."""
+
+    node: str
+    os: OsFacts = OsFacts()
+    identity: IdentityFacts = IdentityFacts()
+    hardware: HardwareFacts = HardwareFacts()
+    clock: ClockFacts = ClockFacts()
+    swap: SwapFacts = SwapFacts()
+    apt: AptFacts = AptFacts()
+    network: NetworkFacts = NetworkFacts()
+    runtime: RuntimeFacts = RuntimeFacts()
+    files: Mapping[str, FileFact] = field(default_factory=dict)
+    packages: Mapping[str, PackageFact] = field(default_factory=dict)
+    units: Mapping[str, UnitFact] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()
+    """Names of loaded or built-in modules, '-' written as '_'."""
+    space: Mapping[str, SpaceFact] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Program name to its path, for the watch's commands that exist."""
+    kf_units: Mapping[str, KfUnit] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Raw text of sections that no family parses: scripts/facts of a phase (exports, mounts, registry) read here."""
+    read_at: float = 0.0
+    """The installer's clock in the middle of the round trip, epoch seconds."""
+
+    def has_file(self, path: str, sha256: str, *, mode: int | None = None) -> bool:
+        """Whether a regular file has exactly that content (and mode)."""
+        fact = self.files.get(path)
+        return fact is not None and fact.kind == "file" and fact.sha256 == sha256 and (mode is None or fact.mode == mode)

@@ -1,0 +1,123 @@
+"""The version matrix: every version, URL, checksum and image comes from assets/releases/*.yaml and nowhere else.
+
+`assets/releases/<area>.yaml` hold what all releases share (kubernetes, network, storage, registry, spark, tools);
+`assets/releases/kubeflow-<name>.yaml` is one row of the matrix and overrides them. Each file has any of the keys
+`versions`, `images`, `artifacts`, `kubernetes`, `kubeflow`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from kfinstall import resources
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Artifact(_Frozen):
+    """A file that is downloaded: where from, and what it must be."""
+
+    version: str
+    url: str
+    """May hold {arch} (amd64), {minor} (1.34) and {version}."""
+    sha256: str = ""
+    """Hex digest; empty only for files that carry a signature that is checked instead (apt repositories and their keys)."""
+
+
+class Component(_Frozen):
+    """One part of Kubeflow that can be chosen."""
+
+    title: str
+    paths: tuple[str, ...]
+    """Kustomize folders in the manifests repository, in order."""
+    needs: tuple[str, ...] = ()
+    """Ids of components it can't work without."""
+    pods: int = 0
+    cpu_millicores: int = 0
+    memory_mebibytes: int = 0
+    volumes_gibibytes: int = 0
+
+
+class KubeflowRow(_Frozen):
+    """What one Kubeflow release brings, and how it is rendered."""
+
+    repository: str
+    tag: str
+    commit: str = ""
+    components: dict[str, Component]
+    presets: dict[str, tuple[str, ...]]
+    remote_bases: tuple[str, ...] = ()
+
+
+class KubernetesRow(_Frozen):
+    """Which Kubernetes versions fit."""
+
+    default: str
+    """Full version, for example 1.34.2."""
+    minimum: str
+    """Lowest minor."""
+    maximum: str
+    """Highest minor."""
+    patches: dict[str, str]
+    """Minor to the newest patch version that we know."""
+
+
+class Release(_Frozen):
+    """One row of the matrix, merged with what all rows share."""
+
+    name: str
+    title: str = ""
+    refused: str = ""
+    """Why this release can't be installed any more; empty where it can."""
+    instead: str = ""
+    """What to take instead of a refused release."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
+    artifacts: dict[str, Artifact] = Field(default_factory=dict)
+    kubernetes: KubernetesRow | None = None
+    kubeflow: KubeflowRow | None = None
+
+    def minor(self, wanted: str | None) -> str:
+        """The Kubernetes minor (1.34) for what the answers want, or for the default."""
+        return ".".join(self.patch(wanted).split(".")[:2])
+
+    def patch(self, wanted: str | None) -> str:
+        """The full Kubernetes version (1.34.2) for a minor, a full version, or None."""
+        assert self.kubernetes is not None  # noqa: S101 (only refused releases have none; answers refuse them first)
+        if wanted is None:
+            return self.kubernetes.default
+        return wanted if wanted.count(".") == 2 else self.kubernetes.patches.get(wanted, f"{wanted}.0")
+
+
+def _read(name: str) -> dict[str, Any]:
+    data = yaml.safe_load(resources.asset(f"releases/{name}").read_text(encoding="utf-8"))
+    return data if isinstance(data, dict) else {}
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The names of all rows, refused ones too, sorted."""
+    return tuple(sorted(path.stem.removeprefix("kubeflow-") for path in resources.asset("releases").glob("kubeflow-*.yaml")))
+
+
+@cache
+def load(name: str) -> Release:
+    """One row, merged with what all rows share.
+
+    Raises:
+        KeyError: no row has that name.
+    """
+    if name not in names():
+        raise KeyError(name)
+    merged: dict[str, Any] = {"versions": {}, "images": {}, "artifacts": {}}
+    shared = sorted(path.name for path in resources.asset("releases").glob("*.yaml") if not path.name.startswith("kubeflow-"))
+    for file in (*shared, f"kubeflow-{name}.yaml"):
+        for key, value in _read(file).items():
+            merged[key] = {**merged[key], **value} if isinstance(merged.get(key), dict) and isinstance(value, dict) else value
+    return Release(**{**merged, "name": name})

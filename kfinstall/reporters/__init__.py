@@ -1,0 +1,1 @@
+"""Reporters: what a run prints, for people (plain) and for programs (jsonl)."""

@@ -1,0 +1,32 @@
+"""Finds scripts/ and assets/ in a checkout and in an installed wheel alike."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = Path(__file__).resolve().parent
+
+
+@cache
+def root() -> Path:
+    """The folder that holds scripts/ and assets/: kfinstall/_bundle in a wheel, the checkout otherwise."""
+    bundle = _PACKAGE / "_bundle"
+    return bundle if bundle.is_dir() else _PACKAGE.parent
+
+
+@cache
+def script(name: str) -> str:
+    """The text of scripts/<name>.sh, for example `script("steps/prepare-swap-off")`."""
+    return (root() / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
+
+
+def scripts(folder: str) -> tuple[str, ...]:
+    """The names of all scripts of a folder, sorted, without suffix: `scripts("facts")`."""
+    return tuple(sorted(path.stem for path in (root() / "scripts" / folder).glob("*.sh")))
+
+
+def asset(name: str) -> Path:
+    """The path of assets/<name>."""
+    return root() / "assets" / name

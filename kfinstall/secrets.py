@@ -1,0 +1,79 @@
+"""Secrets as a type: masked wherever they could be shown, and searched for in every text that leaves the engine."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets as _random
+import shlex
+from typing import Final, final
+from urllib.parse import quote
+
+MASK: Final = "•••••"
+_SHORTEST_REDACTED_CHARACTERS: Final = 4
+
+
+@final
+class Secret:
+    """A value that nothing shows. `reveal()` is the only way to it, and easy to search for."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself. Hand it to standard input or to an API body, never to a log, an argument or a file."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and _random.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return MASK
+
+    def __reduce__(self) -> str:
+        msg = "a Secret is never serialised"
+        raise TypeError(msg)
+
+
+def generate(length_bytes: int = 18) -> Secret:
+    """A new random secret, URL-safe text of `length_bytes` bytes of entropy."""
+    return Secret(_random.token_urlsafe(length_bytes))
+
+
+class Redactor:
+    """Replaces every known secret, in the usual encodings, by a mask. One per session; every event passes it."""
+
+    def __init__(self) -> None:
+        self._forms: dict[str, None] = {}
+
+    def learn(self, secret: Secret) -> Secret:
+        """Remember a secret, and its base64, URL, JSON and shell-quoted forms; gives it back."""
+        value = secret.reveal()
+        for part in {value, *value.splitlines()}:
+            if len(part) < _SHORTEST_REDACTED_CHARACTERS:
+                continue
+            encoded = base64.b64encode(part.encode()).decode()
+            for form in (part, encoded, encoded.rstrip("="), quote(part, safe=""), json.dumps(part)[1:-1], shlex.quote(part)):
+                self._forms[form] = None
+        self._forms = dict.fromkeys(sorted(self._forms, key=len, reverse=True))
+        return secret
+
+    def __call__(self, text: str) -> str:
+        """The text without any learned secret."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text

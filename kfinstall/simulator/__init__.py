@@ -1,0 +1,1 @@
+"""The simulator: real SSH servers and a Kubernetes API over TLS on loopback, with a model of each node behind them."""

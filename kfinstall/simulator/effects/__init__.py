@@ -1,0 +1,1 @@
+"""What each script does to a simulated node; importing the package registers all of them."""

@@ -1,0 +1,240 @@
+"""The contract of a step: pure check, idempotent apply.
+
+`check` is a pure function of what was read; it can't reach a node. So plan, dry-run, resume, doctor and drift are the
+same computation. `apply` changes one target and may be killed anywhere; the same check on fresh facts then judges it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from kfinstall import resources
+from kfinstall.answers.model import Answers, Node
+from kfinstall.cluster.base import Cluster, ClusterFacts, Want
+from kfinstall.errors import CommandError
+from kfinstall.facts.model import Facts, Watch
+from kfinstall.releases import Release
+from kfinstall.secrets import Secret
+from kfinstall.transport.base import Completed, Host, Program
+
+CLUSTER_TARGET = "cluster"
+
+
+class Scope(StrEnum):
+    """Which targets a step has."""
+
+    EVERY_NODE = "every node"
+    CONTROL_PLANES = "control planes"
+    FIRST_CONTROL_PLANE = "first control plane"
+    OTHER_CONTROL_PLANES = "other control planes"
+    WORKERS = "workers"
+    NFS_NODE = "NFS server"
+    REGISTRY_NODE = "registry node"
+    CLUSTER = "cluster"
+
+
+class Danger(StrEnum):
+    """How hard it is to go back."""
+
+    NONE = "none"
+    REVERSIBLE = "reversible"
+    POINT_OF_NO_RETURN = "point of no return"
+
+
+@dataclass(frozen=True, slots=True)
+class Satisfied:
+    """Nothing to do; `evidence` says how that is known."""
+
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Something to do; each change is one line in the imperative: 'swapoff /swap.img'."""
+
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """It can't be done as things stand: why, and what to do about it. `warning` lets the run go on."""
+
+    reason: str
+    fix: str
+    warning: bool = False
+
+
+Check = Satisfied | Needed | Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a check may look at."""
+
+    answers: Answers
+    release: Release
+    target: str
+    """A node's name, or 'cluster'."""
+    fleet: Mapping[str, Facts] = field(default_factory=dict)
+    """Facts by node name; a node that is set aside or was never reached is missing."""
+    cluster: ClusterFacts | None = None
+    """None while there is no API server."""
+
+    @property
+    def node(self) -> Node:
+        """The target node."""
+        return self.answers.node(self.target)
+
+    @property
+    def facts(self) -> Facts:
+        """The target node's facts; empty facts where it was not read."""
+        return self.fleet.get(self.target) or Facts(node=self.target)
+
+    @property
+    def minor(self) -> str:
+        """Kubernetes minor: 1.34."""
+        return self.release.minor(self.answers.cluster.kubernetes_version)
+
+    @property
+    def patch(self) -> str:
+        """Kubernetes version: 1.34.2."""
+        return self.release.patch(self.answers.cluster.kubernetes_version)
+
+
+class ApplyContext(Protocol):
+    """All that a step may do."""
+
+    @property
+    def view(self) -> View:
+        """What the check saw."""
+
+    def say(self, text: str) -> None:
+        """Show one line in the target's pane."""
+
+    def host(self, name: str) -> Host:
+        """The connection to a node."""
+
+    async def cluster(self) -> Cluster:
+        """The Kubernetes API."""
+
+    async def secret(self, name: str) -> Secret:
+        """A secret by its name (`registry.password`, `kubeflow.user.password`, or a name that only the installer uses).
+
+        References of the answers are resolved; one that is to be generated is made once and kept in the cluster
+        (Secret kfinstall/kfinstall-generated), so that a resumed run finds the same value.
+        """
+
+    async def run_script(
+        self,
+        name: str,
+        parameters: Mapping[str, str],
+        *,
+        on: str = "",
+        stdin: Secret | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Completed:
+        """Run scripts/steps/<name>.sh detached on a node (the target if `on` is empty); its lines appear in the target's pane.
+
+        Raises:
+            CommandError: it ended with another status than 0.
+        """
+
+    async def ask_script(self, name: str, parameters: Mapping[str, str], *, on: str = "", timeout_seconds: float = 60) -> Completed:
+        """Run scripts/ask/<name>.sh (read only) on a node in one exec, and give what it printed. Nothing is shown."""
+
+
+class Step:
+    """One idempotent change to one kind of target. Subclasses set the class variables and write `check` and `apply`."""
+
+    id: ClassVar[str]
+    """'prepare.swap-off': phase, dot, name. A literal that never changes; the journal knows it."""
+    title: ClassVar[str]
+    """Imperative, no full stop: 'Turn swap off'."""
+    scope: ClassVar[Scope] = Scope.EVERY_NODE
+    danger: ClassVar[Danger] = Danger.REVERSIBLE
+    timeout_seconds: ClassVar[float] = 600
+    estimate_seconds: ClassVar[float] = 5
+    at_once: ClassVar[int] = 0
+    """How many targets at the same time; 0 for all."""
+    attempts: ClassVar[int] = 2
+    """Tries for errors that may pass by themselves; logins, host keys, sudo and answers are never tried again."""
+    proof: ClassVar[bool] = False
+    """It changes nothing that lasts but proves that something works: its failure is a failed proof (exit 30)."""
+    script: ClassVar[str] = ""
+    """Name in scripts/steps of the script that the default `apply` runs."""
+
+    def applies(self, answers: Answers) -> bool:  # noqa: ARG002
+        """Whether the answers ask for it at all."""
+        return True
+
+    def targets(self, answers: Answers) -> tuple[str, ...]:
+        """Names of its targets, by scope."""
+        nfs, registry = answers.nfs_node, answers.registry_node
+        chosen: dict[Scope, tuple[Node, ...]] = {
+            Scope.EVERY_NODE: answers.nodes,
+            Scope.CONTROL_PLANES: answers.control_planes,
+            Scope.FIRST_CONTROL_PLANE: answers.control_planes[:1],
+            Scope.OTHER_CONTROL_PLANES: answers.control_planes[1:],
+            Scope.WORKERS: answers.workers,
+            Scope.NFS_NODE: (nfs,) if nfs else (),
+            Scope.REGISTRY_NODE: (registry,) if answers.registry.enabled else (),
+        }
+        return (CLUSTER_TARGET,) if self.scope is Scope.CLUSTER else tuple(node.name for node in chosen[self.scope])
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """What the facts of the target node must tell."""
+        return Watch()
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """Which lists of the cluster the check reads."""
+        return ()
+
+    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+        """Parameters of the script (without KF_); they also make the step's fingerprint. Never a secret."""
+        return {}
+
+    def check(self, view: View) -> Check:
+        """Satisfied, Needed or Conflict: a pure function of the view."""
+        raise NotImplementedError
+
+    async def stdin(self, context: ApplyContext) -> Secret | None:  # noqa: ARG002
+        """The secret that the script reads on standard input, if any."""
+        return None
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Make it so. The default runs `script` with `parameters` on the target."""
+        await context.run_script(
+            self.script, self.parameters(context.view), stdin=await self.stdin(context), timeout_seconds=self.timeout_seconds
+        )
+
+    def fingerprint(self, view: View) -> str:
+        """Short hash of the step's inputs; the journal tells by it whether the answers have changed since."""
+        inputs = "\0".join(f"{key}\1{value}" for key, value in sorted(self.parameters(view).items()))
+        return hashlib.sha256(f"{self.id}\0{inputs}".encode()).hexdigest()[:16]
+
+
+def sha256(text: str) -> str:
+    """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:
+    """The program of scripts/steps/<name>.sh with scripts/lib.sh before it."""
+    text = resources.script("lib") + "\n" + resources.script(f"steps/{name}")
+    return Program("step", name, text, parameters, stdin)
+
+
+def failed(step: str, node: str, done: Completed) -> CommandError:
+    """The error for a script that ended with another status than 0; `kf_fail` lines of lib.sh give message and hint."""
+    message, hint = f"{step} failed with exit status {done.status}", ""
+    for line in done.lines:
+        if line.startswith("kf-error: "):
+            message = line.removeprefix("kf-error: ")
+        elif line.startswith("kf-hint: "):
+            hint = line.removeprefix("kf-hint: ")
+    tail = tuple(line for line in done.lines if not line.startswith(("kf-error: ", "kf-hint: ")))[-20:]
+    return CommandError(message, node=node, why="\n".join(tail[-5:]), hint=hint, status=done.status, tail=tail)

@@ -1,0 +1,1 @@
+"""The steps, one module each; kfinstall/phases.py holds their order."""

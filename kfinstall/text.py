@@ -1,0 +1,29 @@
+"""Remote text is hostile: it is cleaned here once, before an event exists."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_CONTROL: Final = re.compile(
+    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[PX^_][^\x1b]*(?:\x1b\\\\)?|[ -/]*[0-~])"
+    "|\x9b[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+    "|[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+_LINE_LIMIT_CHARACTERS: Final = 4096
+
+
+def clean(line: str) -> str:
+    """Drop terminal control sequences and direction marks; keep what the last carriage return left visible.
+
+    A line longer than 4096 characters is cut, so that one line can't fill memory or a screen.
+    """
+    visible = _CONTROL.sub("", line.rstrip("\r\n").rpartition("\r")[2])
+    if len(visible) > _LINE_LIMIT_CHARACTERS:
+        return visible[:_LINE_LIMIT_CHARACTERS] + "…"
+    return visible
+
+
+def clean_lines(text: str) -> tuple[str, ...]:
+    """`clean` for every line of a text."""
+    return tuple(clean(line) for line in text.split("\n")) if text else ()

@@ -1,0 +1,91 @@
+"""What the engine may ask of a node.
+
+Every exchange is one program for /bin/bash, run by root: never a templated command line. Parameters are KF_*
+variables that `program` quotes in the one place of the project that quotes for a shell; secrets travel on standard input.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kfinstall.errors import UsageError
+from kfinstall.secrets import Secret
+
+LineSink = Callable[[str], None]
+"""Takes one line of remote output, already cleaned of control sequences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished program left. `lines` are cleaned; at most the last 10,000 of them."""
+
+    status: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program for a node: a kind and a name (both for the header that people, logs and the simulator read), text, parameters."""
+
+    kind: str
+    """facts, step, ask or lock."""
+    name: str
+    """For a step, the name of its script: prepare-swap-off."""
+    text: str
+    """Bash. For a step: scripts/lib.sh followed by scripts/steps/<name>.sh."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Names without the prefix KF_, in upper case; values are any text without NUL."""
+    stdin: Secret | None = None
+    """Handed to the program's standard input; never written to a disk."""
+
+    def render(self) -> str:
+        """The program as sent: a header line, the quoted parameters, and the text."""
+        lines = [f"# kfinstall {self.kind} {self.name}"]
+        for key, value in sorted(self.parameters.items()):
+            if "\0" in value or not key.isidentifier() or key != key.upper():
+                raise UsageError(f"parameter {key} of {self.name} can't be passed to a shell")
+            lines.append(f"export KF_{key}={shlex.quote(value)}")
+        return "\n".join([*lines, "# kfinstall body", self.text, ""])
+
+
+class Host(Protocol):
+    """One node, logged in and able to become root."""
+
+    @property
+    def name(self) -> str:
+        """The node's name in the answers."""
+
+    async def ask(self, program: Program, *, timeout_seconds: float) -> Completed:
+        """Run a short program to its end, in one exec. A non-zero status is an answer, not an error.
+
+        Raises:
+            TransportError: the connection failed or died before there was a status.
+            StepTimeoutError: it ran out of time; the remote process was ended.
+        """
+
+    async def run(self, program: Program, *, timeout_seconds: float, on_line: LineSink, attach: bool = False) -> Completed:
+        """Run a step detached, as the transient systemd unit kf-<program.name>; follow its output.
+
+        A lost connection is made anew and the output goes on where it stopped. A unit of that name that still runs
+        (a killed installer's) is followed instead of started again; with `attach`, nothing is started if none runs,
+        and the last result is given.
+
+        Raises:
+            TransportError: the node could not be reached again within its limit.
+            StepTimeoutError: the unit ran out of time and was stopped.
+            CommandError: the unit ended without a status (power cut, out of memory).
+        """
+
+    def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
+        """A local TCP port on 127.0.0.1 that leads to host:port as seen from the node."""
+
+    async def close(self) -> None:
+        """Close the connection. What runs detached goes on."""
+
+
+HostKeyQuestion = Callable[[str, str, str], Awaitable[bool]]
+"""Asked with (node, key type, SHA256 fingerprint) for an unknown host key; True accepts and pins it."""
