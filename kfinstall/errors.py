@@ -3,6 +3,7 @@
     KfError                 1    unexpected
     ├─ UsageError           2
     ├─ PreflightError       3    (PreflightWarningError 4, with --strict)
+    ├─ ConflictError        3    a step can't be done as things stand
     ├─ CommandError        10    a command on a node, or a request to the cluster, failed
     ├─ TransportError      13    the connection itself
     │  ├─ LoginError       13    no method was accepted
@@ -87,6 +88,12 @@ class PreflightWarningError(KfError):
     """A preflight warning, under --strict."""
 
     exit_code = ExitCode.PREFLIGHT_WARNING
+
+
+class ConflictError(KfError):
+    """A step found something on the target that it will not overwrite."""
+
+    exit_code = ExitCode.PREFLIGHT
 
 
 class CommandError(KfError):

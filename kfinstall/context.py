@@ -1,0 +1,73 @@
+"""What a step gets to work with: its target's view, scripts, the cluster, secrets, and a voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kfinstall import resources
+from kfinstall.cluster.base import Cluster
+from kfinstall.events import EventBus, OutputLine
+from kfinstall.secret_store import SecretStore
+from kfinstall.secrets import Secret
+from kfinstall.site import Site
+from kfinstall.step import CLUSTER_TARGET, Step, View, failed, step_program
+from kfinstall.text import clean
+from kfinstall.transport.base import Completed, Host, Program
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The ApplyContext of one step on one target (see kfinstall.step)."""
+
+    step: Step
+    view: View
+    site: Site
+    bus: EventBus
+    secrets: SecretStore
+
+    def say(self, text: str) -> None:
+        """Show one line in the target's pane."""
+        self.bus.emit(OutputLine(step=self.step.id, target=self.view.target, text=clean(text)))
+
+    def host(self, name: str) -> Host:
+        """The connection to a node."""
+        return self.site.hosts[name]
+
+    async def cluster(self) -> Cluster:
+        """The Kubernetes API."""
+        return await self.site.cluster()
+
+    async def secret(self, name: str) -> Secret:
+        """A secret by its name."""
+        return await self.secrets.secret(name)
+
+    def _where(self, on: str) -> str:
+        target = on or self.view.target
+        return self.view.answers.first_control_plane.name if target == CLUSTER_TARGET else target
+
+    async def run_script(
+        self,
+        name: str,
+        parameters: Mapping[str, str],
+        *,
+        on: str = "",
+        stdin: Secret | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Completed:
+        """Run scripts/steps/<name>.sh detached; its lines appear in the target's pane.
+
+        Raises:
+            CommandError: it ended with another status than 0.
+        """
+        node = self._where(on)
+        limit = timeout_seconds or self.step.timeout_seconds
+        done = await self.host(node).run(step_program(name, parameters, stdin), timeout_seconds=limit, on_line=self.say)
+        if done.status != 0:
+            raise failed(name, node, done)
+        return done
+
+    async def ask_script(self, name: str, parameters: Mapping[str, str], *, on: str = "", timeout_seconds: float = 60) -> Completed:
+        """Run scripts/ask/<name>.sh in one exec, and give what it printed."""
+        program = Program("ask", name, resources.script(f"ask/{name}"), parameters)
+        return await self.host(self._where(on)).ask(program, timeout_seconds=timeout_seconds)

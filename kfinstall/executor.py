@@ -1,0 +1,249 @@
+"""Runs phases: check, write ahead, apply, check again. One failed worker is set aside, the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kfinstall import limits, plan
+from kfinstall.context import Context
+from kfinstall.errors import (
+    CommandError,
+    ConflictError,
+    InterruptedRunError,
+    KfError,
+    PreflightError,
+    ProofError,
+    StepTimeoutError,
+)
+from kfinstall.events import EventBus, Finding, NodeSetAside, Notice, Outcome, PhaseFinished, PhaseStarted, StepFinished, StepStarted
+from kfinstall.journal import Entry, Journal
+from kfinstall.phases import Phase
+from kfinstall.secret_store import SecretStore
+from kfinstall.secrets import Redactor
+from kfinstall.site import Site
+from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asks a run to stop after what runs now."""
+
+    requested: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did."""
+
+    changed: int = 0
+    unchanged: int = 0
+    warnings: int = 0
+    attached: list[str] = field(default_factory=list)
+
+
+class Executor:
+    """Runs phases on a site. Its only ways out are events, the journal and KfErrors."""
+
+    def __init__(
+        self, site: Site, bus: EventBus, journal: Journal, secrets: SecretStore, redact: Redactor, *, run: str, stop: Stop
+    ) -> None:
+        self._site = site
+        self._bus = bus
+        self._journal = journal
+        self._secrets = secrets
+        self._redact = redact
+        self._run = run
+        self._stop = stop
+        self.tally = Tally()
+
+    async def run(self, phases: Sequence[Phase]) -> None:
+        """Run the phases in order.
+
+        Raises:
+            KfError: a step failed on a node that the run can't go on without, or everywhere.
+        """
+        for phase in phases:
+            begin = time.monotonic()
+            steps = [step for _phase, step in plan.steps_of([phase], self._site.answers)]
+            self._bus.emit(PhaseStarted(phase=phase.id, title=phase.title, steps=len(steps)))
+            outcome: Outcome = "failed"
+            before = self.tally.changed
+            try:
+                if phase.read_only:
+                    self.examine(steps)
+                else:
+                    for step in steps:
+                        await self._step(step)
+                outcome = "changed" if self.tally.changed > before else "unchanged"
+            except InterruptedRunError:
+                outcome = "interrupted"
+                raise
+            finally:
+                self._bus.emit(PhaseFinished(phase=phase.id, outcome=outcome, seconds=time.monotonic() - begin))
+
+    def examine(self, steps: Sequence[Step]) -> list[Finding]:
+        """Check read-only steps on every target and tell every finding before any error is raised.
+
+        Raises:
+            PreflightError: at least one finding is an error.
+        """
+        found: list[Finding] = []
+        for step in steps:
+            for target in step.targets(self._site.answers):
+                finding = _finding(step, target, step.check(self._site.situation.view(target)))
+                found.append(finding)
+                self._bus.emit(finding)
+        self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
+        errors = [finding for finding in found if finding.level == "error"]
+        if errors:
+            raise PreflightError(
+                f"{len(errors)} finding{'s' if len(errors) > 1 else ''} on {len({f.node for f in errors})} node(s) must be mended first",
+                why="\n".join(f"{f.node}: {f.message}" for f in errors),
+                hint="\n".join(dict.fromkeys(f"{f.node}: {f.fix}" for f in errors if f.fix)),
+            )
+        return found
+
+    async def _step(self, step: Step) -> None:
+        if self._stop.requested:
+            raise InterruptedRunError("stopped as asked, between two steps", hint="go on with: kfinstall resume")
+        pending: list[tuple[str, View, Needed]] = []
+        for target in step.targets(self._site.answers):
+            view = self._site.situation.view(target)
+            check = step.check(view)
+            if isinstance(check, Needed):
+                pending.append((target, view, check))
+            else:
+                self._settled(step, target, check)
+        if not pending:
+            return
+        limit = asyncio.Semaphore(step.at_once or len(pending))
+        results = await asyncio.gather(*(self._target(step, item, limit) for item in pending), return_exceptions=True)
+        failures: dict[str, KfError] = {}
+        for (target, _view, _check), result in zip(pending, results, strict=True):
+            if isinstance(result, KfError):
+                failures[target] = result
+            elif isinstance(result, BaseException):
+                raise result
+        if failures:
+            self._after_failures(step, failures)
+
+    def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
+        if isinstance(check, Satisfied):
+            self.tally.unchanged += 1
+            self._bus.emit(StepFinished(step=step.id, target=target, outcome="unchanged", evidence=check.evidence))
+        elif check.warning:
+            self.tally.warnings += 1
+            self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.fix}"))
+        else:
+            self._bus.emit(StepFinished(step=step.id, target=target, outcome="conflict", evidence=check.reason, hint=check.fix))
+            error = ConflictError(f"{step.title}: {check.reason}", node=target, hint=check.fix)
+            self._after_failures(step, {target: error})
+
+    def _after_failures(self, step: Step, failures: dict[str, KfError]) -> None:
+        """Set failed workers aside; raise where the run can't go on."""
+        fatal = {name: error for name, error in failures.items() if name == CLUSTER_TARGET or name in self._site.required}
+        left = [name for name in step.targets(self._site.answers) if name not in failures]
+        workers_left = [node for node in self._site.answers.nodes if node.name not in failures]
+        stopped = [error for error in failures.values() if isinstance(error, InterruptedRunError)]
+        if stopped:
+            raise stopped[0]
+        if fatal or (not left and not workers_left):
+            raise next(iter((fatal or failures).values()))
+        for name, error in failures.items():
+            self._site.leave_out(name, error.message)
+            self._bus.emit(NodeSetAside(node=name, step=step.id, reason=error.message))
+
+    async def _target(self, step: Step, item: tuple[str, View, Needed], limit: asyncio.Semaphore) -> None:
+        target, view, check = item
+        async with limit:
+            begin = time.monotonic()
+            running = view.facts.kf_units.get(f"kf-{step.script}") if step.script and target != CLUSTER_TARGET else None
+            attached = running is not None and running.running
+            fingerprint = step.fingerprint(view)
+            self._journal.record(Entry("started", self._run, step.id, target, fingerprint))
+            self._bus.emit(StepStarted(step=step.id, title=step.title, target=target, changes=check.changes, attached=attached))
+            outcome, evidence, hint = "interrupted", "stopped before its end", ""
+            try:
+                await self._apply(step, view)
+                evidence = await self._verify(step, target)
+                outcome = "changed"
+                self.tally.changed += 1
+            except KfError as error:
+                outcome, evidence, hint = "failed", error.message, error.hint
+                if not error.node and target != CLUSTER_TARGET:
+                    error.node = target
+                raise
+            except TimeoutError:
+                outcome, evidence = "failed", f"not done within {step.timeout_seconds:.0f} s"
+                hint = f"look at the last lines of {target}, then: kfinstall resume"
+                raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=hint) from None
+            finally:
+                seconds = time.monotonic() - begin
+                evidence = self._redact(evidence)
+                self._journal.record(Entry("finished", self._run, step.id, target, fingerprint, outcome, evidence, seconds))
+                told: Outcome = "changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted"
+                self._bus.emit(
+                    StepFinished(step=step.id, target=target, outcome=told, seconds=seconds, evidence=evidence, hint=hint)
+                )
+
+    async def _apply(self, step: Step, view: View) -> None:
+        for attempt in range(1, step.attempts + 1):
+            try:
+                async with asyncio.timeout(step.timeout_seconds + limits.VERIFY_PATIENCE_SECONDS):
+                    await step.apply(Context(step, view, self._site, self._bus, self._secrets))
+            except KfError as error:
+                if attempt == step.attempts or not error.retryable or self._stop.requested:
+                    raise
+                self._bus.emit(Notice(level="warning", target=view.target, text=f"{step.title}: {error.message}; trying again"))
+            else:
+                return
+
+    async def _verify(self, step: Step, target: str) -> str:
+        """Check again on fresh facts; success is a satisfied check, never an exit status alone.
+
+        Raises:
+            CommandError: everything ran, and the check still does not hold.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limits.VERIFY_PATIENCE_SECONDS
+        while True:
+            await self._read_again(step, target)
+            check = step.check(self._site.situation.view(target))
+            if isinstance(check, Satisfied):
+                return check.evidence
+            if isinstance(check, Conflict) and check.warning:
+                self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.fix}"))
+                return check.reason
+            if loop.time() > deadline:
+                why = check.reason if isinstance(check, Conflict) else "still to do: " + "; ".join(check.changes)
+                kind = ProofError if step.proof else CommandError
+                raise kind(
+                    f"{step.title}: it ran, but the check afterwards does not hold",
+                    why=why,
+                    hint="look at its lines above, mend the cause, then: kfinstall resume",
+                )
+            await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS)
+
+    async def _read_again(self, step: Step, target: str) -> None:
+        first = self._site.all_answers.first_control_plane.name
+        if target != CLUSTER_TARGET:
+            await self._site.read_node(target)
+        elif self._site.cluster_facts is None:
+            await self._site.read_node(first)
+        wants = step.wants(self._site.situation.view(target))
+        if wants or target == CLUSTER_TARGET:
+            await self._site.read_cluster(wants)
+        elif self._site.cluster_facts is None and target == first:
+            await self._site.read_cluster()
+
+
+def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> Finding:
+    if isinstance(check, Satisfied):
+        return Finding(node=target, check=step.id, level="ok", message=check.evidence)
+    if isinstance(check, Needed):
+        return Finding(node=target, check=step.id, level="error", message="; ".join(check.changes))
+    level = "warning" if check.warning else "error"
+    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.fix)

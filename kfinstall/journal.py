@@ -1,0 +1,153 @@
+"""The journal: one JSON object per line, written ahead and fsynced, so that a kill at any instant is told truthfully later.
+
+`started` is written before a step changes anything and `finished` after. Started without finished is 'in doubt': the
+check decides then, the journal only explains. A torn last line (power cut in the middle of a write) is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from typing_extensions import Self
+
+from kfinstall.errors import StateError
+
+JOURNAL_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: a step on a target began or ended."""
+
+    event: Literal["started", "finished"]
+    run: str
+    step: str
+    target: str
+    fingerprint: str
+    """Hash of the step's inputs at that time."""
+    outcome: str = ""
+    """changed, failed or interrupted; empty for `started`."""
+    evidence: str = ""
+    """How success is known, or why it failed; redacted."""
+    seconds: float = 0.0
+    at: float = field(default_factory=time.time)
+    version: int = JOURNAL_VERSION
+
+
+class Journal:
+    """Appends entries to a file and answers what was last known of a step on a target."""
+
+    def __init__(self, path: Path) -> None:
+        """Load what is there.
+
+        Raises:
+            StateError: the file can't be read, or a newer kfinstall wrote it.
+        """
+        self._path = path
+        self._last: dict[tuple[str, str], Entry] = {}
+        self._entries: list[Entry] = []
+        self.torn_lines = 0
+        """Lines that could not be read and were ignored."""
+        for entry in self._load():
+            self._remember(entry)
+        self._file = self._open()
+
+    def _open(self) -> int:
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            size = os.fstat(handle).st_size
+            if size and os.pread(handle, 1, size - 1) != b"\n":
+                os.write(handle, b"\n")
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        return handle
+
+    def _load(self) -> Iterator[Entry]:
+        try:
+            raw = self._path.read_bytes() if self._path.exists() else b""
+        except OSError as error:
+            raise StateError(f"the journal {self._path} can't be read", why=str(error), hint="check its owner and mode") from error
+        for line in raw.split(b"\n"):
+            if line.strip():
+                entry = self._parse(line)
+                if entry is None:
+                    self.torn_lines += 1
+                else:
+                    yield entry
+
+    def _parse(self, line: bytes) -> Entry | None:
+        try:
+            data: Any = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(data, dict):
+            return None
+        if isinstance(data.get("version"), int) and data["version"] > JOURNAL_VERSION:
+            raise StateError(
+                f"the journal {self._path} was written by a newer kfinstall",
+                why=f"its lines have version {data['version']}; this kfinstall knows {JOURNAL_VERSION}",
+                hint="upgrade kfinstall, or use another --state-dir",
+            )
+        known = Entry.__slots__
+        try:
+            return Entry(**{key: value for key, value in data.items() if key in known})
+        except TypeError:
+            return None
+
+    def _remember(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._last[entry.step, entry.target] = entry
+
+    def record(self, entry: Entry) -> None:
+        """Append one entry and wait until it is on the disk.
+
+        Raises:
+            StateError: it could not be written (disk full, read-only); nothing may be changed then.
+        """
+        line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
+        try:
+            written = os.write(self._file, line)
+            if written != len(line):
+                raise OSError(28, "only a part could be written")
+            os.fsync(self._file)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        self._remember(entry)
+
+    def last(self, step: str, target: str) -> Entry | None:
+        """The newest entry of a step on a target."""
+        return self._last.get((step, target))
+
+    def in_doubt(self) -> list[Entry]:
+        """Everything that was started and never finished."""
+        return [entry for entry in self._last.values() if entry.event == "started"]
+
+    def entries(self, run: str | None = None) -> list[Entry]:
+        """All entries, of one run if one is named."""
+        return [entry for entry in self._entries if run in (None, entry.run)]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def _unwritable(path: Path, error: OSError) -> StateError:
+    return StateError(
+        f"the journal {path} can't be written, so nothing was changed",
+        why=f"{error.strerror or error}",
+        hint=f"free space under {path.parent} (df -h {path.parent}) or choose another --state-dir, then: kfinstall resume",
+    )

@@ -1,0 +1,148 @@
+"""Plain lines for people: progress per phase and per node, for terminals, pipes and CI logs alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Final, TextIO
+
+from kfinstall.events import (
+    Event,
+    Finding,
+    NodeConnected,
+    NodeSetAside,
+    Notice,
+    OutputLine,
+    PhaseFinished,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+)
+
+_COLOURS: Final = {"ok": "32", "changed": "32", "unchanged": "2", "warning": "33", "error": "31", "failed": "31", "dim": "2", "bold": "1"}
+_GLYPHS: Final = {
+    "changed": ("✓", "+"),
+    "unchanged": ("·", "="),
+    "failed": ("✗", "x"),
+    "conflict": ("✗", "x"),
+    "interrupted": ("!", "!"),
+    "skipped": ("-", "-"),
+}
+_EVIDENCE_CHARACTERS: Final = 110
+
+
+def duration(seconds: float) -> str:
+    """4 s, 2 min 05 s, 1 h 03 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@dataclass(slots=True)
+class Plain:
+    """Writes events as lines. Status is always glyph and word; colour only adds."""
+
+    stream: TextIO
+    colour: bool = False
+    unicode: bool = True
+    verbose: bool = False
+    """Show every line of the nodes' output, not only the steps."""
+    _done: int = field(default=0, init=False)
+    _steps: int = field(default=0, init=False)
+    _seen: set[str] = field(default_factory=set, init=False)
+    _width: int = field(default=8, init=False)
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        self._show(event)
+        self.stream.flush()
+
+    def _paint(self, kind: str, text: str) -> str:
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if self.colour and kind in _COLOURS else text
+
+    def _line(self, text: str) -> None:
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        self.stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+    def _glyph(self, outcome: str) -> str:
+        fancy, ascii_form = _GLYPHS.get(outcome, ("·", "."))
+        return fancy if self.unicode else ascii_form
+
+    @singledispatchmethod
+    def _show(self, event: Event) -> None:
+        """Events without a line of their own."""
+
+    @_show.register
+    def _(self, event: RunStarted) -> None:
+        self._width = max([8, *(len(node) for node in event.nodes)])
+        self._line(self._paint("bold", f"{event.kind} of cluster {event.cluster} on {', '.join(event.nodes)} (run {event.run})"))
+
+    @_show.register
+    def _(self, event: NodeConnected) -> None:
+        self._line(f"  {event.node:<{self._width}} {self._paint('ok', 'connected')}  {event.description}")
+
+    @_show.register
+    def _(self, event: PhaseStarted) -> None:
+        self._done, self._steps, self._seen = 0, event.steps, set()
+        self._line(self._paint("bold", f"\n{event.phase}: {event.title}") + self._paint("dim", f"  ({event.steps} steps)"))
+
+    @_show.register
+    def _(self, event: PhaseFinished) -> None:
+        self._line(self._paint("dim", f"  {event.phase}: {event.outcome} in {duration(event.seconds)}"))
+
+    @_show.register
+    def _(self, event: StepStarted) -> None:
+        count = self._count(event.step)
+        what = "went on meanwhile, following it: " if event.attached else ""
+        self._line(f"  {event.target:<{self._width}} {count} {event.title}: {what}{'; '.join(event.changes)[:_EVIDENCE_CHARACTERS]}")
+
+    def _count(self, step: str) -> str:
+        self._seen.add(step)
+        return self._paint("dim", f"{len(self._seen):>2}/{self._steps}")
+
+    @_show.register
+    def _(self, event: StepFinished) -> None:
+        count = self._count(event.step)
+        if event.outcome == "unchanged" and not self.verbose:
+            return
+        word = self._paint(event.outcome, f"{self._glyph(event.outcome)} {event.outcome}")
+        took = f" in {duration(event.seconds)}" if event.seconds else ""
+        self._line(f"  {event.target:<{self._width}} {count} {event.step}: {word}{took}: {event.evidence}")
+        if event.hint:
+            self._line(f"  {'':<{self._width}}       next: {event.hint}")
+
+    @_show.register
+    def _(self, event: OutputLine) -> None:
+        if self.verbose:
+            self._line(self._paint("dim", f"  {event.target:<{self._width}}       | {event.text}"))
+
+    @_show.register
+    def _(self, event: Finding) -> None:
+        if event.level == "ok" and not self.verbose:
+            return
+        word = self._paint(event.level, event.level)
+        self._line(f"  {event.node:<{self._width}} {word}: {event.check}: {event.message}")
+        if event.fix and event.level != "ok":
+            self._line(f"  {'':<{self._width}}   fix: {event.fix}")
+
+    @_show.register
+    def _(self, event: NodeSetAside) -> None:
+        self._line(f"  {event.node:<{self._width}} {self._paint('warning', 'set aside')}: {event.reason}; the rest goes on")
+
+    @_show.register
+    def _(self, event: Notice) -> None:
+        target = event.target or ""
+        self._line(f"  {target:<{self._width}} {self._paint(event.level, event.level)}: {event.text}")
+
+    @_show.register
+    def _(self, event: RunFinished) -> None:
+        word = "finished" if event.exit_code == 0 else f"ended with exit code {event.exit_code}"
+        aside = f"; set aside: {', '.join(event.set_aside)}" if event.set_aside else ""
+        self._line(self._paint("bold", f"\n{word} in {duration(event.seconds)}{aside}"))
+
+

@@ -1,0 +1,106 @@
+"""The plan for people: as text, as data, and as a runbook with the exact commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from kfinstall import resources
+from kfinstall.plan import Plan, PlannedStep, Situation
+from kfinstall.step import Conflict, Danger, Needed, Satisfied
+
+_NOT_AGAIN = "POINT OF NO RETURN"
+
+
+def text(plan: Plan) -> Iterator[str]:
+    """The plan as lines: per phase, step and node, with what changes."""
+    phase = ""
+    for item in plan.steps:
+        if item.phase.id != phase:
+            phase = item.phase.id
+            yield f"{phase}: {item.phase.title}"
+        if isinstance(item.check, Needed):
+            mark = f"  <- {_NOT_AGAIN}" if item.step.danger is Danger.POINT_OF_NO_RETURN else ""
+            yield f"  + {item.target}: {item.step.title}{mark}"
+            yield from (f"      {change}" for change in item.check.changes)
+        elif isinstance(item.check, Conflict):
+            yield f"  {'!' if item.check.warning else 'x'} {item.target}: {item.step.title}: {item.check.reason}"
+            yield f"      fix: {item.check.fix}"
+        else:
+            yield f"  = {item.target}: {item.step.title}: {item.check.evidence}"
+    yield (
+        f"{len(plan.pending)} to change, {len(plan.satisfied)} as wanted, {len(plan.warnings)} warnings, "
+        f"{len(plan.conflicts)} in the way; about {max(1, round(plan.seconds / 60))} min"
+    )
+
+
+def data(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The plan as JSON objects: one per step and target (event 'planned', version 1)."""
+    for item in plan.steps:
+        check = item.check
+        yield {
+            "version": 1,
+            "event": "planned",
+            "phase": item.phase.id,
+            "step": item.step.id,
+            "title": item.step.title,
+            "target": item.target,
+            "state": "satisfied" if isinstance(check, Satisfied) else "needed" if isinstance(check, Needed) else "conflict",
+            "changes": list(item.changes),
+            "evidence": check.evidence if isinstance(check, Satisfied) else "",
+            "reason": check.reason if isinstance(check, Conflict) else "",
+            "fix": check.fix if isinstance(check, Conflict) else "",
+            "warning": isinstance(check, Conflict) and check.warning,
+            "danger": str(item.step.danger),
+            "estimateSeconds": item.step.estimate_seconds,
+        }
+
+
+def markdown(plan: Plan, situation: Situation) -> str:
+    """The plan as a runbook: the guide for exactly these machines, with the exact commands."""
+    answers = situation.answers
+    lines = [
+        f"# Runbook: cluster {answers.cluster.name}",
+        "",
+        f"Release {situation.release.name}, Kubernetes {situation.release.patch(answers.cluster.kubernetes_version)}; "
+        f"{len(plan.pending)} changes, about {max(1, round(plan.seconds / 60))} minutes.",
+        "",
+        "| node | address | roles |",
+        "|---|---|---|",
+        *(f"| {node.name} | {node.address} | {', '.join(node.roles)} |" for node in answers.nodes),
+        "",
+        "Each command runs as root on the node it stands under. The scripts, as sent, follow in the appendix: save each under its name.",
+    ]
+    scripts: dict[str, None] = {}
+    phase = ""
+    for item in plan.pending:
+        if item.phase.id != phase:
+            phase = item.phase.id
+            lines += ["", f"## {phase}: {item.phase.title}"]
+        lines += _section(item, situation)
+        if item.step.script:
+            scripts[item.step.script] = None
+    if not plan.pending:
+        lines += ["", "Nothing to do: everything is as wanted."]
+    if scripts:
+        lines += ["", "## Appendix: scripts", "", "### lib.sh", "", "```bash", resources.script("lib").rstrip(), "```"]
+        for name in scripts:
+            lines += ["", f"### {name}.sh", "", "```bash", resources.script(f"steps/{name}").rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _section(item: PlannedStep, situation: Situation) -> list[str]:
+    step = item.step
+    lines = ["", f"### {item.target}: {step.title}", ""]
+    if step.danger is Danger.POINT_OF_NO_RETURN:
+        lines += [f"**{_NOT_AGAIN}.**", ""]
+    lines += [f"- {change}" for change in item.changes]
+    if step.script:
+        view = situation.view(item.target)
+        exports = [f"export KF_{key}={shlex.quote(value)}" for key, value in sorted(step.parameters(view).items())]
+        lines += ["", "```bash", *exports, f"cat lib.sh {step.script}.sh | bash -s", "```"]
+    else:
+        lines += ["", "Done through the Kubernetes API (server-side apply, field manager kfinstall)."]
+    lines += ["", f"If it fails: mend what its last lines name, then `kfinstall resume` (limit {step.timeout_seconds:.0f} s)."]
+    return lines

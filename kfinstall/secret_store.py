@@ -1,0 +1,81 @@
+"""Secrets by name: references of the answers resolved once, generated ones kept in the cluster only."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from kfinstall.answers.model import Answers, SecretRef
+from kfinstall.cluster.base import Cluster, Document, Ref
+from kfinstall.secrets import Redactor, Secret, generate
+
+NAMESPACE: Final = "kfinstall"
+GENERATED: Final = Ref("v1", "Secret", "kfinstall-generated", NAMESPACE)
+
+Resolve = Callable[[SecretRef, str], Secret]
+"""(reference, the answers' key it stands at) -> the secret; raises AnswersError."""
+
+
+class SecretStore:
+    """Gives secrets by name; every one it gives is known to the redactor first."""
+
+    def __init__(self, answers: Answers, resolve: Resolve, redact: Redactor, cluster: Callable[[], Awaitable[Cluster]]) -> None:
+        self._resolve = resolve
+        self._redact = redact
+        self._cluster = cluster
+        self._known: dict[str, Secret] = {}
+        self._references: dict[SecretRef, Secret] = {}
+        self._lock = asyncio.Lock()
+        self._named = {"registry.password": answers.registry.password, "kubeflow.user.password": answers.kubeflow.user.password}
+
+    async def resolve(self, ref: SecretRef, purpose: str) -> Secret:
+        """A reference of the answers; asked for once, however many nodes use it.
+
+        Raises:
+            AnswersError: it can't be had; names the key and what to write instead.
+        """
+        async with self._lock:
+            if ref not in self._references:
+                self._references[ref] = self._redact.learn(await asyncio.to_thread(self._resolve, ref, purpose))
+            return self._references[ref]
+
+    async def secret(self, name: str) -> Secret:
+        """A secret by its name; one without a reference is generated and kept in Secret kfinstall/kfinstall-generated."""
+        ref = self._named.get(name)
+        if ref is not None and not ref.generate:
+            return await self.resolve(ref, name)
+        async with self._lock:
+            if name not in self._known:
+                self._known[name] = self._redact.learn(await self._generated(name))
+            return self._known[name]
+
+    async def _generated(self, name: str) -> Secret:
+        cluster = await self._cluster()
+        current = await cluster.get(GENERATED) or {}
+        data: dict[str, str] = dict(current.get("data") or {})
+        if name in data:
+            return Secret(base64.b64decode(data[name]).decode())
+        secret = generate()
+        data[name] = base64.b64encode(secret.reveal().encode()).decode()
+        await cluster.apply(namespace())
+        await cluster.apply(
+            {
+                "apiVersion": GENERATED.api_version,
+                "kind": GENERATED.kind,
+                "metadata": {"name": GENERATED.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "kfinstall"}},
+                "type": "Opaque",
+                "data": data,
+            }
+        )
+        return secret
+
+
+def namespace() -> Document:
+    """The namespace that holds what kfinstall keeps in the cluster."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "kfinstall"}},
+    }

@@ -1,0 +1,181 @@
+"""The site of one run: its nodes' connections, what is known of them, and the cluster once there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Final
+
+from kfinstall import limits, plan, resources
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import Cluster, ClusterFacts, Want
+from kfinstall.errors import CommandError, KfError
+from kfinstall.facts.model import Facts
+from kfinstall.facts.parse import parse_facts
+from kfinstall.facts.request import facts_program
+from kfinstall.phases import Phase
+from kfinstall.releases import Release
+from kfinstall.transport.base import Host, Program
+
+OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
+"""(kubeconfig text, local port that leads to the API server) -> the cluster."""
+
+_API_SERVER_PORT: Final = 6443
+
+
+class Site:
+    """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
+
+    def __init__(self, answers: Answers, release: Release, phases: Sequence[Phase], open_cluster: OpenCluster) -> None:
+        self.all_answers = answers
+        self.release = release
+        self.phases = phases
+        self.hosts: dict[str, Host] = {}
+        self.fleet: dict[str, Facts] = {}
+        self.cluster_facts: ClusterFacts | None = None
+        self.set_aside: dict[str, str] = {}
+        """Node name to the reason."""
+        self.cluster_problem = ""
+        """Why the API server of a node that has an admin.conf does not answer."""
+        self._open_cluster = open_cluster
+        self._cluster: Cluster | None = None
+        self._stack = AsyncExitStack()
+        self._cluster_lock = asyncio.Lock()
+
+    @property
+    def answers(self) -> Answers:
+        """The answers without the nodes that are set aside."""
+        if not self.set_aside:
+            return self.all_answers
+        nodes = tuple(node for node in self.all_answers.nodes if node.name not in self.set_aside)
+        return self.all_answers.model_copy(update={"nodes": nodes})
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Nodes without which the run can't go on."""
+        nodes = [self.all_answers.first_control_plane, self.all_answers.nfs_node]
+        if self.all_answers.registry.enabled:
+            nodes.append(self.all_answers.registry_node)
+        return frozenset(node.name for node in nodes if node is not None)
+
+    @property
+    def situation(self) -> plan.Situation:
+        """What is known now."""
+        return plan.Situation(self.answers, self.release, dict(self.fleet), self.cluster_facts)
+
+    def leave_out(self, node: str, reason: str) -> None:
+        """Set a node aside."""
+        self.set_aside[node] = reason
+        self.fleet.pop(node, None)
+
+    def _extra(self) -> Mapping[str, str]:
+        answers = self.all_answers
+        extra: dict[str, str] = {}
+        if answers.storage.type == "nfs":
+            extra |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
+        if answers.registry.enabled:
+            extra |= {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
+        return extra
+
+    async def read_node(self, name: str) -> Facts:
+        """Read one node's facts, in one exec.
+
+        Raises:
+            KfError: the connection failed, or the output can't be understood.
+        """
+        mark = secrets.token_hex(8)
+        program = facts_program(plan.watch_for(self.situation, self.phases, name), self._extra(), mark)
+        begin = time.time()
+        done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
+        if done.status != 0:
+            raise CommandError(
+                "the facts of the node can't be read",
+                node=name,
+                status=done.status,
+                tail=done.lines[-5:],
+                why="\n".join(done.lines[-3:]) or f"exit status {done.status}",
+                hint="log in there and look at its disk (df -h) and its log (journalctl -p err -b)",
+            )
+        self.fleet[name] = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2)
+        return self.fleet[name]
+
+    async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
+        """Read several nodes at once; the errors by node."""
+        wanted = list(dict.fromkeys(names))
+        results = await asyncio.gather(*(self.read_node(name) for name in wanted), return_exceptions=True)
+        errors: dict[str, KfError] = {}
+        for name, result in zip(wanted, results, strict=True):
+            if isinstance(result, KfError):
+                errors[name] = result
+            elif isinstance(result, BaseException):
+                raise result
+        return errors
+
+    async def read_cluster(self, wants: Sequence[Want] | None = None) -> None:
+        """Read the lists that the checks need (or only some of them); nothing where there is no admin.conf yet."""
+        first = self.all_answers.first_control_plane.name
+        facts = self.fleet.get(first)
+        if facts is None or not any(path.endswith("admin.conf") for path in facts.runtime.kubeadm_files):
+            self.cluster_facts = None
+            return
+        try:
+            cluster = await self.cluster()
+            async with asyncio.timeout(limits.CLUSTER_READ_TIMEOUT_SECONDS):
+                if wants is None or self.cluster_facts is None:
+                    self.cluster_facts = await cluster.snapshot(plan.wants_for(self.situation, self.phases))
+                else:
+                    self.cluster_facts = _replaced(self.cluster_facts, await cluster.snapshot(wants), wants)
+            self.cluster_problem = ""
+        except TimeoutError:
+            self.cluster_facts = None
+            self.cluster_problem = f"no answer within {limits.CLUSTER_READ_TIMEOUT_SECONDS:.0f} s"
+        except KfError as error:
+            self.cluster_facts = None
+            self.cluster_problem = error.message
+            await self.forget_cluster()
+
+    async def cluster(self) -> Cluster:
+        """The Kubernetes API, through the SSH connection to the first control plane.
+
+        Raises:
+            CommandError: there is no cluster yet, or it does not answer.
+        """
+        async with self._cluster_lock:
+            if self._cluster is None:
+                name = self.all_answers.first_control_plane.name
+                host = self.hosts[name]
+                done = await host.ask(
+                    Program("ask", "cluster-admin-conf", resources.script("ask/cluster-admin-conf")),
+                    timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
+                )
+                if done.status != 0:
+                    raise CommandError("there is no cluster yet", node=name, hint="run the phase that makes it: kfinstall --only cluster")
+                port = await self._stack.enter_async_context(host.forward("127.0.0.1", _API_SERVER_PORT))
+                self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))
+            return self._cluster
+
+    async def forget_cluster(self) -> None:
+        """Close the API connection; the next use opens it anew."""
+        async with self._cluster_lock:
+            self._cluster = None
+            stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+
+    async def close(self) -> None:
+        """Close every connection. What runs detached on the nodes goes on."""
+        await self.forget_cluster()
+        await asyncio.gather(*(host.close() for host in self.hosts.values()), return_exceptions=True)
+
+
+def _replaced(old: ClusterFacts, new: ClusterFacts, wants: Sequence[Want]) -> ClusterFacts:
+    """The old facts with the lists of `wants` taken from the new ones."""
+    lists = {(want.api_version, want.kind, want.namespace) for want in wants}
+    kept = {
+        ref: document
+        for ref, document in old.objects.items()
+        if (ref.api_version, ref.kind, "") not in lists and (ref.api_version, ref.kind, ref.namespace) not in lists
+    }
+    return ClusterFacts(new.version or old.version, kept | dict(new.objects))

@@ -1,0 +1,250 @@
+"""The state directory: what belongs to a cluster, and what each run left. 0700; nothing in it is a secret.
+
+    <state>/clusters/<name>/cluster.json   version of the layout
+                            journal.jsonl  what was done, when (kfinstall.journal)
+                            answers.yaml   the answers of the last run
+                            known_hosts    host keys that were accepted for this cluster
+                            lock           held by the run that is going on
+                            proof.html, proof.json
+                            runs/<id>/     run.json, events.jsonl, answers.yaml
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from kfinstall.errors import LockedError, StateError, UsageError
+
+STATE_VERSION: Final = 1
+
+
+def default_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """Where the state lives unless --state-dir says otherwise: the platform's own place for such data."""
+    home = Path.home()
+    if platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "kfinstall"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "kfinstall"
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "kfinstall"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a kill leaves either the old or the new content; mode 0600.
+
+    Raises:
+        StateError: it can't be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StateError(
+            f"{path} can't be written",
+            why=error.strerror or str(error),
+            hint=f"free space under {path.parent} or choose another --state-dir",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of one run without its events."""
+
+    id: str
+    kind: str
+    """install, resume, check, plan or doctor."""
+    cluster: str
+    started_at: float
+    answers_file: str = ""
+    phases: tuple[str, ...] = ()
+    demo: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the simulator for a rehearsal; empty for real machines."""
+    exit_code: int | None = None
+    """None while it runs, or where it was killed."""
+    finished_at: float | None = None
+    message: str = ""
+    set_aside: tuple[str, ...] = ()
+    version: int = STATE_VERSION
+
+
+class ClusterState:
+    """The state of one cluster."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        """Make the directory where it is missing.
+
+        Raises:
+            StateError: it can't be used, or a newer kfinstall wrote it.
+        """
+        self.name = name
+        self.path = root / "clusters" / name
+        try:
+            (self.path / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (root, root / "clusters", self.path, self.path / "runs"):
+                folder.chmod(0o700)
+        except OSError as error:
+            raise StateError(
+                f"the state directory {self.path} can't be used", why=error.strerror or str(error), hint="choose another with --state-dir"
+            ) from error
+        self._check_version()
+
+    def _check_version(self) -> None:
+        marker = self.path / "cluster.json"
+        if not marker.exists():
+            write_atomically(marker, json.dumps({"version": STATE_VERSION, "name": self.name}) + "\n")
+            return
+        data = read_json(marker)
+        if not isinstance(data.get("version"), int) or data["version"] > STATE_VERSION:
+            raise StateError(
+                f"the state in {self.path} was written by a newer kfinstall",
+                why=f"version {data.get('version')}; this kfinstall knows {STATE_VERSION}",
+                hint="upgrade kfinstall, or use another --state-dir",
+            )
+
+    @property
+    def journal_path(self) -> Path:
+        """Path of the journal."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Path of the host keys that were accepted."""
+        return self.path / "known_hosts"
+
+    def new_run(self, kind: str, **details: Any) -> RunRecord:
+        """Make the directory of a new run; its id sorts by time."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        for number in range(1000):
+            run_id = f"{self.name}-{stamp}" + (f"-{number}" if number else "")
+            with suppress(FileExistsError):
+                try:
+                    (self.path / "runs" / run_id).mkdir(mode=0o700)
+                except FileExistsError:
+                    raise
+                except OSError as error:
+                    raise StateError(f"{self.path} can't be written", why=str(error), hint="free space or choose another --state-dir") from error
+                record = RunRecord(run_id, kind, self.name, time.time(), **details)
+                self.save_run(record)
+                return record
+        raise StateError(f"{self.path / 'runs'} has too many runs of this second")
+
+    def run_directory(self, run_id: str) -> Path:
+        """The directory of a run."""
+        return self.path / "runs" / run_id
+
+    def save_run(self, record: RunRecord) -> None:
+        """Write run.json."""
+        write_atomically(self.run_directory(record.id) / "run.json", json.dumps(asdict(record), indent=1) + "\n")
+
+    def runs(self) -> list[RunRecord]:
+        """All readable runs, oldest first."""
+        found = []
+        for folder in sorted((self.path / "runs").iterdir()):
+            with suppress(StateError, TypeError):
+                data = read_json(folder / "run.json")
+                data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+                found.append(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__}))
+        return sorted(found, key=lambda record: record.started_at)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the cluster's local lock.
+
+        Raises:
+            LockedError: another process holds it.
+        """
+        path = self.path / "lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if not _try_lock(handle):
+                holder = os.pread(handle, 200, 1).decode("utf-8", "replace").strip() if sys.platform != "win32" else ""
+                raise LockedError(
+                    f"another run works on cluster {self.name}",
+                    why=f"{path} is held by {holder or 'another process'}",
+                    hint="wait for it, or look at it with: kfinstall status",
+                )
+            os.truncate(handle, 0)
+            # The first byte stays free: on Windows a locked byte can't be read by the one who is told who holds it.
+            os.write(handle, f" process {os.getpid()} since {datetime.now(UTC).isoformat(timespec='seconds')}\n".encode())
+            yield
+        finally:
+            os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of the state.
+
+    Raises:
+        StateError: it is missing, unreadable or half-written.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"{path} can't be read", why=str(error), hint=f"move {path.parent} away; what was done on the nodes is found again by their facts"
+        ) from error
+    if not isinstance(data, dict):
+        raise StateError(f"{path} does not hold what it should", hint=f"move {path.parent} away and run again")
+    return data
+
+
+def clusters(root: Path) -> list[str]:
+    """Names of all clusters that have a state."""
+    folder = root / "clusters"
+    try:
+        return sorted(path.name for path in folder.iterdir() if (path / "cluster.json").exists())
+    except OSError:
+        return []
+
+
+def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tuple[ClusterState, RunRecord]:
+    """The named run, or the newest one of all clusters (of the kinds that change something, if `resumable`).
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = [(state, record) for name in clusters(root) for state in [ClusterState(root, name)] for record in state.runs()]
+    if resumable:
+        found = [pair for pair in found if pair[1].kind in ("install", "resume")]
+    if run_id is not None:
+        found = [pair for pair in found if pair[1].id == run_id]
+        if not found:
+            raise UsageError(f"there is no run {run_id}", hint="list what there is with: kfinstall status")
+    if not found:
+        raise UsageError("there is no run yet", why=f"nothing under {root}", hint="start one with: kfinstall --answers FILE")
+    return max(found, key=lambda pair: pair[1].started_at)
