@@ -1,0 +1,121 @@
+"""Each command as one function of the parsed options; gives an exit code or raises a KfError."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kfinstall.cli.terminal import Terminal
+from kfinstall.errors import ExitCode, UsageError
+
+Command = Callable[[argparse.Namespace, Terminal], int]
+
+
+def dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run the command that was named."""
+    if options.command is None:
+        raise UsageError("no command was given", hint="see: kfinstall --help")
+    return _COMMANDS[options.command](options, terminal)
+
+
+def _wizard(_options: argparse.Namespace, _terminal: Terminal) -> int:
+    raise UsageError(
+        "the wizard is not part of this version yet",
+        hint="write an answers file: kfinstall answers new answers.yaml\n"
+        "then run it:           kfinstall --answers answers.yaml\nor rehearse it:        kfinstall demo",
+    )
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.runs import run_on_answers
+
+    return run_on_answers(options, terminal)
+
+
+def _resume(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.runs import resume
+
+    return resume(options, terminal)
+
+
+def _demo(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.demo import demo
+
+    return demo(options, terminal)
+
+
+def _status(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.status import status
+
+    return status(options, terminal)
+
+
+def _answers(options: argparse.Namespace, terminal: Terminal) -> int:
+    return _ANSWERS[options.action](options, terminal)
+
+
+def _answers_new(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.answers.example import example
+
+    if options.file is None:
+        terminal.data(example().rstrip("\n"))
+        return ExitCode.DONE
+    path = Path(options.file)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(example())
+    except FileExistsError:
+        raise UsageError(f"{path} exists and is not overwritten", hint="name another file") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
+    terminal.say(f"wrote {path}; edit it, then: kfinstall answers check {path}")
+    return ExitCode.DONE
+
+
+def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.answers.load import load
+    from kfinstall.errors import AnswersError
+
+    path = Path(options.file)
+    try:
+        answers = load(path)
+    except AnswersError as error:
+        if options.json:
+            for problem in error.problems or (error.message,):
+                terminal.data(json.dumps({"version": 1, "event": "problem", "text": problem}, ensure_ascii=False))
+        raise
+    terminal.say(f"{path}: good: cluster {answers.cluster.name}, {len(answers.nodes)} node(s)")
+    return ExitCode.DONE
+
+
+def _answers_schema(_options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.answers.schema import schema
+
+    terminal.data(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return ExitCode.DONE
+
+
+def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.completion import script
+    from kfinstall.cli.parser import build_parser
+
+    terminal.data(script(options.shell, build_parser()).rstrip("\n"))
+    return ExitCode.DONE
+
+
+_ANSWERS: Final[dict[str, Command]] = {"new": _answers_new, "check": _answers_check, "schema": _answers_schema}
+_COMMANDS: Final[dict[str, Command]] = {
+    "wizard": _wizard,
+    "install": _run,
+    "check": _run,
+    "plan": _run,
+    "doctor": _run,
+    "resume": _resume,
+    "demo": _demo,
+    "status": _status,
+    "answers": _answers,
+    "completion": _completion,
+}

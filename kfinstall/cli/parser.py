@@ -1,0 +1,166 @@
+"""The grammar of the command line. A contract: see docs/cli.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Final
+
+from typing_extensions import override
+
+from kfinstall import __version__
+from kfinstall.errors import UsageError
+
+COMMANDS: Final = ("install", "check", "plan", "resume", "status", "doctor", "answers", "demo", "completion")
+PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
+
+_EPILOG: Final = """exit codes:
+  0 done · 1 unexpected · 2 usage · 3 preflight failed · 4 preflight warnings with --strict · 10 a command on a node failed
+  11 plan --detailed-exitcode: something would change · 13 SSH, login or host key · 14 sudo · 15 answers · 16 timeout
+  20 finished, but nodes were set aside · 30 proof failed · 75 another run holds the lock · 130 interrupted
+
+stdout is data (with --json: one JSON object per line), stderr is narration. Without a terminal nothing ever asks.
+First Ctrl-C finishes what runs and stops; the second stops now. Either way: kfinstall resume
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises UsageError instead of leaving the process."""
+
+    @override
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, hint=f"see: {self.prog} --help")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("common options")
+    group.add_argument("--json", action="store_true", help="JSON lines on stdout, one event each (docs/events.md)")
+    group.add_argument("--state-dir", metavar="DIR", default="", help="where the state of clusters is kept")
+    group.add_argument("--verbose", action="store_true", help="show every line of the nodes' output and what is unchanged")
+
+
+def _selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", metavar="PHASE", choices=PHASE_NAMES, help=f"one phase: {', '.join(PHASE_NAMES)}")
+    parser.add_argument("--from", metavar="PHASE", dest="start", choices=PHASE_NAMES, help="this phase and all after it")
+
+
+def _login(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask before the first change")
+    parser.add_argument("--accept-new-host-keys", action="store_true", help="accept and pin host keys that are not known yet")
+
+
+def _answers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("--answers", metavar="FILE", required=required, help="the answers file (kfinstall answers new)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    parser = _Parser(
+        prog="kfinstall",
+        description="From bare Ubuntu servers to a proven Kubernetes cluster with storage, a registry, Kubeflow and Spark.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kfinstall {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    wizard = commands.add_parser("wizard", help="the wizard (what `kfinstall` alone starts)")
+    _common(wizard)
+
+    install = commands.add_parser("install", help="install; `kfinstall --answers FILE` is the same")
+    _answers(install)
+    _selection(install)
+    _login(install)
+    install.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _common(install)
+
+    check = commands.add_parser("check", help="preflight only; changes nothing")
+    _answers(check)
+    check.add_argument("--strict", action="store_true", help="warnings exit 4")
+    _login(check)
+    _common(check)
+
+    plan = commands.add_parser("plan", help="what would change, per node and step")
+    _answers(plan)
+    _selection(plan)
+    plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands")
+    plan.add_argument("--detailed-exitcode", action="store_true", help="0: nothing to do, 11: something would change")
+    _login(plan)
+    _common(plan)
+
+    resume = commands.add_parser("resume", help="go on with the last (or named) run")
+    resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
+    _selection(resume)
+    _login(resume)
+    resume.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _common(resume)
+
+    status = commands.add_parser("status", help="what was done, when, how it is known, what is in doubt, what failed and why")
+    status.add_argument("run", nargs="?", metavar="RUN", help="a run's id; the newest if absent")
+    _common(status)
+
+    doctor = commands.add_parser("doctor", help="every step's check against the living cluster; drift named (exit 30)")
+    _answers(doctor)
+    _selection(doctor)
+    _login(doctor)
+    _common(doctor)
+
+    _answers_commands(commands)
+    _demo(commands)
+    completion = commands.add_parser("completion", help="print shell completion")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    _common(completion)
+    return parser
+
+
+def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    answers = commands.add_parser("answers", help="new: a commented example; check: all problems at once; schema: the JSON Schema")
+    actions = answers.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    new = actions.add_parser("new", help="print a commented example")
+    new.add_argument("file", nargs="?", metavar="FILE", help="write it there instead; an existing file is never overwritten")
+    _common(new)
+    check = actions.add_parser("check", help="all problems at once, with file:line:column")
+    check.add_argument("file", metavar="FILE")
+    _common(check)
+    schema = actions.add_parser("schema", help="print the JSON Schema")
+    _common(schema)
+
+
+def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
+    demo = commands.add_parser("demo", help="install on the embedded simulator")
+    demo.add_argument("--headless", action="store_true", help="never start the terminal UI")
+    demo.add_argument("--nodes", type=_count, default=3, metavar="N", help="how many nodes (default 3)")
+    demo.add_argument("--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md")
+    demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
+    _selection(demo)
+    _common(demo)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 100")
+    return int(text)
+
+
+def _pace(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds") from None
+    if not 0 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 10 seconds")
+    return value
+
+
+def normalise(words: Sequence[str]) -> list[str]:
+    """Give the command its name where it was left out: none is the wizard, `--answers` alone is install."""
+    if not words:
+        return ["wizard"]
+    if words[0] in COMMANDS or words[0] in ("-h", "--help", "--version", "wizard"):
+        return list(words)
+    if words[0].startswith("-"):
+        if any(word == "--answers" or word.startswith("--answers=") for word in words):
+            return ["install", *words]
+        if any(word in ("-h", "--help", "--version") for word in words):
+            return list(words)
+        return ["wizard", *words]
+    return list(words)

@@ -1,0 +1,207 @@
+"""install, check, plan, doctor and resume: a session around the engine, reporters on its events, signals into it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kfinstall import runbook, state
+from kfinstall.answers.load import load
+from kfinstall.answers.model import Answers, SecretRef
+from kfinstall.answers.secrets import resolve
+from kfinstall.cli.terminal import Terminal
+from kfinstall.cluster.base import Cluster
+from kfinstall.errors import ExitCode, InterruptedRunError, ProofError, UsageError
+from kfinstall.events import EventBus, Notice
+from kfinstall.executor import Stop
+from kfinstall.plan import Plan
+from kfinstall.reporters.jsonl import JsonLines
+from kfinstall.reporters.plain import Plain, duration
+from kfinstall.secrets import Redactor, Secret
+from kfinstall.session import Options, Session, open_session
+
+Work = Callable[[Session], Awaitable[int]]
+
+
+def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
+    """install, check, plan and doctor on an answers file."""
+    path = Path(options.answers).expanduser()
+    answers = load(path)
+    wanted = run_options(options, terminal, kind=options.command, answers_file=str(path.resolve()))
+    return drive(answers, wanted, options, terminal)
+
+
+def resume(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Go on with the last (or named) run, from the answers that it was started with."""
+    cluster, record = state.find_run(options.state_dir, options.run, resumable=options.run is None)
+    if record.demo:
+        from kfinstall.cli.demo import resume_demo
+
+        return resume_demo(options, terminal, cluster, record)
+    answers = load(cluster.run_directory(record.id) / "answers.yaml")
+    terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
+    wanted = run_options(options, terminal, kind="resume", answers_file=record.answers_file)
+    return drive(answers, wanted, options, terminal)
+
+
+def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "", **more: Any) -> Options:
+    """The session's options from those of the command line."""
+    return Options(
+        kind=kind,
+        only=getattr(options, "only", None),
+        start=getattr(options, "start", None),
+        strict=getattr(options, "strict", False),
+        accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
+        host_key_question=terminal.ask_host_key if terminal.interactive else None,
+        answers_file=answers_file,
+        **more,
+    )
+
+
+def drive(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal) -> int:
+    """Open a session, do the command's work in it, and stop cleanly on signals."""
+    work: dict[str, Work] = {
+        "install": partial(_install, options=options, terminal=terminal),
+        "resume": partial(_install, options=options, terminal=terminal),
+        "check": _check,
+        "plan": partial(_plan, options=options, terminal=terminal),
+        "doctor": partial(_doctor, options=options, terminal=terminal),
+    }
+    return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
+
+
+async def in_session(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal, work: Work) -> int:
+    """One session, with reporters attached and signals wired."""
+    redact = Redactor()
+    bus = EventBus(redact)
+    if options.json:
+        bus.subscribe(JsonLines(sys.stdout))
+    bus.subscribe(Plain(sys.stderr, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose))
+    stop = Stop()
+
+    def find(ref: SecretRef, purpose: str) -> Secret:
+        return resolve(ref, purpose, prompt=terminal.ask_secret if terminal.interactive else None, environ=terminal.environ)
+
+    task = asyncio.current_task()
+    if task is None:
+        raise InterruptedRunError("not inside a task")
+    with_signals(asyncio.get_running_loop(), task, stop, bus)
+    async with open_session(
+        answers,
+        wanted,
+        state_root=options.state_dir,
+        bus=bus,
+        redact=redact,
+        resolve=find,
+        open_cluster=_open_cluster,
+        stop=stop,
+    ) as session:
+        return await work(session)
+
+
+def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
+    from kfinstall.cluster.api import open_cluster
+
+    return open_cluster(kubeconfig, port)
+
+
+def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Stop, bus: EventBus) -> None:
+    """First Ctrl-C (or SIGTERM) asks to stop after what runs; the second, and SIGHUP, stop now."""
+
+    def politely() -> None:
+        if stop.requested:
+            task.cancel()
+        else:
+            stop.requested = True
+            bus.emit(Notice(level="warning", text="stopping after what runs now; once more to stop at once"))
+
+    def at_once() -> None:
+        stop.requested = True
+        task.cancel()
+
+    handlers = {"SIGINT": politely, "SIGTERM": politely, "SIGHUP": at_once}
+    for name, handler in handlers.items():
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, handler)
+        except NotImplementedError:  # Windows' event loop has none
+            signal.signal(number, lambda *_args, handler=handler: loop.call_soon_threadsafe(handler))
+
+
+async def _install(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    plan = session.plan()
+    if terminal.interactive and not options.yes and plan.pending and not session.options.demo:
+        _confirm(plan, terminal)
+    await session.install()
+    if not options.json:
+        _show_card(session, terminal)
+    return ExitCode.DONE
+
+
+def _confirm(plan: Plan, terminal: Terminal) -> None:
+    for line in runbook.text(plan):
+        if not line.startswith("  = "):
+            terminal.say(line)
+    mark = plan.point_of_no_return
+    warning = f"; point of no return: {mark.step.title} on {mark.target}" if mark else ""
+    if not terminal.confirm(f"{len(plan.pending)} changes, about {duration(plan.seconds)}{warning}. Go on? [y/N] "):
+        raise InterruptedRunError("nothing was changed", hint="run it again and answer y, or give --yes")
+
+
+def _show_card(session: Session, terminal: Terminal) -> None:
+    path = session.state.path / "proof.json"
+    if not path.exists():
+        return
+    for line in session.card_lines():
+        terminal.data(line)
+
+
+async def _check(session: Session) -> int:
+    await session.check()
+    return ExitCode.DONE
+
+
+async def _plan(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    plan = session.plan()
+    if options.json:
+        for item in runbook.data(plan):
+            terminal.data(json.dumps(item, ensure_ascii=False))
+    else:
+        for line in runbook.text(plan):
+            terminal.data(line)
+    if options.export:
+        path = Path(options.export)
+        try:
+            path.write_text(runbook.markdown(plan, session.situation), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
+        terminal.say(f"wrote {path}")
+    return ExitCode.CHANGES if options.detailed_exitcode and plan.pending else ExitCode.DONE
+
+
+async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    plan = await session.doctor()
+    if options.json:
+        for item in runbook.data(plan):
+            terminal.data(json.dumps(item, ensure_ascii=False))
+    else:
+        for line in runbook.text(plan):
+            terminal.data(line)
+    drift = [*plan.pending, *plan.conflicts]
+    if drift:
+        raise ProofError(
+            f"{len(drift)} step(s) do not hold any more",
+            why="\n".join(f"{item.step.id} on {item.target}: {'; '.join(item.changes) or getattr(item.check, 'reason', '')}" for item in drift),
+            hint="put it right with: kfinstall --answers FILE",
+        )
+    return ExitCode.DONE

@@ -1,0 +1,82 @@
+"""`kfinstall status`: what was done, when, how it is known, what is in doubt, what failed and why. Reads the local state only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from kfinstall import state
+from kfinstall.cli.terminal import Terminal
+from kfinstall.errors import ExitCode
+from kfinstall.journal import Entry, Journal
+from kfinstall.reporters.plain import duration
+from kfinstall.state import ClusterState, RunRecord
+
+
+def status(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Show one run, and what its cluster's journal knows."""
+    cluster, record = state.find_run(options.state_dir, options.run)
+    with Journal(cluster.journal_path) as journal:
+        entries = _newest(journal, record if options.run else None)
+        if options.json:
+            terminal.data(json.dumps(_data(record, entries), ensure_ascii=False))
+        else:
+            for line in _lines(cluster, record, entries, all_runs=cluster.runs()):
+                terminal.data(line)
+    return ExitCode.DONE
+
+
+def _newest(journal: Journal, record: RunRecord | None) -> list[Entry]:
+    newest: dict[tuple[str, str], Entry] = {}
+    for entry in journal.entries(record.id if record else None):
+        newest[entry.step, entry.target] = entry
+    return list(newest.values())
+
+
+def _data(record: RunRecord, entries: list[Entry]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "event": "status",
+        "run": asdict(record),
+        "done": [asdict(entry) for entry in entries if entry.outcome == "changed"],
+        "failed": [asdict(entry) for entry in entries if entry.outcome in ("failed", "interrupted")],
+        "inDoubt": [asdict(entry) for entry in entries if entry.event == "started"],
+    }
+
+
+def _when(at: float | None) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+
+
+def _end(record: RunRecord) -> str:
+    if record.exit_code is None:
+        return "its end is not known (still running, or killed)"
+    return f"exit code {record.exit_code}" + (f": {record.message}" if record.message else "")
+
+
+def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
+    yield f"cluster {cluster.name}   state in {cluster.path}"
+    yield f"run {record.id} ({record.kind}) began {_when(record.started_at)}: {_end(record)}"
+    if record.set_aside:
+        yield f"set aside: {', '.join(record.set_aside)}"
+    done = [entry for entry in entries if entry.outcome == "changed"]
+    failed = [entry for entry in entries if entry.outcome in ("failed", "interrupted")]
+    doubt = [entry for entry in entries if entry.event == "started"]
+    for title, chosen in (("done", done), ("failed", failed), ("in doubt: started, end not known; checked again on resume", doubt)):
+        if chosen:
+            yield f"{title}:"
+        for entry in chosen:
+            took = f" ({duration(entry.seconds)})" if entry.seconds else ""
+            known = f": {entry.evidence}" if entry.evidence else ""
+            yield f"  {_when(entry.at)}  {entry.step} on {entry.target}{took}{known}"
+    if not entries:
+        yield "nothing was changed yet"
+    others = [run for run in all_runs if run.id != record.id][-5:]
+    if others:
+        yield "other runs: " + ", ".join(f"{run.id} ({run.kind}, {_end(run)})" for run in others)
+    if failed or doubt or record.exit_code not in (0, None):
+        yield "next: kfinstall resume"

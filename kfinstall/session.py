@@ -1,0 +1,268 @@
+"""One run on one cluster, from the lock to the exit code. Screens, headless runs and tests all drive this."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import getpass
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from kfinstall import phases, plan
+from kfinstall.answers import save
+from kfinstall.answers.model import Answers
+from kfinstall.errors import ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightWarningError, UsageError
+from kfinstall.events import EventBus, Finding, NodeConnected, NodeSetAside, Notice, RunFinished, RunStarted
+from kfinstall.executor import Executor, Stop
+from kfinstall.journal import Journal
+from kfinstall.phases import Phase
+from kfinstall.releases import Release
+from kfinstall.releases import load as load_release
+from kfinstall.reporters.jsonl import JsonLines
+from kfinstall.secret_store import Resolve, SecretStore
+from kfinstall.secrets import Redactor
+from kfinstall.site import OpenCluster, Site
+from kfinstall.state import ClusterState, RunRecord
+from kfinstall.transport.base import Host, HostKeyQuestion
+from kfinstall.transport.connect import connect_node
+from kfinstall.transport.node_lock import NodeLock
+
+_CHANGING: Final = ("install", "resume")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, as opposed to what to install."""
+
+    kind: str = "install"
+    """install, resume, check, plan or doctor."""
+    only: str | None = None
+    start: str | None = None
+    strict: bool = False
+    accept_new_host_keys: bool = False
+    host_key_question: HostKeyQuestion | None = None
+    answers_file: str = ""
+    dial: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Node name to (host, port) where it differs from the answers: the simulator's servers."""
+    demo: dict[str, Any] = field(default_factory=dict)
+    """Settings of the simulator, kept so that a rehearsal can be resumed."""
+
+
+@dataclass(slots=True)
+class Session:
+    """An open run: connected nodes with fresh facts. Made by `open_session`."""
+
+    answers: Answers
+    release: Release
+    options: Options
+    state: ClusterState
+    record: RunRecord
+    bus: EventBus
+    site: Site
+    journal: Journal
+    secrets: SecretStore
+    redact: Redactor
+    phases: tuple[Phase, ...]
+    stop: Stop
+    executor: Executor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.executor = Executor(
+            self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop
+        )
+
+    @property
+    def situation(self) -> plan.Situation:
+        """What is known now."""
+        return self.site.situation
+
+    def plan(self) -> plan.Plan:
+        """The plan for the chosen phases."""
+        return plan.build(self.situation, self.phases)
+
+    async def check(self) -> list[Finding]:
+        """Run the read-only phases; changes nothing.
+
+        Raises:
+            PreflightError: findings that must be mended.
+            PreflightWarningError: warnings, under --strict.
+        """
+        chosen = [phase for phase in phases.PHASES if phase.read_only]
+        steps = [step for _phase, step in plan.steps_of(chosen, self.site.answers)]
+        findings = self.executor.examine(steps)
+        self._strict(findings)
+        return findings
+
+    def _strict(self, findings: Sequence[Finding]) -> None:
+        warnings = [finding for finding in findings if finding.level == "warning"]
+        if self.options.strict and warnings:
+            raise PreflightWarningError(
+                f"{len(warnings)} warning(s), and --strict was given",
+                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
+                hint="mend them, or run without --strict",
+            )
+
+    async def install(self) -> None:
+        """Run the chosen phases.
+
+        Raises:
+            UsageError: a phase that the chosen ones need has not been done.
+            NodesSetAsideError: it is done, but not on every node.
+            KfError: a step failed where the run can't go on.
+        """
+        missing = plan.missing_needs(self.situation, self.phases, phases.PHASES)
+        if missing:
+            need = missing[0]
+            raise UsageError(
+                f"phase {self.options.only or self.options.start} needs phase {need.phase.id}, which is not done",
+                why="\n".join(f"{item.step.id} on {item.target}: {_open(item)}" for item in missing[:5]),
+                hint=f"run it first: kfinstall --answers FILE --only {need.phase.id}",
+            )
+        if self.site.cluster_problem:
+            self.bus.emit(Notice(level="warning", text=f"the cluster does not answer: {self.site.cluster_problem}"))
+        save.save(self.answers, self.state.path / "answers.yaml")
+        lock = NodeLock(self.site.hosts[self.answers.first_control_plane.name], _owner(self.record.id))
+        async with lock:
+            await self.executor.run(self.phases)
+        if self.site.set_aside:
+            names = ", ".join(self.site.set_aside)
+            raise NodesSetAsideError(
+                f"finished without {names}",
+                why="\n".join(f"{name}: {reason}" for name, reason in self.site.set_aside.items()),
+                hint="mend them, then: kfinstall resume",
+            )
+
+    async def doctor(self) -> plan.Plan:
+        """Every step's check against the living cluster."""
+        return plan.build(self.situation, self.phases)
+
+
+def _open(item: plan.PlannedStep) -> str:
+    return "; ".join(item.changes) or getattr(item.check, "reason", "not done")
+
+
+def _owner(run: str) -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()} run {run}"
+
+
+async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
+    """Connect to every node and read its facts; a worker that can't be reached is set aside.
+
+    Raises:
+        KfError: a node that the run can't go on without.
+    """
+    asking = asyncio.Lock()
+
+    async def question(node: str, kind: str, fingerprint: str) -> bool:
+        async with asking:
+            return options.host_key_question is not None and await options.host_key_question(node, kind, fingerprint)
+
+    async def enter(name: str) -> Host:
+        node = site.all_answers.node(name)
+        return await connect_node(
+            node,
+            site.all_answers.ssh,
+            secrets,
+            pins=state.known_hosts,
+            on_unknown_key=question if options.host_key_question else None,
+            accept_new=options.accept_new_host_keys,
+            dial=options.dial.get(name),
+        )
+
+    names = [node.name for node in site.all_answers.nodes]
+    results = await asyncio.gather(*(enter(name) for name in names), return_exceptions=True)
+    errors: dict[str, KfError] = {}
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, KfError):
+            errors[name] = result
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            site.hosts[name] = result
+    errors |= await site.read_nodes(site.hosts)
+    strict = options.kind in ("check", "plan", "doctor")
+    for name, error in errors.items():
+        if strict or name in site.required or len(errors) == len(names):
+            error.node = error.node or name
+            raise error
+    for name in site.fleet:
+        facts = site.fleet[name]
+        cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
+        bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
+    for name, error in errors.items():
+        site.leave_out(name, error.message)
+        bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
+    await site.read_cluster()
+
+
+@asynccontextmanager
+async def open_session(
+    answers: Answers,
+    options: Options,
+    *,
+    state_root: Path,
+    bus: EventBus,
+    redact: Redactor,
+    resolve: Resolve,
+    open_cluster: OpenCluster,
+    stop: Stop | None = None,
+) -> AsyncIterator[Session]:
+    """Lock the cluster's state, connect, read all facts; on the way out write how the run ended.
+
+    Raises:
+        LockedError: another run works on this cluster.
+        TransportError, SudoError, AnswersError: a node can't be entered.
+    """
+    release = load_release(answers.cluster.release)
+    chosen = phases.choose(only=options.only, start=options.start)
+    state = ClusterState(state_root, answers.cluster.name)
+    begin = time.monotonic()
+    async with AsyncExitStack() as stack:
+        if options.kind in _CHANGING:
+            stack.enter_context(state.lock())
+        record = state.new_run(
+            options.kind, answers_file=options.answers_file, phases=tuple(phase.id for phase in chosen), demo=options.demo
+        )
+        save.save(answers, state.run_directory(record.id) / "answers.yaml")
+        events = stack.enter_context((state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8"))
+        stack.callback(bus.subscribe(JsonLines(events)))
+        # Every step's facts are read even where few phases are chosen: needs of other phases are checked too.
+        site = Site(answers, release, phases.PHASES, open_cluster)
+        stack.push_async_callback(site.close)
+        secrets = SecretStore(answers, resolve, redact, site.cluster)
+        journal = stack.enter_context(Journal(state.journal_path))
+        bus.emit(RunStarted(run=record.id, cluster=answers.cluster.name, kind=options.kind, nodes=tuple(n.name for n in answers.nodes)))
+        exit_code, message = ExitCode.UNEXPECTED, "killed"
+        try:
+            await _enter_nodes(site, secrets, state, options, bus)
+            _tell_doubt(journal, site, bus)
+            yield Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
+            exit_code, message = ExitCode.DONE, ""
+        except KfError as error:
+            exit_code, message = error.exit_code, redact(error.message)
+            raise
+        except asyncio.CancelledError:
+            exit_code, message = ExitCode.INTERRUPTED, "stopped at once, as asked"
+            raise InterruptedRunError(message, hint="what runs on the nodes goes on; follow it with: kfinstall resume") from None
+        finally:
+            aside = tuple(site.set_aside)
+            done = dataclasses.replace(record, exit_code=int(exit_code), finished_at=time.time(), message=message, set_aside=aside)
+            with suppress(KfError):
+                state.save_run(done)
+            bus.emit(RunFinished(run=record.id, exit_code=int(exit_code), seconds=time.monotonic() - begin, set_aside=aside))
+
+
+def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:
+    for entry in journal.in_doubt():
+        facts = site.fleet.get(entry.target)
+        name = "kf-" + entry.step.replace(".", "-")
+        unit = facts.kf_units.get(name) if facts else None
+        still = "still running on the node" if unit and unit.running else "checked again now"
+        bus.emit(Notice(level="info", target=entry.target, text=f"{entry.step} was started and its end is not known: {still}"))
+    if journal.torn_lines:
+        bus.emit(Notice(level="warning", text=f"{journal.torn_lines} unreadable line(s) of the journal were ignored; checks decide"))

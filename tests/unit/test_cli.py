@@ -1,0 +1,141 @@
+"""The command line as a contract: grammar, exit codes, completion, nothing that asks."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kfinstall import errors, phases
+from kfinstall.cli.completion import script
+from kfinstall.cli.parser import PHASE_NAMES, build_parser, normalise
+
+
+def run(*words, stdin=subprocess.DEVNULL, **environ):
+    base = {"PATH": os.environ["PATH"], "HOME": environ.pop("HOME", os.environ.get("HOME", "/")), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "kfinstall", *words], stdin=stdin, capture_output=True, text=True, timeout=60, env=base | environ
+    )
+
+
+def test_exit_codes_are_the_documented_ones():
+    expected = {
+        "DONE": 0,
+        "UNEXPECTED": 1,
+        "USAGE": 2,
+        "PREFLIGHT": 3,
+        "PREFLIGHT_WARNING": 4,
+        "COMMAND": 10,
+        "CHANGES": 11,
+        "SSH": 13,
+        "SUDO": 14,
+        "ANSWERS": 15,
+        "TIMEOUT": 16,
+        "SET_ASIDE": 20,
+        "PROOF": 30,
+        "LOCKED": 75,
+        "INTERRUPTED": 130,
+    }
+    assert {code.name: code.value for code in errors.ExitCode} == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ([], "wizard"),
+        (["--answers", "f"], "install"),
+        (["--json", "--answers=f"], "install"),
+        (["install", "--answers", "f"], "install"),
+        (["check", "--answers", "f"], "check"),
+        (["plan", "--answers", "f", "--export", "r.md", "--detailed-exitcode"], "plan"),
+        (["resume"], "resume"),
+        (["resume", "run-1", "--yes"], "resume"),
+        (["status"], "status"),
+        (["doctor", "--answers", "f", "--only", "storage"], "doctor"),
+        (["answers", "new"], "answers"),
+        (["demo", "--headless", "--nodes", "5", "--fault", "ssh-drop:worker1", "--fault", "reboot:worker2"], "demo"),
+        (["completion", "fish"], "completion"),
+    ],
+)
+def test_grammar(words, command):
+    assert build_parser().parse_args(normalise(words)).command == command
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["nope"], ["install"], ["demo", "--nodes", "0"], ["demo", "--pace", "x"], ["plan", "--answers", "f", "--only", "nope"], ["answers"]],
+)
+def test_wrong_words_are_usage_errors(words):
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "error:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_phases_in_the_grammar_are_the_engine_s():
+    assert PHASE_NAMES == phases.names()
+
+
+def test_without_arguments_it_points_to_answers():
+    done = run()
+    assert done.returncode == 2
+    assert "--answers" in done.stderr
+
+
+def test_version_and_help():
+    assert run("--version").stdout.startswith("kfinstall 0.")
+    text = run("--help").stdout
+    assert "exit codes" in text
+    assert "130 interrupted" in text
+
+
+def test_a_missing_answers_file_is_exit_15_and_names_it(tmp_path):
+    done = run("--answers", str(tmp_path / "none.yaml"), "--state-dir", str(tmp_path))
+    assert done.returncode == 15
+    assert "none.yaml" in done.stderr
+
+
+def test_status_without_a_run_says_what_to_do(tmp_path):
+    done = run("status", "--state-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert "kfinstall --answers" in done.stderr
+
+
+def test_answers_new_is_never_overwritten(tmp_path):
+    path = tmp_path / "a.yaml"
+    assert run("answers", "new", str(path)).returncode == 0
+    before = path.read_text()
+    assert run("answers", "new", str(path)).returncode == 2
+    assert path.read_text() == before
+    assert run("answers", "check", str(path)).returncode == 0
+
+
+def test_the_schema_is_json():
+    assert json.loads(run("answers", "schema").stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_long_option(shell):
+    text = script(shell, build_parser())
+    for word in ("install", "check", "plan", "resume", "status", "doctor", "answers", "demo", "completion"):
+        assert word in text
+    for option in ("answers", "state-dir", "accept-new-host-keys", "detailed-exitcode"):
+        assert option in text
+
+
+def _bash_completes(line):
+    words = line.split(" ")
+    program = script("bash", build_parser()) + (
+        f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _kfinstall; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    return subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
+def test_bash_completion_works_in_bash():
+    assert "resume" in _bash_completes("kfinstall re")
+    assert _bash_completes("kfinstall plan --only sto") == ["storage"]
+    assert "check" in _bash_completes("kfinstall answers ch")
+    assert "--fault" in _bash_completes("kfinstall demo --f")
