@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,6 +79,8 @@ class Site:
             extra |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
         if answers.registry.enabled:
             extra |= {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
+        proxy = answers.proxy
+        extra |= {key: value for key, value in (("HTTP_PROXY", proxy.http), ("HTTPS_PROXY", proxy.https)) if value}
         return extra
 
     async def read_node(self, name: str) -> Facts:
@@ -87,7 +90,12 @@ class Site:
             KfError: the connection failed, or the output can't be understood.
         """
         mark = secrets.token_hex(8)
-        program = facts_program(plan.watch_for(self.situation, self.phases, name), self._extra(), mark)
+        watch = plan.watch_for(self.situation, self.phases, name)
+        known = self.fleet.get(name)
+        if known is not None and known.network.reachable:
+            # Tried once in a run: without a way out every further try would cost its whole limit.
+            watch = dataclasses.replace(watch, hosts=frozenset())
+        program = facts_program(watch, self._extra(), mark)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
         if done.status != 0:
@@ -99,8 +107,11 @@ class Site:
                 why="\n".join(done.lines[-3:]) or f"exit status {done.status}",
                 hint="log in there and look at its disk (df -h) and its log (journalctl -p err -b)",
             )
-        self.fleet[name] = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2)
-        return self.fleet[name]
+        facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2)
+        if known is not None and not facts.network.reachable:
+            facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        self.fleet[name] = facts
+        return facts
 
     async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
         """Read several nodes at once; the errors by node."""

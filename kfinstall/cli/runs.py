@@ -69,13 +69,18 @@ def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, a
 def drive(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal) -> int:
     """Open a session, do the command's work in it, and stop cleanly on signals."""
     work: dict[str, Work] = {
-        "install": partial(_install, options=options, terminal=terminal),
-        "resume": partial(_install, options=options, terminal=terminal),
+        "install": install_work(options, terminal),
+        "resume": install_work(options, terminal),
         "check": _check,
         "plan": partial(_plan, options=options, terminal=terminal),
         "doctor": partial(_doctor, options=options, terminal=terminal),
     }
     return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
+
+
+def install_work(options: argparse.Namespace, terminal: Terminal) -> Work:
+    """The work of install and resume: the plan, a question where somebody is there to answer, the run, the proof card."""
+    return partial(_install, options=options, terminal=terminal)
 
 
 async def in_session(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal, work: Work) -> int:
