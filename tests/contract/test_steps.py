@@ -1,0 +1,124 @@
+"""Every step keeps the contract of kfinstall.step, for every example answers file."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from kfinstall import phases, plan, releases, resources
+from kfinstall.answers.load import load
+from kfinstall.cluster.base import ClusterFacts
+from kfinstall.facts.model import Facts
+from kfinstall.simulator.model import EFFECTS
+from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
+
+EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
+STEPS = [(phase, kind) for phase in phases.PHASES for kind in phase.steps]
+each_step = pytest.mark.parametrize(("phase", "kind"), STEPS, ids=[kind.id for _phase, kind in STEPS])
+
+
+def situations():
+    for path in EXAMPLES:
+        answers = load(path)
+        release = releases.load(answers.cluster.release)
+        fleet = {node.name: Facts(node=node.name) for node in answers.nodes}
+        yield plan.Situation(answers, release, {}, None)
+        yield plan.Situation(answers, release, fleet, None)
+        yield plan.Situation(answers, release, fleet, ClusterFacts("v1.34.0", {}))
+
+
+def test_ids_are_unique():
+    ids = [kind.id for _phase, kind in STEPS]
+    assert len(ids) == len(set(ids))
+
+
+# Known to journals on users' disks: a renamed step would look undone and unexplained there.
+def test_ids_are_those_that_journals_know():
+    path = resources.root() / "tests" / "contract" / "step-ids.txt"
+    assert [kind.id for _phase, kind in STEPS] == path.read_text().split()
+
+
+@each_step
+def test_names_and_titles(phase, kind):
+    assert re.fullmatch(rf"{phase.id}\.[a-z0-9-]+", kind.id)
+    assert kind.title[0].isupper()
+    assert not kind.title.endswith(".")
+    assert kind.__doc__
+    assert isinstance(kind.scope, Scope)
+    assert kind.timeout_seconds > 0
+    assert kind.estimate_seconds >= 0
+
+
+@each_step
+def test_a_step_has_a_script_or_an_apply_of_its_own_unless_it_only_reads(phase, kind):
+    if phase.read_only:
+        assert kind.apply is Step.apply
+        assert not kind.script
+        return
+    if kind.script:
+        assert kind.script.startswith(phase.id + "-")
+        assert resources.script(f"steps/{kind.script}")
+    else:
+        assert kind.apply is not Step.apply
+
+
+@each_step
+def test_checks_are_pure_and_total(phase, kind):
+    for situation in situations():
+        step = kind()
+        if not step.applies(situation.answers):
+            continue
+        for target in step.targets(situation.answers):
+            view = situation.view(target)
+            first, second = step.check(view), step.check(view)
+            assert first == second
+            assert isinstance(first, (Satisfied, Needed, Conflict))
+            if isinstance(first, Satisfied):
+                assert first.evidence
+            elif isinstance(first, Needed):
+                assert first.changes
+                assert all(change.strip() for change in first.changes)
+            else:
+                assert first.reason
+                assert first.fix
+            assert target == CLUSTER_TARGET or target in {node.name for node in situation.answers.nodes}
+            parameters = step.parameters(view)
+            assert all(isinstance(key, str) and isinstance(value, str) for key, value in parameters.items())
+            assert step.fingerprint(view) == step.fingerprint(view)
+            assert all(path.startswith("/") for path in step.watch(view).files)
+
+
+def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
+    import kfinstall.simulator.effects.cluster
+    import kfinstall.simulator.effects.handoff
+    import kfinstall.simulator.effects.kubeflow
+    import kfinstall.simulator.effects.prepare
+    import kfinstall.simulator.effects.registry
+    import kfinstall.simulator.effects.spark
+    import kfinstall.simulator.effects.storage  # noqa: F401
+
+    names = set(resources.scripts("steps")) | {f"ask/{name}" for name in resources.scripts("ask")}
+    assert names == set(EFFECTS)
+
+
+def test_a_phase_needs_only_earlier_ones_and_is_proven_by_its_own_steps():
+    seen = []
+    for phase in phases.PHASES:
+        assert set(phase.needs) <= set(seen)
+        assert set(phase.proven_by) <= {kind.id for kind in phase.steps}
+        seen.append(phase.id)
+
+
+def test_the_point_of_no_return_is_marked():
+    marked = [kind.id for _phase, kind in STEPS if kind.danger == "point of no return"]
+    assert marked == ["cluster.init"]
+
+
+def test_a_node_that_is_set_aside_leaves_no_trace_in_targets():
+    answers = load(resources.root() / "examples" / "three-nodes.yaml")
+    left = answers.model_copy(update={"nodes": answers.nodes[:-1]})
+    gone = answers.nodes[-1].name
+    situation = plan.Situation(left, releases.load(left.cluster.release))
+    for item in plan.build(situation, phases.PHASES).steps:
+        assert item.target != gone
+    assert replace(situation, fleet={}) == situation
