@@ -158,6 +158,8 @@ class AptFacts:
     """Age of the newest package list; None where there is none."""
     unattended_upgrades: bool = False
     """unattended-upgrades is installed and on."""
+    cloud_init_running: bool = False
+    """cloud-init still works on the node's first boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,10 @@ class RuntimeFacts:
     """The name in kubelet.conf's client certificate or hostname override; empty where not joined."""
     ca_sha256: str = ""
     """SHA-256 of /etc/kubernetes/pki/ca.crt, to tell which cluster the node belongs to."""
+    sockets: tuple[str, ...] = ()
+    """CRI sockets that exist."""
+    cri_sockets: tuple[str, ...] = ()
+    """CRI sockets that answered a call."""
 
 
 @dataclass(frozen=True, slots=True)

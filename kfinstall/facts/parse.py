@@ -1,0 +1,100 @@
+"""Turns the output of the facts program into frozen facts. Pure; hostile or torn text raises a CommandError and nothing else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kfinstall.errors import CommandError
+from kfinstall.facts import machine, network, runtime, upkeep, watched
+from kfinstall.facts.lines import SectionError, Sections
+from kfinstall.facts.model import Facts
+
+SECTIONS: Final = (
+    "os",
+    "identity",
+    "hardware",
+    "clock",
+    "swap",
+    "packages",
+    "apt",
+    "network",
+    "runtime",
+    "files",
+    "units",
+    "sysctls",
+    "modules",
+    "space",
+    "commands",
+    "kf-units",
+    "reach",
+    "end",
+)
+"""Sections that this package parses; any other one lands raw in Facts.extra."""
+
+
+def split(mark: str, text: str) -> Sections:
+    """The text's lines by section; what stands before the first mark is left out.
+
+    Raises:
+        CommandError: a section is there twice, or the text has no end.
+    """
+    sections: dict[str, list[str]] = {}
+    current: list[str] = []
+    name = "none"
+    for line in text.split("\n"):
+        if line.startswith(f"@{mark} "):
+            name = line.removeprefix(f"@{mark} ").strip()
+            if name in sections:
+                raise SectionError(name, line.removeprefix(f"@{mark} "))
+            current = sections.setdefault(name, [])
+        elif line or name == "units":
+            current.append(line)
+    missing = [wanted for wanted in SECTIONS if wanted not in sections]
+    if missing:
+        raise CommandError(
+            f"the facts of the node are torn: section {missing[0]} is missing",
+            why=f"the last section that arrived is {name}",
+            hint="run the check again; if it stays so, look at the node's disk (df -h) and log (journalctl -p err -b)",
+        )
+    return sections
+
+
+def _facts(node: str, sections: Sections, read_at: float) -> Facts:
+    units = watched.units(sections["units"])
+    packages = upkeep.packages(sections["packages"])
+    return Facts(
+        node=node,
+        os=machine.os_facts(sections["os"]),
+        identity=machine.identity_facts(sections["identity"]),
+        hardware=machine.hardware_facts(sections["hardware"]),
+        clock=machine.clock_facts(sections["clock"], sections["end"]),
+        swap=upkeep.swap_facts(sections["swap"]),
+        apt=upkeep.apt_facts(sections["apt"], packages, units),
+        network=network.network_facts(sections["network"], sections["reach"], units),
+        runtime=runtime.runtime_facts(sections["runtime"], packages.known),
+        files=watched.files(sections["files"]),
+        packages=packages.asked,
+        units=units,
+        sysctls=watched.sysctls(sections["sysctls"]),
+        modules=watched.modules(sections["modules"]),
+        space=watched.space(sections["space"]),
+        commands=watched.commands(sections["commands"]),
+        kf_units=runtime.kf_units(sections["kf-units"], units),
+        extra={name: "\n".join(lines) for name, lines in sections.items() if name not in SECTIONS},
+        read_at=read_at,
+    )
+
+
+def parse_facts(node: str, mark: str, text: str, read_at: float) -> Facts:
+    """The facts of one node.
+
+    `read_at` is the installer's clock in the middle of the round trip, epoch seconds.
+
+    Raises:
+        CommandError: the text is torn or a section can't be understood; the message names the section.
+    """
+    try:
+        return _facts(node, split(mark, text), read_at)
+    except CommandError as error:
+        error.node = node
+        raise

@@ -1,0 +1,99 @@
+"""Parsers of the sections files, units, sysctls, modules, space and commands."""
+
+from __future__ import annotations
+
+import re
+import stat
+from typing import Final
+
+from kfinstall.facts.lines import Lines, SectionError, columns, number
+from kfinstall.facts.model import FileFact, SpaceFact, UnitFact
+
+_HASH: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_KINDS: Final = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+_FILE_SYSTEMS: Final = {"ext2/ext3": "ext4", "overlayfs": "overlay"}
+"""What stat calls otherwise than mount does."""
+
+
+def _hexadecimal(text: str) -> int:
+    return int(text, 16)
+
+
+def files(lines: Lines) -> dict[str, FileFact]:
+    """stat's lines, then sha256sum's."""
+    found: dict[str, FileFact] = {}
+    hashes: dict[str, str] = {}
+    for line in lines:
+        if match := _HASH.fullmatch(line):
+            hashes[match[2]] = match[1]
+            continue
+        kind, mode_text, owner, size, path = columns("files", line, 5)
+        if kind != "stat":
+            raise SectionError("files", line)
+        mode = number("files", mode_text, _hexadecimal)
+        found[path] = FileFact(_KINDS.get(stat.S_IFMT(mode), "other"), stat.S_IMODE(mode), owner, number("files", size, int))
+    return {
+        path: FileFact(fact.kind, fact.mode, fact.owner, fact.size_bytes, hashes.get(path, "") if fact.kind == "file" else "")
+        for path, fact in found.items()
+    }
+
+
+def units(lines: Lines) -> dict[str, UnitFact]:
+    """systemctl show's blocks; a unit with aliases is known by each of its names."""
+    found: dict[str, UnitFact] = {}
+    block: dict[str, str] = {}
+    for line in (*lines, ""):
+        key, separator, value = line.partition("=")
+        if line.strip() and not separator:
+            raise SectionError("units", line)
+        if block and (not separator or key in block):
+            fact = UnitFact(block.get("LoadState", ""), block.get("ActiveState", ""), block.get("UnitFileState", ""))
+            found |= dict.fromkeys(block.get("Names", "").split(), fact)
+            block = {}
+        if separator:
+            block[key] = value
+    return found
+
+
+def sysctls(lines: Lines) -> dict[str, str]:
+    """Kernel settings; white space inside a value becomes one blank."""
+    split = (columns("sysctls", line, 2) for line in lines)
+    return {name: " ".join(value.split()) for name, value in split}
+
+
+def modules(lines: Lines) -> frozenset[str]:
+    """Names of modules, '-' written as '_'."""
+    return frozenset(line.strip().replace("-", "_") for line in lines if line.strip())
+
+
+def space(lines: Lines) -> dict[str, SpaceFact]:
+    """Free space by the directory that was asked for; nothing for one whose file system did not answer."""
+    asked: dict[str, str] = {}
+    mounts: dict[str, str] = {}
+    systems: dict[str, tuple[str, int, int]] = {}
+    for line in lines:
+        kind, _, rest = line.partition("\t")
+        if kind == "dir":
+            parent, directory = columns("space", rest, 2)
+            asked[directory] = parent
+        elif kind == "mount":
+            mount, parent = columns("space", rest, 2)
+            mounts[parent] = mount
+        elif kind == "fs":
+            name, block, total, free, parent = columns("space", rest, 5)
+            size = number("space", block, int)
+            total_bytes, free_bytes = number("space", total, int) * size, number("space", free, int) * size
+            systems[parent] = (_FILE_SYSTEMS.get(name, name), total_bytes, free_bytes)
+        else:
+            raise SectionError("space", line)
+    return {
+        directory: SpaceFact(mounts.get(parent, parent), systems[parent][1], systems[parent][2], systems[parent][0])
+        for directory, parent in asked.items()
+        if parent in systems
+    }
+
+
+def commands(lines: Lines) -> dict[str, str]:
+    """Program name to its path."""
+    split = (columns("commands", line, 2) for line in lines)
+    return {name: path.strip() for name, path in split}

@@ -1,0 +1,14 @@
+"""Section apt of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.sections._lines import pair
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Print what scripts/facts/20-upkeep.sh does."""
+    age = pair("updated_age", 60) if node.apt_updated else ""
+    return age + (pair("unattended", 1) if "unattended-upgrades" in node.packages else "")

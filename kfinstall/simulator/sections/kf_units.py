@@ -1,0 +1,13 @@
+"""Section kf-units of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.sections._lines import pair
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Print what scripts/facts/50-watched.sh does; whether a unit runs is told by the section units."""
+    return "".join(pair(name, "" if status is None else status) for name, status in node.kf_units.items())

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The machine: operating system, identity, CPU and memory, clock. Starts the reachability tries, which 90-reach.sh collects.
+
+# kf_reach_tcp URL: whether its host takes a connection, for nodes without curl.
+kf_reach_tcp() {
+  local rest=${1#*://} port=443 status
+  [[ $1 == http://* ]] && port=80
+  rest=${rest%%/*}
+  [[ $rest =~ :([0-9]+)$ ]] && port=${BASH_REMATCH[1]} && rest=${rest%:*}
+  # shellcheck disable=SC2016  # $0 and $1 are the inner shell's
+  timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$rest" "$port"
+  status=$?
+  printf '%s\t000\t%s\tno TCP connection to %s:%s\n' "$1" "$status" "$rest" "$port"
+}
+
+# kf_reach: one line for each of KF_HOSTS, all at once.
+kf_reach() {
+  local url arguments=()
+  kf_list "${KF_HOSTS:-}"
+  ((${#KF_LIST[@]})) || return 0
+  if ! type -P curl >/dev/null; then
+    for url in "${KF_LIST[@]}"; do kf_reach_tcp "$url" & done
+    wait
+    return 0
+  fi
+  for url in "${KF_LIST[@]}"; do arguments+=(-o /dev/null "$url"); done
+  [[ -n ${KF_HTTP_PROXY:-} ]] && export http_proxy=$KF_HTTP_PROXY
+  [[ -n ${KF_HTTPS_PROXY:-} ]] && export https_proxy=$KF_HTTPS_PROXY
+  [[ -n ${KF_NO_PROXY:-} ]] && export no_proxy=$KF_NO_PROXY
+  curl -q -s -I -Z --connect-timeout 4 --max-time 6 -w '%{url}\t%{http_code}\t%{exitcode}\t%{errormsg}\n' "${arguments[@]}"
+}
+
+# shellcheck disable=SC2034  # read by 90-reach.sh
+exec {KF_REACH}< <(kf_reach)
+
+kf_os() {
+  local key value
+  while IFS='=' read -r key value; do
+    value=${value#[\"\']} value=${value%[\"\']}
+    case $key in
+      ID) kf_pair id "$value" ;;
+      VERSION_ID) kf_pair version_id "$value" ;;
+      VERSION_CODENAME) kf_pair codename "$value" ;;
+      PRETTY_NAME) kf_pair pretty "$value" ;;
+    esac
+  done </etc/os-release
+  kf_read /proc/sys/kernel/osrelease && kf_pair kernel "$KF_LINE"
+  kf_pair machine "$HOSTTYPE"
+  kf_read /proc/sys/kernel/hostname && kf_pair hostname "$KF_LINE"
+  kf_read /proc/sys/kernel/random/boot_id && kf_pair boot_id "$KF_LINE"
+  kf_pair virtualization "$(systemd-detect-virt)"
+  kf_pair cgroup "$(stat -f -c %T /sys/fs/cgroup)"
+}
+
+kf_identity() {
+  local interface found=0
+  kf_read /etc/machine-id && kf_pair machine_id "$KF_LINE"
+  kf_read /sys/class/dmi/id/product_uuid && kf_pair product_uuid "$KF_LINE"
+  for interface in /sys/class/net/*; do
+    [[ -e $interface/device ]] || continue
+    kf_read "$interface/address" && kf_pair mac "$KF_LINE" && found=1
+  done
+  ((found)) && return
+  for interface in /sys/class/net/*; do
+    case ${interface##*/} in
+      lo | docker* | br-* | veth* | cali* | tunl* | vxlan* | cni* | flannel* | kube-* | dummy* | wireguard*) continue ;;
+    esac
+    kf_read "$interface/address" && kf_pair mac "$KF_LINE"
+  done
+}
+
+kf_hardware() {
+  local line lines cpus=0 flags=
+  mapfile -t lines </proc/cpuinfo
+  for line in "${lines[@]}"; do
+    case $line in
+      processor*) ((cpus++)) ;;
+      flags* | Features*) [[ -n $flags ]] || flags=${line#*: } ;;
+    esac
+  done
+  kf_pair cpus "$cpus"
+  kf_pair flags "$flags"
+  kf_read /proc/meminfo && kf_words "$KF_LINE" && kf_pair memory_kib "${KF_WORDS[1]}"
+}
+
+kf_clock() {
+  kf_pair epoch "$EPOCHREALTIME"
+  if [[ -e /run/systemd/timesync/synchronized ]]; then
+    kf_pair synchronized yes
+  elif type -P timedatectl >/dev/null && [[ -d /run/systemd/system ]]; then
+    kf_pair synchronized "$(timeout 3 timedatectl show -p NTPSynchronized --value)"
+  fi
+}
+
+kf_section os && kf_os
+kf_section identity && kf_identity
+kf_section hardware && kf_hardware
+kf_section clock && kf_clock

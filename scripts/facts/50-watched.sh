@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# What the steps asked for: files, units, kernel settings, modules, free space, programs; and detached steps.
+
+kf_files() {
+  local path regular=()
+  kf_list "${KF_FILES:-}"
+  ((${#KF_LIST[@]})) || return
+  stat -c $'stat\t%f\t%U:%G\t%s\t%n' -- "${KF_LIST[@]}"
+  for path in "${KF_LIST[@]}"; do
+    [[ -f $path && ! -L $path ]] && regular+=("$path")
+  done
+  ((${#regular[@]})) && sha256sum -- "${regular[@]}"
+}
+
+kf_units() {
+  local folder detached=()
+  [[ -d /run/systemd/system ]] || return
+  for folder in /var/lib/kfinstall/units/*/; do
+    folder=${folder%/}
+    detached+=("${folder##*/}.service")
+  done
+  kf_list "${KF_UNITS:-}"
+  timeout 10 systemctl show --no-pager -p Names,LoadState,ActiveState,UnitFileState -- "${KF_LIST[@]}" \
+    firewalld.service ufw.service apt-daily-upgrade.timer unattended-upgrades.service "${detached[@]}"
+}
+
+kf_sysctls() {
+  local name path
+  kf_list "${KF_SYSCTLS:-}"
+  for name in "${KF_LIST[@]}"; do
+    path=/proc/sys/${name//.//}
+    [[ -r $path ]] && kf_read "$path" && kf_pair "$name" "$KF_LINE"
+  done
+}
+
+kf_modules() {
+  local line lines name missing=()
+  local -A loaded=()
+  kf_list "${KF_MODULES:-}"
+  ((${#KF_LIST[@]})) || return
+  mapfile -t lines </proc/modules
+  for line in "${lines[@]}"; do loaded[${line%% *}]=1; done
+  for name in "${KF_LIST[@]}"; do
+    name=${name//-/_}
+    if [[ -n ${loaded[$name]:-} || -d /sys/module/$name ]]; then echo "$name"; else missing+=("$name"); fi
+  done
+  ((${#missing[@]})) || return
+  kf_read /proc/sys/kernel/osrelease
+  mapfile -t lines <"/lib/modules/$KF_LINE/modules.builtin"
+  for line in "${lines[@]}"; do
+    line=${line##*/} line=${line%.ko*}
+    loaded[${line//-/_}]=1
+  done
+  for name in "${missing[@]}"; do [[ -n ${loaded[$name]:-} ]] && echo "$name"; done
+}
+
+kf_space() {
+  local asked parent
+  local -A parents=()
+  kf_list "${KF_SPACE:-}"
+  ((${#KF_LIST[@]})) || return
+  for asked in "${KF_LIST[@]}"; do
+    parent=$asked
+    while [[ $parent != "" && ! -d $parent ]]; do parent=${parent%/*}; done
+    printf 'dir\t%s\t%s\n' "${parent:-/}" "$asked"
+    parents[${parent:-/}]=1
+  done
+  # A dead NFS server would hang both.
+  timeout 3 stat -f -c $'fs\t%T\t%S\t%b\t%a\t%n' -- "${!parents[@]}"
+  timeout 3 stat -c $'mount\t%m\t%n' -- "${!parents[@]}"
+}
+
+kf_commands() {
+  local name path
+  kf_list "${KF_COMMANDS:-}"
+  for name in "${KF_LIST[@]}"; do
+    path=$(type -P "$name") && kf_pair "$name" "$path"
+  done
+}
+
+# Detached steps: the status is empty while one runs, or where it was killed.
+kf_detached() {
+  local folder
+  for folder in /var/lib/kfinstall/units/*/; do
+    folder=${folder%/}
+    kf_read "$folder/status"
+    kf_pair "${folder##*/}" "$KF_LINE"
+  done
+}
+
+kf_section files && kf_files
+kf_section units && kf_units
+kf_section sysctls && kf_sysctls
+kf_section modules && kf_modules
+kf_section space && kf_space
+kf_section commands && kf_commands
+kf_section kf-units && kf_detached
