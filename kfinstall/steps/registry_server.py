@@ -1,0 +1,108 @@
+"""registry.server: a container registry on one node, with TLS by its own CA and a login."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import bcrypt
+
+from kfinstall import limits, registry_site
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.secrets import Secret
+from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View, sha256
+
+
+class RegistryServer(Step):
+    """Debian's and Ubuntu's package docker-registry under a unit and a configuration of our own (docs/adr/0012-registry.md)."""
+
+    id: ClassVar[str] = "registry.server"
+    title: ClassVar[str] = "Run a container registry"
+    scope: ClassVar[Scope] = Scope.REGISTRY_NODE
+    script: ClassVar[str] = "registry-server"
+    estimate_seconds: ClassVar[float] = 40
+
+    def applies(self, answers: Answers) -> bool:
+        """Where a registry is wanted."""
+        return answers.registry.enabled
+
+    def watch(self, view: View) -> Watch:
+        """Its files, package, unit, port, and the space for its images."""
+        return Watch(
+            files=frozenset({registry_site.CONFIG, registry_site.UNIT_FILE, registry_site.HTPASSWD, registry_site.LOGIN}),
+            packages=frozenset({registry_site.PACKAGE}),
+            units=frozenset({registry_site.UNIT, registry_site.PACKAGE_UNIT}),
+            ports=frozenset({view.answers.registry.port}),
+            space=frozenset({view.answers.registry.directory}),
+        )
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """Everything but the password."""
+        answers = view.answers
+        secured = registry_site.secured(answers)
+        return {
+            "HOST": answers.registry_host,
+            "ADDRESS": answers.registry_node.address,
+            "SECURED": "yes" if secured else "no",
+            "USER": answers.registry.user,
+            "DIRECTORY": answers.registry.directory,
+            "CONFIG": registry_site.config(answers),
+            "UNIT": registry_site.unit(answers),
+            "LOGIN": registry_site.login_record(view) if secured else "",
+            "NAMES": " ".join(registry_site.subject_names(answers)),
+            "CA_DAYS": str(limits.REGISTRY_CA_DAYS),
+            "CERTIFICATE_DAYS": str(limits.REGISTRY_CERTIFICATE_DAYS),
+            "RENEW_SECONDS": str(limits.REGISTRY_RENEW_BEFORE_SECONDS),
+        }
+
+    def check(self, view: View) -> Check:
+        """Files as wanted, unit running, certificate good for a while, and the registry answers."""
+        answers, facts = view.answers, view.facts
+        port = answers.registry.port
+        unit = facts.units.get(registry_site.UNIT)
+        running = unit is not None and unit.active == "active"
+        owner = facts.network.listeners.get(port, "")
+        if owner and not running and not owner.startswith("docker-registr"):
+            return Conflict(f"TCP port {port} is taken by {owner}", "stop it, or set registry.port in the answers to a free port")
+        missing = (*self._files(view), *self._state(view, running=running))
+        if missing:
+            return Needed(missing)
+        found = registry_site.parse(facts)
+        used = "" if found.used_bytes is None else f", {found.used_bytes // 2**20} MiB of images"
+        how = "TLS and login" if registry_site.secured(answers) else "plain HTTP, no login"
+        return Satisfied(f"{registry_site.UNIT} runs, {answers.registry_host} answers {found.status} ({how}){used}")
+
+    def _files(self, view: View) -> tuple[str, ...]:
+        wanted = {
+            registry_site.CONFIG: registry_site.config(view.answers),
+            registry_site.UNIT_FILE: registry_site.unit(view.answers),
+        }
+        if registry_site.secured(view.answers):
+            wanted[registry_site.LOGIN] = registry_site.login_record(view)
+        changes = [] if view.facts.packages.get(registry_site.PACKAGE) else [f"install {registry_site.PACKAGE}"]
+        changes += [f"write {path}" for path, text in wanted.items() if not view.facts.has_file(path, sha256(text))]
+        return tuple(changes)
+
+    def _state(self, view: View, *, running: bool) -> tuple[str, ...]:
+        changes = [] if running else [f"start {registry_site.UNIT}"]
+        found = registry_site.parse(view.facts)
+        if registry_site.secured(view.answers):
+            password = view.facts.files.get(registry_site.HTPASSWD)
+            if password is None or password.mode & 0o007:
+                changes.append(f"write {registry_site.HTPASSWD}")
+            if registry_site.renewal_due(found, view.facts.read_at):
+                changes.append("sign a server certificate")
+            elif found.names != registry_site.subject_names(view.answers):
+                changes.append(f"sign a server certificate for {', '.join(registry_site.subject_names(view.answers))}")
+        if running and not changes and not found.answers:
+            changes.append(f"restart {registry_site.UNIT}, which does not answer")
+        return tuple(changes)
+
+    async def stdin(self, context: ApplyContext) -> Secret | None:
+        """The password, and its bcrypt line for htpasswd."""
+        if not registry_site.secured(context.view.answers):
+            return None
+        password = (await context.secret(registry_site.PASSWORD)).reveal()
+        hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(limits.REGISTRY_BCRYPT_ROUNDS)).decode()
+        return Secret(f"{password}\n{context.view.answers.registry.user}:{hashed}\n")

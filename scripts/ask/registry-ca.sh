@@ -1,0 +1,2 @@
+# The registry's CA certificate, as it is on the registry's node.
+exec cat /etc/kfinstall/registry/ca.crt

@@ -1,0 +1,28 @@
+# The registry as this node sees it; on its own node also certificate, names and storage in use.
+if [[ -n ${KF_REGISTRY_HOST:-} ]]; then
+  printf '@%s registry\n' "$KF_MARK"
+  kf_registry_ca=''
+  for kf_registry_file in /etc/kfinstall/registry/ca.crt "/etc/containerd/certs.d/$KF_REGISTRY_HOST/ca.crt" "/etc/docker/certs.d/$KF_REGISTRY_HOST/ca.crt"; do
+    if [[ -z $kf_registry_ca && -r $kf_registry_file ]]; then kf_registry_ca=$kf_registry_file; fi
+  done
+  if command -v curl >/dev/null 2>&1 && [[ -n $kf_registry_ca || -d "/etc/containerd/certs.d/$KF_REGISTRY_HOST" || -d /etc/kfinstall/registry ]]; then
+    if [[ -n $kf_registry_ca ]]; then
+      printf 'status=%s\n' "$(curl -s --noproxy '*' --max-time 3 --cacert "$kf_registry_ca" -o /dev/null -w '%{http_code}' "https://$KF_REGISTRY_HOST/v2/" 2>/dev/null || true)"
+    else
+      printf 'status=%s\n' "$(curl -s --noproxy '*' --max-time 3 -o /dev/null -w '%{http_code}' "http://$KF_REGISTRY_HOST/v2/" 2>/dev/null || true)"
+    fi
+  fi
+  if [[ -r /etc/kfinstall/registry/server.crt ]] && command -v openssl >/dev/null 2>&1; then
+    kf_registry_end=$(openssl x509 -in /etc/kfinstall/registry/server.crt -noout -enddate 2>/dev/null) || kf_registry_end=''
+    printf 'expires_at=%s\n' "$(date -d "${kf_registry_end#notAfter=}" +%s 2>/dev/null || echo 0)"
+    printf 'names=%s\n' "$(openssl x509 -in /etc/kfinstall/registry/server.crt -noout -ext subjectAltName 2>/dev/null | sed -n 2p | tr -d ' ' | tr ',' '\n' | sed 's/^IPAddress:/IP:/' | sort | tr '\n' ' ')"
+  fi
+  if [[ -r /etc/kfinstall/registry/ca.crt ]]; then
+    kf_registry_sum=$(sha256sum </etc/kfinstall/registry/ca.crt) || kf_registry_sum=''
+    printf 'ca_sha256=%s\n' "${kf_registry_sum%% *}"
+  fi
+  if [[ -d ${KF_REGISTRY_DIRECTORY:-} && -d /etc/kfinstall/registry ]]; then
+    kf_registry_used=$(timeout 2 du -sb -- "$KF_REGISTRY_DIRECTORY" 2>/dev/null) || kf_registry_used=''
+    printf 'used_bytes=%s\n' "${kf_registry_used%%[[:space:]]*}"
+  fi
+fi

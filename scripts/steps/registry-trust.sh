@@ -1,0 +1,68 @@
+# Tell this node's container runtime about the registry and its CA, and about mirrors.
+# Parameters: RUNTIME (containerd/docker), FOLDER (certs.d folder of this registry), CA (certificate, empty if insecure), HOST,
+#   FILES (lines: path, TAB, content in base64), DAEMON (JSON object with the keys of daemon.json that concern registries, or {})
+
+kf_file() { # path; content from standard input
+  local said
+  install -d -m 0755 -- "$(dirname -- "$1")"
+  said=$(kf_put "$1" 0644 root:root) || { printf '%s\n' "$said"; exit 1; }
+  if [[ -n $said ]]; then
+    kf_say "$said"
+  fi
+}
+
+if [[ -n $KF_CA ]]; then
+  kf_file "$KF_FOLDER/ca.crt" <<<"${KF_CA%$'\n'}"
+fi
+while IFS=$'\t' read -r kf_path kf_content; do
+  if [[ -n $kf_path ]]; then
+    base64 -d <<<"$kf_content" | kf_file "$kf_path"
+  fi
+done <<<"$KF_FILES"
+
+# containerd reads certs.d at each pull, so nothing is restarted; it must only have been told to look there.
+if [[ $KF_RUNTIME == containerd ]] && command -v containerd >/dev/null 2>&1; then
+  if ! containerd config dump 2>/dev/null | grep -Eq 'config_path *= *["'\''].*/etc/containerd/certs\.d'; then
+    kf_fail 30 "containerd does not read /etc/containerd/certs.d" "run the phase that sets containerd up again: kfinstall --only prepare"
+  fi
+fi
+
+if [[ $KF_RUNTIME == docker && $KF_DAEMON != '{}' ]]; then
+  command -v python3 >/dev/null 2>&1 || kf_apt_install python3-minimal
+  kf_new=$(
+    python3 - "$KF_DAEMON" <<'PYTHON'
+import json, pathlib, sys
+path = pathlib.Path("/etc/docker/daemon.json")
+text = path.read_text() if path.exists() else ""
+current = json.loads(text) if text.strip() else {}
+before = json.dumps(current, sort_keys=True)
+for key, values in json.loads(sys.argv[1]).items():
+    current[key] = list(current.get(key) or []) + [v for v in values if v not in (current.get(key) or [])]
+if json.dumps(current, sort_keys=True) != before:
+    print(json.dumps(current, indent=2))
+PYTHON
+  ) || kf_fail 31 "/etc/docker/daemon.json is not valid JSON" "mend it, then run the step again; the old content is kept in /var/lib/kfinstall/undo"
+  if [[ -n $kf_new ]]; then
+    kf_file /etc/docker/daemon.json <<<"$kf_new"
+    systemctl restart docker.service
+  fi
+fi
+
+# What the runtime will meet: the address answers, under a certificate of our CA.
+kf_url=http://$KF_HOST/v2/
+kf_trust=()
+if [[ -n $KF_CA ]]; then
+  kf_url=https://$KF_HOST/v2/
+  kf_trust=(--cacert "$KF_FOLDER/ca.crt")
+fi
+kf_code=0
+kf_status=$(curl --noproxy '*' --silent --max-time 15 "${kf_trust[@]}" --output /dev/null --write-out '%{http_code}' "$kf_url") || kf_code=$?
+case $kf_code:$kf_status in
+  0:200 | 0:401) kf_say "the registry answers $kf_status here" ;;
+  60:* | 35:*)
+    kf_fail 32 "the registry's certificate is not one of its CA, seen from this node" \
+      "does something else listen at $KF_HOST, or has the clock of one node gone astray? try: curl -v --cacert $KF_FOLDER/ca.crt $kf_url"
+    ;;
+  *) kf_fail 33 "the registry at $KF_HOST can't be reached from this node (curl $kf_code, HTTP $kf_status)" \
+    "open TCP port ${KF_HOST##*:} between the nodes, and look at systemctl status kfinstall-registry on its node" ;;
+esac
