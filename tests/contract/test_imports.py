@@ -1,0 +1,23 @@
+"""What an import costs, and what it must never bring along: checked in a fresh process, where deferred imports show too."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def modules_after(statement):
+    program = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["kfinstall.session", "kfinstall.phases", "kfinstall.cli", "kfinstall.cli.runs"])
+def test_the_engine_brings_no_user_interface_and_no_kubernetes(module):
+    assert not {"textual", "rich", "kubernetes", "screens"} & modules_after(f"import {module}")
+
+
+def test_help_and_completion_are_light():
+    assert not {"asyncssh", "kubernetes", "textual", "pydantic"} & modules_after(
+        "import kfinstall.cli.parser; kfinstall.cli.parser.build_parser()"
+    )

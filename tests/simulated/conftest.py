@@ -1,0 +1,60 @@
+"""The command line in a process of its own, on simulated machines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+class Runner:
+    """Runs kfinstall with a state directory of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.state = folder / "state"
+        self.environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUTF8": "1"}
+
+    def command(self, *words):
+        return [sys.executable, "-m", "kfinstall", *words, "--state-dir", str(self.state)]
+
+    def __call__(self, *words, timeout=100):
+        return subprocess.run(
+            self.command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env=self.environ, cwd=self.folder
+        )
+
+    def events(self, *words, timeout=100):
+        """(exit code, events) of a run with --json."""
+        done = self(*words, "--json", timeout=timeout)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    def kill_when(self, condition, *words, sig=signal.SIGKILL, timeout=100):
+        """Start a run with --json and send a signal once an event fulfils the condition; gives (exit code, events before)."""
+        process = subprocess.Popen(
+            [*self.command(*words), "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environ,
+            cwd=self.folder,
+        )
+        seen, sent = [], False
+        deadline = time.monotonic() + timeout
+        for line in process.stdout:
+            seen.append(json.loads(line))
+            if not sent and condition(seen[-1]):
+                process.send_signal(sig)
+                sent = True
+            if time.monotonic() > deadline:
+                process.kill()
+        process.stderr.read()
+        return process.wait(), seen
+
+
+@pytest.fixture
+def kfinstall(tmp_path):
+    return Runner(tmp_path)
