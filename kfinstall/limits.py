@@ -28,3 +28,28 @@ SPARK_USER_ID: Final = 185
 """User and group that Spark's images run as."""
 SPARK_HISTORY_PORT: Final = 18080
 SPARK_LOG_TAIL_LINES: Final = 500
+
+# preflight
+PREFLIGHT_CPUS: Final = 2
+"""kubeadm refuses a control plane with fewer."""
+PREFLIGHT_CONTROL_PLANE_MEBIBYTES: Final = 1700
+"""kubeadm refuses less."""
+PREFLIGHT_CONTROL_PLANE_COMFORT_MEBIBYTES: Final = 3500
+PREFLIGHT_WORKER_MEBIBYTES: Final = 900
+PREFLIGHT_WORKER_COMFORT_MEBIBYTES: Final = 1800
+PREFLIGHT_SYSTEM_MEBIBYTES_PER_NODE: Final = 1024
+"""What the operating system, the kubelet and the pods of every node take, in the fit of Kubeflow."""
+PREFLIGHT_PODS_PER_NODE: Final = 110
+PREFLIGHT_FREE_GIBIBYTES: Final = 5
+"""For the images and logs of Kubernetes itself."""
+PREFLIGHT_FREE_KUBEFLOW_GIBIBYTES: Final = 20
+PREFLIGHT_FREE_COMFORT_GIBIBYTES: Final = 40
+PREFLIGHT_FREE_MEMBER_PERCENT: Final = 10
+"""Below it the kubelet of a running node soon evicts pods."""
+PREFLIGHT_SKEW_WARNING_SECONDS: Final = 2.0
+PREFLIGHT_SKEW_ERROR_SECONDS: Final = 60.0
+"""A clock further off makes apt and TLS fail before it could be set."""
+PREFLIGHT_KERNEL: Final = (5, 10)
+"""What Calico asks for."""
+PREFLIGHT_CGROUP_V2_MINOR: Final = (1, 35)
+"""From here on the kubelet refuses cgroup version 1."""

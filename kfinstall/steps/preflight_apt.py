@@ -1,0 +1,50 @@
+"""Whether apt can be used: locks, broken packages, first-boot work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from kfinstall.preflight import Finding, not_read, verdict
+from kfinstall.step import Check, Danger, Step, View
+
+_SHOWN_PACKAGES: Final = 5
+
+
+def _findings(view: View) -> Iterator[Finding]:
+    apt, detached = view.facts.apt, view.facts.kf_units
+    running = sorted(name for name, unit in detached.items() if unit.running)
+    if apt.lock_holder:
+        pid, _, program = apt.lock_holder.partition(" ")
+        whose = f" (a step of kfinstall runs: {', '.join(running)})" if running else ""
+        fix = f"wait until it is done: sudo tail --pid={pid} -f /dev/null"
+        if program.startswith(("unattended-upgr", "apt.systemd.dai")):
+            fix += "\nor: sudo systemctl stop unattended-upgrades apt-daily.service apt-daily-upgrade.service"
+        yield Finding(f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it", fix, warning=True)
+    if apt.broken and not running:
+        names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
+        ours = any(name.startswith("kf-prepare-") for name in detached)
+        busy = bool(apt.lock_holder)
+        yield Finding(
+            f"packages are half installed: {names}",
+            "sudo dpkg --configure -a && sudo apt-get install --fix-broken",
+            warning=ours or busy,
+        )
+    if apt.cloud_init_running:
+        yield Finding("cloud-init still works on the first boot", "cloud-init status --wait", warning=True)
+
+
+class PreflightApt(Step):
+    """Check the package manager."""
+
+    id: ClassVar[str] = "preflight.apt"
+    title: ClassVar[str] = "Check the package manager"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def check(self, view: View) -> Check:
+        """Satisfied where nothing holds apt's lock and no package is half installed."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        automatic = "; unattended-upgrades is on, Kubernetes' packages will be held" if view.facts.apt.unattended_upgrades else ""
+        return verdict(_findings(view), f"apt is free, no package is broken{automatic}")

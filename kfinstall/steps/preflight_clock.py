@@ -1,0 +1,52 @@
+"""Clocks: certificates, tokens and etcd want them to agree."""
+
+from __future__ import annotations
+
+import statistics
+from typing import ClassVar
+
+from kfinstall import limits
+from kfinstall.facts.model import Facts
+from kfinstall.preflight import Finding, not_read, verdict
+from kfinstall.step import Check, Danger, Step, View
+
+_FIX = "sudo timedatectl set-ntp true && timedatectl timesync-status (or: chronyc makestep)"
+
+
+def _offset(facts: Facts) -> float:
+    """How far a node's clock is before the installer's, in seconds."""
+    return facts.clock.epoch_seconds - facts.read_at
+
+
+class PreflightClock(Step):
+    """Check the clock."""
+
+    id: ClassVar[str] = "preflight.clock"
+    title: ClassVar[str] = "Check the clocks"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def check(self, view: View) -> Check:
+        """Satisfied where the clock agrees with the median of all servers; a lone server is held against the installer's."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        told = {name: _offset(facts) for name, facts in view.fleet.items() if facts.clock.epoch_seconds and facts.read_at}
+        if view.target not in told:
+            return verdict([Finding("the clock can't be read", "date", warning=True)], "")
+        middle = statistics.median(told.values()) if len(told) > 1 else 0.0
+        whom = "the middle of all servers" if len(told) > 1 else "this computer"
+        skew = told[view.target] - middle
+        direction = "ahead of" if skew > 0 else "behind"
+        found = []
+        if abs(skew) >= limits.PREFLIGHT_SKEW_WARNING_SECONDS:
+            far = abs(skew) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS and len(told) > 1
+            found.append(Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far))
+        if (
+            len(told) > 1
+            and abs(middle) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS
+            and view.target == view.answers.first_control_plane.name
+        ):
+            text = f"all servers differ from this computer by {abs(middle):.0f} s: one of both clocks is wrong"
+            found.append(Finding(text, "date (here and on a server)", warning=True))
+        state = {True: "synchronized", False: "not synchronized yet, the preparation sets that up", None: "state of NTP unknown"}
+        return verdict(found, f"{abs(skew):.1f} s {direction} {whom}; {state[view.facts.clock.synchronized]}")

@@ -1,0 +1,77 @@
+"""What other installations left on the server."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from kfinstall.preflight import Finding, half_done, kubeadm_was_here, member, not_read, verdict
+from kfinstall.step import Check, Danger, Step, View
+
+_REMEDIES: Final = {
+    "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh",
+    "rke2": "sudo rke2-uninstall.sh",
+    "microk8s": "sudo snap remove --purge microk8s",
+    "k0s": "sudo k0s stop; sudo k0s reset",
+    "k8s-snap": "sudo snap remove --purge k8s",
+}
+_OWN_CNI: Final = "10-calico.conflist"
+_RESET: Final = "sudo kubeadm reset --force && sudo rm -rf /etc/cni/net.d /var/lib/etcd/member /etc/kubernetes/pki"
+_SOCKETS: Final = {"containerd": "/run/containerd/containerd.sock", "docker": "/run/cri-dockerd.sock"}
+
+
+def _trace(text: str) -> Finding:
+    kind, _, path = text.partition(" ")
+    if kind == "cni-configuration":
+        later = path.rpartition("/")[2] > _OWN_CNI
+        return Finding(f"{path} is another pod network's configuration", f"sudo rm {shlex.quote(path)}", warning=later)
+    if kind == "cni-interface":
+        name = path.rpartition("/")[2]
+        return Finding(f"the network interface {name} is another pod network's", f"sudo ip link delete {shlex.quote(name)}")
+    return Finding(f"{kind} is or was installed ({path})", _REMEDIES.get(kind, f"ls -l {shlex.quote(path)}"))
+
+
+def _kubeadm(view: View) -> Iterator[Finding]:
+    runtime = view.facts.runtime
+    if not kubeadm_was_here(view.facts) or member(view) or half_done(view):
+        return
+    first = view.fleet.get(view.answers.first_control_plane.name)
+    if runtime.node_name and first is not None and runtime.ca_sha256 and runtime.ca_sha256 == first.runtime.ca_sha256:
+        text = f"the server is already a member of this cluster, under the name {runtime.node_name}"
+        yield Finding(text, f"nodes: name it {runtime.node_name}, or on the server: {_RESET}")
+        return
+    what = ", ".join(f"/etc/kubernetes/{name}" for name in runtime.kubeadm_files[:3]) or "/var/lib/etcd/member"
+    yield Finding(f"kubeadm was here: {what} belong to another cluster", _RESET)
+
+
+def _sockets(view: View) -> Iterator[Finding]:
+    own = _SOCKETS[view.answers.cluster.runtime]
+    sockets = set(view.facts.runtime.sockets)
+    if view.answers.cluster.runtime == "docker":
+        sockets.discard(_SOCKETS["containerd"])  # Docker runs on containerd: its socket belongs there
+    for socket in sorted(sockets - {own}):
+        text = f"another container runtime listens at {socket}: kubeadm and crictl will ask which one is meant"
+        yield Finding(text, f"sudo lsof {socket}, then remove that runtime", warning=True)
+
+
+class PreflightLeftovers(Step):
+    """Look for other installations."""
+
+    id: ClassVar[str] = "preflight.leftovers"
+    title: ClassVar[str] = "Look for other installations"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def check(self, view: View) -> Check:
+        """Satisfied where nothing of another Kubernetes is there; what belongs to this cluster is none."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        found = [*(_trace(text) for text in view.facts.runtime.leftovers), *_kubeadm(view), *_sockets(view)]
+        if member(view):
+            evidence = "a member of this cluster already"
+        elif half_done(view):
+            evidence = "an earlier run of kfinstall began the cluster here; it goes on from there"
+        else:
+            evidence = "no trace of another Kubernetes"
+        return verdict(found, evidence)
