@@ -122,10 +122,10 @@ def login_fingerprint(view: View) -> str:
 def hosts_toml(host: str, *, scheme: str = "https", ca: str = "") -> str:
     """containerd's hosts.toml for the registry itself."""
     url = f"{scheme}://{host}"
-    lines = [f"server = {json.dumps(url)}", "", f"[host.{json.dumps(url)}]", '  capabilities = ["pull", "resolve", "push"]']
-    if ca:
-        lines.append(f"  ca = {json.dumps(ca)}")
-    return "\n".join(lines) + "\n"
+    trust = [f"ca = {json.dumps(ca)}"] if ca else []
+    # The server is also the fallback host of containerd, so it needs the CA too; else a refused login reads as a bad certificate.
+    lines = [f"server = {json.dumps(url)}", *trust, "", f"[host.{json.dumps(url)}]", '  capabilities = ["pull", "resolve", "push"]']
+    return "\n".join([*lines, *(f"  {line}" for line in trust)]) + "\n"
 
 
 def mirror_toml(registry: str, mirror: str) -> str:

@@ -55,8 +55,8 @@ fi
 
 kf_code=0
 "$kf_way" >"$kf_tmp/out" 2>&1 || kf_code=$?
-tr '\r' '\n' <"$kf_tmp/out" | tail -n 15
 if ((kf_code)); then
+  tr '\r' '\n' <"$kf_tmp/out" | grep -Ev '^elapsed|\||^$' | tail -n 5 || true
   case $(<"$kf_tmp/out") in
     *x509* | *certificate*) kf_fail 51 "this node's runtime does not trust the registry's certificate" \
       "look at /etc/containerd/certs.d/$KF_HOST (or /etc/docker/certs.d) and run: kfinstall --only registry" ;;

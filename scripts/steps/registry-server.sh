@@ -3,7 +3,7 @@
 # Standard input, if secured: two lines, the password and the line for htpasswd.
 
 kf_folder=/etc/kfinstall/registry
-kf_unit=kfinstall-registry.service
+kf_service=kfinstall-registry.service
 kf_restart=no
 kf_password='' kf_hash=''
 if [[ $KF_SECURED == yes ]]; then
@@ -38,7 +38,7 @@ kf_changed() { # reads the content from standard input; a changed file asks for 
 }
 
 # Its package starts a registry of its own on the same port, with a configuration that can't work: it is masked before it comes.
-if systemctl is-active --quiet docker-registry.service && [[ ! -e /etc/systemd/system/$kf_unit ]]; then
+if systemctl is-active --quiet docker-registry.service && [[ ! -e /etc/systemd/system/$kf_service ]]; then
   kf_fail 20 "another registry (docker-registry.service) already runs on this node" \
     "stop it (systemctl disable --now docker-registry) or choose another node: registry.node in the answers"
 fi
@@ -123,7 +123,7 @@ fi
 rm -rf -- "$kf_folder/new"
 
 kf_changed "$kf_folder/config.yml" 0644 root:root <<<"${KF_CONFIG%$'\n'}"
-kf_changed "/etc/systemd/system/$kf_unit" 0644 root:root <<<"${KF_UNIT%$'\n'}"
+kf_changed "/etc/systemd/system/$kf_service" 0644 root:root <<<"${KF_UNIT%$'\n'}"
 
 if [[ $KF_SECURED == yes ]]; then
   # A bcrypt line differs each time it is made; the old one stays where the password still opens the registry.
@@ -142,20 +142,20 @@ if [[ $KF_SECURED == yes ]]; then
 fi
 
 systemctl daemon-reload
-kf_unit_on "$kf_unit"
+kf_unit_on "$kf_service"
 if [[ $kf_restart == yes ]]; then
-  systemctl restart "$kf_unit"
+  systemctl restart "$kf_service"
 fi
 
 kf_open() { # the registry answers: 200 with the login, and nobody gets in without one
   [[ $(kf_status yes) == 200 ]] && { [[ $KF_SECURED != yes ]] || [[ $(kf_status no) == 401 ]]; }
 }
 if ! kf_wait 30 "the registry answers at $KF_HOST" kf_open; then
-  journalctl --no-pager --quiet -n 15 -u "$kf_unit" -o cat || true
+  journalctl --no-pager --quiet -n 15 -u "$kf_service" -o cat || true
   case $(kf_status yes) in
     401) kf_fail 22 "the registry refuses its own login of user $KF_USER" "run the step again; it writes the password file anew" ;;
-    503) kf_fail 23 "the registry answers 503: it can't use $KF_DIRECTORY" "look at the disk: df -h '$KF_DIRECTORY'; journalctl -u $kf_unit" ;;
-    *) kf_fail 24 "the registry does not answer at $KF_HOST" "look at: journalctl -u $kf_unit; is the port taken? ss -ltnp" ;;
+    503) kf_fail 23 "the registry answers 503: it can't use $KF_DIRECTORY" "look at the disk: df -h '$KF_DIRECTORY'; journalctl -u $kf_service" ;;
+    *) kf_fail 24 "the registry does not answer at $KF_HOST" "look at: journalctl -u $kf_service; is the port taken? ss -ltnp" ;;
   esac
 fi
 if [[ $KF_SECURED == yes ]]; then

@@ -1,0 +1,58 @@
+"""spark.access: what drivers may do, who may talk to them, and the login that their images are pulled with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import pull_secret, registry_site, spark_objects, spark_site, stamp
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import Document, Want
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+
+
+class SparkAccess(Step):
+    """A Role in Spark's namespace only; nothing of it reaches beyond."""
+
+    id: ClassVar[str] = "spark.access"
+    title: ClassVar[str] = "Let Spark's drivers make executors"
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    estimate_seconds: ClassVar[float] = 3
+
+    def applies(self, answers: Answers) -> bool:
+        """Where Spark is wanted."""
+        return answers.spark.enabled
+
+    def _documents(self, view: View) -> list[Document]:
+        return [stamp.stamped(item) for item in self._plain(view)]
+
+    def _plain(self, view: View) -> list[Document]:
+        return spark_objects.access(spark_site.site(view.answers, view.release))
+
+    def wants(self, view: View) -> tuple[Want, ...]:
+        """Its own objects, and the pull secret's."""
+        namespace = view.answers.spark_namespace
+        kinds = {(str(item["apiVersion"]), str(item["kind"])) for item in self._plain(view)}
+        own = tuple(Want(version, kind, namespace) for version, kind in sorted(kinds))
+        return tuple(dict.fromkeys((*own, *pull_secret.wants((namespace,)))))
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The hashes of its objects, for the fingerprint."""
+        login = registry_site.login_fingerprint(view) if pull_secret.needed(view.answers) else ""
+        return {"OBJECTS": " ".join(stamp.content(item) for item in self._plain(view)), "LOGIN": login}
+
+    def check(self, view: View) -> Check:
+        """Every object is as it would be written."""
+        place = spark_site.site(view.answers, view.release)
+        changes = stamp.outdated(view.cluster, self._plain(view)) + pull_secret.missing(view, place.namespace, place.accounts)
+        if changes:
+            return Needed(changes)
+        return Satisfied(f"{place.namespace}/{place.account} may run drivers; only pods of {place.namespace} reach them")
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Apply them, and the pull secret."""
+        place = spark_site.site(context.view.answers, context.view.release)
+        cluster = await context.cluster()
+        for document in self._documents(context.view):
+            await cluster.apply(document)
+        await pull_secret.ensure(context, cluster, place.namespace, place.accounts)
