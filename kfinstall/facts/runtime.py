@@ -47,11 +47,11 @@ def runtime_facts(lines: Lines, known: Mapping[str, str]) -> RuntimeFacts:
 
 
 def kf_units(lines: Lines, units: Mapping[str, UnitFact]) -> dict[str, KfUnit]:
-    """Lines `name status`: detached steps that run, or ran; the status is empty where there is none."""
+    """Lines `name status alive`: detached steps that run, or ran; the status is empty where there is none."""
     found: dict[str, KfUnit] = {}
     for line in lines:
-        name, status = columns("kf-units", line, 2)
+        name, status, alive = columns("kf-units", line, 3)
         unit = units.get(f"{name}.service")
-        running = unit is not None and unit.active in _RUNNING
+        running = alive == "alive" or (unit is not None and unit.active in _RUNNING)
         found[name] = KfUnit(name, running, None if running or not status else number("kf-units", status, int))
     return found

@@ -11,7 +11,10 @@ from kfinstall.preflight import Finding, minor_tuple, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 
 _CGROUP_V2: Final = "cgroup2fs"
-_BOOT_V2: Final = "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' /etc/default/grub && sudo update-grub && sudo reboot"
+_BOOT_V2: Final = (
+    "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' /etc/default/grub "
+    "&& sudo update-grub && sudo reboot"
+)
 
 
 def _findings(view: View) -> Iterator[Finding]:

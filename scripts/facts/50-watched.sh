@@ -78,13 +78,16 @@ kf_commands() {
   done
 }
 
-# Detached steps: the status is empty while one runs, or where it was killed.
+# Detached steps: the status is empty while one runs, or where it was killed. The process is looked at only without systemd.
 kf_detached() {
-  local folder
+  local folder status alive
   for folder in /var/lib/kfinstall/units/*/; do
     folder=${folder%/}
     kf_read "$folder/status"
-    kf_pair "${folder##*/}" "$KF_LINE"
+    status=$KF_LINE alive=
+    kf_read "$folder/pid"
+    [[ ! -d /run/systemd/system && -n $KF_LINE && -d /proc/$KF_LINE && -z $status ]] && alive=alive
+    printf '%s\t%s\t%s\n' "${folder##*/}" "$status" "$alive"
   done
 }
 

@@ -10,4 +10,4 @@ from kfinstall.simulator.sections._lines import pair
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
     """Print what scripts/facts/50-watched.sh does; whether a unit runs is told by the section units."""
-    return "".join(pair(name, "" if status is None else status) for name, status in node.kf_units.items())
+    return "".join(pair(name, "\t" if status is None else f"{status}\t") for name, status in node.kf_units.items())
