@@ -1,0 +1,174 @@
+"""The facts program itself, run by bash on this machine: read only, whole, and in line with the simulator."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kfinstall import resources
+from kfinstall.facts.model import Watch
+from kfinstall.facts.parse import SECTIONS, parse_facts
+from kfinstall.facts.request import facts_program
+from kfinstall.simulator.sections import renderers
+from kfinstall.step import sha256
+
+BASH = shutil.which("bash") or ""
+
+
+def _bash_is_new_enough():
+    if not BASH:
+        return False
+    shown = subprocess.run([BASH, "-c", "echo $((BASH_VERSINFO[0]))"], capture_output=True, text=True, check=False)
+    return int(shown.stdout or 0) >= 5
+
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or not _bash_is_new_enough(), reason="runs the nodes' program: needs Linux and bash 5"
+)
+MARK = "0123456789abcdef"
+EXTRA = {
+    "NFS_PATH": "/srv/nfs/none",
+    "NFS_ADDRESS": "127.0.0.1",
+    "REGISTRY_HOST": "127.0.0.1:5000",
+    "REGISTRY_DIRECTORY": "/srv/none",
+}
+
+
+def run(program, cwd, *, path=None):
+    text = program.render()
+    if path is not None:
+        text = text.replace("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin", f"PATH={path}")
+    return subprocess.run(
+        [BASH, "-c", text], capture_output=True, text=True, timeout=60, cwd=cwd, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def function(script, call, cwd, **replaced):
+    """One function of a facts script, with other paths in the place of the system's."""
+    text = resources.script(f"facts/{script}").partition("\nkf_section ")[0]
+    for path, other in replaced.items():
+        text = text.replace({"fstab": "/etc/fstab", "swaps": "/proc/swaps"}[path], str(other))
+    whole = "\n".join([resources.script("facts-lib"), text, call])
+    done = subprocess.run([BASH, "-c", whole], capture_output=True, text=True, timeout=30, cwd=cwd, check=False)
+    return done.stdout.splitlines()
+
+
+def test_the_whole_program(tmp_path):
+    awkward = tmp_path / "a b'\"$(touch pwned)`touch pwned`;&* é"
+    awkward.write_text("content")
+    awkward.chmod(0o640)
+    (tmp_path / "link").symlink_to("/etc/shadow")
+    watch = Watch(
+        files=frozenset({str(awkward), str(tmp_path), str(tmp_path / "link"), str(tmp_path / "none"), "/dev/null"}),
+        packages=frozenset({"dpkg", "no-such-package"}),
+        units=frozenset({"no-such.service"}),
+        sysctls=frozenset({"kernel.ostype", "no.such.setting"}),
+        modules=frozenset({"no_such_module"}),
+        space=frozenset({str(tmp_path / "not" / "there" / "yet"), "/"}),
+        commands=frozenset({"bash", "no-such-program"}),
+    )
+    before = sorted(tmp_path.iterdir())
+    done = run(facts_program(watch, EXTRA, MARK), tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert sorted(tmp_path.iterdir()) == before
+    facts = parse_facts("here", MARK, done.stdout, 1.0)
+    assert facts.has_file(str(awkward), sha256("content"), mode=0o640)
+    assert facts.files[str(tmp_path / "link")].kind == "symlink"
+    assert facts.files["/dev/null"].kind == "other"
+    assert str(tmp_path / "none") not in facts.files
+    assert facts.sysctls == {"kernel.ostype": "Linux"}
+    assert facts.modules == frozenset()
+    assert facts.commands["bash"].endswith("/bash")
+    assert "no-such-program" not in facts.commands
+    assert facts.space[str(tmp_path / "not" / "there" / "yet")].total_bytes > 0
+    assert facts.hardware.cpus == (os.cpu_count() or 0)
+    assert facts.hardware.memory_bytes > 2**27
+    assert facts.os.hostname
+    assert facts.os.kernel == os.uname().release
+    if Path("/var/lib/dpkg/status").exists():
+        assert facts.packages["dpkg"].status == "installed"
+        assert "no-such-package" not in facts.packages
+
+
+# What a simulated node prints must be what a real one prints. A phase's own section may come from its effects instead (SimNode.extra).
+def test_the_simulator_has_the_same_sections(tmp_path):
+    done = run(facts_program(Watch(), EXTRA, MARK), tmp_path)
+    real = [line.removeprefix(f"@{MARK} ") for line in done.stdout.splitlines() if line.startswith(f"@{MARK} ")]
+    assert len(real) == len(set(real))
+    assert [name for name in real if name in SECTIONS] == list(SECTIONS)
+    assert set(renderers()) <= set(real)
+    assert real[-1] == "end"
+
+
+# A container, or a broken server: no tool at all but bash. Everything still arrives, just with less in it.
+def test_without_any_tool(tmp_path):
+    watch = Watch(files=frozenset({"/etc"}), packages=frozenset({"dpkg"}), space=frozenset({"/"}), modules=frozenset({"overlay"}))
+    done = run(facts_program(watch, EXTRA, MARK), tmp_path, path="/nowhere")
+    assert done.returncode == 0
+    facts = parse_facts("here", MARK, done.stdout, 1.0)
+    assert facts.os.kernel
+    assert facts.hardware.cpus
+    assert facts.packages == {}
+
+
+def test_a_host_that_refuses_is_told_with_its_reason(tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    done = run(facts_program(Watch(hosts=frozenset({"http://127.0.0.1:9"})), {}, MARK), tmp_path)
+    told = parse_facts("here", MARK, done.stdout, 1.0).network.reachable["http://127.0.0.1:9"]
+    assert told != "ok"
+    assert "127.0.0.1" in told
+
+
+def test_a_host_is_tried_without_curl_too(tmp_path):
+    lines = function("10-machine", 'KF_HOSTS=; kf_reach_tcp "http://127.0.0.1:9/x"', tmp_path)
+    assert lines[-1].split("\t")[0] == "http://127.0.0.1:9/x"
+    assert lines[-1].split("\t")[2] != "0"
+
+
+# Ubuntu's installer separates with tabs; a pattern with blanks misses the line and swap is back after a reboot.
+def test_swap_lines_of_fstab_are_found_by_field(tmp_path):
+    fstab = tmp_path / "fstab"
+    fstab.write_text(
+        "# /swap.img none swap sw 0 0\n"
+        "//server/share\t/mnt\tcifs\tusername=u,password=secret\t0\t0\n"
+        "UUID=1 /swap ext4 defaults 0 1\n"
+        "/swap.img\tnone\tswap\tsw\t0\t0\n"
+        "  /dev/sdb1   none   swap   sw"
+    )
+    lines = function("20-upkeep", "kf_swap_fstab", tmp_path, fstab=fstab)
+    assert [line.split()[1] for line in lines] == ["/swap.img", "/dev/sdb1"]
+    assert "secret" not in "".join(lines)
+
+
+def test_active_swap_of_any_device(tmp_path):
+    swaps = tmp_path / "swaps"
+    swaps.write_text(
+        "Filename\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/swap.img   file  100 0 -2\n/dev/zram0  partition 100 0 100\n"
+    )
+    lines = function("20-upkeep", "kf_swap", tmp_path, swaps=swaps)
+    assert [line for line in lines if line.startswith("active")] == ["active\t/swap.img", "active\t/dev/zram0"]
+
+
+def test_the_holder_of_a_lock_is_named(tmp_path):
+    path = tmp_path / "lock-frontend"
+    with path.open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        lines = function("20-upkeep", f"kf_lock_holder {path.stat().st_ino} {path}", tmp_path)
+    if not lines and not Path("/proc/locks").read_text():
+        pytest.skip("/proc/locks shows nothing here")
+    assert lines[0].startswith(f"lock\t{os.getpid()} ")
+    assert function("20-upkeep", f"kf_lock_holder {path.stat().st_ino} {path}", tmp_path) == []
+
+
+def test_listeners_without_ss(tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lines = function("30-network", "kf_listeners_proc", tmp_path)
+        assert f"LISTEN 0 0 *:{server.getsockname()[1]} *:*" in lines
