@@ -1,0 +1,247 @@
+"""The wire protocol between installer and node: pure functions that render it, and parse it for the simulator.
+
+One exec request is one remote command, made by `root_command`, and its standard input up to end of file:
+
+    <sudo password> LF          only where the command is the one for a sudo password
+    <length of the program in bytes, decimal> LF
+    <program>                   UTF-8, exactly that many bytes
+    <payload>                   the rest: the secret that the program reads on its standard input, often empty
+
+The remote command becomes root (directly for user id 0, else through sudo), bounds the time on the node itself, and lets bash read
+and run the program. It is the same for every program, so that nothing of a program is ever in an argument list.
+`verify_command` only tries a sudo password: standard input is one line, and status 0 says that it is right.
+
+A program is what `Program.render` gives:
+
+    # kfinstall <kind> <name>
+    export KF_<PARAMETER>=<one shell word>      one per parameter, sorted; a word in quotes may span lines
+    # kfinstall body
+    <bash>
+
+Kinds `facts`, `ask` and `lock` print and end. A step (kind `step`) is never sent as it is but wrapped by `unit_start`:
+
+    unit-start   parameters: the step's own ones, and UNIT (kf-<name>), UNIT_RUN (random id of this start), UNIT_SCRIPT (the step's text),
+                 UNIT_SECONDS (limit), UNIT_STDIN (bytes of the payload; 0: none), UNIT_ATTACH (1: start nothing), UNIT_FOLDER (parent
+                 of the spool folders), OFFSET, MARK. The payload is the step's standard input. It starts the unit, unless one of that
+                 name runs or the last one has the id UNIT_RUN (asked again after a lost connection), and then follows it from OFFSET.
+    unit-follow  parameters UNIT, UNIT_FOLDER, OFFSET, MARK: follows the unit's output from that byte on.
+    unit-stop    parameters UNIT, UNIT_FOLDER: ends the unit and everything that it started.
+
+What following prints on standard output, with status 0:
+
+    @<MARK> unit <run id> LF    or "@<MARK> none LF" and nothing else where there is no such unit
+    <the unit's output from byte OFFSET on, raw, as it comes>
+    LF @<MARK> end <exit status> LF     or "LF @<MARK> end lost <reason> LF": it ended without a status (reason: timeout, signal, gone ...)
+
+Output ends at the last mark; MARK is random, so output can't fake it. The bytes of output received are the OFFSET to go on from.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kfinstall import resources
+from kfinstall.errors import UsageError
+from kfinstall.secrets import Secret
+from kfinstall.transport.base import Program
+
+UNITS_FOLDER: Final = "/var/lib/kfinstall/units"
+_BOOTSTRAP: Final = 'IFS= read -r n && p=$(head -c "$n"; echo .) && eval "${p%.}"'
+_BECOME_ROOT: Final = '((EUID)) && exec env LC_ALL=C sudo -n -- "$@"; exec "$@"'
+_SUDO_PASSWORD: Final = ("env", "LC_ALL=C", "sudo", "-k", "-S", "-p", "", "--")
+"""-k: a password that sudo remembers would leave ours unread, and bash would take it for the length."""
+_HEADER: Final = re.compile(r"# kfinstall (?P<kind>[a-z-]+) (?P<name>[A-Za-z0-9._/-]+)\n")
+_EXPORT: Final = re.compile(r"export KF_(?P<key>[A-Z_][A-Z0-9_]*)=(?P<word>(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*)\n")
+_BODY: Final = "# kfinstall body\n"
+_UNIT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OWN: Final = frozenset(
+    ("UNIT", "UNIT_RUN", "UNIT_SCRIPT", "UNIT_SECONDS", "UNIT_STDIN", "UNIT_ATTACH", "UNIT_FOLDER", "OFFSET", "MARK")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RootCommand:
+    """A remote command of ours, parsed."""
+
+    password: bool = False
+    """Standard input begins with the sudo password."""
+    timeout_seconds: float | None = None
+    """After that time the node itself ends the program, with status 124."""
+    verify: bool = False
+    """It runs nothing and only tries the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A program as it arrived."""
+
+    kind: str
+    name: str
+    parameters: Mapping[str, str]
+    """Names without KF_."""
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Standard input of an exec, taken apart."""
+
+    password: str | None
+    program: Parsed
+    payload: bytes
+
+
+def root_command(timeout_seconds: float, *, password: bool) -> tuple[str, ...]:
+    """The argument list that becomes root and runs the program on its standard input."""
+    program = ("timeout", "-k", "5", f"{timeout_seconds:.3f}", "/bin/bash", "-c", _BOOTSTRAP)
+    if password:
+        return (*_SUDO_PASSWORD, *program)
+    return ("/bin/bash", "-c", _BECOME_ROOT, "kf", *program)
+
+
+def verify_command() -> tuple[str, ...]:
+    """The argument list that tries the sudo password on its standard input."""
+    return (*_SUDO_PASSWORD, "true")
+
+
+def encode(program: Program, password: Secret | None = None) -> bytes:
+    """The standard input of `root_command`."""
+    text = program.render().encode()
+    first = password.reveal().encode() + b"\n" if password is not None else b""
+    payload = program.stdin.reveal().encode() if program.stdin is not None else b""
+    return b"%b%d\n%b%b" % (first, len(text), text, payload)
+
+
+def parse_command(command: str) -> RootCommand | None:
+    """What a command of an exec request asks for; None if it is none of ours."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError:
+        return None
+    if words == verify_command():
+        return RootCommand(password=True, verify=True)
+    for password in (False, True):
+        form = root_command(0, password=password)
+        at = len(form) - 4
+        if len(words) == len(form) and words[:at] == form[:at] and words[at + 1 :] == form[at + 1 :]:
+            return RootCommand(password=password, timeout_seconds=float(words[at]))
+    return None
+
+
+def parse_request(command: str, stdin: bytes) -> Request:
+    """Take the standard input of an exec apart.
+
+    Raises:
+        ValueError: the command is none of ours, or the input is not what it needs.
+    """
+    root = parse_command(command)
+    if root is None or root.verify:
+        raise ValueError("not a command that runs a program")
+    password: str | None = None
+    if root.password:
+        line, _newline, stdin = stdin.partition(b"\n")
+        password = line.decode()
+    head, _newline, rest = stdin.partition(b"\n")
+    length = int(head)
+    if len(rest) < length:
+        raise ValueError("the program is cut short")
+    return Request(password, parse_program(rest[:length]), rest[length:])
+
+
+def parse_program(data: bytes) -> Parsed:
+    """Take a rendered program apart.
+
+    Raises:
+        ValueError: it has not the form of a program.
+    """
+    text = data.decode()
+    header = _HEADER.match(text)
+    if header is None:
+        raise ValueError("no header")
+    position = header.end()
+    parameters: dict[str, str] = {}
+    while export := _EXPORT.match(text, position):
+        parameters[export["key"]] = "".join(shlex.split(export["word"]))
+        position = export.end()
+    if not text.startswith(_BODY, position):
+        raise ValueError(f"no body after the parameters {', '.join(parameters)}")
+    return Parsed(header["kind"], header["name"], parameters, text[position + len(_BODY) :])
+
+
+def step_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The step's own parameters of a unit-start program."""
+    return {key: value for key, value in parameters.items() if key not in _OWN}
+
+
+def unit_name(script: str) -> str:
+    """The name of the unit that runs a script: kf-prepare-swap-off.
+
+    Raises:
+        UsageError: the name has characters that a unit's may not have.
+    """
+    if not _UNIT_NAME.fullmatch(script):
+        raise UsageError(f"{script!r} can't be the name of a detached step")
+    return f"kf-{script}"
+
+
+def unit_start(program: Program, *, run: str, mark: str, seconds: float, attach: bool, folder: str = UNITS_FOLDER) -> Program:
+    """The program that starts a step detached and follows it; `seconds` bounds it on the node.
+
+    Raises:
+        UsageError: a parameter of the step has a name that the protocol uses.
+    """
+    taken = _OWN & program.parameters.keys()
+    if taken:
+        raise UsageError(f"parameter {min(taken)} of {program.name} has a name that the transport uses")
+    payload = program.stdin.reveal().encode() if program.stdin is not None else b""
+    own = {
+        "UNIT": unit_name(program.name),
+        "UNIT_RUN": run,
+        "UNIT_SCRIPT": program.text,
+        "UNIT_SECONDS": f"{seconds:.0f}",
+        "UNIT_STDIN": str(len(payload)),
+        "UNIT_ATTACH": "1" if attach else "0",
+        "UNIT_FOLDER": folder,
+        "OFFSET": "0",
+        "MARK": mark,
+    }
+    return Program("unit-start", program.name, _remote("start", "follow"), {**program.parameters, **own}, program.stdin)
+
+
+def unit_follow(script: str, *, mark: str, offset: int, folder: str = UNITS_FOLDER) -> Program:
+    """The program that follows a detached step from a byte of its output on."""
+    parameters = {"UNIT": unit_name(script), "UNIT_FOLDER": folder, "OFFSET": str(offset), "MARK": mark}
+    return Program("unit-follow", script, _remote("follow"), parameters)
+
+
+def unit_stop(script: str, *, folder: str = UNITS_FOLDER) -> Program:
+    """The program that ends a detached step."""
+    return Program("unit-stop", script, _remote("stop"), {"UNIT": unit_name(script), "UNIT_FOLDER": folder})
+
+
+def follow_begin(mark: str, run: str) -> bytes:
+    """The first line of following."""
+    return f"@{mark} unit {run}\n".encode()
+
+
+def follow_none(mark: str) -> bytes:
+    """All that following prints where there is no such unit."""
+    return f"@{mark} none\n".encode()
+
+
+def follow_end(mark: str, status: int) -> bytes:
+    """The end of following a unit that ended with a status."""
+    return f"\n@{mark} end {status}\n".encode()
+
+
+def follow_lost(mark: str, reason: str) -> bytes:
+    """The end of following a unit that ended without a status."""
+    return f"\n@{mark} end lost {reason}\n".encode()
+
+
+def _remote(*names: str) -> str:
+    return "\n".join(resources.script(f"remote/unit-{name}") for name in ("lib", *names))
