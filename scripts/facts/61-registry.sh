@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The registry as this node sees it; on its own node also certificate, names and storage in use.
 if [[ -n ${KF_REGISTRY_HOST:-} ]]; then
   printf '@%s registry\n' "$KF_MARK"

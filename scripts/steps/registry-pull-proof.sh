@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Pull the proof image on this node, as the kubelet would: through the runtime, with the node's own trust.
 # Parameters: RUNTIME, HOST, SECURED (yes/no), USER, IMAGE (by digest), RECORD_PATH, RECORD
 # Standard input, if secured: the password.

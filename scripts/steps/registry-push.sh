@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Push one small image, through the registry's own API, and read it back. Needs neither a runtime nor the internet.
 # Parameters: HOST, SECURED (yes/no), USER, REPOSITORY, TAG, LAYER (base64), LAYER_DIGEST, IMAGE_CONFIG, IMAGE_CONFIG_DIGEST,
 #   MANIFEST, MANIFEST_DIGEST, MANIFEST_TYPE, RECORD_PATH, RECORD

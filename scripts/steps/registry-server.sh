@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The registry on its node: package, own CA and certificate, login, unit.
 # Parameters: HOST, ADDRESS (where to try it), SECURED (yes/no), USER, DIRECTORY, CONFIG, UNIT, LOGIN, NAMES, CA_DAYS, CERTIFICATE_DAYS, RENEW_SECONDS
 # Standard input, if secured: two lines, the password and the line for htpasswd.

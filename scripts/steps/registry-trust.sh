@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Tell this node's container runtime about the registry and its CA, and about mirrors.
 # Parameters: RUNTIME (containerd/docker), FOLDER (certs.d folder of this registry), CA (certificate, empty if insecure), HOST,
 #   FILES (lines: path, TAB, content in base64), DAEMON (JSON object with the keys of daemon.json that concern registries, or {})

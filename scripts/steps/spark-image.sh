@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Copy Spark's image into the cluster's registry, through this node's runtime.
 # Parameters: RUNTIME, SOURCE, TARGET, HOST, SECURED (yes/no), USER, RECORD_PATH, RECORD
 # Standard input, if secured: the registry's password.

@@ -1,0 +1,1 @@
+"""The phase handoff changes the cluster only; it has no script."""
