@@ -117,7 +117,10 @@ def access(place: SparkSite) -> list[Document]:
             "ingress": [{"from": [{"podSelector": {}}]}],
         },
     }
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(place, place.account)}
+    account: Document = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(place, place.account)}
+    if place.pull_secret:
+        # In the same document: a second apply by the same manager would take away what it does not name.
+        account["imagePullSecrets"] = [{"name": place.pull_secret}]
     return [*([account] if place.own_namespace else []), role, binding, policy]
 
 

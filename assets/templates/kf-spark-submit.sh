@@ -1,5 +1,6 @@
 #!/bin/bash
 # Submit Spark applications to this cluster. Written by kfinstall; a change made here is overwritten by the next run.
+# shellcheck disable=SC2016  # the values below are meant literally
 set -euo pipefail
 
 # kfinstall values

@@ -36,7 +36,7 @@ class HandoffCard(Step):
         wanted = handoff.card(view, at=0)
         record = view.cluster.get("v1", "ConfigMap", handoff.NAME, secret_store.NAMESPACE) if view.cluster else None
         if ((record or {}).get("data") or {}).get("fingerprint") == wanted.fingerprint:
-            return Satisfied(f"{len(wanted.proofs)} proofs are on the card")
+            return Satisfied(f"proofs on the card: {len(wanted.proofs)}")
         return Needed((f"write ConfigMap {secret_store.NAMESPACE}/{handoff.NAME}",))
 
     async def apply(self, context: ApplyContext) -> None:

@@ -59,4 +59,4 @@ def _possible(answers: Answers) -> tuple[str, ...]:
 def _present(view: View) -> tuple[str, ...]:
     """Those that exist; the installer's own is made where it does not."""
     own, *others = _possible(view.answers)
-    return (own, *(name for name in others if view.cluster and view.cluster.get("v1", "Namespace", name)))
+    return (own, *(name for name in others if view.cluster and view.cluster.get("v1", "Namespace", name) is not None))

@@ -1,0 +1,42 @@
+"""An ApplyContext whose scripts are the simulator's effects and whose cluster is given."""
+
+from kfinstall.secrets import Secret
+from kfinstall.simulator.model import EFFECTS
+from kfinstall.step import CLUSTER_TARGET
+from kfinstall.transport.base import Completed
+
+
+class FakeContext:
+    def __init__(self, view, world=None, secrets=None, cluster=None):
+        self.view = view
+        self.world = world
+        self.secrets = {} if secrets is None else secrets
+        self.said = []
+        self.stdins = {}
+        self._cluster = cluster
+
+    def say(self, text):
+        self.said.append(text)
+
+    def host(self, name):
+        raise NotImplementedError
+
+    async def cluster(self):
+        return self._cluster
+
+    async def secret(self, name):
+        return Secret(self.secrets[name])
+
+    def _node(self, on):
+        target = on or self.view.target
+        return self.world.nodes[self.view.answers.first_control_plane.name if target == CLUSTER_TARGET else target]
+
+    async def run_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=None):
+        payload = stdin.reveal() if stdin else ""
+        self.stdins[name] = payload
+        lines = tuple(EFFECTS[name](self._node(on), parameters, payload, self.world))
+        self.said += lines
+        return Completed(0, lines)
+
+    async def ask_script(self, name, parameters, *, on="", timeout_seconds=60):
+        return Completed(0, tuple(EFFECTS[f"ask/{name}"](self._node(on), parameters, "", self.world)))

@@ -1,0 +1,400 @@
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+
+import kubernetes_validate
+import pytest
+
+from kfinstall import pod_watch, pull_secret, spark_objects, spark_pi, spark_site, spark_submit
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import Applied, ClusterFacts, Ref
+from kfinstall.errors import CommandError, ProofError, StepTimeoutError
+from kfinstall.facts.model import Facts
+from kfinstall.releases import Release
+from kfinstall.step import Needed, Satisfied, View
+from kfinstall.steps.registry_pull_secret import RegistryPullSecret
+from kfinstall.steps.spark_access import SparkAccess
+from kfinstall.steps.spark_history_server import SparkHistoryServer
+from kfinstall.steps.spark_image import SparkImage
+from kfinstall.steps.spark_proof import SparkProof
+from kfinstall.steps.spark_submit_script import SparkSubmitScript
+from kfinstall.steps.spark_volume import SparkVolume
+from tests.fakes.context import FakeContext
+
+RELEASE = Release(
+    name="26.03",
+    versions={"spark": "3.5.2", "spark-scala": "2.12"},
+    images={"spark": "docker.io/library/spark:3.5.2", "spark-volume": "docker.io/library/busybox:1.37.0"},
+)
+NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
+NASTY = 'it\'s $(touch /tmp/x) "q" `id` \\ é;&|<>*'
+
+
+def make_answers(**sections):
+    return Answers.model_validate({"nodes": NODES, **sections})
+
+
+def make_site(**sections):
+    return spark_site.site(make_answers(**sections), RELEASE)
+
+
+class LittleCluster:
+    """Keeps what is applied; Jobs, Deployments, claims and SparkApplications end as told."""
+
+    def __init__(self, *, job="Complete", state="COMPLETED", log=("Pi is roughly 3.1416",), pods=()):
+        self.objects = {}
+        self.job, self.state, self.log = job, state, tuple(log)
+        self.extra_pods = list(pods)
+        self.order = []
+        self.jobs = []
+
+    async def apply(self, document, *, timeout_seconds=60):
+        ref = Ref.of(document)
+        self.order.append(ref.kind)
+        document = copy.deepcopy(document)
+        document["metadata"].setdefault("uid", f"uid-{len(self.order)}")
+        match ref.kind:
+            case "PersistentVolumeClaim":
+                document["status"] = {"phase": "Bound"}
+            case "Job":
+                self.jobs.append(document)
+                document["status"] = {"conditions": [{"type": self.job, "status": "True", "reason": "BackoffLimitExceeded"}]}
+                if ref.name == spark_pi.NAME:
+                    self._driver(ref.namespace)
+            case "Deployment":
+                document["status"] = {"availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1}
+            case "SparkApplication":
+                document["status"] = {"applicationState": {"state": self.state, "errorMessage": "driver failed"}}
+                self._driver(ref.namespace)
+        self.objects[ref] = document
+        return Applied(ref, changed=True)
+
+    def _driver(self, namespace):
+        labels = {spark_pi.LABEL: spark_pi.NAME, "spark-role": "driver", "spark-app-selector": "spark-1"}
+        ref = Ref("v1", "Pod", "pi-driver", namespace)
+        self.objects[ref] = {"metadata": {"name": "pi-driver", "labels": labels}, "status": {"phase": "Succeeded"}}
+
+    async def get(self, ref):
+        return self.objects.get(ref)
+
+    async def list(self, want, *, label_selector=""):
+        pairs = [part.split("=") for part in label_selector.split(",") if part]
+        found = [o for r, o in self.objects.items() if r.kind == want.kind and want.namespace in ("", r.namespace)]
+        if want.kind == "Pod":
+            found += self.extra_pods
+        return [o for o in found if all((o["metadata"].get("labels") or {}).get(k) == v for k, v in pairs) or o in self.extra_pods]
+
+    async def delete(self, ref, *, timeout_seconds=60):
+        return self.objects.pop(ref, None) is not None
+
+    async def wait(self, ref, probe, *, timeout_seconds, say):
+        import asyncio
+
+        for _turn in range(3):
+            await asyncio.sleep(0)
+            waiting = probe(self.objects.get(ref))
+            if waiting is None:
+                return self.objects.get(ref)
+            say(waiting.reason)
+        raise StepTimeoutError(waiting.reason, hint=waiting.remedy)
+
+    async def logs(self, namespace, pod, *, container="", tail_lines=200):
+        return self.log
+
+    async def snapshot(self, wants):
+        return self.facts()
+
+    def facts(self):
+        return ClusterFacts("v1.34.2", dict(self.objects))
+
+
+def make_view(cluster=None, target="cluster", **sections):
+    answers = make_answers(**sections)
+    return View(answers, RELEASE, target, {"cp": Facts("cp")}, cluster.facts() if cluster else None)
+
+
+async def run(step, cluster, **sections):
+    context = FakeContext(make_view(cluster, **sections), secrets={"registry.password": "pw-secret-pw"}, cluster=cluster)
+    await step().apply(context)
+    return context
+
+
+KINDS = [
+    {},
+    {"kubeflow": {"enabled": False}},
+    {"registry": {"enabled": False}},
+    {"spark": {"namespace": "team"}},
+    {"registry": {"insecure": True}},
+]
+
+
+@pytest.mark.parametrize("sections", KINDS)
+@pytest.mark.parametrize("step", [SparkVolume, SparkAccess, SparkHistoryServer, SparkProof])
+async def test_each_step_is_needed_applied_and_then_satisfied(step, sections):
+    cluster = LittleCluster()
+    assert isinstance(step().check(make_view(None, **sections)), Needed)
+    assert isinstance(step().check(make_view(cluster, **sections)), Needed)
+    await run(step, cluster, **sections)
+    check = step().check(make_view(cluster, **sections))
+    assert isinstance(check, Satisfied), check
+
+
+@pytest.mark.parametrize("sections", KINDS)
+def test_builtin_kinds_are_valid_for_the_kubernetes_version(sections):
+    place = make_site(**sections)
+    documents = [
+        spark_objects.namespace(place),
+        spark_objects.claim(place, "nfs-csi", "10Gi"),
+        spark_objects.shell_job(place, "spark-volume", "true", "a"),
+        *spark_objects.access(place),
+        *spark_objects.history(place),
+        spark_pi.submit_job(place),
+        pull_secret.document(make_view(**sections), "kfinstall", __import__("kfinstall.secrets").secrets.Secret("x")),
+    ]
+    builtin = [item for item in documents if "istio.io" not in item["apiVersion"]]
+    for item in builtin:
+        kubernetes_validate.validate(item, "1.34", strict=True)
+    assert (len(documents) - len(builtin)) == (2 if place.mesh else 0)
+
+
+async def test_without_kubeflow_there_is_no_istio_object_and_an_own_account():
+    cluster = LittleCluster()
+    for step in (SparkVolume, SparkAccess, SparkHistoryServer, SparkProof):
+        await run(step, cluster, kubeflow={"enabled": False})
+    assert not any("istio" in ref.api_version for ref in cluster.objects)
+    assert "istio" not in json.dumps([o for r, o in cluster.objects.items() if r.kind != "ConfigMap"])
+    assert Ref("v1", "Namespace", "spark") in cluster.objects
+    assert Ref("v1", "ServiceAccount", "spark", "spark") in cluster.objects
+
+
+async def test_with_kubeflow_the_profile_is_never_made_by_spark():
+    cluster = LittleCluster()
+    for step in (SparkVolume, SparkAccess):
+        await run(step, cluster)
+    assert Ref("v1", "Namespace", "kubeflow-user-example-com") not in cluster.objects
+    binding = cluster.objects[Ref("rbac.authorization.k8s.io/v1", "RoleBinding", "spark-driver", "kubeflow-user-example-com")]
+    assert binding["subjects"][0]["name"] == "default-editor"
+
+
+def test_only_the_gateway_and_only_the_user_reach_the_history_server():
+    policy, route = (item for item in spark_objects.history(make_site()) if "istio.io" in item["apiVersion"])
+    (rule,) = policy["spec"]["rules"]
+    assert rule["from"] == [{"source": {"principals": [spark_objects.GATEWAY_PRINCIPAL]}}]
+    assert rule["to"] == [{"operation": {"methods": ["GET", "HEAD"]}}]
+    assert rule["when"][0]["values"] == ["user@example.com"]
+    assert route["spec"]["gateways"] == ["kubeflow/kubeflow-gateway"]
+    service = next(item for item in spark_objects.history(make_site()) if item["kind"] == "Service")
+    assert service["spec"]["type"] == "ClusterIP"
+    assert service["spec"]["ports"][0]["name"].startswith("http-")
+
+
+def test_nothing_is_world_writable_and_nothing_runs_as_root():
+    job = spark_objects.shell_job(make_site(), "x", "true")
+    pod = job["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 185
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert "2770" in SparkVolume().parameters(make_view())["OWNER"]
+
+
+async def test_a_claim_made_again_needs_its_directory_again():
+    cluster = LittleCluster()
+    await run(SparkVolume, cluster)
+    ref = Ref("v1", "PersistentVolumeClaim", "spark-volume", "kubeflow-user-example-com")
+    cluster.objects[ref]["metadata"]["uid"] = "another"
+    assert isinstance(SparkVolume().check(make_view(cluster)), Needed)
+
+
+@pytest.mark.parametrize(("found", "wanted"), [("185:185 2770", 0), ("0:0 755", 1)])
+def test_the_directory_program_proves_owner_and_mode(tmp_path, found, wanted):
+    from kfinstall.steps import spark_volume
+
+    (tmp_path / "stat").write_text(f"#!/bin/sh\necho '{found}'\n")
+    (tmp_path / "stat").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-euc", spark_volume._PROGRAM, "x", str(tmp_path / "lo gs"), "185:185 2770"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == wanted, done
+    assert (tmp_path / "lo gs").stat().st_mode & 0o7777 == 0o2770
+
+
+@pytest.mark.parametrize("name", ["app-1", "eventlog_v2_app-1", None])
+def test_the_event_log_program(tmp_path, name):
+    from kfinstall.steps import spark_proof
+
+    if name:
+        (tmp_path / name).write_text("{}")
+    done = subprocess.run(
+        ["/bin/sh", "-euc", spark_proof._LOG_PROGRAM, "x", str(tmp_path), "app-1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (0 if name else 1), done
+
+
+async def test_the_operator_is_used_where_it_is_there():
+    cluster = LittleCluster()
+    cluster.objects[spark_pi.CRD] = {}
+    await run(SparkProof, cluster)
+    assert "SparkApplication" in cluster.order
+    application = spark_pi.application(make_site())
+    assert application["spec"]["executor"]["labels"]["sidecar.istio.io/inject"] == "false"
+    assert application["spec"]["mainApplicationFile"] == "local:///opt/spark/examples/jars/spark-examples_2.12-3.5.2.jar"
+    assert not any(".volumes." in key for key in application["spec"]["sparkConf"])
+    other = LittleCluster()
+    other.objects[spark_pi.CRD] = {}
+    await run(SparkProof, other, spark={"operator": False})
+    assert "SparkApplication" not in other.order
+
+
+async def test_an_application_that_fails_is_a_failed_proof_with_its_message():
+    cluster = LittleCluster(state="FAILED")
+    cluster.objects[spark_pi.CRD] = {}
+    with pytest.raises(ProofError, match="FAILED") as caught:
+        await run(SparkProof, cluster)
+    assert caught.value.why == "driver failed"
+
+
+async def test_no_pi_in_the_log_is_a_failed_proof():
+    with pytest.raises(ProofError, match="without a value of Pi"):
+        await run(SparkProof, LittleCluster(log=("Exception in thread main",)))
+
+
+async def test_a_job_that_fails_tells_its_log():
+    with pytest.raises(CommandError) as caught:
+        await run(
+            SparkVolume, LittleCluster(job="Failed", pods=[{"metadata": {"name": "p"}, "status": {}}], log=("Permission denied",))
+        )
+    assert "Permission denied" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "remedy"),
+    [
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "back-off"}}}]},
+            "ImagePullBackOff",
+            "registry",
+        ),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient memory"}]},
+            "Insufficient",
+            "memory",
+        ),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "unbound immediate claims"}]}, "unbound", "claim"),
+        ({"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 3}}}]}, "ended with 3", ""),
+    ],
+)
+async def test_a_wait_that_ends_says_why(status, words, remedy):
+    cluster = LittleCluster(job="Waiting", pods=[{"metadata": {"name": "p"}, "status": status}])
+    with pytest.raises(StepTimeoutError, match=words) as caught:
+        await run(SparkVolume, cluster)
+    assert remedy in caught.value.hint
+
+
+def test_a_running_pod_has_no_reason():
+    assert pod_watch.reason({"status": {"phase": "Running"}}) == ""
+    assert not pod_watch.available({"metadata": {"generation": 2}, "status": {"observedGeneration": 1, "availableReplicas": 1}})
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+@pytest.mark.parametrize("image", ["spark:1", NASTY])
+def test_the_submit_script_is_clean(tmp_path, image):
+    path = tmp_path / "kf-spark-submit"
+    path.write_text(spark_submit.render(make_site(spark={"image": image}, registry={"enabled": False})))
+    done = subprocess.run(["shellcheck", "-x", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    lines = path.read_text().splitlines()
+    assert not any(line.partition("\\ ")[2].lstrip().startswith("#") for line in lines)
+    assert not any(line.endswith("\\ ") for line in lines)
+
+
+def _submit(tmp_path, *arguments, home=None, **sections):
+    """Run the script with a program that writes its arguments down in place of kubectl and spark-submit."""
+    script = tmp_path / "kf-spark-submit"
+    script.write_text(spark_submit.render(make_site(**sections)))
+    for name in ("kubectl", "bin/spark-submit"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!{sys.executable}\nimport json,sys\nprint(json.dumps(sys.argv))\n")
+        path.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "SPARK_HOME": home or "/nowhere"}
+    return subprocess.run(["bash", str(script), *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_submit_script_passes_every_value_whole(tmp_path):
+    done = _submit(tmp_path, "--name", "a b", "local:///app.py", NASTY, spark={"image": NASTY}, registry={"enabled": False})
+    words = json.loads(done.stdout)
+    assert words[-1] == NASTY
+    assert words[words.index("--image") + 1] == NASTY
+    assert f"spark.kubernetes.container.image={NASTY}" in words
+    assert words[words.index("--master") + 1] == "k8s://https://kubernetes.default.svc:443"
+    assert json.loads(words[words.index("--overrides") + 1])["spec"]["serviceAccountName"] == "default-editor"
+    assert "sidecar.istio.io/inject=false" in words[words.index("--labels") + 1]
+
+
+def test_the_submit_script_uses_spark_where_it_is(tmp_path):
+    done = _submit(tmp_path, "local:///app.py", home=str(tmp_path), cluster={"apiEndpoint": "lb.example:7443"})
+    words = json.loads(done.stdout)
+    assert words[0].endswith("bin/spark-submit")
+    assert words[1:3] == ["--master", "k8s://https://lb.example:7443"]
+    assert words[-1] == "local:///app.py"
+
+
+def test_the_submit_script_refuses_a_slash_too_many_and_helps(tmp_path):
+    assert _submit(tmp_path, "local:////opt/x.py").returncode == 2
+    assert "usage: kf-spark-submit" in _submit(tmp_path, "--help").stdout
+    assert "usage: kf-spark-submit" in _submit(tmp_path).stdout
+
+
+def test_configuration_has_volume_event_log_and_no_sidecar_for_both_roles():
+    values = spark_site.configuration(make_site())
+    assert values["spark.eventLog.dir"] == "file:/opt/spark/work-dir/logs"
+    assert values["spark.kubernetes.container.image"] == "10.0.0.1:5000/kfinstall/spark:3.5.2"
+    for role in ("driver", "executor"):
+        assert values[f"spark.kubernetes.{role}.volumes.persistentVolumeClaim.spark-volume.options.claimName"] == "spark-volume"
+        assert values[f"spark.kubernetes.{role}.label.sidecar.istio.io/inject"] == "false"
+    assert not any("istio" in key for key in spark_site.configuration(make_site(kubeflow={"enabled": False})))
+
+
+@pytest.mark.parametrize(
+    ("upstream", "tag"), [("a/spark:4.0.1", "4.0.1"), ("reg:5000/a/spark", "base"), ("a/spark:1@sha256:ff", "1")]
+)
+def test_the_copy_keeps_the_tag(upstream, tag):
+    assert spark_site.target_image(make_answers(), upstream) == f"10.0.0.1:5000/kfinstall/spark:{tag}"
+
+
+async def test_the_pull_secret_keeps_what_the_account_had_and_shows_nothing():
+    cluster = LittleCluster()
+    account = Ref("v1", "ServiceAccount", "default", "kfinstall")
+    cluster.objects[account] = {"imagePullSecrets": [{"name": "theirs"}]}
+    cluster.objects[Ref("v1", "Namespace", "kubeflow-user-example-com")] = {}
+    context = await run(RegistryPullSecret, cluster)
+    assert [item["name"] for item in cluster.objects[account]["imagePullSecrets"]] == ["theirs", "kfinstall-registry"]
+    assert Ref("v1", "Secret", "kfinstall-registry", "kubeflow-user-example-com") in cluster.objects
+    check = RegistryPullSecret().check(make_view(cluster))
+    assert isinstance(check, Satisfied)
+    assert "pw-secret-pw" not in repr((context.said, check))
+    changed = make_view(cluster, registry={"password": {"env": "P"}})
+    assert isinstance(RegistryPullSecret().check(changed), Needed)
+
+
+async def test_image_and_script_through_the_simulator():
+    import kfinstall.simulator.effects.registry
+    import kfinstall.simulator.effects.spark  # noqa: F401
+    from kfinstall.facts.model import FileFact
+    from kfinstall.simulator.model import SimNode, World
+
+    world = World({"cp": SimNode("cp", "10.0.0.1", 0)})
+    for step in (SparkImage, SparkSubmitScript):
+        view = make_view(target="cp")
+        assert isinstance(step().check(view), Needed)
+        await step().apply(FakeContext(view, world, defaultdict(lambda: "x")))
+        files = {p: FileFact("file", f.mode, f.owner, 0, f.sha256) for p, f in world.nodes["cp"].files.items()}
+        after = View(view.answers, RELEASE, "cp", {"cp": Facts("cp", files=files)})
+        assert isinstance(step().check(after), Satisfied)
