@@ -7,6 +7,8 @@ yet, an API server that restarts) is asked again until the caller's limit.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -68,7 +70,10 @@ class ApiCluster:
                 lists = [group.create_task(one(want)) for want in _distinct(wants)]
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
-        return ClusterFacts(version.result(), {Ref.of(item): item for task in lists for item in task.result()})
+        found = [item for task in lists for item in task.result()]
+        # An object may be in two lists; the whole one tells more than its metadata.
+        found.sort(key=len)
+        return ClusterFacts(version.result(), {Ref.of(item): item for item in found})
 
     async def get(self, ref: Ref) -> Document | None:
         """One object, or None where it (or its kind) does not exist."""
@@ -159,7 +164,7 @@ class ApiCluster:
         after = answer.json()
         changed = answer.status == 201 or _changed(after, before, begin)
         self._seen(ref, after)
-        return Applied(ref, changed, conflicts)
+        return Applied(ref, changed, conflicts, owned_fields(after))
 
     async def delete(self, ref: Ref, *, timeout_seconds: float = 60) -> bool:
         """Delete in the background and wait until it is gone (or another one stands there); False where it was not there."""
@@ -325,9 +330,27 @@ def _item(item: Document, want: Want) -> Document:
     """An item of a list with the apiVersion and kind that lists leave out; of metadata only that is kept."""
     metadata: dict[str, Any] = dict(item.get("metadata") or {})
     kept = {"metadata": metadata} if want.metadata_only else dict(item)
+    owned = owned_fields(item)
     metadata.pop("managedFields", None)
+    if owned:
+        metadata["managedFields"] = [{"manager": MANAGER, "operation": "Apply", "hash": owned}]
     kept |= {"apiVersion": want.api_version, "kind": want.kind, "metadata": metadata}
     return kept
+
+
+def owned_fields(document: Mapping[str, Any]) -> str:
+    """Short hash of the fields that kfinstall owns in an object; empty where the server does not tell.
+
+    Whoever changes such a field takes it over, so the hash differs from the one right after our apply: that is drift. What
+    others add (an injected caBundle, a status) does not touch it. Lists hold it in place of the fields themselves.
+    """
+    for entry in (document.get("metadata") or {}).get("managedFields") or []:
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            if "hash" in entry:
+                return str(entry["hash"])
+            text = json.dumps(entry.get("fieldsV1") or {}, sort_keys=True)
+            return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return ""
 
 
 def _changed(after: Document, before: str | None, begin: float) -> bool:

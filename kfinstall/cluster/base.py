@@ -71,6 +71,8 @@ class Applied:
     changed: bool
     conflicts: tuple[str, ...] = ()
     """Field managers that were overridden."""
+    fields: str = ""
+    """Short hash of the fields that kfinstall now owns in it; another one later means that somebody changed it."""
 
 
 @dataclass(frozen=True, slots=True)

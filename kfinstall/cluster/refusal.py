@@ -92,7 +92,7 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
 
 
 _HINTS: Final[Mapping[str, str]] = {
-    "because it is being terminated": "an earlier namespace of that name still goes away; has it finalizers? kubectl get namespaces",
+    "because it is being terminated": "an earlier namespace of that name still goes away: kubectl get namespaces",
     "field is immutable": "delete that object first (kubectl delete), it is made anew by the next run",
     "spec.selector: Invalid value": "delete that workload first (kubectl delete), it is made anew by the next run",
     "exceeded quota": "a ResourceQuota is in the way: kubectl get resourcequota -A",

@@ -1,0 +1,160 @@
+"""Sends documents to a cluster in waves: no retry loop, no fixed sleep, nothing sent twice but what a webhook refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kfinstall.cluster import reasons
+from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
+from kfinstall.errors import StepTimeoutError
+from kfinstall.stamp import stamped
+from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, split
+
+Say = Callable[[str], None]
+_APIEXTENSIONS: Final = "apiextensions.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once, and how long."""
+
+    at_once: int = 8
+    """Requests under way; the API server is the limit, more of them gain nothing."""
+    gate_seconds: float = 1800
+    """How long one gate may stay shut: images are pulled meanwhile."""
+    object_seconds: float = 180
+    """How long one object is tried while a webhook refuses it."""
+
+
+@dataclass(slots=True)
+class ApplyResult:
+    """What was sent and what that did."""
+
+    applied: dict[Ref, Applied] = field(default_factory=dict)
+    skipped: int = 0
+    """Objects that were already there as wanted, so were not sent."""
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> int:
+        """How many objects were made or changed."""
+        return sum(1 for applied in self.applied.values() if applied.changed)
+
+
+class _Sender:
+    def __init__(self, cluster: Cluster, say: Say, limits: Limits) -> None:
+        self.cluster = cluster
+        self.say = say
+        self.limits = limits
+        self.result = ApplyResult()
+        self._slots = asyncio.Semaphore(limits.at_once)
+        self._gates: dict[Gate, asyncio.Task[None]] = {}
+
+    async def send(self, item: Item) -> None:
+        async with self._slots:
+            applied = await self.cluster.apply(stamped(item.document), timeout_seconds=self.limits.object_seconds)
+        self.result.applied[item.ref] = applied
+        if applied.conflicts:
+            self.say(f"{item.ref}: took over fields of {', '.join(applied.conflicts)}")
+
+    async def send_all(self, items: Sequence[Item]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(self.send(item))
+
+    async def behind(self, gates: tuple[Gate, ...], items: Sequence[Item]) -> None:
+        """The items that wait for the same gates, once those are open."""
+        for gate in gates:
+            await self._open(gate)
+        await self.send_all(items)
+
+    def watch(self, gates: Sequence[Gate], group: asyncio.TaskGroup) -> None:
+        """Wait for every gate at the same time, each once, whoever needs it."""
+        for gate in gates:
+            if gate not in self._gates:
+                self._gates[gate] = group.create_task(self._pass(gate))
+
+    async def _open(self, gate: Gate) -> None:
+        await asyncio.shield(self._gates[gate])
+
+    async def _pass(self, gate: Gate) -> None:
+        begin = time.monotonic()
+        try:
+            for ref, probe in _probes(gate):
+                await self.cluster.wait(ref, probe, timeout_seconds=self.limits.gate_seconds, say=lambda _text: None)
+        except StepTimeoutError as error:
+            raise StepTimeoutError(
+                f"{gate} was not ready within {self.limits.gate_seconds:.0f} s", why=error.why, hint=error.hint
+            ) from error
+        if gate.kind != "definition":
+            self.say(f"{gate} is ready after {time.monotonic() - begin:.0f} s")
+
+
+def _probes(gate: Gate) -> list[tuple[Ref, Callable[[Document | None], Waiting | None]]]:
+    if gate.kind == "definition":
+        return [(Ref(_APIEXTENSIONS, "CustomResourceDefinition", gate.name), reasons.workload_waiting)]
+    if gate.kind == "namespace":
+        return [(Ref("v1", "Namespace", gate.name), reasons.workload_waiting)]
+    namespace, service = gate.service
+    return [
+        (Ref("v1", "Endpoints", service, namespace), reasons.endpoints_waiting),
+        (Ref(ADMISSION, gate.configuration, gate.name), lambda document: reasons.bundle_waiting(document, gate.service)),
+    ]
+
+
+async def apply_waves(
+    cluster: Cluster,
+    documents: Sequence[Document],
+    say: Say,
+    limits: Limits | None = None,
+    *,
+    present: frozenset[Ref] = frozenset(),
+) -> ApplyResult:
+    """Send all documents but those in `present`, each as soon as the API server can take it.
+
+    Raises:
+        StepTimeoutError: a gate stayed shut; with the reason.
+        CommandError: the server refused an object for good.
+    """
+    begin = time.monotonic()
+    sender = _Sender(cluster, say, limits or Limits())
+    items = [item for item in split(documents) if item.ref not in present]
+    sender.result.skipped = len(documents) - len(items)
+    try:
+        for wave in IN_ORDER:
+            ready = [item for item in items if item.wave is wave]
+            if ready:
+                await sender.send_all(ready)
+                say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")
+        await _gated(sender, [item for item in items if item.wave not in IN_ORDER])
+    except BaseExceptionGroup as several:
+        raise _first(several) from None
+    sender.result.seconds = time.monotonic() - begin
+    return sender.result
+
+
+async def _gated(sender: _Sender, items: Sequence[Item]) -> None:
+    bundles: dict[tuple[Gate, ...], list[Item]] = {}
+    for item in items:
+        bundles.setdefault(item.gates, []).append(item)
+    async with asyncio.TaskGroup() as group:
+        for gates in bundles:
+            sender.watch(gates, group)
+        for gates, behind in bundles.items():
+            group.create_task(sender.behind(gates, behind))
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error that is no consequence of another."""
+    for error in several.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return several
+
+
+def differing(documents: Sequence[Document], live: Mapping[Ref, str], wanted: Callable[[Document], str]) -> frozenset[Ref]:
+    """The documents that the cluster already holds as wanted, by the hash that it reports for each."""
+    return frozenset(ref for document in documents if live.get(ref := Ref.of(document)) == wanted(document))

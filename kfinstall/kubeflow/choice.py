@@ -1,0 +1,141 @@
+"""Which parts of a Kubeflow release are rendered, where the rendering lies on the node, and how it is fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import yaml
+
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import Document, Ref
+from kfinstall.errors import CommandError, UsageError
+from kfinstall.releases import KubeflowRow, Release
+from kfinstall.step import ApplyContext, View, sha256
+
+DIRECTORY: Final = "/var/lib/kfinstall/kubeflow"
+CACHE: Final = "/var/cache/kfinstall"
+FETCH_TIMEOUT_SECONDS: Final = 300.0
+
+
+def row(release: Release) -> KubeflowRow:
+    """The Kubeflow part of a release.
+
+    Raises:
+        UsageError: the release has none.
+    """
+    if release.kubeflow is None:
+        raise UsageError(f"release {release.name} has no Kubeflow", hint=release.instead)
+    return release.kubeflow
+
+
+def components(answers: Answers, release: Release) -> tuple[str, ...]:
+    """The chosen components and all that they need, in the release's order.
+
+    Raises:
+        UsageError: one of them is unknown.
+    """
+    known = row(release)
+    chosen = answers.kubeflow.components
+    names = list(known.presets.get(chosen, ()) if isinstance(chosen, str) else chosen)
+    wanted: set[str] = set()
+    while names:
+        name = names.pop()
+        if name not in known.components:
+            raise UsageError(f"Kubeflow {known.tag} has no component {name}", hint=f"components: {', '.join(known.components)}")
+        if name not in wanted:
+            wanted.add(name)
+            names += known.components[name].needs
+    return tuple(name for name in known.components if name in wanted)
+
+
+def paths(answers: Answers, release: Release) -> tuple[str, ...]:
+    """The kustomize folders of the chosen components, in order, each once."""
+    known = row(release)
+    return tuple(dict.fromkeys(path for name in components(answers, release) for path in known.components[name].paths))
+
+
+def record(view: View) -> str:
+    """What the rendering is made from; its hash names the rendering."""
+    known = row(view.release)
+    content = {
+        "repository": known.repository,
+        "tag": known.tag,
+        "commit": known.commit,
+        "kustomize": view.release.artifacts["kustomize"].version if "kustomize" in view.release.artifacts else "",
+        "paths": paths(view.answers, view.release),
+        "remote": known.remote_bases,
+    }
+    return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def key(view: View) -> str:
+    """Short hash of `record`."""
+    return sha256(record(view))[:12]
+
+
+def rendering_path(view: View) -> str:
+    """The rendering on the first control plane: YAML, gzip."""
+    return f"{DIRECTORY}/{row(view.release).tag}-{key(view)}.yaml.gz"
+
+
+def record_path(view: View) -> str:
+    """Beside it, what it was made from; written last, so that it is there only with a whole rendering."""
+    return f"{DIRECTORY}/{row(view.release).tag}-{key(view)}.json"
+
+
+def parse(packed: bytes) -> list[Document]:
+    """The documents of a packed rendering, each object once (several folders may hold the same).
+
+    Raises:
+        CommandError: it is damaged.
+    """
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster; not every wheel has it
+    try:
+        found = list(_documents(yaml.load_all(gzip.decompress(packed), Loader=loader)))  # noqa: S506 (both are safe loaders)
+    except (OSError, EOFError, zlib.error, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CommandError(
+            "Kubeflow's rendering can't be read",
+            why=str(error)[:300],
+            hint=f"remove {DIRECTORY} on the first control plane, then resume",
+        ) from error
+    return list({Ref.of(document): document for document in found}.values())
+
+
+def _documents(loaded: Iterator[Any]) -> Iterator[Document]:
+    for document in loaded:
+        if isinstance(document, dict) and document.get("kind"):
+            if str(document["kind"]).endswith("List") and isinstance(document.get("items"), list):
+                yield from _documents(iter(document["items"]))
+            else:
+                yield document
+
+
+async def fetch(context: ApplyContext) -> list[Document]:
+    """The rendering's documents, in one exchange.
+
+    Raises:
+        CommandError: it is not there, or damaged.
+    """
+    done = await context.ask_script(
+        "kubeflow-rendering", {"FILE": rendering_path(context.view)}, timeout_seconds=FETCH_TIMEOUT_SECONDS
+    )
+    if done.status != 0:
+        raise CommandError(
+            "Kubeflow's rendering is not there", why="\n".join(done.lines[-3:]), hint="kfinstall --only kubeflow makes it"
+        )
+    return await asyncio.to_thread(_unpack, done.lines)
+
+
+def _unpack(lines: Sequence[str]) -> list[Document]:
+    try:
+        packed = base64.b64decode("".join(lines), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CommandError("Kubeflow's rendering arrived damaged", why=str(error), hint="kfinstall resume") from error
+    return parse(packed)

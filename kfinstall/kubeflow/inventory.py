@@ -1,0 +1,115 @@
+"""What was applied, kept as ConfigMap kfinstall/kubeflow-inventory: with it a check finds what is missing or was changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
+from kfinstall.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
+
+CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-inventory", PROOFS_NAMESPACE)
+WORKLOADS: Final = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"))
+_KINDS: Final = """
+admissionregistration.k8s.io/v1 MutatingWebhookConfiguration ValidatingWebhookConfiguration
+apiextensions.k8s.io/v1 CustomResourceDefinition
+autoscaling/v2 HorizontalPodAutoscaler
+caching.internal.knative.dev/v1alpha1 Image
+cert-manager.io/v1 Certificate ClusterIssuer Issuer
+metacontroller.k8s.io/v1alpha1 DecoratorController
+networking.internal.knative.dev/v1alpha1 Certificate
+networking.istio.io/v1 Sidecar
+networking.istio.io/v1alpha3 DestinationRule Gateway VirtualService
+networking.istio.io/v1beta1 Gateway VirtualService
+networking.k8s.io/v1 NetworkPolicy
+policy/v1 PodDisruptionBudget
+rbac.authorization.k8s.io/v1 ClusterRole ClusterRoleBinding Role RoleBinding
+scheduling.k8s.io/v1 PriorityClass
+security.istio.io/v1 AuthorizationPolicy
+security.istio.io/v1beta1 AuthorizationPolicy PeerAuthentication RequestAuthentication
+serving.kserve.io/v1alpha1 ClusterServingRuntime ClusterStorageContainer
+trainer.kubeflow.org/v1alpha1 ClusterTrainingRuntime
+v1 ConfigMap Namespace PersistentVolumeClaim Secret Service ServiceAccount
+"""
+
+
+def wants() -> tuple[Want, ...]:
+    """The lists that the check reads: metadata only, but for the inventory itself and for workloads."""
+    kinds = [(version, kind) for version, *names in (line.split() for line in _KINDS.split("\n") if line) for kind in names]
+    metadata = tuple(Want(version, kind, metadata_only=True) for version, kind in kinds)
+    whole = tuple(Want(version, kind) for version, kind in WORKLOADS)
+    return (Want("v1", "ConfigMap", PROOFS_NAMESPACE), *whole, *metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What was applied, from what."""
+
+    source: str = ""
+    """Hash of what the rendering and the own settings were made from."""
+    objects: Mapping[Ref, tuple[str, str]] = field(default_factory=dict)
+    """Object to (hash of its document, hash of the fields that kfinstall owned right after)."""
+
+    def document(self) -> Document:
+        """As the ConfigMap."""
+        rows = [[*_row(ref), *self.objects[ref]] for ref in sorted(self.objects)]
+        return {
+            "apiVersion": CONFIG_MAP.api_version,
+            "kind": CONFIG_MAP.kind,
+            "metadata": {"name": CONFIG_MAP.name, "namespace": CONFIG_MAP.namespace, "labels": dict(LABELS)},
+            "data": {"source": self.source, "objects": "\n".join(json.dumps(entry) for entry in rows)},
+        }
+
+    def outstanding(self, cluster: ClusterFacts) -> list[str]:
+        """One line for each object that is missing or was changed by somebody else."""
+        found = []
+        for ref, (content, fields) in sorted(self.objects.items()):
+            live = live_hashes(cluster.objects.get(ref))
+            if live is None:
+                if ref.kind in _LISTED:
+                    found.append(f"apply {ref}: it is missing")
+            elif live[0] != content or (fields and live[1] and live[1] != fields):
+                found.append(f"apply {ref}: it was changed")
+        return found
+
+    def present(self, cluster: ClusterFacts, wanted: Mapping[Ref, str]) -> frozenset[Ref]:
+        """Which of the wanted objects (with the hash of their documents) need not be sent again."""
+        kept = set()
+        for ref, content in wanted.items():
+            live = live_hashes(cluster.objects.get(ref))
+            fields = self.objects.get(ref, ("", ""))[1]
+            if live is not None and live[0] == content and (not fields or not live[1] or live[1] == fields):
+                kept.add(ref)
+        return frozenset(kept)
+
+
+_LISTED: Final = frozenset(want.kind for want in wants())
+
+
+def _row(ref: Ref) -> Sequence[str]:
+    return (ref.api_version, ref.kind, ref.name, ref.namespace)
+
+
+def live_hashes(document: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """(hash of the document as annotated, hash of the owned fields) of a live object; None where it is not there."""
+    if document is None:
+        return None
+    metadata = document.get("metadata") or {}
+    fields = next((str(entry.get("hash") or "") for entry in metadata.get("managedFields") or []), "")
+    return str((metadata.get("annotations") or {}).get(ANNOTATION) or ""), fields
+
+
+def read(cluster: ClusterFacts | None) -> Inventory:
+    """The inventory in the cluster; an empty one where there is none, or none that can be read."""
+    document = (cluster.objects.get(CONFIG_MAP) if cluster else None) or {}
+    data = document.get("data") or {}
+    try:
+        rows = [json.loads(line) for line in str(data.get("objects") or "").splitlines()]
+        objects = {
+            Ref(version, kind, name, namespace): (content, fields) for version, kind, name, namespace, content, fields in rows
+        }
+    except (ValueError, TypeError):
+        return Inventory()
+    return Inventory(str(data.get("source") or ""), objects)
