@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -116,6 +117,34 @@ def effect(name: str) -> Callable[[Effect], Effect]:
     return register
 
 
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodOutcome:
+    """What a simulated pod prints and how it ends."""
+
+    log: str = ""
+    """The first container's log."""
+    exit_code: int = 0
+    """Of a pod that ends by itself (a Job's, or restartPolicy Never and OnFailure)."""
+    runs: bool = False
+    """A pod with restartPolicy Never that goes on running."""
+
+
+PodHook = Callable[[Document, "World"], PodOutcome | None]
+"""(pod as it starts, world) -> what it does, or None for a pod that the hook does not know."""
+
+POD_HOOKS: list[PodHook] = []
+"""Asked in order when a pod starts; the first answer counts."""
+
+
+def pod_hook(function: PodHook) -> PodHook:
+    """Register what the pods of a step print."""
+    POD_HOOKS.append(function)
+    return function
+
+
 @dataclass(slots=True)
 class World:
     """All simulated nodes and the cluster that they form."""
@@ -129,6 +158,12 @@ class World:
     """Node name to role, for nodes that kubeadm init or join made members."""
     start_api: Callable[[SimNode, str, str], None] | None = None
     """(first control plane, Kubernetes version, node name): makes `api` and its kubeconfig at /etc/kubernetes/admin.conf."""
+    faults: set[tuple[str, str]] = field(default_factory=set)
+    """(fault, node) of the faults that are not over."""
+
+    def fault(self, name: str, node: str) -> bool:
+        """Whether a node has that fault now."""
+        return (name, node) in self.faults
 
 
 class SimApi:
@@ -138,6 +173,18 @@ class SimApi:
         """A kubelet registered; it becomes Ready once the network is there."""
         raise NotImplementedError
 
-    def put(self, document: dict[str, object]) -> None:
-        """Create or replace an object as a controller would."""
+    def put(self, document: Document) -> None:
+        """Create or replace an object as a controller would; `status` is taken over where it is given."""
+        raise NotImplementedError
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Document | None:
+        """One object, or None. Not to be changed in place."""
+        raise NotImplementedError
+
+    def objects(self, api_version: str, kind: str, namespace: str | None = None) -> list[Document]:
+        """All objects of a kind, in one namespace or everywhere. Not to be changed in place."""
+        raise NotImplementedError
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
+        """Delete an object; False where it was not there."""
         raise NotImplementedError
