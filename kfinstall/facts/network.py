@@ -18,6 +18,7 @@ _ROUTE_TYPES: Final = frozenset(
     {"unicast", "local", "broadcast", "multicast", "throw", "unreachable", "prohibit", "blackhole", "nat"}
 )
 _ROUTE_TYPES_LEFT_OUT: Final = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
+_ADDRESS_LINE: Final = re.compile(r"\d+: ")
 _USER: Final = re.compile(r'\("([^"]*)"')
 _PROXY_REFUSALS: Final = frozenset({"407", "502", "503", "504"})
 
@@ -52,6 +53,8 @@ def _routes(lines: Lines) -> tuple[tuple[str, ...], bool]:
         kind = words.pop(0) if words and words[0] in _ROUTE_TYPES else "unicast"
         if not words:
             raise SectionError("network", line)
+        if "table" in words:
+            continue  # only the main table has no name
         own = _OWN_INTERFACES.fullmatch(_word_after(words, "dev")) or _word_after(words, "proto") in ("80", "bird")
         if words[0] == "default":
             default = True
@@ -115,8 +118,9 @@ def network_facts(lines: Lines, reach: Lines, units: Mapping[str, UnitFact]) -> 
     for line in parts[""]:
         key, value = columns("network", line, 2)
         simple.setdefault(key, []).append(value)
-    routes, default = _routes(parts.get("routes", ()))
-    known = _addresses(parts.get("addresses", ()))
+    told = parts.get("ip", [])
+    known = _addresses([line for line in told if _ADDRESS_LINE.match(line)])
+    routes, default = _routes([line for line in told if not _ADDRESS_LINE.match(line)])
     return NetworkFacts(
         addresses=known or tuple(str(_network("network", address)) for address in simple.get("address", ())),
         routes=routes,

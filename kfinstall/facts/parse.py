@@ -30,6 +30,9 @@ SECTIONS: Final = (
     "end",
 )
 """Sections that this package parses; any other one lands raw in Facts.extra."""
+_WHOLE: Final = "whole\tyes"
+_LISTS: Final = frozenset({"/var/lib/apt/lists", "/var/lib/apt/lists/partial", "/var/lib/apt/periodic/update-success-stamp"})
+"""What apt-get update changes."""
 
 
 def split(mark: str, text: str) -> Sections:
@@ -50,9 +53,9 @@ def split(mark: str, text: str) -> Sections:
         elif line or name == "units":
             current.append(line)
     missing = [wanted for wanted in SECTIONS if wanted not in sections]
-    if missing:
+    if missing or _WHOLE not in sections["end"]:
         raise CommandError(
-            f"the facts of the node are torn: section {missing[0]} is missing",
+            f"the facts of the node are torn: section {missing[0] if missing else 'end'} is missing",
             why=f"the last section that arrived is {name}",
             hint="run the check again; if it stays so, look at the node's disk (df -h) and log (journalctl -p err -b)",
         )
@@ -62,14 +65,16 @@ def split(mark: str, text: str) -> Sections:
 def _facts(node: str, sections: Sections, read_at: float) -> Facts:
     units = watched.units(sections["units"])
     packages = upkeep.packages(sections["packages"])
+    clock = machine.clock_facts(sections["clock"], sections["end"])
+    updated = watched.changed(sections["files"], _LISTS)
     return Facts(
         node=node,
         os=machine.os_facts(sections["os"]),
         identity=machine.identity_facts(sections["identity"]),
         hardware=machine.hardware_facts(sections["hardware"]),
-        clock=machine.clock_facts(sections["clock"], sections["end"]),
+        clock=clock,
         swap=upkeep.swap_facts(sections["swap"]),
-        apt=upkeep.apt_facts(sections["apt"], packages, units),
+        apt=upkeep.apt_facts(sections["apt"], packages, units, None if updated is None else clock.epoch_seconds - updated),
         network=network.network_facts(sections["network"], sections["reach"], units),
         runtime=runtime.runtime_facts(sections["runtime"], packages.known),
         files=watched.files(sections["files"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kfinstall.facts.lines import Lines, SectionError, columns, first, number, pairs
+from kfinstall.facts.lines import Lines, SectionError, columns, first, pairs
 from kfinstall.facts.model import AptFacts, PackageFact, SwapFacts, UnitFact
 
 
@@ -50,17 +50,16 @@ def packages(lines: Lines) -> Packages:
     return Packages(asked, tuple(broken), known)
 
 
-def apt_facts(lines: Lines, dpkg: Packages, units: Mapping[str, UnitFact]) -> AptFacts:
-    """The package manager's state."""
+def apt_facts(lines: Lines, dpkg: Packages, units: Mapping[str, UnitFact], lists_age_seconds: float | None) -> AptFacts:
+    """The package manager's state; `lists_age_seconds` is how long ago the folder of the lists changed."""
     values = pairs("apt", lines)
-    age = first(values, "updated_age")
     timer = units.get("apt-daily-upgrade.timer")
     wanted = values.get("unattended", ["0"])[-1] not in ("0", "false")
     off = timer is not None and (timer.load == "masked" or timer.enabled in ("masked", "disabled"))
     return AptFacts(
         lock_holder=first(values, "lock"),
         broken=dpkg.broken,
-        updated_age_seconds=number("apt", age, float) if age else None,
+        updated_age_seconds=lists_age_seconds if "lists" in values else None,
         unattended_upgrades="unattended-upgrades" in dpkg.known and wanted and not off,
         cloud_init_running="cloud_init" in values,
     )

@@ -11,8 +11,6 @@ from kfinstall.facts.model import FileFact, SpaceFact, UnitFact
 
 _HASH: Final = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _KINDS: Final = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
-_FILE_SYSTEMS: Final = {"ext2/ext3": "ext4", "overlayfs": "overlay"}
-"""What stat calls otherwise than mount does."""
 
 
 def _hexadecimal(text: str) -> int:
@@ -27,7 +25,7 @@ def files(lines: Lines) -> dict[str, FileFact]:
         if match := _HASH.fullmatch(line):
             hashes[match[2]] = match[1]
             continue
-        kind, mode_text, owner, size, path = columns("files", line, 5)
+        kind, mode_text, owner, size, _changed, path = columns("files", line, 6)
         if kind != "stat":
             raise SectionError("files", line)
         mode = number("files", mode_text, _hexadecimal)
@@ -36,6 +34,12 @@ def files(lines: Lines) -> dict[str, FileFact]:
         path: FileFact(fact.kind, fact.mode, fact.owner, fact.size_bytes, hashes.get(path, "") if fact.kind == "file" else "")
         for path, fact in found.items()
     }
+
+
+def changed(lines: Lines, paths: frozenset[str]) -> float | None:
+    """When the newest of some paths changed, by the node's clock; None where stat told of none of them."""
+    told = (columns("files", line, 6) for line in lines if line.startswith("stat\t"))
+    return max((number("files", fields[4], float) for fields in told if fields[5] in paths), default=None)
 
 
 def units(lines: Lines) -> dict[str, UnitFact]:
@@ -69,27 +73,26 @@ def modules(lines: Lines) -> frozenset[str]:
 def space(lines: Lines) -> dict[str, SpaceFact]:
     """Free space by the directory that was asked for; nothing for one whose file system did not answer."""
     asked: dict[str, str] = {}
-    mounts: dict[str, str] = {}
-    systems: dict[str, tuple[str, int, int]] = {}
+    mounts: dict[str, tuple[str, str]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for line in lines:
         kind, _, rest = line.partition("\t")
         if kind == "dir":
             parent, directory = columns("space", rest, 2)
             asked[directory] = parent
         elif kind == "mount":
-            mount, parent = columns("space", rest, 2)
-            mounts[parent] = mount
+            system, mount, parent = columns("space", rest, 3)
+            mounts[parent] = (system, mount)
         elif kind == "fs":
-            name, block, total, free, parent = columns("space", rest, 5)
+            block, total, free, parent = columns("space", rest, 4)
             size = number("space", block, int)
-            total_bytes, free_bytes = number("space", total, int) * size, number("space", free, int) * size
-            systems[parent] = (_FILE_SYSTEMS.get(name, name), total_bytes, free_bytes)
+            sizes[parent] = (number("space", total, int) * size, number("space", free, int) * size)
         else:
             raise SectionError("space", line)
     return {
-        directory: SpaceFact(mounts.get(parent, parent), systems[parent][1], systems[parent][2], systems[parent][0])
+        directory: SpaceFact(mounts[parent][1], *sizes[parent], mounts[parent][0])
         for directory, parent in asked.items()
-        if parent in systems
+        if parent in sizes and parent in mounts
     }
 
 

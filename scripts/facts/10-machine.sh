@@ -48,8 +48,42 @@ kf_os() {
   kf_pair machine "$HOSTTYPE"
   kf_read /proc/sys/kernel/hostname && kf_pair hostname "$KF_LINE"
   kf_read /proc/sys/kernel/random/boot_id && kf_pair boot_id "$KF_LINE"
-  kf_pair virtualization "$(systemd-detect-virt)"
-  kf_pair cgroup "$(stat -f -c %T /sys/fs/cgroup)"
+  kf_virtualization
+  kf_cgroup
+}
+
+# In systemd's words where they matter (containers); without starting systemd-detect-virt, which is dear on a small server.
+kf_virtualization() {
+  kf_read /run/systemd/container
+  if [[ -n $KF_LINE ]]; then
+    kf_pair virtualization "$KF_LINE"
+  elif [[ -e /.dockerenv ]]; then
+    kf_pair virtualization docker
+  elif [[ -e /run/.containerenv ]]; then
+    kf_pair virtualization podman
+  else
+    kf_read /sys/class/dmi/id/sys_vendor
+    case $KF_LINE in
+      QEMU* | *KVM*) kf_pair virtualization kvm ;;
+      VMware*) kf_pair virtualization vmware ;;
+      Microsoft*) kf_pair virtualization microsoft ;;
+      innotek*) kf_pair virtualization oracle ;;
+      Xen*) kf_pair virtualization xen ;;
+      Amazon*) kf_pair virtualization amazon ;;
+      Google*) kf_pair virtualization google ;;
+    esac
+  fi
+}
+
+kf_cgroup() {
+  local line lines kind=
+  mapfile -t lines </proc/mounts
+  for line in "${lines[@]}"; do
+    kf_words "$line"
+    [[ ${KF_WORDS[1]} == /sys/fs/cgroup ]] && kind=${KF_WORDS[2]}
+  done
+  [[ $kind == cgroup2 ]] && kind=cgroup2fs
+  kf_pair cgroup "$kind"
 }
 
 kf_identity() {
@@ -87,8 +121,12 @@ kf_clock() {
   kf_pair epoch "$EPOCHREALTIME"
   if [[ -e /run/systemd/timesync/synchronized ]]; then
     kf_pair synchronized yes
-  elif type -P timedatectl >/dev/null && [[ -d /run/systemd/system ]]; then
+  elif [[ -d /run/systemd/timesync ]]; then
+    kf_pair synchronized no
+  elif [[ -e /run/chrony/chronyd.pid || -e /run/ntpd.pid || -e /run/openntpd.pid ]] && type -P timedatectl >/dev/null; then
     kf_pair synchronized "$(timeout 3 timedatectl show -p NTPSynchronized --value)"
+  elif [[ -d /run/systemd/system ]]; then
+    kf_pair synchronized no
   fi
 }
 

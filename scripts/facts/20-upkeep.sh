@@ -24,7 +24,7 @@ kf_swap_units() {
 }
 
 kf_swap_zram() {
-  local name lines
+  local name line lines
   for name in zramswap.service zram-config.service; do
     kf_wanted "$name" && ! kf_masked "$name" && kf_pair zram yes
   done
@@ -32,7 +32,7 @@ kf_swap_zram() {
   for name in /etc /run /usr/local/lib /usr/lib; do
     [[ -e $name/systemd/zram-generator.conf ]] || continue
     mapfile -t lines <"$name/systemd/zram-generator.conf"
-    [[ $'\n'$(printf '%s\n' "${lines[@]}") == *$'\n[zram'* ]] && kf_pair zram yes
+    for line in "${lines[@]}"; do [[ $line == '[zram'* ]] && kf_pair zram yes; done
     return
   done
 }
@@ -61,36 +61,31 @@ kf_packages() {
     $5 in known && $2 == "installed" { print "known\t" $4 "\t" $5 }'
 }
 
-# Who holds the lock file PATH with inode INODE, by /proc/locks; confirmed by the holder's open files.
+# Who holds one of the lock files given: a process that /proc/locks names and that has the file open.
 kf_lock_holder() {
-  local inode=$1 path=$2 line lines open
+  local line lines open path
+  local -A seen=()
   mapfile -t lines </proc/locks
   for line in "${lines[@]}"; do
     kf_words "$line"
-    [[ ${KF_WORDS[1]} != '->' && ${KF_WORDS[5]##*:} == "$inode" ]] || continue
+    [[ ${KF_WORDS[1]} == POSIX && -z ${seen[${KF_WORDS[4]}]:-} ]] || continue
+    seen[${KF_WORDS[4]}]=1
     for open in /proc/"${KF_WORDS[4]}"/fd/*; do
-      [[ $open -ef $path ]] || continue
-      kf_read "/proc/${KF_WORDS[4]}/comm"
-      kf_pair lock "${KF_WORDS[4]} ${KF_LINE:-?}"
-      return
+      for path in "$@"; do
+        [[ $open -ef $path ]] || continue
+        kf_read "/proc/${KF_WORDS[4]}/comm"
+        kf_pair lock "${KF_WORDS[4]} ${KF_LINE:-?}"
+        return
+      done
     done
   done
 }
 
+# When the lists were read is told by 50-watched.sh, whose stat looks at them too.
 kf_apt() {
-  local line lines inode changed path newest=0 lists=(/var/lib/apt/lists/*Release)
-  kf_list "$(stat -c $'%i\t%Y\t%n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
-    /var/cache/apt/archives/lock /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp)"
-  local stamps=("${KF_LIST[@]}")
-  for line in "${stamps[@]}"; do
-    kf_words "$line"
-    inode=${KF_WORDS[0]} changed=${KF_WORDS[1]} path=${KF_WORDS[2]}
-    case $path in
-      */lock | */lock-frontend) kf_lock_holder "$inode" "$path" ;;
-      *) ((changed > newest)) && newest=$changed ;;
-    esac
-  done
-  ((${#lists[@]} && newest)) && kf_pair updated_age "$((EPOCHSECONDS - newest))"
+  local line lines path lists=(/var/lib/apt/lists/*Release)
+  kf_lock_holder /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock
+  ((${#lists[@]})) && kf_pair lists yes
   for path in /etc/apt/apt.conf.d/*; do
     [[ -f $path ]] || continue
     mapfile -t lines <"$path"

@@ -16,11 +16,8 @@ kf_listeners_proc() {
 kf_addresses() {
   local address
   if type -P ip >/dev/null; then
-    echo '= addresses'
-    ip -o addr show scope global
-    echo '= routes'
-    ip -o route show
-    ip -o -6 route show
+    echo '= ip'
+    printf 'address show scope global\nroute show table all\n' | ip -o -batch -
     return
   fi
   kf_words "$(hostname -I)"

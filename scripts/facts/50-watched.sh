@@ -4,8 +4,8 @@
 kf_files() {
   local path regular=()
   kf_list "${KF_FILES:-}"
-  ((${#KF_LIST[@]})) || return
-  stat -c $'stat\t%f\t%U:%G\t%s\t%n' -- "${KF_LIST[@]}"
+  stat -c $'stat\t%f\t%U:%G\t%s\t%Y\t%n' -- "${KF_LIST[@]}" \
+    /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp
   for path in "${KF_LIST[@]}"; do
     [[ -f $path && ! -L $path ]] && regular+=("$path")
   done
@@ -20,7 +20,7 @@ kf_units() {
     detached+=("${folder##*/}.service")
   done
   kf_list "${KF_UNITS:-}"
-  timeout 10 systemctl show --no-pager -p Names,LoadState,ActiveState,UnitFileState -- "${KF_LIST[@]}" \
+  systemctl show --no-pager -p Names,LoadState,ActiveState,UnitFileState -- "${KF_LIST[@]}" \
     firewalld.service ufw.service apt-daily-upgrade.timer unattended-upgrades.service "${detached[@]}"
 }
 
@@ -54,27 +54,49 @@ kf_modules() {
   for name in "${missing[@]}"; do [[ -n ${loaded[$name]:-} ]] && echo "$name"; done
 }
 
+# kf_mount DIRECTORY: the mount point that it is on into KF_MOUNT, its type into KF_TYPE, by KF_MOUNTS.
+kf_mount() {
+  local line point
+  KF_MOUNT=/ KF_TYPE=
+  for line in "${KF_MOUNTS[@]}"; do
+    kf_words "$line"
+    printf -v point '%b' "${KF_WORDS[1]//\\/\\0}"
+    [[ $1 == "$point" || $1 == "${point%/}"/* ]] || continue
+    ((${#point} >= ${#KF_MOUNT})) && KF_MOUNT=$point KF_TYPE=${KF_WORDS[2]}
+  done
+}
+
 kf_space() {
-  local asked parent
+  local asked parent guard=()
   local -A parents=()
   kf_list "${KF_SPACE:-}"
   ((${#KF_LIST[@]})) || return
+  mapfile -t KF_MOUNTS </proc/mounts
   for asked in "${KF_LIST[@]}"; do
     parent=$asked
     while [[ $parent != "" && ! -d $parent ]]; do parent=${parent%/*}; done
     printf 'dir\t%s\t%s\n' "${parent:-/}" "$asked"
     parents[${parent:-/}]=1
   done
-  # A dead NFS server would hang both.
-  timeout 3 stat -f -c $'fs\t%T\t%S\t%b\t%a\t%n' -- "${!parents[@]}"
-  timeout 3 stat -c $'mount\t%m\t%n' -- "${!parents[@]}"
+  for parent in "${!parents[@]}"; do
+    kf_mount "$parent"
+    printf 'mount\t%s\t%s\t%s\n' "$KF_TYPE" "$KF_MOUNT" "$parent"
+    [[ $KF_TYPE == nfs* || $KF_TYPE == fuse* ]] && guard=(timeout 3) # a dead server would hang it
+  done
+  "${guard[@]}" stat -f -c $'fs\t%S\t%b\t%a\t%n' -- "${!parents[@]}"
 }
 
 kf_commands() {
-  local name path
+  local name folder folders
+  kf_words "${PATH//:/ }"
+  folders=("${KF_WORDS[@]}")
   kf_list "${KF_COMMANDS:-}"
   for name in "${KF_LIST[@]}"; do
-    path=$(type -P "$name") && kf_pair "$name" "$path"
+    for folder in "${folders[@]}"; do
+      [[ -x $folder/$name && ! -d $folder/$name ]] || continue
+      kf_pair "$name" "$folder/$name"
+      break
+    done
   done
 }
 

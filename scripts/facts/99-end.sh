@@ -3,4 +3,5 @@
 
 kf_section end
 kf_pair epoch "$EPOCHREALTIME"
+kf_pair whole yes
 exit 0

@@ -18,7 +18,7 @@ DEBIAN = (DATA / "debian-12.txt").read_text(encoding="utf-8")
 
 def bare(**sections):
     """A text of all sections, empty but for the given ones ('-' as '_')."""
-    given_text = {name.replace("_", "-"): text for name, text in sections.items()}
+    given_text = {"end": "whole\tyes\n"} | {name.replace("_", "-"): text for name, text in sections.items()}
     names = [*SECTIONS, *(name for name in given_text if name not in SECTIONS)]
     return "".join(f"@M {name}\n{given_text.get(name, '')}" for name in names)
 
@@ -34,7 +34,7 @@ def test_a_real_debian_node():
     assert facts.network.addresses == ("10.77.0.12/24",)
     assert facts.network.routes == ("10.77.0.0/24",)
     assert facts.network.default_route
-    assert facts.network.listeners == {22: "sshd"}
+    assert facts.network.listeners == {22: "sshd", 46713: "containerd"}
     assert facts.units["ssh.service"] == UnitFact("loaded", "active", "enabled")
     assert facts.units["sshd.service"] == facts.units["ssh.service"]
     assert facts.files["/etc/fstab"].mode == 0o644
@@ -44,7 +44,12 @@ def test_a_real_debian_node():
     assert facts.packages["curl"].status == "installed"
     assert facts.clock.synchronized is False
     assert facts.read_at == 5.0
-    assert facts.apt.updated_age_seconds is None
+    assert 0 < (facts.apt.updated_age_seconds or 0) < 3600
+    assert facts.runtime.containerd_version == "1.6.20"
+    assert facts.runtime.cri_sockets == ("/run/containerd/containerd.sock",)
+    assert facts.network.reachable["https://registry.k8s.io"].startswith("Could not resolve host")
+    assert facts.space["/var/lib/kubelet"].mount == "/"
+    assert facts.space["/var/lib/kubelet"].file_system == "ext4"
 
 
 @pytest.mark.parametrize(("version", "codename"), [("22.04", "jammy"), ("24.04", "noble"), ("26.04", "resolute")])
@@ -100,11 +105,12 @@ def test_packages_and_apt():
     )
     assert dpkg.asked["kubelet"] == PackageFact("1.34.2-1.1", "installed", held=True)
     assert dpkg.asked["ntp"].status == "config-files"
-    apt = upkeep.apt_facts(["lock\t812 unattended-upgr", "updated_age\t30", "unattended\t1"], dpkg, {})
+    apt = upkeep.apt_facts(["lock\t812 unattended-upgr", "lists\tyes", "unattended\t1"], dpkg, {}, 30.0)
     assert apt.lock_holder == "812 unattended-upgr"
     assert apt.broken == ("docker.io",)
     assert apt.updated_age_seconds == 30.0
     assert apt.unattended_upgrades
+    assert upkeep.apt_facts([], dpkg, {}, 30.0).updated_age_seconds is None
 
 
 @pytest.mark.parametrize(
@@ -119,18 +125,17 @@ def test_packages_and_apt():
 )
 def test_unattended_upgrades_are_off(lines, timer):
     dpkg = upkeep.Packages(known={"unattended-upgrades": "2.9"})
-    assert not upkeep.apt_facts(lines, dpkg, {"apt-daily-upgrade.timer": timer}).unattended_upgrades
+    assert not upkeep.apt_facts(lines, dpkg, {"apt-daily-upgrade.timer": timer}, None).unattended_upgrades
 
 
 NETWORK = r"""resolver	127.0.0.53
 resolver	192.168.0.1
 firewall	ufw
-= addresses
+= ip
 2: ens18    inet 192.168.0.111/24 metric 100 brd 192.168.0.255 scope global dynamic ens18\       valid_lft 86000sec
 2: ens18    inet6 fd00::111/64 scope global dynamic mngtmpaddr noprefixroute \       valid_lft forever preferred_lft forever
 5: vxlan.calico    inet 10.244.166.128/32 scope global vxlan.calico\       valid_lft forever preferred_lft forever
 6: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0\       valid_lft forever preferred_lft forever
-= routes
 default via 192.168.0.1 dev ens18 proto dhcp src 192.168.0.111 metric 100
 10.10.0.0/16 via 192.168.0.2 dev ens18
 10.244.104.0/26 via 192.168.0.112 dev ens18 proto 80 onlink
@@ -142,6 +147,9 @@ blackhole 10.244.166.128/26 proto 80
 192.168.0.1 dev ens18 proto dhcp scope link src 192.168.0.111 metric 100
 fd00::/64 dev ens18 proto ra metric 100 expires 86000sec pref medium
 fe80::/64 dev ens18 proto kernel metric 256 pref medium
+local 192.168.0.111 dev ens18 table local proto kernel scope host src 192.168.0.111
+multicast ff00::/8 dev ens18 table local proto kernel metric 256 pref medium
+10.99.0.0/16 via 10.0.0.1 dev ens18 table 200
 = listeners
 LISTEN 0      4096      127.0.0.53%lo:53         0.0.0.0:*    users:(("systemd-resolve",pid=700,fd=14))
 LISTEN 0      4096                  *:10250            *:*    users:(("kubelet",pid=2010,fd=20))
@@ -225,7 +233,9 @@ def test_detached_units():
 def test_files_with_awkward_names():
     digest = "0" * 64
     path = "/srv/a b'\"$(x)&;/0123  c"
-    told = watched.files([f"stat\t81a4\troot:root\t3\t{path}", "stat\ta1ff\troot:root\t9\t/l", f"{digest}  {path}"])
+    told = watched.files(
+        [f"stat\t81a4\troot:root\t3\t1700000000\t{path}", "stat\ta1ff\troot:root\t9\t1700000000\t/l", f"{digest}  {path}"]
+    )
     assert told[path].sha256 == digest
     assert (told["/l"].kind, told["/l"].sha256, told["/l"].mode) == ("symlink", "", 0o777)
 
@@ -243,8 +253,8 @@ def test_space_of_directories_that_do_not_exist_yet():
     lines = [
         "dir\t/var/lib\t/var/lib/kubelet",
         "dir\t/mnt/x\t/mnt/x/y",
-        "fs\text2/ext3\t4096\t100\t50\t/var/lib",
-        "mount\t/\t/var/lib",
+        "fs\t4096\t100\t50\t/var/lib",
+        "mount\text4\t/\t/var/lib",
     ]
     assert watched.space(lines) == {"/var/lib/kubelet": SpaceFact("/", 409600, 204800, "ext4")}
 
@@ -286,16 +296,17 @@ def test_a_section_that_comes_twice_is_refused():
         ("hardware", "memory_kib\t\u0661\n"),
         ("clock", "epoch\tnan\n"),
         ("clock", "epoch\tinf\n"),
-        ("end", "epoch\t1e999\n"),
+        ("end", "epoch\t1e999\nwhole\tyes\n"),
         ("packages", "what\tis\n"),
         ("packages", "package\tinstall\n"),
-        ("apt", "updated_age\tx\n"),
-        ("network", "= addresses\n2: e inet 999.1.1.1/24\n"),
-        ("network", "= routes\nunicast\n"),
-        ("network", "= routes\nnonsense dev e\n"),
+        ("apt", "lock\n"),
+        ("files", "stat\t81a4\troot:root\t1\tnever\t/var/lib/apt/lists\n"),
+        ("network", "= ip\n2: e inet 999.1.1.1/24\n"),
+        ("network", "= ip\nunicast\n"),
+        ("network", "= ip\nnonsense dev e\n"),
         ("network", "= listeners\nLISTEN 0\n"),
         ("network", "= listeners\nLISTEN 0 0 *:http *:*\n"),
-        ("files", "stat\tzz\troot:root\t1\t/x\n"),
+        ("files", "stat\tzz\troot:root\t1\t1\t/x\n"),
         ("files", "something else\n"),
         ("units", "no separator\n"),
         ("space", "fs\tx\n"),

@@ -58,7 +58,7 @@ def test_facts_are_what_the_model_says(node):
     assert "chrony" not in facts.packages
     assert facts.runtime.containerd_version == "1.7.28"
     assert facts.runtime.cri_ready
-    assert set(facts.files) == {"/etc/fstab", "/etc", "/srv/a b"}
+    assert set(facts.files) - {"/var/lib/apt/lists"} == {"/etc/fstab", "/etc", "/srv/a b"}
     assert facts.has_file("/srv/a b", sha256("x"), mode=0o600)
     assert facts.units["chrony.service"] == UnitFact("loaded", "active", "enabled")
     assert facts.units["docker.service"].load == "not-found"
@@ -73,6 +73,12 @@ def test_facts_are_what_the_model_says(node):
         "kf-prepare-apt": KfUnit("kf-prepare-apt", running=True, status=None),
         "kf-prepare-sysctl": KfUnit("kf-prepare-sysctl", running=False, status=0),
     }
+
+
+def test_the_age_of_the_package_lists(node):
+    assert read(node).apt.updated_age_seconds is None
+    node.apt_updated = True
+    assert read(node).apt.updated_age_seconds == pytest.approx(60 + node.clock_skew_seconds % 1, abs=1)
 
 
 def test_a_member_is_seen(node):

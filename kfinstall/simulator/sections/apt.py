@@ -10,5 +10,5 @@ from kfinstall.simulator.sections._lines import pair
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
     """Print what scripts/facts/20-upkeep.sh does."""
-    age = pair("updated_age", 60) if node.apt_updated else ""
-    return age + (pair("unattended", 1) if "unattended-upgrades" in node.packages else "")
+    lists = pair("lists", "yes") if node.apt_updated else ""
+    return lists + (pair("unattended", 1) if "unattended-upgrades" in node.packages else "")

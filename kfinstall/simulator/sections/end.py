@@ -10,4 +10,4 @@ from kfinstall.simulator.sections._lines import node_epoch, pair
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/99-end.sh does."""
-    return pair("epoch", f"{node_epoch(node, parameters):.6f}")
+    return pair("epoch", f"{node_epoch(node, parameters):.6f}") + pair("whole", "yes")

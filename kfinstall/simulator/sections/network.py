@@ -17,9 +17,8 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
     if active(node, "ufw.service"):
         lines.append("firewall\tufw")
     lines += [
-        "= addresses",
+        "= ip",
         f"2: ens18    inet {address} brd {address.network.broadcast_address} scope global ens18\\       valid_lft forever",
-        "= routes",
         f"default via {gateway} dev ens18 proto static ",
         f"{address.network} dev ens18 proto kernel scope link src {address.ip} ",
         "= listeners",

@@ -17,6 +17,6 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     if not wanted:
         return ""
     lines = [f"dir\t/\t{directory}" for directory in wanted]
-    lines.append(f"fs\text2/ext3\t{_BLOCK_BYTES}\t{node.disk_bytes // _BLOCK_BYTES}\t{node.disk_free_bytes // _BLOCK_BYTES}\t/")
-    lines.append("mount\t/\t/")
+    lines.append(f"fs\t{_BLOCK_BYTES}\t{node.disk_bytes // _BLOCK_BYTES}\t{node.disk_free_bytes // _BLOCK_BYTES}\t/")
+    lines.append("mount\text4\t/\t/")
     return "\n".join(lines)
