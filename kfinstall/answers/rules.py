@@ -1,0 +1,280 @@
+"""Rules across fields: pure functions of valid answers; each problem says what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from kfinstall import releases
+from kfinstall.answers.model import Answers
+
+_KUBERNETES_PORTS: Final = {
+    6443: "the API server",
+    2379: "etcd",
+    2380: "etcd",
+    10248: "the kubelet",
+    10250: "the kubelet",
+    10256: "kube-proxy",
+    10257: "the controller manager",
+    10259: "the scheduler",
+    179: "Calico",
+    5473: "Calico",
+    22: "sshd",
+    2049: "NFS",
+    111: "NFS",
+}
+_ETCD_SIZES: Final = (1, 3, 5, 7)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A rule that does not hold: the path of the key to change, and what to write."""
+
+    path: tuple[int | str, ...]
+    message: str
+
+
+def problems(answers: Answers) -> list[Broken]:
+    """All rules that do not hold; only those of roles where there is no control plane, since all else hangs on it."""
+    if not answers.control_planes:
+        return list(_roles(answers))
+    return [broken for rule in _RULES for broken in rule(answers)]
+
+
+def _roles(answers: Answers) -> Iterator[Broken]:
+    count = len(answers.control_planes)
+    if count == 0:
+        yield Broken(("nodes",), "no node has the role control-plane; give it to one: roles: [control-plane]")
+    elif count not in _ETCD_SIZES:
+        yield Broken(
+            ("nodes",), f"{count} control-plane nodes; etcd needs 1, 3 or 5 to decide by majority, so make one a worker or add one"
+        )
+    elif count > 1 and answers.cluster.api_endpoint is None:
+        yield Broken(
+            ("cluster", "apiEndpoint"),
+            f"{count} control planes need cluster.apiEndpoint: host:port of a load balancer in front of them",
+        )
+    for index, node in enumerate(answers.nodes):
+        if not node.roles:
+            yield Broken(("nodes", index, "roles"), f"{node.name} has no role while others have; write [worker] or [control-plane]")
+        elif len(set(node.roles)) != len(node.roles):
+            yield Broken(("nodes", index, "roles"), "a role is named twice")
+
+
+def _unique(answers: Answers) -> Iterator[Broken]:
+    names: dict[str, int] = {}
+    addresses: dict[str, str] = {}
+    local = ""
+    for index, node in enumerate(answers.nodes):
+        if node.name in names:
+            yield Broken(("nodes", index, "name"), f"{node.name} is named twice; names must differ")
+        if node.address in addresses:
+            yield Broken(("nodes", index, "address"), f"{node.address} is {addresses[node.address]}'s address already")
+        if node.name == "cluster":
+            yield Broken(
+                ("nodes", index, "name"), "a node can't be called 'cluster'; kfinstall means the whole cluster by that word"
+            )
+        if node.local and local:
+            yield Broken(("nodes", index, "local"), f"{local} is this machine already; only one node can be local")
+        local = node.name if node.local else local
+        names[node.name] = index
+        addresses[node.address] = node.name
+
+
+def _networks(answers: Answers) -> Iterator[Broken]:
+    pods, services = ipaddress.ip_network(answers.cluster.pod_cidr), ipaddress.ip_network(answers.cluster.service_cidr)
+    if pods.version != services.version:
+        yield Broken(("cluster", "serviceCIDR"), "podCIDR and serviceCIDR must both be IPv4 or both IPv6")
+    elif pods.overlaps(services):
+        yield Broken(("cluster", "podCIDR"), f"{pods} overlaps serviceCIDR {services}; take for example {_free(answers)}")
+    named: list[tuple[tuple[str, str], Network]] = [(("cluster", "podCIDR"), pods), (("cluster", "serviceCIDR"), services)]
+    machines = [(node.name, node.address) for node in answers.nodes]
+    if answers.storage.type == "nfs" and answers.nfs_node is None:
+        machines.append(("the NFS server", answers.nfs_address))
+    for path, network in named:
+        for name, address in machines:
+            try:
+                inside = ipaddress.ip_address(address) in network
+            except ValueError:
+                continue
+            if inside:
+                yield Broken(path, f"{network} holds {name}'s address {address}; take for example {_free(answers)}")
+                break
+    if isinstance(pods, ipaddress.IPv4Network) and pods.prefixlen > 24:
+        yield Broken(("cluster", "podCIDR"), f"{pods} is too small: every node takes a block of 64 addresses; take a /16")
+
+
+def _free(answers: Answers) -> str:
+    """A network that overlaps neither the others nor the nodes' own /16s."""
+    taken: list[Network] = [ipaddress.ip_network(answers.cluster.pod_cidr), ipaddress.ip_network(answers.cluster.service_cidr)]
+    for node in answers.nodes:
+        try:
+            address = ipaddress.ip_address(node.address)
+        except ValueError:
+            continue
+        if isinstance(address, ipaddress.IPv4Address):
+            taken.append(ipaddress.ip_network(f"{address}/16", strict=False))
+    for second in (244, 96, 112, 128, 200, 64):
+        network = ipaddress.ip_network(f"10.{second}.0.0/16")
+        if not any(network.overlaps(other) for other in taken if other.version == network.version):
+            return str(network)
+    return "172.20.0.0/16"
+
+
+def _release(answers: Answers) -> Iterator[Broken]:
+    name = answers.cluster.release
+    if name not in releases.names():
+        close = difflib.get_close_matches(name, releases.names(), n=1, cutoff=0.4)
+        good = [known for known in releases.names() if not releases.load(known).refused]
+        meant = f"; did you mean {close[0]!r}?" if close else ""
+        yield Broken(("cluster", "release"), f"there is no release {name}{meant}; known: {', '.join(good)}")
+        return
+    release = releases.load(name)
+    if release.refused:
+        yield Broken(("cluster", "release"), f"{name} can't be installed any more: {release.refused}; take {release.instead}")
+        return
+    if answers.kubeflow.release not in (None, name):
+        yield Broken(("kubeflow", "release"), f"must be cluster.release, {name!r}; change that one, or take this key out")
+    window, wanted = release.kubernetes, answers.cluster.kubernetes_version
+    if window is not None and wanted is not None:
+        minor = int(wanted.split(".")[1])
+        low, high = (int(bound.split(".")[1]) for bound in (window.minimum, window.maximum))
+        if not low <= minor <= high:
+            fits = window.minimum if low == high else f"{window.minimum} to {window.maximum}"
+            yield Broken(
+                ("cluster", "kubernetesVersion"), f"release {name} runs on Kubernetes {fits}, not {wanted}; take {window.default}"
+            )
+    yield from _components(answers, release)
+
+
+def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]:
+    chosen = answers.kubeflow.components
+    if release.kubeflow is None or isinstance(chosen, str):
+        return
+    known = release.kubeflow.components
+    for index, name in enumerate(chosen):
+        path = ("kubeflow", "components", index)
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            yield Broken(path, f"there is no component {name!r}{meant}; known: {', '.join(known)}")
+        else:
+            missing = [need for need in known[name].needs if need not in chosen]
+            if missing:
+                yield Broken(path, f"{name} needs {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'} to the list")
+
+
+def _storage(answers: Answers) -> Iterator[Broken]:
+    if answers.storage.type == "local-path" and answers.spark.enabled:
+        yield Broken(
+            ("storage", "type"),
+            "local-path has no ReadWriteMany, which Spark's shared volume needs; write type: nfs, or spark: {enabled: false}",
+        )
+    server = answers.storage.nfs.server
+    if (
+        answers.storage.type == "nfs"
+        and server is not None
+        and answers.nfs_node is None
+        and "." not in server
+        and ":" not in server
+    ):
+        names = [node.name for node in answers.nodes]
+        close = difflib.get_close_matches(server, names, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else f" ({', '.join(names)})"
+        yield Broken(("storage", "nfs", "server"), f"{server!r} is neither a node{meant} nor an address of an existing server")
+
+
+def _registry(answers: Answers) -> Iterator[Broken]:
+    registry = answers.registry
+    if registry.node is not None and registry.node not in {node.name for node in answers.nodes}:
+        names = [node.name for node in answers.nodes]
+        close = difflib.get_close_matches(registry.node, names, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else f"; nodes: {', '.join(names)}"
+        yield Broken(("registry", "node"), f"there is no node {registry.node!r}{meant}")
+        return
+    if not registry.enabled:
+        if answers.spark.enabled and answers.spark.image is None:
+            yield Broken(("registry", "enabled"), "Spark's image is kept in the registry; enable it, or name spark.image")
+        return
+    if registry.port in _KUBERNETES_PORTS or 30000 <= registry.port <= 32767:
+        owner = _KUBERNETES_PORTS.get(registry.port, "Services of type NodePort")
+        yield Broken(("registry", "port"), f"{registry.port} is used by {owner}; take for example 5000")
+    if registry.insecure and not registry.password.generate:
+        yield Broken(("registry", "password"), "an insecure registry has no login; take password out, or insecure: true")
+    same_node = answers.nfs_node is not None and answers.nfs_node.name == answers.registry_node.name
+    if same_node and _within(registry.directory, answers.storage.nfs.path):
+        yield Broken(
+            ("registry", "directory"), f"{registry.directory} lies in the NFS export {answers.storage.nfs.path}; keep them apart"
+        )
+    for host in registry.mirrors:
+        if "/" in host:
+            yield Broken(("registry", "mirrors", host), f"{host!r} is not a registry host such as docker.io")
+
+
+def _within(inner: str, outer: str) -> bool:
+    a, b = PurePosixPath(inner), PurePosixPath(outer)
+    return a == b or a in b.parents or b in a.parents
+
+
+def _access(answers: Answers) -> Iterator[Broken]:
+    tls, access = answers.kubeflow.tls, answers.kubeflow.access
+    if not answers.kubeflow.enabled:
+        return
+    if not tls.enabled and access.type != "port-forward":
+        yield Broken(
+            ("kubeflow", "tls", "enabled"),
+            f"plain HTTP over {access.type} breaks every form (cookies are Secure) and sends passwords in clear; enable tls, or use port-forward",
+        )
+    if (tls.certificate is None) != (tls.key is None):
+        missing = "key" if tls.key is None else "certificate"
+        yield Broken(("kubeflow", "tls", missing), "certificate and key belong together; give both, or neither for an own CA")
+
+
+def _spark(answers: Answers) -> Iterator[Broken]:
+    spark = answers.spark
+    if not spark.enabled:
+        return
+    if not answers.kubeflow.enabled and spark.operator:
+        yield Broken(("spark", "operator"), "the Spark operator comes with Kubeflow, which is disabled; write operator: false")
+    elif spark.operator and "spark-operator" not in _chosen(answers):
+        yield Broken(("spark", "operator"), "kubeflow.components leaves spark-operator out; add it there, or write operator: false")
+    if not (spark.operator or spark.submit):
+        yield Broken(("spark", "submit"), "with neither submit nor operator nothing could start an application; enable one")
+
+
+def _chosen(answers: Answers) -> tuple[str, ...]:
+    components = answers.kubeflow.components
+    if not isinstance(components, str):
+        return components
+    try:
+        row = releases.load(answers.cluster.release).kubeflow
+    except KeyError:
+        row = None
+    # A release that is unknown or refused is told by its own rule.
+    return row.presets.get(components, ()) if row is not None else ("spark-operator",)
+
+
+def _ways(answers: Answers) -> Iterator[Broken]:
+    for index, node in enumerate(answers.nodes):
+        hops = node.ssh.jump_hosts if node.ssh and node.ssh.jump_hosts is not None else answers.ssh.jump_hosts
+        if any(hop.address == node.address for hop in hops) and not node.local:
+            yield Broken(("nodes", index, "address"), f"{node.name} is its own jump host; write ssh: {{jumpHosts: []}} for it")
+
+
+_RULES: Final[tuple[Callable[[Answers], Iterator[Broken]], ...]] = (
+    _roles,
+    _unique,
+    _networks,
+    _release,
+    _storage,
+    _registry,
+    _access,
+    _spark,
+    _ways,
+)
