@@ -52,6 +52,6 @@ def kf_units(lines: Lines, units: Mapping[str, UnitFact]) -> dict[str, KfUnit]:
     for line in lines:
         name, status, alive = columns("kf-units", line, 3)
         unit = units.get(f"{name}.service")
-        running = alive == "alive" or (unit is not None and unit.active in _RUNNING)
-        found[name] = KfUnit(name, running, None if running or not status else number("kf-units", status, int))
+        running = not status and (alive == "alive" or (unit is not None and unit.active in _RUNNING))
+        found[name] = KfUnit(name, running, number("kf-units", status, int) if status else None)
     return found

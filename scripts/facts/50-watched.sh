@@ -17,7 +17,7 @@ kf_units() {
   [[ -d /run/systemd/system ]] || return
   for folder in /var/lib/kfinstall/units/*/; do
     folder=${folder%/}
-    detached+=("${folder##*/}.service")
+    [[ -s $folder/status ]] || detached+=("${folder##*/}.service") # the others have ended
   done
   kf_list "${KF_UNITS:-}"
   systemctl show --no-pager -p Names,LoadState,ActiveState,UnitFileState -- "${KF_LIST[@]}" \

@@ -29,6 +29,14 @@ def _bash_is_new_enough():
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not _bash_is_new_enough(), reason="runs the nodes' program: needs Linux and bash 5"
 )
+_REPLACED = {
+    "fstab": "/etc/fstab",
+    "swaps": "/proc/swaps",
+    "kubernetes": "/etc/kubernetes",
+    "kubelet": "/var/lib/kubelet",
+    "units": "/var/lib/kfinstall/units",
+    "zram": "/usr/lib/systemd/system-generators/zram-generator",
+}
 MARK = "0123456789abcdef"
 EXTRA = {
     "NFS_PATH": "/srv/nfs/none",
@@ -51,7 +59,7 @@ def function(script, call, cwd, **replaced):
     """One function of a facts script, with other paths in the place of the system's."""
     text = resources.script(f"facts/{script}").partition("\nkf_section ")[0]
     for path, other in replaced.items():
-        text = text.replace({"fstab": "/etc/fstab", "swaps": "/proc/swaps"}[path], str(other))
+        text = text.replace(_REPLACED[path], str(other))
     whole = "\n".join([resources.script("facts-lib"), text, call])
     done = subprocess.run([BASH, "-c", whole], capture_output=True, text=True, timeout=30, cwd=cwd, check=False)
     return done.stdout.splitlines()
@@ -172,3 +180,50 @@ def test_listeners_without_ss(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         lines = function("30-network", "kf_listeners_proc", tmp_path)
         assert f"LISTEN 0 0 *:{server.getsockname()[1]} *:*" in lines
+
+
+def node_name(folder, *, conf, flags=""):
+    (folder / "kubelet").mkdir(exist_ok=True)
+    (folder / "kubelet.conf").write_text(conf)
+    (folder / "kubelet" / "kubeadm-flags.env").write_text(flags)
+    lines = function("40-runtime", "kf_node_name", folder, kubernetes=folder, kubelet=folder / "kubelet")
+    return [line.removeprefix("node_name\t") for line in lines]
+
+
+def test_the_name_that_the_node_joined_under(tmp_path):
+    assert node_name(tmp_path, conf="contexts:\n- context: {user: system:node:cp1}\n  name: system:node:cp1@kubernetes\n") == [
+        "cp1"
+    ]
+    joined = "users:\n- name: default-auth\n  user: {client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem}\n"
+    assert node_name(tmp_path, conf=joined, flags='KUBELET_KUBEADM_ARGS="--hostname-override=worker-1 --x=y"\n') == ["worker-1"]
+    assert node_name(tmp_path, conf=joined) == [Path("/proc/sys/kernel/hostname").read_text().strip().lower()]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_the_name_in_the_kubelets_certificate(tmp_path):
+    pki = tmp_path / "kubelet" / "pki"
+    pki.mkdir(parents=True)
+    key, pem = pki / "key.pem", pki / "kubelet-client-current.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+        + ["-subj", "/O=system:nodes/CN=system:node:worker10", "-keyout", str(key), "-out", str(pem)],
+        check=True,
+        capture_output=True,
+    )
+    assert node_name(tmp_path, conf="users:\n- name: default-auth\n") == ["worker10"]
+
+
+def test_detached_steps(tmp_path):
+    for name, status in {"kf-a": "0\n", "kf-b": None, "kf-c d": "3"}.items():
+        (tmp_path / name).mkdir()
+        if status is not None:
+            (tmp_path / name / "status").write_text(status)
+    lines = function("50-watched", "kf_detached", tmp_path, units=tmp_path)
+    assert lines == ["kf-a\t0\t", "kf-b\t\t", "kf-c d\t3\t"]
+
+
+def test_space_is_that_of_the_right_file_system(tmp_path):
+    lines = function("50-watched", f"KF_SPACE=$'/proc/self/none\n{tmp_path}/x y/z'; kf_space", tmp_path)
+    told = {line.split("\t")[-1]: line.split("\t") for line in lines if line.startswith("mount")}
+    assert told[str(tmp_path)][1:3] != ["proc", "/proc"]
+    assert [fields[1:3] for parent, fields in told.items() if parent.startswith("/proc")] == [["proc", "/proc"]]
