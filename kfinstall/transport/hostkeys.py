@@ -1,0 +1,147 @@
+"""Host keys: the user's known_hosts and the cluster's own pins. Always checked; unknown is asked, changed is final."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncssh
+from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
+
+from kfinstall.errors import HostKeyError, StateError
+
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
+
+_DEFAULT_PORT = 22
+_PIN_MODE = 0o600
+
+
+def known_name(address: str, port: int) -> str:
+    """How known_hosts names a server: the address, or [address]:port where the port is not 22."""
+    return address if port == _DEFAULT_PORT else f"[{address}]:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one server."""
+
+    name: str
+    trusted: tuple[Sequence[Any], ...]
+    """asyncssh's form: host keys, CA keys, revoked keys, and four lists for X.509."""
+    sources: tuple[Path, ...]
+    """Files that a host key of it stands in."""
+
+    @property
+    def keys(self) -> Sequence[SSHKey]:
+        """Its host keys."""
+        return self.trusted[0]
+
+    def algorithms(self) -> list[str]:
+        """Host key algorithms to offer: those of known keys first, or the server would show a key that we can't compare.
+
+        The others follow, so that a server which has no known key any more is seen as changed instead of failing cryptically.
+        """
+        known = [algorithm.decode() for key in self.keys for algorithm in key.sig_algorithms]
+        if self.trusted[1]:
+            known = [algorithm.decode() for algorithm in get_default_certificate_algs()] + known
+        others = [algorithm.decode() for algorithm in get_default_public_key_algs()]
+        return list(dict.fromkeys(known + others))
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeys:
+    """Looks servers up in the pins and in the user's own file; new keys only go to the pins."""
+
+    pins: Path
+    user_file: Path = field(default_factory=lambda: Path.home() / ".ssh" / "known_hosts")
+
+    def lookup(self, address: str, port: int) -> Known:
+        """All that both files know of a server.
+
+        Raises:
+            StateError: a file can't be read, or is not a known_hosts file.
+        """
+        name = known_name(address, port)
+        merged: tuple[list[Any], ...] = tuple([] for _ in range(7))
+        sources = []
+        for path in (self.pins, self.user_file):
+            found = _read(path).match(name, "", None)
+            for into, more in zip(merged, found, strict=True):
+                into.extend(more)
+            if found[0]:
+                sources.append(path)
+        return Known(name, merged, tuple(sources))
+
+    def pin(self, name: str, key: SSHKey) -> None:
+        """Remember an accepted key, durably, in a file that only the user can read.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        line = f"{name} {key.export_public_key('openssh').decode().strip()}\n".encode()
+        try:
+            self.pins.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.pins, os.O_RDWR | os.O_APPEND | os.O_CREAT, _PIN_MODE)
+            try:
+                size = os.fstat(handle).st_size
+                # A line that a full disk or a crash left unfinished must not swallow this one.
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                os.write(handle, b"\n" + line if torn else line)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            hint = "free space there, or choose another place with --state-dir"
+            raise StateError(f"{self.pins} can't be written", why=error.strerror or str(error), hint=hint) from error
+
+
+def _read(path: Path) -> asyncssh.SSHKnownHosts:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        text = ""
+    except OSError as error:
+        raise StateError(f"{path} can't be read", why=error.strerror or str(error), hint=f"check: ls -l {path}") from error
+    try:
+        return asyncssh.import_known_hosts(text)
+    except ValueError:
+        return asyncssh.import_known_hosts("\n".join(line for line in text.splitlines() if _readable(line)))
+
+
+def _readable(line: str) -> bool:
+    """Whether one line can be understood; OpenSSH passes over those that can't, and so do we."""
+    try:
+        asyncssh.import_known_hosts(line)
+    except ValueError:
+        return False
+    return True
+
+
+def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:
+    """The error for a server whose key nobody has seen before."""
+    kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
+    return HostKeyError(
+        f"the host key of {where} is not known",
+        node=node,
+        fingerprint=fingerprint,
+        why=f"{name} shows {kind} {fingerprint}",
+        hint="compare the fingerprint at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then run with --accept-new-host-keys",
+    )
+
+
+def changed(node: str, where: str, known: Known, key: SSHKey) -> HostKeyError:
+    """The error for a server that shows another key than the known one: a new installation, or an attack."""
+    kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
+    before = ", ".join(f"{old.get_algorithm()} {old.get_fingerprint()}" for old in known.keys)
+    commands = [f"ssh-keygen -R '{known.name}' -f '{path}'" for path in known.sources]
+    return HostKeyError(
+        f"the host key of {where} has CHANGED; nothing was sent there",
+        node=node,
+        fingerprint=fingerprint,
+        why=f"{known.name} shows {kind} {fingerprint}\nknown is {before}",
+        hint="\n".join(["only if you know why (installed anew), compare the fingerprint at its console, then:", *commands]),
+    )

@@ -1,0 +1,298 @@
+"""Logging in to one server: host key, keys, agent, password. Every failure says which server and what was tried."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncssh
+from typing_extensions import override
+
+from kfinstall import limits as numbers
+from kfinstall.answers.model import JumpHost, Node, SecretRef, Ssh
+from kfinstall.errors import HostKeyError, LoginError, TransportError
+from kfinstall.secrets import Secret
+from kfinstall.text import clean
+from kfinstall.transport import hostkeys
+from kfinstall.transport.base import HostKeyQuestion
+from kfinstall.transport.hostkeys import HostKeys, Known
+from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
+from kfinstall.transport.tuning import Limits
+
+_TOO_MANY: Final = (asyncssh.DISC_PROTOCOL_ERROR, asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server to log in to: a node, or a jump host on the way to it."""
+
+    node: str
+    """The node that it is for."""
+    label: str
+    """'the node' or 'jump host ADDRESS'."""
+    address: str
+    port: int
+    user: str | None
+    keys: tuple[str, ...]
+    password: SecretRef | None
+    password_key: str
+    """Where in the answers the password stands."""
+    dial: tuple[str, int] | None = None
+    """Where TCP goes, if not to address and port."""
+
+    @property
+    def by_hand(self) -> str:
+        """The command that tries the same."""
+        user = f"{self.user}@" if self.user else ""
+        return f"ssh{'' if self.port == 22 else f' -p {self.port}'} {user}{self.address}"
+
+
+def targets(node: Node, ssh: Ssh, dial: tuple[str, int] | None) -> tuple[Target, ...]:
+    """The way to a node: its jump hosts in order, the node last; what a node does not say comes from `ssh`."""
+    own = node.ssh
+    user = (own.user if own else None) or ssh.user or (None if ssh.use_ssh_config else getpass.getuser())
+    keys = own.keys if own and own.keys is not None else ssh.keys
+    jumps = own.jump_hosts if own and own.jump_hosts is not None else ssh.jump_hosts
+    password = (own.password if own else None) or ssh.password
+    key = f"nodes.{node.name}.ssh.password" if own and own.password else "ssh.password"
+    port = (own.port if own else None) or ssh.port
+    last = Target(node.name, "the node", node.address, port, user, keys, password, key, dial)
+    return (*(_jump(node.name, jump, user, keys, password) for jump in jumps), last)
+
+
+def _jump(node: str, jump: JumpHost, user: str | None, keys: tuple[str, ...], password: SecretRef | None) -> Target:
+    return Target(
+        node,
+        f"jump host {jump.address}",
+        jump.address,
+        jump.port,
+        jump.user or user,
+        jump.keys or keys,
+        jump.password or password,
+        "ssh.jumpHosts.password" if jump.password else "ssh.password",
+    )
+
+
+class _Client(asyncssh.SSHClient):
+    """Answers what the server asks for while logging in, and remembers what was tried."""
+
+    def __init__(self, keys: Sequence[tuple[str, Any]], password: Secret | None) -> None:
+        self._keys = list(keys)
+        self._password = password
+        self._password_sent = False
+        self.tried: list[str] = []
+        self.shown: asyncssh.SSHKey | None = None
+        """The host key, if it is none of the trusted ones."""
+
+    @override
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.shown = key
+        return False
+
+    @override
+    def public_key_auth_requested(self) -> Any:
+        if not self._keys:
+            return None
+        name, key = self._keys.pop(0)
+        self.tried.append(name)
+        return [key]
+
+    @override
+    def password_auth_requested(self) -> str | None:
+        return self._once("password")
+
+    @override
+    def kbdint_auth_requested(self) -> str | None:
+        return "" if self._password is not None and not self._password_sent else None
+
+    @override
+    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: Any) -> Sequence[str] | None:
+        if not prompts:
+            return []
+        asked = clean(str(prompts[0][0])).strip()
+        if len(prompts) > 1 or "assword" not in asked:
+            self.tried.append(f"keyboard-interactive (the server asked: {asked})")
+            return None
+        answer = self._once("password (keyboard-interactive)")
+        return None if answer is None else [answer]
+
+    def _once(self, method: str) -> str | None:
+        # Sent once: servers lock accounts after a few wrong passwords.
+        if self._password is None or self._password_sent:
+            return None
+        self._password_sent = True
+        self.tried.append(method)
+        return self._password.reveal()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Everything that logging in needs besides the server."""
+
+    ssh: Ssh
+    secrets: SecretSource
+    keys: KeyRing
+    host_keys: HostKeys
+    on_unknown_key: HostKeyQuestion | None
+    accept_new: bool
+    limits: Limits
+
+    async def enter(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+        """Log in to a server.
+
+        Raises:
+            HostKeyError: its key is unknown and nobody accepted it, or it has changed.
+            LoginError: it refused every method; says which.
+            TransportError: it can't be reached, or does not answer.
+        """
+        identities = await self.keys.identities(target.keys, self.ssh.passphrase, self.secrets, target.node)
+        password = await self.secrets.resolve(target.password, target.password_key) if target.password else None
+        known = self.host_keys.lookup(target.address, target.port)
+        connection, client = await self._attempt(target, tunnel, identities, password, known)
+        if connection is not None:
+            return connection
+        shown = client.shown
+        if shown is None or known.keys:
+            raise self._refused_key(target, known, shown)
+        accepted = self.accept_new
+        if not accepted and self.on_unknown_key is not None:
+            accepted = await self.on_unknown_key(target.node, shown.get_algorithm(), shown.get_fingerprint())
+        if not accepted:
+            raise hostkeys.unknown(target.node, target.label, known.name, shown)
+        self.host_keys.pin(known.name, shown)
+        known = self.host_keys.lookup(target.address, target.port)
+        connection, client = await self._attempt(target, tunnel, identities, password, known)
+        if connection is None:
+            raise self._refused_key(target, known, client.shown)
+        return connection
+
+    def _refused_key(self, target: Target, known: Known, shown: asyncssh.SSHKey | None) -> TransportError:
+        if shown is not None:
+            return hostkeys.changed(target.node, target.label, known, shown)
+        return HostKeyError(
+            f"the host certificate or revoked key of {target.label} can't be trusted",
+            node=target.node,
+            hint=f"look at the @cert-authority and @revoked lines of known_hosts for {known.name}",
+        )
+
+    async def _attempt(
+        self,
+        target: Target,
+        tunnel: asyncssh.SSHClientConnection | None,
+        identities: Sequence[Identity],
+        password: Secret | None,
+        known: Known,
+    ) -> tuple[asyncssh.SSHClientConnection | None, _Client]:
+        """One login; no connection if the host key was not accepted."""
+        async with AsyncExitStack() as stack:
+            client = _Client(await self._offered(target, identities, stack), password)
+            host, port = target.dial or (target.address, target.port)
+            try:
+                async with asyncio.timeout(self.limits.connect_seconds + self.limits.login_seconds):
+                    connection, _owner = await asyncssh.create_connection(
+                        lambda: client, host, port, tunnel=tunnel or (), **self._options(target, known)
+                    )
+            except asyncssh.HostKeyNotVerifiable:
+                return None, client
+            except (asyncssh.Error, OSError) as error:
+                raise self._explained(target, client, error) from error
+            return connection, client
+
+    def _options(self, target: Target, known: Known) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "known_hosts": known.trusted,
+            "server_host_key_algs": known.algorithms(),
+            "config": None,
+            "client_keys": None,
+            "agent_path": None,
+            "gss_host": None,
+            "connect_timeout": self.limits.connect_seconds,
+            "login_timeout": self.limits.login_seconds,
+            "keepalive_interval": self.limits.keepalive_seconds,
+            "keepalive_count_max": self.limits.keepalive_count,
+        }
+        if target.user is not None:
+            options["username"] = target.user
+        if self.ssh.use_ssh_config:
+            path = Path.home() / ".ssh" / "config"
+            options["config"] = [str(path)] if path.exists() else None
+            if not target.keys:
+                # Keys that the file names come from asyncssh; closed ones are passed over.
+                options |= {"client_keys": (), "agent_path": ()}
+        return options
+
+    async def _offered(self, target: Target, identities: Sequence[Identity], stack: AsyncExitStack) -> list[tuple[str, Any]]:
+        """Keys by name in the order they are offered: the files' first, few in all (a server counts each as a failure)."""
+        agent_keys = await self._agent_keys(stack) if self.ssh.agent else []
+        offered: dict[bytes, tuple[str, Any]] = {}
+        closed: list[Path] = []
+        by_public = {key.public_data: key for key in agent_keys}
+        for identity in identities:
+            if identity.pair is not None:
+                offered.setdefault(identity.public, (f"key {identity.path}", identity.pair))
+            elif identity.public in by_public:
+                offered.setdefault(identity.public, (f"key {identity.path} (from the agent)", by_public[identity.public]))
+            else:
+                closed.append(identity.path)
+        if closed and target.keys and not offered:
+            hint = "set ssh.passphrase, for example to {prompt: true}, or run: ssh-add " + str(closed[0])
+            raise LoginError(
+                f"the private key {closed[0]} has a passphrase, and the answers give none", node=target.node, hint=hint
+            )
+        for key in agent_keys:
+            offered.setdefault(key.public_data, (f"agent key {clean(key.get_comment() or key.get_algorithm())}", key))
+        return list(offered.values())[: numbers.SSH_KEYS_OFFERED]
+
+    async def _agent_keys(self, stack: AsyncExitStack) -> list[Any]:
+        try:
+            agent = await stack.enter_async_context(asyncssh.connect_agent())
+            return list(await agent.get_keys())
+        except (OSError, ValueError, asyncssh.Error):
+            # No agent runs, or it does not speak: the other methods count.
+            return []
+
+    def _explained(self, target: Target, client: _Client, error: Exception) -> TransportError:
+        why = clean(str(error) or type(error).__name__)
+        cut_off = isinstance(error, asyncssh.DisconnectError) and error.code in _TOO_MANY and bool(client.tried)
+        if isinstance(error, asyncssh.PermissionDenied) or cut_off:
+            tried = "; ".join(client.tried) or "nothing: there is no key, no agent key and no password"
+            if self.ssh.use_ssh_config and not target.keys:
+                tried += "; keys of ~/.ssh/config and the agent"
+            hint = f"try: {target.by_hand}\nthen set ssh.user, ssh.keys or ssh.password, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}"
+            return LoginError(
+                f"{target.label} refused the login of {target.user or 'the user'}",
+                node=target.node,
+                why=f"{why}\ntried: {tried}",
+                hint=hint,
+            )
+        where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
+        hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
+        if isinstance(error, asyncssh.ChannelOpenError):
+            return TransportError(f"{where} can't be reached from the jump host before it", node=target.node, why=why, hint=hint)
+        if isinstance(error, TimeoutError) or "timeout expired" in why:
+            seconds = self.limits.connect_seconds if isinstance(error, TimeoutError) else self.limits.login_seconds
+            return TransportError(
+                f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
+            )
+        return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
+
+
+async def close_all(chain: Sequence[asyncssh.SSHClientConnection], *, wait: bool) -> None:
+    """Close connections, the last one first; without `wait` at once."""
+    for connection in reversed(chain):
+        if wait:
+            connection.close()
+        else:
+            connection.abort()
+    if not wait:
+        return
+    for connection in reversed(chain):
+        with suppress(OSError, asyncssh.Error, TimeoutError):
+            async with asyncio.timeout(numbers.SSH_CLOSE_TIMEOUT_SECONDS):
+                await connection.wait_closed()
+        connection.abort()
