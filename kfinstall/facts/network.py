@@ -90,11 +90,11 @@ def _parts(lines: Lines) -> dict[str, list[str]]:
 
 
 def _firewall(configured: list[str], units: Mapping[str, UnitFact]) -> str:
-    for name in ("ufw", "firewalld"):
-        unit = units.get(f"{name}.service")
-        if unit is not None and unit.active == "active" and (name != "ufw" or "ufw" in configured):
-            return name
-    return ""
+    """ufw filters where its configuration says so: its unit may well be inactive until the next boot."""
+    if "ufw" in configured:
+        return "ufw"
+    unit = units.get("firewalld.service")
+    return "firewalld" if unit is not None and unit.active == "active" else ""
 
 
 def reachable(lines: Lines) -> dict[str, str]:

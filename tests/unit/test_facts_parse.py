@@ -170,10 +170,12 @@ def test_the_network_of_a_member():
     assert facts.firewall == "ufw"
 
 
-# ufw.service is active on every Ubuntu; only ENABLED=yes means that it filters.
-def test_an_installed_ufw_is_not_an_active_one():
-    units = {"ufw.service": UnitFact("loaded", "active", "enabled")}
-    assert network.network_facts([], [], units).firewall == ""
+# ufw.service is active on every Ubuntu, and inactive after 'ufw enable' until the next boot: only ENABLED=yes tells.
+def test_the_unit_of_ufw_tells_nothing():
+    assert network.network_facts([], [], {"ufw.service": UnitFact("loaded", "active", "enabled")}).firewall == ""
+    assert (
+        network.network_facts(["firewall\tufw"], [], {"ufw.service": UnitFact("loaded", "inactive", "enabled")}).firewall == "ufw"
+    )
     assert network.network_facts([], [], {"firewalld.service": UnitFact("loaded", "active", "enabled")}).firewall == "firewalld"
 
 
