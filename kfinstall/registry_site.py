@@ -42,8 +42,7 @@ def config(answers: Answers) -> str:
         "log": {"level": "info", "accesslog": {"disabled": True}, "fields": {"service": "kfinstall-registry"}},
         "storage": {
             "filesystem": {"rootdirectory": _DATA},
-            "delete": {"enabled": True},
-            "cache": {"blobdescriptor": "inmemory"},
+            "delete": {"enabled": True},  # no cache: a cached blob that is gone from the disk would count as there
             "maintenance": {"uploadpurging": {"enabled": True, "age": "168h", "interval": "24h", "dryrun": False}},
         },
         "http": http,

@@ -7,11 +7,14 @@ if [[ -n ${KF_REGISTRY_HOST:-} ]]; then
     if [[ -z $kf_registry_ca && -r $kf_registry_file ]]; then kf_registry_ca=$kf_registry_file; fi
   done
   if command -v curl >/dev/null 2>&1 && [[ -n $kf_registry_ca || -d "/etc/containerd/certs.d/$KF_REGISTRY_HOST" || -d /etc/kfinstall/registry ]]; then
+    kf_registry_status=000
     if [[ -n $kf_registry_ca ]]; then
-      printf 'status=%s\n' "$(curl -s --noproxy '*' --max-time 3 --cacert "$kf_registry_ca" -o /dev/null -w '%{http_code}' "https://$KF_REGISTRY_HOST/v2/" 2>/dev/null || true)"
-    else
-      printf 'status=%s\n' "$(curl -s --noproxy '*' --max-time 3 -o /dev/null -w '%{http_code}' "http://$KF_REGISTRY_HOST/v2/" 2>/dev/null || true)"
+      kf_registry_status=$(curl -s --noproxy '*' --max-time 3 --cacert "$kf_registry_ca" -o /dev/null -w '%{http_code}' "https://$KF_REGISTRY_HOST/v2/")
     fi
+    if [[ $kf_registry_status == 000 ]]; then
+      kf_registry_status=$(curl -s --noproxy '*' --max-time 3 -o /dev/null -w '%{http_code}' "http://$KF_REGISTRY_HOST/v2/")
+    fi
+    printf 'status=%s\n' "$kf_registry_status"
   fi
   if [[ -r /etc/kfinstall/registry/server.crt ]] && command -v openssl >/dev/null 2>&1; then
     kf_registry_end=$(openssl x509 -in /etc/kfinstall/registry/server.crt -noout -enddate 2>/dev/null) || kf_registry_end=''
