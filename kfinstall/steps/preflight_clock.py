@@ -10,7 +10,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 
-_FIX = "sudo timedatectl set-ntp true && timedatectl timesync-status (or: chronyc makestep)"
+_FIX = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"
 
 
 def _offset(facts: Facts) -> float:
@@ -47,6 +47,6 @@ class PreflightClock(Step):
             and view.target == view.answers.first_control_plane.name
         ):
             text = f"all servers differ from this computer by {abs(middle):.0f} s: one of both clocks is wrong"
-            found.append(Finding(text, "date (here and on a server)", warning=True))
+            found.append(Finding(text, "date  # here and on a server", warning=True))
         state = {True: "synchronized", False: "not synchronized yet, the preparation sets that up", None: "state of NTP unknown"}
         return verdict(found, f"{abs(skew):.1f} s {direction} {whom}; {state[view.facts.clock.synchronized]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -48,14 +49,18 @@ def _system(view: View) -> Iterator[Finding]:
     kubeflow = view.answers.kubeflow.enabled
     least = (limits.PREFLIGHT_FREE_KUBEFLOW_GIBIBYTES if kubeflow else limits.PREFLIGHT_FREE_GIBIBYTES) * 2**30
     comfort = max(least, limits.PREFLIGHT_FREE_COMFORT_GIBIBYTES * 2**30 if kubeflow else 0)
+    shared: dict[str, list[str]] = {}
     for directory in _system_directories(view):
-        space = view.facts.space.get(directory)
-        if space is not None and space.free_bytes < comfort:
+        if directory in view.facts.space:
+            shared.setdefault(view.facts.space[directory].mount, []).append(directory)
+    for mount, directories in shared.items():
+        free = view.facts.space[directories[0]].free_bytes
+        if free < comfort:
+            room = f"{gibibytes(least)} are needed, better {gibibytes(comfort)}"
             yield Finding(
-                f"{gibibytes(space.free_bytes)} free at {space.mount} for {directory}; {gibibytes(least)} are needed, "
-                f"better {gibibytes(comfort)}",
-                f"sudo du -xh --max-depth=2 {space.mount} | sort -h | tail, or a larger disk for {space.mount}",
-                warning=space.free_bytes >= least,
+                f"{gibibytes(free)} free at {mount} for {' and '.join(directories)}; {room}",
+                f"sudo du -xh --max-depth=2 {shlex.quote(mount)} | sort -h | tail  # or a larger disk for {mount}",
+                warning=free >= least,
             )
 
 

@@ -53,7 +53,7 @@ def _shared(view: View) -> Iterator[Finding]:
     for node in view.answers.nodes:
         if node.name != view.target and node.address in _hosts(mine):
             text = f"{node.address} is an address of this server, but {node.name}'s in the answers"
-            yield Finding(text, f"ip -brief address, then nodes: the right address of {node.name}")
+            yield Finding(text, f"nodes: the right address of {node.name}")
 
 
 class PreflightIdentity(Step):

@@ -10,8 +10,8 @@ from kfinstall.preflight import Finding, half_done, kubeadm_was_here, member, no
 from kfinstall.step import Check, Danger, Step, View
 
 _REMEDIES: Final = {
-    "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh",
-    "rke2": "sudo rke2-uninstall.sh",
+    "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh || sudo rm -rf /etc/rancher/k3s /var/lib/rancher/k3s",
+    "rke2": "sudo rke2-uninstall.sh || sudo rm -rf /etc/rancher/rke2 /var/lib/rancher/rke2",
     "microk8s": "sudo snap remove --purge microk8s",
     "k0s": "sudo k0s stop; sudo k0s reset",
     "k8s-snap": "sudo snap remove --purge k8s",
@@ -52,7 +52,7 @@ def _sockets(view: View) -> Iterator[Finding]:
         sockets.discard(_SOCKETS["containerd"])  # Docker runs on containerd: its socket belongs there
     for socket in sorted(sockets - {own}):
         text = f"another container runtime listens at {socket}: kubeadm and crictl will ask which one is meant"
-        yield Finding(text, f"sudo lsof {socket}, then remove that runtime", warning=True)
+        yield Finding(text, f"sudo lsof {socket}  # then remove that runtime", warning=True)
 
 
 class PreflightLeftovers(Step):

@@ -99,12 +99,12 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
     if not network.resolvers:
         yield Finding(
             "no name server is set, so neither images nor CoreDNS will work",
-            f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf (or the address of your name server)",
+            f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server",
             warning=bool(proxy.http or proxy.https),
         )
     if network.addresses and not network.default_route:
         text = "there is no default route; kubeadm and Calico may choose a wrong address"
-        yield Finding(text, f"sudo ip route add default via {_gateway(view)}, and the same in /etc/netplan", warning=True)
+        yield Finding(text, f"sudo ip route add default via {_gateway(view)}  # and the same in /etc/netplan", warning=True)
     hosts = {address.partition("/")[0] for address in network.addresses}
     try:
         own = str(ipaddress.ip_address(view.node.address))
@@ -124,7 +124,7 @@ def _egress(view: View) -> Iterator[Finding]:
     some = "; ".join(f"{url}: {reason}" for url, reason in list(failed.items())[:3])
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
     fix = f"curl -sSI {next(iter(failed))}"
-    fix += "\nor name a way out: " + ("registry.mirrors" if proxy else "proxy.https, registry.mirrors")
+    fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
     yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or member(view))
 
 

@@ -39,7 +39,7 @@ def _finding(port: int, holder: str, allowed: frozenset[str]) -> Finding | None:
     if not foreign:
         return None
     who = " and ".join("a program that can't be named" if name == "?" else name for name in foreign)
-    return Finding(f"TCP port {port} is held by {who}", f"sudo ss -ltnp 'sport = :{port}', then stop that program")
+    return Finding(f"TCP port {port} is held by {who}", f"sudo ss -ltnp 'sport = :{port}'  # then stop that program")
 
 
 class PreflightPorts(Step):

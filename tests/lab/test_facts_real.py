@@ -204,7 +204,7 @@ def test_the_name_in_the_kubelets_certificate(tmp_path):
     pki = tmp_path / "kubelet" / "pki"
     pki.mkdir(parents=True)
     key, pem = pki / "key.pem", pki / "kubelet-client-current.pem"
-    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj".split()
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj"]
     subject = "/O=system:nodes/CN=system:node:worker10"
     subprocess.run([*words, subject, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
     assert node_name(tmp_path, conf="users:\n- name: default-auth\n") == ["worker10"]
