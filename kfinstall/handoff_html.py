@@ -11,7 +11,7 @@ from kfinstall.handoff import Line, Login, Place, ProofCard
 def html(card: ProofCard) -> str:
     """The whole page."""
     title = f"{card.cluster}: proof card"
-    subtitle = f"Kubernetes {card.kubernetes} · release {card.release} · {len(card.nodes)} nodes · {card.at}"
+    subtitle = f"Kubernetes {card.kubernetes} · release {card.release} · {len(card.nodes)} nodes · {_time(card.at)}"
     parts = [
         f"<h1>{escape(card.cluster)}</h1>",
         f'<p class="sub">{escape(subtitle)}</p>',
@@ -43,8 +43,12 @@ def _table(rows: list[str]) -> str:
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
 
 
+def _time(iso: str) -> str:
+    return iso.replace("T", " ").replace("+00:00", " UTC").replace("Z", " UTC")
+
+
 def _proof(line: Line, mark: str = "✓ ") -> str:
-    when = escape(line.when.replace("T", " ").replace("+00:00", " UTC"))
+    when = escape(_time(line.when))
     return f'<th><span class="ok">{mark}</span>{escape(line.what)}</th><td>{escape(line.evidence)}</td><td class="when">{when}</td>'
 
 

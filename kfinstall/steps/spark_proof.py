@@ -64,7 +64,7 @@ class SparkProof(Step):
             job = spark_pi.submit_job(place)
             for line in (await pod_watch.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds))[-3:]:
                 context.say(line)
-        driver = await _driver(cluster, place)
+        driver = await _driver(context, cluster, place)
         value = await _pi(context, cluster, place, driver)
         identity = str(((driver.get("metadata") or {}).get("labels") or {}).get("spark-app-selector") or "")
         look = spark_objects.shell_job(place, "spark-event-log", _LOG_PROGRAM, spark_site.LOGS, identity)
@@ -100,10 +100,20 @@ async def _sweep(cluster: Cluster, place: SparkSite) -> None:
         await cluster.delete(Ref("v1", "Pod", pod["metadata"]["name"], place.namespace))
 
 
-async def _driver(cluster: Cluster, place: SparkSite) -> dict[str, Any]:
+async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> dict[str, Any]:
+    """The driver's pod, once it has ended."""
     found = await cluster.list(Want("v1", "Pod", place.namespace), label_selector=spark_pi.SELECTOR)
     if not found:
         raise ProofError("SparkPi ended, but its driver's pod is not there", hint=f"look at: kubectl -n {place.namespace} get pods")
+
+    def ended(pod: Document | None) -> Waiting | None:
+        phase = ((pod or {}).get("status") or {}).get("phase")
+        return (
+            None if pod is None or phase in ("Succeeded", "Failed") else Waiting(pod_watch.reason(pod) or "the driver still runs")
+        )
+
+    ref = Ref("v1", "Pod", found[0]["metadata"]["name"], place.namespace)
+    await cluster.wait(ref, ended, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS, say=context.say)
     return found[0]
 
 
