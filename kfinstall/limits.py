@@ -83,3 +83,13 @@ UNIT_GRACE_SECONDS: Final = 60
 """After the installer's own limit systemd ends a unit that nobody follows any more."""
 NODE_LOCK_STALE_SECONDS: Final = 60
 """A lock whose holder was not heard of for this long may be taken over."""
+
+# kubeflow
+KUBEFLOW_RENDER_TIMEOUT_SECONDS: Final = 1800.0
+KUBEFLOW_APPLY_TIMEOUT_SECONDS: Final = 7200.0
+KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS: Final = 3600.0
+"""How long all workloads together may take; most of it is pulling some 50 images."""
+KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS: Final = 180.0
+KUBEFLOW_PROFILE_TIMEOUT_SECONDS: Final = 300.0
+KUBEFLOW_PROOF_TIMEOUT_SECONDS: Final = 300.0
+KUBEFLOW_BCRYPT_ROUNDS: Final = 12

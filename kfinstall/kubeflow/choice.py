@@ -98,7 +98,7 @@ def parse(packed: bytes) -> list[Document]:
     """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster; not every wheel has it
     try:
-        found = list(_documents(yaml.load_all(gzip.decompress(packed), Loader=loader)))  # noqa: S506 (both are safe loaders)
+        found = list(_documents(yaml.load_all(gzip.decompress(packed), Loader=loader)))
     except (OSError, EOFError, zlib.error, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CommandError(
             "Kubeflow's rendering can't be read",

@@ -1,0 +1,83 @@
+"""kubeflow.apply: the rendered documents go on in waves, and every workload becomes available."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import limits, secret_store
+from kfinstall.answers.model import Answers
+from kfinstall.apply_waves import apply_waves
+from kfinstall.cluster.base import Ref, Want
+from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.cluster.workloads import wait_available
+from kfinstall.kubeflow import choice, inventory, own
+from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.stamp import content
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.waves import clean_document
+
+_SHOWN_CHANGES = 12
+
+
+class KubeflowApply(Step):
+    """No loop, no fixed sleep: each object as soon as the API server can take it, and nothing that is there already."""
+
+    id: ClassVar[str] = "kubeflow.apply"
+    title: ClassVar[str] = "Put Kubeflow on the cluster"
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    timeout_seconds: ClassVar[float] = limits.KUBEFLOW_APPLY_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 600
+
+    def applies(self, answers: Answers) -> bool:
+        """Where Kubeflow is wanted."""
+        return answers.kubeflow.enabled
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """The inventory of what was applied, and the metadata of all kinds that Kubeflow has."""
+        return inventory.wants()
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """What the documents are made from."""
+        return {"RENDERING": choice.key(view), "SETTINGS": own.settings(view.answers)}
+
+    def check(self, view: View) -> Check:
+        """Every applied object is as it was applied, and every workload is available."""
+        tag, parts = choice.row(view.release).tag, len(choice.components(view.answers, view.release))
+        known = inventory.read(view.cluster)
+        if view.cluster is None or known.source != _source(self, view):
+            return Needed((f"apply {parts} components of Kubeflow {tag} in waves", "wait until all workloads are available"))
+        changes = known.outstanding(view.cluster)
+        workloads = [ref for ref in known.objects if (ref.api_version, ref.kind) in inventory.WORKLOADS]
+        for ref in workloads:
+            waiting = workload_waiting(view.cluster.objects.get(ref))
+            if waiting and ref in view.cluster.objects:
+                changes.append(f"wait for {ref}: {waiting.reason}")
+        if changes:
+            more = len(changes) - _SHOWN_CHANGES
+            return Needed((*changes[:_SHOWN_CHANGES], *((f"and {more} more",) if more > 0 else ())))
+        return Satisfied(f"{len(known.objects)} objects of Kubeflow {tag} are as applied, {len(workloads)} workloads are available")
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Fetch, transform, send what differs, wait, and keep the inventory."""
+        view, cluster = context.view, await context.cluster()
+        documents = [clean_document(document) for document in own.own_values(await choice.fetch(context), view.answers)]
+        wanted = {Ref.of(document): content(document) for document in documents}
+        live = await cluster.snapshot(inventory.wants())
+        known = inventory.read(live)
+        present = known.present(live, wanted)
+        context.say(f"{len(documents)} objects; {len(present)} are there as wanted")
+        result = await apply_waves(cluster, documents, context.say, present=present)
+        context.say(f"{len(result.applied)} objects sent in {result.seconds:.0f} s, {result.changed} made or changed")
+        workloads = [ref for ref in wanted if (ref.api_version, ref.kind) in inventory.WORKLOADS]
+        await wait_available(cluster, workloads, timeout_seconds=limits.KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS, say=context.say)
+        fields = {ref: hashes[1] for ref, hashes in known.objects.items()} | {
+            ref: done.fields for ref, done in result.applied.items()
+        }
+        objects = {ref: (digest, fields.get(ref, "")) for ref, digest in wanted.items()}
+        await cluster.apply(secret_store.namespace())
+        await cluster.apply(Inventory(_source(self, view), objects).document())
+
+
+def _source(step: Step, view: View) -> str:
+    return step.fingerprint(view)
