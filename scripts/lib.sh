@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# Functions for the steps' scripts. It stands before each of them; the scripts run as root, detached, with parameters in KF_* variables.
+set -euo pipefail
+umask 022
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
+kf_state=/var/lib/kfinstall
+kf_apt_wait_seconds=900
+
+kf_say() { printf '%s\n' "$*"; }
+
+# kf_fail STATUS MESSAGE HINT: ends the script with a sentence for the user and what to do about it.
+kf_fail() {
+  printf 'kf-error: %s\nkf-hint: %s\n' "$2" "$3"
+  exit "$1"
+}
+
+# Whatever ends a script is looked at once more: a full disk shows up as all kinds of errors.
+kf_on_exit() {
+  local status=$? target
+  [[ $status -ne 0 ]] || return 0
+  for target in /var /etc /tmp; do
+    if [[ $(df --output=avail -k "$target" 2>/dev/null | tail -n 1) -lt 1024 ]]; then
+      printf 'kf-error: the disk of this node is full (%s has less than 1 MiB left)\n' "$target"
+      printf 'kf-hint: free space there (df -h %s; apt-get clean; journalctl --vacuum-size=100M), then: kfinstall resume\n' "$target"
+      return 0
+    fi
+  done
+}
+trap kf_on_exit EXIT
+
+# kf_keep PATH: keeps what a path held before kfinstall first touched it, for undo. A path that did not exist is recorded as such.
+kf_keep() {
+  local path=$1 folder=$kf_state/undo name
+  name=${path//%/%25}
+  name=${name//\//%2F}
+  mkdir -p "$folder"
+  chmod 0700 "$kf_state" "$folder"
+  if [[ -e $folder/$name || -L $folder/$name || -e $folder/$name.absent ]]; then return 0; fi
+  if [[ -e $path || -L $path ]]; then
+    rm -rf -- "$folder/$name.new"
+    cp -a -- "$path" "$folder/$name.new"
+    mv -T -- "$folder/$name.new" "$folder/$name"
+  else
+    : >"$folder/$name.absent"
+  fi
+}
+
+# kf_put PATH MODE OWNER <content: keeps the old file, writes the new one whole or not at all; prints the path only if something changed.
+kf_put() {
+  local path=$1 mode=$2 owner=$3 new
+  mkdir -p -- "$(dirname -- "$path")"
+  new=$(mktemp -- "$path.kf.XXXXXX")
+  if ! cat >"$new" || ! chown -- "$owner" "$new" || ! chmod -- "$mode" "$new"; then
+    rm -f -- "$new"
+    kf_fail 28 "$path can't be written" "is its disk full or read-only? df -h $(dirname -- "$path"); mount | grep ro,"
+  fi
+  if [[ -f $path && ! -L $path ]] && cmp -s -- "$new" "$path" && [[ $(stat -c %a%U:%G -- "$new") == "$(stat -c %a%U:%G -- "$path")" ]]; then
+    rm -f -- "$new"
+    return 0
+  fi
+  kf_keep "$path"
+  sync -- "$new"
+  mv -fT -- "$new" "$path"
+  printf '%s\n' "$path"
+}
+
+# kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock; empty where it is free.
+kf_lock_holder() {
+  local file inode line pid
+  for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+    inode=$(stat -c %i "$file" 2>/dev/null) || continue
+    line=$(grep -m 1 -E ":$inode 0 " /proc/locks 2>/dev/null) || continue
+    pid=$(awk '{print $5}' <<<"$line")
+    [[ $pid -gt 0 && -r /proc/$pid/cmdline ]] || continue
+    printf '%s %s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
+    return 0
+  done
+}
+
+# kf_apt_free: waits until nobody holds the locks, and says who does.
+kf_apt_free() {
+  local holder said='' begin=$SECONDS
+  while holder=$(kf_lock_holder) && [[ -n $holder ]]; do
+    if [[ $holder != "$said" ]]; then
+      kf_say "waiting for the package manager, which is held by process $holder"
+      said=$holder
+    fi
+    if ((SECONDS - begin > kf_apt_wait_seconds)); then
+      kf_fail 16 "the package manager is held for more than $((kf_apt_wait_seconds / 60)) minutes by process $holder" \
+        "wait for it, or end it there (unattended upgrades: systemctl stop unattended-upgrades), then: kfinstall resume"
+    fi
+    sleep 2
+  done
+}
+
+# kf_apt ARGUMENT...: apt-get that waits for locks and keeps configuration files that an administrator changed.
+kf_apt() {
+  kf_apt_free
+  apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Acquire::Retries=3 "$@" </dev/null
+}
+
+# kf_apt_repair: finishes what a power cut or a killed run left half-installed.
+kf_apt_repair() {
+  if [[ -n $(dpkg --audit 2>/dev/null) ]] || compgen -G '/var/lib/dpkg/updates/[0-9]*' >/dev/null; then
+    kf_say "repairing packages that were left half-installed"
+    kf_apt_free
+    dpkg --configure -a --force-confdef --force-confold </dev/null || true
+    kf_apt --fix-broken install
+  fi
+}
+
+# kf_apt_update [MAX_AGE_SECONDS]: reads the package lists, unless they are younger than that.
+kf_apt_update() {
+  local newest age=999999999
+  if [[ -n $(compgen -G '/var/lib/apt/lists/*Release') ]]; then
+    newest=$(find /var/lib/apt/lists -maxdepth 1 -printf '%T@\n' 2>/dev/null | sort -rn | head -n 1 | cut -d . -f 1)
+    age=$(($(date +%s) - newest))
+  fi
+  if [[ -n ${1:-} && $age -ge 0 && $age -lt $1 ]]; then return 0; fi
+  kf_apt_repair
+  if ! kf_apt --error-on=any update; then
+    kf_fail 100 "the package lists can't be read" \
+      "its last lines name the source: is it reachable from there (proxy, DNS, clock)? broken sources are in /etc/apt/sources.list.d"
+  fi
+  touch /var/lib/apt/lists/partial
+}
+
+# kf_installed PACKAGE [VERSION]: whether it is installed whole (in that version).
+kf_installed() {
+  local status
+  status=$(dpkg-query -W -f='${db:Status-Status} ${Version}' "$1" 2>/dev/null) || return 1
+  [[ $status == installed\ * ]] || return 1
+  [[ -z ${2:-} || $status == "installed $2" ]]
+}
+
+# kf_apt_install PACKAGE[=VERSION]...: installs what is missing; prints nothing where nothing is.
+kf_apt_install() {
+  local item missing=()
+  kf_apt_repair
+  for item in "$@"; do
+    if [[ $item == *=* ]]; then
+      kf_installed "${item%%=*}" "${item#*=}" || missing+=("$item")
+    else
+      kf_installed "$item" || missing+=("$item")
+    fi
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  if ! kf_apt --no-install-recommends install "${missing[@]}"; then
+    kf_apt_repair || true
+    kf_apt --no-install-recommends install "${missing[@]}" ||
+      kf_fail 100 "apt can't install ${missing[*]}" "its last lines say why; try it there: apt-get install ${missing[*]}"
+  fi
+}
+
+# kf_unit_on UNIT...: enables and starts; prints only what it changed.
+kf_unit_on() {
+  local unit
+  for unit in "$@"; do
+    systemctl is-enabled --quiet "$unit" 2>/dev/null || { systemctl enable --quiet "$unit" && kf_say "enabled $unit"; }
+    systemctl is-active --quiet "$unit" || { systemctl start "$unit" && kf_say "started $unit"; }
+  done
+}
+
+# kf_download URL SHA256 PATH: fetches a file whole and checked, or not at all.
+kf_download() {
+  local url=$1 sum=$2 path=$3 new
+  if [[ -f $path ]] && sha256sum --status -c <<<"$sum  $path" 2>/dev/null; then return 0; fi
+  mkdir -p -- "$(dirname -- "$path")"
+  new=$path.part
+  if ! curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --connect-timeout 15 --speed-limit 1000 --speed-time 60 \
+    --output "$new" -- "$url"; then
+    rm -f -- "$new"
+    kf_fail 22 "$url can't be downloaded" "is it reachable from there? curl -I '$url'; behind a proxy set proxy.https in the answers"
+  fi
+  if ! sha256sum --status -c <<<"$sum  $new"; then
+    local got
+    got=$(sha256sum -- "$new" | cut -d ' ' -f 1)
+    rm -f -- "$new"
+    kf_fail 23 "$url is not the file it should be (SHA-256 $got instead of $sum)" \
+      "a proxy or mirror in between may change files; fetch it by another way and compare"
+  fi
+  mv -f -- "$new" "$path"
+  kf_say "downloaded ${url##*/}"
+}
+
+# kf_wait SECONDS TEXT COMMAND...: repeats a command until it succeeds.
+kf_wait() {
+  local limit=$1 text=$2 begin=$SECONDS
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS - begin >= limit)); then
+      kf_fail 16 "$text: not there after $limit s" "look at: journalctl -b -n 50; systemctl --failed"
+    fi
+    sleep 1
+  done
+}
