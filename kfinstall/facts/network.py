@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.facts.lines import Lines, SectionError, columns, number
+from kfinstall.facts.lines import Lines, SectionError, columns
 from kfinstall.facts.model import NetworkFacts, UnitFact
 
 _OWN_INTERFACES: Final = re.compile(
@@ -19,6 +19,7 @@ _ROUTE_TYPES: Final = frozenset(
 )
 _ROUTE_TYPES_LEFT_OUT: Final = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
 _ADDRESS_LINE: Final = re.compile(r"\d+: ")
+_LISTENER: Final = re.compile(r"LISTEN +[0-9]+ +[0-9]+ +\S+:([0-9]{1,5}) +\S+(.*)")
 _USER: Final = re.compile(r'\("([^"]*)"')
 _PROXY_REFUSALS: Final = frozenset({"407", "502", "503", "504"})
 
@@ -66,14 +67,11 @@ def _routes(lines: Lines) -> tuple[tuple[str, ...], bool]:
 
 
 def _listeners(lines: Lines) -> dict[int, str]:
+    """Programs by port. Any user can give a program a name with line ends in it, so that other lines are passed over."""
     found: dict[int, set[str]] = {}
     for line in lines:
-        words = line.split(None, 5)
-        if len(words) < 4:
-            raise SectionError("network", line)
-        port = number("network", words[3].rpartition(":")[2], int)
-        users = _USER.findall(words[5]) if len(words) > 5 else []
-        found.setdefault(port, set()).update(users)
+        if match := _LISTENER.match(line):
+            found.setdefault(int(match[1]), set()).update(_USER.findall(match[2]))
     return {port: ",".join(sorted(users)) or "?" for port, users in sorted(found.items())}
 
 

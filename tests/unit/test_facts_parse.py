@@ -170,6 +170,18 @@ def test_the_network_of_a_member():
     assert facts.firewall == "ufw"
 
 
+# Any user may listen under the name 'a<line end>b': that must not make the server unreadable.
+def test_line_ends_in_the_name_of_a_program():
+    lines = [
+        "= listeners",
+        'LISTEN 0 5 *:80 *:* users:(("a',
+        "LISTEN 0",
+        'b",pid=1,fd=3))',
+        'LISTEN 0 5 *:81 *:* users:(("c",pid=2,fd=3))',
+    ]
+    assert network.network_facts(lines, [], {}).listeners == {80: "?", 81: "c"}
+
+
 # ufw.service is active on every Ubuntu, and inactive after 'ufw enable' until the next boot: only ENABLED=yes tells.
 def test_the_unit_of_ufw_tells_nothing():
     assert network.network_facts([], [], {"ufw.service": UnitFact("loaded", "active", "enabled")}).firewall == ""
@@ -306,8 +318,6 @@ def test_a_section_that_comes_twice_is_refused():
         ("network", "= ip\n2: e inet 999.1.1.1/24\n"),
         ("network", "= ip\nunicast\n"),
         ("network", "= ip\nnonsense dev e\n"),
-        ("network", "= listeners\nLISTEN 0\n"),
-        ("network", "= listeners\nLISTEN 0 0 *:http *:*\n"),
         ("files", "stat\tzz\troot:root\t1\t1\t/x\n"),
         ("files", "something else\n"),
         ("units", "no separator\n"),
