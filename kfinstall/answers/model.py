@@ -7,7 +7,7 @@ problem's line and column in `kfinstall.answers.load`. Secrets are references, n
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -28,8 +28,8 @@ class SecretRef(Section):
 
     env: t.EnvName | None = Field(None, description="Name of an environment variable of the installer's process.")
     file: str | None = Field(None, description="Path of a file on the installer's machine; its first line is the secret.")
-    prompt: bool = Field(False, description="Ask at the terminal. Fails at once where there is none.")
-    generate: bool = Field(False, description="Make one up; it is kept in the cluster only.")
+    prompt: t.Flag = Field(False, description="Ask at the terminal. Fails at once where there is none.")
+    generate: t.Flag = Field(False, description="Make one up; it is kept in the cluster only.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -69,12 +69,12 @@ class Ssh(Section):
     user: str | None = Field(None, description="Login user; your own login name if absent, as with ssh.")
     port: t.Port = Field(22, description="SSH port.")
     keys: tuple[str, ...] = Field((), description="Private key files; ~/.ssh/id_* if empty.")
-    agent: bool = Field(True, description="Offer the keys of the SSH agent.")
+    agent: t.Flag = Field(True, description="Offer the keys of the SSH agent.")
     passphrase: SecretRef | None = Field(None, description="Passphrase of the private keys.")
     password: SecretRef | None = Field(None, description="Login password.")
     sudo_password: SecretRef | None = Field(None, description="Password for sudo; the login password is tried if absent.")
     jump_hosts: tuple[JumpHost, ...] = Field((), description="Hosts to go through, in order.")
-    use_ssh_config: bool = Field(False, description="Also read ~/.ssh/config.")
+    use_ssh_config: t.Flag = Field(False, description="Also read ~/.ssh/config.")
 
 
 class NodeSsh(Section):
@@ -97,7 +97,7 @@ class Node(Section):
         (), description="control-plane, worker, or both. If no node has any, the first is the control plane."
     )
     ssh: NodeSsh | None = Field(None, description="Differences from `ssh` for this node.")
-    local: bool = Field(False, description="This node is the machine that kfinstall runs on.")
+    local: t.Flag = Field(False, description="This node is the machine that kfinstall runs on.")
 
 
 class LocalPath(Section):
@@ -132,16 +132,16 @@ class Storage(Section):
 class Registry(Section):
     """A container registry on one node."""
 
-    enabled: bool = Field(True, description="Set a registry up.")
+    enabled: t.Flag = Field(True, description="Set a registry up.")
     node: str | None = Field(None, description="Node it runs on; the first control plane if absent.")
     port: t.Port = Field(5000, description="TCP port.")
-    insecure: bool = Field(
+    insecure: t.Flag = Field(
         False, description="Plain HTTP without a login, as the guide had it. Otherwise TLS by an own CA, and a login."
     )
     user: str = Field("kfinstall", description="Login name.")
     password: SecretRef = Field(SecretRef(generate=True), description="Login password.")
     directory: t.AbsolutePath = Field("/var/lib/kfinstall/registry", description="Where the images are kept on that node.")
-    mirrors: dict[str, str] = Field(
+    mirrors: dict[str, t.HttpUrl] = Field(
         {}, description="Registry host to mirror URL, for example {docker.io: 'https://mirror.example'}."
     )
     minimum_free: t.Size = Field("50Gi", description="Free space that preflight asks for.")
@@ -158,7 +158,7 @@ class Access(Section):
     """How browsers reach the dashboard."""
 
     type: Literal["port-forward", "nodePort", "loadBalancer"] = Field("port-forward", description="Kind of access.")
-    node_port: Annotated[int, Field(ge=30000, le=32767)] = Field(30443, description="Port on every node, with nodePort.")
+    node_port: t.NodePort = Field(30443, description="Port on every node, with nodePort.")
     host_name: t.HostAddress | None = Field(
         None, description="Name that browsers use; the first control plane's address if absent."
     )
@@ -167,7 +167,7 @@ class Access(Section):
 class Tls(Section):
     """TLS at the gateway."""
 
-    enabled: bool = Field(True, description="HTTPS. Plain HTTP is only possible with port-forward.")
+    enabled: t.Flag = Field(True, description="HTTPS. Plain HTTP is only possible with port-forward.")
     certificate: str | None = Field(None, description="PEM file with a certificate chain; an own CA signs one if absent.")
     key: str | None = Field(None, description="PEM file with its key.")
 
@@ -175,7 +175,7 @@ class Tls(Section):
 class Kubeflow(Section):
     """Kubeflow."""
 
-    enabled: bool = Field(True, description="Install Kubeflow.")
+    enabled: t.Flag = Field(True, description="Install Kubeflow.")
     release: str | None = Field(None, description="Must equal cluster.release where given.")
     components: tuple[str, ...] | Literal["mini", "standard", "full"] = Field(
         "standard", description="A preset, or a list of components."
@@ -188,13 +188,13 @@ class Kubeflow(Section):
 class Spark(Section):
     """Spark in the user's namespace."""
 
-    enabled: bool = Field(True, description="Install Spark.")
+    enabled: t.Flag = Field(True, description="Install Spark.")
     namespace: t.DnsLabel | None = Field(None, description="Namespace; the Kubeflow user's profile if absent.")
     volume_size: t.Size = Field("10Gi", description="Size of the shared ReadWriteMany volume.")
     image: str | None = Field(None, description="Base image; the release's pinned one if absent.")
-    history_server: bool = Field(True, description="Run a history server behind the gateway.")
-    submit: bool = Field(True, description="Write a spark-submit script for these nodes.")
-    operator: bool = Field(True, description="Use the Spark operator (SparkApplication objects).")
+    history_server: t.Flag = Field(True, description="Run a history server behind the gateway.")
+    submit: t.Flag = Field(True, description="Write a spark-submit script for these nodes.")
+    operator: t.Flag = Field(True, description="Use the Spark operator (SparkApplication objects).")
 
 
 class Proxy(Section):

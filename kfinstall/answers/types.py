@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, Strict
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SIZE: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)")
@@ -110,7 +110,7 @@ def http_url(value: str) -> str:
 def env_name(value: str) -> str:
     """The name of an environment variable."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError(f"{value!r} is not the name of an environment variable")
+        raise ValueError("not the name of an environment variable: letters, digits and '_'; the secret itself may not stand here")
     return value
 
 
@@ -125,4 +125,7 @@ KubernetesVersion = Annotated[str, AfterValidator(kubernetes_version)]
 Email = Annotated[str, AfterValidator(email)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 EnvName = Annotated[str, AfterValidator(env_name)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+NodePort = Annotated[int, Strict(), Field(ge=30000, le=32767)]
+Flag = Annotated[bool, Strict()]
+"""true or false; no other word."""

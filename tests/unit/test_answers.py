@@ -88,7 +88,7 @@ def test_a_node_may_be_called_no_and_a_version_1_30_stays_itself():
         ("cluster: {serviceCIDR: 'fd00::/108'}", "both be IPv4 or both IPv6"),
         ("cluster: {release: '26.3'}", "did you mean '26.03'"),
         ("cluster: {release: 1.6.1}", "can't be installed any more"),
-        ("cluster: {kubernetesVersion: '1.22'}", "runs on Kubernetes 1.33 to 1.34, not 1.22; take 1.34.2"),
+        ("cluster: {kubernetesVersion: '1.22'}", "runs on Kubernetes 1.33 to 1.34, not 1.22; take 1.34.9"),
         ("cluster: {runtime: dockr}", "did you mean 'docker'"),
         ("kubeflow: {release: 1.11.0}", "must be cluster.release"),
         ("kubeflow: {components: [pipelinez, spark-operator, roles, namespaces]}", "did you mean 'pipelines'"),
