@@ -16,6 +16,8 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _ALWAYS: Final = ("https://pkgs.k8s.io", "https://registry.k8s.io")
 _KUBEFLOW_REGISTRIES: Final = ("docker.io", "ghcr.io", "quay.io", "gcr.io")
 _DOCKER_HUB: Final = "https://registry-1.docker.io"
+_STUBS: Final = frozenset({"127.0.0.53", "127.0.0.54"})
+"""systemd-resolved's own addresses, which say nothing: the servers that it asks are told beside them."""
 _CANDIDATES: Final = ("10.244.0.0/16", "172.30.0.0/16", "10.42.0.0/16", "192.168.128.0/17", "100.64.0.0/16", "10.128.0.0/16")
 _TCP_PORTS: Final = "179, 5473, 10250, 30000-32767"
 _TCP_PORTS_CONTROL_PLANE: Final = f"2379-2380, 6443, {_TCP_PORTS}"
@@ -96,7 +98,13 @@ def _gateway(view: View) -> str:
 
 def _names_and_routes(view: View) -> Iterator[Finding]:
     network, proxy = view.facts.network, view.answers.proxy
-    if not network.resolvers:
+    loopback = {address for address in network.resolvers if address.startswith("127.") or address == "::1"}
+    if loopback - _STUBS and loopback == set(network.resolvers):
+        text = f"the only name server is this machine's own {', '.join(sorted(loopback))}: CoreDNS would ask itself in a loop"
+        yield Finding(
+            text, f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server", warning=True
+        )
+    elif loopback == set(network.resolvers):
         yield Finding(
             "no name server is set, so neither images nor CoreDNS will work",
             f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server",

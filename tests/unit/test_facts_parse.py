@@ -52,6 +52,18 @@ def test_a_real_debian_node():
     assert facts.space["/var/lib/kubelet"].file_system == "ext4"
 
 
+# Captured on a Debian node that answers as Ubuntu, with a swap file of Ubuntu's installer and unattended-upgrades.
+@pytest.mark.parametrize(("version", "codename"), [("22.04", "jammy"), ("24.04", "noble")])
+def test_a_node_that_answers_as_ubuntu(version, codename):
+    facts = parse_facts("n", "MARK", (DATA / f"ubuntu-{version}.txt").read_text(encoding="utf-8"), 1.0)
+    assert (facts.os.id, facts.os.version_id, facts.os.codename) == ("ubuntu", version, codename)
+    assert facts.swap.active == ("/swap.img",)
+    assert facts.swap.fstab[0].split()[:3] == ["/swap.img", "none", "swap"]
+    assert facts.apt.unattended_upgrades
+    assert facts.network.resolvers[0] == "127.0.0.53"
+    assert 0 < (facts.apt.updated_age_seconds or 0) < 3600
+
+
 @pytest.mark.parametrize(("version", "codename"), [("22.04", "jammy"), ("24.04", "noble"), ("26.04", "resolute")])
 def test_ubuntu(version, codename):
     os = machine.os_facts(

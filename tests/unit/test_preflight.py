@@ -503,6 +503,14 @@ def test_no_name_server(fleet):
     assert conflict(check(PreflightNetwork, mute, wanted=proxied), "name server", warning=True)
 
 
+# systemd-resolved always offers itself; only the servers behind it count.
+def test_a_stub_is_no_name_server(fleet):
+    assert conflict(check(PreflightNetwork, changed(fleet, "cp1", network={"resolvers": ("127.0.0.53",)})), "no name server")
+    local = changed(fleet, "cp1", network={"resolvers": ("127.0.0.1",)})
+    assert conflict(check(PreflightNetwork, local), "loop", warning=True)
+    assert isinstance(check(PreflightNetwork, changed(fleet, "cp1", network={"resolvers": ("127.0.0.53", "9.9.9.9")})), Satisfied)
+
+
 def test_no_default_route(fleet):
     assert conflict(check(PreflightNetwork, changed(fleet, "cp1", network={"default_route": False})), "via 10.77.0.1", warning=True)
 
