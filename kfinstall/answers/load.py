@@ -7,6 +7,7 @@ written (so 1.30 stays 1.30), duplicate keys and aliases are refused, and what s
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,29 @@ from pydantic import BaseModel, ValidationError
 
 from kfinstall.answers import rules
 from kfinstall.answers.model import Answers, SecretRef
+from kfinstall.answers.source import LARGEST_BYTES, NotYamlError, compose, decode
 from kfinstall.errors import AnswersError
+from kfinstall.text import clean
 
-_LARGEST_FILE_BYTES: Final = 1_000_000
 _DEEPEST: Final = 30
 _BOOLEANS: Final = {"true": True, "false": False}
 _YES_NO: Final = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _NULLS: Final = ("", "~", "null")
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_EMPTY: Final = "needs at least one item"
+_MESSAGES: Final = {
+    "missing": "is missing",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list, for example [a, b]",
+    "too_short": _EMPTY,
+    "string_type": "must be text",
+    "string_unicode": "must be text without broken characters",
+    "bool_type": "must be true or false, without quotes",
+    "int_type": "must be a whole number, without quotes",
+}
+"""Our words for what pydantic finds."""
 _REFERENCES: Final = "{env: NAME}, {file: path}, {prompt: true} or {generate: true}"
 
 
@@ -39,8 +56,9 @@ class Problem:
     message: str
 
     def text(self, name: str) -> str:
-        """file:line:column: key: message."""
-        return f"{name}:{self.line}:{self.column}: {f'{self.key}: ' if self.key else ''}{self.message}"
+        """file:line:column: key: message; safe to print, whatever the file's keys are made of."""
+        line = f"{name}:{self.line}:{self.column}: {f'{self.key}: ' if self.key else ''}{self.message}"
+        return clean(" ".join(line.splitlines())).encode("utf-8", "backslashreplace").decode()
 
 
 def load(path: Path) -> Answers:
@@ -50,17 +68,19 @@ def load(path: Path) -> Answers:
         AnswersError: with all problems.
     """
     try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            raise AnswersError(f"{path} is too large for an answers file", hint="kfinstall answers new prints an example")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
         raise AnswersError(
-            f"{path} can't be read", why=error.strerror or str(error), hint="make one with: kfinstall answers new answers.yaml"
+            f"{path} can't be read", why=why or str(error), hint="make one with: kfinstall answers new answers.yaml"
         ) from error
-    except UnicodeDecodeError as error:
-        raise AnswersError(
-            f"{path} is not text in UTF-8", why=f"byte {error.start}", hint="kfinstall answers new prints an example"
-        ) from error
+    try:
+        text = decode(content)
+    except NotYamlError as error:
+        place = Problem(error.line, error.column, "", error.message).text(str(path))
+        hint = "kfinstall answers new prints an example"
+        raise AnswersError(f"{path} is no answers file: {error.message}", problems=(place,), hint=hint) from error
     return loads(text, str(path))
 
 
@@ -89,48 +109,60 @@ def problems(text: str) -> list[Problem]:
 def examine(text: str) -> tuple[Answers | None, list[Problem]]:
     """The answers where they can be had, and all problems."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return None, [Problem(line, column, "", f"not YAML: {error.problem or 'cut off'} {error.context or ''}".rstrip())]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return None, [Problem(1, 1, "", f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}")]
+        node = compose(text)
+    except NotYamlError as error:
+        return None, [Problem(error.line, error.column, "", error.message)]
     if node is None:
         return None, [Problem(1, 1, "", "the file is empty; the key nodes is needed (kfinstall answers new prints an example)")]
     if not isinstance(node, yaml.MappingNode):
         return None, [_at(node, "", "the file must be a mapping that begins with a key such as nodes:")]
     reader = _Reader()
     data = reader.value(node, Answers, ())
-    if reader.found:
-        # A value that could not be read would be told twice; what stands beside it is told now, not after the next try.
-        told = {problem.key for problem in reader.found}
-        more = [other for other in _of_model(data, reader)[1] if not any(_related(other.key, key) for key in told)]
-        return None, list(dict.fromkeys([*reader.found, *more]))
     answers, found = _of_model(data, reader)
-    if answers is not None:
-        found += [reader.place(rule.path, rule.message) for rule in rules.problems(answers)]
-    return answers, found
+    if reader.found:
+        # A value that could not be read would be told twice.
+        told = {problem.key for problem in reader.found}
+        found = [*reader.found, *(other for other in found if not any(_related(other.key, key) for key in told))]
+    if not found and answers is not None:
+        return answers, [reader.place(rule.path, rule.message) for rule in rules.problems(answers)]
+    return None, list(dict.fromkeys([*found, *_of_the_rest(data, found, reader)]))
+
+
+def _of_the_rest(data: Any, found: list[Problem], reader: _Reader) -> list[Problem]:
+    """What the rules say about the sections without problems: told now, not after the next try."""
+    doubtful = frozenset(problem.key.partition(".")[0] for problem in found)
+    if "" in doubtful or not isinstance(data, dict):
+        return []
+    rest = {key: value for key, value in data.items() if key not in doubtful}
+    if "nodes" in doubtful:
+        rest["nodes"] = [{"name": "unknown", "address": "unknown.invalid"}]
+    try:
+        answers = Answers.model_validate(rest)
+    except ValidationError:
+        return []
+    return [reader.place(rule.path, rule.message) for rule in rules.problems(answers, without=doubtful)]
 
 
 def _of_model(data: Any, reader: _Reader) -> tuple[Answers | None, list[Problem]]:
     try:
         return Answers.model_validate(data), []
     except ValidationError as error:
-        return None, [_of_error(item, reader) for item in error.errors(include_url=False, include_input=False)]
+        messages: dict[tuple[int | str, ...], list[str]] = {}
+        for item in error.errors(include_url=False, include_input=False):
+            path = tuple(part for part in item["loc"] if not (isinstance(part, str) and _is_branch(part)))
+            messages.setdefault(path, []).append(_message(item))
+        if len(messages) > 1:  # a list of nothing but wrong items counts as empty
+            messages = {path: words for path, words in messages.items() if words != [_EMPTY]}
+        return None, [reader.place(path, " or ".join(words)) for path, words in messages.items()]
 
 
-def _of_error(item: Mapping[str, Any], reader: _Reader) -> Problem:
-    path = tuple(part for part in item["loc"] if not (isinstance(part, str) and _is_branch(part)))
-    kind, context = item["type"], item.get("ctx") or {}
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if kind == "missing":
-        message = "is missing"
-    elif kind == "literal_error":
-        message = f"must be {context.get('expected', '')}"
-    elif kind in ("model_type", "model_attributes_type", "dict_type"):
-        message = "must be a mapping"
-    return reader.place(path, message)
+def _message(item: Mapping[str, Any]) -> str:
+    context = item.get("ctx") or {}
+    if item["type"] == "literal_error":
+        return f"must be {context.get('expected', '')}"
+    if item["type"] in ("greater_than_equal", "less_than_equal"):
+        return f"must be at {'least' if 'ge' in context else 'most'} {context.get('ge', context.get('le'))}"
+    return _MESSAGES.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
 
 
 def _related(one: str, other: str) -> bool:
@@ -200,6 +232,8 @@ class _Reader:
                 self._problem(key_node, here, f"key {key!r} is written twice")
             elif key == "<<":
                 self._problem(key_node, path, "merge keys are not used here; write the keys out")
+            elif model is SecretRef and key not in fields:
+                self._problem(key_node, path, f"no reference to a secret; write {_REFERENCES}")
             elif model is not None and key not in fields:
                 self._problem(key_node, here, f"unknown key {key!r}{_meant(key, list(fields))}")
             else:
@@ -218,7 +252,7 @@ class _Reader:
             meant = _YES_NO.get(text.lower())
             self._problem(node, path, f"write {meant} instead of {text}" if meant else "must be true or false")
             return None
-        if int in kinds and not quoted and text.lstrip("-").isdigit():
+        if int in kinds and not quoted and _WHOLE_NUMBER.fullmatch(text):
             return int(text)
         if any(get_origin(part) is tuple for part in _branches(wanted)) and not _literals(wanted):
             self._problem(node, path, "must be a list, for example [a, b]")

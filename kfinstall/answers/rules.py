@@ -40,11 +40,14 @@ class Broken:
     message: str
 
 
-def problems(answers: Answers) -> list[Broken]:
-    """All rules that do not hold; only those of roles where there is no control plane, since all else hangs on it."""
+def problems(answers: Answers, *, without: frozenset[str] = frozenset()) -> list[Broken]:
+    """All rules that do not hold; only those of roles where there is no control plane, since all else hangs on it.
+
+    Rules that look at a section of `without` are left out: what it says is not known.
+    """
     if not answers.control_planes:
         return list(_roles(answers))
-    return [broken for rule in _RULES for broken in rule(answers)]
+    return [broken for rule, sections in _RULES.items() if not sections & without for broken in rule(answers)]
 
 
 def _roles(answers: Answers) -> Iterator[Broken]:
@@ -267,14 +270,15 @@ def _ways(answers: Answers) -> Iterator[Broken]:
             yield Broken(("nodes", index, "address"), f"{node.name} is its own jump host; write ssh: {{jumpHosts: []}} for it")
 
 
-_RULES: Final[tuple[Callable[[Answers], Iterator[Broken]], ...]] = (
-    _roles,
-    _unique,
-    _networks,
-    _release,
-    _storage,
-    _registry,
-    _access,
-    _spark,
-    _ways,
-)
+_RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
+    _roles: frozenset({"nodes", "cluster"}),
+    _unique: frozenset({"nodes"}),
+    _networks: frozenset({"nodes", "cluster", "storage"}),
+    _release: frozenset({"cluster", "kubeflow"}),
+    _storage: frozenset({"nodes", "storage", "spark"}),
+    _registry: frozenset({"nodes", "registry", "storage", "spark"}),
+    _access: frozenset({"kubeflow"}),
+    _spark: frozenset({"spark", "kubeflow", "cluster"}),
+    _ways: frozenset({"nodes", "ssh"}),
+}
+"""Each rule with the sections of the answers that it looks at."""

@@ -106,7 +106,7 @@ def test_a_node_may_be_called_no_and_a_version_1_30_stays_itself():
         ("storage: {nfs: {path: /}}", "name a directory"),
         ("registry: {node: c}", "there is no node 'c'"),
         ("registry: {port: 6443}", "used by the API server"),
-        ("registry: {port: 70000}", "less than or equal to 65535"),
+        ("registry: {port: 70000}", "must be at most 65535"),
         ("registry: {insecure: true, password: {env: X}}", "an insecure registry has no login"),
         ("registry: {directory: /srv/nfs/kubeflow/registry}", "lies in the NFS export"),
         ("registry: {password: {env: X, file: y}}", "exactly one of"),
