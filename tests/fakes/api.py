@@ -171,6 +171,12 @@ class FakeApi:
         self._tell(verb, document)
         return document
 
+    def edit(self, key: tuple[str, str, str, str], change: dict[str, Any]) -> None:
+        """Change an object as somebody with kubectl would: the fields that are changed are then theirs."""
+        document = _merge(self.objects[key], change)
+        document["metadata"]["managedFields"] = [{"manager": "kfinstall", "operation": "Apply", "fieldsV1": {"f:fewer": {}}}]
+        self.put(document)
+
     def remove(self, key: tuple[str, str, str, str]) -> dict[str, Any]:
         document = self.objects.pop(key)
         self.version += 1
@@ -299,7 +305,7 @@ class _Server:
             answer.headers.update(headers)
             return answer
         namespaced = api.kinds[key[0]][key[1]][1]
-        if namespaced and ("v1", "namespaces", "", key[2]) not in api.objects and key[2] != "default":
+        if namespaced and ("v1", "namespaces", "", key[2]) not in api.objects and key[2] not in ("default", "kube-system"):
             return _status(404, reason="NotFound", message=f'namespaces "{key[2]}" not found', details={"kind": "namespaces"})
         if message := api.admit(document):
             return _status(500, reason="InternalError", message=message)
@@ -309,6 +315,8 @@ class _Server:
         api.owners.pop(key, None)
         old = api.objects.get(key)
         merged = _merge(old or {}, document)
+        fields = {"f:sent": json.dumps(document, sort_keys=True)}
+        merged["metadata"]["managedFields"] = [{"manager": query["fieldManager"], "operation": "Apply", "fieldsV1": fields}]
         if old == merged:
             return web.json_response(old)
         stored = api.put(merged)

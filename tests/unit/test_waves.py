@@ -1,0 +1,199 @@
+"""Documents in waves: the order as data, and as it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kfinstall.apply_waves import Limits, apply_waves
+from kfinstall.cluster.api import open_cluster
+from kfinstall.cluster.base import Ref
+from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.simulator import kubeflow
+from kfinstall.waves import Gate, Wave, clean_document, split
+from tests.fakes.api import FakeApi, make_certificates, serve
+from tests.fakes.controllers import Controllers
+
+CERTIFICATES = make_certificates()
+REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
+ALL = ("applications/", "common/")
+FOLDERS = (
+    "applications/katib/x",
+    "applications/trainer/x",
+    "applications/spark/x",
+    "applications/kserve/x",
+    "common/knative/x",
+    "applications/tensorboard/x",
+    "applications/volumes-web-app/x",
+    "applications/pvcviewer-controller/x",
+    "applications/jupyter/x",
+    "applications/pipeline/x",
+    "common/dex/x",
+    "common/oauth2-proxy/x",
+)
+
+
+def simulated() -> list[dict]:
+    return kubeflow.documents(FOLDERS)
+
+
+def real() -> list[dict]:
+    if not REAL.exists():
+        pytest.skip(f"the rendering of Kubeflow 26.03 is not here ({REAL.name})")
+    return [d for d in yaml.load_all(gzip.decompress(REAL.read_bytes()), Loader=yaml.CSafeLoader) if d]
+
+
+@pytest.mark.parametrize("source", [simulated, real])
+def test_every_object_of_kubeflow_lands_in_exactly_one_wave_in_order(source):
+    documents = source()
+    items = split(documents)
+    assert len(documents) == len(items) == 675
+    assert sorted(item.ref for item in items) == sorted(Ref.of(document) for document in documents)
+    order = list(Wave)
+    assert [order.index(item.wave) for item in items] == sorted(order.index(item.wave) for item in items)
+    counts = {wave: sum(item.wave is wave for item in items) for wave in Wave}
+    assert counts == {
+        Wave.NAMESPACES: 7,
+        Wave.MUTATING_HOOKS: 11,
+        Wave.BUILT_IN: 444,
+        Wave.DEFINITIONS: 74,
+        Wave.VALIDATING_HOOKS: 17,
+        Wave.HOOKED_WORKLOADS: 33,
+        Wave.CUSTOM: 89,
+        Wave.MADE_NAMESPACES: 0,
+    }
+
+
+def test_injected_workloads_wait_for_istiod_and_nobody_waits_for_itself():
+    items = {(item.ref.kind, item.ref.name): item for item in split(simulated())}
+    istiod = Gate("webhook", "istio-sidecar-injector", "MutatingWebhookConfiguration", ("istio-system", "istiod"))
+    assert items["Deployment", "centraldashboard"].gates == (istiod,)
+    assert items["Deployment", "katib-mysql"].wave is Wave.BUILT_IN  # its label says: no sidecar
+    assert items["Deployment", "istiod"].gates == ()
+    assert items["Deployment", "cert-manager-webhook"].gates == ()
+
+
+def test_custom_resources_wait_for_their_definition_and_their_webhook():
+    items = {(item.ref.kind, item.ref.name): item for item in split(simulated())}
+    names = {gate.name for gate in items["ClusterIssuer", "kubeflow-self-signing-issuer"].gates}
+    assert names == {"clusterissuers.cert-manager.io", "cert-manager-webhook"}
+    assert {gate.kind for gate in items["VirtualService", "centraldashboard"].gates} == {"definition"}
+
+
+def test_objects_of_a_namespace_that_a_controller_makes_wait_for_it():
+    documents = [
+        *simulated(),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "kubeflow-somebody"}},
+    ]
+    (item,) = [item for item in split(documents) if item.wave is Wave.MADE_NAMESPACES]
+    assert item.gates == (Gate("namespace", "kubeflow-somebody"),)
+
+
+def test_an_empty_bundle_is_dropped_and_a_full_one_kept():
+    def hooks(bundle: str) -> dict:
+        config = {"caBundle": bundle, "service": {"name": "s", "namespace": "n"}}
+        return {
+            "apiVersion": "a/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "m"},
+            "webhooks": [{"clientConfig": config}],
+        }
+
+    assert "caBundle" not in clean_document(hooks(""))["webhooks"][0]["clientConfig"]
+    assert clean_document(hooks("Q0E="))["webhooks"][0]["clientConfig"]["caBundle"] == "Q0E="
+
+
+@pytest.fixture
+async def cluster():
+    fake = FakeApi()
+    async with serve(fake, CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port, patience_seconds=2) as opened:
+        yield fake, Controllers(fake), opened
+
+
+async def test_kubeflow_goes_on_in_order_with_nothing_refused_and_nothing_sent_twice(cluster):
+    fake, controllers, api = cluster
+    said: list[str] = []
+    documents = [clean_document(document) for document in simulated()]
+    result = await apply_waves(api, documents, said.append)
+    assert result.changed == 675
+    assert controllers.early == []
+    assert controllers.refused == []
+    sent = fake.sent("PATCH")
+    assert len(sent) == len(set(sent)) == 675
+    assert sent.index("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector") < min(
+        index for index, path in enumerate(sent) if "/deployments/" in path
+    )
+    assert any(line.startswith("webhook istio-sidecar-injector") for line in said)
+
+
+async def test_what_is_present_is_not_sent(cluster):
+    fake, _controllers, api = cluster
+    documents = simulated()
+    keep = Ref.of(next(d for d in documents if d["kind"] == "Namespace" and d["metadata"]["name"] == "auth"))
+    namespaces = [d for d in documents if d["kind"] == "Namespace"]
+    result = await apply_waves(api, namespaces, lambda _t: None, present=frozenset({keep}))
+    assert (len(result.applied), result.skipped) == (6, 1)
+    assert "/api/v1/namespaces/auth" not in fake.sent("PATCH")
+
+
+async def test_a_gate_that_stays_shut_is_named_with_its_reason(cluster):
+    fake, controllers, api = cluster
+    controllers.stuck.add("istiod")
+    documents = [
+        d
+        for d in simulated()
+        if "istio" in d["metadata"].get("namespace", "") or d["kind"] in ("Namespace", "MutatingWebhookConfiguration")
+    ]
+    documents += [
+        d for d in simulated() if d["metadata"]["name"] == "centraldashboard" and d["kind"] in ("Deployment", "ServiceAccount")
+    ]
+    documents = [d for d in documents if "istio.io" not in d["apiVersion"]]
+    with pytest.raises(StepTimeoutError, match="istiod") as caught:
+        await apply_waves(api, documents, lambda _t: None, Limits(gate_seconds=1))
+    assert "no pod" in caught.value.why
+    assert not any("centraldashboard" in path for path in fake.sent("PATCH") if "/deployments/" in path)
+
+
+async def test_a_refusal_for_good_ends_the_waves_with_the_servers_words(cluster):
+    fake, _controllers, api = cluster
+    fake.refusals = [(422, {"message": "name is too long", "reason": "Invalid"}, {})]
+    with pytest.raises(CommandError) as caught:
+        await apply_waves(api, simulated()[:3], lambda _t: None)
+    assert "name is too long" in caught.value.why
+
+
+async def test_an_api_server_that_restarts_in_the_middle_is_survived(cluster):
+    fake, _controllers, api = cluster
+    documents = [
+        clean_document(document) for document in simulated() if document["kind"] in ("Namespace", "ConfigMap", "ServiceAccount")
+    ]
+
+    def restart() -> None:
+        fake.drop_next = 12
+
+    asyncio.get_running_loop().call_later(0.02, restart)
+    result = await apply_waves(api, documents, lambda _t: None)
+    assert len(result.applied) == len(documents)
+
+
+async def test_no_more_requests_at_once_than_allowed(cluster):
+    _fake, _controllers, api = cluster
+    under_way, most = 0, 0
+    original = api.apply
+
+    async def counted(document, *, timeout_seconds=60.0):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await original(document, timeout_seconds=timeout_seconds)
+        finally:
+            under_way -= 1
+
+    api.apply = counted
+    await apply_waves(api, [d for d in simulated() if d["kind"] in ("Namespace", "ConfigMap")], lambda _t: None, Limits(at_once=3))
+    assert most == 3
