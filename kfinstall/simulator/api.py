@@ -1,0 +1,345 @@
+"""The HTTP side of the simulated API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from aiohttp import web
+
+from kfinstall.simulator import discovery
+from kfinstall.simulator.kinds import Kind, Kinds
+from kfinstall.simulator.lists import Listing, render, watch_objects
+from kfinstall.simulator.objects import Objects
+from kfinstall.simulator.patches import json_patch, merge_patch, strategic_patch
+from kfinstall.simulator.status import ApiError
+from kfinstall.simulator.store import Store
+
+Document = dict[str, Any]
+
+LOGS: Final = "simulated-logs"
+"""Key of the store that pods' logs are kept under."""
+_OPEN_PATHS: Final = ("/version", "/healthz", "/readyz", "/livez")
+_BODY_BYTES: Final = 8 * 2**20
+_RETRY_AFTER_SECONDS: Final = 1
+_SHUTDOWN_SECONDS: Final = 0.2
+_CORE_PARTS: Final = 2
+_GROUP_PARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a URL names."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    subresource: str
+
+
+class ApiServer:
+    """Serves a store over TLS on a port of 127.0.0.1."""
+
+    def __init__(self, store: Store, kinds: Kinds, objects: Objects, version: str) -> None:
+        self.store = store
+        self.kinds = kinds
+        self.objects = objects
+        self.version = version
+        self.port = 0
+        self.serving = False
+        """Off: nothing is answered, as before kubeadm init."""
+        self.refusals: deque[ApiError] = deque()
+        """Errors that the next requests get, in order: a test's overload."""
+        self.requests = 0
+        self._runner: web.AppRunner | None = None
+        self._watches: set[asyncio.Task[Any]] = set()
+
+    async def start(self, context: ssl.SSLContext) -> None:
+        """Listen."""
+        app = web.Application(client_max_size=_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Stop, and end every watch."""
+        for task in list(self._watches):
+            task.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests += 1
+        try:
+            self._admit_client(request)
+            if self.refusals:
+                raise self.refusals.popleft()
+            return await self._route(request)
+        except ApiError as error:
+            headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if error.code == 429 else None  # noqa: PLR2004
+            return web.json_response(error.status(), status=error.code, headers=headers)
+
+    def _admit_client(self, request: web.Request) -> None:
+        if not self.serving:
+            raise ApiError(503, "the API server is not there yet")
+        transport = request.transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        if not certificate and request.path not in _OPEN_PATHS:
+            path = request.path
+            if "Authorization" in request.headers:
+                raise ApiError(401, "Unauthorized")
+            raise ApiError(403, f'forbidden: User "system:anonymous" cannot {request.method.lower()} path "{path}"')
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.strip("/")
+        if f"/{path}" in _OPEN_PATHS:
+            return web.json_response(discovery.version(self.version)) if path == "version" else web.Response(text="ok")
+        parts = path.split("/")
+        if parts[0] == "openapi":
+            return self._openapi(parts)
+        found = self._discovery(request, parts)
+        if found is not None:
+            return found
+        target = self._target(parts)
+        if target.subresource:
+            return await self._subresource(request, target)
+        method = self._METHODS.get((request.method, bool(target.name)))
+        if method is None:
+            raise ApiError(405, f"the server does not allow this method on the requested resource: {request.method}")
+        return await method(self, request, target)
+
+    def _openapi(self, parts: list[str]) -> web.Response:
+        if parts[1:] == ["v3"]:
+            return web.json_response(discovery.openapi_index(self.kinds))
+        if parts[1:3] == ["v3", "api"]:
+            return web.json_response(discovery.openapi(self.kinds, "", parts[3]))
+        if parts[1:3] == ["v3", "apis"] and len(parts) == 5:  # noqa: PLR2004
+            return web.json_response(discovery.openapi(self.kinds, parts[3], parts[4]))
+        raise ApiError(404, "the server could not find the requested resource")
+
+    def _discovery(self, request: web.Request, parts: list[str]) -> web.Response | None:
+        core = parts[0] == "api"
+        if parts[0] not in ("api", "apis"):
+            raise ApiError(404, "the server could not find the requested resource")
+        if len(parts) == 1 and "g=apidiscovery.k8s.io;v=v2;" in request.headers.get("Accept", ""):
+            kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            text = json.dumps(discovery.aggregated(self.kinds, core=core))
+            return web.Response(body=text.encode(), headers={"Content-Type": kind})
+        document: Document | None
+        if len(parts) == 1:
+            document = discovery.core_versions(f"127.0.0.1:{self.port}") if core else discovery.group_list(self.kinds)
+        elif len(parts) == (_CORE_PARTS if core else _GROUP_PARTS):
+            document = discovery.resource_list(self.kinds, "" if core else parts[1], parts[-1])
+        elif len(parts) == _CORE_PARTS:
+            document = discovery.group(self.kinds, parts[1])
+        else:
+            return None
+        if document is None:
+            raise ApiError(404, "the server could not find the requested resource")
+        return web.json_response(document)
+
+    def _target(self, parts: list[str]) -> Target:
+        core = parts[0] == "api"
+        group, version = ("", parts[1]) if core else (parts[1], parts[2])
+        rest = parts[2:] if core else parts[3:]
+        namespace = ""
+        # /namespaces/x/status is a subresource of the namespace itself.
+        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):  # noqa: PLR2004
+            namespace, rest = rest[1], rest[2:]
+        kind = self.kinds.by_plural(group, version, rest[0])
+        if kind is None or len(rest) > 3:  # noqa: PLR2004
+            raise ApiError(404, "the server could not find the requested resource")
+        return Target(kind, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")  # noqa: PLR2004
+
+    async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
+        found = self.objects.get(target.kind, target.namespace, target.name)
+        return web.json_response(render(found, request.headers.get("Accept", "")))
+
+    async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
+        listing = Listing.parse(target.kind, target.namespace, request.query, request.headers.get("Accept", ""))
+        if not listing.watch:
+            return web.json_response(listing.answer(self.store))
+        task = asyncio.current_task()
+        if task is not None:
+            self._watches.add(task)
+            task.add_done_callback(self._watches.discard)
+        return await watch_objects(request, listing, self.store)
+
+    async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
+        document = await _body(request)
+        if target.kind.namespaced:
+            metadata = document.setdefault("metadata", {})
+            if metadata.setdefault("namespace", target.namespace) != target.namespace:
+                raise ApiError(400, "the namespace of the provided object does not match the namespace sent on the request")
+        made = self.objects.create(target.kind, document, manager=_manager(request), dry_run=_dry_run(request))
+        return web.json_response(made, status=201)
+
+    async def _replace(self, request: web.Request, target: Target) -> web.StreamResponse:
+        document = await _body(request)
+        done = self.objects.update(
+            target.kind,
+            target.namespace,
+            target.name,
+            lambda live: _with_metadata(live, document),
+            manager=_manager(request),
+            subresource=target.subresource,
+            dry_run=_dry_run(request),
+        )
+        return web.json_response(done)
+
+    async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        kind = request.content_type
+        body = await _body(request)
+        where = (target.kind, target.namespace, target.name)
+        options: dict[str, Any] = {"subresource": target.subresource, "dry_run": _dry_run(request)}
+        if kind in ("application/apply-patch+yaml", "application/apply-patch+cbor"):
+            manager = request.query.get("fieldManager")
+            if not manager:
+                raise ApiError(
+                    422, "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
+                )
+            force = request.query.get("force") == "true"
+            done, new = self.objects.apply(*where, body, manager, force=force, **options)
+            return web.json_response(done, status=201 if new else 200)
+
+        def change(live: Document) -> Document:
+            try:
+                return _patched(kind, live, body)
+            except ValueError as error:
+                raise ApiError(422, f"the server rejected our request due to an error in our request: {error}") from error
+
+        return web.json_response(self.objects.update(*where, change, manager=_manager(request), **options))
+
+    async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
+        options = await _body(request) if request.can_read_body else {}
+        policy = options.get("propagationPolicy") or request.query.get("propagationPolicy")
+        wanted = (options.get("preconditions") or {}).get("uid")
+        found = self.objects.get(target.kind, target.namespace, target.name)
+        if wanted and wanted != found["metadata"]["uid"]:
+            raise ApiError(409, f"the UID in the precondition ({wanted}) does not match the UID in record")
+        if _dry_run(request):
+            return web.json_response(found)
+        gone = self.objects.delete(target.kind, target.namespace, target.name, orphan=policy == "Orphan")
+        if gone["metadata"].get("deletionTimestamp"):
+            return web.json_response(gone)
+        details = {"name": target.name, "group": target.kind.group, "kind": target.kind.plural, "uid": gone["metadata"]["uid"]}
+        return web.json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+
+    async def _delete_all(self, request: web.Request, target: Target) -> web.StreamResponse:
+        listing = Listing.parse(target.kind, target.namespace, request.query, "")
+        answer = listing.answer(self.store)
+        for item in answer["items"]:
+            self.objects.delete(target.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        return web.json_response(answer)
+
+    async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
+        name = target.subresource
+        if name == "log" and target.kind.key == "pods":
+            return self._log(request, target)
+        if name in ("status", "finalize") and request.method in ("PUT", "PATCH"):
+            return await (self._replace if request.method == "PUT" else self._patch)(request, target)
+        if name in ("status", "scale") and request.method == "GET":
+            found = self.objects.get(target.kind, target.namespace, target.name)
+            return web.json_response(_scale(found) if name == "scale" else found)
+        if name == "scale":
+            return await self._set_scale(request, target)
+        if name == "eviction" and request.method == "POST":
+            self.objects.delete(target.kind, target.namespace, target.name)
+            return web.json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, status=201)
+        if name == "token" and request.method == "POST":
+            document = await _body(request)
+            return web.json_response(
+                document | {"status": {"token": "simulated", "expirationTimestamp": "2099-01-01T00:00:00Z"}}, status=201
+            )
+        raise ApiError(404, "the server could not find the requested resource")
+
+    async def _set_scale(self, request: web.Request, target: Target) -> web.StreamResponse:
+        replicas = ((await _body(request)).get("spec") or {}).get("replicas")
+
+        def change(live: Document) -> Document:
+            live["spec"]["replicas"] = replicas
+            return live
+
+        return web.json_response(
+            _scale(self.objects.update(target.kind, target.namespace, target.name, change, manager=_manager(request)))
+        )
+
+    def _log(self, request: web.Request, target: Target) -> web.Response:
+        pod = self.objects.get(target.kind, target.namespace, target.name)
+        containers = [container["name"] for container in pod["spec"]["containers"]]
+        container = request.query.get("container") or containers[0]
+        if container not in containers + [item["name"] for item in pod["spec"].get("initContainers") or []]:
+            raise ApiError(400, f"container {container} is not valid for pod {target.name}")
+        if pod["status"].get("phase") == "Pending":
+            raise ApiError(400, f'container "{container}" in pod "{target.name}" is waiting to start: ContainerCreating')
+        saved = self.store.get(LOGS, target.namespace, target.name)
+        lines = str(saved["text"]).splitlines(keepends=True) if saved and container == containers[0] else []
+        tail = request.query.get("tailLines")
+        return web.Response(text="".join(lines[-int(tail) :] if tail else lines))
+
+    _METHODS: Final[dict[tuple[str, bool], Callable[[ApiServer, web.Request, Target], Awaitable[web.StreamResponse]]]] = {
+        ("GET", True): _get,
+        ("GET", False): _list,
+        ("POST", False): _create,
+        ("PUT", True): _replace,
+        ("PATCH", True): _patch,
+        ("DELETE", True): _delete,
+        ("DELETE", False): _delete_all,
+    }
+
+
+async def _body(request: web.Request) -> Any:
+    text = await request.text()
+    try:
+        # JSON first: it is YAML too, but a hundred times faster to read.
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
+    except yaml.YAMLError as error:
+        raise ApiError(400, f"the object provided is unrecognized: {error}") from error
+
+
+def _manager(request: web.Request) -> str:
+    return request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").partition("/")[0] or "unknown"
+
+
+def _dry_run(request: web.Request) -> bool:
+    return request.query.get("dryRun") == "All"
+
+
+def _with_metadata(live: Document, document: Document) -> Document:
+    metadata = document.setdefault("metadata", {})
+    metadata.setdefault("name", live["metadata"]["name"])
+    if "managedFields" in live["metadata"]:
+        metadata["managedFields"] = live["metadata"]["managedFields"]
+    return document
+
+
+def _patched(content_type: str, live: Document, body: Any) -> Document:
+    if content_type == "application/json-patch+json":
+        return json_patch(live, body)
+    if content_type == "application/merge-patch+json":
+        merged: Document = merge_patch(live, body)
+        return merged
+    if content_type == "application/strategic-merge-patch+json":
+        patched: Document = strategic_patch(live, body)
+        return patched
+    raise ApiError(415, f"the body of the request was in an unknown format: {content_type}")
+
+
+def _scale(document: Document) -> Document:
+    metadata = {key: document["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion")}
+    replicas = document["spec"].get("replicas", 1)
+    status = {"replicas": (document.get("status") or {}).get("replicas", 0)}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {"replicas": replicas}, "status": status}
