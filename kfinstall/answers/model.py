@@ -26,8 +26,10 @@ class Section(BaseModel):
 class SecretRef(Section):
     """Where a secret comes from: exactly one of env, file, prompt or generate. Never the secret itself."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     env: t.EnvName | None = Field(None, description="Name of an environment variable of the installer's process.")
-    file: str | None = Field(None, description="Path of a file on the installer's machine; its first line is the secret.")
+    file: t.LocalFile | None = Field(None, description="Path of a file on the installer's machine; its first line is the secret.")
     prompt: t.Flag = Field(False, description="Ask at the terminal. Fails at once where there is none.")
     generate: t.Flag = Field(False, description="Make one up; it is kept in the cluster only.")
 
@@ -57,18 +59,18 @@ class JumpHost(Section):
     """A host that SSH goes through."""
 
     address: t.HostAddress = Field(description="DNS name or IP address.")
-    user: str | None = Field(None, description="Login user; the one of `ssh` if absent.")
+    user: t.LoginName | None = Field(None, description="Login user; the one of `ssh` if absent.")
     port: t.Port = Field(22, description="SSH port.")
-    keys: tuple[str, ...] = Field((), description="Private key files; those of `ssh` if empty.")
+    keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; those of `ssh` if empty.")
     password: SecretRef | None = Field(None, description="Login password.")
 
 
 class Ssh(Section):
     """How to log in to the nodes."""
 
-    user: str | None = Field(None, description="Login user; your own login name if absent, as with ssh.")
+    user: t.LoginName | None = Field(None, description="Login user; your own login name if absent, as with ssh.")
     port: t.Port = Field(22, description="SSH port.")
-    keys: tuple[str, ...] = Field((), description="Private key files; ~/.ssh/id_* if empty.")
+    keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; ~/.ssh/id_* if empty.")
     agent: t.Flag = Field(True, description="Offer the keys of the SSH agent.")
     passphrase: SecretRef | None = Field(None, description="Passphrase of the private keys.")
     password: SecretRef | None = Field(None, description="Login password.")
@@ -80,9 +82,9 @@ class Ssh(Section):
 class NodeSsh(Section):
     """What differs for one node; absent keys come from `ssh`."""
 
-    user: str | None = Field(None, description="Login user.")
+    user: t.LoginName | None = Field(None, description="Login user.")
     port: t.Port | None = Field(None, description="SSH port.")
-    keys: tuple[str, ...] | None = Field(None, description="Private key files.")
+    keys: tuple[t.LocalFile, ...] | None = Field(None, description="Private key files.")
     password: SecretRef | None = Field(None, description="Login password.")
     sudo_password: SecretRef | None = Field(None, description="Password for sudo.")
     jump_hosts: tuple[JumpHost, ...] | None = Field(None, description="Hosts to go through.")
@@ -138,7 +140,7 @@ class Registry(Section):
     insecure: t.Flag = Field(
         False, description="Plain HTTP without a login, as the guide had it. Otherwise TLS by an own CA, and a login."
     )
-    user: str = Field("kfinstall", description="Login name.")
+    user: t.LoginName = Field("kfinstall", description="Login name.")
     password: SecretRef = Field(SecretRef(generate=True), description="Login password.")
     directory: t.AbsolutePath = Field("/var/lib/kfinstall/registry", description="Where the images are kept on that node.")
     mirrors: dict[str, t.HttpUrl] = Field(
@@ -168,8 +170,8 @@ class Tls(Section):
     """TLS at the gateway."""
 
     enabled: t.Flag = Field(True, description="HTTPS. Plain HTTP is only possible with port-forward.")
-    certificate: str | None = Field(None, description="PEM file with a certificate chain; an own CA signs one if absent.")
-    key: str | None = Field(None, description="PEM file with its key.")
+    certificate: t.LocalFile | None = Field(None, description="PEM file with a certificate chain; an own CA signs one if absent.")
+    key: t.LocalFile | None = Field(None, description="PEM file with its key.")
 
 
 class Kubeflow(Section):
@@ -191,7 +193,7 @@ class Spark(Section):
     enabled: t.Flag = Field(True, description="Install Spark.")
     namespace: t.DnsLabel | None = Field(None, description="Namespace; the Kubeflow user's profile if absent.")
     volume_size: t.Size = Field("10Gi", description="Size of the shared ReadWriteMany volume.")
-    image: str | None = Field(None, description="Base image; the release's pinned one if absent.")
+    image: t.Image | None = Field(None, description="Base image; the release's pinned one if absent.")
     history_server: t.Flag = Field(True, description="Run a history server behind the gateway.")
     submit: t.Flag = Field(True, description="Write a spark-submit script for these nodes.")
     operator: t.Flag = Field(True, description="Use the Spark operator (SparkApplication objects).")
@@ -202,7 +204,7 @@ class Proxy(Section):
 
     http: t.HttpUrl | None = Field(None, description="Proxy for http URLs.")
     https: t.HttpUrl | None = Field(None, description="Proxy for https URLs.")
-    no_proxy: tuple[str, ...] = Field((), description="More hosts that go direct; nodes, pods and Services always do.")
+    no_proxy: tuple[t.DirectHost, ...] = Field((), description="More hosts that go direct; nodes, pods and Services always do.")
 
 
 class Answers(Section):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from kfinstall import releases
-from kfinstall.answers.model import Answers
+from kfinstall.answers import networks, paths
+from kfinstall.answers.broken import Broken
+from kfinstall.answers.model import Answers, SecretRef, Ssh
+from kfinstall.answers.types import host_address
 
 _KUBERNETES_PORTS: Final = {
     6443: "the API server",
@@ -27,17 +27,12 @@ _KUBERNETES_PORTS: Final = {
     2049: "NFS",
     111: "NFS",
 }
+_SYSTEM_NAMESPACES: Final = (
+    *("auth", "calico-system", "cert-manager", "default", "istio-system", "kfinstall", "knative-serving", "kube-node-lease"),
+    *("kube-public", "kube-system", "kubeflow", "kubeflow-system", "local-path-storage", "oauth2-proxy", "tigera-operator"),
+)
+_LONGEST_NAMESPACE: Final = 63
 _ETCD_SIZES: Final = (1, 3, 5, 7)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A rule that does not hold: the path of the key to change, and what to write."""
-
-    path: tuple[int | str, ...]
-    message: str
 
 
 def problems(answers: Answers, *, without: frozenset[str] = frozenset()) -> list[Broken]:
@@ -63,6 +58,8 @@ def _roles(answers: Answers) -> Iterator[Broken]:
             ("cluster", "apiEndpoint"),
             f"{count} control planes need cluster.apiEndpoint: host:port of a load balancer in front of them",
         )
+    if not any("worker" in node.roles for node in answers.nodes):
+        yield Broken(("nodes",), "no node has the role worker, so nothing could run; write roles: [control-plane, worker] for one")
     for index, node in enumerate(answers.nodes):
         if not node.roles:
             yield Broken(("nodes", index, "roles"), f"{node.name} has no role while others have; write [worker] or [control-plane]")
@@ -88,46 +85,6 @@ def _unique(answers: Answers) -> Iterator[Broken]:
         local = node.name if node.local else local
         names[node.name] = index
         addresses[node.address] = node.name
-
-
-def _networks(answers: Answers) -> Iterator[Broken]:
-    pods, services = ipaddress.ip_network(answers.cluster.pod_cidr), ipaddress.ip_network(answers.cluster.service_cidr)
-    if pods.version != services.version:
-        yield Broken(("cluster", "serviceCIDR"), "podCIDR and serviceCIDR must both be IPv4 or both IPv6")
-    elif pods.overlaps(services):
-        yield Broken(("cluster", "podCIDR"), f"{pods} overlaps serviceCIDR {services}; take for example {_free(answers)}")
-    named: list[tuple[tuple[str, str], Network]] = [(("cluster", "podCIDR"), pods), (("cluster", "serviceCIDR"), services)]
-    machines = [(node.name, node.address) for node in answers.nodes]
-    if answers.storage.type == "nfs" and answers.nfs_node is None:
-        machines.append(("the NFS server", answers.nfs_address))
-    for path, network in named:
-        for name, address in machines:
-            try:
-                inside = ipaddress.ip_address(address) in network
-            except ValueError:
-                continue
-            if inside:
-                yield Broken(path, f"{network} holds {name}'s address {address}; take for example {_free(answers)}")
-                break
-    if isinstance(pods, ipaddress.IPv4Network) and pods.prefixlen > 24:
-        yield Broken(("cluster", "podCIDR"), f"{pods} is too small: every node takes a block of 64 addresses; take a /16")
-
-
-def _free(answers: Answers) -> str:
-    """A network that overlaps neither the others nor the nodes' own /16s."""
-    taken: list[Network] = [ipaddress.ip_network(answers.cluster.pod_cidr), ipaddress.ip_network(answers.cluster.service_cidr)]
-    for node in answers.nodes:
-        try:
-            address = ipaddress.ip_address(node.address)
-        except ValueError:
-            continue
-        if isinstance(address, ipaddress.IPv4Address):
-            taken.append(ipaddress.ip_network(f"{address}/16", strict=False))
-    for second in (244, 96, 112, 128, 200, 64):
-        network = ipaddress.ip_network(f"10.{second}.0.0/16")
-        if not any(network.overlaps(other) for other in taken if other.version == network.version):
-            return str(network)
-    return "172.20.0.0/16"
 
 
 def _release(answers: Answers) -> Iterator[Broken]:
@@ -161,6 +118,8 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
     if release.kubeflow is None or isinstance(chosen, str):
         return
     known = release.kubeflow.components
+    if not chosen:
+        yield Broken(("kubeflow", "components"), "no component is chosen; write kubeflow: {enabled: false}, or a preset: mini")
     for index, name in enumerate(chosen):
         path = ("kubeflow", "components", index)
         if name not in known:
@@ -169,7 +128,9 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
             yield Broken(path, f"there is no component {name!r}{meant}; known: {', '.join(known)}")
         else:
             missing = [need for need in known[name].needs if need not in chosen]
-            if missing:
+            if name in chosen[:index]:
+                yield Broken(path, f"{name} stands in the list twice")
+            elif missing:
                 yield Broken(path, f"{name} needs {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'} to the list")
 
 
@@ -180,17 +141,20 @@ def _storage(answers: Answers) -> Iterator[Broken]:
             "local-path has no ReadWriteMany, which Spark's shared volume needs; write type: nfs, or spark: {enabled: false}",
         )
     server = answers.storage.nfs.server
-    if (
-        answers.storage.type == "nfs"
-        and server is not None
-        and answers.nfs_node is None
-        and "." not in server
-        and ":" not in server
-    ):
+    if answers.storage.type == "nfs" and server is not None and answers.nfs_node is None and not _is_foreign(server):
         names = [node.name for node in answers.nodes]
         close = difflib.get_close_matches(server, names, n=1)
         meant = f"; did you mean {close[0]!r}?" if close else f" ({', '.join(names)})"
         yield Broken(("storage", "nfs", "server"), f"{server!r} is neither a node{meant} nor an address of an existing server")
+
+
+def _is_foreign(server: str) -> bool:
+    """Whether it can be the address of a server that is no node; a word without a dot is taken for a mistyped node."""
+    try:
+        host_address(server)
+    except ValueError:
+        return False
+    return "." in server or ":" in server
 
 
 def _registry(answers: Answers) -> Iterator[Broken]:
@@ -210,19 +174,9 @@ def _registry(answers: Answers) -> Iterator[Broken]:
         yield Broken(("registry", "port"), f"{registry.port} is used by {owner}; take for example 5000")
     if registry.insecure and not registry.password.generate:
         yield Broken(("registry", "password"), "an insecure registry has no login; take password out, or insecure: true")
-    same_node = answers.nfs_node is not None and answers.nfs_node.name == answers.registry_node.name
-    if same_node and _within(registry.directory, answers.storage.nfs.path):
-        yield Broken(
-            ("registry", "directory"), f"{registry.directory} lies in the NFS export {answers.storage.nfs.path}; keep them apart"
-        )
     for host in registry.mirrors:
         if "/" in host:
             yield Broken(("registry", "mirrors", host), f"{host!r} is not a registry host such as docker.io")
-
-
-def _within(inner: str, outer: str) -> bool:
-    a, b = PurePosixPath(inner), PurePosixPath(outer)
-    return a == b or a in b.parents or b in a.parents
 
 
 def _access(answers: Answers) -> Iterator[Broken]:
@@ -247,8 +201,23 @@ def _spark(answers: Answers) -> Iterator[Broken]:
         yield Broken(("spark", "operator"), "the Spark operator comes with Kubeflow, which is disabled; write operator: false")
     elif spark.operator and "spark-operator" not in _chosen(answers):
         yield Broken(("spark", "operator"), "kubeflow.components leaves spark-operator out; add it there, or write operator: false")
+    if not answers.kubeflow.enabled and spark.namespace == answers.profile_namespace:
+        yield Broken(
+            ("spark", "namespace"),
+            f"{spark.namespace} is the profile of the Kubeflow user, and Kubeflow is disabled; take the key out, or name another",
+        )
+    elif spark.namespace in _SYSTEM_NAMESPACES:
+        yield Broken(("spark", "namespace"), f"{spark.namespace} belongs to the system; name one of its own, for example spark")
     if not (spark.operator or spark.submit):
         yield Broken(("spark", "submit"), "with neither submit nor operator nothing could start an application; enable one")
+
+
+def _profile(answers: Answers) -> Iterator[Broken]:
+    if len(answers.profile_namespace) > _LONGEST_NAMESPACE:
+        yield Broken(
+            ("kubeflow", "user", "email"),
+            f"the profile's namespace {answers.profile_namespace} would be longer than {_LONGEST_NAMESPACE}; take a shorter address",
+        )
 
 
 def _chosen(answers: Answers) -> tuple[str, ...]:
@@ -270,15 +239,38 @@ def _ways(answers: Answers) -> Iterator[Broken]:
             yield Broken(("nodes", index, "address"), f"{node.name} is its own jump host; write ssh: {{jumpHosts: []}} for it")
 
 
+def _secrets(answers: Answers) -> Iterator[Broken]:
+    """A password that a machine has already can't be made up."""
+    refs = list(_ssh_secrets(answers.ssh, ("ssh",)))
+    for index, node in enumerate(answers.nodes):
+        if node.ssh is not None:
+            own = Ssh(password=node.ssh.password, sudo_password=node.ssh.sudo_password, jump_hosts=node.ssh.jump_hosts or ())
+            refs += _ssh_secrets(own, ("nodes", index, "ssh"))
+    for path, ref in refs:
+        if ref is not None and ref.generate:
+            yield Broken(path, "can't be generated, the machine has it already; write {env: NAME}, {file: path} or {prompt: true}")
+
+
+def _ssh_secrets(ssh: Ssh, path: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], SecretRef | None]]:
+    yield (*path, "passphrase"), ssh.passphrase
+    yield (*path, "password"), ssh.password
+    yield (*path, "sudoPassword"), ssh.sudo_password
+    for index, hop in enumerate(ssh.jump_hosts):
+        yield (*path, "jumpHosts", index, "password"), hop.password
+
+
 _RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
     _roles: frozenset({"nodes", "cluster"}),
     _unique: frozenset({"nodes"}),
-    _networks: frozenset({"nodes", "cluster", "storage"}),
+    networks.problems: frozenset({"nodes", "cluster", "storage"}),
     _release: frozenset({"cluster", "kubeflow"}),
     _storage: frozenset({"nodes", "storage", "spark"}),
     _registry: frozenset({"nodes", "registry", "storage", "spark"}),
+    paths.problems: frozenset({"nodes", "registry", "storage"}),
     _access: frozenset({"kubeflow"}),
     _spark: frozenset({"spark", "kubeflow", "cluster"}),
+    _profile: frozenset({"kubeflow"}),
     _ways: frozenset({"nodes", "ssh"}),
+    _secrets: frozenset({"nodes", "ssh"}),
 }
 """Each rule with the sections of the answers that it looks at."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kfinstall.answers.model import Answers
 
-_ID: Final = "https://kfinstall.dev/schema/answers-v1.json"
+_ID: Final = "urn:kfinstall:answers:1"
 
 
 def schema() -> dict[str, Any]:

@@ -114,6 +114,36 @@ def env_name(value: str) -> str:
     return value
 
 
+def local_file(value: str) -> str:
+    """A path on the installer's machine. What it can't be is a key pasted in its place, so the value is never repeated."""
+    if not value.strip() or not value.isprintable() or "BEGIN " in value:
+        raise ValueError("not the path of a file; a key or certificate itself may not stand here")
+    return value
+
+
+def login_name(value: str) -> str:
+    """A login name: no spaces, no control characters, no '-' in front (ssh would take it for an option)."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]{0,63}\$?", value):
+        raise ValueError(f"{value!r} is not a login name")
+    return value
+
+
+def image(value: str) -> str:
+    """An image by tag or digest, never by latest, so that the same answers give the same cluster."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})", value):
+        raise ValueError(f"{value!r} is not an image with a tag or a digest, such as docker.io/library/spark:3.5.2")
+    if value.endswith(":latest"):
+        raise ValueError("name a tag that stays what it is, not latest")
+    return value
+
+
+def direct_host(value: str) -> str:
+    """What goes past a proxy: a host, a domain with a dot in front, an address or a network."""
+    if not re.fullmatch(r"[A-Za-z0-9.*:_\[\]/-]+", value):
+        raise ValueError(f"{value!r} is not a host, a domain such as .example.com, or a network; one per item of the list")
+    return value
+
+
 DnsLabel = Annotated[str, AfterValidator(dns_label)]
 NodeName = Annotated[str, AfterValidator(node_name)]
 HostAddress = Annotated[str, AfterValidator(host_address)]
@@ -125,6 +155,10 @@ KubernetesVersion = Annotated[str, AfterValidator(kubernetes_version)]
 Email = Annotated[str, AfterValidator(email)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 EnvName = Annotated[str, AfterValidator(env_name)]
+LocalFile = Annotated[str, AfterValidator(local_file)]
+LoginName = Annotated[str, AfterValidator(login_name)]
+Image = Annotated[str, AfterValidator(image)]
+DirectHost = Annotated[str, AfterValidator(direct_host)]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 NodePort = Annotated[int, Strict(), Field(ge=30000, le=32767)]
 Flag = Annotated[bool, Strict()]
