@@ -68,11 +68,12 @@ class Follower:
 
     def __init__(self, mark: str, on_line: LineSink) -> None:
         self._begin = f"@{mark} ".encode()
-        self._end = f"\n@{mark} end ".encode()
+        self._end = f"@{mark} end ".encode()
         self._lines = Lines(on_line)
         self._held = bytearray()
         self._in_output = False
         self._in_end = False
+        self._at_line_start = True
         self.offset = 0
         """Bytes of output that were handed on: where the next unit-follow begins."""
         self.run = ""
@@ -123,16 +124,27 @@ class Follower:
     def _output(self) -> None:
         at = self._held.find(self._end)
         if at >= 0:
-            self._hand_on(at)
-            del self._held[: len(self._end)]
+            # The line end before the mark is the mark's, unless it was handed on already.
+            self._hand_on(at - 1 if self._held[:at].endswith(b"\n") else at)
+            del self._held[: self._held.find(self._end) + len(self._end)]
             self._in_end = True
             return
-        # What may be the beginning of the end mark is held back, so that the offset never counts it.
-        keep = next((size for size in range(len(self._end) - 1, 0, -1) if self._held.endswith(self._end[:size])), 0)
-        self._hand_on(len(self._held) - keep)
+        self._hand_on(len(self._held) - self._undecided())
+
+    def _undecided(self) -> int:
+        """How many of the last bytes may be the beginning of the end mark, and are held back."""
+        mark = b"\n" + self._end
+        size = next((size for size in range(len(mark) - 1, 0, -1) if self._held.endswith((mark[:size], self._end[:size]))), 0)
+        before = self._held[-2:-1] or (b"\n" if self._at_line_start else b"?")
+        # A line end that completes a line is handed on, or each line would wait for the next one. Should it be the mark's, then
+        # the unit has ended, and an offset that is one too large changes nothing.
+        return 0 if size == 1 and self._held.endswith(b"\n") and before != b"\n" else size
 
     def _hand_on(self, size: int) -> None:
+        if size <= 0:
+            return
         self._lines.feed(bytes(self._held[:size]))
+        self._at_line_start = self._held[size - 1 : size] == b"\n"
         del self._held[:size]
         self.offset += size
 
