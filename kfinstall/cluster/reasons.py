@@ -9,7 +9,7 @@ from typing import Any, Final
 from kfinstall.cluster.base import Document, Ref, Waiting
 
 _TOO_MANY_FILES: Final = "too many open files"
-_INSUFFICIENT: Final = re.compile(r"(\d+) Insufficient ([a-z0-9./-]+)")
+_INSUFFICIENT: Final = re.compile(r"(\d+) Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
 _RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "pods": "room for pods", "ephemeral-storage": "disk"}
 _PULLS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 

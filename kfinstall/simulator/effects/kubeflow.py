@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import bcrypt
+
 from kfinstall.simulator import kubeflow
-from kfinstall.simulator.model import ScriptError, SimNode, World, effect
+from kfinstall.simulator.model import ScriptError, SimApi, SimNode, World, effect
 
 _LINE_CHARACTERS: Final = 3000
 
@@ -49,14 +51,26 @@ def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: W
 @effect("kubeflow-proof")
 def proof(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """The login works where dex runs with the password's hash and the dashboard is there."""
-    api = world.api
+    api, email = world.api, parameters["EMAIL"]
+    gateway = api.get("v1", "Service", "istio-ingressgateway", "istio-system") if api else None
+    if api is None or gateway is None:
+        raise ScriptError(
+            60, "kf-error: the gateway does not answer", "kf-hint: kubectl -n istio-system get pods,svc; is its certificate issued?"
+        )
     yield "sign-in leads to dex"
-    password = api.get("v1", "Secret", "dex-passwords", "auth") if api else None
-    if password is None or not stdin.strip():
+    if not _knows(api, email, stdin.rstrip("\n")):
         raise ScriptError(
             62,
-            f"kf-error: dex refuses the password of {parameters['EMAIL']}",
-            "kf-hint: is Secret auth/dex-passwords the one of this run?",
+            f"kf-error: dex refuses the password of {email}",
+            "kf-hint: is Secret auth/dex-passwords the one of this run? kfinstall --only kubeflow",
         )
     yield "dex took the password; the dashboard answers"
-    yield f"the dashboard knows {parameters['EMAIL']}"
+    yield f"the dashboard knows {email}"
+
+
+def _knows(api: SimApi, email: str, password: str) -> bool:
+    """Whether dex has that user with that password, by its own ConfigMap and Secret."""
+    config = api.get("v1", "ConfigMap", "dex", "auth") or {}
+    secret = api.get("v1", "Secret", "dex-passwords", "auth") or {}
+    stored = base64.b64decode((secret.get("data") or {}).get("DEX_USER_PASSWORD") or "")
+    return email in str(config.get("data")) and bool(stored) and bcrypt.checkpw(password.encode(), stored)
