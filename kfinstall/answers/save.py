@@ -36,6 +36,7 @@ def save(answers: Answers, path: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
+            _sync_directory(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -43,3 +44,12 @@ def save(answers: Answers, path: Path) -> None:
         raise StateError(
             f"{path} can't be written", why=error.strerror or str(error), hint=f"free space under {path.parent}"
         ) from error
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the new name last through a power cut, as its content does already."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from kfinstall.answers.model import SecretRef
 from kfinstall.errors import AnswersError
 from kfinstall.secrets import Secret
 
+_LONGEST_LINE_BYTES: Final = 4096
+
 Prompt = Callable[[str], str]
 """Asks at the terminal without echo; takes what is asked for."""
 
 
-def resolve(ref: SecretRef, purpose: str, *, prompt: Prompt | None, environ: Mapping[str, str]) -> Secret:
+Warn = Callable[[str], None]
+"""Takes a warning that does not stop anything."""
+
+
+def _nowhere(_warning: str) -> None:
+    """Drop a warning that nobody asked for."""
+
+
+def resolve(ref: SecretRef, purpose: str, *, prompt: Prompt | None, environ: Mapping[str, str], warn: Warn = _nowhere) -> Secret:
     """The secret behind a reference; `purpose` names the key or the machine in messages.
+
+    A file that other users can read is used, and told to `warn`.
 
     Raises:
         AnswersError: it can't be had; says which key, and what to set.
@@ -28,7 +44,7 @@ def resolve(ref: SecretRef, purpose: str, *, prompt: Prompt | None, environ: Map
             )
         return Secret(value)
     if ref.file is not None:
-        return _from_file(Path(ref.file).expanduser(), purpose)
+        return _from_file(ref.file, purpose, warn)
     if ref.prompt:
         if prompt is None:
             raise AnswersError(
@@ -45,14 +61,21 @@ def resolve(ref: SecretRef, purpose: str, *, prompt: Prompt | None, environ: Map
     )
 
 
-def _from_file(path: Path, purpose: str) -> Secret:
+def _from_file(name: str, purpose: str, warn: Warn) -> Secret:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        path = Path(name).expanduser()
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            line = file.readline(_LONGEST_LINE_BYTES + 1).decode("utf-8").rstrip("\r\n")
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~user without a home
+        reason = "not text in UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or str(error)
         raise AnswersError(
-            f"{purpose} comes from {path}, which can't be read", why=reason, hint="check the path and the file's mode"
+            f"{purpose} comes from {name}, which can't be read", why=reason, hint="check the path and the file's mode"
         ) from error
-    if not lines or not lines[0]:
-        raise AnswersError(f"{purpose} comes from {path}, whose first line is empty", hint="write the secret into its first line")
-    return Secret(lines[0])
+    if not line:
+        raise AnswersError(f"{purpose} comes from {name}, whose first line is empty", hint="write the secret into its first line")
+    if len(line.encode()) > _LONGEST_LINE_BYTES:
+        raise AnswersError(f"{purpose} comes from {name}, whose first line is no secret: too long", hint="is it the right file?")
+    if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+        warn(f"{purpose}: other users can read {name}; chmod 600 {shlex.quote(str(path))}")
+    return Secret(line)

@@ -32,9 +32,13 @@ def node_name(value: str) -> str:
 def host_address(value: str) -> str:
     """An IP address or a DNS name."""
     try:
-        return str(ipaddress.ip_address(value))
+        address = ipaddress.ip_address(value)
     except ValueError:
         pass
+    else:
+        if "%" in value:
+            raise ValueError(f"{value!r} holds for one machine only; write the address without '%'")
+        return str(address)
     if re.fullmatch(r"[0-9.]+", value) or len(value) > 253:
         raise ValueError(f"{value!r} is neither an IP address nor a DNS name")
     if not all(_LABEL.fullmatch(part) for part in value.lower().rstrip(".").split(".")):
