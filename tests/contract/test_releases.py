@@ -61,3 +61,39 @@ def test_no_version_hides_in_the_code():
     for path in [*(resources.root() / "kfinstall").rglob("*.py"), *(resources.root() / "scripts").rglob("*.sh")]:
         if "simulator" not in path.parts and "_bundle" not in path.parts:
             assert not pattern.search(path.read_text()), path
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_row_that_can_be_installed_is_pinned(name):
+    row = releases.load(name).kubeflow
+    assert row.repository.startswith("https://github.com/")
+    assert re.fullmatch(r"([0-9a-f]{40})?", row.commit)
+    assert all(
+        re.fullmatch(r"https://github\.com/[^ ]+(\?ref=v|/download/v)[0-9.]+(/manifests\.yaml)?", base) for base in row.remote_bases
+    )
+    folders = [path for component in row.components.values() for path in component.paths]
+    assert len(folders) == len(set(folders))
+    assert all(path.startswith(("common/", "applications/")) for path in folders)
+    assert set(row.presets) == {"mini", "standard", "full"}
+    assert set(row.presets["mini"]) < set(row.presets["standard"]) < set(row.presets["full"]) <= set(row.components)
+    assert "spark-operator" in row.presets["standard"]
+    for version in releases.load(name).kubernetes.patches.values():
+        assert re.fullmatch(r"1\.[0-9]+\.[0-9]+", version)
+
+
+def test_the_guides_release_and_all_older_ones_are_refused_with_a_way_out():
+    refused = [name for name in releases.names() if name not in GOOD]
+    assert set(refused) == {
+        *("1.5.0", "1.5.1", "1.6.0", "1.6.1", "1.7.0", "1.8.0", "1.8.1", "1.9.0", "1.9.1", "1.10.0", "1.10.1", "1.10.2"),
+    }
+    for name in refused:
+        assert "images" in releases.load(name).refused
+        assert releases.load(name).kubeflow is None
+
+
+# An empty checksum is only good where a signature is checked instead.
+def test_every_download_has_a_checksum_or_is_an_apt_repository():
+    for name, artifact in releases.load("26.03").artifacts.items():
+        signed = "repository" in name and ("apt" in artifact.url or "/deb/" in artifact.url or "linux/" in artifact.url)
+        assert artifact.sha256 or signed, name
+        assert not artifact.url.startswith("http://")
