@@ -85,7 +85,7 @@ class ApiServer:
                 raise self.refusals.popleft()
             return await self._route(request)
         except ApiError as error:
-            headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if error.code == 429 else None  # noqa: PLR2004
+            headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if error.code == 429 else None
             return web.json_response(error.status(), status=error.code, headers=headers)
 
     def _admit_client(self, request: web.Request) -> None:
@@ -122,7 +122,7 @@ class ApiServer:
             return web.json_response(discovery.openapi_index(self.kinds))
         if parts[1:3] == ["v3", "api"]:
             return web.json_response(discovery.openapi(self.kinds, "", parts[3]))
-        if parts[1:3] == ["v3", "apis"] and len(parts) == 5:  # noqa: PLR2004
+        if parts[1:3] == ["v3", "apis"] and len(parts) == 5:
             return web.json_response(discovery.openapi(self.kinds, parts[3], parts[4]))
         raise ApiError(404, "the server could not find the requested resource")
 
@@ -153,12 +153,12 @@ class ApiServer:
         rest = parts[2:] if core else parts[3:]
         namespace = ""
         # /namespaces/x/status is a subresource of the namespace itself.
-        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):  # noqa: PLR2004
+        if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
             namespace, rest = rest[1], rest[2:]
         kind = self.kinds.by_plural(group, version, rest[0])
-        if kind is None or len(rest) > 3:  # noqa: PLR2004
+        if kind is None or len(rest) > 3:
             raise ApiError(404, "the server could not find the requested resource")
-        return Target(kind, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")  # noqa: PLR2004
+        return Target(kind, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
         found = self.objects.get(target.kind, target.namespace, target.name)

@@ -133,7 +133,7 @@ def _claim(document: Document, _old: Document | None, store: Store) -> None:
     spec.setdefault("volumeMode", "Filesystem")
     if "storageClassName" not in spec:
         mark = "storageclass.kubernetes.io/is-default-class"
-        classes = [item for item in store.list("storageclasses.storage.k8s.io")]
+        classes = store.list("storageclasses.storage.k8s.io")
         chosen = [item for item in classes if (item["metadata"].get("annotations") or {}).get(mark) == "true"]
         if chosen:
             spec["storageClassName"] = chosen[-1]["metadata"]["name"]
@@ -205,6 +205,6 @@ def check_immutable(kind: Kind, old: Document, new: Document) -> None:
         for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
             if old.get(field) != new.get(field):
                 raise ApiError(422, f'StorageClass "{name}" is invalid: {field}: Forbidden: updates to {field} are forbidden.')
-    if kind.key == "persistentvolumeclaims" and before.get("storageClassName") != after.get("storageClassName"):
-        if before.get("storageClassName") is not None:
-            raise invalid(kind.kind, name, "spec", "Forbidden: spec is immutable after creation")
+    chosen = before.get("storageClassName")
+    if kind.key == "persistentvolumeclaims" and chosen is not None and chosen != after.get("storageClassName"):
+        raise invalid(kind.kind, name, "spec", "Forbidden: spec is immutable after creation")

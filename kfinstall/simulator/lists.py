@@ -25,7 +25,7 @@ _CLOSED: Final = (ConnectionError, RuntimeError)
 
 def metadata_only(accept: str) -> bool:
     """Whether the client asks for PartialObjectMetadata first."""
-    return "as=PartialObjectMetadata" in accept.split(",")[0]
+    return "as=PartialObjectMetadata" in accept.split(",", maxsplit=1)[0]
 
 
 def render(document: Document, accept: str) -> Document:
@@ -33,6 +33,13 @@ def render(document: Document, accept: str) -> Document:
     if not metadata_only(accept):
         return document
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": document["metadata"]}
+
+
+def _page(token: str) -> tuple[str, str] | None:
+    if not token:
+        return None
+    namespace, name = json.loads(base64.b64decode(token))
+    return str(namespace), str(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Listing:
                 field_selector(query.get("fieldSelector", "")),
                 accept,
                 int(query.get("limit", "0") or 0),
-                (lambda pair: (str(pair[0]), str(pair[1])))(json.loads(base64.b64decode(token))) if token else None,
+                _page(token),
                 watching,
                 int(version) if version not in ("", "0") and watching else None,
                 float(query.get("timeoutSeconds", _WATCH_SECONDS) or _WATCH_SECONDS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +57,7 @@ class _Managers:
 
 def timestamp() -> str:
     """Now, as the API server writes times."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _with_managers(document: Document, managers: _Managers) -> Document:
@@ -90,7 +90,7 @@ def server_side_apply(live: Document | None, config: Document, manager: str, *, 
     for path in sorted(managers.owned.get(me, set()) - set(mine) - kept, reverse=True):
         # A field that another one of ours is inside of stays: it only became a parent.
         if not any(other[: len(path)] == path for other in mine):
-            result = fields.without(result, path)
+            result = fields.without(result, _whole_item(path, kept | set(mine)))
     result = fields.merge(result, copy.deepcopy(config))
     result.setdefault("metadata", {})
     before = managers.owned.get(me)
@@ -101,6 +101,14 @@ def server_side_apply(live: Document | None, config: Document, manager: str, *, 
     return merged
 
 
+def _whole_item(path: fields.Path, kept: set[fields.Path]) -> fields.Path:
+    """The item of a list that a path is in, if nobody has a field in it any more: it goes with its defaults."""
+    for length, element in enumerate(path, 1):
+        if element.startswith("k:") and not any(other[:length] == path[:length] for other in kept):
+            return path[:length]
+    return path
+
+
 def updated(live: Document | None, new: Document, manager: str, subresource: str = "") -> Document:
     """The new object with the fields that it changes owned by the manager."""
     managers = _Managers.of(live or {})
@@ -109,7 +117,7 @@ def updated(live: Document | None, new: Document, manager: str, subresource: str
     gone = set(old) - set(now)
     me = (manager, "Update", subresource)
     for paths in managers.owned.values():
-        paths -= changed | gone
+        paths.difference_update(changed | gone)
     if changed:
         managers.owned.setdefault(me, set()).update(changed)
         managers.times[me] = timestamp()

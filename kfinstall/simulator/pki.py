@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _NAMES: Final = (
     "kubernetes.default.svc.cluster.local",
     "localhost",
 )
-_LIFETIME: Final = datetime.timedelta(days=365)
+_LIFETIME: Final = dt.timedelta(days=365)
 _KUBECONFIG: Final = """\
 apiVersion: v1
 clusters:
@@ -108,14 +108,14 @@ class Pki:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=2))
+        .not_valid_before(now - dt.timedelta(hours=2))
         .not_valid_after(now + _LIFETIME)
     )
 

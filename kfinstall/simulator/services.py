@@ -63,7 +63,7 @@ class Services:
 
     def _by_name(self, host: str) -> Document | None:
         parts = host.rstrip(".").split(".")
-        if len(parts) >= 2 and (found := self._cluster.store.get("services", parts[1], parts[0])) is not None:  # noqa: PLR2004
+        if len(parts) >= 2 and (found := self._cluster.store.get("services", parts[1], parts[0])) is not None:
             return found
         return next((item for item in self._cluster.store.list("services") if item["spec"].get("clusterIP") == host), None)
 

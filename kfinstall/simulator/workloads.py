@@ -278,9 +278,9 @@ def tolerated(taint: Document, tolerations: list[Document]) -> bool:
             continue
         if not item.get("key") and item.get("operator") == "Exists":
             return True
-        if item.get("key") == taint["key"]:
-            if item.get("operator", "Equal") == "Exists" or (item.get("value") or "") == (taint.get("value") or ""):
-                return True
+        same = (item.get("value") or "") == (taint.get("value") or "")
+        if item.get("key") == taint["key"] and (item.get("operator", "Equal") == "Exists" or same):
+            return True
     return False
 
 

@@ -93,7 +93,7 @@ async def test_facts_of_a_fresh_fleet(tmp_path: Path) -> None:
 
 
 async def test_logins_are_real(tmp_path: Path) -> None:
-    async with Fleet(nodes=1, state_dir=tmp_path / "sim", login_password="correct") as fleet:  # noqa: S106
+    async with Fleet(nodes=1, state_dir=tmp_path / "sim", login_password="correct") as fleet:
         stranger = asyncssh.generate_private_key("ssh-ed25519")
         with pytest.raises(asyncssh.PermissionDenied):
             async with connected(fleet, "cp1", client_keys=[stranger], password="wrong"):
@@ -141,7 +141,7 @@ async def test_a_step_outlives_its_connection(tmp_path: Path) -> None:
 
 
 async def test_sudo_with_a_password(tmp_path: Path) -> None:
-    async with Fleet(nodes=1, state_dir=tmp_path / "sim", sudo_password="right") as fleet, connected(fleet, "cp1") as connection:  # noqa: S106
+    async with Fleet(nodes=1, state_dir=tmp_path / "sim", sudo_password="right") as fleet, connected(fleet, "cp1") as connection:
         program = facts_program(Watch(), {}, MARK)
         status, out, err = await send(connection, program)
         assert (status, out, err) == (1, "", "sudo: a password is required\n")
