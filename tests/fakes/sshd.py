@@ -117,6 +117,8 @@ async def sshd(folder: Path, *settings: str, port: int = 0) -> AsyncIterator[Ssh
         "PasswordAuthentication no",
         "LogLevel ERROR",
         "MaxStartups 200",
+        # Or bash would read what this machine has in ~/.bashrc, for every exec.
+        f"SetEnv HOME={folder}",
         *settings,
     )
     (folder / "config").write_text("\n".join(lines) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ def test_any_chunks_give_the_same(cuts: list[int]) -> None:
     follower = Follower("mark", lines.append)
     stream = b"Welcome!\n" + wire.follow_begin("mark", "r1") + OUTPUT + wire.follow_end("mark", 3)
     places = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         follower.feed(stream[start:end])
     assert lines == LINES
     assert (follower.ended, follower.status) == (True, 3)

@@ -63,7 +63,7 @@ def test_commands_are_told_apart() -> None:
     [b"", b"x", b"# kfinstall ask x\nexport KF_A='1\n# kfinstall body\n", b"# kfinstall ask x\necho 1\n", b"# kfinstall ask x;y\n"],
 )
 def test_what_is_no_program_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="header|body"):
+    with pytest.raises(ValueError, match=r"header|body"):
         wire.parse_program(data)
 
 

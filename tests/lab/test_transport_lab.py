@@ -1,0 +1,135 @@
+"""The transport on a real Debian node with systemd and sudo. Needs the lab (network namespace kflab) and the files of its cache:
+
+KFINSTALL_LAB=<folder with cache/id_ed25519> ip netns exec kflab pytest tests/lab/test_transport_lab.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kfinstall.answers.model import Node, SecretRef, Ssh
+from kfinstall.errors import CommandError, StepTimeoutError, SudoError
+from kfinstall.secrets import Secret
+from kfinstall.transport.base import Host, Program
+from kfinstall.transport.connect import connect_node
+from tests.fakes.sshd import Known
+
+LAB = os.environ.get("KFINSTALL_LAB", "")
+ADDRESS = os.environ.get("KFINSTALL_LAB_NODE", "10.77.0.13")
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(not LAB, reason="needs KFINSTALL_LAB: a running lab, and its network namespace")]
+
+
+async def entered(folder: Path, user: str = "kfadmin", password: str = "") -> Host:
+    ssh = Ssh(user=user, agent=False, keys=(f"{LAB}/cache/id_ed25519",), sudo_password=SecretRef(env="SUDO") if password else None)
+    return await connect_node(
+        Node(name="node3", address=ADDRESS),
+        ssh,
+        Known(SUDO=password),
+        pins=folder / "pins",
+        user_known_hosts=folder / "none",
+        accept_new=True,
+    )
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    connected = await entered(tmp_path)
+    yield connected
+    await connected.close()
+
+
+def step(text: str, stdin: str | None = None) -> Program:
+    return Program(
+        "step", f"transport-test-{secrets.token_hex(4)}", text, {"TEXT": "a'b\n$c"}, None if stdin is None else Secret(stdin)
+    )
+
+
+async def shown(host: Host, unit: str, name: str) -> str:
+    done = await host.ask(
+        Program("ask", "test", 'systemctl show -p "$KF_NAME" --value "$KF_UNIT"', {"NAME": name, "UNIT": unit}), timeout_seconds=30
+    )
+    return done.lines[0]
+
+
+async def test_a_step_is_a_transient_unit(host: Host) -> None:
+    program = step('cat; echo; printf "%s\\n" "$KF_TEXT"; cat /proc/self/cgroup; id -u; exit 6', "geheim")
+    done = await host.run(program, timeout_seconds=60, on_line=lambda _line: None)
+    assert done.status == 6
+    assert done.lines == ("geheim", "a'b", "$c", f"0::/system.slice/kf-{program.name}.service", "0")
+
+
+@pytest.mark.parametrize(("password", "works"), [("opspw", True), ("wrong", False), ("", False)])
+async def test_sudo_with_a_password(tmp_path: Path, password: str, works: bool) -> None:
+    host = await entered(tmp_path, "kfops", password)
+    if works:
+        assert (await host.ask(Program("ask", "test", "id -u; cat", {}, Secret("in")), timeout_seconds=30)).lines == ("0", "in")
+        assert (await host.run(step("cat", "in\n"), timeout_seconds=60, on_line=lambda _line: None)).lines == ("in",)
+    else:
+        with pytest.raises(SudoError, match="refused the password" if password else "asks kfops for a password"):
+            await host.ask(Program("ask", "test", "id -u"), timeout_seconds=30)
+    await host.close()
+
+
+INSTALLER = """
+import asyncio, sys
+from pathlib import Path
+from kfinstall.secrets import Secret
+from kfinstall.transport.base import Program
+from tests.lab.test_transport_lab import entered
+async def main(folder, name):
+    host = await entered(Path(folder))
+    text = 'read -r s; echo one; until [[ -e /run/$s ]]; do sleep 0.1; done; rm /run/$s; echo two; exit 9'
+    await host.run(Program("step", name, text, {}, Secret(name)), timeout_seconds=90, on_line=lambda line: print(line, flush=True))
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_killed_installer_is_followed_up(host: Host, tmp_path: Path) -> None:
+    name = f"transport-test-{secrets.token_hex(4)}"
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", INSTALLER, str(tmp_path), name, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert killed.stdout is not None
+    assert await killed.stdout.readline() == b"one\n"
+    killed.send_signal(signal.SIGKILL)
+    await killed.wait()
+    assert await shown(host, f"kf-{name}", "ActiveState") == "active"
+    seen: list[str] = []
+    following = asyncio.create_task(host.run(Program("step", name, "echo never"), timeout_seconds=60, on_line=seen.append))
+    await host.ask(Program("ask", "test", 'touch "/run/$KF_NAME"', {"NAME": name}), timeout_seconds=30)
+    assert (await following).status == 9
+    assert seen == ["one", "two"]
+
+
+async def test_out_of_time_stops_the_unit(host: Host) -> None:
+    program = step("sleep 1000 & wait")
+    with pytest.raises(StepTimeoutError):
+        await host.run(program, timeout_seconds=4, on_line=lambda _line: None)
+    assert await shown(host, f"kf-{program.name}", "ActiveState") != "active"
+
+
+@pytest.mark.skipif(
+    not os.environ.get("KFINSTALL_LAB_CUT"),
+    reason="needs KFINSTALL_LAB_CUT: a command that cuts the node's power and starts it again",
+)
+async def test_a_power_cut_is_an_error(host: Host) -> None:
+    cut: list[asyncio.Task[int]] = []
+
+    async def pull() -> int:
+        process = await asyncio.create_subprocess_shell(os.environ["KFINSTALL_LAB_CUT"])
+        return await process.wait()
+
+    with pytest.raises(CommandError) as caught:
+        await host.run(
+            step("echo one; sync; sleep 1000"), timeout_seconds=300, on_line=lambda _line: cut.append(asyncio.create_task(pull()))
+        )
+    assert caught.value.status is None
+    assert await cut[0] == 0
