@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from kfinstall import releases
 from kfinstall.answers.catalogue import keys
 from kfinstall.answers.model import Answers
 
@@ -23,7 +24,36 @@ booleans. A secret is a reference: `{env: NAME}`, `{file: path}` (first line), `
 
 def answers_document() -> str:
     """The whole document."""
-    return _HEAD + "\n".join(_sections(Answers, "")) + "\n"
+    return _HEAD + "\n".join([*_sections(Answers, ""), *_releases()]) + "\n"
+
+
+def _releases() -> Iterator[str]:
+    yield from ("", "## Releases", "", "| `cluster.release` | Kubernetes | default |", "|---|---|---|")
+    rows = [releases.load(name) for name in releases.names()]
+    for row in rows:
+        if row.kubernetes is not None:
+            yield f"| `{row.name}` | {row.kubernetes.minimum} to {row.kubernetes.maximum} | {row.kubernetes.default} |"
+    yield from ("", "Refused, each with its reason:", "")
+    yield from (f"- `{row.name}`: {_sentence(row.refused)} Take {row.instead}." for row in rows if row.refused)
+    for row in rows:
+        if row.kubeflow is not None:
+            yield from _components(row.name, row.kubeflow)
+
+
+def _components(name: str, row: releases.KubeflowRow) -> Iterator[str]:
+    yield from ("", f"### Components of {name}", "")
+    yield "Requests of its pods without Istio's sidecars; volumes as claimed."
+    yield ""
+    yield "| `kubeflow.components` | what | needs | presets | pods | CPU | memory | volumes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for key, item in row.components.items():
+        presets = ", ".join(preset for preset, chosen in row.presets.items() if key in chosen)
+        cost = f"{item.pods} | {item.cpu_millicores}m | {item.memory_mebibytes} MiB | {item.volumes_gibibytes} GiB"
+        yield f"| `{key}` | {item.title} | {', '.join(item.needs)} | {presets} | {cost} |"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:

@@ -78,19 +78,19 @@ def test_a_secret_that_stands_in_the_file_is_refused_and_never_repeated(text):
     ],
 )
 def test_what_is_no_answers_file_says_so_at_once(text, expected):
-    began = time.monotonic()
+    began = time.process_time()
     found = told(text)
     assert len(found) == 1
     assert expected in found[0]
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_aliases_that_would_fill_the_memory_are_refused_before_they_are_expanded():
     rows = "".join(f"    - &{this} [{', '.join([f'*{last}'] * 9)}]\n" for last, this in zip("abcdefghi", "bcdefghij", strict=True))
-    began = time.monotonic()
+    began = time.process_time()
     (found,) = told(f"ssh:\n  keys:\n    - &a [x]\n{rows}")
     assert "f:3:7: anchors" in found
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_escape_sequences_of_a_hostile_file_do_not_reach_the_terminal():
