@@ -19,6 +19,7 @@ from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.simulator import effects, faults
 from kfinstall.simulator.cluster import SimCluster
+from kfinstall.simulator.faults import parse_fault
 from kfinstall.simulator.machine import boot, fresh_node, node_from_json, node_to_json
 from kfinstall.simulator.model import SimNode, World
 from kfinstall.simulator.pki import Pki, pki_from_json
@@ -65,7 +66,7 @@ class Fleet:
         self._fresh = fresh
         self._names = [f"cp{i + 1}" if i < control_planes else f"worker{i - control_planes + 1}" for i in range(nodes)]
         self._control_planes = control_planes
-        self.faults = [_parse(text, self._names) for text in faults]
+        self.faults = [parse_fault(text, self._names) for text in faults]
         self.world = World({name: fresh_node(name, index) for index, name in enumerate(self._names)}, pace=pace)
         self.servers: dict[str, SimServer] = {}
         self.cluster: SimCluster | None = None
@@ -78,7 +79,7 @@ class Fleet:
         self._services: Services | None = None
 
     async def __aenter__(self) -> Self:
-        _load_effects()
+        load_effects()
         if self._fresh and self.state_dir.exists():
             shutil.rmtree(self.state_dir)
         self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -261,14 +262,11 @@ class Fleet:
         server.down = False
 
 
-def _parse(text: str, names: Sequence[str]) -> faults.Fault:
-    return faults.parse_fault(text, names)
-
-
 def _public(key: asyncssh.SSHKey | None) -> str:
     return "" if key is None else " ".join(key.export_public_key().decode().split()[:2])
 
 
-def _load_effects() -> None:
+def load_effects() -> None:
+    """Import every module of effects, so that they are registered."""
     for module in pkgutil.iter_modules(effects.__path__):
         importlib.import_module(f"{effects.__name__}.{module.name}")

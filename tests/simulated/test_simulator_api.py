@@ -285,9 +285,8 @@ async def test_kubectl(tmp_path: Path) -> None:
 
 
 async def test_many_watches_end_with_the_server(tmp_path: Path) -> None:
-    async with initialised(tmp_path, nodes=1, network=False) as (fleet, _cluster):
-        async with client(fleet, tmp_path) as ask:
-            answers = [await ask.session.get(f"{ask.base}{MAPS}?watch=1") for _index in range(20)]
-            assert {answer.status for answer in answers} == {200}
-            for answer in answers:
-                answer.close()
+    async with initialised(tmp_path, nodes=1, network=False) as (fleet, _cluster), client(fleet, tmp_path) as ask:
+        answers = [await ask.session.get(f"{ask.base}{MAPS}?watch=1") for _index in range(20)]
+        assert {answer.status for answer in answers} == {200}
+        for answer in answers:
+            answer.close()

@@ -164,7 +164,7 @@ async def test_a_webhook_without_endpoints_refuses_what_it_concerns(tmp_path: Pa
     async with initialised(tmp_path) as (_fleet, cluster):
         cluster.put(webhook_of("hook"))
         cluster.put(of_api("ConfigMap", "not-concerned", namespace="default"))
-        with pytest.raises(ApiError, match='failed calling webhook "check.example.com".*service "hook" not found'):
+        with pytest.raises(ApiError, match=r'failed calling webhook "check\.example\.com".*service "hook" not found'):
             cluster.put(checked)
         cluster.put(of_api("Service", "hook", namespace="default", spec={"selector": {"app": "hook"}, "ports": [{"port": 443}]}))
         with pytest.raises(ApiError, match="connect: connection refused") as refused:

@@ -19,7 +19,7 @@ from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.secrets import Secret
 from kfinstall.simulator.faults import FAULTS, parse_fault
-from kfinstall.simulator.fleet import USER, Fleet
+from kfinstall.simulator.fleet import USER, Fleet, load_effects
 from kfinstall.simulator.model import EFFECTS, ScriptError, SimNode, World, effect
 from kfinstall.transport import wire
 from kfinstall.transport.base import Program
@@ -29,8 +29,6 @@ MARK = "0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def _effects() -> Iterator[None]:
-    before = dict(EFFECTS)
-
     @effect("test-write")
     def write(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
         yield f"writing {parameters['PATH']}"
@@ -45,8 +43,8 @@ def _effects() -> Iterator[None]:
         raise ScriptError(20, "kf-error: it can't be done", "kf-hint: don't")
 
     yield
-    EFFECTS.clear()
-    EFFECTS.update(before)
+    for name in [name for name in EFFECTS if name.startswith("test-")]:
+        del EFFECTS[name]
 
 
 @asynccontextmanager
@@ -290,15 +288,17 @@ async def test_power_cut_lasts_until_the_next_run(tmp_path: Path) -> None:
         assert lines(out)[-1] == f"@{MARK} end lost gone"
 
 
-async def test_faults_of_kubeadm_and_apt(tmp_path: Path) -> None:
-    @effect("cluster-join-workers")
+async def test_faults_of_kubeadm_and_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_effects()
+
     def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
         yield "joined"
 
-    @effect("prepare-base-packages")
     def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
         yield "installed"
 
+    monkeypatch.setitem(EFFECTS, "cluster-join-workers", join)
+    monkeypatch.setitem(EFFECTS, "prepare-base-packages", packages)
     async with Fleet(nodes=3, state_dir=tmp_path / "sim", faults=("kubelet-fails:worker1", "apt-lock:worker2"), pace=0) as fleet:
         async with connected(fleet, "worker1") as connection:
             _status, out, _err = await send(connection, step("cluster-join-workers"))
