@@ -5,7 +5,7 @@
 
 IFS= read -r kf_password || [[ -n $kf_password ]]
 kf_tmp=$(mktemp -d /run/kfinstall-proof.XXXXXX)
-trap 'rm -rf -- "$kf_tmp"' EXIT
+trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT
 umask 077
 printf '%s\n' "$KF_CA" >"$kf_tmp/ca.crt"
 

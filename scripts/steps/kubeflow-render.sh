@@ -63,7 +63,7 @@ fi
 
 # A working copy, so that the fetched one stays as it was signed for by its commit.
 kf_work=$(mktemp -d "$KF_CACHE/render.XXXXXX")
-trap 'rm -rf -- "$kf_work"' EXIT
+trap 'kf_on_exit; rm -rf -- "$kf_work"' EXIT
 cp -a -- "$kf_source/." "$kf_work/"
 while IFS= read -r kf_url; do
   [[ -n $kf_url ]] || continue
