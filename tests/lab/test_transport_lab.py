@@ -103,9 +103,17 @@ async def test_a_killed_installer_is_followed_up(host: Host, tmp_path: Path) -> 
     await killed.wait()
     assert await shown(host, f"kf-{name}", "ActiveState") == "active"
     seen: list[str] = []
-    following = asyncio.create_task(host.run(Program("step", name, "echo never"), timeout_seconds=60, on_line=seen.append))
-    await host.ask(Program("ask", "test", 'touch "/run/$KF_NAME"', {"NAME": name}), timeout_seconds=30)
-    assert (await following).status == 9
+    touched: list[asyncio.Task[object]] = []
+
+    def on_line(line: str) -> None:
+        seen.append(line)
+        if line == "one":
+            touch = Program("ask", "test", 'touch "/run/$KF_NAME"', {"NAME": name})
+            touched.append(asyncio.create_task(host.ask(touch, timeout_seconds=30)))
+
+    done = await host.run(Program("step", name, "echo never"), timeout_seconds=60, on_line=on_line)
+    assert done.status == 9
+    await touched[0]
     assert seen == ["one", "two"]
 
 

@@ -65,7 +65,7 @@ async def test_hostile_output_is_cleaned_and_huge_output_bounded(host: Host) -> 
     assert done.lines == ("ab", "c", "\ufffd", "100%")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     done = await host.ask(
-        ask("head -c 60000000 /dev/zero | tr '\\0' x; echo; yes 0123456789 | head -n 3000000; echo end"), timeout_seconds=60
+        ask("head -c 20000000 /dev/zero | tr '\\0' x; echo; yes 0123456789 | head -n 1000000; echo end"), timeout_seconds=60
     )
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert len(done.lines) == 10_000
