@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kfinstall.answers.model import SecretRef
+from kfinstall.answers.shape import branches
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,8 @@ def _default(field: FieldInfo) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _parts(part)
-    elif hasattr(annotation, "__metadata__"):
-        yield from _parts(get_args(annotation)[0])
-    else:
-        yield annotation
-
-
 def _section(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    for part in _parts(annotation):
+    for part in branches(annotation):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part, False
         if get_origin(part) is tuple:
@@ -83,7 +72,7 @@ def _section(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 def _kind(annotation: Any) -> str:
     words: list[str] = []
-    for part in _parts(annotation):
+    for part in branches(annotation):
         origin = get_origin(part)
         if str(origin) == "typing.Literal":
             words.append(" or ".join(str(value) for value in get_args(part)))

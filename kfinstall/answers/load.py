@@ -6,20 +6,19 @@ written (so 1.30 stays 1.30), duplicate keys and aliases are refused, and what s
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from kfinstall.answers import rules
+from kfinstall.answers import rules, shape
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.source import LARGEST_BYTES, NotYamlError, compose, decode
+from kfinstall.answers.words import meant, nearest
 from kfinstall.errors import AnswersError
 from kfinstall.text import clean
 
@@ -207,11 +206,11 @@ class _Reader:
         if path in self._places and self._places[path] is not node:
             self._problem(node, path, "stands twice")
         self._places[path] = node
-        models = list(_models(wanted))
+        models = list(shape.models(wanted))
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, models[0] if models else None, wanted, path))
         if isinstance(node, yaml.SequenceNode):
-            item = _item_type(wanted)
+            item = shape.item_type(wanted)
             return [self.value(child, item, (*path, index)) for index, child in enumerate(node.value)]
         if SecretRef in models and node.value not in _NULLS:
             self._problem(node, path, f"a secret is never written here; write {_REFERENCES}")
@@ -235,93 +234,44 @@ class _Reader:
             elif model is SecretRef and key not in fields:
                 self._problem(key_node, path, f"no reference to a secret; write {_REFERENCES}")
             elif model is not None and key not in fields:
-                self._problem(key_node, here, f"unknown key {key!r}{_meant(key, list(fields))}")
+                self._problem(key_node, here, f"unknown key {key!r}{_home_or_meant(key, list(fields))}")
             else:
-                inner = fields[key].annotation if key in fields else _value_type(wanted)
+                inner = fields[key].annotation if key in fields else shape.value_type(wanted)
                 yield key, self.value(child, inner, here)
             seen.add(key)
 
     def _scalar(self, node: yaml.ScalarNode, wanted: Any, path: tuple[int | str, ...]) -> Any:
         text, quoted = node.value, node.style in ("'", '"', "|", ">")
-        kinds = set(_leaves(wanted))
+        kinds = set(shape.leaves(wanted))
         if not quoted and text in _NULLS:
             return self._null(node, wanted, path)
         if bool in kinds and not quoted:
             if text.lower() in _BOOLEANS:
                 return _BOOLEANS[text.lower()]
-            meant = _YES_NO.get(text.lower())
-            self._problem(node, path, f"write {meant} instead of {text}" if meant else "must be true or false")
+            word = _YES_NO.get(text.lower())
+            self._problem(node, path, f"write {word} instead of {text}" if word else "must be true or false")
             return None
         if int in kinds and not quoted and _WHOLE_NUMBER.fullmatch(text):
             return int(text)
-        if any(get_origin(part) is tuple for part in _branches(wanted)) and not _literals(wanted):
+        if any(get_origin(part) is tuple for part in shape.branches(wanted)) and not shape.literals(wanted):
             self._problem(node, path, "must be a list, for example [a, b]")
             return None
-        choices = _literals(wanted)
+        choices = shape.literals(wanted)
         if choices and text not in choices:
-            self._problem(node, path, f"{text!r} is not one of {', '.join(choices)}{_meant(text, choices)}")
+            self._problem(node, path, f"{text!r} is not one of {', '.join(choices)}{nearest(text, choices)}")
             return None
         return text
 
     def _null(self, node: yaml.ScalarNode, wanted: Any, path: tuple[int | str, ...]) -> Any:
-        if type(None) in set(_leaves(wanted)):
+        if type(None) in set(shape.leaves(wanted)):
             return None
-        if any(_models(wanted)):
+        if any(shape.models(wanted)):
             return {}
         self._problem(node, path, "has no value; write one, or take the key out")
         return None
 
 
-def _branches(wanted: Any) -> Iterator[Any]:
-    origin = get_origin(wanted)
-    if origin in (Union, UnionType):
-        for part in get_args(wanted):
-            yield from _branches(part)
-    elif hasattr(wanted, "__metadata__"):
-        yield from _branches(get_args(wanted)[0])
-    else:
-        yield wanted
-
-
-def _leaves(wanted: Any) -> Iterator[Any]:
-    for part in _branches(wanted):
-        if str(get_origin(part)) == "typing.Literal":
-            yield from (type(value) for value in get_args(part))
-        else:
-            yield part
-
-
-def _models(wanted: Any) -> Iterator[type[BaseModel]]:
-    for part in _branches(wanted):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            yield part
-
-
-def _literals(wanted: Any) -> list[str]:
-    return [
-        value
-        for part in _branches(wanted)
-        if str(get_origin(part)) == "typing.Literal"
-        for value in get_args(part)
-        if isinstance(value, str)
-    ]
-
-
-def _item_type(wanted: Any) -> Any:
-    for part in _branches(wanted):
-        if get_origin(part) is tuple:
-            return get_args(part)[0]
-    return Any
-
-
-def _value_type(wanted: Any) -> Any:
-    for part in _branches(wanted):
-        if get_origin(part) is dict:
-            return get_args(part)[1]
-    return Any
-
-
-def _meant(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word.lower(), [name.lower() for name in known], n=1, cutoff=0.6)
-    by_lower = {name.lower(): name for name in known}
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else f"; known: {', '.join(known)}"
+def _home_or_meant(key: str, known: list[str]) -> str:
+    """Where an unknown key belongs, if another section knows it by exactly this name; else what was meant."""
+    homes = shape.homes(key)
+    return f"; it belongs under {' or '.join(homes)}" if homes else meant(key, known)

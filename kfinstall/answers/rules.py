@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -11,6 +10,7 @@ from kfinstall.answers import networks, paths
 from kfinstall.answers.broken import Broken
 from kfinstall.answers.model import Answers, SecretRef, Ssh
 from kfinstall.answers.types import host_address
+from kfinstall.answers.words import meant
 
 _KUBERNETES_PORTS: Final = {
     6443: "the API server",
@@ -90,10 +90,8 @@ def _unique(answers: Answers) -> Iterator[Broken]:
 def _release(answers: Answers) -> Iterator[Broken]:
     name = answers.cluster.release
     if name not in releases.names():
-        close = difflib.get_close_matches(name, releases.names(), n=1, cutoff=0.4)
         good = [known for known in releases.names() if not releases.load(known).refused]
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        yield Broken(("cluster", "release"), f"there is no release {name}{meant}; known: {', '.join(good)}")
+        yield Broken(("cluster", "release"), f"there is no release {name}{meant(name, good)}")
         return
     release = releases.load(name)
     if release.refused:
@@ -123,9 +121,7 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
     for index, name in enumerate(chosen):
         path = ("kubeflow", "components", index)
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
-            yield Broken(path, f"there is no component {name!r}{meant}; known: {', '.join(known)}")
+            yield Broken(path, f"there is no component {name!r}{meant(name, known)}")
         else:
             missing = [need for need in known[name].needs if need not in chosen]
             if name in chosen[:index]:
@@ -143,9 +139,8 @@ def _storage(answers: Answers) -> Iterator[Broken]:
     server = answers.storage.nfs.server
     if answers.storage.type == "nfs" and server is not None and answers.nfs_node is None and not _is_foreign(server):
         names = [node.name for node in answers.nodes]
-        close = difflib.get_close_matches(server, names, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else f" ({', '.join(names)})"
-        yield Broken(("storage", "nfs", "server"), f"{server!r} is neither a node{meant} nor an address of an existing server")
+        message = f"{server!r} is neither a node nor an address of an existing server{meant(server, names)}"
+        yield Broken(("storage", "nfs", "server"), message)
 
 
 def _is_foreign(server: str) -> bool:
@@ -161,9 +156,7 @@ def _registry(answers: Answers) -> Iterator[Broken]:
     registry = answers.registry
     if registry.node is not None and registry.node not in {node.name for node in answers.nodes}:
         names = [node.name for node in answers.nodes]
-        close = difflib.get_close_matches(registry.node, names, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else f"; nodes: {', '.join(names)}"
-        yield Broken(("registry", "node"), f"there is no node {registry.node!r}{meant}")
+        yield Broken(("registry", "node"), f"there is no node {registry.node!r}{meant(registry.node, names)}")
         return
     if not registry.enabled:
         if answers.spark.enabled and answers.spark.image is None:

@@ -74,6 +74,10 @@ def test_a_secret_that_stands_in_the_file_is_refused_and_never_repeated(text):
         (NODES + "ssh: {agent: on}\n", "f:3:14: ssh.agent: write true instead of on"),
         (NODES + "cluster: [a]\n", "f:3:10: cluster: must be a mapping"),
         (NODES + "kubeflow: {components: {a: b}}\n", "must be a list, for example [a, b] or must be 'mini', 'standard' or 'full'"),
+        (NODES + "podCIDR: 10.1.0.0/16\n", "f:3:1: podCIDR: unknown key 'podCIDR'; it belongs under cluster"),
+        (NODES + "kubeflow: {operator: true}\n", "unknown key 'operator'; it belongs under spark"),
+        (NODES + "cluster: {pod_cidr: 10.1.0.0/16}\n", "did you mean 'podCIDR'?"),
+        (NODES + "cluster: {release: '26.3'}\n", "there is no release 26.3; did you mean '26.03'?"),
         ("nodes: []\n", "f:1:8: nodes: needs at least one item"),
     ],
 )
