@@ -19,6 +19,7 @@ all problems at once with file:line:column, `kfinstall answers schema` prints th
 
 Every key but `nodes` has a default. Keys are camelCase as in Kubernetes; unknown and duplicate keys are errors; only `true` and `false` are
 booleans. A secret is a reference: `{env: NAME}`, `{file: path}` (first line), `{prompt: true}` or `{generate: true}` (kept in the cluster only).
+Relative paths of files on the installer's machine are seen from the folder that the answers file is in.
 """
 
 

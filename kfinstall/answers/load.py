@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kfinstall.answers import rules, shape
+from kfinstall.answers.anchor import anchored
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.source import LARGEST_BYTES, NotYamlError, compose, decode
 from kfinstall.answers.words import meant, nearest
@@ -61,7 +62,7 @@ class Problem:
 
 
 def load(path: Path) -> Answers:
-    """The answers of a file.
+    """The answers of a file; relative paths in it are seen from the folder it is in.
 
     Raises:
         AnswersError: with all problems.
@@ -80,7 +81,8 @@ def load(path: Path) -> Answers:
         place = Problem(error.line, error.column, "", error.message).text(str(path))
         hint = "kfinstall answers new prints an example"
         raise AnswersError(f"{path} is no answers file: {error.message}", problems=(place,), hint=hint) from error
-    return loads(text, str(path))
+    piped = path.is_relative_to("/dev") or not path.is_file()
+    return anchored(loads(text, str(path)), Path.cwd() if piped else path.absolute().parent)
 
 
 def loads(text: str, name: str = "answers") -> Answers:

@@ -160,3 +160,27 @@ def test_the_three_nodes_example_is_what_the_defaults_make_of_it(tmp_path):
     save(answers, tmp_path / "answers.yaml")
     assert load(tmp_path / "answers.yaml") == answers
     assert "sudoPassword" not in (tmp_path / "answers.yaml").read_text()
+
+
+# A run is resumed from its own copy of the answers, in another folder.
+def test_relative_paths_mean_the_same_after_saving_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    file = tmp_path / "here" / "answers.yaml"
+    file.write_text(
+        f"{NODES[:-2]}, ssh: {{password: {{file: b.txt}}, keys: [id_b]}}}}\n"
+        "ssh: {keys: [id, ~/.ssh/id, /abs/id], password: {file: secrets/p}, jumpHosts: [{address: j, keys: [id_j]}]}\n"
+        "kubeflow: {tls: {certificate: c.pem, key: k.pem}, user: {password: {file: ../u}}}\n"
+    )
+    answers = load(file)
+    here = str(tmp_path / "here")
+    assert answers.ssh.keys == (f"{here}/id", "~/.ssh/id", "/abs/id")
+    assert answers.ssh.password == SecretRef(file=f"{here}/secrets/p")
+    assert answers.ssh.jump_hosts[0].keys == (f"{here}/id_j",)
+    assert answers.nodes[1].ssh.keys == (f"{here}/id_b",)
+    assert answers.nodes[1].ssh.password == SecretRef(file=f"{here}/b.txt")
+    assert (answers.kubeflow.tls.certificate, answers.kubeflow.tls.key) == (f"{here}/c.pem", f"{here}/k.pem")
+    assert answers.kubeflow.user.password == SecretRef(file=f"{here}/../u")
+    save(answers, tmp_path / "there" / "answers.yaml")
+    assert load(tmp_path / "there" / "answers.yaml") == answers
