@@ -44,6 +44,9 @@ def told(text):
             "registry.directory: /srv/v/r lies in the volumes' directory /srv/v",
         ),
         ("registry: {node: b, directory: /srv/nfs/kubeflow/r}", None),
+        ("registry: {enabled: false}", "registry.enabled: Spark's image is kept in the registry; enable it, or name spark.image"),
+        ("registry: {enabled: false}\nspark: {image: 'docker.io/library/spark:3.5.2'}", None),
+        ("registry: {mirrors: {docker.io/library: 'https://mirror.example'}}", "'docker.io/library' is not a registry host"),
         ("kubeflow: {components: []}\nspark: {operator: false}", "no component is chosen; write kubeflow: {enabled: false}"),
         (
             "kubeflow: {components: [namespaces, namespaces]}\nspark: {operator: false}",
@@ -95,6 +98,7 @@ def test_each_rule_names_its_key_and_the_way_out(more, expected):
             "a has no role",
         ),
         ("[{name: a, address: 10.0.0.1, local: true}, {name: b, address: 10.0.0.2, local: true}]", "a is this machine already"),
+        ("[{name: a, address: 10.0.0.1, roles: [worker, control-plane, worker]}]", "nodes.0.roles: a role is named twice"),
         ("[{name: cluster, address: 10.0.0.1}]", "can't be called 'cluster'"),
         ("[{name: a, address: 10.0.0.1, ssh: {password: {generate: true}}}]", "nodes.0.ssh.password: can't be generated"),
         ("[{name: a, address: HOST.example.com}, {name: b, address: host.example.com}]", "host.example.com is a's address already"),
