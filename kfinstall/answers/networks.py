@@ -87,10 +87,9 @@ def _reserved(answers: Answers, name: str, network: Network) -> Iterator[Broken]
 
 def _sizes(answers: Answers, pods: Network, services: Network) -> Iterator[Broken]:
     if pods.version == 4 and 2 ** (_NODE_BLOCK_PREFIX - pods.prefixlen) < len(answers.nodes):
-        yield Broken(
-            ("cluster", "podCIDR"),
-            f"{pods} is too small: each of {len(answers.nodes)} nodes takes a /{_NODE_BLOCK_PREFIX}; take a /16",
-        )
+        fits = min(16, _NODE_BLOCK_PREFIX - (len(answers.nodes) - 1).bit_length())
+        message = f"{pods} is too small: each of {len(answers.nodes)} nodes takes a /{_NODE_BLOCK_PREFIX}; take a /{fits}"
+        yield Broken(("cluster", "podCIDR"), message)
     largest, smallest = _SERVICE_PREFIXES[services.version]
     if not largest <= services.prefixlen <= smallest:
         size = "large" if services.prefixlen < largest else "small"

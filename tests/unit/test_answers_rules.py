@@ -110,6 +110,13 @@ def test_each_rule_about_nodes(nodes, expected):
     assert any(expected in line for line in found), found
 
 
+@pytest.mark.parametrize(("count", "expected"), [(256, None), (257, "each of 257 nodes takes a /24; take a /15")])
+def test_many_nodes_ask_for_a_large_enough_network(count, expected):
+    nodes = [f"{{name: n{i}, address: 172.30.{i // 200}.{i % 200 + 1}}}" for i in range(count)]
+    found = told(f"nodes: [{', '.join(nodes)}]\n")
+    assert [expected in line for line in found] == ([True] if expected else [])
+
+
 def test_an_all_ipv6_cluster_is_good():
     text = "cluster: {podCIDR: 'fd00:1::/56', serviceCIDR: 'fd00:2::/112'}\nnodes: [{name: a, address: 'fd00:3::1'}]\n"
     assert loads(text).registry_host == "[fd00:3::1]:5000"
