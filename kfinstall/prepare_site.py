@@ -1,0 +1,159 @@
+"""What the steps of phase prepare share: the contents of the files they write, as pure functions of the view."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from kfinstall import limits
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Facts
+from kfinstall.step import View, sha256
+
+MODULES_FILE: Final = "/etc/modules-load.d/kfinstall.conf"
+SYSCTL_FILE: Final = "/etc/sysctl.d/90-kfinstall.conf"
+CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
+CONTAINERD_LIMITS: Final = "/etc/systemd/system/containerd.service.d/10-kfinstall.conf"
+CERTS_D: Final = "/etc/containerd/certs.d"
+
+REQUIRED_MODULES: Final = ("overlay", "br_netfilter")
+ISTIO_MODULES: Final = (
+    "bridge",
+    "ip_tables",
+    "iptable_mangle",
+    "iptable_nat",
+    "iptable_raw",
+    "nf_conntrack",
+    "nf_nat",
+    "x_tables",
+    "xt_REDIRECT",
+    "xt_connmark",
+    "xt_conntrack",
+    "xt_mark",
+    "xt_multiport",
+    "xt_owner",
+    "xt_tcpudp",
+)
+"""What Istio's iptables backend asks for (istio.io, platform requirements); a kernel may lack some of them."""
+FIXED_SYSCTLS: Final[Mapping[str, str]] = {
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+    "net.ipv4.ip_forward": "1",
+}
+LOWEST_SYSCTLS: Final[Mapping[str, int]] = {
+    "fs.inotify.max_user_instances": limits.PREPARE_INOTIFY_INSTANCES,
+    "fs.inotify.max_user_watches": limits.PREPARE_INOTIFY_WATCHES,
+}
+BASE_PACKAGES: Final = ("ca-certificates", "curl", "gnupg", "conntrack", "socat", "ebtables", "ipset", "iptables", "ethtool")
+KUBERNETES_PACKAGES: Final = ("kubelet", "kubeadm", "kubectl")
+
+
+def installed(facts: Facts, package: str) -> bool:
+    """Whether a package is installed whole."""
+    fact = facts.packages.get(package)
+    return fact is not None and fact.status == "installed"
+
+
+def modules_content() -> str:
+    """The file that loads the modules at boot."""
+    return "# kfinstall: what Kubernetes and Istio need\n" + "".join(f"{name}\n" for name in (*REQUIRED_MODULES, *ISTIO_MODULES))
+
+
+def sysctl_values(facts: Facts) -> dict[str, str]:
+    """The values to set; one that the machine has higher already stays as it is."""
+    values = dict(FIXED_SYSCTLS)
+    for name, lowest in LOWEST_SYSCTLS.items():
+        present = facts.sysctls.get(name, "")
+        values[name] = str(max(lowest, int(present) if present.isdigit() else 0))
+    return values
+
+
+def sysctl_content(facts: Facts) -> str:
+    """The file that sets them at boot."""
+    return "# kfinstall: what Kubernetes and Kubeflow need\n" + "".join(
+        f"{key} = {value}\n" for key, value in sysctl_values(facts).items()
+    )
+
+
+def pause_image(view: View) -> str:
+    """The sandbox image of this Kubernetes minor."""
+    versions = view.release.versions
+    return f"registry.k8s.io/pause:{versions.get(f'pause-{view.minor}', versions['pause'])}"
+
+
+def containerd_v2(view: View) -> str:
+    """config.toml for containerd 1.6 and 1.7 (configuration version 2)."""
+    plugin = 'plugins."io.containerd.grpc.v1.cri"'
+    return (
+        "# Written by kfinstall; changes are overwritten.\nversion = 2\ndisabled_plugins = []\n\n"
+        f'[{plugin}]\n  sandbox_image = "{pause_image(view)}"\n'
+        f'[{plugin}.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
+        f"[{plugin}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
+        f'[{plugin}.registry]\n  config_path = "{CERTS_D}"\n'
+    )
+
+
+def containerd_v3(view: View) -> str:
+    """config.toml for containerd 2.x (configuration version 3)."""
+    runtime, images = "plugins.'io.containerd.cri.v1.runtime'", "plugins.'io.containerd.cri.v1.images'"
+    return (
+        "# Written by kfinstall; changes are overwritten.\nversion = 3\ndisabled_plugins = []\n\n"
+        f"[{runtime}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
+        f"[{runtime}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
+        f"[{images}.pinned_images]\n  sandbox = '{pause_image(view)}'\n"
+        f"[{images}.registry]\n  config_path = '{CERTS_D}'\n"
+    )
+
+
+def containerd_content(view: View) -> str:
+    """config.toml in the form that the installed version reads."""
+    return containerd_v3(view) if _major(view.facts.runtime.containerd_version) >= 2 else containerd_v2(view)
+
+
+def _major(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def containerd_limits() -> str:
+    """containerd 2 dropped LimitNOFILE from its unit: with systemd's own limit pods meet 'too many open files'."""
+    return f"# Written by kfinstall\n[Service]\nLimitNOFILE={limits.PREPARE_OPEN_FILES}\n"
+
+
+def no_proxy(answers: Answers) -> str:
+    """What goes direct: this machine, the nodes, pods, Services, cluster names, and what the answers add."""
+    hosts = ["127.0.0.1", "localhost", ".svc", ".svc.cluster.local", ".cluster.local"]
+    hosts += [node.address for node in answers.nodes] + [node.name for node in answers.nodes]
+    hosts += [str(ipaddress.ip_network(answers.cluster.pod_cidr)), str(ipaddress.ip_network(answers.cluster.service_cidr))]
+    if answers.cluster.api_endpoint:
+        hosts.append(answers.cluster.api_endpoint.rpartition(":")[0])
+    if answers.storage.type == "nfs":
+        hosts.append(answers.nfs_address)
+    return ",".join(dict.fromkeys([*hosts, *answers.proxy.no_proxy]))
+
+
+def proxied(answers: Answers) -> bool:
+    """Whether the nodes use a proxy."""
+    return bool(answers.proxy.http or answers.proxy.https)
+
+
+def proxy_apt(answers: Answers) -> str:
+    """apt's configuration."""
+    lines = ["// Written by kfinstall"]
+    for scheme, url in (("http", answers.proxy.http), ("https", answers.proxy.https)):
+        lines += [f'Acquire::{scheme}::Proxy "{url}";'] if url else []
+    return "\n".join(lines) + "\n"
+
+
+def proxy_unit(answers: Answers) -> str:
+    """A drop-in for containerd and Docker."""
+    lines = ["# Written by kfinstall", "[Service]"]
+    for name, url in (("HTTP_PROXY", answers.proxy.http), ("HTTPS_PROXY", answers.proxy.https), ("NO_PROXY", no_proxy(answers))):
+        lines += [f'Environment="{name}={url}"'] if url else []
+    return "\n".join(lines) + "\n"
+
+
+def unwritten(facts: Facts, files: Mapping[str, str], paths: Iterable[str] | None = None) -> list[str]:
+    """Changes for files that do not have the wanted content."""
+    return [f"write {path}" for path in (paths or files) if not facts.has_file(path, sha256(files[path]))]

@@ -1,0 +1,45 @@
+"""prepare.apt: fresh package lists, and nothing half-installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import limits, prepare_site
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class PrepareApt(Step):
+    """Reads the package lists where they are old and something is still to be installed; repairs half-installed packages."""
+
+    id: ClassVar[str] = "prepare.apt"
+    title: ClassVar[str] = "Update the package lists"
+    script: ClassVar[str] = "prepare-apt"
+    timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 20
+
+    def _packages(self, view: View) -> tuple[str, ...]:
+        runtime = "containerd" if view.answers.cluster.runtime == "containerd" else "docker.io"
+        return (*prepare_site.BASE_PACKAGES, runtime, *prepare_site.KUBERNETES_PACKAGES)
+
+    def watch(self, view: View) -> Watch:
+        """The packages that later steps install."""
+        return Watch(packages=frozenset(self._packages(view)))
+
+    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+        """How old the lists may be."""
+        return {"MAX_AGE": str(limits.PREPARE_LISTS_AGE_SECONDS)}
+
+    def check(self, view: View) -> Check:
+        """Nothing is broken, and the lists are fresh or not needed any more."""
+        apt = view.facts.apt
+        if apt.broken:
+            return Needed((f"repair half-installed packages: {', '.join(apt.broken)}",))
+        missing = [name for name in self._packages(view) if not prepare_site.installed(view.facts, name)]
+        if not missing:
+            return Satisfied("all packages that later steps need are installed")
+        age = apt.updated_age_seconds
+        if age is not None and 0 <= age < limits.PREPARE_LISTS_AGE_SECONDS:
+            return Satisfied("the package lists are younger than a day")
+        return Needed(("apt-get update",))

@@ -1,0 +1,39 @@
+"""prepare.clock: the clock is kept right; certificates and tokens depend on it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+_SERVICES: Final = (
+    "systemd-timesyncd.service",
+    "chrony.service",
+    "chronyd.service",
+    "ntpsec.service",
+    "ntp.service",
+    "openntpd.service",
+)
+
+
+class PrepareClock(Step):
+    """Any of the usual services is good; where none runs, systemd-timesyncd is turned on."""
+
+    id: ClassVar[str] = "prepare.clock"
+    title: ClassVar[str] = "Keep the clock right"
+    script: ClassVar[str] = "prepare-clock"
+    estimate_seconds: ClassVar[float] = 5
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """The services that could do it."""
+        return Watch(units=frozenset(_SERVICES))
+
+    def check(self, view: View) -> Check:
+        """One of them is active."""
+        for name in _SERVICES:
+            unit = view.facts.units.get(name)
+            if unit is not None and unit.active == "active":
+                state = "synchronised" if view.facts.clock.synchronized else "not synchronised yet"
+                return Satisfied(f"{name} is active, {state}")
+        return Needed(("turn systemd-timesyncd on",))

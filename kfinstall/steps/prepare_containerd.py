@@ -1,0 +1,62 @@
+"""prepare.containerd: the container runtime, with the systemd cgroup driver and its CRI plugin on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import limits, prepare_site
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class PrepareContainerd(Step):
+    """The distribution's containerd with a small configuration of ours, in the form that its version reads (1.6 to 2.x)."""
+
+    id: ClassVar[str] = "prepare.containerd"
+    title: ClassVar[str] = "Set containerd up"
+    script: ClassVar[str] = "prepare-containerd"
+    timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 60
+
+    def applies(self, answers: Answers) -> bool:
+        """With containerd as the runtime."""
+        return answers.cluster.runtime == "containerd"
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """Its files and its unit."""
+        return Watch(
+            files=frozenset({prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS}),
+            units=frozenset({"containerd.service"}),
+        )
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """Both forms of the configuration: which one fits is known when the package is there."""
+        return {
+            "FILE": prepare_site.CONTAINERD_CONFIG,
+            "VERSION2": prepare_site.containerd_v2(view),
+            "VERSION3": prepare_site.containerd_v3(view),
+            "LIMITS_FILE": prepare_site.CONTAINERD_LIMITS,
+            "LIMITS": prepare_site.containerd_limits(),
+            "CERTS_D": prepare_site.CERTS_D,
+        }
+
+    def check(self, view: View) -> Check:
+        """Installed, configured, running, and its CRI socket answers."""
+        runtime = view.facts.runtime
+        unit = view.facts.units.get("containerd.service")
+        if not runtime.containerd_version:
+            return Needed(("apt-get install containerd", f"write {prepare_site.CONTAINERD_CONFIG}"))
+        wanted = {
+            prepare_site.CONTAINERD_CONFIG: prepare_site.containerd_content(view),
+            prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
+        }
+        changes = prepare_site.unwritten(view.facts, wanted)
+        if unit is None or unit.active != "active" or unit.enabled != "enabled":
+            changes.append("systemctl enable --now containerd")
+        elif not runtime.cri_ready:
+            changes.append("restart containerd until its CRI plugin answers")
+        if changes:
+            return Needed(tuple(changes))
+        return Satisfied(f"containerd {runtime.containerd_version} runs, systemd cgroups, CRI answers")

@@ -1,0 +1,45 @@
+"""prepare.modules: kernel modules for pods' networks and for Istio, now and at every boot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import prepare_site
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class PrepareModules(Step):
+    """overlay and br_netfilter are needed; Istio's are loaded as far as this kernel has them."""
+
+    id: ClassVar[str] = "prepare.modules"
+    title: ClassVar[str] = "Load kernel modules"
+    script: ClassVar[str] = "prepare-modules"
+    estimate_seconds: ClassVar[float] = 3
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """The modules and the file that loads them."""
+        modules = frozenset((*prepare_site.REQUIRED_MODULES, *prepare_site.ISTIO_MODULES))
+        return Watch(files=frozenset({prepare_site.MODULES_FILE}), modules=modules)
+
+    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+        """Names, and the file's content."""
+        return {
+            "REQUIRED": " ".join(prepare_site.REQUIRED_MODULES),
+            "OPTIONAL": " ".join(prepare_site.ISTIO_MODULES),
+            "FILE": prepare_site.MODULES_FILE,
+            "CONTENT": prepare_site.modules_content(),
+        }
+
+    def check(self, view: View) -> Check:
+        """The needed ones are loaded, and the file is there."""
+        loaded = view.facts.modules
+        changes = [f"modprobe {name}" for name in prepare_site.REQUIRED_MODULES if name not in loaded]
+        changes += prepare_site.unwritten(view.facts, {prepare_site.MODULES_FILE: prepare_site.modules_content()})
+        if changes:
+            return Needed(tuple(changes))
+        extra = sum(1 for name in prepare_site.ISTIO_MODULES if name.replace("-", "_") in loaded)
+        return Satisfied(
+            f"overlay and br_netfilter loaded, {extra} of {len(prepare_site.ISTIO_MODULES)} of Istio's, all at boot too"
+        )

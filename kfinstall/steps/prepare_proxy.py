@@ -1,0 +1,50 @@
+"""prepare.proxy: the nodes' way out goes through the proxy of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from kfinstall import prepare_site
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+_APT: Final = "/etc/apt/apt.conf.d/95kfinstall-proxy"
+
+
+class PrepareProxy(Step):
+    """apt and the container runtime use the proxy; nodes, pods and Services go direct."""
+
+    id: ClassVar[str] = "prepare.proxy"
+    title: ClassVar[str] = "Use the HTTP proxy"
+    script: ClassVar[str] = "prepare-proxy"
+    estimate_seconds: ClassVar[float] = 2
+
+    def applies(self, answers: Answers) -> bool:
+        """Where the answers name a proxy."""
+        return prepare_site.proxied(answers)
+
+    def _files(self, view: View) -> dict[str, str]:
+        unit = f"/etc/systemd/system/{view.answers.cluster.runtime}.service.d/10-kfinstall-proxy.conf"
+        return {_APT: prepare_site.proxy_apt(view.answers), unit: prepare_site.proxy_unit(view.answers)}
+
+    def watch(self, view: View) -> Watch:
+        """Its files."""
+        return Watch(files=frozenset(self._files(view)))
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The contents of both files."""
+        (apt, unit) = self._files(view).items()
+        return {
+            "APT_FILE": apt[0],
+            "APT": apt[1],
+            "UNIT_FILE": unit[0],
+            "DROP_IN": unit[1],
+            "SERVICE": f"{view.answers.cluster.runtime}.service",
+        }
+
+    def check(self, view: View) -> Check:
+        """Both files are as wanted."""
+        changes = prepare_site.unwritten(view.facts, self._files(view))
+        return Needed(tuple(changes)) if changes else Satisfied("apt and the runtime use the proxy")

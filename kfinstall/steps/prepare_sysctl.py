@@ -1,0 +1,38 @@
+"""prepare.sysctl: forwarding, bridged traffic through iptables, and enough inotify instances for Kubeflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import prepare_site
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class PrepareSysctl(Step):
+    """Sets kernel parameters now and at boot; one that the machine has higher already is not lowered."""
+
+    id: ClassVar[str] = "prepare.sysctl"
+    title: ClassVar[str] = "Set kernel parameters"
+    script: ClassVar[str] = "prepare-sysctl"
+    estimate_seconds: ClassVar[float] = 2
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """The parameters and their file."""
+        names = frozenset((*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS))
+        return Watch(files=frozenset({prepare_site.SYSCTL_FILE}), sysctls=names)
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The file's content."""
+        return {"FILE": prepare_site.SYSCTL_FILE, "CONTENT": prepare_site.sysctl_content(view.facts)}
+
+    def check(self, view: View) -> Check:
+        """The kernel has the values, and the file is there."""
+        facts = view.facts
+        wanted = prepare_site.sysctl_values(facts)
+        changes = [f"sysctl {name}={value}" for name, value in wanted.items() if facts.sysctls.get(name) != value]
+        changes += prepare_site.unwritten(facts, {prepare_site.SYSCTL_FILE: prepare_site.sysctl_content(facts)})
+        if changes:
+            return Needed(tuple(changes))
+        return Satisfied(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in wanted.items()))

@@ -1,0 +1,50 @@
+"""prepare.tools: kustomize in the pinned version, and git, on the first control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from kfinstall import limits, prepare_site
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Conflict, Needed, Satisfied, Scope, Step, View, sha256
+
+_BINARY: Final = "/usr/local/bin/kustomize"
+_RECORD: Final = "/var/lib/kfinstall/proofs/prepare-tools"
+
+
+class PrepareTools(Step):
+    """Kubeflow's manifests are rendered there; another kustomize orders or refuses them differently."""
+
+    id: ClassVar[str] = "prepare.tools"
+    title: ClassVar[str] = "Install kustomize and git"
+    scope: ClassVar[Scope] = Scope.FIRST_CONTROL_PLANE
+    script: ClassVar[str] = "prepare-tools"
+    timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 20
+
+    def applies(self, answers: Answers) -> bool:
+        """Where Kubeflow is wanted."""
+        return answers.kubeflow.enabled
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """The program, the record of which one it is, and git."""
+        return Watch(files=frozenset({_BINARY, _RECORD}), packages=frozenset({"git"}))
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The artifact."""
+        artifact = view.release.artifacts["kustomize-amd64"]
+        return {"URL": artifact.url, "SHA256": artifact.sha256, "BINARY": _BINARY, "RECORD": _RECORD}
+
+    def check(self, view: View) -> Check:
+        """git is installed, and kustomize is the one of the release."""
+        facts, artifact = view.facts, view.release.artifacts["kustomize-amd64"]
+        if facts.os.architecture not in ("", "amd64"):
+            return Conflict(
+                "kustomize is pinned for amd64 only, as Kubeflow's images are", "make an amd64 machine the first control plane"
+            )
+        changes = [] if prepare_site.installed(facts, "git") else ["apt-get install git"]
+        if _BINARY not in facts.files or not facts.has_file(_RECORD, sha256(artifact.sha256 + "\n")):
+            changes.append(f"install kustomize {artifact.version}")
+        return Needed(tuple(changes)) if changes else Satisfied(f"kustomize {artifact.version} and git are there")
