@@ -95,13 +95,17 @@ class Pods:
         reasons: dict[str, int] = {}
         fitting: list[tuple[int, str]] = []
         nodes = self._c.store.list("nodes")
+        there: dict[str, list[Document]] = {}
+        for other in self._c.store.list("pods"):
+            if other["status"].get("phase") not in ("Succeeded", "Failed"):
+                there.setdefault(other["spec"].get("nodeName") or "", []).append(other)
         for node in nodes:
-            reason = missing or self._unfit(pod, node)
+            name = node["metadata"]["name"]
+            reason = missing or self._unfit(pod, node, there.get(name, []))
             if reason:
                 reasons[reason] = reasons.get(reason, 0) + 1
             else:
-                count = sum(1 for other in self._c.store.list("pods") if other["spec"].get("nodeName") == node["metadata"]["name"])
-                fitting.append((count, node["metadata"]["name"]))
+                fitting.append((len(there.get(name, ())), name))
         if not fitting:
             text = (
                 ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "no nodes available to schedule pods"
@@ -129,7 +133,7 @@ class Pods:
         chosen = self._c.store.get("storageclasses.storage.k8s.io", "", claim["spec"].get("storageClassName") or "")
         return chosen is not None and chosen.get("volumeBindingMode") == "WaitForFirstConsumer"
 
-    def _unfit(self, pod: Document, node: Document) -> str:
+    def _unfit(self, pod: Document, node: Document, there: list[Document]) -> str:
         spec = pod["spec"]
         if not matches_labels({"matchLabels": spec.get("nodeSelector") or {}}, node["metadata"].get("labels")):
             return "node(s) didn't match Pod's node affinity/selector"
@@ -138,12 +142,6 @@ class Pods:
         for taint in node["spec"].get("taints") or ():
             if not tolerated(taint, spec.get("tolerations") or []):
                 return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value') or ''}}}"
-        name = node["metadata"]["name"]
-        there = [
-            other
-            for other in self._c.store.list("pods")
-            if other["spec"].get("nodeName") == name and other["status"].get("phase") not in ("Succeeded", "Failed")
-        ]
         if self._apart(pod, there):
             return "node(s) didn't match pod anti-affinity rules"
         used = [requests(other) for other in there]
