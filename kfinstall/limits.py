@@ -102,3 +102,5 @@ PREPARE_OPEN_FILES: Final = 1_048_576
 PREPARE_LISTS_AGE_SECONDS: Final = 86400
 """Package lists younger than this are fresh enough."""
 PREPARE_PACKAGES_TIMEOUT_SECONDS: Final = 1800.0
+PREPARE_DOCKER_MAJOR: Final = 23
+"""cri-dockerd speaks Docker's API 1.42 and newer."""

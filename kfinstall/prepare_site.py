@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts
+from kfinstall.releases import Artifact
 from kfinstall.step import View, sha256
 
 MODULES_FILE: Final = "/etc/modules-load.d/kfinstall.conf"
@@ -47,6 +49,10 @@ LOWEST_SYSCTLS: Final[Mapping[str, int]] = {
 }
 BASE_PACKAGES: Final = ("ca-certificates", "curl", "gnupg", "conntrack", "socat", "ebtables", "ipset", "iptables", "ethtool")
 KUBERNETES_PACKAGES: Final = ("kubelet", "kubeadm", "kubectl")
+MODULES_HEAD: Final = "# kfinstall: what Kubernetes and Istio need, as far as this kernel has it"
+PROOFS: Final = "/var/lib/kfinstall/proofs"
+PROXY_ENV: Final = "/var/lib/kfinstall/proxy.env"
+"""Sourced by scripts/lib.sh."""
 
 
 def installed(facts: Facts, package: str) -> bool:
@@ -55,24 +61,27 @@ def installed(facts: Facts, package: str) -> bool:
     return fact is not None and fact.status == "installed"
 
 
-def modules_content() -> str:
-    """The file that loads the modules at boot."""
-    return "# kfinstall: what Kubernetes and Istio need\n" + "".join(f"{name}\n" for name in (*REQUIRED_MODULES, *ISTIO_MODULES))
+def modules_content(facts: Facts) -> str:
+    """The file that loads the modules at boot: the needed ones, and those of Istio's that this kernel has."""
+    there = [name for name in ISTIO_MODULES if name in facts.modules]
+    return "\n".join([MODULES_HEAD, *REQUIRED_MODULES, *there, ""])
 
 
-def sysctl_values(facts: Facts) -> dict[str, str]:
+def sysctl_values(view: View) -> dict[str, str]:
     """The values to set; one that the machine has higher already stays as it is."""
     values = dict(FIXED_SYSCTLS)
+    if ":" in view.answers.cluster.pod_cidr:
+        values["net.ipv6.conf.all.forwarding"] = "1"
     for name, lowest in LOWEST_SYSCTLS.items():
-        present = facts.sysctls.get(name, "")
+        present = view.facts.sysctls.get(name, "")
         values[name] = str(max(lowest, int(present) if present.isdigit() else 0))
     return values
 
 
-def sysctl_content(facts: Facts) -> str:
+def sysctl_content(view: View) -> str:
     """The file that sets them at boot."""
     return "# kfinstall: what Kubernetes and Kubeflow need\n" + "".join(
-        f"{key} = {value}\n" for key, value in sysctl_values(facts).items()
+        f"{key} = {value}\n" for key, value in sysctl_values(view).items()
     )
 
 
@@ -90,6 +99,7 @@ def containerd_v2(view: View) -> str:
         f'[{plugin}]\n  sandbox_image = "{pause_image(view)}"\n'
         f'[{plugin}.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
         f"[{plugin}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
+        f'[{plugin}.cni]\n  bin_dir = "/opt/cni/bin"\n  conf_dir = "/etc/cni/net.d"\n'
         f'[{plugin}.registry]\n  config_path = "{CERTS_D}"\n'
     )
 
@@ -108,12 +118,23 @@ def containerd_v3(view: View) -> str:
 
 def containerd_content(view: View) -> str:
     """config.toml in the form that the installed version reads."""
-    return containerd_v3(view) if _major(view.facts.runtime.containerd_version) >= 2 else containerd_v2(view)
+    return containerd_v3(view) if major(view.facts.runtime.containerd_version) >= 2 else containerd_v2(view)
 
 
-def _major(version: str) -> int:
+def containerd_record(view: View) -> str:
+    """What the script leaves once the daemon runs with these files."""
+    return f"{sha256(containerd_content(view))}\n{sha256(containerd_limits())}\n"
+
+
+def major(version: str) -> int:
+    """The first number of a version, 0 where there is none."""
     head = version.partition(".")[0]
     return int(head) if head.isdigit() else 0
+
+
+def artifact(view: View, name: str) -> Artifact | None:
+    """A pinned download for the node's architecture; None where the release has none."""
+    return view.release.artifacts.get(f"{name}-{view.facts.os.architecture or 'amd64'}")
 
 
 def containerd_limits() -> str:
@@ -142,15 +163,37 @@ def proxy_apt(answers: Answers) -> str:
     """apt's configuration."""
     lines = ["// Written by kfinstall"]
     for scheme, url in (("http", answers.proxy.http), ("https", answers.proxy.https)):
-        lines += [f'Acquire::{scheme}::Proxy "{url}";'] if url else []
+        if url:
+            lines.append(f'Acquire::{scheme}::Proxy "{url.replace(chr(34), "%22")}";')
+            lines += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for host in answers.proxy.no_proxy if _plain(host)]
     return "\n".join(lines) + "\n"
 
 
+def _plain(host: str) -> bool:
+    """Whether it names one host, as apt wants it: no network, no domain."""
+    return not host.startswith((".", "*")) and "/" not in host and ":" not in host
+
+
+def proxy_variables(answers: Answers) -> dict[str, str]:
+    """The usual variables; those that are set."""
+    values = {"HTTP_PROXY": answers.proxy.http, "HTTPS_PROXY": answers.proxy.https, "NO_PROXY": no_proxy(answers)}
+    return {name: value for name, value in values.items() if value}
+
+
 def proxy_unit(answers: Answers) -> str:
-    """A drop-in for containerd and Docker."""
+    """A drop-in for containerd and Docker; a per cent sign is a specifier to systemd."""
     lines = ["# Written by kfinstall", "[Service]"]
-    for name, url in (("HTTP_PROXY", answers.proxy.http), ("HTTPS_PROXY", answers.proxy.https), ("NO_PROXY", no_proxy(answers))):
-        lines += [f'Environment="{name}={url}"'] if url else []
+    for name, value in proxy_variables(answers).items():
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+        lines.append(f'Environment="{name}={quoted}"')
+    return "\n".join(lines) + "\n"
+
+
+def proxy_env(answers: Answers) -> str:
+    """What the scripts' own downloads use; curl reads the lower-case names only for http."""
+    lines = ["# Written by kfinstall"]
+    for name, value in proxy_variables(answers).items():
+        lines += [f"export {spelled}={shlex.quote(value)}" for spelled in (name, name.lower())]
     return "\n".join(lines) + "\n"
 
 

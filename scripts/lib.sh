@@ -6,13 +6,36 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 kf_state=/var/lib/kfinstall
 kf_apt_wait_seconds=900
+kf_full_status=28
+kf_locked_status=16
+# Messages for the user go here, also from functions whose output is taken into a variable.
+exec {kf_out}>&1
+
+# What the step of the proxy left: curl and git go through it too.
+if [[ -r $kf_state/proxy.env ]]; then
+  # shellcheck disable=SC1091  # exists on nodes only
+  . "$kf_state/proxy.env"
+fi
 
 kf_say() { printf '%s\n' "$*"; }
 
 # kf_fail STATUS MESSAGE HINT: ends the script with a sentence for the user and what to do about it.
 kf_fail() {
-  printf 'kf-error: %s\nkf-hint: %s\n' "$2" "$3"
+  printf 'kf-error: %s\nkf-hint: %s\n' "$2" "$3" >&"$kf_out"
   exit "$1"
+}
+
+# kf_fail_full PATH: there is no space left for it.
+kf_fail_full() {
+  kf_fail "$kf_full_status" "the disk of this node is full: $1 can't be written" \
+    "free space there (df -h; apt-get clean; journalctl --vacuum-size=100M), then: kfinstall resume"
+}
+
+# kf_is_full DIRECTORY: whether its file system has no space or no inodes left.
+kf_is_full() {
+  local space inodes
+  read -r space inodes < <(df --output=avail,iavail -k -- "$1" 2>/dev/null | tail -n 1) || return 1
+  [[ $space =~ ^[0-9]+$ && $space -lt 1024 ]] || [[ $inodes =~ ^[0-9]+$ && $inodes -eq 0 && $(df --output=itotal -- "$1" | tail -n 1) -gt 0 ]]
 }
 
 # Whatever ends a script is looked at once more: a full disk shows up as all kinds of errors.
@@ -20,8 +43,8 @@ kf_on_exit() {
   local status=$? target
   [[ $status -ne 0 ]] || return 0
   for target in /var /etc /tmp; do
-    if [[ $(df --output=avail -k "$target" 2>/dev/null | tail -n 1) -lt 1024 ]]; then
-      printf 'kf-error: the disk of this node is full (%s has less than 1 MiB left)\n' "$target"
+    if kf_is_full "$target"; then
+      printf 'kf-error: the disk of this node is full (%s has less than 1 MiB or no inode left)\n' "$target"
       printf 'kf-hint: free space there (df -h %s; apt-get clean; journalctl --vacuum-size=100M), then: kfinstall resume\n' "$target"
       return 0
     fi
@@ -34,12 +57,13 @@ kf_keep() {
   local path=$1 folder=$kf_state/undo name
   name=${path//%/%25}
   name=${name//\//%2F}
-  mkdir -p "$folder"
-  chmod 0700 "$kf_state" "$folder"
+  install -d -m 0711 "$kf_state" # the registry's own user passes through it
+  install -d -m 0700 "$folder"
   if [[ -e $folder/$name || -L $folder/$name || -e $folder/$name.absent ]]; then return 0; fi
   if [[ -e $path || -L $path ]]; then
     rm -rf -- "$folder/$name.new"
-    cp -a -- "$path" "$folder/$name.new"
+    cp -a -- "$path" "$folder/$name.new" || kf_fail_full "$folder"
+    sync -f -- "$folder"
     mv -T -- "$folder/$name.new" "$folder/$name"
   else
     : >"$folder/$name.absent"
@@ -50,19 +74,32 @@ kf_keep() {
 kf_put() {
   local path=$1 mode=$2 owner=$3 new
   mkdir -p -- "$(dirname -- "$path")"
-  new=$(mktemp -- "$path.kf.XXXXXX")
-  if ! cat >"$new" || ! chown -- "$owner" "$new" || ! chmod -- "$mode" "$new"; then
+  rm -f -- "$path".kf.?????? # of a run that was killed right here
+  new=$(mktemp -- "$path.kf.XXXXXX") || kf_fail_full "$path"
+  if ! cat >"$new" || ! chown -- "$owner" "$new" || ! chmod -- "$mode" "$new" || ! sync -- "$new"; then
     rm -f -- "$new"
-    kf_fail 28 "$path can't be written" "is its disk full or read-only? df -h $(dirname -- "$path"); mount | grep ro,"
+    kf_fail "$kf_full_status" "$path can't be written" "is its disk full or read-only? df -h $(dirname -- "$path"); mount | grep ro,"
   fi
   if [[ -f $path && ! -L $path ]] && cmp -s -- "$new" "$path" && [[ $(stat -c %a%U:%G -- "$new") == "$(stat -c %a%U:%G -- "$path")" ]]; then
     rm -f -- "$new"
     return 0
   fi
   kf_keep "$path"
-  sync -- "$new"
-  mv -fT -- "$new" "$path"
+  mv -fT -- "$new" "$path" || return
+  sync -- "$(dirname -- "$path")"
   printf '%s\n' "$path"
+}
+
+# kf_done NAME <content: the record of a step whose result is not in its files alone. It is written last.
+kf_done() {
+  install -d -m 0711 "$kf_state"
+  install -d -m 0700 "$kf_state/proofs"
+  kf_put "$kf_state/proofs/$1.json" 0600 root:root >/dev/null
+}
+
+# kf_known NAME: what kf_done recorded; empty where there is nothing.
+kf_known() {
+  cat -- "$kf_state/proofs/$1.json" 2>/dev/null || true
 }
 
 # kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock; empty where it is free.
@@ -94,11 +131,40 @@ kf_apt_free() {
   done
 }
 
+# kf_apt_once ARGUMENT...: apt-get with the options that all calls share; its status tells a full disk and a held lock apart.
+kf_apt_once() {
+  local status=()
+  # shellcheck disable=SC2094  # nothing is read and written at once
+  {
+    apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o APT::Color=0 -o Dpkg::Options::=--force-confdef \
+      -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 "$@" </dev/null 2>&1 | awk '
+      /No space left on device|have enough free space/ { full = 1 }
+      /Could not get lock|Unable to (acquire|lock)/ { locked = 1 }
+      { print; fflush() }
+      END { exit full ? 2 : locked ? 3 : 0 }'
+    status=("${PIPESTATUS[@]}")
+  } || true
+  [[ ${status[0]} -ne 0 ]] || return 0
+  case ${status[1]} in
+  2) return "$kf_full_status" ;;
+  3) return "$kf_locked_status" ;;
+  *) return "${status[0]}" ;;
+  esac
+}
+
 # kf_apt ARGUMENT...: apt-get that waits for locks and keeps configuration files that an administrator changed.
 kf_apt() {
-  kf_apt_free
-  apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-    -o Acquire::Retries=3 "$@" </dev/null
+  local status begin=$SECONDS
+  while true; do
+    kf_apt_free
+    status=0
+    kf_apt_once "$@" || status=$?
+    # Somebody may take the lock between the look and the call; apt itself waits for some of its locks only.
+    if [[ $status -ne $kf_locked_status ]] || ((SECONDS - begin > kf_apt_wait_seconds)); then break; fi
+    sleep 2
+  done
+  [[ $status -ne $kf_full_status ]] || kf_fail_full "what apt-get downloads and unpacks below /var and /usr"
+  return "$status"
 }
 
 # kf_apt_repair: finishes what a power cut or a killed run left half-installed.
@@ -106,12 +172,14 @@ kf_apt_repair() {
   if [[ -n $(dpkg --audit 2>/dev/null) ]] || compgen -G '/var/lib/dpkg/updates/[0-9]*' >/dev/null; then
     kf_say "repairing packages that were left half-installed"
     kf_apt_free
-    dpkg --configure -a --force-confdef --force-confold </dev/null || true
-    kf_apt --fix-broken install
+    dpkg --configure -a --force-confdef --force-confold </dev/null 2>&1 || true
+    kf_apt --fix-broken install ||
+      kf_fail 100 "half-installed packages can't be repaired" "try it there: dpkg --configure -a; apt-get --fix-broken install"
   fi
 }
 
 # kf_apt_update [MAX_AGE_SECONDS]: reads the package lists, unless they are younger than that.
+# shellcheck disable=SC2120  # steps pass it
 kf_apt_update() {
   local newest age=999999999
   if [[ -n $(compgen -G '/var/lib/apt/lists/*Release') ]]; then
@@ -135,6 +203,11 @@ kf_installed() {
   [[ -z ${2:-} || $status == "installed $2" ]]
 }
 
+# kf_apt_add ARGUMENT...: apt-get install that never removes another package (Docker's own instead of the distribution's, say).
+kf_apt_add() {
+  kf_apt --no-install-recommends --no-remove install "$@"
+}
+
 # kf_apt_install PACKAGE[=VERSION]...: installs what is missing; prints nothing where nothing is.
 kf_apt_install() {
   local item missing=()
@@ -147,11 +220,13 @@ kf_apt_install() {
     fi
   done
   [[ ${#missing[@]} -gt 0 ]] || return 0
-  if ! kf_apt --no-install-recommends install "${missing[@]}"; then
-    kf_apt_repair || true
-    kf_apt --no-install-recommends install "${missing[@]}" ||
-      kf_fail 100 "apt can't install ${missing[*]}" "its last lines say why; try it there: apt-get install ${missing[*]}"
-  fi
+  if kf_apt_add "${missing[@]}"; then return 0; fi
+  # Lists may be stale (404) or half read (a killed update), packages half-installed: both are mended before the second try.
+  kf_apt_repair
+  # shellcheck disable=SC2119
+  kf_apt_update
+  kf_apt_add "${missing[@]}" ||
+    kf_fail 100 "apt can't install ${missing[*]}" "its last lines say why; try it there: apt-get install ${missing[*]}"
 }
 
 # kf_unit_on UNIT...: enables and starts; prints only what it changed.
@@ -169,8 +244,12 @@ kf_download() {
   if [[ -f $path ]] && sha256sum --status -c <<<"$sum  $path" 2>/dev/null; then return 0; fi
   mkdir -p -- "$(dirname -- "$path")"
   new=$path.part
-  if ! curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --connect-timeout 15 --speed-limit 1000 --speed-time 60 \
-    --output "$new" -- "$url"; then
+  if ! curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --retry-connrefused --connect-timeout 15 \
+    --speed-limit 1000 --speed-time 60 --output "$new" -- "$url"; then
+    if kf_is_full "$(dirname -- "$new")"; then
+      rm -f -- "$new"
+      kf_fail_full "$path"
+    fi
     rm -f -- "$new"
     kf_fail 22 "$url can't be downloaded" "is it reachable from there? curl -I '$url'; behind a proxy set proxy.https in the answers"
   fi
@@ -183,6 +262,25 @@ kf_download() {
   fi
   mv -f -- "$new" "$path"
   kf_say "downloaded ${url##*/}"
+}
+
+# kf_cri SOCKET: whether a container runtime answers there: the CRI's method Version, called over HTTP/2.
+kf_cri() {
+  local answer
+  answer=$(printf '\0\0\0\0\0' | curl -q -s --max-time 3 --http2-prior-knowledge --unix-socket "$1" \
+    -H 'content-type: application/grpc' -H 'te: trailers' --data-binary @- -o /dev/null -D - \
+    http://localhost/runtime.v1.RuntimeService/Version) || return 1
+  [[ $answer =~ grpc-status:\ *0[^0-9] ]]
+}
+
+# kf_mask UNIT: systemd never starts it again; a unit file that an administrator wrote is kept for undo.
+kf_mask() {
+  local path=/etc/systemd/system/$1
+  [[ $(readlink -- "$path" 2>/dev/null) != /dev/null ]] || return 0
+  kf_keep "$path"
+  ln -sfn /dev/null "$path.kf.mask"
+  mv -fT -- "$path.kf.mask" "$path"
+  kf_say "masked $1"
 }
 
 # kf_wait SECONDS TEXT COMMAND...: repeats a command until it succeeds.

@@ -19,13 +19,12 @@ class PrepareApt(Step):
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 20
 
-    def _packages(self, view: View) -> tuple[str, ...]:
-        runtime = "containerd" if view.answers.cluster.runtime == "containerd" else "docker.io"
-        return (*prepare_site.BASE_PACKAGES, runtime, *prepare_site.KUBERNETES_PACKAGES)
+    def _packages(self) -> tuple[str, ...]:
+        return (*prepare_site.BASE_PACKAGES, *prepare_site.KUBERNETES_PACKAGES)
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The packages that later steps install."""
-        return Watch(packages=frozenset(self._packages(view)))
+        return Watch(packages=frozenset(self._packages()))
 
     def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
         """How old the lists may be."""
@@ -36,8 +35,10 @@ class PrepareApt(Step):
         apt = view.facts.apt
         if apt.broken:
             return Needed((f"repair half-installed packages: {', '.join(apt.broken)}",))
-        missing = [name for name in self._packages(view) if not prepare_site.installed(view.facts, name)]
-        if not missing:
+        runtime = view.facts.runtime
+        # Whichever package brought it: containerd.io, containerd-stable and docker-ce are as good.
+        ready = runtime.containerd_version if view.answers.cluster.runtime == "containerd" else runtime.docker_version
+        if ready and all(prepare_site.installed(view.facts, name) for name in self._packages()):
             return Satisfied("all packages that later steps need are installed")
         age = apt.updated_age_seconds
         if age is not None and 0 <= age < limits.PREPARE_LISTS_AGE_SECONDS:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.step import Check, Needed, Satisfied, Step, View, sha256
+
+_RECORD: Final = f"{prepare_site.PROOFS}/prepare-containerd.json"
+_SOCKET: Final = "/run/containerd/containerd.sock"
 
 
 class PrepareContainerd(Step):
@@ -27,7 +30,7 @@ class PrepareContainerd(Step):
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Its files and its unit."""
         return Watch(
-            files=frozenset({prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS}),
+            files=frozenset({prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS, _RECORD}),
             units=frozenset({"containerd.service"}),
         )
 
@@ -53,9 +56,11 @@ class PrepareContainerd(Step):
             prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
         }
         changes = prepare_site.unwritten(view.facts, wanted)
+        if not changes and not view.facts.has_file(_RECORD, sha256(prepare_site.containerd_record(view))):
+            changes.append("restart containerd, which may still run with older settings")
         if unit is None or unit.active != "active" or unit.enabled != "enabled":
             changes.append("systemctl enable --now containerd")
-        elif not runtime.cri_ready:
+        elif _SOCKET not in runtime.cri_sockets:
             changes.append("restart containerd until its CRI plugin answers")
         if changes:
             return Needed(tuple(changes))

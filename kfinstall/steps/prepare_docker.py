@@ -7,14 +7,23 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site
 from kfinstall.answers.model import Answers
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import Facts, Watch
+from kfinstall.releases import Artifact
 from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, sha256
 
 _DAEMON: Final = "/etc/docker/daemon.json"
 _BINARY: Final = "/usr/local/bin/cri-dockerd"
-_RECORD: Final = "/var/lib/kfinstall/proofs/prepare-docker"
+_RECORD: Final = f"{prepare_site.PROOFS}/prepare-docker.json"
 _SERVICE: Final = "/etc/systemd/system/cri-docker.service"
 _SOCKET: Final = "/etc/systemd/system/cri-docker.socket"
+_UNITS: Final = ("docker.service", "cri-docker.socket", "cri-docker.service")
+_CRI_SOCKET: Final = "/run/cri-dockerd.sock"
+_SETTINGS: Final = (
+    '.["exec-opts"] = [(.["exec-opts"] // [])[] | select(startswith("native.cgroupdriver=") | not)] + ["native.cgroupdriver=systemd"]'
+    ' | .["log-driver"] //= "json-file"'
+    ' | if .["log-driver"] == "json-file" then .["log-opts"] //= {"max-size": "100m", "max-file": "3"} else . end'
+)
+"""A jq filter: the guide's settings. The cgroup driver must be systemd's; an administrator's own logging stays."""
 
 
 class PrepareDocker(Step):
@@ -31,11 +40,10 @@ class PrepareDocker(Step):
         return answers.cluster.runtime == "docker"
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """Its files, package and units."""
+        """Its files and units."""
         return Watch(
             files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
-            packages=frozenset({"docker.io"}),
-            units=frozenset({"docker.service", "cri-docker.socket", "cri-docker.service"}),
+            units=frozenset(_UNITS),
         )
 
     def _units(self, view: View) -> dict[str, str]:
@@ -53,35 +61,56 @@ class PrepareDocker(Step):
         )
         return {_SERVICE: service, _SOCKET: socket}
 
+    def _record(self, artifact: Artifact) -> str:
+        return f"{artifact.sha256} {sha256(_SETTINGS)}"
+
     def parameters(self, view: View) -> Mapping[str, str]:
         """The artifact, the units, and the settings to merge into daemon.json."""
-        artifact = view.release.artifacts["cri-dockerd-amd64"]
+        artifact = prepare_site.artifact(view, "cri-dockerd")
+        if artifact is None:
+            return {}
         return {
             "URL": artifact.url,
             "SHA256": artifact.sha256,
             "BINARY": _BINARY,
             "DAEMON": _DAEMON,
-            "RECORD": _RECORD,
+            "SETTINGS": _SETTINGS,
+            "MINIMUM": str(limits.PREPARE_DOCKER_MAJOR),
             "SERVICE_FILE": _SERVICE,
             "SERVICE": self._units(view)[_SERVICE],
             "SOCKET_FILE": _SOCKET,
             "SOCKET": self._units(view)[_SOCKET],
+            "RECORD": self._record(artifact),
         }
+
+    def _refused(self, facts: Facts) -> Conflict | None:
+        present, least = facts.runtime.docker_version, limits.PREPARE_DOCKER_MAJOR
+        fix = "set cluster.runtime: containerd in the answers, or install Docker's own docker-ce there first"
+        if present and prepare_site.major(present) < least:
+            return Conflict(f"Docker {present} is too old for cri-dockerd, which needs {least}", fix)
+        if not present and (facts.os.id, facts.os.version_id) == ("debian", "12"):
+            return Conflict(f"Debian 12 has Docker 20.10, and cri-dockerd needs {least}", fix)
+        return None
 
     def check(self, view: View) -> Check:
         """Installed, configured, and the CRI answers through cri-dockerd."""
-        facts = view.facts
-        if facts.os.architecture not in ("", "amd64"):
-            return Conflict("cri-dockerd is pinned for amd64 only", "set cluster.runtime: containerd in the answers")
-        changes = [] if prepare_site.installed(facts, "docker.io") else ["apt-get install docker.io"]
+        facts, artifact = view.facts, prepare_site.artifact(view, "cri-dockerd")
+        if artifact is None:
+            return Conflict(
+                f"no cri-dockerd is pinned for {facts.os.architecture}", "set cluster.runtime: containerd in the answers"
+            )
+        if refused := self._refused(facts):
+            return refused
+        changes = [] if facts.runtime.docker_version else ["apt-get install docker.io"]
         changes += prepare_site.unwritten(facts, self._units(view))
-        artifact = view.release.artifacts["cri-dockerd-amd64"]
-        if _BINARY not in facts.files or not facts.has_file(_RECORD, sha256(artifact.sha256 + "\n")):
-            changes.append(f"install cri-dockerd {artifact.version} and set {_DAEMON}")
-        for name in ("docker.service", "cri-docker.socket"):
+        if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
+            changes.append(f"install cri-dockerd {artifact.version}, merge the cgroup driver into {_DAEMON}")
+        for name in _UNITS:
             unit = facts.units.get(name)
             if unit is None or unit.active != "active" or unit.enabled != "enabled":
                 changes.append(f"systemctl enable --now {name}")
+        if not changes and _CRI_SOCKET not in facts.runtime.cri_sockets:
+            changes.append("restart cri-dockerd until it answers")
         if changes:
             return Needed(tuple(changes))
-        return Satisfied(f"Docker {facts.runtime.docker_version} with cri-dockerd {artifact.version} runs")
+        return Satisfied(f"Docker {facts.runtime.docker_version} with cri-dockerd {artifact.version} runs, its CRI answers")

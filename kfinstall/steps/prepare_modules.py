@@ -24,22 +24,22 @@ class PrepareModules(Step):
         return Watch(files=frozenset({prepare_site.MODULES_FILE}), modules=modules)
 
     def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
-        """Names, and the file's content."""
+        """Names, and the head of the file: which modules this kernel has, the script finds out."""
         return {
             "REQUIRED": " ".join(prepare_site.REQUIRED_MODULES),
             "OPTIONAL": " ".join(prepare_site.ISTIO_MODULES),
             "FILE": prepare_site.MODULES_FILE,
-            "CONTENT": prepare_site.modules_content(),
+            "HEAD": prepare_site.MODULES_HEAD,
         }
 
     def check(self, view: View) -> Check:
-        """The needed ones are loaded, and the file is there."""
+        """The needed ones are loaded, and the file names them and those of Istio's that are there."""
         loaded = view.facts.modules
         changes = [f"modprobe {name}" for name in prepare_site.REQUIRED_MODULES if name not in loaded]
-        changes += prepare_site.unwritten(view.facts, {prepare_site.MODULES_FILE: prepare_site.modules_content()})
+        changes += prepare_site.unwritten(view.facts, {prepare_site.MODULES_FILE: prepare_site.modules_content(view.facts)})
         if changes:
             return Needed(tuple(changes))
-        extra = sum(1 for name in prepare_site.ISTIO_MODULES if name.replace("-", "_") in loaded)
+        extra = sum(1 for name in prepare_site.ISTIO_MODULES if name in loaded)
         return Satisfied(
             f"overlay and br_netfilter loaded, {extra} of {len(prepare_site.ISTIO_MODULES)} of Istio's, all at boot too"
         )

@@ -14,7 +14,7 @@ _APT: Final = "/etc/apt/apt.conf.d/95kfinstall-proxy"
 
 
 class PrepareProxy(Step):
-    """apt and the container runtime use the proxy; nodes, pods and Services go direct."""
+    """apt, the container runtime and the scripts use the proxy; nodes, pods and Services go direct."""
 
     id: ClassVar[str] = "prepare.proxy"
     title: ClassVar[str] = "Use the HTTP proxy"
@@ -27,24 +27,31 @@ class PrepareProxy(Step):
 
     def _files(self, view: View) -> dict[str, str]:
         unit = f"/etc/systemd/system/{view.answers.cluster.runtime}.service.d/10-kfinstall-proxy.conf"
-        return {_APT: prepare_site.proxy_apt(view.answers), unit: prepare_site.proxy_unit(view.answers)}
+        return {
+            unit: prepare_site.proxy_unit(view.answers),
+            prepare_site.PROXY_ENV: prepare_site.proxy_env(view.answers),
+            _APT: prepare_site.proxy_apt(view.answers),
+        }
 
     def watch(self, view: View) -> Watch:
         """Its files."""
         return Watch(files=frozenset(self._files(view)))
 
     def parameters(self, view: View) -> Mapping[str, str]:
-        """The contents of both files."""
-        (apt, unit) = self._files(view).items()
+        """The contents of the files, and a line of the environment that the running service must have."""
+        unit, env, apt = self._files(view).items()
         return {
             "APT_FILE": apt[0],
             "APT": apt[1],
             "UNIT_FILE": unit[0],
             "DROP_IN": unit[1],
+            "ENV_FILE": env[0],
+            "ENV": env[1],
+            "PROOF": f"NO_PROXY={prepare_site.no_proxy(view.answers)}",
             "SERVICE": f"{view.answers.cluster.runtime}.service",
         }
 
     def check(self, view: View) -> Check:
-        """Both files are as wanted."""
+        """The files are as wanted."""
         changes = prepare_site.unwritten(view.facts, self._files(view))
         return Needed(tuple(changes)) if changes else Satisfied("apt and the runtime use the proxy")

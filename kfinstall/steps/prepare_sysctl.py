@@ -18,21 +18,21 @@ class PrepareSysctl(Step):
     script: ClassVar[str] = "prepare-sysctl"
     estimate_seconds: ClassVar[float] = 2
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    def watch(self, view: View) -> Watch:
         """The parameters and their file."""
-        names = frozenset((*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS))
+        names = frozenset(prepare_site.sysctl_values(view))
         return Watch(files=frozenset({prepare_site.SYSCTL_FILE}), sysctls=names)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The file's content."""
-        return {"FILE": prepare_site.SYSCTL_FILE, "CONTENT": prepare_site.sysctl_content(view.facts)}
+        return {"FILE": prepare_site.SYSCTL_FILE, "CONTENT": prepare_site.sysctl_content(view)}
 
     def check(self, view: View) -> Check:
         """The kernel has the values, and the file is there."""
         facts = view.facts
-        wanted = prepare_site.sysctl_values(facts)
+        wanted = prepare_site.sysctl_values(view)
         changes = [f"sysctl {name}={value}" for name, value in wanted.items() if facts.sysctls.get(name) != value]
-        changes += prepare_site.unwritten(facts, {prepare_site.SYSCTL_FILE: prepare_site.sysctl_content(facts)})
+        changes += prepare_site.unwritten(facts, {prepare_site.SYSCTL_FILE: prepare_site.sysctl_content(view)})
         if changes:
             return Needed(tuple(changes))
         return Satisfied(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in wanted.items()))

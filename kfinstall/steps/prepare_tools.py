@@ -11,7 +11,7 @@ from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Conflict, Needed, Satisfied, Scope, Step, View, sha256
 
 _BINARY: Final = "/usr/local/bin/kustomize"
-_RECORD: Final = "/var/lib/kfinstall/proofs/prepare-tools"
+_RECORD: Final = f"{prepare_site.PROOFS}/prepare-tools.json"
 
 
 class PrepareTools(Step):
@@ -34,17 +34,16 @@ class PrepareTools(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The artifact."""
-        artifact = view.release.artifacts["kustomize-amd64"]
-        return {"URL": artifact.url, "SHA256": artifact.sha256, "BINARY": _BINARY, "RECORD": _RECORD}
+        artifact = prepare_site.artifact(view, "kustomize")
+        return {"URL": artifact.url, "SHA256": artifact.sha256, "BINARY": _BINARY} if artifact else {}
 
     def check(self, view: View) -> Check:
         """git is installed, and kustomize is the one of the release."""
-        facts, artifact = view.facts, view.release.artifacts["kustomize-amd64"]
-        if facts.os.architecture not in ("", "amd64"):
-            return Conflict(
-                "kustomize is pinned for amd64 only, as Kubeflow's images are", "make an amd64 machine the first control plane"
-            )
+        facts, artifact = view.facts, prepare_site.artifact(view, "kustomize")
+        if artifact is None:
+            return Conflict(f"no kustomize is pinned for {facts.os.architecture}", "make an amd64 machine the first control plane")
         changes = [] if prepare_site.installed(facts, "git") else ["apt-get install git"]
-        if _BINARY not in facts.files or not facts.has_file(_RECORD, sha256(artifact.sha256 + "\n")):
+        binary = facts.files.get(_BINARY)
+        if binary is None or not facts.has_file(_RECORD, sha256(f"{artifact.sha256}\n{binary.sha256}\n")):
             changes.append(f"install kustomize {artifact.version}")
         return Needed(tuple(changes)) if changes else Satisfied(f"kustomize {artifact.version} and git are there")

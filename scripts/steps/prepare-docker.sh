@@ -1,52 +1,51 @@
 #!/usr/bin/env bash
-# Docker and cri-dockerd. Parameters: URL, SHA256, BINARY, DAEMON, RECORD, SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET
-if ! command -v dockerd >/dev/null; then
-  kf_apt_update 86400
-  kf_apt_install docker.io
-fi
-kf_apt_install docker.io python3-minimal
+# Docker and cri-dockerd.
+# Parameters: MINIMUM (major version of Docker), SETTINGS (a jq filter over daemon.json), DAEMON (its path), URL, SHA256, BINARY,
+#   SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET, RECORD
+# Docker's own docker-ce is as good as the distribution's docker.io, and is not replaced by it.
+command -v dockerd >/dev/null || kf_apt_install docker.io
+kf_apt_install jq
 # Debian 13 has the client in a package of its own.
 command -v docker >/dev/null || kf_apt_install docker-cli
-# What an administrator has set in daemon.json stays; only these keys are ours.
-mkdir -p "$(dirname "$KF_DAEMON")"
-kf_json=$(python3 - "$KF_DAEMON" <<'PYTHON'
-import json, sys
-try:
-    with open(sys.argv[1]) as file:
-        data = json.load(file)
-except FileNotFoundError:
-    data = {}
-except ValueError as error:
-    print(f"not JSON: {error}", file=sys.stderr)
-    sys.exit(1)
-options = [o for o in data.get("exec-opts", []) if not o.startswith("native.cgroupdriver=")]
-data["exec-opts"] = options + ["native.cgroupdriver=systemd"]
-data.setdefault("log-driver", "json-file")
-if data["log-driver"] == "json-file":
-    data.setdefault("log-opts", {"max-size": "100m", "max-file": "3"})
-print(json.dumps(data, indent=2, sort_keys=True))
-PYTHON
-) || kf_fail 14 "$KF_DAEMON can't be read" "mend it (python3 -m json.tool $KF_DAEMON), then: kfinstall resume"
-kf_changed=$(kf_put "$KF_DAEMON" 0644 root:root <<<"$kf_json")
+kf_major=$(dockerd --version | sed -nE 's/.*version v?([0-9]+)\..*/\1/p')
+if [[ ${kf_major:-0} -lt $KF_MINIMUM ]]; then
+  kf_fail 14 "Docker $kf_major is too old for cri-dockerd, which needs $KF_MINIMUM" \
+    "set cluster.runtime: containerd, or install Docker's own docker-ce there"
+fi
+
+# What an administrator has set in daemon.json stays; only the keys of the filter are ours.
+kf_old='{}'
+if [[ -s $KF_DAEMON ]]; then kf_old=$(<"$KF_DAEMON"); fi
+kf_new=$(jq -e "$KF_SETTINGS" <<<"$kf_old") ||
+  kf_fail 14 "$KF_DAEMON is not valid JSON" "mend it (jq . $KF_DAEMON shows where it breaks), then: kfinstall resume"
+if [[ ! -e $KF_DAEMON || $(jq -S . <<<"$kf_old") != "$(jq -S . <<<"$kf_new")" ]]; then
+  kf_put "$KF_DAEMON" 0644 root:root <<<"$kf_new"
+fi
+# The record says what was set up and proven; without it a run may have been killed between writing and restarting.
+kf_before=$(kf_known prepare-docker)
 systemctl enable --quiet docker.service
-if [[ -n $kf_changed ]] || ! systemctl is-active --quiet docker.service; then
-  kf_say "${kf_changed:-starting Docker}"
+if [[ $kf_before != "$KF_RECORD" ]] || ! systemctl is-active --quiet docker.service; then
+  systemctl daemon-reload
+  systemctl reset-failed docker.service 2>/dev/null || true
   systemctl restart docker.service || kf_fail 14 "Docker does not start" "look at: journalctl -u docker -n 30"
 fi
-if [[ ! -x $KF_BINARY ]] || [[ $(cat "$KF_RECORD" 2>/dev/null) != "$KF_SHA256" ]]; then
+if [[ $kf_before != "$KF_RECORD" || ! -x $KF_BINARY ]]; then
   kf_archive=/var/cache/kfinstall/cri-dockerd.tgz
   kf_download "$KF_URL" "$KF_SHA256" "$kf_archive"
   kf_folder=$(mktemp -d)
   tar -xzf "$kf_archive" -C "$kf_folder" --strip-components 1
-  kf_keep "$KF_BINARY"
-  install -m 0755 -o root -g root "$kf_folder/cri-dockerd" "$KF_BINARY.new"
-  mv -f "$KF_BINARY.new" "$KF_BINARY"
+  kf_put "$KF_BINARY" 0755 root:root <"$kf_folder/cri-dockerd"
   rm -rf "$kf_folder" "$kf_archive"
 fi
 kf_put "$KF_SERVICE_FILE" 0644 root:root <<<"${KF_SERVICE%$'\n'}"
 kf_put "$KF_SOCKET_FILE" 0644 root:root <<<"${KF_SOCKET%$'\n'}"
 systemctl daemon-reload
 systemctl enable --quiet cri-docker.socket cri-docker.service
+systemctl reset-failed cri-docker.service 2>/dev/null || true
 systemctl restart cri-docker.socket cri-docker.service || kf_fail 14 "cri-dockerd does not start" "look at: journalctl -u cri-docker -n 30"
-kf_wait 60 "cri-dockerd's socket" test -S /run/cri-dockerd.sock
-kf_put "$KF_RECORD" 0600 root:root <<<"$KF_SHA256"
+kf_tries=0
+until kf_cri /run/cri-dockerd.sock; do
+  ((++kf_tries <= 60)) || kf_fail 14 "cri-dockerd does not answer" "look at: journalctl -u cri-docker -n 50"
+  sleep 1
+done
+kf_done prepare-docker <<<"$KF_RECORD"

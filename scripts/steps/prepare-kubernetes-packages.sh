@@ -1,20 +1,30 @@
 #!/usr/bin/env bash
 # Kubernetes' packages of one version, held. Parameters: VERSION, PACKAGES (names by blanks)
 read -r -a kf_names <<<"$KF_PACKAGES"
+
+kf_full() { # PACKAGE: its full version in the repository, 1.34.9-1.1
+  apt-cache madison "$1" | awk -F ' *[|] *' -v wanted="$KF_VERSION-" 'index($2, wanted) == 1 && !found {print $2; found = 1}'
+}
+
 kf_apt_repair
+if [[ -z $(kf_full "${kf_names[0]}") ]]; then
+  kf_apt_update # the repository was written by a run that was killed before it was read
+fi
 kf_missing=()
-for kf_package in "${kf_names[@]}"; do
-  kf_full=$(apt-cache madison "$kf_package" | awk -F ' *[|] *' -v wanted="$KF_VERSION-" 'index($2, wanted) == 1 {print $2; exit}')
-  if [[ -z $kf_full ]]; then
-    kf_fail 100 "the repository has no $kf_package $KF_VERSION" \
-      "versions there: $(apt-cache madison "$kf_package" | awk -F ' *[|] *' '{print $2}' | head -n 5 | tr '\n' ' '); set cluster.kubernetesVersion to one of them"
+for kf_name in "${kf_names[@]}"; do
+  kf_exact=$(kf_full "$kf_name")
+  if [[ -z $kf_exact ]]; then
+    kf_there=$(apt-cache madison "$kf_name" | awk -F ' *[|] *' 'NR <= 5 {printf "%s ", $2}')
+    kf_fail 100 "the repository has no $kf_name $KF_VERSION" \
+      "${kf_there:+versions there: $kf_there; }set cluster.kubernetesVersion to one that pkgs.k8s.io has"
   fi
-  kf_installed "$kf_package" "$kf_full" || kf_missing+=("$kf_package=$kf_full")
+  kf_installed "$kf_name" "$kf_exact" || kf_missing+=("$kf_name=$kf_exact")
 done
 if [[ ${#kf_missing[@]} -gt 0 ]]; then
-  apt-mark unhold "${kf_names[@]}" >/dev/null || true
-  kf_apt --no-install-recommends --allow-downgrades install "${kf_missing[@]}" ||
+  apt-mark unhold "${kf_names[@]}" >/dev/null 2>&1 || true
+  kf_apt_add --allow-downgrades "${kf_missing[@]}" ||
     kf_fail 100 "apt can't install ${kf_missing[*]}" "its last lines say why; try it there: apt-get install ${kf_missing[*]}"
 fi
+kf_apt_free # apt-mark does not wait for the lock
 apt-mark hold "${kf_names[@]}" >/dev/null
 systemctl enable --quiet kubelet.service

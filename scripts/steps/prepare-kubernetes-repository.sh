@@ -15,7 +15,6 @@ fi
 kf_put "$KF_KEY_FILE" 0644 root:root <"$kf_work/key.gpg"
 rm -rf "$kf_work"
 kf_put "$KF_LIST_FILE" 0644 root:root <<<"${KF_LIST%$'\n'}"
-kf_apt_free
 # Only this list: another source that is broken is not this step's business.
 if ! kf_apt -o Dir::Etc::sourcelist="$KF_LIST_FILE" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 --error-on=any update; then
   kf_fail 100 "apt does not accept the Kubernetes repository" "its last lines say why: signature, reachability or clock"

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# kustomize, pinned, and git. Parameters: URL, SHA256, BINARY, RECORD
+# kustomize, pinned, and git. Parameters: URL, SHA256, BINARY
 kf_apt_install git
-if [[ ! -x $KF_BINARY ]] || [[ $(cat "$KF_RECORD" 2>/dev/null) != "$KF_SHA256" ]]; then
+kf_record() { printf '%s\n%s\n' "$KF_SHA256" "$(sha256sum "$KF_BINARY" | cut -d ' ' -f 1)"; }
+if [[ ! -x $KF_BINARY || $(kf_record) != "$(kf_known prepare-tools)" ]]; then
   kf_archive=/var/cache/kfinstall/kustomize.tar.gz
   kf_download "$KF_URL" "$KF_SHA256" "$kf_archive"
   kf_folder=$(mktemp -d)
   tar -xzf "$kf_archive" -C "$kf_folder" kustomize
-  kf_keep "$KF_BINARY"
-  install -m 0755 -o root -g root "$kf_folder/kustomize" "$KF_BINARY.new"
-  mv -f "$KF_BINARY.new" "$KF_BINARY"
+  kf_put "$KF_BINARY" 0755 root:root <"$kf_folder/kustomize"
   rm -rf "$kf_folder" "$kf_archive"
 fi
-"$KF_BINARY" version
-kf_put "$KF_RECORD" 0600 root:root <<<"$KF_SHA256"
+"$KF_BINARY" version || kf_fail 15 "$KF_BINARY does not run" "is this machine's architecture right? file $KF_BINARY; uname -m"
+kf_record | kf_done prepare-tools

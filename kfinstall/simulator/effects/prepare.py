@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from kfinstall.prepare_site import PROOFS
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit, World, effect
+from kfinstall.step import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
 _DOCKER: Final = "29.1.3-0ubuntu1"
@@ -18,6 +20,11 @@ def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[
         yield path
 
 
+def _done(node: SimNode, name: str, content: str) -> Iterator[str]:
+    node.write(f"{PROOFS}/{name}.json", content, 0o600)
+    yield from ()
+
+
 def _on(node: SimNode, *units: str) -> None:
     for unit in units:
         node.units[unit] = SimUnit(active=True, enabled=True)
@@ -25,9 +32,9 @@ def _on(node: SimNode, *units: str) -> None:
 
 @effect("prepare-proxy")
 def proxy(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Write both files."""
-    yield from _put(node, parameters["APT_FILE"], parameters["APT"])
-    yield from _put(node, parameters["UNIT_FILE"], parameters["DROP_IN"])
+    """Write the files."""
+    for name in ("UNIT_FILE", "DROP_IN"), ("ENV_FILE", "ENV"), ("APT_FILE", "APT"):
+        yield from _put(node, parameters[name[0]], parameters[name[1]])
 
 
 @effect("prepare-apt")
@@ -64,7 +71,8 @@ def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Load them and write the file."""
     node.modules |= set(parameters["REQUIRED"].split()) | set(parameters["OPTIONAL"].split())
-    yield from _put(node, parameters["FILE"], parameters["CONTENT"])
+    lines = [parameters["HEAD"], *parameters["REQUIRED"].split(), *parameters["OPTIONAL"].split()]
+    yield from _put(node, parameters["FILE"], "\n".join(lines) + "\n")
 
 
 @effect("prepare-sysctl")
@@ -93,6 +101,7 @@ def containerd(node: SimNode, parameters: Mapping[str, str], stdin: str, world: 
     yield from _put(node, parameters["FILE"], parameters["VERSION3"])
     yield "restarting containerd 2"
     _on(node, "containerd.service")
+    yield from _done(node, "prepare-containerd", f"{sha256(parameters['VERSION3'])}\n{sha256(parameters['LIMITS'])}\n")
 
 
 @effect("prepare-docker")
@@ -106,7 +115,7 @@ def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
     yield from _put(node, parameters["SERVICE_FILE"], parameters["SERVICE"])
     yield from _put(node, parameters["SOCKET_FILE"], parameters["SOCKET"])
     _on(node, "containerd.service", "docker.service", "cri-docker.socket", "cri-docker.service")
-    yield from _put(node, parameters["RECORD"], parameters["SHA256"] + "\n", 0o600)
+    yield from _done(node, "prepare-docker", parameters["RECORD"] + "\n")
 
 
 @effect("prepare-kubernetes-repository")
@@ -133,4 +142,4 @@ def tools(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
     yield from node.install({"git": "1:2.43.0-1ubuntu7"})
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
     yield from _put(node, parameters["BINARY"], "kustomize", 0o755)
-    yield from _put(node, parameters["RECORD"], parameters["SHA256"] + "\n", 0o600)
+    yield from _done(node, "prepare-tools", f"{parameters['SHA256']}\n{node.files[parameters['BINARY']].sha256}\n")
