@@ -63,7 +63,7 @@ kf_keep() {
   if [[ -e $path || -L $path ]]; then
     rm -rf -- "$folder/$name.new"
     cp -a -- "$path" "$folder/$name.new" || kf_fail_full "$folder"
-    sync -f -- "$folder"
+    if [[ -f $folder/$name.new && ! -L $folder/$name.new ]]; then sync -- "$folder/$name.new"; fi
     mv -T -- "$folder/$name.new" "$folder/$name"
   else
     : >"$folder/$name.absent"

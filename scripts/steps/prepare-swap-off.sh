@@ -2,25 +2,27 @@
 # No swap now and after every boot: active devices, /etc/fstab by field, systemd's swap units, zram. /swap.img itself stays.
 shopt -s nullglob
 
-kf_reload() {
-  if [[ -d /run/systemd/system ]]; then systemctl daemon-reload; fi
+kf_reload() { # costs seconds on a slow machine: only after a change
+  if [[ -n $kf_said && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
 }
+kf_said=
 
 # By field: Ubuntu's installer separates with tabs.
 if [[ -e /etc/fstab ]] && awk '$1 !~ /^#/ && $3 == "swap" {found = 1} END {exit !found}' /etc/fstab; then
   kf_new=$(awk '$1 !~ /^#/ && $3 == "swap" {print "# kfinstall turned swap off: " $0; next} {print}' /etc/fstab)
   kf_put /etc/fstab "0$(stat -c %a /etc/fstab)" "$(stat -c %U:%G /etc/fstab)" <<<"$kf_new"
+  kf_said=1
 fi
 
 for kf_unit in zramswap.service zram-config.service; do
-  kf_files=({/etc,/usr/lib,/lib}/systemd/system/"$kf_unit" /etc/init.d/"${kf_unit%.service}")
-  if [[ ${#kf_files[@]} -gt 0 ]]; then
+  for kf_file in {/etc,/usr/lib,/lib}/systemd/system/"$kf_unit" /etc/init.d/"${kf_unit%.service}"; do
+    [[ -e $kf_file ]] || continue
     systemctl stop "$kf_unit" || true
     kf_mask "$kf_unit"
-  fi
+    break
+  done
 done
-kf_generators=({/usr,}/lib/systemd/system-generators/zram-generator)
-if [[ ${#kf_generators[@]} -gt 0 ]]; then
+if [[ -e /usr/lib/systemd/system-generators/zram-generator || -e /lib/systemd/system-generators/zram-generator ]]; then
   for kf_file in /etc /run /usr/local/lib /usr/lib; do
     [[ -e $kf_file/systemd/zram-generator.conf ]] || continue
     if grep -q '^\[zram' "$kf_file/systemd/zram-generator.conf"; then
@@ -39,10 +41,15 @@ done
 
 # The units that fstab made are gone after this; the others are masked, an administrator's own file is kept for undo.
 kf_reload
+kf_masked=
 for kf_file in /etc/systemd/system/*.swap {/run,/usr/lib}/systemd/system/*.swap /run/systemd/generator{,.early,.late}/*.swap; do
-  [[ ${kf_file##*/} == dev-zram* ]] || kf_mask "${kf_file##*/}"
+  [[ ${kf_file##*/} == dev-zram* ]] || kf_masked+=$(kf_mask "${kf_file##*/}")
 done
-kf_reload
+if [[ -n $kf_masked ]]; then
+  kf_say "$kf_masked"
+  kf_said=1
+  kf_reload
+fi
 
 if [[ $(wc -l </proc/swaps) -gt 1 ]]; then
   swapoff -a || kf_fail 12 "swap can't be turned off: there is not enough free memory for what it holds" \
