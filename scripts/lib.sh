@@ -229,6 +229,14 @@ kf_apt_install() {
     kf_fail 100 "apt can't install ${missing[*]}" "its last lines say why; try it there: apt-get install ${missing[*]}"
 }
 
+# kf_enable UNIT...: on at boot. systemctl enable reloads systemd each time, which costs seconds on a slow machine.
+kf_enable() {
+  local unit
+  for unit in "$@"; do
+    systemctl is-enabled --quiet "$unit" 2>/dev/null || systemctl enable --quiet "$unit"
+  done
+}
+
 # kf_unit_on UNIT...: enables and starts; prints only what it changed.
 kf_unit_on() {
   local unit

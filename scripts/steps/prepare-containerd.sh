@@ -14,7 +14,7 @@ install -d -m 0755 "$KF_CERTS_D"
 kf_put "$KF_FILE" 0644 root:root <<<"${kf_content%$'\n'}"
 kf_put "$KF_LIMITS_FILE" 0644 root:root <<<"${KF_LIMITS%$'\n'}"
 kf_record=$(sha256sum "$KF_FILE" "$KF_LIMITS_FILE" | cut -d ' ' -f 1)
-systemctl enable --quiet containerd.service
+kf_enable containerd.service
 # The record says what the running daemon was started with; a run may have been killed between writing and restarting.
 if [[ $kf_record != "$(kf_known prepare-containerd)" ]] ||
   ! systemctl is-active --quiet containerd.service || ! kf_cri "$kf_socket"; then

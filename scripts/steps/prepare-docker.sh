@@ -23,7 +23,7 @@ if [[ ! -e $KF_DAEMON || $(jq -S . <<<"$kf_old") != "$(jq -S . <<<"$kf_new")" ]]
 fi
 # The record says what was set up and proven; without it a run may have been killed between writing and restarting.
 kf_before=$(kf_known prepare-docker)
-systemctl enable --quiet docker.service
+kf_enable docker.service
 if [[ $kf_before != "$KF_RECORD" ]] || ! systemctl is-active --quiet docker.service; then
   systemctl daemon-reload
   systemctl reset-failed docker.service 2>/dev/null || true
@@ -40,7 +40,7 @@ fi
 kf_put "$KF_SERVICE_FILE" 0644 root:root <<<"${KF_SERVICE%$'\n'}"
 kf_put "$KF_SOCKET_FILE" 0644 root:root <<<"${KF_SOCKET%$'\n'}"
 systemctl daemon-reload
-systemctl enable --quiet cri-docker.socket cri-docker.service
+kf_enable cri-docker.socket cri-docker.service
 systemctl reset-failed cri-docker.service 2>/dev/null || true
 systemctl restart cri-docker.socket cri-docker.service || kf_fail 14 "cri-dockerd does not start" "look at: journalctl -u cri-docker -n 30"
 kf_tries=0

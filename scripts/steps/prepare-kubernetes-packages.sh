@@ -27,4 +27,4 @@ if [[ ${#kf_missing[@]} -gt 0 ]]; then
 fi
 kf_apt_free # apt-mark does not wait for the lock
 apt-mark hold "${kf_names[@]}" >/dev/null
-systemctl enable --quiet kubelet.service
+kf_enable kubelet.service

@@ -1,0 +1,337 @@
+"""The checks of phase prepare, on constructed facts: what is needed, what is not, what can't be; and the contents that they write."""
+
+import shlex
+import tomllib
+from dataclasses import replace
+
+import pytest
+
+from kfinstall import limits, prepare_site, releases
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
+from kfinstall.step import Conflict, Needed, Satisfied, View, sha256, step_program
+from kfinstall.steps.prepare_apt import PrepareApt
+from kfinstall.steps.prepare_base_packages import PrepareBasePackages
+from kfinstall.steps.prepare_clock import PrepareClock
+from kfinstall.steps.prepare_containerd import PrepareContainerd
+from kfinstall.steps.prepare_docker import PrepareDocker
+from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
+from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.steps.prepare_modules import PrepareModules
+from kfinstall.steps.prepare_proxy import PrepareProxy
+from kfinstall.steps.prepare_swap_off import PrepareSwapOff
+from kfinstall.steps.prepare_sysctl import PrepareSysctl
+from kfinstall.steps.prepare_tools import PrepareTools
+
+# ruff: noqa: RUF012
+RELEASE = releases.load("26.03")
+ACTIVE = UnitFact("loaded", "active", "enabled")
+UBUNTU = OsFacts(id="ubuntu", version_id="24.04", architecture="amd64")
+KUBERNETES = dict.fromkeys(("kubelet", "kubeadm", "kubectl"), PackageFact(f"{RELEASE.patch(None)}-1.1", "installed", held=True))
+
+
+def view(facts=None, **more):
+    nodes = [{"name": "cp1", "address": "10.77.0.11"}, {"name": "w1", "address": "10.77.0.12"}]
+    facts = facts or Facts("cp1")
+    facts = facts if facts.os.id else replace(facts, os=UBUNTU)
+    return View(Answers.model_validate({"nodes": nodes} | more), RELEASE, "cp1", {"cp1": facts})
+
+
+def file(text, mode=0o644):
+    return FileFact("file", mode, "root:root", len(text), sha256(text))
+
+
+def changes(step, facts=None, **more):
+    found = step().check(view(facts, **more))
+    assert isinstance(found, Needed), found
+    return " | ".join(found.changes)
+
+
+def satisfied(step, facts=None, **more):
+    found = step().check(view(facts, **more))
+    assert isinstance(found, Satisfied), found
+    return found.evidence
+
+
+def conflict(step, facts=None, **more):
+    found = step().check(view(facts, **more))
+    assert isinstance(found, Conflict), found
+    return f"{found.reason} || {found.fix}"
+
+
+class TestApt:
+    base = dict.fromkeys(prepare_site.BASE_PACKAGES, PackageFact("1", "installed"))
+
+    def test_old_lists_are_read_only_where_something_is_missing(self):
+        old = AptFacts(updated_age_seconds=limits.PREPARE_LISTS_AGE_SECONDS)
+        assert changes(PrepareApt, Facts("cp1", apt=old)) == "apt-get update"
+        assert changes(PrepareApt, Facts("cp1", apt=AptFacts())) == "apt-get update"
+        assert changes(PrepareApt, Facts("cp1", apt=AptFacts(updated_age_seconds=-5.0)))  # its clock was set back
+        satisfied(PrepareApt, Facts("cp1", apt=AptFacts(updated_age_seconds=60.0)))
+
+    # Whichever package brought the runtime: on Ubuntu 26.04 containerd is a virtual one.
+    def test_a_prepared_node_never_reads_its_lists_again(self):
+        done = Facts("cp1", packages=self.base | KUBERNETES, runtime=RuntimeFacts(containerd_version="2.2.1"))
+        satisfied(PrepareApt, done)
+        assert changes(PrepareApt, done, cluster={"runtime": "docker"}) == "apt-get update"
+        satisfied(PrepareApt, replace(done, runtime=RuntimeFacts(docker_version="29.1.3")), cluster={"runtime": "docker"})
+
+    def test_half_installed_packages_come_first(self):
+        broken = Facts("cp1", packages=self.base | KUBERNETES, apt=AptFacts(broken=("runc",), updated_age_seconds=1.0))
+        assert "runc" in changes(PrepareApt, broken)
+
+    def test_base_packages(self):
+        assert "conntrack" in changes(PrepareBasePackages)
+        half = self.base | {"socat": PackageFact("1", "half-configured")}
+        assert changes(PrepareBasePackages, Facts("cp1", packages=half)) == "apt-get install socat"
+        satisfied(PrepareBasePackages, Facts("cp1", packages=self.base))
+
+
+class TestSwap:
+    @pytest.mark.parametrize(
+        ("swap", "change"),
+        [
+            (SwapFacts(active=("/swap.img",)), "swapoff /swap.img"),
+            (SwapFacts(fstab=("/swap.img none swap sw 0 0",)), "/etc/fstab"),
+            (SwapFacts(units=("dev-vda3.swap",)), "mask dev-vda3.swap"),
+            (SwapFacts(zram=True), "zram"),
+        ],
+    )
+    def test_every_source_counts(self, swap, change):
+        assert change in changes(PrepareSwapOff, Facts("cp1", swap=swap))
+
+    def test_none(self):
+        assert "boot" in satisfied(PrepareSwapOff)
+
+
+class TestKernel:
+    def test_modules(self):
+        assert "modprobe br_netfilter" in changes(PrepareModules)
+        there = frozenset({"overlay", "br_netfilter", "xt_owner"})
+        content = f"{prepare_site.MODULES_HEAD}\noverlay\nbr_netfilter\nxt_owner\n"
+        # Loaded now, but lost at the next boot.
+        assert changes(PrepareModules, Facts("cp1", modules=there)) == f"write {prepare_site.MODULES_FILE}"
+        facts = Facts("cp1", modules=there, files={prepare_site.MODULES_FILE: file(content)})
+        assert "1 of 15" in satisfied(PrepareModules, facts)
+        # A module that this kernel does not have must not stand in the file: systemd-modules-load would fail at boot.
+        assert prepare_site.MODULES_FILE in changes(PrepareModules, replace(facts, modules=there - {"xt_owner"}))
+
+    def test_sysctl_sets_now_and_at_boot(self):
+        wanted = prepare_site.sysctl_values(view())
+        assert wanted["fs.inotify.max_user_instances"] == "2280"
+        assert wanted["fs.inotify.max_user_watches"] == "1255360"
+        done = Facts("cp1", sysctls=wanted, files={prepare_site.SYSCTL_FILE: file(prepare_site.sysctl_content(view()))})
+        satisfied(PrepareSysctl, done)
+        assert "sysctl net.ipv4.ip_forward=1" in changes(
+            PrepareSysctl, replace(done, sysctls=wanted | {"net.ipv4.ip_forward": "0"})
+        )
+        assert "write" in changes(PrepareSysctl, replace(done, files={}))
+        lost = {name: value for name, value in wanted.items() if "bridge" not in name}
+        assert "bridge-nf-call" in changes(PrepareSysctl, replace(done, sysctls=lost))
+
+    def test_a_higher_value_of_the_machine_stays(self):
+        facts = Facts("cp1", sysctls={"fs.inotify.max_user_instances": "8192"})
+        assert "fs.inotify.max_user_instances = 8192\n" in prepare_site.sysctl_content(view(facts))
+
+    def test_ipv6_pods_need_forwarding_too(self):
+        assert "net.ipv6.conf.all.forwarding" not in prepare_site.sysctl_values(view())
+        six = {"podCIDR": "fd00:10::/56", "serviceCIDR": "fd00:20::/112"}
+        assert prepare_site.sysctl_values(view(cluster=six))["net.ipv6.conf.all.forwarding"] == "1"
+
+    def test_clock(self):
+        assert "timesyncd" in changes(PrepareClock)
+        satisfied(PrepareClock, Facts("cp1", units={"chrony.service": ACTIVE}))
+        satisfied(PrepareClock, Facts("cp1", clock=ClockFacts(synchronized=True)))
+        satisfied(PrepareClock, Facts("cp1", os=replace(UBUNTU, virtualization="lxc")))
+        assert changes(PrepareClock, Facts("cp1", os=replace(UBUNTU, virtualization="kvm")))
+
+
+class TestContainerd:
+    def facts(self, version="1.7.28", **more):
+        found = Facts("cp1", runtime=RuntimeFacts(containerd_version=version, cri_sockets=("/run/containerd/containerd.sock",)))
+        made = view(found)
+        files = {
+            prepare_site.CONTAINERD_CONFIG: file(prepare_site.containerd_content(made)),
+            prepare_site.CONTAINERD_LIMITS: file(prepare_site.containerd_limits()),
+            f"{prepare_site.PROOFS}/prepare-containerd.json": file(prepare_site.containerd_record(made)),
+        }
+        return replace(found, files=files, units={"containerd.service": ACTIVE}, **more)
+
+    @pytest.mark.parametrize("version", ["1.6.20", "1.7.28", "2.0.6", "2.2.1"])
+    def test_satisfied(self, version):
+        assert version in satisfied(PrepareContainerd, self.facts(version))
+
+    def test_missing(self):
+        assert "apt-get install containerd" in changes(PrepareContainerd)
+
+    # An upgrade from 1.7 to 2.2 is followed by the other form of the file.
+    def test_the_form_follows_the_version(self):
+        upgraded = replace(self.facts("1.7.28"), runtime=replace(self.facts().runtime, containerd_version="2.2.1"))
+        assert prepare_site.CONTAINERD_CONFIG in changes(PrepareContainerd, upgraded)
+
+    def test_both_forms_are_toml_with_what_matters(self):
+        old, new = (tomllib.loads(text(view())) for text in (prepare_site.containerd_v2, prepare_site.containerd_v3))
+        cri = old["plugins"]["io.containerd.grpc.v1.cri"]
+        assert (old["version"], new["version"]) == (2, 3)
+        assert old["disabled_plugins"] == new["disabled_plugins"] == []
+        assert cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+        assert cri["sandbox_image"] == "registry.k8s.io/pause:3.10.1"
+        assert cri["registry"]["config_path"] == "/etc/containerd/certs.d"
+        assert cri["cni"]["bin_dir"] == "/opt/cni/bin"  # Debian's own file says /usr/lib/cni, where Calico installs nothing
+        runtime, images = (new["plugins"][f"io.containerd.cri.v1.{name}"] for name in ("runtime", "images"))
+        assert runtime["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
+        assert images["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10.1"
+        assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
+
+    def test_the_sandbox_image_follows_the_minor(self):
+        assert prepare_site.pause_image(view(cluster={"kubernetesVersion": "1.33"})) == "registry.k8s.io/pause:3.10"
+
+    # Docker's containerd.io ships disabled_plugins = ["cri"]: the daemon runs, and kubeadm fails.
+    def test_a_daemon_without_cri_is_not_done(self):
+        facts = self.facts()
+        mute = replace(facts, runtime=replace(facts.runtime, cri_sockets=("/run/cri-dockerd.sock",)))
+        assert "CRI" in changes(PrepareContainerd, mute)
+
+    # Killed between writing the file and restarting the daemon: the file is right, the daemon has the old one.
+    def test_right_files_without_a_restart_are_not_done(self):
+        facts = self.facts()
+        assert "restart" in changes(PrepareContainerd, replace(facts, files=dict(list(facts.files.items())[:2])))
+
+    def test_off_at_boot(self):
+        off = {"containerd.service": UnitFact("loaded", "active", "disabled")}
+        assert "enable" in changes(PrepareContainerd, replace(self.facts(), units=off))
+
+
+class TestDocker:
+    docker = {"cluster": {"runtime": "docker"}}
+
+    def facts(self, version="29.1.3"):
+        made, step = view(**self.docker), PrepareDocker()
+        given = step.parameters(made)
+        files = {
+            given["DAEMON"]: file("{}"),
+            given["BINARY"]: file("x", 0o755),
+            given["SERVICE_FILE"]: file(given["SERVICE"]),
+            given["SOCKET_FILE"]: file(given["SOCKET"]),
+            f"{prepare_site.PROOFS}/prepare-docker.json": file(given["RECORD"] + "\n"),
+        }
+        units = dict.fromkeys(("docker.service", "cri-docker.socket", "cri-docker.service"), ACTIVE)
+        runtime = RuntimeFacts(docker_version=version, cri_sockets=("/run/cri-dockerd.sock",))
+        return Facts("cp1", files=files, units=units, runtime=runtime)
+
+    def test_satisfied_and_missing(self):
+        assert "29.1.3" in satisfied(PrepareDocker, self.facts(), **self.docker)
+        assert "docker.io" in changes(PrepareDocker, **self.docker)
+        facts = self.facts()
+        for path in facts.files:
+            changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)
+        assert "answers" in changes(
+            PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3", cri_ready=True)), **self.docker
+        )
+
+    # cri-dockerd speaks API 1.42 and newer; Debian 12 has Docker 20.10. Told before anything is installed.
+    def test_too_old(self):
+        assert "containerd" in conflict(PrepareDocker, self.facts("20.10.24"), **self.docker)
+        debian = Facts("cp1", os=OsFacts(id="debian", version_id="12", architecture="amd64"))
+        assert "20.10" in conflict(PrepareDocker, debian, **self.docker)
+        # Docker's own packages there are new enough.
+        satisfied(PrepareDocker, replace(self.facts("28.0.1"), os=debian.os), **self.docker)
+
+    def test_an_architecture_without_a_pinned_file(self):
+        riscv = Facts("cp1", os=replace(UBUNTU, architecture="riscv64"))
+        assert "riscv64" in conflict(PrepareDocker, riscv, **self.docker)
+        assert "riscv64" in conflict(PrepareTools, riscv)
+
+    def test_only_one_runtime_applies(self):
+        for runtime, applies in (("containerd", (True, False)), ("docker", (False, True))):
+            given = view(cluster={"runtime": runtime}).answers
+            assert (PrepareContainerd().applies(given), PrepareDocker().applies(given)) == applies
+
+
+class TestKubernetes:
+    on = {"kubelet.service": UnitFact("loaded", "activating", "enabled")}
+
+    def test_repository_of_the_minor(self):
+        given = PrepareKubernetesRepository().parameters(view())
+        assert given["LIST"] == (
+            "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.gpg] https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /\n"
+        )
+        assert given["KEY_URL"] == "https://pkgs.k8s.io/core:/stable:/v1.34/deb/Release.key"
+        files = {given["KEY_FILE"]: file("key"), given["LIST_FILE"]: file(given["LIST"])}
+        satisfied(PrepareKubernetesRepository, Facts("cp1", files=files))
+        assert "1.33" in changes(PrepareKubernetesRepository, Facts("cp1", files=files), cluster={"kubernetesVersion": "1.33"})
+        assert "keyring" in changes(PrepareKubernetesRepository, Facts("cp1", files=files | {given["KEY_FILE"]: file("")}))
+
+    def test_packages(self):
+        assert "apt-get install kubelet 1.34" in changes(PrepareKubernetesPackages)
+        satisfied(PrepareKubernetesPackages, Facts("cp1", packages=KUBERNETES, units=self.on))
+        free = KUBERNETES | {"kubectl": replace(KUBERNETES["kubectl"], held=False)}
+        assert changes(PrepareKubernetesPackages, Facts("cp1", packages=free, units=self.on)) == "apt-mark hold kubectl"
+        assert "enable kubelet" in changes(PrepareKubernetesPackages, Facts("cp1", packages=KUBERNETES))
+
+    def test_another_version(self):
+        other = dict.fromkeys(KUBERNETES, PackageFact("1.33.1-1.1", "installed", held=True))
+        assert "replace kubelet 1.33.1" in changes(PrepareKubernetesPackages, Facts("cp1", packages=other))
+        member = Facts("cp1", packages=other, runtime=RuntimeFacts(kubeadm_files=("kubelet.conf",)))
+        assert 'kubernetesVersion: "1.33.1"' in conflict(PrepareKubernetesPackages, member)
+
+
+def test_tools_know_their_file_by_its_content():
+    given = PrepareTools().parameters(view())
+    binary, record = file("kustomize", 0o755), f"{prepare_site.PROOFS}/prepare-tools.json"
+    git = {"git": PackageFact("1:2", "installed")}
+    files = {given["BINARY"]: binary, record: file(f"{given['SHA256']}\n{binary.sha256}\n")}
+    satisfied(PrepareTools, Facts("cp1", files=files, packages=git))
+    assert "git" in changes(PrepareTools, Facts("cp1", files=files))
+    replaced = files | {given["BINARY"]: file("another one", 0o755)}
+    assert "kustomize 5.8.1" in changes(PrepareTools, Facts("cp1", files=replaced, packages=git))
+    arm = Facts("cp1", os=replace(UBUNTU, architecture="arm64"))
+    assert PrepareTools().parameters(view(arm))["URL"].endswith("_linux_arm64.tar.gz")
+
+
+class TestProxy:
+    proxy = {
+        "proxy": {
+            "http": "http://p:3128/a%20b",
+            "https": "http://p:3128/$(x)'\"",
+            "noProxy": [".corp", "mirror.corp", "10.0.0.0/8"],
+        }
+    }
+
+    def test_only_where_there_is_one(self):
+        assert not PrepareProxy().applies(view().answers)
+        assert PrepareProxy().applies(view(**self.proxy).answers)
+
+    def test_what_goes_direct(self):
+        direct = prepare_site.no_proxy(view(**self.proxy).answers).split(",")
+        for host in ("127.0.0.1", "10.77.0.11", "w1", "10.244.0.0/16", "10.96.0.0/16", ".svc", ".corp"):
+            assert host in direct
+        assert len(direct) == len(set(direct))
+
+    def test_quoting(self):
+        given = view(**self.proxy).answers
+        assert 'Environment="HTTP_PROXY=http://p:3128/a%%20b"' in prepare_site.proxy_unit(given)
+        assert '$(x)\'\\""' in prepare_site.proxy_unit(given)
+        line = next(line for line in prepare_site.proxy_env(given).splitlines() if line.startswith("export https_proxy="))
+        assert shlex.split(line) == ["export", "https_proxy=http://p:3128/$(x)'\""]
+        apt = prepare_site.proxy_apt(given)
+        assert 'Acquire::https::Proxy "http://p:3128/$(x)\'%22";' in apt
+        assert 'Acquire::http::Proxy::mirror.corp "DIRECT";' in apt
+        assert "10.0.0.0" not in apt
+
+    def test_check(self):
+        given = PrepareProxy().parameters(view(**self.proxy))
+        files = {given[f"{name}_FILE"]: file(given[text]) for name, text in (("APT", "APT"), ("UNIT", "DROP_IN"), ("ENV", "ENV"))}
+        satisfied(PrepareProxy, Facts("cp1", files=files), **self.proxy)
+        for path in files:
+            assert path in changes(PrepareProxy, Facts("cp1", files={k: v for k, v in files.items() if k != path}), **self.proxy)
+
+    def test_the_runtime_of_the_answers_is_told(self):
+        given = PrepareProxy().parameters(view(**self.proxy, cluster={"runtime": "docker"}))
+        assert given["UNIT_FILE"].startswith("/etc/systemd/system/docker.service.d/")
+
+
+# Whatever the parameters hold, the rendered program only ever quotes it.
+def test_parameters_are_quoted():
+    text = step_program("prepare-base-packages", {"PACKAGES": "a'b; $(touch /tmp/x)\n`c`"}).render()
+    assert "export KF_PACKAGES='a'\"'\"'b; $(touch /tmp/x)\n`c`'" in text
