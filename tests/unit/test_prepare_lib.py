@@ -1,0 +1,366 @@
+"""scripts/lib.sh and the awk parts of the steps' scripts, run by bash on this machine with other paths in the place of the system's."""
+
+import getpass
+import grp
+import hashlib
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from kfinstall import resources
+from kfinstall.step import failed
+from kfinstall.transport.base import Completed
+
+BASH = shutil.which("bash") or ""
+pytestmark = pytest.mark.skipif(sys.platform != "linux" or not BASH, reason="runs the nodes' scripts: needs Linux and bash")
+OWNER = f"{getpass.getuser()}:{grp.getgrgid(os.getgid()).gr_name}"
+
+
+class Machine:
+    """A folder that stands for a node's root, and programs that stand for the node's."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+
+    def program(self, name, text):
+        path = self.bin / name
+        path.write_text(f"#!{BASH}\n{text}\n")
+        path.chmod(0o755)
+
+    def run(self, body, **parameters):
+        lib = resources.script("lib")
+        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks"):
+            lib = lib.replace(path, f"{self.folder}{path}")
+        text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
+        environment = {f"KF_{name}": str(value) for name, value in parameters.items()}
+        done = subprocess.run(
+            [BASH, "-c", text], capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=self.folder
+        )
+        return Completed(done.returncode, tuple(done.stdout.splitlines()))
+
+    def step(self, name, **parameters):
+        body = resources.script(f"steps/{name}")
+        for path in ("/etc", "/run/sysctl.d", "/usr/local/lib", "/usr/lib"):
+            body = body.replace(f" {path}", f" {self.folder}{path}").replace(f"({path}", f"({self.folder}{path}")
+        return self.run(body, **parameters)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+def error(done):
+    found = failed("prepare.x", "n1", done)
+    return f"{found.message} || {found.hint}"
+
+
+class TestPut:
+    def test_writes_once_and_says_so(self, machine):
+        body = 'printf "a\\n" | kf_put "$KF_P" 0640 root:root'
+        path = machine.folder / "deep" / "er" / "file"
+        assert machine.run(body, P=path).lines == (str(path),)
+        assert (path.read_text(), path.stat().st_mode & 0o777) == ("a\n", 0o640)
+        assert machine.run(body, P=path).lines == ()
+
+    def test_keeps_the_first_content_only(self, machine):
+        path = machine.folder / "a%b c"
+        path.write_text("administrator's")
+        for text in ("one", "two"):
+            machine.run('kf_put "$KF_P" 0644 root:root <<<"$KF_T"', P=path, T=text)
+        kept = list((machine.folder / "var/lib/kfinstall/undo").iterdir())
+        assert [entry.read_text() for entry in kept] == ["administrator's"]
+        assert "%2F" in kept[0].name
+        assert "%25b c" in kept[0].name
+
+    def test_remembers_that_there_was_nothing(self, machine):
+        machine.run('kf_put "$KF_P" 0644 root:root <<<x; kf_put "$KF_P" 0644 root:root <<<y', P=machine.folder / "new")
+        assert [entry.name.endswith(".absent") for entry in (machine.folder / "var/lib/kfinstall/undo").iterdir()] == [True]
+
+    # A run that was killed in the middle of a write.
+    def test_clears_away_what_a_kill_left(self, machine):
+        (machine.folder / "file.kf.abcdef").write_text("half")
+        machine.run('kf_put "$KF_P" 0644 root:root <<<x', P=machine.folder / "file")
+        assert [entry.name for entry in machine.folder.glob("file*")] == ["file"]
+
+    def test_a_wrong_mode_is_a_change(self, machine):
+        path = machine.folder / "file"
+        path.write_text("x\n")
+        path.chmod(0o600)
+        assert machine.run('kf_put "$KF_P" 0644 root:root <<<x', P=path).lines == (str(path),)
+
+    # The message must reach the user even where the output is taken into a variable.
+    def test_a_failure_inside_a_substitution_is_told(self, machine):
+        (machine.folder / "file").write_text("not a directory")
+        done = machine.run('x=$(kf_put "$KF_P" 0644 root:root <<<x); echo "went on $x"', P=machine.folder / "dir" / "x", T="")
+        assert done.status == 0
+        machine.program("mktemp", "echo 'mktemp: No space left on device' >&2; exit 1")
+        done = machine.run('x=$(kf_put "$KF_P" 0644 root:root <<<x); echo "went on $x"', P=machine.folder / "y")
+        assert done.status == 28
+        assert "disk of this node is full" in error(done)
+        assert not any("went on" in line for line in done.lines)
+
+
+class TestDisk:
+    def test_a_full_disk_is_recognised_whatever_failed(self, machine):
+        machine.program("df", "echo ' Avail IFree'; echo ' 12 100'")
+        done = machine.run("echo working; false")
+        assert done.status == 1
+        assert "the disk of this node is full" in error(done)
+
+    def test_no_inodes_left(self, machine):
+        machine.program("df", 'echo h; [[ $1 == --output=itotal ]] && echo 1000 || echo " 99999999 0"')
+        assert "full" in error(machine.run("false"))
+
+    # btrfs counts no inodes: 0 of 0.
+    def test_a_file_system_without_inodes_is_not_full(self, machine):
+        machine.program("df", 'echo h; [[ $1 == --output=itotal ]] && echo 0 || echo " 99999999 0"')
+        assert "exit status 1" in error(machine.run("false"))
+
+    def test_success_says_nothing(self, machine):
+        machine.program("df", "echo h; echo ' 0 0'")
+        assert machine.run("true").lines == ()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves a folder; counts requests; /refuse answers 503 twice before it gives the file."""
+    seen = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *given):
+            super().__init__(*given, directory=str(tmp_path / "served"))
+
+        def do_GET(self):
+            seen.append(self.path)
+            if seen.count(self.path) == 1 and self.path == "/once":
+                self.send_error(503)
+            else:
+                super().do_GET()
+
+        def log_message(self, *given):
+            pass
+
+    (tmp_path / "served").mkdir()
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_port}", tmp_path / "served", seen
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+class TestDownload:
+    body = 'kf_download "$KF_URL" "$KF_SUM" "$KF_PATH"'
+
+    def test_right_checksum_once(self, machine, server):
+        url, served, seen = server
+        (served / "tool v1.tgz").write_bytes(b"\x00tool")
+        given = {"URL": f"{url}/tool%20v1.tgz", "SUM": hashlib.sha256(b"\x00tool").hexdigest(), "PATH": machine.folder / "c" / "t"}
+        assert machine.run(self.body, **given).lines == ("downloaded tool%20v1.tgz",)
+        assert machine.run(self.body, **given).lines == ()
+        assert len(seen) == 1
+        assert (machine.folder / "c" / "t").read_bytes() == b"\x00tool"
+
+    def test_wrong_checksum_leaves_nothing(self, machine, server):
+        url, served, _seen = server
+        (served / "tool").write_text("<html>log in first</html>")
+        done = machine.run(self.body, URL=f"{url}/tool", SUM="0" * 64, PATH=machine.folder / "t")
+        assert done.status == 23
+        assert "not the file it should be" in error(done)
+        assert not list(machine.folder.glob("t*"))
+
+    def test_not_found(self, machine, server):
+        done = machine.run(self.body, URL=f"{server[0]}/none", SUM="0" * 64, PATH=machine.folder / "t")
+        assert done.status == 22
+        assert "proxy.https" in error(done)
+
+    def test_a_server_that_hiccups_is_asked_again(self, machine, server):
+        url, served, seen = server
+        (served / "once").write_text("x")
+        done = machine.run(self.body, URL=f"{url}/once", SUM=hashlib.sha256(b"x").hexdigest(), PATH=machine.folder / "t")
+        assert done.status == 0
+        assert seen == ["/once", "/once"]
+
+
+class TestApt:
+    def test_who_holds_the_lock(self, machine):
+        lock = machine.folder / "var/lib/dpkg/lock-frontend"
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+        (machine.folder / "proc").mkdir()
+        line = f"1: POSIX  ADVISORY  WRITE {os.getpid()} 08:02:{lock.stat().st_ino} 0 EOF\n"
+        (machine.folder / "proc/locks").write_text(line)
+        assert machine.run("kf_lock_holder").lines[0].startswith(f"{os.getpid()} ")
+        done = machine.run("kf_apt_wait_seconds=-1; kf_apt_free")
+        assert done.lines[0].startswith(f"waiting for the package manager, which is held by process {os.getpid()} ")
+        assert done.status == 16
+        assert "unattended-upgrades" in error(done)
+        (machine.folder / "proc/locks").write_text("")
+        assert machine.run("kf_lock_holder; kf_apt_free").lines == ()
+
+    def test_a_lock_that_is_taken_in_between_is_waited_for(self, machine):
+        machine.program(
+            "apt-get",
+            '[[ -e taken ]] && { echo done; exit 0; }; : >taken; echo "E: Could not get lock /x. It is held by process 7"; exit 100',
+        )
+        machine.program("sleep", ":")
+        assert machine.run("kf_apt update").lines[-1] == "done"
+
+    @pytest.mark.parametrize(
+        "said", ["cannot copy extracted data: No space left on device", "E: You don't have enough free space in /var."]
+    )
+    def test_a_full_disk_in_apts_words(self, machine, said):
+        machine.program("apt-get", f"echo {said!r} >&2; exit 100")
+        done = machine.run("kf_apt install x; echo went on")
+        assert done.status == 28
+        assert "disk of this node is full" in error(done)
+
+    # Lists that a killed update left half-read: the package is only known after a whole update.
+    def test_an_install_that_fails_reads_the_lists_anew(self, machine):
+        machine.program("dpkg", "true")
+        machine.program("dpkg-query", "exit 1")
+        machine.program(
+            "apt-get",
+            'echo "${*: -2}" >>calls; [[ $* == *" update" ]] && : >read; [[ $* == *" update" || -e read ]] || { echo "E: Unable to locate"; exit 100; }',
+        )
+        (machine.folder / "var/lib/apt/lists").mkdir(parents=True)
+        assert machine.run("kf_apt_install socat").status == 0
+        assert (machine.folder / "calls").read_text().splitlines() == ["install socat", "--error-on=any update", "install socat"]
+
+    def test_never_removes(self, machine):
+        machine.program("dpkg", "true")
+        machine.program("dpkg-query", "exit 1")
+        machine.program("apt-get", 'echo "$*" >>calls')
+        machine.run("kf_apt_install docker.io")
+        assert "--no-remove" in (machine.folder / "calls").read_text()
+
+    def test_what_is_installed_is_left_alone(self, machine):
+        machine.program("dpkg", "true")
+        machine.program("dpkg-query", 'echo "installed 1.2"')
+        machine.program("apt-get", "echo called; exit 1")
+        assert machine.run("kf_apt_install a b=1.2") == Completed(0, ())
+
+    def test_half_installed_packages_are_finished_first(self, machine):
+        machine.program("dpkg", 'echo "$*" >>calls; [[ $1 != --audit ]] || echo "runc is half configured"')
+        machine.program("dpkg-query", 'echo "installed 1"')
+        machine.program("apt-get", 'echo "apt ${*: -2}" >>calls')
+        machine.run("kf_apt_install a")
+        calls = (machine.folder / "calls").read_text()
+        assert "--configure -a" in calls
+        assert "--fix-broken install" in calls
+
+    def test_update_by_age(self, machine):
+        machine.program("dpkg", "true")
+        machine.program("apt-get", "echo read")
+        lists = machine.folder / "var/lib/apt/lists"
+        (lists / "partial").mkdir(parents=True)
+        assert machine.run("kf_apt_update 60").lines == ("read",)  # there are none
+        (lists / "deb_InRelease").touch()
+        assert machine.run("kf_apt_update 60").lines == ()
+        assert machine.run("kf_apt_update").lines == ("read",)
+        for path in (lists / "deb_InRelease", lists / "partial", lists):
+            os.utime(path, (1000, 1000))
+        assert machine.run("kf_apt_update 60").lines == ("read",)
+        assert machine.run("kf_apt_update 60").lines == ()  # nothing new was fetched, and they are fresh all the same
+
+
+def test_the_proxy_reaches_the_scripts_downloads(machine):
+    folder = machine.folder / "var/lib/kfinstall"
+    folder.mkdir(parents=True)
+    (folder / "proxy.env").write_text("export https_proxy='http://p:1/$(x)'\n")
+    assert machine.run('echo "$https_proxy"').lines == ("http://p:1/$(x)",)
+
+
+class TestModules:
+    def given(self, machine, **more):
+        (machine.folder / "etc/modprobe.d").mkdir(parents=True)
+        (machine.folder / "out").mkdir()
+        machine.program("modprobe", "exit 1")
+        values = {"REQUIRED": "", "OPTIONAL": "", "FILE": machine.folder / "out/kf.conf", "HEAD": "# head"}
+        return machine.step("prepare-modules", **{**values, **more})
+
+    def test_an_optional_one_that_is_missing_is_said_and_not_written(self, machine):
+        done = self.given(machine, OPTIONAL="no_such_module")
+        assert done.status == 0
+        assert "this kernel has no module no_such_module" in done.lines[0]
+        assert (machine.folder / "out/kf.conf").read_text() == "# head\n"
+
+    def test_a_needed_one_that_is_missing_fails_with_a_fix(self, machine):
+        done = self.given(machine, REQUIRED="no_such_module")
+        assert done.status == 11
+        assert "linux-modules-extra" in error(done)
+
+    # CIS hardening: install overlay /bin/false
+    def test_a_forbidden_one_names_the_file(self, machine):
+        (machine.folder / "etc/modprobe.d").mkdir(parents=True)
+        (machine.folder / "etc/modprobe.d/hard.conf").write_text("install no-such-module /bin/false\n")
+        (machine.folder / "out").mkdir()
+        machine.program("modprobe", "exit 1")
+        done = machine.step("prepare-modules", REQUIRED="no_such_module", OPTIONAL="", FILE=machine.folder / "out/x", HEAD="#")
+        assert "hard.conf forbids it" in error(done)
+
+
+def test_a_later_sysctl_file_can_not_win_at_boot(machine):
+    machine.program("sysctl", "true")
+    folder = machine.folder / "etc/sysctl.d"
+    folder.mkdir(parents=True)
+    (machine.folder / "etc/sysctl.conf").write_text(
+        "net/ipv4/ip_forward=0\nvm.swappiness = 10\n-fs.inotify.max_user_watches = 9999999\n"
+    )
+    (folder / "99-sysctl.conf").symlink_to("../sysctl.conf")
+    (folder / "10-first.conf").write_text("net.ipv4.ip_forward = 0\n")
+    content = "net.ipv4.ip_forward = 1\nfs.inotify.max_user_watches = 1255360\n"
+    done = machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content)
+    assert done.status == 0, done
+    assert (folder / "90-kfinstall.conf").read_text() == content
+    assert (machine.folder / "etc/sysctl.conf").read_text() == (
+        "# kfinstall turned it off: net/ipv4/ip_forward=0\nvm.swappiness = 10\n-fs.inotify.max_user_watches = 9999999\n"
+    )
+    assert (folder / "99-sysctl.conf").is_symlink()
+    assert (folder / "10-first.conf").read_text() == "net.ipv4.ip_forward = 0\n"
+    assert machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content).lines == ()
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "{}",
+            {
+                "exec-opts": ["native.cgroupdriver=systemd"],
+                "log-driver": "json-file",
+                "log-opts": {"max-file": "3", "max-size": "100m"},
+            },
+        ),
+        ('{"log-driver": "journald"}', {"exec-opts": ["native.cgroupdriver=systemd"], "log-driver": "journald"}),
+        (
+            '{"exec-opts": ["native.cgroupdriver=cgroupfs", "a=b"], "insecure-registries": ["r:5000"], "log-opts": {"tag": "x"}}',
+            {
+                "exec-opts": ["a=b", "native.cgroupdriver=systemd"],
+                "insecure-registries": ["r:5000"],
+                "log-driver": "json-file",
+                "log-opts": {"tag": "x"},
+            },
+        ),
+    ],
+)
+def test_daemon_json_is_merged_by_field(old, new):
+    import json
+
+    from kfinstall.steps import prepare_docker
+
+    done = subprocess.run(["jq", prepare_docker._SETTINGS], input=old, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == new
+    again = subprocess.run(["jq", prepare_docker._SETTINGS], input=done.stdout, capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout) == new
