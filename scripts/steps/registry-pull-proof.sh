@@ -8,7 +8,7 @@ if [[ $KF_SECURED == yes ]]; then
   IFS= read -r kf_password
 fi
 kf_tmp=$(mktemp -d /run/kfinstall-pull.XXXXXX)
-trap 'rm -rf -- "$kf_tmp"' EXIT
+trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT # the library's look at a full disk stays
 
 kf_pull_docker() {
   if [[ $KF_SECURED == yes ]]; then
@@ -70,5 +70,5 @@ if ((kf_code)); then
   esac
 fi
 kf_say "pulled $KF_IMAGE"
-install -d -m 0755 -- "$(dirname -- "$KF_RECORD_PATH")"
+install -d -m 0700 -- "$(dirname -- "$KF_RECORD_PATH")"
 kf_put "$KF_RECORD_PATH" 0644 root:root <<<"${KF_RECORD%$'\n'}"

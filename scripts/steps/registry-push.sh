@@ -9,7 +9,7 @@ if [[ $KF_SECURED == yes ]]; then
   IFS= read -r kf_password
 fi
 kf_tmp=$(mktemp -d /run/kfinstall-push.XXXXXX)
-trap 'rm -rf -- "$kf_tmp"' EXIT
+trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT # the library's look at a full disk stays
 
 kf_escape() {
   local value=${1//\\/\\\\}
@@ -68,5 +68,5 @@ kf_sum=$(sha256sum <"$kf_tmp/body")
 [[ $kf_status == 200 && sha256:${kf_sum%% *} == "$KF_MANIFEST_DIGEST" ]] ||
   kf_fail 47 "the registry gives back another manifest than was pushed (HTTP $kf_status)" "look at its disk: df -h; journalctl -u kfinstall-registry"
 kf_say "pushed $KF_HOST/$KF_REPOSITORY:$KF_TAG ($KF_MANIFEST_DIGEST) and read it back"
-install -d -m 0755 -- "$(dirname -- "$KF_RECORD_PATH")"
+install -d -m 0700 -- "$(dirname -- "$KF_RECORD_PATH")"
 kf_put "$KF_RECORD_PATH" 0644 root:root <<<"${KF_RECORD%$'\n'}"

@@ -151,14 +151,19 @@ fi
 kf_open() { # the registry answers: 200 with the login, and nobody gets in without one
   [[ $(kf_status yes) == 200 ]] && { [[ $KF_SECURED != yes ]] || [[ $(kf_status no) == 401 ]]; }
 }
-if ! kf_wait 30 "the registry answers at $KF_HOST" kf_open; then
+kf_closed() { # says why the registry is not as it should be
   journalctl --no-pager --quiet -n 15 -u "$kf_service" -o cat || true
   case $(kf_status yes) in
     401) kf_fail 22 "the registry refuses its own login of user $KF_USER" "run the step again; it writes the password file anew" ;;
     503) kf_fail 23 "the registry answers 503: it can't use $KF_DIRECTORY" "look at the disk: df -h '$KF_DIRECTORY'; journalctl -u $kf_service" ;;
     *) kf_fail 24 "the registry does not answer at $KF_HOST" "look at: journalctl -u $kf_service; is the port taken? ss -ltnp" ;;
   esac
-fi
+}
+kf_tries=0
+until kf_open; do
+  ((++kf_tries <= 30)) || kf_closed
+  sleep 1
+done
 if [[ $KF_SECURED == yes ]]; then
   # Last, so that a run that was cut off makes the login again.
   kf_put "$kf_folder/login.json" 0600 root:root <<<"${KF_LOGIN%$'\n'}"

@@ -8,7 +8,7 @@ if [[ $KF_SECURED == yes ]]; then
   IFS= read -r kf_password
 fi
 kf_tmp=$(mktemp -d /run/kfinstall-spark.XXXXXX)
-trap 'rm -rf -- "$kf_tmp"' EXIT
+trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT # the library's look at a full disk stays
 
 kf_escape() {
   local value=${1//\\/\\\\}
@@ -79,5 +79,5 @@ else
   kf_there || kf_fail 64 "$KF_TARGET was pushed, but the registry does not have it" "look at: journalctl -u kfinstall-registry"
   kf_say "copied"
 fi
-install -d -m 0755 -- "$(dirname -- "$KF_RECORD_PATH")"
+install -d -m 0700 -- "$(dirname -- "$KF_RECORD_PATH")"
 kf_put "$KF_RECORD_PATH" 0644 root:root <<<"${KF_RECORD%$'\n'}"
