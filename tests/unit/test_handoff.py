@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -144,7 +145,9 @@ class _Tags(HTMLParser):
 
 def test_html_is_whole_and_everything_from_outside_is_escaped():
     nasty = "<script>alert(1)</script>&\"' ]]> <img src=x onerror=y>"
-    view = make_view(proof("spark", "f", nasty), registry={"user": nasty})
+    view = make_view(proof("spark", "f", nasty))
+    past_validation = view.answers.registry.model_copy(update={"user": nasty})
+    view = replace(view, answers=view.answers.model_copy(update={"registry": past_validation}))
     page = html(handoff.card(view, [Entry("finished", "r", nasty, nasty, "f", "changed", nasty)], at=0))
     tags = _Tags()
     tags.feed(page)

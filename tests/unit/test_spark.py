@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import replace
 
 import kubernetes_validate
 import pytest
@@ -37,8 +38,10 @@ def make_answers(**sections):
     return Answers.model_validate({"nodes": NODES, **sections})
 
 
-def make_site(**sections):
-    return spark_site.site(make_answers(**sections), RELEASE)
+def make_site(image="", **sections):
+    """A site; `image` past the answers' own validation, which is not what is tested here."""
+    place = spark_site.site(make_answers(**sections), RELEASE)
+    return replace(place, image=image) if image else place
 
 
 class LittleCluster:
@@ -305,7 +308,7 @@ def test_a_running_pod_has_no_reason():
 @pytest.mark.parametrize("image", ["spark:1", NASTY])
 def test_the_submit_script_is_clean(tmp_path, image):
     path = tmp_path / "kf-spark-submit"
-    path.write_text(spark_submit.render(make_site(spark={"image": image}, registry={"enabled": False})))
+    path.write_text(spark_submit.render(make_site(image)))
     done = subprocess.run(["shellcheck", "-x", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     subprocess.run(["bash", "-n", str(path)], check=True)
@@ -328,7 +331,7 @@ def _submit(tmp_path, *arguments, home=None, **sections):
 
 
 def test_the_submit_script_passes_every_value_whole(tmp_path):
-    done = _submit(tmp_path, "--name", "a b", "local:///app.py", NASTY, spark={"image": NASTY}, registry={"enabled": False})
+    done = _submit(tmp_path, "--name", "a b", "local:///app.py", NASTY, image=NASTY)
     words = json.loads(done.stdout)
     assert words[-1] == NASTY
     assert words[words.index("--image") + 1] == NASTY
@@ -398,3 +401,10 @@ async def test_image_and_script_through_the_simulator():
         files = {p: FileFact("file", f.mode, f.owner, 0, f.sha256) for p, f in world.nodes["cp"].files.items()}
         after = View(view.answers, RELEASE, "cp", {"cp": Facts("cp", files=files)})
         assert isinstance(step().check(after), Satisfied)
+
+
+def test_an_own_image_is_proven_by_python_since_its_version_is_not_known():
+    own = make_site(spark={"image": "registry.example/spark:mine"})
+    assert own.image == "10.0.0.1:5000/kfinstall/spark:mine"
+    assert spark_pi.application(own)["spec"]["mainApplicationFile"].endswith("/pi.py")
+    assert "mainClass" not in spark_pi.application(own)["spec"]
