@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kfinstall import phases, resources
 from kfinstall.answers.docs import answers_document
+from kfinstall.simulator.faults import FAULTS
 from kfinstall.step import Step
 
 DOCS = Path(__file__).resolve().parent
@@ -38,9 +39,42 @@ def _row(kind: type[Step]) -> str:
     return f"| `{kind.id}` | **{kind.title}.** {what}{marks} | {kind.scope} | {kind.timeout_seconds:.0f} s | {script} |"
 
 
+SIMULATOR = """# The simulator
+
+Written by `make docs`. `kfinstall demo` runs the real engine over real SSH on servers that this process simulates: real SSH servers and a
+Kubernetes API over TLS on loopback, with a model of each node behind them. What a script does to a real node is held against it by the lab tests.
+
+    kfinstall demo                                   # three nodes, no fault
+    kfinstall demo --nodes 10
+    kfinstall demo --fault ssh-drop:worker1          # NAME:NODE; may be given several times
+    kfinstall demo --fault power-cut:worker1:prepare-containerd     # in that script
+    kfinstall resume                                 # goes on; faults are over then
+    kfinstall status
+
+Nodes are called cp1, worker1, worker2 ... The state of the simulated machines is kept in the state directory, so a rehearsal that was killed is
+resumed like a real run: for the machines it was a power cut.
+
+| fault | what it does | when |
+|---|---|---|
+"""
+
+
+def simulator_document() -> str:
+    """docs/simulator.md: how to rehearse, and every fault."""
+    rows = [
+        f"| `{name}` | {kind.description} | {'in the middle of a step, once' if kind.in_step else 'from the beginning'} |"
+        for name, kind in FAULTS.items()
+    ]
+    return SIMULATOR + "\n".join(rows) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Path to content of every generated document."""
-    return {DOCS / "answers.md": answers_document(), DOCS / "steps.md": steps_document()}
+    return {
+        DOCS / "answers.md": answers_document(),
+        DOCS / "steps.md": steps_document(),
+        DOCS / "simulator.md": simulator_document(),
+    }
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import getpass
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from kfinstall import phases, plan
+from kfinstall import handoff, handoff_html, phases, plan
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.errors import ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightWarningError, UsageError
@@ -27,9 +28,11 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
-from kfinstall.state import ClusterState, RunRecord
+from kfinstall.state import ClusterState, RunRecord, write_atomically
+from kfinstall.step import CLUSTER_TARGET
 from kfinstall.transport.base import Host, HostKeyQuestion
 from kfinstall.transport.connect import connect_node
+from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.node_lock import NodeLock
 
 _CHANGING: Final = ("install", "resume")
@@ -72,9 +75,7 @@ class Session:
     executor: Executor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.executor = Executor(
-            self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop
-        )
+        self.executor = Executor(self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop)
 
     @property
     def situation(self) -> plan.Situation:
@@ -129,6 +130,7 @@ class Session:
         lock = NodeLock(self.site.hosts[self.answers.first_control_plane.name], _owner(self.record.id))
         async with lock:
             await self.executor.run(self.phases)
+            await self._hand_over()
         if self.site.set_aside:
             names = ", ".join(self.site.set_aside)
             raise NodesSetAsideError(
@@ -136,6 +138,20 @@ class Session:
                 why="\n".join(f"{name}: {reason}" for name, reason in self.site.set_aside.items()),
                 hint="mend them, then: kfinstall resume",
             )
+
+    async def _hand_over(self) -> None:
+        """Write the proof card into the state directory, where there is something to prove."""
+        if not any(phase.id == "handoff" for phase in self.phases):
+            return
+        proof = self.proof_card()
+        write_atomically(
+            self.state.path / "proof.json", self.redact(json.dumps(proof.to_json(), indent=1, ensure_ascii=False)) + "\n"
+        )
+        write_atomically(self.state.path / "proof.html", self.redact(handoff_html.html(proof)))
+
+    def proof_card(self) -> handoff.ProofCard:
+        """The proof card as things are known now."""
+        return handoff.card(self.situation.view(CLUSTER_TARGET), self.journal.entries())
 
     async def doctor(self) -> plan.Plan:
         """Every step's check against the living cluster."""
@@ -157,6 +173,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
         KfError: a node that the run can't go on without.
     """
     asking = asyncio.Lock()
+    keys = KeyRing()
 
     async def question(node: str, kind: str, fingerprint: str) -> bool:
         async with asking:
@@ -172,6 +189,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
             on_unknown_key=question if options.host_key_question else None,
             accept_new=options.accept_new_host_keys,
             dial=options.dial.get(name),
+            keys=keys,
         )
 
     names = [node.name for node in site.all_answers.nodes]
@@ -236,7 +254,9 @@ async def open_session(
         stack.push_async_callback(site.close)
         secrets = SecretStore(answers, resolve, redact, site.cluster)
         journal = stack.enter_context(Journal(state.journal_path))
-        bus.emit(RunStarted(run=record.id, cluster=answers.cluster.name, kind=options.kind, nodes=tuple(n.name for n in answers.nodes)))
+        bus.emit(
+            RunStarted(run=record.id, cluster=answers.cluster.name, kind=options.kind, nodes=tuple(n.name for n in answers.nodes))
+        )
         exit_code, message = ExitCode.UNEXPECTED, "killed"
         try:
             await _enter_nodes(site, secrets, state, options, bus)
@@ -265,4 +285,6 @@ def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:
         still = "still running on the node" if unit and unit.running else "checked again now"
         bus.emit(Notice(level="info", target=entry.target, text=f"{entry.step} was started and its end is not known: {still}"))
     if journal.torn_lines:
-        bus.emit(Notice(level="warning", text=f"{journal.torn_lines} unreadable line(s) of the journal were ignored; checks decide"))
+        bus.emit(
+            Notice(level="warning", text=f"{journal.torn_lines} unreadable line(s) of the journal were ignored; checks decide")
+        )

@@ -56,7 +56,7 @@ def _cases(levels: list[_Level]) -> Iterator[str]:
 def _choice_cases(levels: list[_Level]) -> Iterator[str]:
     merged = {option: values for level in levels for option, values in level.choices.items()}
     for option, values in merged.items():
-        yield f"    {option}) COMPREPLY=($(compgen -W {shlex.quote(' '.join(values))} -- \"$current\")); return ;;"
+        yield f'    {option}) COMPREPLY=($(compgen -W {shlex.quote(" ".join(values))} -- "$current")); return ;;'
 
 
 def _bash(levels: list[_Level]) -> str:

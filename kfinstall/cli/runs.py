@@ -164,11 +164,14 @@ def _confirm(plan: Plan, terminal: Terminal) -> None:
 
 
 def _show_card(session: Session, terminal: Terminal) -> None:
-    path = session.state.path / "proof.json"
-    if not path.exists():
+    path = session.state.path / "proof.html"
+    if not any(phase.id == "handoff" for phase in session.phases) or not path.exists():
         return
-    for line in session.card_lines():
-        terminal.data(line)
+    terminal.data("")
+    terminal.data(f"PROOF of cluster {session.answers.cluster.name}")
+    for line in session.proof_card().lines():
+        terminal.data(session.redact(line))
+    terminal.data(f"  the card: {path}")
 
 
 async def _check(session: Session) -> int:
@@ -206,7 +209,9 @@ async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Te
     if drift:
         raise ProofError(
             f"{len(drift)} step(s) do not hold any more",
-            why="\n".join(f"{item.step.id} on {item.target}: {'; '.join(item.changes) or getattr(item.check, 'reason', '')}" for item in drift),
+            why="\n".join(
+                f"{item.step.id} on {item.target}: {'; '.join(item.changes) or getattr(item.check, 'reason', '')}" for item in drift
+            ),
             hint="put it right with: kfinstall --answers FILE",
         )
     return ExitCode.DONE

@@ -64,7 +64,14 @@ def test_grammar(words, command):
 
 @pytest.mark.parametrize(
     "words",
-    [["nope"], ["install"], ["demo", "--nodes", "0"], ["demo", "--pace", "x"], ["plan", "--answers", "f", "--only", "nope"], ["answers"]],
+    [
+        ["nope"],
+        ["install"],
+        ["demo", "--nodes", "0"],
+        ["demo", "--pace", "x"],
+        ["plan", "--answers", "f", "--only", "nope"],
+        ["answers"],
+    ],
 )
 def test_wrong_words_are_usage_errors(words):
     done = run(*words)

@@ -92,7 +92,14 @@ def step(world, name="prepare.thing", *, act=None, scope=Scope.EVERY_NODE, check
     def default_check(self, view):
         return Satisfied("there") if name in view.facts.modules else Needed((f"make {name}",))
 
-    members = {"id": name, "title": f"Do {name}", "scope": scope, "apply": apply, "check": check or default_check, "script": "prepare-thing"}
+    members = {
+        "id": name,
+        "title": f"Do {name}",
+        "scope": scope,
+        "apply": apply,
+        "check": check or default_check,
+        "script": "prepare-thing",
+    }
     return type("Made", (Step,), members | more)
 
 

@@ -49,7 +49,7 @@ def test_a_secret_never_shows_itself():
 
 
 def test_the_redactor_knows_the_usual_encodings():
-    value = 'p@ss "w\'rd/1'
+    value = "p@ss \"w'rd/1"
     redact = Redactor()
     redact.learn(Secret(value))
     for form in (value, base64.b64encode(value.encode()).decode(), shlex.quote(value), json.dumps(value), "p%40ss%20%22w%27rd%2F1"):
