@@ -104,3 +104,21 @@ PREPARE_LISTS_AGE_SECONDS: Final = 86400
 PREPARE_PACKAGES_TIMEOUT_SECONDS: Final = 1800.0
 PREPARE_DOCKER_MAJOR: Final = 23
 """cri-dockerd speaks Docker's API 1.42 and newer."""
+
+# cluster
+CLUSTER_INIT_TIMEOUT_SECONDS: Final = 1800.0
+"""Most of it is pulling the control plane's images."""
+CLUSTER_JOIN_TIMEOUT_SECONDS: Final = 900.0
+CLUSTER_TOKEN_SECONDS: Final = 1800
+"""A join token is deleted right after its join; the API server itself forgets it after this time."""
+CLUSTER_NETWORK_TIMEOUT_SECONDS: Final = 1800.0
+CLUSTER_READY_TIMEOUT_SECONDS: Final = 900.0
+CLUSTER_PROOF_TIMEOUT_SECONDS: Final = 900.0
+CLUSTER_CONTROL_PLANE_SECONDS: Final = 600
+"""How long kubeadm waits for the control plane's pods."""
+CLUSTER_API_SERVER_PORT: Final = 6443
+CLUSTER_API_PATIENCE_SECONDS: Final = 300
+"""How long an API server that was stopped may take to answer again."""
+CLUSTER_PROOF_PORT: Final = 8080
+CLUSTER_PROOF_PEERS: Final = 3
+"""How many other nodes each node's pod calls: all pairs of up to four nodes, a ring with chords in larger clusters."""

@@ -121,3 +121,9 @@ def load(name: str) -> Release:
         for key, value in _read(file).items():
             merged[key] = {**merged[key], **value} if isinstance(merged.get(key), dict) and isinstance(value, dict) else value
     return Release(**{**merged, "name": name})
+
+
+@cache
+def shared(area: str) -> Release:
+    """One area that all rows share, by itself: versions, images and artifacts of assets/releases/<area>.yaml."""
+    return Release(**{**_read(f"{area}.yaml"), "name": area})

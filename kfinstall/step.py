@@ -128,6 +128,9 @@ class ApplyContext(Protocol):
         (Secret kfinstall/kfinstall-generated), so that a resumed run finds the same value.
         """
 
+    def learn(self, secret: Secret) -> Secret:
+        """Make a secret of one use known to the redactor before anything is done with it; gives it back."""
+
     async def run_script(
         self,
         name: str,

@@ -13,6 +13,7 @@ class FakeContext:
         self.secrets = {} if secrets is None else secrets
         self.said = []
         self.stdins = {}
+        self.learned = []
         self._cluster = cluster
 
     def say(self, text):
@@ -26,6 +27,10 @@ class FakeContext:
 
     async def secret(self, name):
         return Secret(self.secrets[name])
+
+    def learn(self, secret):
+        self.learned.append(secret.reveal())
+        return secret
 
     def _node(self, on):
         target = on or self.view.target

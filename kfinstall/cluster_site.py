@@ -1,0 +1,199 @@
+"""What the steps of phase cluster share: kubeadm's configuration, who owns a node's membership, whether it is one."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from kfinstall import limits
+from kfinstall.answers.model import Answers, Node
+from kfinstall.step import View, sha256
+
+OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
+"""Written before kubeadm changes a node, and again when it is a member: so a half-done node is told from a foreign one."""
+CONFIG_FILE: Final = "/etc/kfinstall/kubeadm.yaml"
+_BEGUN: Final = "begun"
+_DONE: Final = "done"
+_V1BETA4_MINOR: Final = (1, 31)
+"""v1beta4 came with 1.31, v1beta3 is removed in 1.37 (kubernetes#125029, #136016)."""
+_SOCKETS: Final = {"containerd": "unix:///run/containerd/containerd.sock", "docker": "unix:///run/cri-dockerd.sock"}
+
+
+def owner(view: View, state: str) -> str:
+    """Content of the owner file. `state`: begun or done."""
+    return f"# Written by kfinstall\ncluster={view.answers.cluster.name}\nnode={view.target}\nstate={state}\n"
+
+
+def owner_begun(view: View) -> str:
+    """The owner file while the node is being made a member."""
+    return owner(view, _BEGUN)
+
+
+def owner_done(view: View) -> str:
+    """The owner file of a member."""
+    return owner(view, _DONE)
+
+
+def begun(view: View) -> bool:
+    """Whether a run of kfinstall began to make this node a member of this cluster, and did not end."""
+    return view.facts.has_file(OWNER_FILE, sha256(owner_begun(view)))
+
+
+def done(view: View) -> bool:
+    """Whether kfinstall made this node a member of this cluster."""
+    return view.facts.has_file(OWNER_FILE, sha256(owner_done(view)))
+
+
+def owned_by_another(view: View) -> bool:
+    """Whether kfinstall made this node a member of another cluster, or under another name."""
+    return OWNER_FILE in view.facts.files and not begun(view) and not done(view)
+
+
+def same_cluster(view: View) -> bool:
+    """Whether the node has the first control plane's CA."""
+    first = view.fleet.get(view.answers.first_control_plane.name)
+    mine = view.facts.runtime.ca_sha256
+    return bool(mine) and first is not None and first.runtime.ca_sha256 == mine
+
+
+def kubernetes_node(view: View, name: str) -> dict[str, Any] | None:
+    """The Node object, or None."""
+    return view.cluster.get("v1", "Node", name) if view.cluster else None
+
+
+def condition(node: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
+    """A condition of a Node, empty where there is none."""
+    found = ((node or {}).get("status") or {}).get("conditions") or []
+    return next((item for item in found if item.get("type") == kind), {})
+
+
+def is_ready(node: Mapping[str, Any] | None) -> bool:
+    """Whether a Node is Ready."""
+    return condition(node, "Ready").get("status") == "True"
+
+
+def endpoint(answers: Answers) -> str:
+    """host:port that every node reaches the API server at."""
+    if answers.cluster.api_endpoint:
+        return answers.cluster.api_endpoint
+    address = answers.first_control_plane.address
+    return f"{f'[{address}]' if ':' in address else address}:{limits.CLUSTER_API_SERVER_PORT}"
+
+
+def socket(answers: Answers) -> str:
+    """The container runtime's CRI socket."""
+    return _SOCKETS[answers.cluster.runtime]
+
+
+def _address(node: Node) -> str:
+    """The node's address where it is one, empty for a DNS name: kubeadm finds the default route's address then."""
+    try:
+        return str(ipaddress.ip_address(node.address))
+    except ValueError:
+        return ""
+
+
+def _new_format(view: View) -> bool:
+    return tuple(int(part) for part in view.minor.split(".")) >= _V1BETA4_MINOR
+
+
+def _api_version(view: View) -> str:
+    return "kubeadm.k8s.io/v1beta4" if _new_format(view) else "kubeadm.k8s.io/v1beta3"
+
+
+def _registration(view: View, node: Node) -> dict[str, Any]:
+    """nodeRegistration: name, socket, address, and whether pods may run on a control plane."""
+    registration: dict[str, Any] = {"name": node.name, "criSocket": socket(view.answers)}
+    address = _address(node)
+    if address:
+        registration["kubeletExtraArgs"] = [{"name": "node-ip", "value": address}] if _new_format(view) else {"node-ip": address}
+    if "control-plane" in node.roles and "worker" in node.roles:
+        registration["taints"] = []
+    return registration
+
+
+def _patience(view: View, kind: str) -> dict[str, Any]:
+    """How long kubeadm waits for the control plane, at the place that the format has for it."""
+    seconds = f"{limits.CLUSTER_CONTROL_PLANE_SECONDS}s"
+    if _new_format(view):
+        return {"timeouts": {"controlPlaneComponentHealthCheck": seconds}} if kind != "ClusterConfiguration" else {}
+    return {"apiServer": {"timeoutForControlPlane": seconds}} if kind == "ClusterConfiguration" else {}
+
+
+def _names(answers: Answers) -> list[str]:
+    """Names of the API server's certificate; the installer itself comes by 127.0.0.1 through SSH."""
+    planes = [text for node in answers.control_planes for text in (node.name, node.address)]
+    host = endpoint(answers).rpartition(":")[0].strip("[]")
+    return list(dict.fromkeys(["127.0.0.1", "localhost", host, *planes]))
+
+
+def _dump(*documents: Mapping[str, Any]) -> str:
+    return "".join(f"---\n{yaml.safe_dump(dict(document), sort_keys=False)}" for document in documents)
+
+
+def init_config(view: View) -> str:
+    """kubeadm's configuration for the first control plane; it holds no secret."""
+    node = view.answers.first_control_plane
+    init: dict[str, Any] = {
+        "apiVersion": _api_version(view),
+        "kind": "InitConfiguration",
+        "nodeRegistration": _registration(view, node),
+        # kubeadm makes up a token where none is given, valid for a day; the script revokes it at once.
+        "bootstrapTokens": [{"ttl": f"{limits.CLUSTER_TOKEN_SECONDS}s", "description": "kubeadm init by kfinstall"}],
+        **_patience(view, "InitConfiguration"),
+    }
+    if _address(node):
+        init["localAPIEndpoint"] = {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}
+    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
+    return _dump(init, cluster_configuration(view), kubelet)
+
+
+def cluster_configuration(view: View) -> dict[str, Any]:
+    """kubeadm's ClusterConfiguration. The endpoint is always set: without it no second control plane could ever join."""
+    answers = view.answers
+    patience = _patience(view, "ClusterConfiguration")
+    return {
+        "apiVersion": _api_version(view),
+        "kind": "ClusterConfiguration",
+        "clusterName": answers.cluster.name,
+        "kubernetesVersion": f"v{view.patch}",
+        "controlPlaneEndpoint": endpoint(answers),
+        "networking": {
+            "podSubnet": str(answers.cluster.pod_cidr),
+            "serviceSubnet": str(answers.cluster.service_cidr),
+            "dnsDomain": "cluster.local",
+        },
+        "apiServer": {"certSANs": _names(answers), **patience.get("apiServer", {})},
+    }
+
+
+def join_config(view: View, token: str, ca_hash: str, certificate_key: str = "") -> str:
+    """kubeadm's configuration for a node that joins. Secret: it holds the token. `certificate_key` makes it a control plane."""
+    node = view.node
+    document: dict[str, Any] = {
+        "apiVersion": _api_version(view),
+        "kind": "JoinConfiguration",
+        "nodeRegistration": _registration(view, node),
+        "discovery": {"bootstrapToken": {"token": token, "apiServerEndpoint": endpoint(view.answers), "caCertHashes": [ca_hash]}},
+        **_patience(view, "JoinConfiguration"),
+    }
+    if certificate_key:
+        plane: dict[str, Any] = {"certificateKey": certificate_key}
+        if _address(node):
+            plane["localAPIEndpoint"] = {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}
+        document["controlPlane"] = plane
+    return _dump(document)
+
+
+def certificate_config(view: View, certificate_key: str) -> str:
+    """Configuration for `kubeadm init phase upload-certs`. Secret: it holds the key that the certificates are encrypted with."""
+    init = {
+        "apiVersion": _api_version(view),
+        "kind": "InitConfiguration",
+        "certificateKey": certificate_key,
+        "nodeRegistration": {"criSocket": socket(view.answers)},
+    }
+    return _dump(init, cluster_configuration(view))

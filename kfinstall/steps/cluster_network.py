@@ -1,0 +1,76 @@
+"""cluster.network: Calico, by its operator, with the cluster's own pod CIDR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from kfinstall import limits, network_site, stamp
+from kfinstall.cluster.base import Want
+from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.cluster.workloads import wait_available
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+
+
+class ClusterNetwork(Step):
+    """The definitions are three megabytes: the first control plane fetches them, checked, and applies them on the server's side."""
+
+    id: ClassVar[str] = "cluster.network"
+    title: ClassVar[str] = "Start the pod network"
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    script: ClassVar[str] = "cluster-network"
+    timeout_seconds: ClassVar[float] = limits.CLUSTER_NETWORK_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 60
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """The operator, the definitions by name, the Installation."""
+        return (
+            Want("apps/v1", "Deployment", network_site.OPERATOR.namespace),
+            Want("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True),
+            Want("operator.tigera.io/v1", "Installation"),
+        )
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The two files; the Installation is in the fingerprint by its hash."""
+        definitions, operator = network_site.files(view)
+        return {
+            "VERSION": network_site.version(view),
+            "CRDS_URL": definitions.url,
+            "CRDS_SHA256": definitions.sha256,
+            "OPERATOR_URL": operator.url,
+            "OPERATOR_SHA256": operator.sha256,
+            "INSTALLATION": stamp.content(network_site.installation(view)),
+        }
+
+    def check(self, view: View) -> Check:
+        """The operator of that version is available, and the Installation is as it would be written."""
+        changes = (*_operator_changes(view), *stamp.outdated(view.cluster, [network_site.installation(view)]))
+        if changes:
+            return Needed(changes)
+        network = view.answers.cluster.pod_cidr
+        return Satisfied(f"Calico {network_site.version(view)} for pods in {network}")
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Operator, Installation, then wait for Calico on the nodes that are there."""
+        view = context.view
+        cluster = await context.cluster()
+        if _operator_changes(view):
+            await context.run_script(self.script, self.parameters(view), timeout_seconds=self.timeout_seconds)
+        await wait_available(cluster, [network_site.OPERATOR], timeout_seconds=self.timeout_seconds, say=context.say)
+        await cluster.apply(stamp.stamped(network_site.installation(view)))
+        parts = [network_site.AGENT, network_site.CONTROLLERS]
+        await wait_available(cluster, parts, timeout_seconds=self.timeout_seconds, say=context.say)
+
+
+def _operator_changes(view: View) -> tuple[str, ...]:
+    """What is missing of definitions and operator."""
+    what = f"apply Calico {network_site.version(view)}"
+    if view.cluster is None or view.cluster.objects.get(network_site.INSTALLATION_CRD) is None:
+        return (f"{what}: definitions and operator",)
+    operator = view.cluster.objects.get(network_site.OPERATOR)
+    pod: Mapping[str, Any] = (((operator or {}).get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = [str(container.get("image")) for container in pod.get("containers") or []]
+    if images != [network_site.operator_image(view)]:
+        return (f"{what}: operator {network_site.operator_image(view)} instead of {', '.join(images) or 'none'}",)
+    waiting = workload_waiting(operator)
+    return (f"wait for Calico's operator: {waiting.reason}",) if waiting else ()
