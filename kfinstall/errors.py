@@ -119,6 +119,12 @@ class CommandError(KfError):
         self.tail = tail
 
 
+class LostStepError(CommandError):
+    """A step's unit ended without a status: power cut, restart, killed from outside. Steps may be run again."""
+
+    retryable = True
+
+
 class TransportError(KfError):
     """The connection to a node could not be made, or died."""
 

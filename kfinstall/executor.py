@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from kfinstall import limits, plan
 from kfinstall.context import Context
@@ -18,7 +19,17 @@ from kfinstall.errors import (
     ProofError,
     StepTimeoutError,
 )
-from kfinstall.events import EventBus, Finding, NodeSetAside, Notice, Outcome, PhaseFinished, PhaseStarted, StepFinished, StepStarted
+from kfinstall.events import (
+    EventBus,
+    Finding,
+    NodeSetAside,
+    Notice,
+    Outcome,
+    PhaseFinished,
+    PhaseStarted,
+    StepFinished,
+    StepStarted,
+)
 from kfinstall.journal import Entry, Journal
 from kfinstall.phases import Phase
 from kfinstall.secret_store import SecretStore
@@ -173,6 +184,9 @@ class Executor:
                 self.tally.changed += 1
             except KfError as error:
                 outcome, evidence, hint = "failed", error.message, error.hint
+                if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
+                    node = error.node or ("" if target == CLUSTER_TARGET else target)
+                    raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
                 if not error.node and target != CLUSTER_TARGET:
                     error.node = target
                 raise
@@ -245,5 +259,5 @@ def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> F
         return Finding(node=target, check=step.id, level="ok", message=check.evidence)
     if isinstance(check, Needed):
         return Finding(node=target, check=step.id, level="error", message="; ".join(check.changes))
-    level = "warning" if check.warning else "error"
+    level: Literal["warning", "error"] = "warning" if check.warning else "error"
     return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.fix)

@@ -188,7 +188,5 @@ def choose(*, only: str | None = None, start: str | None = None) -> tuple[Phase,
             raise UsageError(f"there is no phase {wanted}", hint=f"phases: {', '.join(names())}")
     first = names().index(start) if start else 0
     return tuple(
-        phase
-        for index, phase in enumerate(PHASES)
-        if phase.id == "connect" or (only in (None, phase.id) and index >= first)
+        phase for index, phase in enumerate(PHASES) if phase.id == "connect" or (only in (None, phase.id) and index >= first)
     )

@@ -68,7 +68,11 @@ class SecretStore:
             {
                 "apiVersion": GENERATED.api_version,
                 "kind": GENERATED.kind,
-                "metadata": {"name": GENERATED.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "kfinstall"}},
+                "metadata": {
+                    "name": GENERATED.name,
+                    "namespace": NAMESPACE,
+                    "labels": {"app.kubernetes.io/managed-by": "kfinstall"},
+                },
                 "type": "Opaque",
                 "data": data,
             }

@@ -34,8 +34,10 @@ from kfinstall.transport.base import Host, HostKeyQuestion
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.node_lock import NodeLock
+from kfinstall.transport.tuning import Limits
 
 _CHANGING: Final = ("install", "resume")
+DEFAULT_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Options:
     answers_file: str = ""
     dial: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Node name to (host, port) where it differs from the answers: the simulator's servers."""
+    limits: Limits = DEFAULT_LIMITS
+    """Times of the transport."""
     demo: dict[str, Any] = field(default_factory=dict)
     """Settings of the simulator, kept so that a rehearsal can be resumed."""
 
@@ -190,6 +194,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
             accept_new=options.accept_new_host_keys,
             dial=options.dial.get(name),
             keys=keys,
+            limits=options.limits,
         )
 
     names = [node.name for node in site.all_answers.nodes]

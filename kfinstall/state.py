@@ -1,12 +1,12 @@
 """The state directory: what belongs to a cluster, and what each run left. 0700; nothing in it is a secret.
 
-    <state>/clusters/<name>/cluster.json   version of the layout
-                            journal.jsonl  what was done, when (kfinstall.journal)
-                            answers.yaml   the answers of the last run
-                            known_hosts    host keys that were accepted for this cluster
-                            lock           held by the run that is going on
-                            proof.html, proof.json
-                            runs/<id>/     run.json, events.jsonl, answers.yaml
+<state>/clusters/<name>/cluster.json   version of the layout
+                        journal.jsonl  what was done, when (kfinstall.journal)
+                        answers.yaml   the answers of the last run
+                        known_hosts    host keys that were accepted for this cluster
+                        lock           held by the run that is going on
+                        proof.html, proof.json
+                        runs/<id>/     run.json, events.jsonl, answers.yaml
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class ClusterState:
                 folder.chmod(0o700)
         except OSError as error:
             raise StateError(
-                f"the state directory {self.path} can't be used", why=error.strerror or str(error), hint="choose another with --state-dir"
+                f"the state directory {self.path} can't be used",
+                why=error.strerror or str(error),
+                hint="choose another with --state-dir",
             ) from error
         self._check_version()
 
@@ -139,7 +141,9 @@ class ClusterState:
                 except FileExistsError:
                     raise
                 except OSError as error:
-                    raise StateError(f"{self.path} can't be written", why=str(error), hint="free space or choose another --state-dir") from error
+                    raise StateError(
+                        f"{self.path} can't be written", why=str(error), hint="free space or choose another --state-dir"
+                    ) from error
                 record = RunRecord(run_id, kind, self.name, time.time(), **details)
                 self.save_run(record)
                 return record
@@ -216,7 +220,9 @@ def read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StateError(
-            f"{path} can't be read", why=str(error), hint=f"move {path.parent} away; what was done on the nodes is found again by their facts"
+            f"{path} can't be read",
+            why=str(error),
+            hint=f"move {path.parent} away; what was done on the nodes is found again by their facts",
         ) from error
     if not isinstance(data, dict):
         raise StateError(f"{path} does not hold what it should", hint=f"move {path.parent} away and run again")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from kfinstall import limits
 from kfinstall.cli.runs import in_session, install_work, run_options
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import KfError
 from kfinstall.state import ClusterState, RunRecord
+from kfinstall.transport.tuning import Limits
 
-_CLUSTER = "demo"
+_CLUSTER: Final = "demo"
+_LIMITS: Final = Limits(reconnect_seconds=limits.DEMO_RECONNECT_SECONDS, keepalive_seconds=limits.DEMO_KEEPALIVE_SECONDS)
+"""A simulated node is back within seconds, or not at all."""
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -36,7 +40,7 @@ async def _on_fleet(
 
     pace = {} if settings.get("pace") is None else {"pace": settings["pace"]}
     async with Fleet(nodes=settings["nodes"], faults=tuple(settings["faults"]), state_dir=folder, fresh=fresh, **pace) as fleet:
-        wanted = run_options(options, terminal, kind=kind, dial=fleet.dial, demo=settings)
+        wanted = run_options(options, terminal, kind=kind, dial=fleet.dial, demo=settings, limits=_LIMITS)
         wanted = fleet.trust(wanted)
         try:
             return await in_session(fleet.answers(), wanted, options, terminal, install_work(options, terminal))

@@ -21,7 +21,16 @@ from kfinstall.events import (
     StepStarted,
 )
 
-_COLOURS: Final = {"ok": "32", "changed": "32", "unchanged": "2", "warning": "33", "error": "31", "failed": "31", "dim": "2", "bold": "1"}
+_COLOURS: Final = {
+    "ok": "32",
+    "changed": "32",
+    "unchanged": "2",
+    "warning": "33",
+    "error": "31",
+    "failed": "31",
+    "dim": "2",
+    "bold": "1",
+}
 _GLYPHS: Final = {
     "changed": ("✓", "+"),
     "unchanged": ("·", "="),
@@ -99,7 +108,9 @@ class Plain:
     def _(self, event: StepStarted) -> None:
         count = self._count(event.step)
         what = "went on meanwhile, following it: " if event.attached else ""
-        self._line(f"  {event.target:<{self._width}} {count} {event.title}: {what}{'; '.join(event.changes)[:_EVIDENCE_CHARACTERS]}")
+        self._line(
+            f"  {event.target:<{self._width}} {count} {event.title}: {what}{'; '.join(event.changes)[:_EVIDENCE_CHARACTERS]}"
+        )
 
     def _count(self, step: str) -> str:
         self._seen.add(step)
@@ -144,5 +155,3 @@ class Plain:
         word = "finished" if event.exit_code == 0 else f"ended with exit code {event.exit_code}"
         aside = f"; set aside: {', '.join(event.set_aside)}" if event.set_aside else ""
         self._line(self._paint("bold", f"\n{word} in {duration(event.seconds)}{aside}"))
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
+from kfinstall import limits, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Waiting, Want
 from kfinstall.stamp import LABELS, outdated, stamped
@@ -14,6 +14,8 @@ from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Sco
 _API: Final = "kubeflow.org/v1beta1"
 _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 _EDITOR: Final = "default-editor"
+_PULLING: Final = ("default", _EDITOR)
+"""Accounts whose pods pull from the own registry."""
 
 
 class KubeflowProfile(Step):
@@ -31,7 +33,7 @@ class KubeflowProfile(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """Profiles, namespaces, and the service accounts of the profile."""
-        return (Want(_API, "Profile"), Want("v1", "Namespace"), Want("v1", "ServiceAccount", view.answers.profile_namespace))
+        return (Want(_API, "Profile"), Want("v1", "Namespace"), *pull_secret.wants((view.answers.profile_namespace,)))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Who it is for."""
@@ -54,6 +56,9 @@ class KubeflowProfile(Step):
             return Needed((f"wait for namespace {name} and its service account {_EDITOR}",))
         if _POD_SECURITY not in ((namespace.get("metadata") or {}).get("labels") or {}):
             return Needed((f"label namespace {name} {_POD_SECURITY}=baseline",))
+        pull = pull_secret.missing(view, name, _PULLING)
+        if pull:
+            return Needed(pull)
         return Satisfied(f"profile {name} belongs to {view.answers.kubeflow.user.email}; its namespace has {_EDITOR}")
 
     async def apply(self, context: ApplyContext) -> None:
@@ -67,6 +72,8 @@ class KubeflowProfile(Step):
             await cluster.apply(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {_POD_SECURITY: "baseline"}}}
             )
+        if pull_secret.needed(context.view.answers):
+            await pull_secret.ensure(context, cluster, name, _PULLING)
 
 
 def _made(found: Document | None) -> Waiting | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from kfinstall import limits as numbers
-from kfinstall.errors import CommandError, StepTimeoutError, TransportError, UsageError
+from kfinstall.errors import CommandError, LostStepError, StepTimeoutError, TransportError, UsageError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean_lines
 from kfinstall.transport import sudo, wire
@@ -202,7 +202,8 @@ class NodeHost:
             what = f"{script} ended without a status"
             why = f"the unit's result is '{follower.reason}': the node lost power or restarted, or the unit was killed"
         hint = "it is safe to run again: kfinstall resume"
-        return CommandError(what, node=self._name, why=why, hint=hint, tail=tail)
+        kind = CommandError if follower.reason == "timeout" or not follower.run else LostStepError
+        return kind(what, node=self._name, why=why, hint=hint, tail=tail)
 
     def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
         """A local TCP port on 127.0.0.1 that leads to host:port as seen from the node."""
