@@ -23,7 +23,13 @@ class Runner:
 
     def __call__(self, *words, timeout=100):
         return subprocess.run(
-            self.command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, env=self.environ, cwd=self.folder
+            self.command(*words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environ,
+            cwd=self.folder,
         )
 
     def events(self, *words, timeout=100):
@@ -37,7 +43,7 @@ class Runner:
             [*self.command(*words), "--json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=(self.folder / "stderr").open("w"),
             text=True,
             env=self.environ,
             cwd=self.folder,
@@ -51,7 +57,6 @@ class Runner:
                 sent = True
             if time.monotonic() > deadline:
                 process.kill()
-        process.stderr.read()
         return process.wait(), seen
 
 

@@ -1,0 +1,390 @@
+"""Phase cluster: kubeadm's configuration, who owns a node, joins by tokens of one use, Calico's Installation."""
+
+import base64
+import datetime as dt
+import io
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from kfinstall import cluster_join, cluster_site, network_proof, network_site, releases, stamp
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import ClusterFacts, Ref
+from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
+from kfinstall.simulator.pki import Pki
+from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
+from kfinstall.steps.cluster_init import ClusterInit
+from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
+from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
+from kfinstall.steps.cluster_kubeconfig import ClusterKubeconfig
+from kfinstall.steps.cluster_network import ClusterNetwork
+from kfinstall.steps.cluster_nodes_ready import ClusterNodesReady
+
+NODES = [
+    {"name": "cp1", "address": "10.0.0.1", "roles": ["control-plane"]},
+    {"name": "cp2", "address": "10.0.0.2", "roles": ["control-plane", "worker"]},
+    {"name": "w1", "address": "10.0.0.3", "roles": ["worker"]},
+]
+CA = "c" * 64
+
+
+def make(target="cp1", fleet=None, cluster=None, nodes=NODES, **settings):
+    answers = Answers.model_validate({"nodes": nodes, "cluster": {"name": "lab", **settings}})
+    release = releases.load(answers.cluster.release)
+    return View(answers, release, target, fleet or {}, cluster)
+
+
+def owned(view, state):
+    content = cluster_site.owner(view, state)
+    return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+
+
+def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", extra=None):
+    runtime = RuntimeFacts(kubeadm_files=files, etcd_data=True, ca_sha256=ca, node_name=name)
+    return Facts(node=view.target, runtime=runtime, files=owned(view, state) if state else {}, extra=extra or {})
+
+
+def living(*documents, version="v1.34.9"):
+    return ClusterFacts(version, {Ref.of(document): document for document in documents})
+
+
+def node(name, *, ready=True, labels=()):
+    conditions = [{"type": "Ready", "status": "True" if ready else "False", "message": "cni plugin not initialized"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": dict.fromkeys(labels, "")},
+        "status": {"conditions": conditions},
+    }
+
+
+def settings(**networking):
+    body = {
+        "kubernetesVersion": "v1.34.9",
+        "networking": {"podSubnet": "10.244.0.0/16", "serviceSubnet": "10.96.0.0/16"} | networking,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
+        "data": {"ClusterConfiguration": yaml.safe_dump(body)},
+    }
+
+
+# kubeadm's configuration
+
+
+def documents(view):
+    return {item["kind"]: item for item in yaml.safe_load_all(cluster_site.init_config(view))}
+
+
+def test_the_new_format_has_lists_of_arguments_and_timeouts():
+    found = documents(make())
+    init, cluster = found["InitConfiguration"], found["ClusterConfiguration"]
+    assert init["apiVersion"] == cluster["apiVersion"] == "kubeadm.k8s.io/v1beta4"
+    assert init["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "node-ip", "value": "10.0.0.1"}]
+    assert init["timeouts"]["controlPlaneComponentHealthCheck"].endswith("s")
+    assert cluster["kubernetesVersion"] == "v1.34.9"
+    assert cluster["controlPlaneEndpoint"] == "10.0.0.1:6443"
+    assert cluster["networking"]["podSubnet"] == "10.244.0.0/16"
+    assert {"127.0.0.1", "10.0.0.1", "10.0.0.2", "cp1", "cp2"} <= set(cluster["apiServer"]["certSANs"])
+    assert found["KubeletConfiguration"]["cgroupDriver"] == "systemd"
+
+
+def test_the_old_format_for_old_minors():
+    view = make(kubernetesVersion="1.30.14")
+    found = documents(view)
+    assert found["InitConfiguration"]["apiVersion"] == "kubeadm.k8s.io/v1beta3"
+    assert found["InitConfiguration"]["nodeRegistration"]["kubeletExtraArgs"] == {"node-ip": "10.0.0.1"}
+    assert "timeouts" not in found["InitConfiguration"]
+    assert found["ClusterConfiguration"]["apiServer"]["timeoutForControlPlane"].endswith("s")
+
+
+def test_no_configuration_that_is_written_to_a_node_names_a_token():
+    text = cluster_site.init_config(make())
+    assert "token:" not in text.lower().replace("bootstraptokens:", "")
+    assert "certificateKey" not in text
+
+
+def test_a_load_balancer_is_the_endpoint_and_in_the_certificate():
+    found = documents(make(apiEndpoint="lb.example.org:8443"))["ClusterConfiguration"]
+    assert found["controlPlaneEndpoint"] == "lb.example.org:8443"
+    assert "lb.example.org" in found["apiServer"]["certSANs"]
+
+
+def test_a_node_by_name_leaves_its_address_to_kubeadm():
+    found = documents(make(nodes=[{"name": "cp1", "address": "cp1.example.org"}]))["InitConfiguration"]
+    assert "localAPIEndpoint" not in found
+    assert "kubeletExtraArgs" not in found["nodeRegistration"]
+
+
+def test_a_control_plane_that_is_a_worker_too_has_no_taint():
+    join = yaml.safe_load(cluster_site.join_config(make("cp2"), "a.b", "sha256:x", "ff"))
+    assert join["nodeRegistration"]["taints"] == []
+    assert join["controlPlane"]["certificateKey"] == "ff"
+    assert "taints" not in yaml.safe_load(cluster_site.join_config(make("w1"), "a.b", "sha256:x"))["nodeRegistration"]
+
+
+# cluster.init
+
+
+def test_an_empty_server_is_initialised():
+    view = make()
+    assert ClusterInit().check(view) == Needed(("kubeadm init Kubernetes 1.34.9 on cp1",))
+
+
+def test_what_a_killed_init_left_is_taken_back():
+    view = make()
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(view, state="begun")}))
+    assert isinstance(check, Needed)
+    assert "reset" in check.changes[0]
+
+
+def test_the_own_cluster_whose_api_server_is_down_is_started_never_reset():
+    view = make()
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(view, state="done")}))
+    assert check == Needed(("start the control plane again: its API server does not answer",))
+
+
+def test_a_foreign_control_plane_is_a_conflict():
+    view = make()
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(view)}))
+    assert isinstance(check, Conflict)
+    other = make(name="other")
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(other, state="done")}))
+    assert isinstance(check, Conflict)
+    assert "another cluster" in check.reason
+
+
+@pytest.mark.parametrize("state", ["done", None])
+def test_a_cluster_that_answers_as_asked_is_gone_on_with(state):
+    view = make()
+    cluster = living(settings(), node("cp1"))
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(view, state=state)}, cluster=cluster))
+    assert isinstance(check, Satisfied)
+    assert ("by kfinstall" in check.evidence) is (state == "done")
+
+
+def test_another_pod_network_than_the_cluster_has_is_a_conflict_with_the_line_to_write():
+    view = make(podCIDR="10.10.0.0/16")
+    cluster = living(settings(), node("cp1"))
+    check = ClusterInit().check(replace(view, fleet={"cp1": plane(view, state="done")}, cluster=cluster))
+    assert isinstance(check, Conflict)
+    assert 'cluster.podCIDR: "10.244.0.0/16"' in check.fix
+
+
+# joins
+
+
+def test_join_checks():
+    view, first = make("w1"), plane(make(), state="done")
+    cluster = living(node("cp1"), node("w1"))
+    joined = Facts(
+        node="w1",
+        runtime=RuntimeFacts(kubeadm_files=("kubelet.conf", "pki/ca.crt"), ca_sha256=CA, node_name="w1"),
+        files=owned(view, "done"),
+    )
+
+    def check(facts, cluster=cluster):
+        return ClusterJoinWorkers().check(replace(view, fleet={"cp1": first, "w1": facts}, cluster=cluster))
+
+    assert check(Facts(node="w1")) == Needed(("kubeadm join w1 as a worker",))
+    assert isinstance(check(joined), Satisfied)
+    assert isinstance(check(joined, None), Satisfied)  # nobody could be asked: never reset a member for that
+    deleted = check(joined, living(node("cp1")))
+    assert isinstance(deleted, Needed)
+    assert "reset" in deleted.changes[0]
+    half = replace(joined, files=owned(view, "begun"))
+    assert "reset" in check(half).changes[0]
+    foreign = replace(joined, files={}, runtime=replace(joined.runtime, ca_sha256="d" * 64))
+    assert isinstance(check(foreign), Conflict)
+
+
+def test_ca_hash_is_that_of_openssl():
+    # openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | sha256sum, of the same certificate
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    pem = Pki.make([]).ca
+    der = x509.load_pem_x509_certificate(pem.encode()).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    import hashlib
+
+    assert cluster_join.ca_hash(pem.encode()) == f"sha256:{hashlib.sha256(der).hexdigest()}"
+
+
+class Api:
+    """A cluster that keeps what is applied, and remembers what was deleted."""
+
+    def __init__(self, info=True, refuses_delete=False):
+        self.objects, self.deleted, self.refuses_delete = {}, [], refuses_delete
+        self.pem = Pki.make([]).ca
+        data = base64.b64encode(self.pem.encode()).decode()
+        kubeconfig = yaml.safe_dump({"clusters": [{"name": "", "cluster": {"certificate-authority-data": data}}]})
+        if info:
+            self.objects[Ref("v1", "ConfigMap", "cluster-info", "kube-public")] = {"data": {"kubeconfig": kubeconfig}}
+
+    async def get(self, ref):
+        return self.objects.get(ref)
+
+    async def apply(self, document):
+        self.objects[Ref.of(document)] = document
+
+    async def delete(self, ref):
+        self.deleted.append(ref)
+        return self.objects.pop(ref, None) is not None
+
+
+class Context:
+    """Takes scripts; what they were given on standard input can be looked at."""
+
+    def __init__(self, view, api, fails=False):
+        self.view, self.api, self.fails = view, api, fails
+        self.ran, self.learned, self.said = [], [], []
+
+    def say(self, text):
+        self.said.append(text)
+
+    def learn(self, secret):
+        self.learned.append(secret.reveal())
+        return secret
+
+    async def cluster(self):
+        return self.api
+
+    async def run_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=None):
+        self.ran.append((name, on, dict(parameters), stdin.reveal(), dict(self.api.objects)))
+        if self.fails:
+            raise OSError("power cut")
+
+
+async def test_a_token_lives_only_while_its_join_runs_and_is_never_a_parameter():
+    api = Api()
+    context = Context(make("w1"), api)
+    await ClusterJoinWorkers().apply(context)
+    ((name, _on, parameters, stdin, during),) = context.ran
+    token = yaml.safe_load(stdin)["discovery"]["bootstrapToken"]
+    identity, secret = token["token"].split(".")
+    assert (name, len(identity), len(secret)) == ("cluster-join", 6, 16)
+    assert secret in context.learned
+    assert not any(secret in value for value in parameters.values())
+    assert token["caCertHashes"] == [cluster_join.ca_hash(api.pem.encode())]
+    ref = Ref("v1", "Secret", f"bootstrap-token-{identity}", "kube-system")
+    values = {key: base64.b64decode(value).decode() for key, value in during[ref]["data"].items()}
+    assert values["token-secret"] == secret
+    assert dt.datetime.fromisoformat(values["expiration"]) < dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    assert api.deleted == [ref]
+
+
+async def test_a_token_ends_with_a_join_that_fails_too():
+    api = Api()
+    with pytest.raises(OSError, match="power cut"):
+        await ClusterJoinWorkers().apply(Context(make("w1"), api, fails=True))
+    assert [ref.name.startswith("bootstrap-token-") for ref in api.deleted] == [True]
+
+
+async def test_a_control_plane_gets_the_certificates_for_its_join_only():
+    api = Api()
+    context = Context(make("cp2"), api)
+    await ClusterJoinControlPlanes().apply(context)
+    upload, join = context.ran
+    assert upload[:2] == ("cluster-upload-certs", "cp1")
+    key = next(item["certificateKey"] for item in yaml.safe_load_all(io.StringIO(upload[3])) if item["kind"] == "InitConfiguration")
+    assert yaml.safe_load(join[3])["controlPlane"]["certificateKey"] == key
+    assert len(bytes.fromhex(key)) == 32
+    assert key in context.learned
+    assert Ref("v1", "Secret", "kubeadm-certs", "kube-system") in api.deleted
+
+
+async def test_a_cluster_that_does_not_publish_its_ca_is_an_error_with_the_fix():
+    with pytest.raises(Exception, match="does not publish how to join") as caught:
+        await ClusterJoinWorkers().apply(Context(make("w1"), Api(info=False)))
+    assert "bootstrap-token" in caught.value.hint
+
+
+# kubeconfig, network, readiness
+
+
+def test_kubeconfig():
+    view = make()
+    facts = plane(view, state="done", extra={"cluster": "login=ada\n"})
+    step = ClusterKubeconfig()
+    assert step.check(replace(view, fleet={"cp1": facts})) == Needed(("write ~/.kube/config for ada",))
+    assert step.parameters(replace(view, fleet={"cp1": facts}))["LOGIN"] == "ada"
+    there = replace(facts, extra={"cluster": "login=ada\nkubeconfig=/home/ada/.kube/config\n"})
+    assert step.check(replace(view, fleet={"cp1": there})) == Satisfied("/home/ada/.kube/config of ada")
+
+
+@pytest.mark.parametrize(("minor", "calico"), [("1.33", "3.31.7"), ("1.34", "3.32.1"), ("1.36", "3.32.1")])
+def test_calico_fits_the_minor_and_all_of_it_is_pinned(minor, calico):
+    view = make(kubernetesVersion=minor)
+    assert network_site.version(view) == calico
+    assert all(len(artifact.sha256) == 64 and calico in artifact.url for artifact in network_site.files(view))
+    assert network_site.operator_image(view)
+
+
+@pytest.mark.parametrize(("cidr", "block"), [("10.244.0.0/16", 26), ("10.1.2.0/27", 27), ("fd00:10::/56", 122)])
+def test_the_installation_has_the_clusters_own_network(cidr, block):
+    network = network_site.installation(make(podCIDR=cidr))["spec"]["calicoNetwork"]
+    assert network["ipPools"][0]["cidr"] == cidr
+    assert network["ipPools"][0]["blockSize"] == block
+    assert network["ipPools"][0]["encapsulation"] == "VXLAN"
+
+
+def test_network_check_names_what_drifted():
+    view = make()
+    wanted = stamp.stamped(network_site.installation(view))
+    operator = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "tigera-operator", "namespace": "tigera-operator", "generation": 1},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": network_site.operator_image(view)}]}}},
+        "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1},
+    }
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "installations.operator.tigera.io"},
+    }
+
+    def check(*objects):
+        return ClusterNetwork().check(replace(view, cluster=living(*objects)))
+
+    assert isinstance(check(wanted, operator, crd), Satisfied)
+    assert "definitions and operator" in check(wanted, operator).changes[0]
+    old = {**operator, "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": "quay.io/tigera/operator:v1.0"}]}}}}
+    assert "instead of quay.io/tigera/operator:v1.0" in check(wanted, old, crd).changes[0]
+    assert check(network_site.installation(view), operator, crd) == Needed(("apply Installation default",))
+
+
+def test_a_node_is_done_when_it_is_ready_and_labelled():
+    view = make("w1")
+
+    def check(document):
+        return ClusterNodesReady().check(replace(view, cluster=living(document)))
+
+    assert "cni plugin not initialized" in check(node("w1", ready=False)).changes[0]
+    assert check(node("w1")) == Needed(("label w1 as a worker",))
+    assert isinstance(check(node("w1", labels=["node-role.kubernetes.io/worker"])), Satisfied)
+
+
+# the proof's pods
+
+
+def test_every_node_calls_and_is_called():
+    names = [f"n{number}" for number in range(7)]
+    called = {peer for name in names for peer in network_proof.peers(names, name)}
+    assert called == set(names)
+    assert all(name not in network_proof.peers(names, name) for name in names)
+    assert network_proof.peers(["one"], "one") == ()
+
+
+def test_the_asking_pod_is_pinned_to_its_node_and_small_enough_a_name():
+    view = make()
+    long = "n" * 60
+    job = network_proof.client(view, long, {long: "10.244.0.1", "w1": "fd00::1"})
+    assert len(job["metadata"]["name"]) <= 63
+    pod = job["spec"]["template"]["spec"]
+    assert pod["nodeName"] == long
+    assert pod["containers"][0]["env"][0]["value"] == "w1=[fd00::1]:8080"
+    assert pod["containers"][0]["securityContext"]["runAsNonRoot"] is True
