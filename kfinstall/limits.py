@@ -126,3 +126,12 @@ CLUSTER_API_PATIENCE_SECONDS: Final = 300
 CLUSTER_PROOF_PORT: Final = 8080
 CLUSTER_PROOF_PEERS: Final = 3
 """How many other nodes each node's pod calls: all pairs of up to four nodes, a ring with chords in larger clusters."""
+
+# storage
+STORAGE_NODE_TIMEOUT_SECONDS: Final = 900.0
+STORAGE_PROVISIONER_TIMEOUT_SECONDS: Final = 900.0
+STORAGE_PROOF_TIMEOUT_SECONDS: Final = 600.0
+STORAGE_MOUNT_TIMEOUT_SECONDS: Final = 60
+"""How long a test mount may take before the server counts as out of reach."""
+STORAGE_USER_ID: Final = 65534
+"""Who the proof's pods run as: nobody, as a volume's user usually is not root."""

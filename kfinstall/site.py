@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final
 
-from kfinstall import limits, plan, resources
+from kfinstall import limits, plan, resources, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, ClusterFacts, Want
 from kfinstall.errors import CommandError, KfError
@@ -77,6 +77,7 @@ class Site:
         extra: dict[str, str] = {}
         if answers.storage.type == "nfs":
             extra |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
+            extra["NFS_EXPORT"] = storage_site.export_path(answers.storage.nfs.path)
         if answers.registry.enabled:
             extra |= {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
         proxy = answers.proxy

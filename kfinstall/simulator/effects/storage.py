@@ -1,0 +1,99 @@
+"""What the scripts and pods of phase storage do to a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from kfinstall import prepare_site, storage_proof
+from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimFile, SimNode, SimUnit, World, effect, pod_hook
+from kfinstall.simulator.sections.nfs import clients
+
+_VERSION: Final = "1:2.6.4-3ubuntu5"
+
+
+def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[str]:
+    old = node.files.get(path)
+    if old is None or old.content != content or old.mode != mode:
+        node.write(path, content, mode)
+        yield path
+
+
+@effect("storage-nfs-server")
+def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install, make the directory, export it."""
+    yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
+    path = parameters["DIRECTORY"]
+    if path not in node.files:
+        node.write(f"{path}/.", "")
+        del node.files[f"{path}/."]
+        node.files[path] = SimFile(None, 0o755)
+        yield f"made {path}"
+    yield from _put(node, parameters["EXPORTS_FILE"], parameters["EXPORTS"])
+    node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
+    node.listeners[2049] = "?"
+    yield "exported:"
+    for client in clients(node, path):
+        yield f"  {path}  {client}(sync,wdelay,hide,no_subtree_check,sec=sys,rw,secure,no_root_squash,no_all_squash)"
+
+
+def _server_of(source: str, world: World) -> tuple[SimNode | None, str]:
+    """The node that serves it, and the directory; None where the server is not one of the simulated machines."""
+    address, _colon, path = source.rpartition(":")
+    return next((node for node in world.nodes.values() if node.address == address.strip("[]")), None), path
+
+
+@effect("storage-nfs-client")
+def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install, mount once, leave the record."""
+    yield from node.install({"nfs-common": _VERSION})
+    serving, path = _server_of(parameters["SOURCE"], world)
+    if serving is not None and node.address not in clients(serving, path):
+        yield f"mount.nfs: access denied by server while mounting {parameters['SOURCE']}"
+        raise ScriptError(
+            35,
+            f"kf-error: this node can't mount {parameters['SOURCE']}",
+            "kf-hint: on the server: is it exported to this node (exportfs -v), and is TCP 2049 open (ufw status)?",
+        )
+    yield f"mounted {parameters['SOURCE']}, wrote, gave away, removed"
+    node.write(f"{prepare_site.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
+
+
+def _volume(pod: Document, world: World) -> tuple[SimNode, str] | None:
+    """The machine and the directory that hold the pod's volume; None where the node can't mount it."""
+    api = world.api
+    claim = api.get("v1", "PersistentVolumeClaim", storage_proof.NAME, storage_proof.NAMESPACE) if api else None
+    name = ((claim or {}).get("spec") or {}).get("volumeName")
+    volume = api.get("v1", "PersistentVolume", name) if api and name else None
+    node = world.nodes.get(pod["spec"].get("nodeName", ""))
+    if volume is None or node is None:
+        return None
+    attributes = (volume["spec"].get("csi") or {}).get("volumeAttributes") or {}
+    if "server" not in attributes:
+        return node, f"/var/lib/volumes/{name}"
+    serving, path = _server_of(f"{attributes['server']}:{attributes['share']}", world)
+    if serving is None:
+        return next(iter(world.nodes.values())), f"{path}/{name}"
+    allowed = node.address in clients(serving, path) and "nfs-common" in node.packages
+    return (serving, f"{path}/{name}") if allowed else None
+
+
+@pod_hook
+def storage_proof_pod(pod: Document, world: World) -> PodOutcome | None:
+    """The pods of the proof: they see what is on the volume, and nothing else."""
+    role = (pod["metadata"].get("labels") or {}).get(storage_proof.LABEL)
+    if role is None:
+        return None
+    content = pod["spec"]["containers"][0]["command"][-1]
+    found = _volume(pod, world)
+    if found is None:
+        return PodOutcome(log="mount failed\n", exit_code=1)
+    node, folder = found
+    path = f"{folder}/proof"
+    if role == "write":
+        node.write(path, f"{content}\n")
+        return PodOutcome(log=f"kf-wrote {content}\n")
+    there = node.files.pop(path, None)
+    if there is None or there.content != f"{content}\n":
+        return PodOutcome(log="kf-wrong: read ''\n", exit_code=1)
+    return PodOutcome(log=f"kf-read {content}\n")

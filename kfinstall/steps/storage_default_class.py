@@ -1,0 +1,56 @@
+"""storage.default-class: exactly one StorageClass is the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import storage_site
+from kfinstall.cluster.base import ClusterFacts, Ref, Want
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+
+
+class StorageDefaultClass(Step):
+    """Two defaults make claims land anywhere, none leaves them pending for ever."""
+
+    id: ClassVar[str] = "storage.default-class"
+    title: ClassVar[str] = "Make one class the default"
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    timeout_seconds: ClassVar[float] = 60
+    estimate_seconds: ClassVar[float] = 1
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """The classes."""
+        return (storage_site.CLASSES,)
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The class."""
+        return {"CLASS": view.answers.storage_class}
+
+    def check(self, view: View) -> Check:
+        """Ours is the default, and no other is."""
+        name, defaults = view.answers.storage_class, _defaults(view.cluster)
+        changes = [f"take the default from StorageClass {other}" for other in defaults if other != name]
+        if name not in defaults:
+            changes.append(f"make StorageClass {name} the default")
+        return Needed(tuple(changes)) if changes else Satisfied(f"{name} is the one default class")
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Others first: never two at the same time."""
+        view, cluster = context.view, await context.cluster()
+        for name in _defaults(view.cluster):
+            if name != view.answers.storage_class:
+                context.say(f"StorageClass {name} is not the default any more")
+                metadata = {"name": name, "annotations": {storage_site.DEFAULT: "false"}}
+                await cluster.apply({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata})
+        await storage_site.apply_class(cluster, view, context)
+
+
+def _defaults(cluster: ClusterFacts | None) -> list[str]:
+    """Names of the classes that say that they are the default."""
+    classes = cluster.of_kind("StorageClass") if cluster else []
+    return [
+        Ref.of(item).name
+        for item in classes
+        if ((item.get("metadata") or {}).get("annotations") or {}).get(storage_site.DEFAULT) == "true"
+    ]

@@ -1,0 +1,72 @@
+"""storage.nfs-server: one node serves a directory to the nodes, and to nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from kfinstall import limits, storage_site
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Conflict, Needed, Satisfied, Scope, Step, View, sha256
+
+_PACKAGE: Final = "nfs-kernel-server"
+
+
+class StorageNfsServer(Step):
+    """A file in /etc/exports.d; what an administrator exports in /etc/exports stays as it is."""
+
+    id: ClassVar[str] = "storage.nfs-server"
+    title: ClassVar[str] = "Serve a directory by NFS"
+    scope: ClassVar[Scope] = Scope.NFS_NODE
+    script: ClassVar[str] = "storage-nfs-server"
+    timeout_seconds: ClassVar[float] = limits.STORAGE_NODE_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 30
+
+    def applies(self, answers: Answers) -> bool:
+        """Where a node of the cluster is the server."""
+        return answers.nfs_node is not None
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """Package, unit and the exports' file."""
+        return Watch(
+            files=frozenset({storage_site.EXPORTS_FILE}),
+            packages=frozenset({_PACKAGE}),
+            units=frozenset({storage_site.SERVER_UNIT}),
+        )
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The directory and the exports' file."""
+        return {
+            "DIRECTORY": view.answers.storage.nfs.path,
+            "EXPORTS_FILE": storage_site.EXPORTS_FILE,
+            "EXPORTS": storage_site.exports(view.answers),
+            "SERVICE": storage_site.SERVER_UNIT,
+        }
+
+    def check(self, view: View) -> Check:
+        """The kernel exports the directory to exactly the nodes."""
+        facts, told, path = view.facts, storage_site.told(view), view.answers.storage.nfs.path
+        if told.get("foreign"):
+            return Conflict(
+                f"{path} is exported by {told['foreign']} already",
+                f"take it out of {told['foreign']} (then: sudo exportfs -ra), or choose another directory: storage.nfs.path",
+            )
+        changes: list[str] = []
+        package = facts.packages.get(_PACKAGE)
+        if package is None or package.status != "installed":
+            changes.append(f"apt-get install {_PACKAGE}")
+        if "directory" not in told:
+            changes.append(f"make {path}")
+        if not facts.has_file(storage_site.EXPORTS_FILE, sha256(storage_site.exports(view.answers)), mode=0o644):
+            changes.append(f"write {storage_site.EXPORTS_FILE} for {', '.join(node.address for node in view.answers.nodes)}")
+        unit = facts.units.get(storage_site.SERVER_UNIT)
+        if unit is None or unit.active != "active" or unit.enabled not in ("enabled", "static"):
+            changes.append(f"start {storage_site.SERVER_UNIT}")
+        clients = set(told.get("clients", "").split())
+        if not changes and clients != {node.address for node in view.answers.nodes}:
+            changes.append("exportfs -ra")
+        if changes:
+            return Needed(tuple(changes))
+        count = len(clients)
+        return Satisfied(f"{path} is exported to {count} node{'' if count == 1 else 's'}, and to nobody else")

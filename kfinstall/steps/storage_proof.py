@@ -1,0 +1,61 @@
+"""storage.proof: a claim is bound, written and read back, from two nodes where the class is for many."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall import limits, pod_watch, secret_store, stamp, storage_proof, storage_site
+from kfinstall.cluster.base import Ref, Want
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+
+
+class StorageProof(Step):
+    """As an ordinary user of a pod, not as root. Claim and pods are removed; the record stays."""
+
+    id: ClassVar[str] = "storage.proof"
+    title: ClassVar[str] = "Prove storage"
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    timeout_seconds: ClassVar[float] = 2 * limits.STORAGE_PROOF_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 30
+    proof: ClassVar[bool] = True
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """The record."""
+        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The class, and the nodes that write and read."""
+        writes, reads = storage_proof.places(view.answers)
+        return {"CLASS": stamp.content(storage_site.storage_class(view)), "WRITES": writes, "READS": reads}
+
+    def check(self, view: View) -> Check:
+        """A proof of this class is on record."""
+        evidence = stamp.proven(view.cluster, "storage", self.fingerprint(view))
+        return (
+            Satisfied(evidence) if evidence else Needed((f"claim, write and read back a volume of {view.answers.storage_class}",))
+        )
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Claim, write, read, remove, record."""
+        view, cluster = context.view, await context.cluster()
+        await cluster.apply(secret_store.namespace())
+        writes, reads = storage_proof.places(view.answers)
+        content = secrets.token_hex(8)
+        jobs = [storage_proof.job(view, role, node, content) for role, node in (("write", writes), ("read", reads))]
+        # What an earlier try left would keep its volume, or its wrong content.
+        for job in jobs:
+            await cluster.delete(Ref.of(job))
+        await cluster.delete(storage_proof.CLAIM)
+        await cluster.apply(storage_proof.claim(view))
+        for job in jobs:
+            for line in await pod_watch.run_job(context, cluster, job, timeout_seconds=limits.STORAGE_PROOF_TIMEOUT_SECONDS):
+                context.say(line)
+        for job in jobs:
+            await cluster.delete(Ref.of(job))
+        await cluster.delete(storage_proof.CLAIM)
+        where = f"on {writes}, read on {reads}" if writes != reads else "and read back"
+        mode = "ReadWriteMany" if storage_proof.many(view.answers) else "ReadWriteOnce"
+        evidence = f"a volume of {view.answers.storage_class} ({mode}) was bound, written {where}"
+        await cluster.apply(stamp.proof("storage", self.fingerprint(view), evidence))

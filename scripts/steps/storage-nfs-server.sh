@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The NFS server. Parameters: DIRECTORY, EXPORTS_FILE, EXPORTS, SERVICE
+if [[ -e $KF_DIRECTORY && ! -d $KF_DIRECTORY ]]; then
+  kf_fail 20 "$KF_DIRECTORY is there and is no directory" "choose another directory: storage.nfs.path in the answers"
+fi
+kf_apt_install nfs-kernel-server
+if [[ ! -d $KF_DIRECTORY ]]; then
+  install -d -m 0755 -o root -g root -- "$KF_DIRECTORY"
+  kf_say "made $KF_DIRECTORY"
+fi
+printf '%s' "$KF_EXPORTS" | kf_put "$KF_EXPORTS_FILE" 0644 root:root
+kf_unit_on "$KF_SERVICE"
+kf_said=$(exportfs -ra 2>&1) || {
+  kf_say "$kf_said"
+  kf_fail 34 "exportfs refuses the exports" "its lines above name the place; is $KF_DIRECTORY on a file system that can be exported?"
+}
+[[ -z $kf_said ]] || kf_say "$kf_said"
+kf_ports() { ss -Htln 'sport = :2049' | grep -q .; }
+kf_wait 60 "the NFS server (TCP 2049; is the kernel's nfsd there? modprobe nfsd)" kf_ports
+kf_say "exported:"
+exportfs -s | sed 's/^/  /'
