@@ -12,9 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
-
-from typing_extensions import Self
+from typing import Any, Final, Literal, Self
 
 from kfinstall.errors import StateError
 

@@ -80,6 +80,52 @@ class _Hook:
     object_selector: Mapping[str, Any]
 
 
+_CLUSTER_SCOPED: Final = frozenset(
+    [
+        "APIService",
+        "ClusterIssuer",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CSIDriver",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    ]
+)
+
+
+def without_stray_namespaces(documents: Sequence[Document]) -> list[Document]:
+    """The documents, without a namespace where their kind has none.
+
+    Kustomize's namespace transformer puts one on custom kinds whose scope it can't know (in Kubeflow 26.03 on the
+    DecoratorController and on the Spark operator's roles); the API server drops it, and nothing would be found under its name.
+    """
+    kinds = {
+        (str(spec["group"]), str(spec["names"]["kind"])): str(spec["scope"])
+        for document in documents
+        if document["kind"] == "CustomResourceDefinition" and (spec := document["spec"])
+    }
+
+    def cluster_scoped(document: Document) -> bool:
+        group = str(document["apiVersion"]).rpartition("/")[0]
+        return document["kind"] in _CLUSTER_SCOPED or kinds.get((group, document["kind"])) == "Cluster"
+
+    def stripped(document: Document) -> Document:
+        metadata = {key: value for key, value in document["metadata"].items() if key != "namespace"}
+        return {**document, "metadata": metadata}
+
+    return [stripped(document) if cluster_scoped(document) else document for document in documents]
+
+
 def clean_document(document: Document) -> Document:
     """The document without `caBundle: ""`: forced into the cluster it would wipe a CA that a controller put there."""
 

@@ -7,8 +7,7 @@ import getpass
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from typing_extensions import Self
+from typing import Self
 
 from kfinstall.errors import KfError
 

@@ -15,7 +15,7 @@ from kfinstall.kubeflow import choice, inventory, own
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.stamp import content
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.waves import clean_document
+from kfinstall.waves import clean_document, without_stray_namespaces
 
 _SHOWN_CHANGES = 12
 
@@ -61,7 +61,8 @@ class KubeflowApply(Step):
     async def apply(self, context: ApplyContext) -> None:
         """Fetch, transform, send what differs, wait, and keep the inventory."""
         view, cluster = context.view, await context.cluster()
-        documents = [clean_document(document) for document in own.own_values(await choice.fetch(context), view.answers)]
+        rendered = own.own_values(await choice.fetch(context), view.answers)
+        documents = without_stray_namespaces([clean_document(document) for document in rendered])
         wanted = {Ref.of(document): content(document) for document in documents}
         live = await cluster.snapshot(inventory.wants())
         known = inventory.read(live)

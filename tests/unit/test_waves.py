@@ -14,7 +14,7 @@ from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.simulator import kubeflow
-from kfinstall.waves import Gate, Wave, clean_document, split
+from kfinstall.waves import Gate, Wave, clean_document, split, without_stray_namespaces
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.controllers import Controllers
 
@@ -197,3 +197,22 @@ async def test_no_more_requests_at_once_than_allowed(cluster):
     api.apply = counted
     await apply_waves(api, [d for d in simulated() if d["kind"] in ("Namespace", "ConfigMap")], lambda _t: None, Limits(at_once=3))
     assert most == 3
+
+
+def test_a_cluster_scoped_object_loses_the_namespace_that_kustomize_gave_it():
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "decoratorcontrollers.metacontroller.k8s.io"},
+        "spec": {"group": "metacontroller.k8s.io", "scope": "Cluster", "names": {"kind": "DecoratorController"}},
+    }
+    own = {
+        "apiVersion": "metacontroller.k8s.io/v1alpha1",
+        "kind": "DecoratorController",
+        "metadata": {"name": "d", "namespace": "x"},
+    }
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r", "namespace": "x"}}
+    named = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "x"}}
+    found = without_stray_namespaces([crd, own, role, named])
+    assert [item["metadata"].get("namespace") for item in found] == [None, None, None, "x"]
+    assert own["metadata"]["namespace"] == "x", "what was given stays as it is"
