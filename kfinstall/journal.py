@@ -6,6 +6,7 @@ check decides then, the journal only explains. A torn last line (power cut in th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -36,6 +37,13 @@ class Entry:
     seconds: float = 0.0
     at: float = field(default_factory=time.time)
     version: int = JOURNAL_VERSION
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    """Write a line and wait until it is on the disk."""
+    if os.write(file, line) != len(line):
+        raise OSError(errno.ENOSPC, "only a part could be written")
+    os.fsync(file)
 
 
 class Journal:
@@ -110,10 +118,7 @@ class Journal:
         """
         line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
         try:
-            written = os.write(self._file, line)
-            if written != len(line):
-                raise OSError(28, "only a part could be written")
-            os.fsync(self._file)
+            _write_whole(self._file, line)
         except OSError as error:
             raise _unwritable(self._path, error) from error
         self._remember(entry)

@@ -60,11 +60,11 @@ def data(plan: Plan) -> Iterator[dict[str, Any]]:
 def markdown(plan: Plan, situation: Situation) -> str:
     """The plan as a runbook: the guide for exactly these machines, with the exact commands."""
     answers = situation.answers
+    kubernetes, minutes = situation.release.patch(answers.cluster.kubernetes_version), max(1, round(plan.seconds / 60))
     lines = [
         f"# Runbook: cluster {answers.cluster.name}",
         "",
-        f"Release {situation.release.name}, Kubernetes {situation.release.patch(answers.cluster.kubernetes_version)}; "
-        f"{len(plan.pending)} changes, about {max(1, round(plan.seconds / 60))} minutes.",
+        f"Release {situation.release.name}, Kubernetes {kubernetes}; {len(plan.pending)} changes, about {minutes} minutes.",
         "",
         "| node | address | roles |",
         "|---|---|---|",

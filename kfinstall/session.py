@@ -22,6 +22,7 @@ from kfinstall.events import EventBus, Finding, NodeConnected, NodeSetAside, Not
 from kfinstall.executor import Executor, Stop
 from kfinstall.journal import Journal
 from kfinstall.phases import Phase
+from kfinstall.plan import Plan
 from kfinstall.releases import Release
 from kfinstall.releases import load as load_release
 from kfinstall.reporters.jsonl import JsonLines
@@ -86,7 +87,7 @@ class Session:
         """What is known now."""
         return self.site.situation
 
-    def plan(self) -> plan.Plan:
+    def plan(self) -> Plan:
         """The plan for the chosen phases."""
         return plan.build(self.situation, self.phases)
 
@@ -157,7 +158,7 @@ class Session:
         """The proof card as things are known now."""
         return handoff.card(self.situation.view(CLUSTER_TARGET), self.journal.entries())
 
-    async def doctor(self) -> plan.Plan:
+    async def doctor(self) -> Plan:
         """Every step's check against the living cluster."""
         return plan.build(self.situation, self.phases)
 

@@ -188,13 +188,16 @@ async def _plan(session: Session, *, options: argparse.Namespace, terminal: Term
         for line in runbook.text(plan):
             terminal.data(line)
     if options.export:
-        path = Path(options.export)
-        try:
-            path.write_text(runbook.markdown(plan, session.situation), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
-        terminal.say(f"wrote {path}")
+        _write(Path(options.export), runbook.markdown(plan, session.situation))
+        terminal.say(f"wrote {options.export}")
     return ExitCode.CHANGES if options.detailed_exitcode and plan.pending else ExitCode.DONE
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
 
 
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:

@@ -11,7 +11,9 @@ FAST = ("--headless", "--pace", "0")
 
 
 def outcomes(events):
-    return [(event["step"], event["target"]) for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
+    return [
+        (event["step"], event["target"]) for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"
+    ]
 
 
 def test_demo_installs_and_ends_with_the_proof_card(kfinstall):

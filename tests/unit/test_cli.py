@@ -82,7 +82,7 @@ def test_wrong_words_are_usage_errors(words):
 
 
 def test_phases_in_the_grammar_are_the_engine_s():
-    assert PHASE_NAMES == phases.names()
+    assert phases.names() == PHASE_NAMES
 
 
 def test_without_arguments_it_points_to_answers():
