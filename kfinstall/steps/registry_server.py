@@ -48,7 +48,7 @@ class RegistryServer(Step):
             "USER": answers.registry.user,
             "DIRECTORY": answers.registry.directory,
             "CONFIG": registry_site.config(answers),
-            "SERVICE": registry_site.unit(answers),
+            "SERVICE_UNIT": registry_site.unit(answers),
             "LOGIN": registry_site.login_record(view) if secured else "",
             "NAMES": " ".join(registry_site.subject_names(answers)),
             "CA_DAYS": str(limits.REGISTRY_CA_DAYS),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The registry on its node: package, own CA and certificate, login, unit.
-# Parameters: HOST, ADDRESS (where to try it), SECURED (yes/no), USER, DIRECTORY, CONFIG, SERVICE, LOGIN, NAMES, CA_DAYS, CERTIFICATE_DAYS, RENEW_SECONDS
+# Parameters: HOST, ADDRESS (where to try it), SECURED (yes/no), USER, DIRECTORY, CONFIG, SERVICE_UNIT, LOGIN, NAMES, CA_DAYS, CERTIFICATE_DAYS, RENEW_SECONDS
 # Standard input, if secured: two lines, the password and the line for htpasswd.
 
 kf_folder=/etc/kfinstall/registry
@@ -124,7 +124,7 @@ fi
 rm -rf -- "$kf_folder/new"
 
 kf_changed "$kf_folder/config.yml" 0644 root:root <<<"${KF_CONFIG%$'\n'}"
-kf_changed "/etc/systemd/system/$kf_service" 0644 root:root <<<"${KF_SERVICE%$'\n'}"
+kf_changed "/etc/systemd/system/$kf_service" 0644 root:root <<<"${KF_SERVICE_UNIT%$'\n'}"
 
 if [[ $KF_SECURED == yes ]]; then
   # A bcrypt line differs each time it is made; the old one stays where the password still opens the registry.

@@ -26,6 +26,7 @@ class Runner:
             self.command(*words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            check=False,
             text=True,
             timeout=timeout,
             env=self.environ,

@@ -15,7 +15,13 @@ from kfinstall.cli.parser import PHASE_NAMES, build_parser, normalise
 def run(*words, stdin=subprocess.DEVNULL, **environ):
     base = {"PATH": os.environ["PATH"], "HOME": environ.pop("HOME", os.environ.get("HOME", "/")), "PYTHONUTF8": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "kfinstall", *words], stdin=stdin, capture_output=True, text=True, timeout=60, env=base | environ
+        [sys.executable, "-m", "kfinstall", *words],
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=base | environ,
     )
 
 

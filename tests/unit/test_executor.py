@@ -60,9 +60,11 @@ def world(tmp_path, monkeypatch):
         stop = Stop()
         redact = Redactor()
         bus = EventBus(redact)
-        events = []
         journal = Journal(tmp_path / "j")
-        applied = []
+
+        def __init__(self):
+            self.events = []
+            self.applied = []
 
         def executor(self):
             return Executor(self.site, self.bus, self.journal, None, self.redact, run="r1", stop=self.stop)
@@ -74,8 +76,6 @@ def world(tmp_path, monkeypatch):
             return [(e.step, e.target, e.outcome) for e in self.events if e.name == "stepFinished"]
 
     world = World()
-    world.events = []
-    world.applied = []
     world.bus.subscribe(world.events.append)
     yield world
     world.journal.close()

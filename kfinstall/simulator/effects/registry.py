@@ -92,7 +92,7 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
             "ca_sha256": node.files[f"{_FOLDER}/ca.crt"].sha256,
         }
     yield from _put(node, f"{_FOLDER}/config.yml", parameters["CONFIG"])
-    yield from _put(node, "/etc/systemd/system/kfinstall-registry.service", parameters["SERVICE"])
+    yield from _put(node, "/etc/systemd/system/kfinstall-registry.service", parameters["SERVICE_UNIT"])
     if secured:
         password, hashed = [*stdin.split("\n"), "", ""][:2]
         node.write(_SECRET, _hashed(password), 0o600)
