@@ -17,7 +17,7 @@ class ClusterJoinControlPlanes(Step):
     id: ClassVar[str] = "cluster.join-control-planes"
     title: ClassVar[str] = "Join the other control planes"
     scope: ClassVar[Scope] = Scope.OTHER_CONTROL_PLANES
-    danger: ClassVar[Danger] = Danger.POINT_OF_NO_RETURN
+    danger: ClassVar[Danger] = Danger.REVERSIBLE
     script: ClassVar[str] = cluster_join.SCRIPT
     timeout_seconds: ClassVar[float] = 2 * limits.CLUSTER_JOIN_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60

@@ -9,8 +9,10 @@ from kfinstall import phases, plan, releases, resources
 from kfinstall.answers.load import load
 from kfinstall.cluster.base import ClusterFacts
 from kfinstall.facts.model import Facts
+from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.model import EFFECTS
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
+from kfinstall.transport.wire import _OWN
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
 STEPS = [(phase, kind) for phase in phases.PHASES for kind in phase.steps]
@@ -89,14 +91,7 @@ def test_checks_are_pure_and_total(phase, kind):
 
 
 def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
-    import kfinstall.simulator.effects.cluster
-    import kfinstall.simulator.effects.handoff
-    import kfinstall.simulator.effects.kubeflow
-    import kfinstall.simulator.effects.prepare
-    import kfinstall.simulator.effects.registry
-    import kfinstall.simulator.effects.spark
-    import kfinstall.simulator.effects.storage  # noqa: F401
-
+    load_effects()
     names = set(resources.scripts("steps")) | {f"ask/{name}" for name in resources.scripts("ask")}
     assert names == set(EFFECTS)
 
@@ -122,3 +117,12 @@ def test_a_node_that_is_set_aside_leaves_no_trace_in_targets():
     for item in plan.build(situation, phases.PHASES).steps:
         assert item.target != gone
     assert replace(situation, fleet={}) == situation
+
+
+@each_step
+def test_no_parameter_has_a_name_of_the_transports(phase, kind):
+    for situation in situations():
+        step = kind()
+        if step.applies(situation.answers):
+            for target in step.targets(situation.answers):
+                assert not _OWN & step.parameters(situation.view(target)).keys()

@@ -248,7 +248,9 @@ async def test_nobody_listens():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "a: [", "apiVersion: v1", CERTIFICATES.kubeconfig().replace("client-key-data", "other")]
+    "text",
+    ["", "[]", "a: [", "apiVersion: v1", CERTIFICATES.kubeconfig().replace("client-key-data", "other")],
+    ids=["empty", "list", "torn", "nothing", "no-key"],
 )
 def test_a_kubeconfig_that_can_not_be_used_says_so_without_quoting_it(text):
     with pytest.raises(CommandError) as caught:

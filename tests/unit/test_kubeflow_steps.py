@@ -35,6 +35,7 @@ CERTIFICATES = make_certificates()
 RELEASE = load("26.03")
 PASSWORD = "correct horse battery"
 SECRETS = {
+    "registry.password": "r-password",
     "kubeflow.user.password": PASSWORD,
     "kubeflow.oidc.client-secret": "own-oidc-client-secret-0",
     "kubeflow.oauth2-proxy.cookie-secret": "own-cookie-secret-000000",
