@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 import yaml
@@ -22,7 +23,8 @@ DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 CLASSES: Final = Want("storage.k8s.io/v1", "StorageClass")
 _EXPORT_OPTIONS: Final = "rw,sync,no_subtree_check,no_root_squash"
 """No root squash: the provisioner and the kubelets give directories to the users of pods, as root of a node."""
-_PLAIN: Final = re.compile(r"[A-Za-z0-9/._-]")
+_SPECIAL: Final = re.compile(r"""[\x00-\x20\x7f"#\\]""")
+"""What nfs-utils writes as octal in etab, and nothing else: the same path must read the same in both files."""
 _WORKLOADS: Final = ("Deployment", "DaemonSet")
 
 
@@ -32,14 +34,30 @@ def uses_nfs(answers: Answers) -> bool:
 
 
 def export_path(path: str) -> str:
-    """A path as exports(5) and etab write it: everything that could mean something as octal."""
-    return "".join(letter if _PLAIN.match(letter) else "".join(f"\\{byte:03o}" for byte in letter.encode()) for letter in path)
+    """A path as exports(5) and etab write it: blanks, quotes, hashes and backslashes as octal."""
+    return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)
 
 
 def exports(answers: Answers) -> str:
     """The file in /etc/exports.d: the directory, for the nodes' addresses and nobody else."""
     clients = " ".join(f"{node.address}({_EXPORT_OPTIONS})" for node in answers.nodes)
     return f"# Written by kfinstall: for the nodes of cluster {answers.cluster.name} only\n{export_path(answers.storage.nfs.path)} {clients}\n"
+
+
+def exported(answers: Answers, clients: Set[str]) -> bool:
+    """Whether the kernel's clients are the nodes and nobody else. A node that is named by DNS is there by its canonical name."""
+    wanted = {node.address for node in answers.nodes}
+    numbers = {address for address in wanted if _is_number(address)}
+    others = clients - numbers
+    return numbers <= clients and len(others) == len(wanted - numbers) and not any(map(_is_number, others))
+
+
+def _is_number(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def told(view: View) -> Mapping[str, str]:

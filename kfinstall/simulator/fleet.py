@@ -215,7 +215,7 @@ class Fleet:
         if self.world.fault("wrong-host-key", node.name):
             key = asyncssh.generate_private_key("ssh-ed25519")
         account = Account(USER, _public(self._client_key), self._login_password, self._sudo_password)
-        units = Units(node, self.world, self._struck, self._mark_dirty)
+        units = Units(node, self.world, self._struck, self._mark_dirty, self.save)
         server = SimServer(node, self.world, account, key, units, self._resolve)
         server.refuses = self.world.fault("node-down", node.name)
         return server

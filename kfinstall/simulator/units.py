@@ -106,12 +106,20 @@ def script_lines(node: SimNode, script: str, parameters: Mapping[str, str], stdi
 class Units:
     """The detached steps of one node."""
 
-    def __init__(self, node: SimNode, world: World, struck: Callable[[str, str], None], dirty: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        node: SimNode,
+        world: World,
+        struck: Callable[[str, str], None],
+        dirty: Callable[[], None],
+        settled: Callable[[], None],
+    ) -> None:
         """`struck(node, script)` is called after the first line of a step: a fault may happen there."""
         self._node = node
         self._world = world
         self._struck = struck
         self._dirty = dirty
+        self._settled = settled
         self._units: dict[str, Unit] = {}
 
     def get(self, name: str) -> Unit | None:
@@ -152,8 +160,9 @@ class Units:
             unit.say(f"kf-error: the simulator's effect of {script} is wrong: {type(error).__name__}: {error}")
             status = 70
         self._node.kf_units[unit.name] = unit.status = status
+        # Before anybody hears of the end: what a step did must be on the disk of a machine that loses power then.
+        self._settled()
         unit.tell()
-        self._dirty()
 
     def stop(self, name: str, reason: str) -> None:
         """End a unit without a status."""

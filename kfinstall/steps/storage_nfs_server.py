@@ -64,7 +64,7 @@ class StorageNfsServer(Step):
         if unit is None or unit.active != "active" or unit.enabled not in ("enabled", "static"):
             changes.append(f"start {storage_site.SERVER_UNIT}")
         clients = set(told.get("clients", "").split())
-        if not changes and clients != {node.address for node in view.answers.nodes}:
+        if not changes and not storage_site.exported(view.answers, clients):
             changes.append("exportfs -ra")
         if changes:
             return Needed(tuple(changes))

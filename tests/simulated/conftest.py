@@ -40,25 +40,28 @@ class Runner:
 
     def kill_when(self, condition, *words, sig=signal.SIGKILL, timeout=100):
         """Start a run with --json and send a signal once an event fulfils the condition; gives (exit code, events before)."""
-        process = subprocess.Popen(
-            [*self.command(*words), "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "stderr").open("w"),
-            text=True,
-            env=self.environ,
-            cwd=self.folder,
-        )
-        seen, sent = [], False
-        deadline = time.monotonic() + timeout
-        for line in process.stdout:
-            seen.append(json.loads(line))
-            if not sent and condition(seen[-1]):
-                process.send_signal(sig)
-                sent = True
-            if time.monotonic() > deadline:
-                process.kill()
-        return process.wait(), seen
+        with (
+            (self.folder / "stderr").open("w") as errors,
+            subprocess.Popen(
+                [*self.command(*words), "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=self.environ,
+                cwd=self.folder,
+            ) as process,
+        ):
+            seen, sent = [], False
+            deadline = time.monotonic() + timeout
+            for line in process.stdout:
+                seen.append(json.loads(line))
+                if not sent and condition(seen[-1]):
+                    process.send_signal(sig)
+                    sent = True
+                if time.monotonic() > deadline:
+                    process.kill()
+            return process.wait(), seen
 
 
 @pytest.fixture

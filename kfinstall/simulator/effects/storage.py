@@ -39,8 +39,8 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 def _server_of(source: str, world: World) -> tuple[SimNode | None, str]:
     """The node that serves it, and the directory; None where the server is not one of the simulated machines."""
-    address, _colon, path = source.rpartition(":")
-    return next((node for node in world.nodes.values() if node.address == address.strip("[]")), None), path
+    address, _colon, path = source.partition(":/")
+    return next((node for node in world.nodes.values() if node.address == address.strip("[]")), None), f"/{path}"
 
 
 @effect("storage-nfs-client")
@@ -55,7 +55,7 @@ def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
             f"kf-error: this node can't mount {parameters['SOURCE']}",
             "kf-hint: on the server: is it exported to this node (exportfs -v), and is TCP 2049 open (ufw status)?",
         )
-    yield f"mounted {parameters['SOURCE']}, wrote, gave away, removed"
+    yield f"mounted {parameters['SOURCE']}, wrote, read, gave away, removed"
     node.write(f"{prepare_site.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
 
 

@@ -1,0 +1,142 @@
+"""A stand-in for the sites that phase prepare downloads from: a signed repository laid out like pkgs.k8s.io, and a release file.
+
+The packages hold programs of a few lines; names, versions, dependencies, layout and signature are as with the real ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import http.server
+import ipaddress
+import os
+import shutil
+import ssl
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+TOOLS = ("dpkg-deb", "apt-ftparchive", "gpg", "gpgconf")
+DEPENDS = {"kubelet": "iptables (>= 1.4.21), kubernetes-cni (>= 1.2.0)", "kubeadm": "cri-tools (>= 1.30.0), kubelet, kubectl"}
+UNIT = "[Service]\nExecStart=/usr/bin/kubelet\nRestart=always\nRestartSec=10\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def missing_tools() -> list[str]:
+    return [name for name in TOOLS if shutil.which(name) is None]
+
+
+def write_package(folder: Path, name: str, version: str, work: Path) -> None:
+    root = work / f"{name}-{version}"
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "usr/bin").mkdir(parents=True)
+    depends = f"Depends: {DEPENDS[name]}\n" if name in DEPENDS else ""
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: lab\n{depends}Description: stand-in\n"
+    (root / "DEBIAN/control").write_text(control)
+    program = root / "usr/bin" / name
+    program.write_text(f"#!/bin/sh\necho '{name} v{version}'\n")
+    program.chmod(0o755)
+    if name == "kubelet":
+        (root / "usr/lib/systemd/system").mkdir(parents=True)
+        (root / "usr/lib/systemd/system/kubelet.service").write_text(UNIT)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{name}_{version}_amd64.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", root, target], check=True, stdout=subprocess.DEVNULL)
+
+
+def write_repository(site: Path, minor: str, versions: tuple[str, ...], work: Path) -> None:
+    """Write core:/stable:/v<minor>/deb below site, signed by a key that is made for it."""
+    folder, home = site / f"core:/stable:/v{minor}/deb", work / "gnupg"
+    home.mkdir(mode=0o700, parents=True)
+    for name, version in (("kubernetes-cni", "1.5.1-1.1"), ("cri-tools", f"{minor}.0-1.1")):
+        write_package(folder / "amd64", name, version, work)
+    for version in versions:
+        for name in ("kubelet", "kubeadm", "kubectl"):
+            write_package(folder / "amd64", name, f"{version}-1.1", work)
+
+    def run(*words: str) -> bytes:
+        environment = {**os.environ, "GNUPGHOME": str(home)}
+        return subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True).stdout
+
+    (folder / "Packages").write_bytes(run("apt-ftparchive", "packages", "amd64"))
+    release = run("apt-ftparchive", "-o", "APT::FTPArchive::Release::Architectures=amd64", "release", ".")
+    (folder / "Release").write_bytes(release)
+    gpg = ("gpg", "--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", "")
+    run(*gpg, "--quick-gen-key", "lab <lab@example.invalid>", "rsa2048", "sign", "never")
+    run(*gpg, "--clearsign", "-o", "InRelease", "Release")
+    run(*gpg, "--armor", "--output", "Release.key", "--export")
+    run("gpgconf", "--kill", "all")
+
+
+def write_archive(site: Path, url: str, name: str, content: str) -> str:
+    """Write a .tar.gz with one program where the URL's path points; gives its SHA-256."""
+    target = site / unquote(urlsplit(url).path).lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = target.parent / name
+    source.write_text(content)
+    source.chmod(0o755)
+    with tarfile.open(target, "w:gz") as archive:
+        archive.add(source, name)
+    return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def _certificate(subject: str, key: Any, issuer: Any, signer: Any, extensions: tuple[Any, ...]) -> Any:
+    now = dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(issuer or name).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number())
+    made = made.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=2))
+    for extension in extensions:
+        made = made.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+    return made.sign(signer, hashes.SHA256())
+
+
+def write_tls(folder: Path, hosts: tuple[str, ...], address: str) -> tuple[Path, Path]:
+    """Write a CA's certificate (ca.crt) and a server's certificate with its key (server.pem)."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = _certificate("lab CA", ca_key, None, ca_key, (x509.BasicConstraints(ca=True, path_length=0),))
+    names = [*(x509.DNSName(host) for host in hosts), x509.IPAddress(ipaddress.ip_address(address))]
+    more = (x509.BasicConstraints(ca=False, path_length=None), x509.SubjectAlternativeName(names))
+    certificate = _certificate(hosts[0], key, ca.subject, ca_key, more)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.crt").write_bytes(ca.public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(certificate.public_bytes(pem) + private)
+    return folder / "ca.crt", folder / "server.pem"
+
+
+@contextmanager
+def serve(site: Path, address: str, certificate: Path, port: int = 443) -> Iterator[Mapping[str, int]]:
+    """Serve a folder over HTTPS; gives how often each path was asked for."""
+    asked: dict[str, int] = {}
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # apt takes the end of an HTTP/1.0 answer for a broken connection
+        timeout = 60
+
+        def log_message(self, *_words: object) -> None:
+            asked[self.path] = asked.get(self.path, 0) + 1
+
+    server = http.server.ThreadingHTTPServer((address, port), functools.partial(Handler, directory=str(site)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    thread.start()
+    try:
+        yield asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
