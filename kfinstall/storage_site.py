@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import yaml
@@ -44,7 +45,7 @@ def exports(answers: Answers) -> str:
     return f"# Written by kfinstall: for the nodes of cluster {answers.cluster.name} only\n{export_path(answers.storage.nfs.path)} {clients}\n"
 
 
-def exported(answers: Answers, clients: Set[str]) -> bool:
+def exported(answers: Answers, clients: AbstractSet[str]) -> bool:
     """Whether the kernel's clients are the nodes and nobody else. A node that is named by DNS is there by its canonical name."""
     wanted = {node.address for node in answers.nodes}
     numbers = {address for address in wanted if _is_number(address)}
