@@ -144,6 +144,10 @@ class Executor:
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
             self.tally.unchanged += 1
+            doubt = self._journal.last(step.id, target)
+            if doubt is not None and doubt.event == "started":  # a killed run began it, and it ended well without that run
+                evidence = self._redact(check.evidence)
+                self._journal.record(Entry("finished", self._run, step.id, target, doubt.fingerprint, "unchanged", evidence))
             self._bus.emit(StepFinished(step=step.id, target=target, outcome="unchanged", evidence=check.evidence))
         elif check.warning:
             self.tally.warnings += 1

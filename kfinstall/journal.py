@@ -31,7 +31,7 @@ class Entry:
     fingerprint: str
     """Hash of the step's inputs at that time."""
     outcome: str = ""
-    """changed, failed or interrupted; empty for `started`."""
+    """changed, failed, interrupted, or unchanged (begun by a killed run, found done by a later one); empty for `started`."""
     evidence: str = ""
     """How success is known, or why it failed; redacted."""
     seconds: float = 0.0

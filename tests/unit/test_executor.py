@@ -21,7 +21,7 @@ from kfinstall.errors import (
 from kfinstall.events import EventBus
 from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit
-from kfinstall.journal import Journal
+from kfinstall.journal import Entry, Journal
 from kfinstall.phases import Phase
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site
@@ -126,6 +126,22 @@ async def test_started_is_on_the_disk_before_anything_changes(world, tmp_path):
     await world.run(step(world, act=act))
     assert seen == [True, True, True]
     assert world.journal.in_doubt() == []
+
+
+# A killed run leaves 'started' behind; where its step had ended well on the node, the next run must settle that once and for all.
+async def test_a_step_in_doubt_that_is_found_done_is_settled(world):
+    made = step(world)
+    for name in world.site.done:
+        world.journal.record(Entry("started", "r0", made.id, name, "fingerprint"))
+        world.site.done[name].add(made.id)
+        await world.site.read_node(name)
+    await world.run(made)
+    assert world.applied == []
+    assert world.journal.in_doubt() == []
+    assert {entry.outcome for entry in world.journal.entries("r1")} == {"unchanged"}
+    count = len(world.journal.entries())
+    await world.run(made)
+    assert len(world.journal.entries()) == count
 
 
 async def test_nothing_is_applied_when_the_journal_can_t_be_written(world, monkeypatch):
