@@ -104,14 +104,17 @@ kf_known() {
 
 # kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock; empty where it is free.
 kf_lock_holder() {
-  local file inode line pid
+  local file inode pid open
   for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
     inode=$(stat -c %i "$file" 2>/dev/null) || continue
-    line=$(grep -m 1 -E ":$inode 0 " /proc/locks 2>/dev/null) || continue
-    pid=$(awk '{print $5}' <<<"$line")
-    [[ $pid -gt 0 && -r /proc/$pid/cmdline ]] || continue
-    printf '%s %s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
-    return 0
+    # Other file systems (/run, say) have files of the same number: only one who has this file open holds its lock.
+    while read -r pid; do
+      for open in /proc/"$pid"/fd/*; do
+        [[ $open -ef $file ]] || continue
+        printf '%s %s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
+        return 0
+      done
+    done < <(awk -v end=":$inode" '$6 ~ end "$" && $5 > 0 {print $5}' /proc/locks 2>/dev/null)
   done
 }
 
@@ -178,6 +181,17 @@ kf_apt_repair() {
   fi
 }
 
+# kf_apt_gone: turns off the source of the old guide. That repository is gone since March 2024, and its line makes every update fail.
+kf_apt_gone() {
+  local list new
+  for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [[ -f $list ]] || continue
+    new=$(awk '/^[[:space:]]*deb/ && /apt\.kubernetes\.io|packages\.cloud\.google\.com\/apt[\/ ].*kubernetes-/ {
+      print "# kfinstall turned it off, this repository is gone: " $0; next } { print }' "$list")
+    [[ $new == "$(<"$list")" ]] || kf_put "$list" "0$(stat -c %a "$list")" "$(stat -c %U:%G "$list")" <<<"$new"
+  done
+}
+
 # kf_apt_update [MAX_AGE_SECONDS]: reads the package lists, unless they are younger than that.
 # shellcheck disable=SC2120  # steps pass it
 kf_apt_update() {
@@ -188,6 +202,7 @@ kf_apt_update() {
   fi
   if [[ -n ${1:-} && $age -ge 0 && $age -lt $1 ]]; then return 0; fi
   kf_apt_repair
+  kf_apt_gone
   if ! kf_apt --error-on=any update; then
     kf_fail 100 "the package lists can't be read" \
       "its last lines name the source: is it reachable from there (proxy, DNS, clock)? broken sources are in /etc/apt/sources.list.d"

@@ -36,7 +36,7 @@ class Machine:
 
     def run(self, body, **parameters):
         lib = resources.script("lib")
-        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks"):
+        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt"):
             lib = lib.replace(path, f"{self.folder}{path}")
         text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
         environment = {f"KF_{name}": str(value) for name, value in parameters.items()}
@@ -200,8 +200,11 @@ class TestApt:
         (machine.folder / "proc").mkdir()
         line = f"1: POSIX  ADVISORY  WRITE {os.getpid()} 08:02:{lock.stat().st_ino} 0 EOF\n"
         (machine.folder / "proc/locks").write_text(line)
-        assert machine.run("kf_lock_holder").lines[0].startswith(f"{os.getpid()} ")
-        done = machine.run("kf_apt_wait_seconds=-1; kf_apt_free")
+        # Another file system's file of the same number is locked: it is not ours.
+        assert machine.run("kf_lock_holder").lines == ()
+        with lock.open("w"):
+            assert machine.run("kf_lock_holder").lines[0].startswith(f"{os.getpid()} ")
+            done = machine.run("kf_apt_wait_seconds=-1; kf_apt_free")
         assert done.lines[0].startswith(f"waiting for the package manager, which is held by process {os.getpid()} ")
         assert done.status == 16
         assert "unattended-upgrades" in error(done)
@@ -224,6 +227,24 @@ class TestApt:
         done = machine.run("kf_apt install x; echo went on")
         assert done.status == 28
         assert "disk of this node is full" in error(done)
+
+    # The old guide's line fails every update, also one that a later step needs while the lists are young.
+    def test_the_source_that_is_gone_is_turned_off_before_any_update(self, machine):
+        machine.program("dpkg", "true")
+        sources = machine.folder / "etc/apt/sources.list.d"
+        sources.mkdir(parents=True)
+        (sources / "k8s.list").write_text("deb http://apt.kubernetes.io/ kubernetes-xenial main\n")
+        (sources / "ok.list").write_text("deb http://deb.debian.org/debian bookworm main\n")
+        (sources.parent / "sources.list").write_text(
+            "# x\ndeb [signed-by=/k] https://packages.cloud.google.com/apt kubernetes-xenial main\n"
+            "deb https://packages.cloud.google.com/apt cloud-sdk main\n"
+        )
+        machine.program("apt-get", "grep -h ^deb etc/apt/sources.list etc/apt/sources.list.d/*")
+        assert machine.run("kf_apt_update").lines[-2:] == (
+            "deb https://packages.cloud.google.com/apt cloud-sdk main",
+            "deb http://deb.debian.org/debian bookworm main",
+        )
+        assert (sources / "k8s.list").read_text().startswith("# kfinstall turned it off")
 
     # Lists that a killed update left half-read: the package is only known after a whole update.
     def test_an_install_that_fails_reads_the_lists_anew(self, machine):
