@@ -1,5 +1,7 @@
 """Every effect of phase prepare satisfies its own step's check, also after a reboot; what a check says does not change between two reads."""
 
+import json
+
 import pytest
 
 from kfinstall import prepare_site, releases
@@ -9,7 +11,7 @@ from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
 from kfinstall.simulator.machine import boot, fresh_node
-from kfinstall.simulator.model import EFFECTS, SimUnit, World
+from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import Needed, Satisfied, View
 from kfinstall.steps.prepare_apt import PrepareApt
@@ -87,6 +89,61 @@ def test_nothing_comes_back_at_boot():
     assert prepared(given, node) == []
     assert "/swap.img" in node.files
     assert node.sysctls["net.bridge.bridge-nf-call-iptables"] == "1"
+
+
+def ran(name, node, **parameters):
+    return list(EFFECTS[name](node, parameters, "", World({node.name: node})))
+
+
+# The simulator's nodes must not be kinder than real ones: each source of swap that the facts show is the script's to turn off.
+def test_swap_of_every_source():
+    node = fresh_node("cp1", 0)
+    node.units |= {name: SimUnit(active=True, enabled=True) for name in ("dev-vdb1.swap", "zramswap.service")}
+    assert ran("prepare-swap-off", node) == ["/etc/fstab", "masked dev-vdb1.swap", "masked zramswap.service", "turned swap off"]
+    assert ran("prepare-swap-off", node) == []
+    assert isinstance(PrepareSwapOff().check(seen(answers(), node)), Satisfied)
+
+
+def test_a_later_file_that_sets_less_is_turned_off():
+    node = fresh_node("cp1", 0)
+    node.write("/etc/sysctl.d/99-x.conf", "net/ipv4/ip_forward = 0\nvm.swappiness=1\n")
+    node.write("/etc/sysctl.d/10-x.conf", "net.ipv4.ip_forward = 0\n")
+    view = seen(answers(), node)
+    assert "/etc/sysctl.d/99-x.conf" in ran("prepare-sysctl", node, **PrepareSysctl().parameters(view))
+    assert node.files["/etc/sysctl.d/99-x.conf"].content == "# kfinstall turned it off: net/ipv4/ip_forward = 0\nvm.swappiness=1\n"
+    boot(node)
+    assert node.sysctls["net.ipv4.ip_forward"] == "1"
+
+
+def test_the_source_that_is_gone_is_turned_off():
+    node = fresh_node("cp1", 0)
+    node.write("/etc/apt/sources.list.d/k.list", "deb http://apt.kubernetes.io/ kubernetes-xenial main\n")
+    assert ran("prepare-apt", node, MAX_AGE="60")[0] == "/etc/apt/sources.list.d/k.list"
+
+
+def test_containerd_that_is_there_stays_and_gets_the_form_of_its_version():
+    node = fresh_node("cp1", 0)
+    node.packages["containerd"] = SimPackage("1.7.28-0ubuntu1")
+    view = seen(answers(), node)
+    ran("prepare-containerd", node, **PrepareContainerd().parameters(view))
+    assert node.packages["containerd"].version.startswith("1.7")
+    assert node.files[prepare_site.CONTAINERD_CONFIG].content == prepare_site.containerd_v2(view)
+    assert isinstance(PrepareContainerd().check(seen(answers(), node)), Satisfied)
+
+
+def test_daemon_json_keeps_what_others_wrote():
+    node = fresh_node("cp1", 0)
+    node.write("/etc/docker/daemon.json", '{"insecure-registries": ["r:5000"], "exec-opts": ["native.cgroupdriver=cgroupfs"]}')
+    ran("prepare-docker", node, **PrepareDocker().parameters(seen(answers("docker"), node)))
+    settings = json.loads(node.files["/etc/docker/daemon.json"].content)
+    assert settings["insecure-registries"] == ["r:5000"]
+    assert settings["exec-opts"] == ["native.cgroupdriver=systemd"]
+
+
+def test_the_clock_service_that_is_there_is_preferred():
+    node = fresh_node("cp1", 0)
+    node.units["chrony.service"] = SimUnit()
+    assert ran("prepare-clock", node) == ["enabled chrony.service", "started chrony.service"]
 
 
 def test_scripts_of_all_steps_exist():
