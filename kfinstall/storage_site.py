@@ -21,6 +21,8 @@ from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Vie
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"
 SERVER_UNIT: Final = "nfs-server.service"
 DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
+OLD_DEFAULT: Final = "storageclass.beta.kubernetes.io/is-default-class"
+"""Kubernetes still takes a class with this annotation for the default."""
 CLASSES: Final = Want("storage.k8s.io/v1", "StorageClass")
 _EXPORT_OPTIONS: Final = "rw,sync,no_subtree_check,no_root_squash"
 """No root squash: the provisioner and the kubelets give directories to the users of pods, as root of a node."""

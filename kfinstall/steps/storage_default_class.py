@@ -31,26 +31,27 @@ class StorageDefaultClass(Step):
         """Ours is the default, and no other is."""
         name, defaults = view.answers.storage_class, _defaults(view.cluster)
         changes = [f"take the default from StorageClass {other}" for other in defaults if other != name]
-        if name not in defaults:
+        if storage_site.DEFAULT not in defaults.get(name, ()):
             changes.append(f"make StorageClass {name} the default")
         return Needed(tuple(changes)) if changes else Satisfied(f"{name} is the one default class")
 
     async def apply(self, context: ApplyContext) -> None:
         """Others first: never two at the same time."""
         view, cluster = context.view, await context.cluster()
-        for name in _defaults(view.cluster):
+        for name, marks in _defaults(view.cluster).items():
             if name != view.answers.storage_class:
                 context.say(f"StorageClass {name} is not the default any more")
-                metadata = {"name": name, "annotations": {storage_site.DEFAULT: "false"}}
+                metadata = {"name": name, "annotations": dict.fromkeys(marks, "false")}
                 await cluster.apply({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata})
         await storage_site.apply_class(cluster, view, context)
 
 
-def _defaults(cluster: ClusterFacts | None) -> list[str]:
-    """Names of the classes that say that they are the default."""
-    classes = cluster.of_kind("StorageClass") if cluster else []
-    return [
-        Ref.of(item).name
-        for item in classes
-        if ((item.get("metadata") or {}).get("annotations") or {}).get(storage_site.DEFAULT) == "true"
-    ]
+def _defaults(cluster: ClusterFacts | None) -> dict[str, list[str]]:
+    """Names of the classes that say that they are the default, with the annotations that say it."""
+    found: dict[str, list[str]] = {}
+    for item in cluster.of_kind("StorageClass") if cluster else []:
+        annotations = (item.get("metadata") or {}).get("annotations") or {}
+        marks = [mark for mark in (storage_site.DEFAULT, storage_site.OLD_DEFAULT) if annotations.get(mark) == "true"]
+        if marks:
+            found[Ref.of(item).name] = marks
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kfinstall import prepare_site, storage_proof
-from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimFile, SimNode, SimUnit, World, effect, pod_hook
+from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.nfs import clients
 
 _VERSION: Final = "1:2.6.4-3ubuntu5"
@@ -59,6 +59,20 @@ def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
     node.write(f"{prepare_site.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
 
 
+def _source(volume: Document, api: SimApi | None) -> str:
+    """server:path of a volume; empty where it is a directory of the pod's node."""
+    attributes = (volume["spec"].get("csi") or {}).get("volumeAttributes") or {}
+    if attributes:
+        return f"{attributes.get('server', '')}:{attributes.get('share', '/')}"
+    # The older provisioner makes directories in its own volume.
+    made_by = (volume["metadata"].get("annotations") or {}).get("pv.kubernetes.io/provisioned-by", "")
+    for deployment in api.objects("apps/v1", "Deployment") if api and made_by.endswith("nfs-subdir-external-provisioner") else ():
+        for mounted in deployment["spec"]["template"]["spec"].get("volumes") or ():
+            if "nfs" in mounted:
+                return f"{mounted['nfs']['server']}:{mounted['nfs']['path']}"
+    return ""
+
+
 def _volume(pod: Document, world: World) -> tuple[SimNode, str] | None:
     """The machine and the directory that hold the pod's volume; None where the node can't mount it."""
     api = world.api
@@ -68,10 +82,10 @@ def _volume(pod: Document, world: World) -> tuple[SimNode, str] | None:
     node = world.nodes.get(pod["spec"].get("nodeName", ""))
     if volume is None or node is None:
         return None
-    attributes = (volume["spec"].get("csi") or {}).get("volumeAttributes") or {}
-    if "server" not in attributes:
+    source = _source(volume, api)
+    if not source:
         return node, f"/var/lib/volumes/{name}"
-    serving, path = _server_of(f"{attributes['server']}:{attributes['share']}", world)
+    serving, path = _server_of(source, world)
     if serving is None:
         return next(iter(world.nodes.values())), f"{path}/{name}"
     allowed = node.address in clients(serving, path) and "nfs-common" in node.packages
