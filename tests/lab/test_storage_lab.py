@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shlex
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,6 +40,7 @@ NASTY = "/srv/kf test's (1) +a,b=c@d:e;f&$g"
 CLEAN = """
 rm -f /etc/exports.d/kfinstall.exports /etc/exports.d/kf-test.exports
 if command -v exportfs >/dev/null; then exportfs -ra; fi
+sed -i /kf-test-other/d /etc/hosts
 rm -rf /srv/kf* /var/lib/kfinstall/proofs/storage-nfs-client.json
 """
 
@@ -49,9 +51,11 @@ class Pair:
     def __init__(self, hosts: dict[str, Host]) -> None:
         self.hosts = hosts
         self.said: list[str] = []
+        self.other = CLIENT if CLIENT != SERVER else "10.77.0.98"
 
     def answers(self, **nfs: object) -> Answers:
-        nodes = [{"name": "server", "address": SERVER}, {"name": "client", "address": CLIENT}]
+        other = self.other
+        nodes = [{"name": "server", "address": SERVER}, {"name": "client", "address": other}]
         return Answers.model_validate({"nodes": nodes, "storage": {"nfs": nfs}, "spark": {"enabled": False}})
 
     async def view(self, step: Step, name: str, **nfs: object) -> View:
@@ -85,7 +89,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     answers = Pair({}).answers()
     ssh = answers.ssh.model_copy(update={"user": "kfadmin", "agent": False, "keys": (f"{LAB}/cache/id_ed25519",)})
     places = {"pins": tmp_path / "pins", "user_known_hosts": tmp_path / "none"}
-    found = await asyncio.gather(*(connect_node(node, ssh, Known(), accept_new=True, **places) for node in answers.nodes))
+    nodes = [node.model_copy(update={"address": at}) for node, at in zip(answers.nodes, (SERVER, CLIENT), strict=True)]
+    found = await asyncio.gather(*(connect_node(node, ssh, Known(), accept_new=True, **places) for node in nodes))
     made = Pair(dict(zip(("server", "client"), found, strict=True)))
     await asyncio.gather(*(made.shell(name, CLEAN) for name in made.hosts))
     yield made
@@ -97,7 +102,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 @pytest.mark.parametrize("version", ["4.2", "4.1", "4.0", "3"])
 async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_to_do(pair: Pair, path: str, version: str) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
-    for step, name in ((server, "server"), (client, "server"), (client, "client")):
+    mounts: list[tuple[Step, str]] = [(client, "server")] + ([(client, "client")] if CLIENT != SERVER else [])
+    for step, name in [(server, "server"), *mounts]:
         assert isinstance(await pair.check(step, name, path=path, version=version), Needed)
         await pair.apply(step, name, path=path, version=version)
         found = await pair.check(step, name, path=path, version=version)
@@ -112,7 +118,8 @@ async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_t
 
 async def test_an_export_of_the_administrator_is_a_conflict_and_stays(pair: Pair) -> None:
     step = StorageNfsServer()
-    await pair.shell("server", f"mkdir -p /etc/exports.d; echo '\"{NASTY}\" {CLIENT}(ro)' >/etc/exports.d/kf-test.exports")
+    line = shlex.quote(f'"{NASTY}" {CLIENT}(ro)')
+    await pair.shell("server", f"mkdir -p /etc/exports.d {shlex.quote(NASTY)}; echo {line} >/etc/exports.d/kf-test.exports")
     await pair.apply(step, "server")
     found = await pair.check(step, "server", path=NASTY)
     assert isinstance(found, Conflict)
@@ -136,3 +143,14 @@ async def test_a_run_that_was_killed_in_its_mount_leaves_nothing_for_ever(pair: 
     await pair.shell("client", f"d=$(mktemp -d /run/kf-nfs.XXXXXX); mount -t nfs {SERVER}:/srv/kf $d; grep -c kf-nfs /proc/mounts")
     await pair.apply(client, "client", path="/srv/kf")
     assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
+
+
+async def test_a_node_that_is_named_by_dns_is_served_by_its_canonical_name(pair: Pair) -> None:
+    step = StorageNfsServer()
+    pair.other = "kf-test-other"
+    with pytest.raises(CommandError, match="does not know the address of kf-test-other"):
+        await pair.apply(step, "server", path="/srv/kf")
+    assert isinstance(await pair.check(step, "server", path="/srv/kf"), Needed)
+    await pair.shell("server", "echo '10.77.0.98 kf-test-other.example.com kf-test-other' >>/etc/hosts")
+    await pair.apply(step, "server", path="/srv/kf")
+    assert isinstance(await pair.check(step, "server", path="/srv/kf"), Satisfied)
