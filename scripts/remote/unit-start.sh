@@ -33,7 +33,10 @@ unit_prepare() {
   unit_wrapper > "$unit_folder/wrapper"
   printf '%s\n' "$KF_UNIT_SCRIPT" > "$unit_folder/script"
   for name in "${!KF_@}"; do
-    [[ $name == KF_UNIT* || $name == KF_OFFSET || $name == KF_MARK ]] || declare -p "$name"
+    case $name in # the transport's own (wire.py); a step may have a KF_UNIT_FILE
+    KF_UNIT | KF_UNIT_RUN | KF_UNIT_SCRIPT | KF_UNIT_SECONDS | KF_UNIT_STDIN | KF_UNIT_ATTACH | KF_UNIT_FOLDER | KF_OFFSET | KF_MARK) ;;
+    *) declare -p "$name" ;;
+    esac
   done > "$unit_folder/parameters"
   if ((KF_UNIT_STDIN > 0)); then
     mkfifo -m 600 "$unit_folder/stdin"

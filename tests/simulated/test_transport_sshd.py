@@ -100,6 +100,12 @@ async def test_a_step_runs_detached_and_its_output_comes_as_it_is_made(host: Hos
     assert (again.status, again.lines) == (0, ())
 
 
+# The step of the proxy has a parameter UNIT_FILE: only the transport's own names are kept from the script.
+async def test_a_parameter_may_look_like_one_of_the_transports(host: Host) -> None:
+    program = step('echo "$KF_UNIT_FILE $KF_UNITS ${KF_UNIT_RUN:-none} ${KF_UNIT_FOLDER:-none}"', UNIT_FILE="f", UNITS="u")
+    assert (await host.run(program, timeout_seconds=30, on_line=lambda _line: None)).lines == ("f u none none",)
+
+
 async def test_cut_connections_lose_and_repeat_no_line(host: Host, node: Sshd, tmp_path: Path) -> None:
     seen: list[str] = []
     cuts = {"100", "200", "1500"}
