@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import gzip
 import hashlib
 import http.server
+import io
 import ipaddress
 import os
 import shutil
@@ -79,14 +81,14 @@ def write_repository(site: Path, minor: str, versions: tuple[str, ...], work: Pa
 
 
 def write_archive(site: Path, url: str, name: str, content: str) -> str:
-    """Write a .tar.gz with one program where the URL's path points; gives its SHA-256."""
+    """Write a .tar.gz with one program where the URL's path points; gives its SHA-256, which only depends on the content."""
     target = site / unquote(urlsplit(url).path).lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = target.parent / name
-    source.write_text(content)
-    source.chmod(0o755)
-    with tarfile.open(target, "w:gz") as archive:
-        archive.add(source, name)
+    data = content.encode()
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), 0o755
+    with gzip.GzipFile(target, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(data))
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
