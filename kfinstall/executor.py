@@ -168,7 +168,7 @@ class Executor:
         if fatal or (not left and not workers_left):
             raise next(iter((fatal or failures).values()))
         for name, error in failures.items():
-            self._site.leave_out(name, error.message)
+            self._site.leave_out(name, error)
             self._bus.emit(NodeSetAside(node=name, step=step.id, reason=error.message))
 
     async def _target(self, step: Step, item: tuple[str, View, Needed], limit: asyncio.Semaphore) -> None:

@@ -141,8 +141,13 @@ class Session:
             raise NodesSetAsideError(
                 f"finished without {names}",
                 why="\n".join(f"{name}: {reason}" for name, reason in self.site.set_aside.items()),
-                hint="mend them, then: kfinstall resume",
+                hint="\n".join([*self._remedies(), "then: kfinstall resume"]),
             )
+
+    def _remedies(self) -> list[str]:
+        """What to do about each node that is set aside; what only says to resume is left to the end."""
+        lines = [f"{name}: {line}" for name, hint in self.site.remedies.items() for line in hint.splitlines()]
+        return [line for line in lines if not line.endswith(": kfinstall resume")] or ["mend them"]
 
     async def _hand_over(self) -> None:
         """Write the proof card into the state directory, where there is something to prove."""
@@ -219,7 +224,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
         cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
         bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
     for name, error in errors.items():
-        site.leave_out(name, error.message)
+        site.leave_out(name, error)
         bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
     await site.read_cluster()
 

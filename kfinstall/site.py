@@ -39,6 +39,8 @@ class Site:
         self.cluster_facts: ClusterFacts | None = None
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
+        self.remedies: dict[str, str] = {}
+        """Node name to what to do about it, for those that are set aside."""
         self.cluster_problem = ""
         """Why the API server of a node that has an admin.conf does not answer."""
         self._open_cluster = open_cluster
@@ -67,9 +69,10 @@ class Site:
         """What is known now."""
         return plan.Situation(self.answers, self.release, dict(self.fleet), self.cluster_facts)
 
-    def leave_out(self, node: str, reason: str) -> None:
+    def leave_out(self, node: str, error: KfError) -> None:
         """Set a node aside."""
-        self.set_aside[node] = reason
+        self.set_aside[node] = error.message
+        self.remedies[node] = error.hint
         self.fleet.pop(node, None)
 
     def _extra(self) -> Mapping[str, str]:

@@ -81,6 +81,8 @@ class Waiting:
 
     reason: str
     remedy: str = ""
+    hopeless: bool = False
+    """Waiting alone never ends it: an image that its registry does not have."""
 
 
 Probe = Callable[[Document | None], Waiting | None]

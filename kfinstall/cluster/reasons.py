@@ -197,9 +197,11 @@ def _pull(image: str, message: str) -> Waiting:
             f"image {image}: the registry refuses the login ({_tail(message)})", "does the image exist? does its pull secret fit?"
         )
     if "no matching manifest" in low:
-        return Waiting(f"image {image} is not built for this processor", "Kubeflow's images are amd64 only: use amd64 nodes")
+        return Waiting(
+            f"image {image} is not built for this processor", "Kubeflow's images are amd64 only: use amd64 nodes", hopeless=True
+        )
     if "not found" in low or "manifest unknown" in low:
-        return Waiting(f"image {image} is not in its registry", "its registry may be gone: choose another release")
+        return Waiting(f"image {image} is not in its registry", "its registry may be gone: choose another release", hopeless=True)
     if any(text in low for text in ("no such host", "i/o timeout", "connection refused", "network is unreachable", "dial tcp")):
         return Waiting(
             f"image {image}: the registry can't be reached ({_tail(message)})", "check DNS, proxy and firewall of that node"

@@ -15,6 +15,8 @@ from kfinstall.errors import KfError, StepTimeoutError
 _LOOK_SECONDS: Final = 2.0
 _EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_BLOCKED: Final = 3
+_HOPELESS_SECONDS: Final = 120.0
+"""How long a reason that waiting never ends is looked at, in case a registry or mirror is just being filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +114,25 @@ async def why_not(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Waiting]:
     return reasons
 
 
-async def wait_available(cluster: Cluster, refs: Iterable[Ref], *, timeout_seconds: float, say: Callable[[str], None]) -> None:
+async def wait_available(
+    cluster: Cluster,
+    refs: Iterable[Ref],
+    *,
+    timeout_seconds: float,
+    say: Callable[[str], None],
+    hopeless_seconds: float = _HOPELESS_SECONDS,
+) -> None:
     """Wait until all workloads are available; each root cause is said once, with what it blocks and since when.
 
     Raises:
-        StepTimeoutError: with the reasons, the most blocking one first, and its remedy.
+        StepTimeoutError: with the reasons, the most blocking one first, and its remedy; before its time where a reason
+            that waiting never ends stays for `hopeless_seconds`.
     """
     wanted = tuple(refs)
     begin = time.monotonic()
     explained = begin
     said: set[str] = set()
+    hopeless: dict[str, float] = {}
     count = -1
     while True:
         live = await _lists(cluster, wanted)
@@ -132,15 +143,17 @@ async def wait_available(cluster: Cluster, refs: Iterable[Ref], *, timeout_secon
             say(f"{count} of {len(wanted)} workloads are available ({now - begin:.0f} s)")
         if not open_:
             return
-        if now - explained >= _EXPLAIN_EVERY_SECONDS or now - begin >= timeout_seconds:
+        if now - explained >= min(_EXPLAIN_EVERY_SECONDS, hopeless_seconds) or now - begin >= timeout_seconds:
             explained = now
             found = roots(await why_not(cluster, open_))
             for waiting, blocked in found:
                 if waiting.reason not in said:
                     said.add(waiting.reason)
                     say(_line(waiting, blocked, now - begin))
-            if now - begin >= timeout_seconds:
-                raise _late(found, len(open_), timeout_seconds)
+            hopeless = {waiting.reason: hopeless.get(waiting.reason, now) for waiting, _blocked in found if waiting.hopeless}
+            lost = any(now - since >= hopeless_seconds for since in hopeless.values())
+            if lost or now - begin >= timeout_seconds:
+                raise _late(found, len(open_), now - begin)
         await asyncio.sleep(min(_LOOK_SECONDS, max(timeout_seconds - (now - begin), 0.0)))
 
 

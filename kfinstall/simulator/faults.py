@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -92,8 +93,11 @@ def prepare(fault: Fault, nodes: Mapping[str, SimNode]) -> None:
         node.extra["apt"] = "lock\t812 unattended-upgr"
 
 
-def mend(node: SimNode) -> None:
-    """Undo what `prepare` did: the fault is over."""
+def mend(node: SimNode, others: Collection[SimNode]) -> None:
+    """Undo what `prepare` did: the fault is over. `others`: the nodes that are whole already."""
+    if node.machine_id in {other.machine_id for other in others}:
+        node.machine_id = hashlib.md5(node.name.encode(), usedforsecurity=False).hexdigest()
+        node.write("/etc/machine-id", f"{node.machine_id}\n", 0o444)
     node.clock_skew_seconds = 0.0
     node.extra.pop("apt", None)
     if not node.disk_free_bytes:

@@ -183,9 +183,11 @@ class Fleet:
         if not path.exists():
             return {}
         data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        seen: list[str] = []
         for name, saved in data["nodes"].items():
             node = self.world.nodes[name] = node_from_json(saved)
-            faults.mend(node)
+            faults.mend(node, [other for known, other in self.world.nodes.items() if known in seen])
+            seen.append(name)
             if any(status is None for status in node.kf_units.values()):
                 boot(node)
         self._names = list(data["nodes"])

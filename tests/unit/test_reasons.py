@@ -261,3 +261,17 @@ async def test_workloads_that_are_there_need_no_wait():
         Lists(deployment(1)), [Ref("apps/v1", "Deployment", "web", "kubeflow")], timeout_seconds=5, say=said.append
     )
     assert said == ["1 of 1 workloads are available (0 s)"]
+
+
+async def test_an_image_that_its_registry_does_not_have_is_not_waited_for_until_the_end():
+    missing = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "failed to resolve reference: not found"}}}
+    cluster = Lists(deployment(), {**REPLICA_SET, "kind": "ReplicaSet"}, pod(container=missing))
+    with pytest.raises(StepTimeoutError) as caught:
+        await wait_available(
+            cluster,
+            [Ref("apps/v1", "Deployment", "web", "kubeflow")],
+            timeout_seconds=3600,
+            say=lambda _text: None,
+            hopeless_seconds=0,
+        )
+    assert "is not in its registry" in caught.value.why
