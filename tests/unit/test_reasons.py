@@ -264,7 +264,10 @@ async def test_workloads_that_are_there_need_no_wait():
 
 
 async def test_an_image_that_its_registry_does_not_have_is_not_waited_for_until_the_end():
-    missing = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "failed to resolve reference: not found"}}}
+    missing = {
+        "name": "c",
+        "state": {"waiting": {"reason": "ImagePullBackOff", "message": "failed to resolve reference: not found"}},
+    }
     cluster = Lists(deployment(), {**REPLICA_SET, "kind": "ReplicaSet"}, pod(container=missing))
     with pytest.raises(StepTimeoutError) as caught:
         await wait_available(
