@@ -176,8 +176,10 @@ kf_apt_repair() {
     kf_say "repairing packages that were left half-installed"
     kf_apt_free
     dpkg --configure -a --force-confdef --force-confold </dev/null 2>&1 || true
-    kf_apt --fix-broken install ||
-      kf_fail 100 "half-installed packages can't be repaired" "try it there: dpkg --configure -a; apt-get --fix-broken install"
+    # Without --no-remove apt takes the packages away that an administrator installed by hand and that lack something.
+    kf_apt --no-remove --fix-broken install ||
+      kf_fail 100 "half-installed packages can't be repaired without removing some" \
+        "see what it would do there: dpkg --audit; apt-get --fix-broken install"
   fi
 }
 
