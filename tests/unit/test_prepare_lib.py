@@ -280,6 +280,12 @@ class TestApt:
         assert "--configure -a" in calls
         assert "--fix-broken install" in calls
 
+    # Unattended upgrades at work look half-installed too, until they end.
+    def test_what_somebody_else_is_installing_is_not_repaired(self, machine):
+        machine.program("dpkg", 'echo "$*" >>calls; [[ $1 != --audit || -e over ]] || echo "runc is half configured"')
+        assert machine.run("kf_apt_free() { : >over; }; kf_apt_repair").lines == ()
+        assert set((machine.folder / "calls").read_text().splitlines()) == {"--audit"}
+
     def test_update_by_age(self, machine):
         machine.program("dpkg", "true")
         machine.program("apt-get", "echo read")

@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -62,6 +62,16 @@ def _owned(node: SimNode, parameters: Mapping[str, str]) -> str:
     return file.content or "" if file is not None else ""
 
 
+def _taint(world: World, registration: Mapping[str, Any]) -> None:
+    """An empty list of taints lets pods run on a control plane; none at all keeps kubeadm's default."""
+    if registration.get("taints") != []:
+        return
+    node = _api(world).get("v1", "Node", registration["name"]) or {}
+    spec = node.get("spec") or {}
+    taints = [taint for taint in spec.get("taints") or [] if not taint["key"].startswith("node-role.kubernetes.io/")]
+    _api(world).put({**node, "spec": {**spec, "taints": taints}})
+
+
 @effect("cluster-init")
 def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Kubeadm init: the API server starts."""
@@ -90,7 +100,9 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
     yield '[etcd] Creating static Pod manifest for local etcd in "/etc/kubernetes/manifests"'
     if world.start_api is None:
         raise ScriptError(1, "this simulation has no API server")
-    world.start_api(node, settings["kubernetesVersion"], documents["InitConfiguration"]["nodeRegistration"]["name"])
+    registration = documents["InitConfiguration"]["nodeRegistration"]
+    world.start_api(node, settings["kubernetesVersion"], registration["name"])
+    _taint(world, registration)
     node.units["kubelet.service"] = SimUnit(active=True, enabled=True)
     metadata = {"name": "kubeadm-config", "namespace": "kube-system"}
     data = {"ClusterConfiguration": yaml.safe_dump(settings), "version": settings["kubernetesVersion"]}
@@ -233,6 +245,7 @@ def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
     node.listeners[10250] = "kubelet"
     _api(world).add_node(name, node.address, control_plane=plane)
     world.joined[name] = "control-plane" if plane else "worker"
+    _taint(world, config["nodeRegistration"])
     yield "This node has joined the cluster."
     yield from _put(node, parameters["OWNER_FILE"], parameters["DONE"])
 

@@ -1,0 +1,50 @@
+"""Runs the engine in this process on a fleet: what both front ends do, without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.api import open_cluster
+from kfinstall.events import Event, EventBus
+from kfinstall.secrets import Redactor, Secret
+from kfinstall.session import Options, Session, open_session
+from kfinstall.simulator.fleet import Fleet
+from kfinstall.state import ClusterState
+
+
+def changed(events: list[Event]) -> list[tuple[str, str]]:
+    """(step, target) of what was changed."""
+    return [(e.step, e.target) for e in events if e.name == "stepFinished" and e.outcome == "changed"]
+
+
+async def run(
+    fleet: Fleet, answers: Answers, folder: Path, secrets: dict[str, str] | None = None, **options: Any
+) -> tuple[Session, list[Event]]:
+    """One run; the session (closed) and its events."""
+    redact = Redactor()
+    bus, events = EventBus(redact), []
+    bus.subscribe(events.append)
+    wanted = fleet.trust(Options(dial=fleet.dial, **options))
+    async with open_session(
+        answers,
+        wanted,
+        state_root=folder,
+        bus=bus,
+        redact=redact,
+        resolve=lambda ref, _purpose: Secret((secrets or {})[ref.env or ref.file]),
+        open_cluster=open_cluster,
+    ) as session:
+        if wanted.kind in ("install", "resume"):
+            await session.install()
+        elif wanted.kind == "check":
+            await session.check()
+    return session, events
+
+
+def place(folder: Path) -> Path:
+    """Where a fleet keeps its state so that `trust` pins its host keys for the cluster `demo`."""
+    path = ClusterState(folder, "demo").path
+    path.mkdir(parents=True, exist_ok=True)
+    return path / "simulator"

@@ -1,0 +1,65 @@
+"""Other clusters than the default one, through the whole engine: several control planes, Docker, local-path, one node."""
+
+import pytest
+
+from kfinstall.answers.model import Answers
+from kfinstall.simulator.fleet import Fleet
+from tests.simulated.engine import changed, place, run
+
+PACE = 0.0002
+
+
+def variant(fleet, **sections):
+    data = fleet.answers().model_dump(by_alias=True)
+    for key, value in sections.items():
+        data[key] = {**data[key], **value}
+    return Answers.model_validate(data)
+
+
+BARE = {"kubeflow": {"enabled": False}, "spark": {"enabled": False}}
+LOCAL_PATH = {"storage": {"type": "local-path"}}
+SUBDIR = {"storage": {"nfs": {"provisioner": "subdir"}}}
+DOCKER = {"cluster": {"name": "demo", "runtime": "docker"}, "registry": {"insecure": True}}
+
+
+async def twice(tmp_path, sections, **fleet_options):
+    """Install, and install again: the second run must find nothing to do."""
+    async with Fleet(state_dir=place(tmp_path), pace=PACE, **fleet_options) as fleet:
+        answers = variant(fleet, **sections)
+        session, events = await run(fleet, answers, tmp_path)
+        _again, second = await run(fleet, answers, tmp_path)
+        assert changed(second) == []
+        return session, events, fleet
+
+
+async def test_three_control_planes_and_two_workers(tmp_path):
+    session, events, fleet = await twice(tmp_path, BARE, nodes=5, control_planes=3)
+    joins = [target for step, target in changed(events) if step == "cluster.join-control-planes"]
+    assert joins == ["cp2", "cp3"], "one after the other"
+    assert fleet.world.joined == {"cp1": "control-plane", "cp2": "control-plane", "cp3": "control-plane"} | {
+        "worker1": "worker",
+        "worker2": "worker",
+    }
+    secrets = {item["metadata"]["name"] for item in fleet.world.api.objects("v1", "Secret", "kube-system")}
+    assert "kubeadm-certs" not in secrets
+    assert not [name for name in secrets if name.startswith("bootstrap-token-")]
+    assert [line for line in session.proof_card().lines() if "Pods reach each other" in line]
+
+
+@pytest.mark.parametrize(
+    ("sections", "nodes", "storage"),
+    [(BARE | DOCKER | LOCAL_PATH, 2, "local-path"), (BARE | SUBDIR, 1, "nfs-client")],
+    ids=["docker-insecure-local-path", "one-node-subdir"],
+)
+async def test_other_runtimes_and_storage(tmp_path, sections, nodes, storage):
+    _session, events, fleet = await twice(tmp_path, sections, nodes=nodes)
+    assert ("storage.proof", "cluster") in changed(events)
+    classes = fleet.world.api.objects("storage.k8s.io/v1", "StorageClass")
+    assert [item["metadata"]["name"] for item in classes] == [storage]
+
+
+async def test_one_node_carries_kubeflow_mini_and_spark_by_submit(tmp_path):
+    sections = {"kubeflow": {"components": "mini"}, "spark": {"operator": False}}
+    _session, events, _fleet = await twice(tmp_path, sections, nodes=1)
+    assert ("kubeflow.proof", "cluster") in changed(events)
+    assert ("spark.proof", "cluster") in changed(events)
