@@ -170,11 +170,17 @@ kf_apt() {
   return "$status"
 }
 
+# kf_apt_half: whether packages are half-installed.
+kf_apt_half() {
+  [[ -n $(dpkg --audit 2>/dev/null) ]] || compgen -G '/var/lib/dpkg/updates/[0-9]*' >/dev/null
+}
+
 # kf_apt_repair: finishes what a power cut or a killed run left half-installed.
 kf_apt_repair() {
-  if [[ -n $(dpkg --audit 2>/dev/null) ]] || compgen -G '/var/lib/dpkg/updates/[0-9]*' >/dev/null; then
+  if kf_apt_half; then
+    kf_apt_free # somebody else may be installing them right now
+    kf_apt_half || return 0
     kf_say "repairing packages that were left half-installed"
-    kf_apt_free
     dpkg --configure -a --force-confdef --force-confold </dev/null 2>&1 || true
     # Without --no-remove apt takes the packages away that an administrator installed by hand and that lack something.
     kf_apt --no-remove --fix-broken install ||
