@@ -55,6 +55,12 @@ unit_spawn() {
     HOME=/root setsid timeout -k 10 "$KF_UNIT_SECONDS" /bin/bash "$unit_folder/wrapper" "$unit_folder" \
       < /dev/null > /dev/null 2>&1 3>&- &
     printf '%s\n' "$!" > "$unit_folder/pid"
+    # Until the fork has become setsid it looks like this program, and a follower would take the unit for lost.
+    local turn
+    for ((turn = 0; turn < 200; turn++)); do
+      if [[ -n $(unit_pid) || -e $unit_folder/status ]]; then break; fi
+      sleep 0.05
+    done
   fi
 }
 
