@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+import yaml
+
 from kfinstall import resources
 from kfinstall.plan import Plan, PlannedStep, Situation
-from kfinstall.step import Conflict, Danger, Needed, Satisfied
+from kfinstall.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
 
 _NOT_AGAIN = "POINT OF NO RETURN"
 
@@ -70,7 +72,8 @@ def markdown(plan: Plan, situation: Situation) -> str:
         "|---|---|---|",
         *(f"| {node.name} | {node.address} | {', '.join(node.roles)} |" for node in answers.nodes),
         "",
-        "Each command runs as root on the node it stands under. The scripts, as sent, follow in the appendix: save each under its name.",
+        "Each command runs as root on the node that its first line names. The scripts, as sent, follow in the appendix: save each under",
+        "its name. A script that needs a secret (a password, a join token) reads it on standard input; kfinstall makes and sends it.",
     ]
     scripts: dict[str, None] = {}
     phase = ""
@@ -96,11 +99,16 @@ def _section(item: PlannedStep, situation: Situation) -> list[str]:
     if step.danger is Danger.POINT_OF_NO_RETURN:
         lines += [f"**{_NOT_AGAIN}.**", ""]
     lines += [f"- {change}" for change in item.changes]
+    view = situation.view(item.target)
     if step.script:
-        view = situation.view(item.target)
         exports = [f"export KF_{key}={shlex.quote(value)}" for key, value in sorted(step.parameters(view).items())]
-        lines += ["", "```bash", *exports, f"cat lib.sh {step.script}.sh | bash -s", "```"]
-    else:
-        lines += ["", "Done through the Kubernetes API (server-side apply, field manager kfinstall)."]
+        where = f"# on {situation.answers.first_control_plane.name}" if item.target == CLUSTER_TARGET else f"# on {item.target}"
+        lines += ["", "```bash", where, *exports, f"bash <(cat lib.sh {step.script}.sh)", "```"]
+    documents = step.documents(view)
+    if documents:
+        apply = "kubectl apply --server-side --force-conflicts --field-manager=kfinstall -f - <<'EOF'"
+        lines += ["", "```bash", apply, yaml.safe_dump_all(documents, sort_keys=False).rstrip(), "EOF", "```"]
+    elif not step.script:
+        lines += ["", "Done, or waited for, through the Kubernetes API."]
     lines += ["", f"If it fails: mend what its last lines name, then `kfinstall resume` (limit {step.timeout_seconds:.0f} s)."]
     return lines

@@ -7,14 +7,14 @@ same computation. `apply` changes one target and may be killed anywhere; the sam
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers, Node
-from kfinstall.cluster.base import Cluster, ClusterFacts, Want
+from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Release
@@ -199,6 +199,10 @@ class Step:
     def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
         """Parameters of the script (without KF_); they also make the step's fingerprint. Never a secret."""
         return {}
+
+    def documents(self, view: View) -> Sequence[Document]:  # noqa: ARG002
+        """The objects that it applies, as far as they hold no secret: what a runbook shows of it."""
+        return ()
 
     def check(self, view: View) -> Check:
         """Satisfied, Needed or Conflict: a pure function of the view."""

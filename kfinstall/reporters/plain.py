@@ -40,6 +40,8 @@ _GLYPHS: Final = {
     "skipped": ("-", "-"),
 }
 _EVIDENCE_CHARACTERS: Final = 110
+_QUIET_SECONDS: Final = 10.0
+"""A step that runs for longer shows its newest line this often, so that nobody wonders whether it still lives."""
 
 
 def duration(seconds: float) -> str:
@@ -50,6 +52,10 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _EVIDENCE_CHARACTERS else text[: _EVIDENCE_CHARACTERS - 1].rstrip() + "…"
 
 
 @dataclass(slots=True)
@@ -65,6 +71,8 @@ class Plain:
     _steps: int = field(default=0, init=False)
     _seen: set[str] = field(default_factory=set, init=False)
     _width: int = field(default=8, init=False)
+    _told_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    """(step, target) to when it last showed a line, epoch seconds."""
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
@@ -107,10 +115,9 @@ class Plain:
     @_show.register
     def _(self, event: StepStarted) -> None:
         count = self._count(event.step)
+        self._told_at[event.step, event.target] = event.at
         what = "went on meanwhile, following it: " if event.attached else ""
-        self._line(
-            f"  {event.target:<{self._width}} {count} {event.title}: {what}{'; '.join(event.changes)[:_EVIDENCE_CHARACTERS]}"
-        )
+        self._line(f"  {event.target:<{self._width}} {count} {event.title}: {what}{_short('; '.join(event.changes))}")
 
     def _count(self, step: str) -> str:
         self._seen.add(step)
@@ -129,7 +136,9 @@ class Plain:
 
     @_show.register
     def _(self, event: OutputLine) -> None:
-        if self.verbose:
+        where = (event.step, event.target)
+        if self.verbose or event.at - self._told_at.get(where, event.at) >= _QUIET_SECONDS:
+            self._told_at[where] = event.at
             self._line(self._paint("dim", f"  {event.target:<{self._width}}       | {event.text}"))
 
     @_show.register

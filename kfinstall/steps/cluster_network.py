@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from kfinstall import limits, network_site, stamp
-from kfinstall.cluster.base import Want
+from kfinstall.cluster.base import Document, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
@@ -41,6 +41,10 @@ class ClusterNetwork(Step):
             "OPERATOR_SHA256": operator.sha256,
             "INSTALLATION": stamp.content(network_site.installation(view)),
         }
+
+    def documents(self, view: View) -> Sequence[Document]:
+        """The Installation."""
+        return (network_site.installation(view),)
 
     def check(self, view: View) -> Check:
         """The operator of that version is available, and the Installation is as it would be written."""

@@ -48,6 +48,10 @@ class KubeflowAccess(Step):
         tls = view.answers.kubeflow.tls
         return {"CERTIFICATE": tls.certificate or "", "KEY": tls.key or "", "NAMES": "\n".join(names(view.answers))}
 
+    def documents(self, view: View) -> Sequence[Document]:
+        """Issuers, certificate, gateway."""
+        return documents(view.answers)
+
     def check(self, view: View) -> Check:
         """The certificate is issued for these names, or the given one is in place."""
         if view.answers.kubeflow.tls.certificate:

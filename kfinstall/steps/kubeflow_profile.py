@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from kfinstall import limits, pull_secret
@@ -38,6 +38,10 @@ class KubeflowProfile(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """Who it is for."""
         return {"NAME": view.answers.profile_namespace, "OWNER": view.answers.kubeflow.user.email}
+
+    def documents(self, view: View) -> Sequence[Document]:
+        """The profile."""
+        return (document(view.answers),)
 
     def check(self, view: View) -> Check:
         """The profile is there for this user, and its namespace is complete."""

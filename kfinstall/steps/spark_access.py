@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from kfinstall import pull_secret, registry_site, spark_objects, spark_site, stamp
@@ -40,6 +40,10 @@ class SparkAccess(Step):
         """The hashes of its objects, for the fingerprint."""
         login = registry_site.login_fingerprint(view) if pull_secret.needed(view.answers) else ""
         return {"OBJECTS": " ".join(stamp.content(item) for item in self._plain(view)), "LOGIN": login}
+
+    def documents(self, view: View) -> Sequence[Document]:
+        """Roles, bindings and policies."""
+        return self._plain(view)
 
     def check(self, view: View) -> Check:
         """Every object is as it would be written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
@@ -35,6 +35,10 @@ class SparkHistoryServer(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """The hashes of its objects, for the fingerprint."""
         return {"OBJECTS": " ".join(stamp.content(item) for item in self._plain(view))}
+
+    def documents(self, view: View) -> Sequence[Document]:
+        """Everything of the history server."""
+        return self._plain(view)
 
     def check(self, view: View) -> Check:
         """Every object is as it would be written, and the server is available."""

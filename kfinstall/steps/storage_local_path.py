@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from kfinstall import limits, stamp, storage_site
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Want
+from kfinstall.cluster.base import Document, Want
 from kfinstall.step import ApplyContext, Check, Scope, Step, View
 
 
@@ -35,6 +35,10 @@ class StorageLocalPath(Step):
             "CLASS": stamp.content(storage_site.storage_class(view)),
             "OBJECTS": " ".join(stamp.content(document) for document in documents),
         }
+
+    def documents(self, view: View) -> Sequence[Document]:
+        """Provisioner and class."""
+        return (*storage_site.provisioner(view), storage_site.storage_class(view))
 
     def check(self, view: View) -> Check:
         """Everything is as it would be written, and the provisioner runs."""

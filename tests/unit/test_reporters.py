@@ -1,0 +1,106 @@
+"""What people and programs read of a run."""
+
+import io
+import json
+
+import pytest
+
+from kfinstall.events import (
+    Finding,
+    NodeSetAside,
+    Notice,
+    OutputLine,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+)
+from kfinstall.reporters.jsonl import JsonLines
+from kfinstall.reporters.plain import Plain, duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (9.4, "9.4 s"), (42.4, "42 s"), (125, "2 min 05 s"), (3784, "1 h 03 min")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def shown(*events, **settings):
+    stream = io.StringIO()
+    reporter = Plain(stream, **settings)
+    for event in events:
+        reporter(event)
+    return stream.getvalue()
+
+
+STARTED = StepStarted(
+    step="prepare.apt", title="Update the package lists", target="w1", changes=("apt-get update",), attached=False, at=100.0
+)
+HEAD = (
+    RunStarted(run="r", cluster="lab", kind="install", nodes=("cp1", "a-long-worker-name")),
+    PhaseStarted(phase="prepare", title="Prepare the servers", steps=2),
+)
+
+
+def line(at, text="Setting up curl"):
+    return OutputLine(step="prepare.apt", target="w1", text=text, at=at)
+
+
+def test_a_step_in_a_few_lines():
+    text = shown(
+        *HEAD, STARTED, StepFinished(step="prepare.apt", target="w1", outcome="changed", seconds=2.0, evidence="young lists")
+    )
+    assert "install of cluster lab on cp1, a-long-worker-name (run r)" in text
+    assert " 1/2 Update the package lists: apt-get update" in text
+    assert "prepare.apt: ✓ changed in 2.0 s: young lists" in text
+
+
+def test_a_terminal_without_unicode_gets_ascii_and_no_colour_is_no_escape():
+    text = shown(
+        *HEAD, STARTED, StepFinished(step="prepare.apt", target="w1", outcome="failed", evidence="no", hint="df -h"), unicode=False
+    )
+    assert "x failed: no" in text
+    assert "next: df -h" in text
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert "\x1b[31m" in shown(StepFinished(step="s", target="t", outcome="failed", evidence=""), colour=True)
+
+
+def test_a_quick_step_shows_no_output_and_a_slow_one_shows_that_it_lives():
+    quick = shown(*HEAD, STARTED, line(101.0), line(105.0))
+    assert "Setting up" not in quick
+    slow = shown(*HEAD, STARTED, line(109.0), line(111.0, "Setting up git"), line(112.0), line(125.0, "Setting up ipset"))
+    assert [row.split("| ")[1] for row in slow.splitlines() if "| " in row] == ["Setting up git", "Setting up ipset"]
+    assert "Setting up curl" in shown(*HEAD, STARTED, line(101.0), verbose=True)
+
+
+def test_a_long_list_of_changes_is_cut_where_one_sees_it():
+    long = StepStarted(step="s.t", title="T", target="w1", changes=("x" * 300,), attached=False)
+    assert shown(*HEAD, long).splitlines()[-1].endswith("x…")
+
+
+def test_findings_notices_and_the_end():
+    text = shown(
+        Finding(node="w1", check="preflight.disk", level="error", message="full", fix="df -h"),
+        Finding(node="w1", check="preflight.disk", level="ok", message="fine"),
+        Notice(level="warning", target="w1", text="later"),
+        NodeSetAside(node="w1", step="s", reason="gone"),
+        RunFinished(run="r", exit_code=20, seconds=61, set_aside=("w1",)),
+    )
+    assert "error: preflight.disk: full" in text
+    assert "fix: df -h" in text
+    assert "fine" not in text
+    assert "set aside: gone; the rest goes on" in text
+    assert "ended with exit code 20 in 1 min 01 s; set aside: w1" in text
+
+
+def test_json_lines_are_one_object_each_with_version_and_camel_case():
+    stream = io.StringIO()
+    report = JsonLines(stream)
+    report(NodeSetAside(node="w1", step="s", reason='a "quoted"\nline'))
+    report(RunFinished(run="r", exit_code=0, seconds=1))
+    first, second = [json.loads(row) for row in stream.getvalue().splitlines()]
+    assert (first["event"], first["version"], first["reason"]) == ("nodeSetAside", 1, 'a "quoted"\nline')
+    assert second["exitCode"] == 0
