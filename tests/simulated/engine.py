@@ -20,12 +20,13 @@ def changed(events: list[Event]) -> list[tuple[str, str]]:
 
 
 async def run(
-    fleet: Fleet, answers: Answers, folder: Path, secrets: dict[str, str] | None = None, **options: Any
+    fleet: Fleet, answers: Answers, folder: Path, secrets: dict[str, str] | None = None, reporters: Any = (), **options: Any
 ) -> tuple[Session, list[Event]]:
     """One run; the session (closed) and its events."""
     redact = Redactor()
     bus, events = EventBus(redact), []
-    bus.subscribe(events.append)
+    for reporter in (events.append, *reporters):
+        bus.subscribe(reporter)
     wanted = fleet.trust(Options(dial=fleet.dial, **options))
     async with open_session(
         answers,
