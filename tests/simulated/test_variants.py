@@ -27,8 +27,14 @@ async def twice(tmp_path, sections, **fleet_options):
     async with Fleet(state_dir=place(tmp_path), pace=PACE, **fleet_options) as fleet:
         answers = variant(fleet, **sections)
         session, events = await run(fleet, answers, tmp_path)
+        before = {name: (server.logins, server.execs) for name, server in fleet.servers.items()}
         _again, second = await run(fleet, answers, tmp_path)
         assert changed(second) == []
+        spent = {name: (server.logins - before[name][0], server.execs - before[name][1]) for name, server in fleet.servers.items()}
+        first = spent.pop("cp1")
+        assert set(spent.values()) <= {(1, 1)}, "one connection, one exec: the facts"
+        # The first control plane also gives its kubeconfig, and takes the lock and its release.
+        assert first == (1, 4)
         return session, events, fleet
 
 
