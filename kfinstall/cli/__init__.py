@@ -20,9 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal.detect(os.environ)
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
+    folder = default_directory(os.environ)
     try:
         options = parser.parse_args(normalise(words))
-        options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else default_directory(os.environ)
+        folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
     except KfError as error:
         terminal.error(error)
@@ -36,14 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
-        terminal.error(_unexpected(error))
+        terminal.error(_unexpected(error, folder))
         return int(ExitCode.UNEXPECTED)
 
 
-def _unexpected(error: Exception) -> KfError:
+def _unexpected(error: Exception, folder: Path) -> KfError:
     place = ""
     try:
-        folder = default_directory(os.environ)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / "crash.log"
         # Frames only: the message of a foreign exception could hold what a node or a file said.

@@ -145,7 +145,8 @@ def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop:
 
 async def _install(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = session.plan()
-    if terminal.interactive and not options.yes and plan.pending and not session.options.demo:
+    asked = terminal.interactive and not session.options.demo and not options.yes
+    if asked and plan.pending:
         _confirm(plan, terminal)
     await session.install()
     if not options.json:

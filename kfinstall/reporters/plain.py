@@ -106,11 +106,14 @@ class Plain:
     @_show.register
     def _(self, event: PhaseStarted) -> None:
         self._done, self._steps, self._seen = 0, event.steps, set()
-        self._line(self._paint("bold", f"\n{event.phase}: {event.title}") + self._paint("dim", f"  ({event.steps} steps)"))
+        count = f"  ({event.steps} step{'' if event.steps == 1 else 's'})"
+        self._line("")
+        self._line(self._paint("bold", f"{event.phase}: {event.title}") + self._paint("dim", count))
 
     @_show.register
     def _(self, event: PhaseFinished) -> None:
-        self._line(self._paint("dim", f"  {event.phase}: {event.outcome} in {duration(event.seconds)}"))
+        word = "nothing to change" if event.outcome == "unchanged" else f"{event.outcome} in {duration(event.seconds)}"
+        self._line(self._paint("dim", f"  {event.phase}: {word}"))
 
     @_show.register
     def _(self, event: StepStarted) -> None:
@@ -163,4 +166,5 @@ class Plain:
     def _(self, event: RunFinished) -> None:
         word = "finished" if event.exit_code == 0 else f"ended with exit code {event.exit_code}"
         aside = f"; set aside: {', '.join(event.set_aside)}" if event.set_aside else ""
-        self._line(self._paint("bold", f"\n{word} in {duration(event.seconds)}{aside}"))
+        self._line("")
+        self._line(self._paint("bold", f"{word} in {duration(event.seconds)}{aside}"))

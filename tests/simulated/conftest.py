@@ -38,6 +38,23 @@ class Runner:
         done = self(*words, "--json", timeout=timeout)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
+    def at_a_terminal(self, *words, keys=b"", timeout=100):
+        """(exit code, what was shown) of a run whose standard streams are a terminal; `keys` are typed at once."""
+        ours, theirs = os.openpty()
+        environ = self.environ | {"TERM": "xterm-256color"}
+        process = subprocess.Popen(self.command(*words), stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=self.folder)
+        os.close(theirs)
+        os.write(ours, keys)
+        shown = bytearray()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:  # the other side is closed
+                break
+        os.close(ours)
+        return process.wait(timeout=10), shown.decode("utf-8", "replace")
+
     def kill_when(self, condition, *words, sig=signal.SIGKILL, timeout=100):
         """Start a run with --json and send a signal once an event fulfils the condition; gives (exit code, events before)."""
         with (

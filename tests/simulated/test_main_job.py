@@ -1,6 +1,7 @@
 """The main job, end to end: the real engine over real SSH to the simulator, as a user runs it."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -91,3 +92,12 @@ def test_a_second_run_on_the_same_cluster_is_refused_while_one_runs(kfinstall):
     kfinstall.kill_when(first_step, "demo", "--headless", sig=signal.SIGINT)
     assert result[0].returncode == 75
     assert "another run" in result[0].stderr
+
+
+# Somebody at a terminal gets the same run as a pipe does, with colour; a rehearsal asks nothing.
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_the_demo_at_a_terminal(kfinstall):
+    code, text = kfinstall.at_a_terminal("demo", *FAST, "--only", "prepare")
+    assert code == 0, text[-2000:]
+    assert "\x1b[1mprepare: Prepare the servers" in text
+    assert "finished in" in text
