@@ -3,8 +3,12 @@
 import base64
 import datetime as dt
 import io
+import os
+import shutil
+import subprocess
 from dataclasses import replace
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -27,6 +31,7 @@ NODES = [
     {"name": "w1", "address": "10.0.0.3", "roles": ["worker"]},
 ]
 CA = "c" * 64
+KUBEADM = shutil.which("kubeadm", path=os.environ.get("KUBEBUILDER_ASSETS", "/nowhere"))
 
 
 def make(target="cp1", fleet=None, cluster=None, nodes=NODES, **settings):
@@ -388,3 +393,27 @@ def test_the_asking_pod_is_pinned_to_its_node_and_small_enough_a_name():
     assert pod["nodeName"] == long
     assert pod["containers"][0]["env"][0]["value"] == "w1=[fd00::1]:8080"
     assert pod["containers"][0]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_objects_of_the_proof_and_the_token_fit_kubernetes():
+    view = make()
+    kubernetes_validate.validate(network_proof.servers(view), "1.34", strict=True)
+    kubernetes_validate.validate(network_proof.client(view, "cp1", {"cp1": "10.244.0.1", "w1": "10.244.1.1"}), "1.34", strict=True)
+    expires = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+    kubernetes_validate.validate(cluster_join.token_document("abcdef", "0123456789abcdef", "w1", expires), "1.34", strict=True)
+
+
+# The real judge of these files; no package of a distribution brings it.
+@pytest.mark.skipif(KUBEADM is None, reason="no kubeadm in KUBEBUILDER_ASSETS")
+@pytest.mark.parametrize("target", ["cp1", "cp2", "w1"])
+def test_kubeadm_accepts_the_configurations(tmp_path, target):
+    view = make(target)
+    key = "0" * 64 if target == "cp2" else ""
+    pin = "sha256:" + "0" * 64
+    text = (
+        cluster_site.init_config(view) if target == "cp1" else cluster_site.join_config(view, "abcdef.0123456789abcdef", pin, key)
+    )
+    path = tmp_path / "kubeadm.yaml"
+    path.write_text(text)
+    done = subprocess.run([KUBEADM, "config", "validate", "--config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
