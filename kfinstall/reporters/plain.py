@@ -134,8 +134,7 @@ class Plain:
         word = self._paint(event.outcome, f"{self._glyph(event.outcome)} {event.outcome}")
         took = f" in {duration(event.seconds)}" if event.seconds else ""
         self._line(f"  {event.target:<{self._width}} {count} {event.step}: {word}{took}: {event.evidence}")
-        if event.hint:
-            self._line(f"  {'':<{self._width}}       next: {event.hint}")
+        self._advice("next", event.hint, 6)
 
     @_show.register
     def _(self, event: OutputLine) -> None:
@@ -150,8 +149,12 @@ class Plain:
             return
         word = self._paint(event.level, event.level)
         self._line(f"  {event.node:<{self._width}} {word}: {event.check}: {event.message}")
-        if event.fix and event.level != "ok":
-            self._line(f"  {'':<{self._width}}   fix: {event.fix}")
+        self._advice("fix", event.fix if event.level != "ok" else "", 2)
+
+    def _advice(self, word: str, text: str, indent: int) -> None:
+        """What to do about it, one command or key of the answers per line."""
+        for line in text.splitlines():
+            self._line(f"  {'':<{self._width}} {'':<{indent}}{word}: {line}")
 
     @_show.register
     def _(self, event: NodeSetAside) -> None:

@@ -96,6 +96,13 @@ def test_findings_notices_and_the_end():
     assert "ended with exit code 20 in 1 min 01 s; set aside: w1" in text
 
 
+def test_advice_of_several_lines_is_indented_like_the_first():
+    text = shown(*HEAD, Finding(node="w1", check="c", level="error", message="m", fix="one\ntwo"))
+    first, second = text.splitlines()[-2:]
+    assert (first.split("fix: ")[1], second.split("fix: ")[1]) == ("one", "two")
+    assert first.index("fix") == second.index("fix")
+
+
 def test_json_lines_are_one_object_each_with_version_and_camel_case():
     stream = io.StringIO()
     report = JsonLines(stream)
