@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, stamp, storage_site
-from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Document, Want
-from kfinstall.step import ApplyContext, Check, Scope, Step, View
+from kfinstall.storage_step import ProvisionerStep
 
 
-class StorageNfsCsi(Step):
+class StorageNfsCsi(ProvisionerStep):
     """Each volume is a directory of its own; the kubelets give it to the group of the pod that mounts it."""
 
     id: ClassVar[str] = "storage.nfs-csi"
     title: ClassVar[str] = "Install the NFS provisioner"
-    scope: ClassVar[Scope] = Scope.CLUSTER
-    timeout_seconds: ClassVar[float] = limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS
-    estimate_seconds: ClassVar[float] = 40
-
-    def applies(self, answers: Answers) -> bool:
-        """Where volumes are NFS through CSI."""
-        return answers.storage_class == "nfs-csi"
-
-    def wants(self, view: View) -> tuple[Want, ...]:
-        """The provisioner's objects and the classes."""
-        return storage_site.wants(view)
-
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """The class and the provisioner's objects, by their hashes."""
-        documents = storage_site.provisioner(view)
-        return {
-            "CLASS": stamp.content(storage_site.storage_class(view)),
-            "OBJECTS": " ".join(stamp.content(document) for document in documents),
-        }
-
-    def documents(self, view: View) -> Sequence[Document]:
-        """Provisioner and class."""
-        return (*storage_site.provisioner(view), storage_site.storage_class(view))
-
-    def check(self, view: View) -> Check:
-        """Everything is as it would be written, and the provisioner runs."""
-        return storage_site.check(view, f"csi-driver-nfs {view.release.versions['csi-driver-nfs']}")
-
-    async def apply(self, context: ApplyContext) -> None:
-        """Apply, and wait for the provisioner."""
-        await storage_site.apply(context)
+    storage_class: ClassVar[str] = "nfs-csi"
+    provisioner: ClassVar[str] = "csi-driver-nfs"
