@@ -146,7 +146,8 @@ def _proofs(cluster: ClusterFacts | None, entries: Sequence[Entry]) -> tuple[Lin
     for (step, target), entry in newest.items():
         if entry.outcome in ("changed", "unchanged"):
             lines.append(Line(f"{_TITLES[step]} ({target})", entry.evidence, _iso(entry.at)))
-    return tuple(lines)
+    # Oldest first: in the order in which the cluster was built.
+    return tuple(sorted(lines, key=lambda line: line.when))
 
 
 def _from_map(document: Document) -> Line | None:
