@@ -20,7 +20,7 @@ Role = Literal["control-plane", "worker"]
 class Section(BaseModel):
     """Base of every section: frozen, camelCase in the file, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, defer_build=True)
 
 
 class SecretRef(Section):
