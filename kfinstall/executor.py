@@ -43,6 +43,8 @@ class Stop:
     """Asks a run to stop after what runs now."""
 
     requested: bool = False
+    working: bool = False
+    """Something is being changed that is worth an orderly end."""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Executor:
         Raises:
             KfError: a step failed on a node that the run can't go on without, or everywhere.
         """
+        self._stop.working = True
         for phase in phases:
             begin = time.monotonic()
             steps = [step for _phase, step in plan.steps_of([phase], self._site.answers)]

@@ -218,6 +218,8 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
     for name, error in errors.items():
         if strict or name in site.required or len(errors) == len(names):
             error.node = error.node or name
+            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
+            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
             raise error
     for name in site.fleet:
         facts = site.fleet[name]
@@ -258,7 +260,9 @@ async def open_session(
             options.kind, answers_file=options.answers_file, phases=tuple(phase.id for phase in chosen), demo=options.demo
         )
         save.save(answers, state.run_directory(record.id) / "answers.yaml")
-        events = stack.enter_context((state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8"))
+        path = state.run_directory(record.id) / "events.jsonl"
+        path.touch(mode=0o600)
+        events = stack.enter_context(path.open("w", encoding="utf-8"))
         stack.callback(bus.subscribe(JsonLines(events)))
         # Every step's facts are read even where few phases are chosen: needs of other phases are checked too.
         site = Site(answers, release, phases.PHASES, open_cluster)

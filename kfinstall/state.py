@@ -167,6 +167,19 @@ class ClusterState:
                 found.append(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__}))
         return sorted(found, key=lambda record: record.started_at)
 
+    def holder(self) -> str:
+        """Who holds the lock: 'process 4711 since ...'; empty where nobody does."""
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR)
+        except OSError:
+            return ""
+        try:
+            if _try_lock(handle):
+                return ""
+            return os.pread(handle, 200, 1).decode("utf-8", "replace").strip() if sys.platform != "win32" else "another process"
+        finally:
+            os.close(handle)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the cluster's local lock.
@@ -230,12 +243,20 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def clusters(root: Path) -> list[str]:
-    """Names of all clusters that have a state."""
+    """Names of all clusters that have a state.
+
+    Raises:
+        StateError: the directory is there and can't be read.
+    """
     folder = root / "clusters"
     try:
         return sorted(path.name for path in folder.iterdir() if (path / "cluster.json").exists())
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise StateError(
+            f"the state directory {root} can't be used", why=error.strerror or str(error), hint="choose another with --state-dir"
+        ) from error
 
 
 def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tuple[ClusterState, RunRecord]:
@@ -252,5 +273,7 @@ def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tupl
         if not found:
             raise UsageError(f"there is no run {run_id}", hint="list what there is with: kfinstall status")
     if not found:
+        for folder in sorted(root.glob("clusters/*/runs/*/")):
+            read_json(folder / "run.json")  # says which file it is that can't be read
         raise UsageError("there is no run yet", why=f"nothing under {root}", hint="start one with: kfinstall --answers FILE")
     return max(found, key=lambda pair: pair[1].started_at)

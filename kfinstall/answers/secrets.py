@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel
+
 from kfinstall.answers.model import SecretRef
 from kfinstall.errors import AnswersError
 from kfinstall.secrets import Secret
@@ -79,3 +81,31 @@ def _from_file(name: str, purpose: str, warn: Warn) -> Secret:
     if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         warn(f"{purpose}: other users can read {name}; chmod 600 {shlex.quote(str(path))}")
     return Secret(line)
+
+
+def absent(answers: BaseModel, environ: Mapping[str, str], key: str = "") -> list[str]:
+    """What the answers refer to and this computer does not have: a variable that is not set, a file that is not there.
+
+    One line each; `kfinstall answers check` shows them as notes, since the run may start elsewhere.
+    """
+    found: list[str] = []
+    for name, value in answers:
+        alias = type(answers).model_fields[name].alias or name
+        where = f"{key}.{alias}" if key else alias
+        for number, item in enumerate(value if isinstance(value, tuple) else (value,)):
+            place = f"{where}[{number}]" if isinstance(value, tuple) else where
+            if isinstance(item, SecretRef):
+                found += _absent_secret(item, place, environ)
+            elif isinstance(item, BaseModel):
+                found += absent(item, environ, place)
+            elif alias in ("keys", "certificate", "key") and isinstance(item, str) and not Path(item).expanduser().exists():
+                found.append(f"{place}: there is no file {item} here")
+    return found
+
+
+def _absent_secret(ref: SecretRef, place: str, environ: Mapping[str, str]) -> list[str]:
+    if ref.env is not None and not environ.get(ref.env):
+        return [f"{place}: the environment variable {ref.env} is not set here"]
+    if ref.file is not None and not Path(ref.file).expanduser().exists():
+        return [f"{place}: there is no file {ref.file} here"]
+    return []

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import shlex
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError
+from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.state import default_directory
+
+_OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
+"""What this computer's disk or permissions refuse; not a defect of the program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
     except KfError as error:
-        terminal.error(error)
-        return int(error.exit_code)
+        return _told(error, words, terminal)
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.UNEXPECTED)
@@ -36,9 +43,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(ExitCode.INTERRUPTED)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            terminal.error(_unexpected(error, folder))
+            return int(ExitCode.UNEXPECTED)
+        where = error.filename or folder
+        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: kfinstall resume"
+        return _told(StateError(f"{where} can't be used", why=error.strerror or str(error), hint=hint), words, terminal)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
         terminal.error(_unexpected(error, folder))
         return int(ExitCode.UNEXPECTED)
+
+
+def _told(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
+    """Show an error, with advice that can be pasted: the given state directory and answers file in their places."""
+    hint = error.hint
+    for option, found in (("--answers", "--answers FILE"), ("--state-dir", "kfinstall resume")):
+        value = _value(words, option)
+        if value and option == "--answers":
+            hint = hint.replace(found, f"--answers {shlex.quote(value)}")
+        elif value:
+            hint = hint.replace(found, f"{found} --state-dir {shlex.quote(value)}")
+    if words[:1] == ["demo"] or words[:1] == ["resume"]:
+        hint = hint.replace("kfinstall --answers FILE --only", "kfinstall resume --only")
+    error.hint = hint
+    if "--json" in words:
+        parts = {"message": error.message, "node": error.node, "why": error.why, "hint": hint, "exitCode": int(error.exit_code)}
+        terminal.data(json.dumps({"version": 1, "event": "error", "at": time.time(), **parts}, ensure_ascii=False))
+    terminal.error(error)
+    return int(error.exit_code)
+
+
+def _value(words: Sequence[str], option: str) -> str:
+    """The value of an option on the command line, empty where it is not there."""
+    for number, word in enumerate(words):
+        if word == option:
+            return words[number + 1] if number + 1 < len(words) else ""
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return ""
 
 
 def _unexpected(error: Exception, folder: Path) -> KfError:

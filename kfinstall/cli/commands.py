@@ -77,6 +77,7 @@ def _answers_new(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.answers.load import load
+    from kfinstall.answers.secrets import absent
     from kfinstall.errors import AnswersError
 
     path = Path(options.file)
@@ -87,6 +88,11 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
             for problem in error.problems or (error.message,):
                 terminal.data(json.dumps({"version": 1, "event": "problem", "text": problem}, ensure_ascii=False))
         raise
+    if options.json:
+        good = {"version": 1, "event": "good", "cluster": answers.cluster.name, "nodes": len(answers.nodes)}
+        terminal.data(json.dumps(good, ensure_ascii=False))
+    for line in absent(answers, terminal.environ):
+        terminal.say(f"note: {line}")
     terminal.say(f"{path}: good: cluster {answers.cluster.name}, {len(answers.nodes)} node(s)")
     return ExitCode.DONE
 

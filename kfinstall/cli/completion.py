@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FILES = ("--answers", "--export", "file")
+_ROOT_OPTIONS_OF = "install"
+"""`kfinstall --answers FILE` is `kfinstall install --answers FILE`, so its options are offered there too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,22 @@ def _levels(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
 
 def script(shell: str, parser: argparse.ArgumentParser) -> str:
     """The completion script for bash, zsh or fish."""
+    from kfinstall.simulator.faults import FAULTS
+
     levels = list(_levels(parser))
+    for level in levels:
+        if "--fault" in level.options:
+            level.choices["--fault"] = tuple(f"{name}:worker1" for name in FAULTS)
+    root = next(level for level in levels if not level.words)
+    install = next(level for level in levels if level.words == (_ROOT_OPTIONS_OF,))
+    root.options.update({name: text for name, text in install.options.items() if name.startswith("--")})
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](levels)
 
 
 def _cases(levels: list[_Level]) -> Iterator[str]:
     for level in levels:
-        words = " ".join([*level.commands, *level.options])
-        yield f"    {shlex.quote(' '.join(level.words))}) words={shlex.quote(words)} ;;"
+        words, options = " ".join(level.commands), " ".join(level.options)
+        yield f"    {shlex.quote(' '.join(level.words))}) words={shlex.quote(words)} options={shlex.quote(options)} ;;"
 
 
 def _choice_cases(levels: list[_Level]) -> Iterator[str]:
@@ -65,17 +75,21 @@ def _bash(levels: list[_Level]) -> str:
         [
             "# bash completion of kfinstall: source <(kfinstall completion bash)",
             "_kfinstall() {",
-            '  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path="" word words=""',
+            '  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"',
+            # zsh ties a variable `path` to PATH, and wants the arithmetic spelled out.
+            '  local chain="" word words="" options=""',
+            '  local before=("${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}")',
             '  case "$previous" in',
             *_choice_cases(levels),
             '    --answers|--export|--state-dir) COMPREPLY=($(compgen -f -- "$current")); return ;;',
             "  esac",
-            '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-            f'    case " {known} " in *" $word "*) path="${{path:+$path }}$word" ;; esac',
+            '  for word in "${before[@]}"; do',
+            f'    case " {known} " in *" $word "*) chain="${{chain:+$chain }}$word" ;; esac',
             "  done",
-            '  case "$path" in',
+            '  case "$chain" in',
             *_cases(levels),
             "  esac",
+            '  case "$current" in -*) words="$options" ;; esac',
             '  COMPREPLY=($(compgen -W "$words" -- "$current"))',
             '  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$current"))',
             "}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
 from kfinstall import limits
 from kfinstall.cli.runs import in_session, install_work, run_options
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import KfError
+from kfinstall.errors import KfError, UsageError
 from kfinstall.state import ClusterState, RunRecord
 from kfinstall.transport.tuning import Limits
 
@@ -22,8 +23,31 @@ _LIMITS: Final = Limits(reconnect_seconds=limits.DEMO_RECONNECT_SECONDS, keepali
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
     settings: dict[str, Any] = {"nodes": options.nodes, "faults": list(options.fault), "pace": options.pace}
-    folder = ClusterState(options.state_dir, _CLUSTER).path / "simulator"
+    cluster = ClusterState(options.state_dir, _CLUSTER)
+    _make_room(cluster)
+    folder = cluster.path / "simulator"
     return asyncio.run(_on_fleet(options, terminal, settings, folder, kind="install", fresh=True))
+
+
+def _make_room(cluster: ClusterState) -> None:
+    """Remove what an earlier rehearsal left: its machines are gone, so nothing of it holds any more.
+
+    Raises:
+        UsageError: a real cluster of that name has its state there.
+        LockedError: a rehearsal goes on there.
+    """
+    if any(not record.demo for record in cluster.runs()):
+        raise UsageError(
+            f"{cluster.path} is the state of a real cluster named {cluster.name}",
+            hint="keep rehearsals elsewhere: kfinstall demo --state-dir DIR",
+        )
+    with cluster.lock():
+        for path in cluster.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in ("lock", "cluster.json"):
+                path.unlink()
+        (cluster.path / "runs").mkdir(mode=0o700)
 
 
 def resume_demo(options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord) -> int:

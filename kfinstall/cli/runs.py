@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from kfinstall import runbook, state
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
-from kfinstall.cli.terminal import Terminal
+from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.cluster.base import Cluster
-from kfinstall.errors import ExitCode, InterruptedRunError, ProofError, UsageError
+from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, ProofError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
 from kfinstall.plan import Plan
@@ -35,8 +36,22 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
     """install, check, plan and doctor on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
+    _refuse_rehearsals(options.state_dir, answers.cluster.name)
     wanted = run_options(options, terminal, kind=options.command, answers_file=str(path.resolve()))
     return drive(answers, wanted, options, terminal)
+
+
+def _refuse_rehearsals(root: Path, name: str) -> None:
+    """A real cluster must not go on from what a rehearsal of its name left."""
+    if name not in state.clusters(root):
+        return
+    found = state.ClusterState(root, name)
+    if any(record.demo for record in found.runs()):
+        raise UsageError(
+            f"{found.path} is the state of a rehearsal",
+            why=f"kfinstall demo keeps its machines there, and the answers name their cluster {name} too",
+            hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
+        )
 
 
 def resume(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -88,12 +103,16 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
     redact = Redactor()
     bus = EventBus(redact)
     if options.json:
-        bus.subscribe(JsonLines(sys.stdout))
-    bus.subscribe(Plain(sys.stderr, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose))
+        bus.subscribe(JsonLines(cast("TextIO", Steady(sys.stdout))))
+    narration = cast("TextIO", Steady(sys.stderr))
+    bus.subscribe(
+        Plain(narration, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose, columns=terminal.columns)
+    )
     stop = Stop()
 
     def find(ref: SecretRef, purpose: str) -> Secret:
-        return resolve(ref, purpose, prompt=terminal.ask_secret if terminal.interactive else None, environ=terminal.environ)
+        prompt = terminal.ask_secret if terminal.interactive else None
+        return resolve(ref, purpose, prompt=prompt, environ=terminal.environ, warn=terminal.say)
 
     task = asyncio.current_task()
     if task is None:
@@ -122,7 +141,7 @@ def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop:
     """First Ctrl-C (or SIGTERM) asks to stop after what runs; the second, and SIGHUP, stop now."""
 
     def politely() -> None:
-        if stop.requested:
+        if stop.requested or not stop.working:
             task.cancel()
         else:
             stop.requested = True
@@ -148,7 +167,12 @@ async def _install(session: Session, *, options: argparse.Namespace, terminal: T
     asked = terminal.interactive and not session.options.demo and not options.yes
     if asked and plan.pending:
         _confirm(plan, terminal)
-    await session.install()
+    try:
+        await session.install()
+    except NodesSetAsideError:
+        if not options.json:
+            _show_card(session, terminal)
+        raise
     if not options.json:
         _show_card(session, terminal)
     return ExitCode.DONE
@@ -170,6 +194,8 @@ def _show_card(session: Session, terminal: Terminal) -> None:
         return
     terminal.data("")
     terminal.data(f"PROOF of cluster {session.answers.cluster.name}")
+    if session.options.demo:
+        terminal.data("a rehearsal: the machines are simulated, so the commands below are what they would be")
     for line in session.proof_card().lines():
         terminal.data(session.redact(line))
     terminal.data(f"  the card: {path}")

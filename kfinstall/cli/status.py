@@ -9,6 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from kfinstall import state
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode
@@ -41,26 +43,32 @@ def _data(record: RunRecord, entries: list[Entry]) -> dict[str, Any]:
     return {
         "version": 1,
         "event": "status",
-        "run": asdict(record),
+        "run": _camel(asdict(record)),
         "done": [asdict(entry) for entry in entries if entry.outcome == "changed"],
         "failed": [asdict(entry) for entry in entries if entry.outcome in ("failed", "interrupted")],
         "inDoubt": [asdict(entry) for entry in entries if entry.event == "started"],
     }
 
 
+def _camel(fields: dict[str, Any]) -> dict[str, Any]:
+    """Keys as events have them: exitCode."""
+    return {to_camel(key): value for key, value in fields.items()}
+
+
 def _when(at: float | None) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
 
 
-def _end(record: RunRecord) -> str:
+def _end(record: RunRecord, holder: str = "") -> str:
     if record.exit_code is None:
-        return "its end is not known (still running, or killed)"
+        return f"still running ({holder})" if holder else "it was killed"
     return f"exit code {record.exit_code}" + (f": {record.message}" if record.message else "")
 
 
 def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
     yield f"cluster {cluster.name}   state in {cluster.path}"
-    yield f"run {record.id} ({record.kind}) began {_when(record.started_at)}: {_end(record)}"
+    holder = cluster.holder()
+    yield f"run {record.id} ({record.kind}) began {_when(record.started_at)}: {_end(record, holder)}"
     if record.set_aside:
         yield f"set aside: {', '.join(record.set_aside)}"
     done = [entry for entry in entries if entry.outcome == "changed"]
@@ -77,6 +85,8 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
         yield "nothing was changed yet"
     others = [run for run in all_runs if run.id != record.id][-5:]
     if others:
-        yield "other runs: " + ", ".join(f"{run.id} ({run.kind}, {_end(run)})" for run in others)
-    if failed or doubt or record.exit_code not in (0, None):
+        yield "other runs, the newest last:"
+        yield from (f"  {run.id} ({run.kind}): {_end(run)}" for run in others)
+    changing = any(run.kind in ("install", "resume") for run in all_runs)
+    if changing and not holder and (failed or doubt or record.exit_code != 0):
         yield "next: kfinstall resume"

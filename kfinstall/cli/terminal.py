@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
+import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TextIO
 
 from kfinstall.errors import KfError
+
+
+class Steady:
+    """A stream whose reader may go away (`kfinstall status | head`): what is written then is dropped, and the work goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write, or drop it."""
+        with self._dropping():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop it."""
+        with self._dropping():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What is still buffered would be written at the interpreter's end, and fail there.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +53,8 @@ class Terminal:
     colour: bool
     unicode: bool
     environ: Mapping[str, str]
+    columns: int = 0
+    """Width of standard error's terminal; 0 where it is none."""
 
     @classmethod
     def detect(cls, environ: Mapping[str, str]) -> Self:
@@ -29,18 +63,20 @@ class Terminal:
         colour = tty and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
         encoding = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "")
         fancy = encoding == "utf8" and environ.get("TERM") != "linux"
-        return cls(tty and sys.stdin.isatty(), colour, fancy, environ)
+        columns = shutil.get_terminal_size().columns if tty else 0
+        return cls(tty and sys.stdin.isatty(), colour, fancy, environ, columns)
 
     def say(self, text: str) -> None:
         """One line of narration."""
-        sys.stderr.write(_safe(text) + "\n")
-        sys.stderr.flush()
+        stream = Steady(sys.stderr)
+        stream.write(_safe(text) + "\n")
+        stream.flush()
 
     def data(self, text: str) -> None:
         """One line of data."""
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        sys.stdout.flush()
+        stream = Steady(sys.stdout)
+        stream.write(text.encode(stream.encoding, "replace").decode(stream.encoding) + "\n")
+        stream.flush()
 
     def error(self, error: KfError) -> None:
         """What happened, why, what to run next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Final, TextIO
@@ -40,6 +41,7 @@ _GLYPHS: Final = {
     "skipped": ("-", "-"),
 }
 _EVIDENCE_CHARACTERS: Final = 110
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET_SECONDS: Final = 10.0
 """A step that runs for longer shows its newest line this often, so that nobody wonders whether it still lives."""
 
@@ -66,6 +68,8 @@ class Plain:
     colour: bool = False
     unicode: bool = True
     verbose: bool = False
+    columns: int = 0
+    """Width to cut steps' lines at; 0 for none. Files and pipes get whole lines."""
     """Show every line of the nodes' output, not only the steps."""
     _done: int = field(default=0, init=False)
     _steps: int = field(default=0, init=False)
@@ -86,6 +90,11 @@ class Plain:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         self.stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
+    def _step_line(self, head: str, rest: str) -> None:
+        """One line of a step: the head whole, the rest as far as the terminal is wide."""
+        room = self.columns - len(_ESCAPES.sub("", head)) if self.columns else len(rest)
+        self._line(head + (rest if len(rest) <= room else rest[: max(room - 1, 8)].rstrip() + "…"))
+
     def _glyph(self, outcome: str) -> str:
         fancy, ascii_form = _GLYPHS.get(outcome, ("·", "."))
         return fancy if self.unicode else ascii_form
@@ -98,6 +107,7 @@ class Plain:
     def _(self, event: RunStarted) -> None:
         self._width = max([8, *(len(node) for node in event.nodes)])
         self._line(self._paint("bold", f"{event.kind} of cluster {event.cluster} on {', '.join(event.nodes)} (run {event.run})"))
+        self._line(self._paint("dim", f"  connecting to {len(event.nodes)} node{'' if len(event.nodes) == 1 else 's'}"))
 
     @_show.register
     def _(self, event: NodeConnected) -> None:
@@ -120,7 +130,8 @@ class Plain:
         count = self._count(event.step)
         self._told_at[event.step, event.target] = event.at
         what = "went on meanwhile, following it: " if event.attached else ""
-        self._line(f"  {event.target:<{self._width}} {count} {event.title}: {what}{_short('; '.join(event.changes))}")
+        head = f"  {event.target:<{self._width}} {count} {event.title}: {what}"
+        self._step_line(head, "; ".join(event.changes) if self.columns else _short("; ".join(event.changes)))
 
     def _count(self, step: str) -> str:
         self._seen.add(step)
@@ -133,7 +144,7 @@ class Plain:
             return
         word = self._paint(event.outcome, f"{self._glyph(event.outcome)} {event.outcome}")
         took = f" in {duration(event.seconds)}" if event.seconds else ""
-        self._line(f"  {event.target:<{self._width}} {count} {event.step}: {word}{took}: {event.evidence}")
+        self._step_line(f"  {event.target:<{self._width}} {count} {event.step}: {word}{took}: ", event.evidence)
         self._advice("next", event.hint, 6)
 
     @_show.register

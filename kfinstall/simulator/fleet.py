@@ -17,6 +17,7 @@ import asyncssh
 
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
+from kfinstall.errors import StateError
 from kfinstall.simulator import effects, faults
 from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
@@ -182,7 +183,12 @@ class Fleet:
         path = self.state_dir / _STATE
         if not path.exists():
             return {}
-        data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StateError(
+                f"the simulated machines in {path} can't be read", why=str(error), hint="begin a new rehearsal: kfinstall demo"
+            ) from error
         seen: list[str] = []
         for name, saved in data["nodes"].items():
             node = self.world.nodes[name] = node_from_json(saved)

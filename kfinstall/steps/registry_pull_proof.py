@@ -62,9 +62,15 @@ class RegistryPullProof(Step):
     def check(self, view: View) -> Check:
         """The record says that this node pulled this image from this registry."""
         if view.facts.has_file(_RECORD, sha256(self._record(view))):
-            return Satisfied(f"{view.answers.cluster.runtime} pulled {self._image(view)[:80]}")
+            return Satisfied(f"{view.answers.cluster.runtime} pulled {short_image(self._image(view))}")
         return Needed((f"pull {self._image(view)}",))
 
     async def stdin(self, context: ApplyContext) -> Secret | None:
         """The login's password."""
         return await context.secret(registry_site.PASSWORD) if registry_site.secured(context.view.answers) else None
+
+
+def short_image(image: str) -> str:
+    """An image's name with its digest as short as people compare it: host/name@sha256:311bf29bf61d."""
+    name, found, digest = image.partition("@sha256:")
+    return f"{name}@sha256:{digest[:12]}" if found else name

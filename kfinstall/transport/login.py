@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -272,6 +273,11 @@ class Login:
             )
         where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
         hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
+        if isinstance(error, socket.gaierror):
+            name = f"no name server knows {target.address}"
+            return TransportError(
+                name, node=target.node, why=why, hint="mend its address in the answers: an IP address, or a name that is known here"
+            )
         if isinstance(error, asyncssh.ChannelOpenError):
             return TransportError(f"{where} can't be reached from the jump host before it", node=target.node, why=why, hint=hint)
         if isinstance(error, TimeoutError) or "timeout expired" in why:
