@@ -35,7 +35,9 @@ class _Parser(argparse.ArgumentParser):
 def _common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument("--json", action="store_true", help="JSON lines on stdout, one event each (docs/events.md)")
-    group.add_argument("--state-dir", metavar="DIR", default="", help="where the state of clusters is kept")
+    group.add_argument(
+        "--state-dir", metavar="DIR", default="", help="where the state of clusters is kept (on Linux ~/.local/state/kfinstall)"
+    )
     group.add_argument("--verbose", action="store_true", help="show every line of the nodes' output and what is unchanged")
 
 

@@ -29,6 +29,11 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
         else:
             for line in _lines(cluster, record, entries, all_runs=cluster.runs()):
                 terminal.data(line)
+        if journal.torn_lines:
+            terminal.say(
+                f"note: {cluster.journal_path}: {journal.torn_lines} line(s) can't be read (a power cut while they were written);"
+                " checks decide what is done, the journal only tells of it"
+            )
     return ExitCode.DONE
 
 

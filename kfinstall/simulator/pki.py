@@ -23,6 +23,7 @@ _NAMES: Final = (
     "kubernetes.default.svc.cluster.local",
     "localhost",
 )
+_ADMINISTRATORS: Final = "kubeadm:cluster-admins"
 _LIFETIME: Final = dt.timedelta(days=365)
 _KUBECONFIG: Final = """\
 apiVersion: v1
@@ -69,8 +70,11 @@ class Pki:
     admin_key: str
 
     @classmethod
-    def make(cls, addresses: Sequence[str]) -> Pki:
-        """New keys and certificates; the server's is good for the nodes' addresses and loopback."""
+    def make(cls, addresses: Sequence[str], *, administrators: str = _ADMINISTRATORS) -> Pki:
+        """New keys and certificates; the server's is good for the nodes' addresses and loopback.
+
+        `administrators`: the group that admin.conf's certificate is in.
+        """
         ca_key = ec.generate_private_key(ec.SECP256R1())
         ca_name = _name("kubernetes")
         ca = (
@@ -98,7 +102,7 @@ class Pki:
         hosts = ["127.0.0.1", "10.96.0.1", *addresses]
         names = [*(x509.DNSName(name) for name in _NAMES), *(x509.IPAddress(ipaddress.ip_address(host)) for host in hosts)]
         server, server_key = leaf(_name("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, names)
-        admin, admin_key = leaf(_name("kubernetes-admin", "kubeadm:cluster-admins"), ExtendedKeyUsageOID.CLIENT_AUTH, ())
+        admin, admin_key = leaf(_name("kubernetes-admin", administrators), ExtendedKeyUsageOID.CLIENT_AUTH, ())
         return cls(ca.public_bytes(serialization.Encoding.PEM).decode(), server, server_key, admin, admin_key)
 
     def kubeconfig(self, server: str) -> str:

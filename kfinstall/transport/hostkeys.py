@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,12 @@ def _read(path: Path) -> asyncssh.SSHKnownHosts:
         text = ""
     except OSError as error:
         raise StateError(f"{path} can't be read", why=error.strerror or str(error), hint=f"check: ls -l {path}") from error
+    return _parsed(text)
+
+
+# Every login looks into the same two files, which name every node: parsed once, or the cost would grow with the square of the nodes.
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> asyncssh.SSHKnownHosts:
     try:
         return asyncssh.import_known_hosts(text)
     except ValueError:

@@ -107,6 +107,15 @@ def test_torn_state_is_named_and_nothing_is_called_a_defect(kfinstall):
     assert "there is no run yet" not in done.stderr
 
 
+def test_status_says_that_lines_of_the_journal_are_torn(kfinstall):
+    assert kfinstall("demo", *FAST).returncode == 0
+    journal = kfinstall.state / "clusters" / "demo" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    done = kfinstall("status")
+    assert done.returncode == 0
+    assert "1 line(s) can't be read" in done.stderr
+
+
 def test_a_state_directory_that_is_a_file_is_said_to_be_one(kfinstall):
     kfinstall.state.write_text("x")
     for words in (("status",), ("resume",), ("demo", *FAST)):
