@@ -158,6 +158,21 @@ class Notice(Event):
     target: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """How far a step that counts what it does has come: objects applied, objects ready."""
+
+    name: ClassVar[str] = "progress"
+    step: str
+    target: str
+    label: str
+    """What is counted: 'objects applied', 'workloads ready'."""
+    done: int
+    total: int
+    waiting: tuple[str, ...] = ()
+    """What is not there yet, each with its reason; the first few."""
+
+
 Listener = Callable[[Event], None]
 
 
@@ -196,3 +211,35 @@ class EventBus:
             ):
                 changes[item.name] = parts
         return dataclasses.replace(event, **changes) if changes else event
+
+
+_BY_NAME: Final = {
+    kind.name: kind
+    for kind in (
+        RunStarted,
+        RunFinished,
+        PhaseStarted,
+        PhaseFinished,
+        StepStarted,
+        StepFinished,
+        OutputLine,
+        NodeConnected,
+        NodeSetAside,
+        Finding,
+        Notice,
+        Progress,
+    )
+}
+
+
+def from_json(data: dict[str, Any]) -> Event | None:
+    """The event that a JSON object tells of; None for one that this version does not know or can't read."""
+    kind = _BY_NAME.get(str(data.get("event")))
+    if kind is None:
+        return None
+    values = {item.name: data[_camel(item.name)] for item in dataclasses.fields(kind) if _camel(item.name) in data}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return kind(**values)
+    except TypeError:
+        return None

@@ -45,6 +45,25 @@ class Stop:
     requested: bool = False
     working: bool = False
     """Something is being changed that is worth an orderly end."""
+    paused: bool = False
+    """Wait before the next step; what runs now goes on."""
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def move(self) -> None:
+        """Let a waiting run look again at what is asked of it; called in its event loop after a change."""
+        self._moved.set()
+
+    async def between_steps(self) -> None:
+        """Wait while paused.
+
+        Raises:
+            InterruptedRunError: the run is to stop here.
+        """
+        while self.paused and not self.requested:
+            self._moved.clear()
+            await self._moved.wait()
+        if self.requested:
+            raise InterruptedRunError("stopped as asked, between two steps", hint="go on with: kfinstall resume")
 
 
 @dataclass(slots=True)
@@ -104,12 +123,7 @@ class Executor:
         Raises:
             PreflightError: at least one finding is an error.
         """
-        found: list[Finding] = []
-        for step in steps:
-            for target in step.targets(self._site.answers):
-                finding = _finding(step, target, step.check(self._site.situation.view(target)))
-                found.append(finding)
-                self._bus.emit(finding)
+        found = self.findings(steps)
         self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
         errors = [finding for finding in found if finding.level == "error"]
         if errors:
@@ -120,9 +134,18 @@ class Executor:
             )
         return found
 
+    def findings(self, steps: Sequence[Step]) -> list[Finding]:
+        """Check read-only steps on every target and tell every finding."""
+        found: list[Finding] = []
+        for step in steps:
+            for target in step.targets(self._site.answers):
+                finding = _finding(step, target, step.check(self._site.situation.view(target)))
+                found.append(finding)
+                self._bus.emit(finding)
+        return found
+
     async def _step(self, step: Step) -> None:
-        if self._stop.requested:
-            raise InterruptedRunError("stopped as asked, between two steps", hint="go on with: kfinstall resume")
+        await self._stop.between_steps()
         pending: list[tuple[str, View, Needed]] = []
         for target in step.targets(self._site.answers):
             view = self._site.situation.view(target)

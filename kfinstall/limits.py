@@ -135,3 +135,13 @@ STORAGE_MOUNT_TIMEOUT_SECONDS: Final = 60
 """How long a test mount may take before the server counts as out of reach."""
 STORAGE_USER_ID: Final = 65534
 """Who the proof's pods run as: nobody, as a volume's user usually is not root."""
+
+# The interactive front end.
+ENGINE_CLOSE_SECONDS: Final = 10.0
+"""How long what runs in the engine's thread may take to clean up when the program is left."""
+SCREEN_REFRESH_SECONDS: Final = 0.05
+"""How often what happened is shown: twenty times a second."""
+SCREEN_EVENTS_AT_ONCE: Final = 4000
+"""Events that one refresh takes; the rest waits for the next."""
+RECHECK_SECONDS: Final = 5.0
+"""How often the preflight screen looks again at what is red."""

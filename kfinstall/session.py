@@ -8,7 +8,7 @@ import getpass
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,10 @@ class Options:
     """Node name to (host, port) where it differs from the answers: the simulator's servers."""
     limits: Limits = DEFAULT_LIMITS
     """Times of the transport."""
+    tolerant: bool = False
+    """check, plan and doctor go on without nodes that can't be entered, instead of failing."""
+    leave_out: tuple[str, ...] = ()
+    """Nodes that the administrator sets aside for this run."""
     demo: dict[str, Any] = field(default_factory=dict)
     """Settings of the simulator, kept so that a rehearsal can be resumed."""
 
@@ -103,6 +107,20 @@ class Session:
         findings = self.executor.examine(steps)
         self._strict(findings)
         return findings
+
+    async def recheck(self) -> list[Finding]:
+        """Read every node anew and check again; tells the findings and raises nothing about them.
+
+        Raises:
+            KfError: no node answers any more.
+        """
+        errors = await self.site.read_nodes(list(self.site.fleet))
+        for name, error in errors.items():
+            self.bus.emit(Notice(level="warning", target=name, text=f"can't be read now: {error.message}"))
+        if errors and len(errors) == len(self.site.fleet):
+            raise next(iter(errors.values()))
+        chosen = [phase for phase in phases.PHASES if phase.read_only]
+        return self.executor.findings([step for _phase, step in plan.steps_of(chosen, self.site.answers)])
 
     def _strict(self, findings: Sequence[Finding]) -> None:
         warnings = [finding for finding in findings if finding.level == "warning"]
@@ -203,7 +221,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
             limits=options.limits,
         )
 
-    names = [node.name for node in site.all_answers.nodes]
+    names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
     results = await asyncio.gather(*(enter(name) for name in names), return_exceptions=True)
     errors: dict[str, KfError] = {}
     for name, result in zip(names, results, strict=True):
@@ -214,21 +232,28 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
         else:
             site.hosts[name] = result
     errors |= await site.read_nodes(site.hosts)
-    strict = options.kind in ("check", "plan", "doctor")
-    for name, error in errors.items():
-        if strict or name in site.required or len(errors) == len(names):
-            error.node = error.node or name
-            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
-            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
-            raise error
+    _judge(site, errors, options)
     for name in site.fleet:
         facts = site.fleet[name]
         cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
         bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
+    for name in options.leave_out:
+        errors[name] = UsageError("set aside by the administrator", hint="kfinstall resume takes it in again")
     for name, error in errors.items():
         site.leave_out(name, error)
         bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
     await site.read_cluster()
+
+
+def _judge(site: Site, errors: Mapping[str, KfError], options: Options) -> None:
+    """Raise where the run can't go on without the nodes that could not be entered."""
+    strict = options.kind in ("check", "plan", "doctor") and not options.tolerant
+    for name, error in errors.items():
+        if strict or name in site.required or len(errors) + len(options.leave_out) == len(site.all_answers.nodes):
+            error.node = error.node or name
+            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
+            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
+            raise error
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -257,6 +258,23 @@ def clusters(root: Path) -> list[str]:
         raise StateError(
             f"the state directory {root} can't be used", why=error.strerror or str(error), hint="choose another with --state-dir"
         ) from error
+
+
+def refuse_rehearsals(root: Path, name: str) -> None:
+    """A real cluster must not go on from what a rehearsal of its name left.
+
+    Raises:
+        UsageError: the state of that name is a rehearsal's.
+    """
+    if name not in clusters(root):
+        return
+    found = ClusterState(root, name)
+    if any(record.demo for record in found.runs()):
+        raise UsageError(
+            f"{found.path} is the state of a rehearsal",
+            why=f"kfinstall demo keeps its machines there, and the answers name their cluster {name} too",
+            hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
+        )
 
 
 def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tuple[ClusterState, RunRecord]:

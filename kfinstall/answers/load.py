@@ -151,13 +151,14 @@ def _of_model(data: Any, reader: _Reader) -> tuple[Answers | None, list[Problem]
         messages: dict[tuple[int | str, ...], list[str]] = {}
         for item in error.errors(include_url=False, include_input=False):
             path = tuple(part for part in item["loc"] if not (isinstance(part, str) and _is_branch(part)))
-            messages.setdefault(path, []).append(_message(item))
+            messages.setdefault(path, []).append(explain(item))
         if len(messages) > 1:  # a list of nothing but wrong items counts as empty
             messages = {path: words for path, words in messages.items() if words != [_EMPTY]}
         return None, [reader.place(path, " or ".join(words)) for path, words in messages.items()]
 
 
-def _message(item: Mapping[str, Any]) -> str:
+def explain(item: Mapping[str, Any]) -> str:
+    """Our words for one of pydantic's errors."""
     context = item.get("ctx") or {}
     if item["type"] == "literal_error":
         return f"must be {context.get('expected', '')}"

@@ -12,14 +12,14 @@ import yaml
 from kfinstall.answers.model import Answers
 from kfinstall.errors import StateError
 
-_HEAD: Final = "# Written by kfinstall; run it again with: kfinstall --answers THIS-FILE\n"
+HEAD: Final = "# Written by kfinstall; run it again with: kfinstall --answers THIS-FILE\n"
 
 
 def dump(answers: Answers) -> str:
     """The answers as YAML: the version, the nodes, and whatever is not the default."""
     data: dict[str, Any] = answers.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     data = {"version": answers.version, **{key: value for key, value in data.items() if key != "version"}}
-    return _HEAD + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    return HEAD + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
 
 
 def save(answers: Answers, path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -36,22 +35,9 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
     """install, check, plan and doctor on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
-    _refuse_rehearsals(options.state_dir, answers.cluster.name)
+    state.refuse_rehearsals(options.state_dir, answers.cluster.name)
     wanted = run_options(options, terminal, kind=options.command, answers_file=str(path.resolve()))
     return drive(answers, wanted, options, terminal)
-
-
-def _refuse_rehearsals(root: Path, name: str) -> None:
-    """A real cluster must not go on from what a rehearsal of its name left."""
-    if name not in state.clusters(root):
-        return
-    found = state.ClusterState(root, name)
-    if any(record.demo for record in found.runs()):
-        raise UsageError(
-            f"{found.path} is the state of a rehearsal",
-            why=f"kfinstall demo keeps its machines there, and the answers name their cluster {name} too",
-            hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
-        )
 
 
 def resume(options: argparse.Namespace, terminal: Terminal) -> int:

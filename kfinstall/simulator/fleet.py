@@ -141,12 +141,11 @@ class Fleet:
             lines.append(f"[127.0.0.1]:{port},{address},[{address}]:{port} {key}\n")
         return "".join(lines)
 
-    def trust(self, options: Options) -> Options:
-        """Pin the nodes' host keys for the cluster whose directory holds `state_dir`; the options come back as they were."""
+    def pin(self) -> None:
+        """Pin the nodes' host keys for the cluster whose directory holds `state_dir`."""
         path = self.state_dir.parent / "known_hosts"
         path.write_text(self.known_hosts_text(), encoding="utf-8")
         path.chmod(0o600)
-        return options
 
     def answers(self) -> Answers:
         """The answers that install this fleet; everything that they do not say is the default."""

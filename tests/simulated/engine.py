@@ -27,7 +27,8 @@ async def run(
     bus, events = EventBus(redact), []
     for reporter in (events.append, *reporters):
         bus.subscribe(reporter)
-    wanted = fleet.trust(Options(dial=fleet.dial, **options))
+    fleet.pin()
+    wanted = Options(dial=fleet.dial, **options)
     async with open_session(
         answers,
         wanted,
@@ -45,7 +46,7 @@ async def run(
 
 
 def place(folder: Path) -> Path:
-    """Where a fleet keeps its state so that `trust` pins its host keys for the cluster `demo`."""
+    """Where a fleet keeps its state so that `pin` pins its host keys for the cluster `demo`."""
     path = ClusterState(folder, "demo").path
     path.mkdir(parents=True, exist_ok=True)
     return path / "simulator"

@@ -47,7 +47,7 @@ def _effects() -> Iterator[None]:
 @asynccontextmanager
 async def logged_in(fleet: Fleet, name: str) -> AsyncIterator[Host]:
     answers = fleet.answers()
-    fleet.trust(None)
+    fleet.pin()
     pins = fleet.state_dir.parent / "known_hosts"
     host = await connect_node(answers.node(name), answers.ssh, NoSecrets(), pins=pins, dial=fleet.dial[name], limits=QUICK)
     try:

@@ -1,0 +1,351 @@
+"""The desk: one draft, one engine, and what is seen of its runs. Every interactive front end is a thin layer over it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfinstall import limits, phases, state
+from kfinstall.answers import secrets as references
+from kfinstall.answers.load import load
+from kfinstall.answers.model import Answers, SecretRef
+from kfinstall.cluster.base import Cluster
+from kfinstall.desk.draft import Draft
+from kfinstall.desk.loop import EngineLoop
+from kfinstall.desk.probe import probe
+from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
+from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
+from kfinstall.desk.runview import RunView
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightError
+from kfinstall.events import Event, EventBus, from_json
+from kfinstall.executor import Stop
+from kfinstall.facts.model import Facts
+from kfinstall.plan import Plan
+from kfinstall.secrets import Redactor, Secret
+from kfinstall.session import Options, Session, open_session
+from kfinstall.state import ClusterState
+from kfinstall.transport.keyring import KeyRing
+from kfinstall.transport.tuning import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    kind: str
+    exit_code: int
+    error: KfError | None = None
+    plan: Plan | None = None
+    """Of kind plan: what would change."""
+    card: tuple[str, ...] = ()
+    """Of a run that handed over: the proof card's lines."""
+
+
+class Desk:
+    """What an administrator sits at. All methods are called from the front end's thread; the engine works in its own."""
+
+    def __init__(
+        self,
+        state_root: Path,
+        draft: Draft,
+        *,
+        environ: Mapping[str, str],
+        ask: Ask | None = None,
+        rehearsal: Rehearsal | None = None,
+    ) -> None:
+        self.state_root = state_root
+        self.draft = draft
+        self.environ = environ
+        self.ask = ask
+        self.rehearsal = rehearsal
+        self.engine = EngineLoop()
+        self.view = RunView()
+        self.result: Result | None = None
+        """How the last run ended; None while one goes on, and before the first."""
+        self.stage: Stage | None = None
+        self._events: deque[Event] = deque()
+        self._stop = Stop()
+        self._future: concurrent.futures.Future[Result] | None = None
+        self._stack = AsyncExitStack()
+        self._known: dict[str, Secret] = {}
+        self._keys: KeyRing | None = None
+
+    # What is seen.
+
+    def drain(self, at_most: int = limits.SCREEN_EVENTS_AT_ONCE) -> int:
+        """Let the view take what happened since; gives how many events that were."""
+        taken = 0
+        while taken < at_most:
+            try:
+                event = self._events.popleft()
+            except IndexError:
+                break
+            self.view.take(event)
+            taken += 1
+        return taken
+
+    def replay(self, path: Path, at_most: int = 200_000) -> None:
+        """Show what an earlier run told (its events.jsonl), as far as it can be read."""
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-at_most:]
+        except OSError:
+            return
+        for line in lines:
+            try:
+                event = from_json(json.loads(line))
+            except (ValueError, AttributeError):
+                continue
+            if event is not None:
+                self.view.take(event)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on."""
+        return self._future is not None and not self._future.done()
+
+    @property
+    def cluster_state(self) -> ClusterState:
+        """The state of the draft's cluster.
+
+        Raises:
+            StateError: it can't be used.
+        """
+        return ClusterState(self.state_root, str(self.draft.get(("cluster", "name"))))
+
+    # Machines.
+
+    async def open_stage(self, *, fresh: bool) -> Stage:
+        """Start the rehearsal's machines; they stay until the desk is closed.
+
+        Raises:
+            KfError: they can't be had.
+        """
+        rehearsal = self.rehearsal or Rehearsal()
+
+        async def enter() -> Stage:
+            return await self._stack.enter_async_context(on_stage(rehearsal, self.cluster_state, fresh=fresh))
+
+        self.stage = await self.engine.call(enter())
+        return self.stage
+
+    async def probe(self, name: str, answers: Answers | None = None) -> Facts:
+        """Look at one node of the draft (or of the given answers).
+
+        Raises:
+            KfError: says what stands in the way.
+        """
+        seen_from = answers or self.draft.answers()
+        pins = self.cluster_state.known_hosts
+        return await self.engine.call(self._probe(name, seen_from, pins))
+
+    async def _probe(self, name: str, answers: Answers, pins: Path) -> Facts:
+        if self._keys is None:
+            self._keys = KeyRing()
+        return await probe(
+            answers,
+            name,
+            pins=pins,
+            resolve=self._resolve,
+            open_cluster=_open_cluster,
+            question=self._host_key if self.ask else None,
+            dial=self.stage.dial if self.stage else {},
+            patience=PATIENCE if self.stage else Limits(),
+            keys=self._keys,
+        )
+
+    # Runs.
+
+    def start(
+        self, kind: str = "install", *, only: str | None = None, start: str | None = None, leave_out: tuple[str, ...] = ()
+    ) -> concurrent.futures.Future[Result]:
+        """Begin a run on the draft as it stands: install, resume, plan, doctor, or check (which looks again until stopped).
+
+        Raises:
+            AnswersError: the draft is not complete.
+            StateError: it can't be saved.
+            UsageError: a run goes on, or the cluster's state is a rehearsal's.
+        """
+        if self.running:
+            raise InterruptedRunError("a run goes on already", hint="wait for it, or stop it")
+        self.draft.save()
+        answers = load(self.draft.path)
+        if self.stage is None:
+            state.refuse_rehearsals(self.state_root, answers.cluster.name)
+        options = Options(
+            kind=kind,
+            only=only,
+            start=start,
+            tolerant=kind == "check",
+            leave_out=leave_out,
+            host_key_question=self._host_key if self.ask else None,
+            answers_file=str(self.draft.path.resolve()),
+        )
+        self._stop = Stop()
+        self.result = None
+        self._events.clear()
+        self.view = RunView()
+        self.view.expect(answers, phases.choose(only=only, start=start))
+        self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
+        return self._future
+
+    async def run(self, kind: str = "install", **more: str | tuple[str, ...] | None) -> Result:
+        """`start` and wait for the end.
+
+        Raises:
+            AnswersError, StateError, UsageError: it could not even begin.
+        """
+        return await asyncio.wrap_future(self.start(kind, **more))  # type: ignore[arg-type]
+
+    def pause(self, *, on: bool) -> None:
+        """Wait before the next step, or go on."""
+
+        def change() -> None:
+            self._stop.paused = on
+            self._stop.move()
+
+        self.engine.loop.call_soon_threadsafe(change)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run waits before its next step."""
+        return self._stop.paused
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._stop.requested
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stop after what runs now, or at once; what runs on the nodes goes on either way."""
+        if not self.running or self._future is None:
+            return
+        if now or not self._stop.working or self._stop.requested:
+            self._future.cancel()
+
+        def change() -> None:
+            self._stop.requested = True
+            self._stop.move()
+
+        self.engine.loop.call_soon_threadsafe(change)
+
+    def close(self) -> None:
+        """Leave: stop what runs here at once. What runs on the nodes goes on, and the next start follows it."""
+        self.stop(now=True)
+
+        async def leave() -> None:
+            await self._stack.aclose()
+
+        if self.stage is not None:
+            with suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError, OSError):
+                self.engine.submit(leave()).result(limits.ENGINE_CLOSE_SECONDS)
+        self.engine.close()
+
+    async def _run(self, answers: Answers, options: Options) -> Result:
+        redact = Redactor()
+        bus = EventBus(redact)
+        bus.subscribe(self._events.append)
+        try:
+            async with open_session(
+                answers,
+                options,
+                state_root=self.state_root,
+                bus=bus,
+                redact=redact,
+                resolve=self._resolve,
+                open_cluster=_open_cluster,
+                stop=self._stop,
+            ) as session:
+                result = await self._work(session)
+        except KfError as error:
+            result = Result(options.kind, int(error.exit_code), error)
+        except asyncio.CancelledError:
+            stopped = InterruptedRunError(
+                "stopped at once, as asked", hint="what runs on the nodes goes on; go on with: kfinstall resume"
+            )
+            result = Result(options.kind, int(stopped.exit_code), stopped)
+        except Exception as error:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
+            result = Result(options.kind, int(ExitCode.UNEXPECTED), self._defect(error))
+        self.result = result
+        return result
+
+    async def _work(self, session: Session) -> Result:
+        kind = session.options.kind
+        if kind in ("plan", "doctor"):
+            return Result(kind, int(ExitCode.DONE), plan=session.plan())
+        if kind == "check":
+            return await self._keep_checking(session)
+        error: KfError | None = None
+        try:
+            await session.install()
+        except NodesSetAsideError as aside:
+            error = aside
+        card: tuple[str, ...] = ()
+        if any(phase.id == "handoff" for phase in session.phases):
+            card = tuple(session.redact(line) for line in session.proof_card().lines())
+        return Result(kind, int(error.exit_code if error else ExitCode.DONE), error, card=card)
+
+    async def _keep_checking(self, session: Session) -> Result:
+        """Check, and look again while something is red, until all is well or nobody wants to know any more."""
+        error: KfError | None = None
+        try:
+            await session.check()
+        except PreflightError as found:
+            error = found
+        while error is not None and not self._stop.requested:
+            await asyncio.sleep(limits.RECHECK_SECONDS)
+            found_again = await session.recheck()
+            if all(finding.level != "error" for finding in found_again):
+                error = None
+        code = error.exit_code if error else ExitCode.DONE
+        return Result("check", int(code), error)
+
+    # What the engine asks.
+
+    async def _host_key(self, node: str, kind: str, fingerprint: str) -> bool:
+        question = HostKeyAsked(node, kind, fingerprint)
+        if self.ask is None:
+            return False
+        self.ask(question)
+        return await asyncio.wrap_future(question.answer)
+
+    def _resolve(self, ref: SecretRef, purpose: str) -> Secret:
+        def prompt(what: str) -> str:
+            if what not in self._known:
+                question = SecretAsked(what)
+                if self.ask is None:
+                    raise AnswersError(f"{what} is to be asked for, and nobody is there to answer")
+                self.ask(question)
+                answer = question.answer.result()
+                if answer is None:
+                    raise AnswersError(f"{what} was not given", hint="start again and type it, or write another reference for it")
+                self._known[what] = answer
+            return self._known[what].reveal()
+
+        return references.resolve(ref, purpose, prompt=prompt, environ=self.environ)
+
+    def _defect(self, error: Exception) -> KfError:
+        place = self.state_root / "crash.log"
+        # Frames only: the message of a foreign exception could hold what a node or a file said.
+        text = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
+        try:
+            state.write_atomically(place, text)
+        except KfError:
+            place = Path()
+        return KfError(
+            f"kfinstall met a defect of its own ({type(error).__name__})",
+            why="the nodes' work goes on and nothing that was done is lost",
+            hint=f"go on, and report {place}" if place.name else "go on",
+        )
+
+
+def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
+    from kfinstall.cluster.api import open_cluster
+
+    return open_cluster(kubeconfig, port)

@@ -1,0 +1,33 @@
+"""What the engine asks while it works: host keys and secrets. A front end answers; until then only the asker waits."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kfinstall.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeyAsked:
+    """A server shows a key that nobody has seen before. The answer: is it right?"""
+
+    node: str
+    kind: str
+    fingerprint: str
+    answer: concurrent.futures.Future[bool] = field(default_factory=concurrent.futures.Future)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretAsked:
+    """A secret that the answers want to be asked for. The answer: the secret, or None to give up."""
+
+    purpose: str
+    """The answers' key: ssh.password."""
+    answer: concurrent.futures.Future[Secret | None] = field(default_factory=concurrent.futures.Future)
+
+
+Question = HostKeyAsked | SecretAsked
+Ask = Callable[[Question], None]
+"""Hands a question to the front end, from any thread."""

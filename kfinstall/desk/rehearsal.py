@@ -1,0 +1,95 @@
+"""Rehearsals: the simulator's machines under the same engine, for the demo, the wizard and tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from kfinstall import limits
+from kfinstall.errors import UsageError
+from kfinstall.state import ClusterState
+from kfinstall.transport.tuning import Limits
+
+if TYPE_CHECKING:
+    from kfinstall.answers.model import Answers
+    from kfinstall.session import Options
+
+CLUSTER_NAME: Final = "demo"
+PATIENCE: Final = Limits(reconnect_seconds=limits.DEMO_RECONNECT_SECONDS, keepalive_seconds=limits.DEMO_KEEPALIVE_SECONDS)
+"""A simulated node is back within seconds, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What to simulate."""
+
+    nodes: int = 3
+    faults: tuple[str, ...] = ()
+    """NAME:NODE, see docs/simulator.md."""
+    pace: float | None = None
+    """Seconds that a line of simulated output takes; the simulator's own if None."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """The rehearsal of a recorded run, whose faults are over."""
+        return cls(nodes=settings["nodes"], pace=settings.get("pace"))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run's record keeps of it."""
+        return {"nodes": self.nodes, "faults": list(self.faults), "pace": self.pace}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Simulated machines that are up."""
+
+    rehearsal: Rehearsal
+    answers: Answers
+    dial: dict[str, tuple[str, int]]
+
+    def on(self, options: Options) -> Options:
+        """The same options for a run on these machines."""
+        return dataclasses.replace(options, dial=self.dial, demo=self.rehearsal.settings, limits=PATIENCE)
+
+
+def make_room(cluster: ClusterState) -> None:
+    """Remove what an earlier rehearsal left: its machines are gone, so nothing of it holds any more.
+
+    Raises:
+        UsageError: a real cluster of that name has its state there.
+        LockedError: a rehearsal goes on there.
+    """
+    if any(not record.demo for record in cluster.runs()):
+        raise UsageError(
+            f"{cluster.path} is the state of a real cluster named {cluster.name}",
+            hint="keep rehearsals elsewhere: kfinstall demo --state-dir DIR",
+        )
+    with cluster.lock():
+        for path in cluster.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in ("lock", "cluster.json"):
+                path.unlink()
+        (cluster.path / "runs").mkdir(mode=0o700)
+
+
+@asynccontextmanager
+async def on_stage(rehearsal: Rehearsal, cluster: ClusterState, *, fresh: bool) -> AsyncIterator[Stage]:
+    """Start the machines, as new or as they were left.
+
+    Raises:
+        UsageError: a fault names no known fault or node.
+        StateError: what was kept of them can't be read.
+    """
+    from kfinstall.simulator.fleet import Fleet
+
+    pace: dict[str, Any] = {} if rehearsal.pace is None else {"pace": rehearsal.pace}
+    folder = cluster.path / "simulator"
+    async with Fleet(nodes=rehearsal.nodes, faults=rehearsal.faults, state_dir=folder, fresh=fresh, **pace) as fleet:
+        fleet.pin()
+        yield Stage(rehearsal, fleet.answers(), fleet.dial)

@@ -1,0 +1,282 @@
+"""What can be seen of a run: a tree of phases, steps and targets, logs, findings and nodes, all grown from events alone.
+
+The same events rebuild it after the terminal was closed (runs/<id>/events.jsonl).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from typing import Final, Literal
+
+from kfinstall import plan
+from kfinstall.answers.model import Answers
+from kfinstall.desk.ring import Ring
+from kfinstall.errors import ExitCode
+from kfinstall.events import (
+    Event,
+    Finding,
+    NodeConnected,
+    NodeSetAside,
+    Notice,
+    OutputLine,
+    PhaseFinished,
+    PhaseStarted,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+)
+from kfinstall.phases import PHASES, Phase
+from kfinstall.step import CLUSTER_TARGET
+
+State = Literal["waiting", "running", "done", "unchanged", "warning", "failed", "interrupted", "skipped"]
+"""How far something is. `done` changed something, `unchanged` found nothing to do."""
+
+Level = Literal["output", "info", "warning", "error", "step"]
+
+LOG_LINES_PER_TARGET: Final = 5000
+LOG_LINES_IN_ALL: Final = 20000
+
+_FROM_OUTCOME: Final[dict[str, State]] = {
+    "changed": "done",
+    "unchanged": "unchanged",
+    "failed": "failed",
+    "conflict": "failed",
+    "interrupted": "interrupted",
+    "skipped": "skipped",
+}
+_RANK: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "warning", "waiting", "done", "unchanged", "skipped")
+
+
+@dataclass(slots=True)
+class TargetView:
+    """A step on one target."""
+
+    name: str
+    state: State = "waiting"
+    began_at: float = 0.0
+    seconds: float = 0.0
+    evidence: str = ""
+    hint: str = ""
+    changes: tuple[str, ...] = ()
+    attached: bool = False
+
+
+@dataclass(slots=True)
+class StepView:
+    """A step with its targets."""
+
+    id: str
+    title: str
+    estimate_seconds: float = 0.0
+    targets: dict[str, TargetView] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """The most telling state of its targets."""
+        states = {target.state for target in self.targets.values()}
+        if "waiting" in states and states & {"done", "unchanged"}:
+            return "running"
+        return next((state for state in _RANK if state in states), "waiting")
+
+    @property
+    def seconds(self) -> float:
+        """How long its slowest target took."""
+        return max((target.seconds for target in self.targets.values()), default=0.0)
+
+
+@dataclass(slots=True)
+class PhaseView:
+    """A phase with its steps."""
+
+    id: str
+    title: str
+    state: State = "waiting"
+    began_at: float = 0.0
+    seconds: float = 0.0
+    steps: dict[str, StepView] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> int:
+        """How many of its steps are through."""
+        return sum(1 for step in self.steps.values() if step.state in ("done", "unchanged", "warning", "skipped"))
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a target's log; its text holds no control characters (the engine took them out)."""
+
+    at: float
+    target: str
+    level: Level
+    text: str
+    step: str = ""
+
+
+@dataclass(slots=True)
+class NodeView:
+    """A node as the run knows it."""
+
+    name: str
+    state: Literal["connecting", "connected", "set aside"] = "connecting"
+    description: str = ""
+
+
+@dataclass(slots=True)
+class RunView:
+    """Everything about one run; `take` is its only way in."""
+
+    run: str = ""
+    kind: str = ""
+    cluster: str = ""
+    began_at: float = 0.0
+    seconds: float = 0.0
+    exit_code: int | None = None
+    """None while it runs, and before."""
+    phases: dict[str, PhaseView] = field(default_factory=dict)
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    """By (node, check)."""
+    progress: dict[str, Progress] = field(default_factory=dict)
+    """By step: the newest word of steps that count what they do."""
+    logs: dict[str, Ring[LogLine]] = field(default_factory=dict)
+    """By target."""
+    log: Ring[LogLine] = field(default_factory=lambda: Ring(LOG_LINES_IN_ALL))
+    """Of all targets, in the order of time."""
+    revision: int = 0
+    """Grows whenever something other than a log changed."""
+    current_phase: str = ""
+    last_failure: tuple[str, str] = ("", "")
+    """(step, target) that failed last."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it goes on."""
+        return bool(self.run) and self.exit_code is None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well, if perhaps without some nodes."""
+        return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
+
+    def expect(self, answers: Answers, phases: Sequence[Phase] = PHASES) -> None:
+        """Show what is going to come, before it does."""
+        for phase, step in plan.steps_of(phases, answers):
+            shown = self._phase(phase.id, phase.title)
+            step_view = shown.steps.setdefault(step.id, StepView(step.id, step.title, step.estimate_seconds))
+            for target in step.targets(answers):
+                step_view.targets.setdefault(target, TargetView(target))
+        self.revision += 1
+
+    def take_all(self, events: Iterable[Event]) -> None:
+        """Take several events."""
+        for event in events:
+            self.take(event)
+
+    @singledispatchmethod
+    def take(self, event: Event) -> None:
+        """Let an event change what is seen."""
+
+    @take.register
+    def _(self, event: OutputLine) -> None:
+        self._line(event.at, event.target, "output", event.text, event.step)
+
+    @take.register
+    def _(self, event: Notice) -> None:
+        self._line(event.at, event.target or CLUSTER_TARGET, event.level, event.text)
+
+    @take.register
+    def _(self, event: RunStarted) -> None:
+        self.run, self.kind, self.cluster, self.began_at, self.exit_code = event.run, event.kind, event.cluster, event.at, None
+        self.seconds = 0.0
+        self.nodes = {name: NodeView(name) for name in event.nodes}
+        self.last_failure = ("", "")
+        self.revision += 1
+
+    @take.register
+    def _(self, event: RunFinished) -> None:
+        self.exit_code, self.seconds = event.exit_code, event.seconds
+        self.revision += 1
+
+    @take.register
+    def _(self, event: NodeConnected) -> None:
+        self.nodes[event.node] = NodeView(event.node, "connected", event.description)
+        self._line(event.at, event.node, "info", f"connected: {event.description}")
+        self.revision += 1
+
+    @take.register
+    def _(self, event: NodeSetAside) -> None:
+        self.nodes[event.node] = NodeView(event.node, "set aside", event.reason)
+        self._line(event.at, event.node, "error", f"set aside at {event.step}: {event.reason}")
+        self.revision += 1
+
+    @take.register
+    def _(self, event: PhaseStarted) -> None:
+        phase = self._phase(event.phase, event.title)
+        phase.state, phase.began_at, phase.seconds = "running", event.at, 0.0
+        self.current_phase = event.phase
+        self.revision += 1
+
+    @take.register
+    def _(self, event: PhaseFinished) -> None:
+        phase = self._phase(event.phase, event.phase)
+        phase.state, phase.seconds = _FROM_OUTCOME[event.outcome], event.seconds
+        if phase.state in ("done", "unchanged") and any(step.state == "warning" for step in phase.steps.values()):
+            phase.state = "warning"
+        self.revision += 1
+
+    @take.register
+    def _(self, event: StepStarted) -> None:
+        target = self._target(event.step, event.target, event.title)
+        target.state, target.began_at, target.changes, target.attached = "running", event.at, event.changes, event.attached
+        target.evidence = target.hint = ""
+        word = "goes on" if event.attached else "begins"
+        self._line(event.at, event.target, "step", f"{event.title}: {word}", event.step)
+        self.revision += 1
+
+    @take.register
+    def _(self, event: StepFinished) -> None:
+        target = self._target(event.step, event.target, "")
+        target.state, target.seconds = _FROM_OUTCOME[event.outcome], event.seconds
+        target.evidence, target.hint = event.evidence, event.hint
+        if target.state in ("failed", "interrupted"):
+            self.last_failure = (event.step, event.target)
+        if event.outcome != "unchanged":
+            level: Level = "error" if target.state == "failed" else "step"
+            self._line(event.at, event.target, level, f"{event.step} {event.outcome}: {event.evidence}", event.step)
+        self.revision += 1
+
+    @take.register
+    def _(self, event: Finding) -> None:
+        self.findings[event.node, event.check] = event
+        target = self._target(event.check, event.node, "")
+        target.state = "unchanged" if event.level == "ok" else "warning" if event.level == "warning" else "failed"
+        target.evidence, target.hint = event.message, event.fix
+        if event.level != "ok":
+            self._line(event.at, event.node, event.level, f"{event.check}: {event.message}", event.check)
+        self.revision += 1
+
+    @take.register
+    def _(self, event: Progress) -> None:
+        self.progress[event.step] = event
+        self.revision += 1
+
+    def _phase(self, phase_id: str, title: str) -> PhaseView:
+        return self.phases.setdefault(phase_id, PhaseView(phase_id, title))
+
+    def _target(self, step_id: str, name: str, title: str) -> TargetView:
+        phase = self._phase(step_id.partition(".")[0], step_id.partition(".")[0])
+        step = phase.steps.setdefault(step_id, StepView(step_id, title or step_id))
+        return step.targets.setdefault(name, TargetView(name))
+
+    def _line(self, at: float, target: str, level: Level, text: str, step: str = "") -> None:
+        line = LogLine(at, target, level, text, step)
+        ring = self.logs.get(target)
+        if ring is None:
+            ring = self.logs[target] = Ring(LOG_LINES_PER_TARGET)
+            self.revision += 1
+        ring.append(line)
+        self.log.append(line)

@@ -1,0 +1,54 @@
+"""The simulator's API server answers as a real one does.
+
+With KUBEBUILDER_ASSETS (kube-apiserver, etcd and kube-controller-manager in it) the same requests go to both, and the recorded
+answers are held against the real ones; without it the simulator is held against what was recorded of a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+import tests.differential.scenarios  # noqa: F401 (registers them)
+from tests.differential.ask import SCENARIOS, Document
+from tests.differential.servers import RECORDED, Server, real, recorded, simulator, transcript
+from tests.fakes.apiserver import missing
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ABSENT = missing("kube-controller-manager")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with simulator(tmp_path_factory.mktemp("simulator")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def genuine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with real(tmp_path_factory.mktemp("real")) as server:
+        yield server
+
+
+def same(left: list[Document], right: list[Document]) -> None:
+    """Entry by entry, so that a difference is shown beside its request."""
+    for one, other in zip(left, right, strict=False):
+        assert one == other, f"to {one['ask']!r}"
+    assert [entry["ask"] for entry in left] == [entry["ask"] for entry in right]
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+async def test_the_simulator_answers_as_a_real_one_did(simulated: Server, name: str) -> None:
+    same(await transcript(simulated, name), recorded(name))
+
+
+@pytest.mark.skipif(bool(ABSENT), reason=f"held against recorded answers only: {ABSENT}")
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+async def test_a_real_one_answers_as_recorded(genuine: Server, name: str) -> None:
+    same(await transcript(genuine, name), recorded(name))
+
+
+def test_every_scenario_is_recorded_and_nothing_else() -> None:
+    assert {path.stem for path in RECORDED.glob("*.json")} == set(SCENARIOS)
