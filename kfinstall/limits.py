@@ -145,3 +145,5 @@ SCREEN_EVENTS_AT_ONCE: Final = 4000
 """Events that one refresh takes; the rest waits for the next."""
 RECHECK_SECONDS: Final = 5.0
 """How often the preflight screen looks again at what is red."""
+DRAFT_SAVE_SECONDS: Final = 0.4
+"""How long after the last key the draft is written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -177,16 +178,19 @@ def names() -> tuple[str, ...]:
     return tuple(phase.id for phase in PHASES)
 
 
-def choose(*, only: str | None = None, start: str | None = None) -> tuple[Phase, ...]:
+def choose(*, only: str | Sequence[str] | None = None, start: str | None = None) -> tuple[Phase, ...]:
     """The phases to run; `connect` is always among them, since nothing can be done without it.
 
     Raises:
         UsageError: no phase has that name.
     """
-    for wanted in (only, start):
+    chosen = [only] if isinstance(only, str) else only
+    for wanted in (*(chosen or ()), start):
         if wanted is not None and wanted not in names():
             raise UsageError(f"there is no phase {wanted}", hint=f"phases: {', '.join(names())}")
     first = names().index(start) if start else 0
     return tuple(
-        phase for index, phase in enumerate(PHASES) if phase.id == "connect" or (only in (None, phase.id) and index >= first)
+        phase
+        for index, phase in enumerate(PHASES)
+        if phase.id == "connect" or ((chosen is None or phase.id in chosen) and index >= first)
     )

@@ -47,7 +47,8 @@ class Options:
 
     kind: str = "install"
     """install, resume, check, plan or doctor."""
-    only: str | None = None
+    only: str | tuple[str, ...] | None = None
+    """The phases to run; all if None."""
     start: str | None = None
     strict: bool = False
     accept_new_host_keys: bool = False
@@ -90,6 +91,11 @@ class Session:
     def situation(self) -> plan.Situation:
         """What is known now."""
         return self.site.situation
+
+    @property
+    def _chosen(self) -> str:
+        only = self.options.only
+        return " and ".join((only,) if isinstance(only, str) else only) if only else str(self.options.start)
 
     def plan(self) -> Plan:
         """The plan for the chosen phases."""
@@ -143,7 +149,7 @@ class Session:
         if missing:
             need = missing[0]
             raise UsageError(
-                f"phase {self.options.only or self.options.start} needs phase {need.phase.id}, which is not done",
+                f"phase {self._chosen} needs phase {need.phase.id}, which is not done",
                 why="\n".join(f"{item.step.id} on {item.target}: {_open(item)}" for item in missing[:5]),
                 hint=f"run it first: kfinstall --answers FILE --only {need.phase.id}",
             )

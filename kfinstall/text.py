@@ -27,3 +27,13 @@ def clean(line: str) -> str:
 def clean_lines(text: str) -> tuple[str, ...]:
     """`clean` for every line of a text."""
     return tuple(clean(line) for line in text.split("\n")) if text else ()
+
+
+def duration(seconds: float) -> str:
+    """4 s, 2 min 05 s, 1 h 03 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -24,9 +24,10 @@ from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
 from kfinstall.plan import Plan
 from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain, duration
+from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Options, Session, open_session
+from kfinstall.text import duration
 
 Work = Callable[[Session], Awaitable[int]]
 

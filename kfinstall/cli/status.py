@@ -15,8 +15,8 @@ from kfinstall import state
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode
 from kfinstall.journal import Entry, Journal
-from kfinstall.reporters.plain import duration
 from kfinstall.state import ClusterState, RunRecord
+from kfinstall.text import duration
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:

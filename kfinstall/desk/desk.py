@@ -163,7 +163,12 @@ class Desk:
     # Runs.
 
     def start(
-        self, kind: str = "install", *, only: str | None = None, start: str | None = None, leave_out: tuple[str, ...] = ()
+        self,
+        kind: str = "install",
+        *,
+        only: str | tuple[str, ...] | None = None,
+        start: str | None = None,
+        leave_out: tuple[str, ...] = (),
     ) -> concurrent.futures.Future[Result]:
         """Begin a run on the draft as it stands: install, resume, plan, doctor, or check (which looks again until stopped).
 
@@ -189,8 +194,7 @@ class Desk:
         )
         self._stop = Stop()
         self.result = None
-        self._events.clear()
-        self.view = RunView()
+        self.drain(len(self._events))
         self.view.expect(answers, phases.choose(only=only, start=start))
         self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
         return self._future
@@ -271,7 +275,7 @@ class Desk:
             )
             result = Result(options.kind, int(stopped.exit_code), stopped)
         except Exception as error:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
-            result = Result(options.kind, int(ExitCode.UNEXPECTED), self._defect(error))
+            result = Result(options.kind, int(ExitCode.UNEXPECTED), self.defect(error))
         self.result = result
         return result
 
@@ -330,7 +334,8 @@ class Desk:
 
         return references.resolve(ref, purpose, prompt=prompt, environ=self.environ)
 
-    def _defect(self, error: Exception) -> KfError:
+    def defect(self, error: Exception) -> KfError:
+        """What to tell of a bug: one sentence; the frames, without variables, go to crash.log."""
         place = self.state_root / "crash.log"
         # Frames only: the message of a foreign exception could hold what a node or a file said.
         text = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"

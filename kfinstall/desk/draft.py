@@ -112,7 +112,11 @@ class Draft:
 
     def problems(self) -> list[Problem]:
         """Everything that is missing or wrong, in the file's own words."""
-        return sorted(examine(self.text())[1])
+        return self.problems_of(self.text())
+
+    def problems_of(self, text: str) -> list[Problem]:
+        """The same of a text that the draft had; may be called beside it."""
+        return sorted(examine(text)[1])
 
     def answers(self) -> Answers:
         """The answers, seen from the file's folder.
@@ -128,12 +132,20 @@ class Draft:
         Raises:
             StateError: it can't be written.
         """
+        self.write(self.text())
+        self.changed = False
+
+    def write(self, text: str) -> None:
+        """Write a text that the draft had; may be called beside it.
+
+        Raises:
+            StateError: it can't be written.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StateError(f"{self.path.parent} can't be made", why=error.strerror or str(error)) from error
-        write_atomically(self.path, self.text())
-        self.changed = False
+        write_atomically(self.path, text)
 
 
 def _with(data: Any, key: Key, value: Any) -> Any:

@@ -136,7 +136,7 @@ class RunView:
     seconds: float = 0.0
     exit_code: int | None = None
     """None while it runs, and before."""
-    phases: dict[str, PhaseView] = field(default_factory=dict)
+    phases: dict[str, PhaseView] = field(default_factory=lambda: {phase.id: PhaseView(phase.id, phase.title) for phase in PHASES})
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     """By (node, check)."""
@@ -163,7 +163,9 @@ class RunView:
         return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
 
     def expect(self, answers: Answers, phases: Sequence[Phase] = PHASES) -> None:
-        """Show what is going to come, before it does."""
+        """Show what is going to come, before it does; what earlier runs did of these phases goes, of others it stays."""
+        for phase in phases:
+            self.phases[phase.id] = PhaseView(phase.id, phase.title)
         for phase, step in plan.steps_of(phases, answers):
             shown = self._phase(phase.id, phase.title)
             step_view = shown.steps.setdefault(step.id, StepView(step.id, step.title, step.estimate_seconds))

@@ -21,6 +21,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
+from kfinstall.text import duration
 
 _COLOURS: Final = {
     "ok": "32",
@@ -44,16 +45,6 @@ _EVIDENCE_CHARACTERS: Final = 110
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET_SECONDS: Final = 10.0
 """A step that runs for longer shows its newest line this often, so that nobody wonders whether it still lives."""
-
-
-def duration(seconds: float) -> str:
-    """4 s, 2 min 05 s, 1 h 03 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _short(text: str) -> str:

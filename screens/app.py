@@ -1,0 +1,292 @@
+"""The application: screens over one desk. It owns no work: runs live in the engine, and go on without it on the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from typing_extensions import override
+
+from kfinstall import limits, resources, state
+from kfinstall.answers.load import Problem
+from kfinstall.desk.desk import Desk, Result
+from kfinstall.desk.questions import HostKeyAsked, Question, SecretAsked
+from kfinstall.desk.runview import State
+from kfinstall.errors import ExitCode, KfError
+from kfinstall.phases import PHASES
+from kfinstall.secrets import Secret
+from kfinstall.text import duration
+from screens.looks import DARK, THEMES
+from screens.modals import Confirm, HostKey, Password, Told
+from screens.part import PART_PHASES, RAIL, BaseScreen
+from screens.table import SCREENS
+
+_WELL: Final[tuple[State, ...]] = ("done", "unchanged", "warning")
+_ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
+
+
+class Asked(Message):
+    """The engine asks something; posted from its thread."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.question = question
+
+
+class InstallerApp(App[int]):
+    """kfinstall at a terminal."""
+
+    TITLE = "kfinstall"
+    CSS_PATH: ClassVar[str | Path | None] = resources.asset("tcss/app.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "Quit", id="quit", priority=True),
+        Binding("ctrl+c", "app.leave", "Quit", show=False, priority=True),
+        Binding("f2", "command_palette", "Commands", show=False, id="commands"),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, desk: Desk, *, plain: bool = False, first: str = "welcome", run_at_once: bool = False) -> None:
+        """`plain`: ASCII only; `first`: the screen to open with; `run_at_once`: begin with everything, as a rehearsal does."""
+        super().__init__()
+        self.desk = desk
+        self.desk.ask = self._ask
+        self.plain = plain
+        self._first = first
+        self._run_at_once = run_at_once
+        self._problems: list[Problem] = []
+        self._told: Result | None = None
+        self._save_soon: Callable[[], None] | None = None
+
+    def _ask(self, question: Question) -> None:
+        """Called from the engine's thread."""
+        self.post_message(Asked(question))
+
+    # Starting and ending.
+
+    def on_mount(self) -> None:
+        """Themes, the first screen, and the pulse that shows what happens."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self._problems = self.desk.draft.problems()
+        self.show(self._first)
+        self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
+        if self._run_at_once:
+            self.call_after_refresh(self.begin, "install")
+
+    def pulse(self) -> None:
+        """Take what happened, let the screen that is seen draw it, and notice the end of a run."""
+        self.desk.drain()
+        screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, BaseScreen)), None)
+        if screen is not None and screen.is_mounted:
+            screen.show_run(self.desk.view)
+        result = self.desk.result
+        if result is not None and result is not self._told and not self.desk.running:
+            self._told = result
+            self.desk.drain(limits.SCREEN_EVENTS_AT_ONCE * 100)
+            self.ended(result)
+
+    def action_leave(self) -> None:
+        """Quit; while a run goes on, ask."""
+        if not self.desk.running:
+            self.exit(int(self._told.exit_code) if self._told else 0)
+            return
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self.exit(int(ExitCode.INTERRUPTED))
+
+        text = "What runs on the nodes goes on there. Open kfinstall again to follow it."
+        self.push_screen(Confirm("A run is going on. Leave?", text, yes="Leave", no="Stay"), decided)
+
+    @override
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual's own handler prints every frame's variables, and one of them could be a secret.
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self.panic(self.desk.defect(error).lines()[0] + "\n" + "\n".join(self.desk.defect(error).lines()[1:]))
+
+    # Going about.
+
+    def show(self, name: str) -> None:
+        """Go to a screen of the rail."""
+        kind = SCREENS.get(name)
+        if kind is None:
+            return
+        if name not in self._installed_screens:
+            self.install_screen(kind(), name)
+        if self.screen_stack and len(self.screen_stack) > 1:
+            self.switch_screen(name)
+        else:
+            self.push_screen(name)
+
+    def action_show(self, name: str) -> None:
+        """The same as an action."""
+        self.show(name)
+
+    @override
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        for name, title in RAIL:
+            yield SystemCommand(f"Go to {title}", f"Open the screen {title}", lambda name=name: self.show(name))
+        for theme in THEMES:
+            yield SystemCommand(
+                f"Theme: {theme.name.removeprefix('kfinstall-')}", "Change colours", lambda theme=theme: self._use(theme.name)
+            )
+        yield SystemCommand("Stop the run", "Finish what runs now, then stop", self.action_stop)
+        yield SystemCommand("Quit", "Leave kfinstall; what runs on the nodes goes on", self.action_leave)
+
+    def _use(self, theme: str) -> None:
+        self.theme = theme
+
+    # The draft.
+
+    def draft_changed(self) -> None:
+        """Save soon, and look for problems, off the interface's thread."""
+        self._save()
+
+    @work(exclusive=True, group="save", exit_on_error=False)
+    async def _save(self) -> None:
+        await asyncio.sleep(limits.DRAFT_SAVE_SECONDS)
+        text, draft = self.desk.draft.text(), self.desk.draft
+        try:
+            await asyncio.to_thread(draft.write, text)
+        except KfError as error:
+            self.tell(error)
+        self._problems = await asyncio.to_thread(draft.problems_of, text)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is missing or wrong in the draft, as of its last save."""
+        return self._problems
+
+    # Runs.
+
+    def why_not_run(self, phases: tuple[str, ...] = ()) -> str:
+        """Why these phases (all, if empty) can't run now; empty if they can."""
+        if self.desk.running:
+            return "a run goes on; wait for it, or stop it"
+        if not self.desk.draft.nodes:
+            return "there are no nodes yet: fill in the screen Nodes"
+        if self._problems:
+            first = self._problems[0]
+            more = f" (and {len(self._problems) - 1} more, see Review)" if len(self._problems) > 1 else ""
+            return f"{first.key}: {first.message}{more}" if first.key else f"{first.message}{more}"
+        for phase in PHASES:
+            if phase.id not in phases:
+                continue
+            for need in phase.needs:
+                if need not in phases and self.desk.view.phases[need].state not in _WELL:
+                    return f"it needs the part {_part_of(need)} first, which is not proven yet"
+        return ""
+
+    def begin(self, kind: str = "install", *, only: tuple[str, ...] | None = None, leave_out: tuple[str, ...] = ()) -> bool:
+        """Start a run; gives whether it began."""
+        try:
+            self.desk.start(kind, only=only, leave_out=leave_out)
+        except KfError as error:
+            self.tell(error)
+            return False
+        return True
+
+    def action_stop(self) -> None:
+        """First finish what runs; again, stop at once."""
+        if self.desk.running:
+            again = self.desk.stopping
+            self.desk.stop(now=again)
+            text = "stopping at once" if again else "stopping after what runs now; once more to stop at once"
+            self.notify(text, severity="warning", markup=False)
+
+    def ended(self, result: Result) -> None:
+        """A run ended: tell it, and go where one can do something about it."""
+        if result.error is not None and result.kind != "check":
+            if "failure" in SCREENS and result.exit_code != ExitCode.SET_ASIDE:
+                self.show("failure")
+            else:
+                self.tell(result.error)
+        elif result.kind in ("install", "resume"):
+            self.notify("everything that was asked for is done and proven", title="Done", markup=False)
+        if result.card:
+            self.show("done")
+
+    def tell(self, error: KfError) -> None:
+        """Show an error: what happened, why, what to do next."""
+        parts = [error.message, error.why, f"Next: {error.hint}" if error.hint else ""]
+        self.push_screen(
+            Told(f"On {error.node}" if error.node else "It could not be done", "\n\n".join(part for part in parts if part))
+        )
+
+    @on(Asked)
+    def _asked(self, event: Asked) -> None:
+        question = event.question
+        if isinstance(question, HostKeyAsked):
+            asked = question
+
+            def decided(yes: bool | None) -> None:
+                asked.answer.set_result(bool(yes))
+
+            self.push_screen(HostKey(asked), decided)
+        elif isinstance(question, SecretAsked):
+            wanted = question
+
+            def typed(secret: Secret | None) -> None:
+                wanted.answer.set_result(secret)
+
+            self.push_screen(Password(wanted), typed)
+
+    # What screens show of it.
+
+    def state_line(self) -> str:
+        """The run in a few words, for the bar."""
+        view = self.desk.view
+        rehearsal = "rehearsal · " if self.desk.rehearsal else ""
+        if self.desk.running:
+            phase = view.phases.get(view.current_phase)
+            word = "paused" if self.desk.paused else "stopping" if self.desk.stopping else "running"
+            return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
+        if view.exit_code is None:
+            return f"{rehearsal}{self.desk.draft.get(('cluster', 'name'))}"
+        return f"{rehearsal}{'done' if view.succeeded else 'stopped'} in {duration(view.seconds)}"
+
+    def part_states(self) -> dict[str, State]:
+        """The state of each part: the most telling one of its phases."""
+        return {part: self._state_of(phases) for part, phases in PART_PHASES.items()}
+
+    def _state_of(self, phases: tuple[str, ...]) -> State:
+        states = {self.desk.view.phases[name].state for name in phases}
+        return next((known for known in _ORDER if known in states), "waiting")
+
+
+def _part_of(phase: str) -> str:
+    titles = dict(RAIL)
+    return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
+
+
+def main(desk: Desk, *, plain: bool, first: str = "welcome", run_at_once: bool = False) -> int:
+    """Run the interface; gives the exit code."""
+    try:
+        app = InstallerApp(desk, plain=plain, first=first, run_at_once=run_at_once)
+        code = app.run()
+        return int(code if code is not None else app.return_code or 0)
+    finally:
+        desk.close()
+
+
+def drafts(root: Path) -> list[Path]:
+    """Drafts that were begun, the newest first."""
+    folder = root / "drafts"
+    return sorted(folder.glob("*.yaml"), key=lambda path: path.stat().st_mtime, reverse=True) if folder.is_dir() else []
+
+
+def clusters(root: Path) -> list[state.ClusterState]:
+    """Clusters that have a state, the one that was worked on last first."""
+    found = [state.ClusterState(root, name) for name in state.clusters(root)]
+    return sorted(found, key=lambda item: max((run.started_at for run in item.runs()), default=0.0), reverse=True)

@@ -1,0 +1,193 @@
+"""Forms on the draft: a row for each key, checked while it is typed by the file's own validators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static, Switch
+
+from kfinstall.answers import fields
+from kfinstall.desk.draft import Draft, Key, dotted
+
+_SECRET_FORMS: Final = (
+    ("made up, kept in the cluster", "generate"),
+    ("asked for at the start", "prompt"),
+    ("environment variable", "env"),
+    ("file on this computer", "file"),
+)
+
+
+class Row(Vertical):
+    """A label, the means to change a value, and below it what is wrong, if something is."""
+
+    DEFAULT_CSS = """
+    Row { height: auto; margin: 0 1 0 0; }
+    Row Horizontal { height: 1; }
+    Row .row--label { width: 22; color: $quiet; }
+    Row:focus-within .row--label { color: $primary; text-style: bold; }
+    Row Input { border: none; height: 1; padding: 0 1; background: $panel; width: 1fr; }
+    Row Input:focus { background: $primary 25%; }
+    Row Input.-invalid { background: $error 20%; }
+    Row Switch { border: none; height: 1; padding: 0; background: $surface; }
+    Row Select { width: 1fr; height: 1; }
+    Row SelectCurrent { border: none; height: 1; padding: 0 1; background: $panel; }
+    Row Select:focus > SelectCurrent { background: $primary 25%; border: none; }
+    Row .row--problem { color: $error; padding-left: 22; height: auto; display: none; }
+    Row.-wrong .row--problem { display: block; }
+    """
+
+    class Changed(Message):
+        """Another value stands in the draft."""
+
+        def __init__(self, row: Row, key: Key) -> None:
+            super().__init__()
+            self.row = row
+            self.key = key
+
+        @property
+        def control(self) -> Row:
+            """The row."""
+            return self.row
+
+    def __init__(self, draft: Draft, key: Key, label: str, *, hint: str = "") -> None:
+        """`hint` stands in an empty input."""
+        super().__init__(id="row-" + "-".join(str(part) for part in key))
+        self.draft = draft
+        self.key = key
+        self.label = label
+        self.spec = fields.field(dotted(key))
+        self._hint = hint
+        self.wrong = ""
+        """What is wrong with the value; empty if nothing is."""
+
+    @property
+    def help(self) -> str:
+        """What F1 shows."""
+        default = fields.write(self.spec.default)
+        choices = f"\nOne of: {', '.join(self.spec.choices)}." if self.spec.choices else ""
+        return f"{self.spec.help}{choices}\n" + (f"Default: {default}\n" if default else "") + f"In the file: {self.spec.path}"
+
+    def compose(self) -> ComposeResult:
+        """Label and editor in a line, the problem below."""
+        with Horizontal():
+            yield Static(Content(self.label), classes="row--label")
+            yield from self.editors()
+        yield Static("", classes="row--problem", markup=False)
+
+    def editors(self) -> Iterable[Widget]:
+        """The widgets that change the value."""
+        value = self.draft.get(self.key)
+        if self.spec.kind == "flag":
+            yield Switch(bool(value), animate=False)
+        elif self.spec.kind == "choice":
+            options = [(choice, choice) for choice in self.spec.choices]
+            yield Select(
+                options,
+                value=value if value in self.spec.choices else Select.NULL,
+                allow_blank=self.spec.optional and value is None,
+            )
+        else:
+            given = self.draft.given(self.key)
+            yield Input(
+                fields.write(given if given is not None else self.spec.default), placeholder=self._hint, select_on_focus=False
+            )
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.take(fields.read(self.spec.path, event.value))
+
+    @on(Switch.Changed)
+    def _switched(self, event: Switch.Changed) -> None:
+        event.stop()
+        self.take(event.value)
+
+    @on(Select.Changed)
+    def _selected(self, event: Select.Changed) -> None:
+        event.stop()
+        self.take(None if event.value is Select.NULL else event.value)
+
+    def take(self, value: Any) -> None:
+        """Put a value into the draft, wrong or not: what was typed is never lost."""
+        before = self.draft.given(self.key)
+        self.draft.set(self.key, value)
+        self.show_problem(fields.problem(self.spec.path, value))
+        if self.draft.given(self.key) != before:
+            self.post_message(self.Changed(self, self.key))
+
+    def show_problem(self, text: str) -> None:
+        """Show what is wrong, or that nothing is."""
+        self.wrong = text
+        self.set_class(bool(text), "-wrong")
+        for editor in self.query(Input):
+            editor.set_class(bool(text), "-invalid")
+        self.query_one(".row--problem", Static).update(Content(f"✗ {text}" if text else ""))
+
+    def on_mount(self) -> None:
+        """What a file brought in may be wrong already."""
+        given = self.draft.given(self.key)
+        if given is not None:
+            self.show_problem(fields.problem(self.spec.path, given))
+
+
+class SecretRow(Row):
+    """A secret: where it comes from, never what it is."""
+
+    FORMS: ClassVar = _SECRET_FORMS
+
+    def __init__(self, draft: Draft, key: Key, label: str, *, may_generate: bool = True) -> None:
+        super().__init__(draft, key, label)
+        self._forms = [form for form in _SECRET_FORMS if may_generate or form[1] != "generate"]
+        self._optional = self.spec.default is None
+
+    def editors(self) -> Iterable[Widget]:
+        """The form, and beside it the name or path where the form has one."""
+        value = self.draft.get(self.key) or {}
+        form = next(iter(value), None) if isinstance(value, dict) else None
+        known = {name for _label, name in self._forms}
+        yield Select(
+            self._forms,
+            value=form if form in known else Select.NULL,
+            allow_blank=self._optional or form not in known,
+            prompt="none",
+        )
+        text = value.get(form, "") if form in ("env", "file") else ""
+        name = Input(str(text), placeholder="name or path", select_on_focus=False)
+        name.display = form in ("env", "file")
+        yield name
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The name or the path."""
+        event.stop()
+        self._collect()
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        """The form."""
+        event.stop()
+        self.query_one(Input).display = event.value in ("env", "file")
+        self._collect()
+
+    def _collect(self) -> None:
+        form, text = self.query_one(Select).value, self.query_one(Input).value.strip()
+        if form is Select.NULL:
+            self.take(None)
+        elif form in ("env", "file"):
+            self.take({str(form): text})
+            if not text:
+                self.show_problem(f"write the {'name of the variable' if form == 'env' else 'path of the file'}")
+        else:
+            self.take({str(form): True})
+
+
+def row(draft: Draft, path: str, label: str, **more: Any) -> Row:
+    """The row for a key that is no item of a list; `path` is dotted, for example storage.nfs.path."""
+    key: Key = tuple(path.split("."))
+    kind = SecretRow if fields.field(path).kind == "secret" else Row
+    return kind(draft, key, label, **more)

@@ -1,0 +1,128 @@
+"""A list of lines that is drawn as far as it is seen: the base of the step tree and of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from typing_extensions import override
+
+from screens.looks import STYLES
+
+Part = tuple[str, str]
+"""A piece of text and the component class that it is drawn in; an empty class is plain text."""
+
+
+class LinesView(ScrollView, can_focus=True):
+    """Draws `line(number)` for what is visible, so that its cost does not depend on how long it is.
+
+    Text goes to the terminal as it is, never through markup; whoever fills it has stripped control characters.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*STYLES, "lines--cursor"}
+    DEFAULT_CSS = """
+    LinesView {
+        background: $surface;
+        scrollbar-size-horizontal: 0;
+        & > .look--good { color: $success; }
+        & > .look--bad { color: $error; text-style: bold; }
+        & > .look--warn { color: $warning; }
+        & > .look--busy { color: $busy; }
+        & > .look--quiet { color: $quiet; }
+        & > .look--strong { text-style: bold; }
+        & > .lines--cursor { background: $panel; text-style: reverse; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor(-1)", "Up", show=False),
+        Binding("down", "cursor(1)", "Down", show=False),
+        Binding("pageup", "cursor(-10)", "Page up", show=False),
+        Binding("pagedown", "cursor(10)", "Page down", show=False),
+        Binding("home", "cursor(-1000000)", "First", show=False),
+        Binding("end", "cursor(1000000)", "Last", show=False),
+        Binding("enter", "choose", "Open", show=False),
+    ]
+    cursor: reactive[int] = reactive(-1, repaint=True)
+    """The chosen line; -1 for none."""
+
+    class Chosen(Message):
+        """Enter, or a click, on a line."""
+
+        def __init__(self, view: LinesView, number: int) -> None:
+            super().__init__()
+            self.view = view
+            self.number = number
+
+        @property
+        def control(self) -> LinesView:
+            """The view."""
+            return self.view
+
+    def count(self) -> int:
+        """How many lines there are."""
+        return 0
+
+    def line(self, number: int) -> Sequence[Part]:  # noqa: ARG002
+        """The parts of one line, from 0."""
+        return ()
+
+    def redraw(self) -> None:
+        """Draw anew after lines came or went."""
+        self.virtual_size = Size(self.size.width, self.count())
+        self.cursor = min(self.cursor, self.count() - 1)
+        self.refresh()
+
+    @override
+    def render_line(self, y: int) -> Strip:
+        number = y + self.scroll_offset.y
+        width = self.size.width
+        base = self.rich_style
+        if number >= self.count():
+            return Strip.blank(width, base)
+        segments = [Segment(text, base + self._style(name)) for text, name in self.line(number)]
+        strip = Strip(segments).adjust_cell_length(width, base)
+        if number == self.cursor and self.has_focus:
+            strip = strip.apply_style(self.get_component_rich_style("lines--cursor", partial=True))
+        return strip
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True) if name else Style.null()
+
+    def on_resize(self) -> None:
+        """The width is part of the virtual size."""
+        self.redraw()
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor and keep it in sight."""
+        if self.count():
+            self.cursor = max(0, min(self.cursor + by, self.count() - 1))
+            self.show_line(self.cursor)
+
+    def show_line(self, number: int) -> None:
+        """Scroll as little as it takes to see a line."""
+        top, height = self.scroll_offset.y, self.size.height
+        if number < top:
+            self.scroll_to(y=number, animate=False)
+        elif number >= top + height:
+            self.scroll_to(y=number - height + 1, animate=False)
+
+    def action_choose(self) -> None:
+        """Tell that the line under the cursor was chosen."""
+        if 0 <= self.cursor < self.count():
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: object) -> None:
+        """Choose by mouse."""
+        y = getattr(event, "y", -1)
+        number = y + self.scroll_offset.y
+        if 0 <= number < self.count():
+            self.cursor = number
+            self.action_choose()

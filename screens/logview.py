@@ -1,0 +1,121 @@
+"""A live log: follows its end until somebody scrolls up; searched and filtered without copying what it shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from typing_extensions import override
+
+from kfinstall.desk.ring import Ring
+from kfinstall.desk.runview import Level, LogLine
+from screens.lines import LinesView, Part
+
+_STYLES: Final[dict[Level, str]] = {
+    "output": "",
+    "info": "look--quiet",
+    "step": "look--busy",
+    "warning": "look--warn",
+    "error": "look--bad",
+}
+_WORDS: Final[dict[Level, str]] = {"output": "", "info": "", "step": "", "warning": "warning: ", "error": "error: "}
+
+
+class LogView(LinesView):
+    """The lines of one ring. `refresh_log` is to be called some times a second; its cost is that of what is new."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "follow", "Follow", show=False)]
+    follow: reactive[bool] = reactive(True)
+    """Stay at the end."""
+
+    def __init__(self, *, with_target: bool = False, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        """`with_target`: name each line's target, for logs of several."""
+        super().__init__(id=id)
+        self._with_target = with_target
+        self._ring: Ring[LogLine] = Ring(1)
+        self._wanted = ""
+        self._levels: frozenset[Level] = frozenset()
+        self._found: list[int] | None = None
+        """Numbers of the lines that pass the filter; None where there is none."""
+        self._seen = 0
+        self._drawn_end = -1
+
+    def watch_ring(self, ring: Ring[LogLine]) -> None:
+        """Show another ring."""
+        if ring is not self._ring:
+            self._ring = ring
+            self._refilter()
+
+    def narrow(self, text: str = "", levels: frozenset[Level] = frozenset()) -> None:
+        """Show only lines with that text (in any case), of those levels; all if empty."""
+        self._wanted, self._levels = text.casefold(), levels
+        self._refilter()
+
+    def refresh_log(self) -> None:
+        """Take what is new."""
+        if self._ring.end == self._drawn_end:
+            return
+        self._drawn_end = self._ring.end
+        self._filter_new()
+        self.redraw()
+        if self.follow:
+            self.scroll_end(animate=False, immediate=True)
+
+    def _refilter(self) -> None:
+        self._found = [] if self._wanted or self._levels else None
+        self._seen, self._drawn_end = 0, -1
+        self.refresh_log()
+
+    def _filter_new(self) -> None:
+        if self._found is None:
+            return
+        begin = max(self._seen, self._ring.begin)
+        self._found.extend(number for number in range(begin, self._ring.end) if self._passes(self._ring[number]))
+        gone = next((at for at, number in enumerate(self._found) if number >= self._ring.begin), len(self._found))
+        del self._found[:gone]
+        self._seen = self._ring.end
+
+    def _passes(self, line: LogLine) -> bool:
+        return (not self._levels or line.level in self._levels) and (
+            self._wanted in line.text.casefold() or self._wanted in line.target.casefold()
+        )
+
+    def lines_shown(self) -> list[LogLine]:
+        """Everything that passes the filter, for saving."""
+        return [self._log_line(number) for number in range(self.count())]
+
+    def _log_line(self, number: int) -> LogLine:
+        return self._ring[self._found[number] if self._found is not None else self._ring.begin + number]
+
+    @override
+    def count(self) -> int:
+        return len(self._ring) if self._found is None else len(self._found)
+
+    @override
+    def line(self, number: int) -> Sequence[Part]:
+        try:
+            line = self._log_line(number)
+        except IndexError:
+            return ()
+        parts: list[Part] = [(time.strftime("%H:%M:%S ", time.localtime(line.at)), "look--quiet")]
+        if self._with_target:
+            parts.append((f"{line.target:<8} ", "look--strong"))
+        return [*parts, (_WORDS[line.level] + line.text.expandtabs(), _STYLES[line.level])]
+
+    @override
+    def action_cursor(self, by: int) -> None:
+        self.follow = False
+        super().action_cursor(by)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scrolling up ends following."""
+        self.follow = False
+
+    def action_follow(self) -> None:
+        """Go to the end and stay there."""
+        self.follow = True
+        self.cursor = -1
+        self.scroll_end(animate=False)

@@ -1,0 +1,94 @@
+"""How states look: glyph, word and colour together, always; three themes whose colours can be told apart and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual.theme import Theme
+
+from kfinstall.desk.runview import State
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A state's glyph, its form where only ASCII can be shown, its word, and the theme's colour for it."""
+
+    glyph: str
+    plain: str
+    word: str
+    style: str
+    """Component class: look--good, look--bad, look--warn, look--busy, look--quiet."""
+
+
+LOOKS: Final[dict[State, Look]] = {
+    "waiting": Look("○", ".", "waiting", "look--quiet"),
+    "running": Look("◐", ">", "running", "look--busy"),
+    "done": Look("●", "+", "done", "look--good"),
+    "unchanged": Look("✓", "=", "as it was", "look--good"),
+    "warning": Look("▲", "!", "warning", "look--warn"),
+    "failed": Look("✗", "x", "failed", "look--bad"),
+    "interrupted": Look("◍", "~", "stopped", "look--warn"),
+    "skipped": Look("·", "-", "skipped", "look--quiet"),
+}
+STYLES: Final = ("look--good", "look--bad", "look--warn", "look--busy", "look--quiet", "look--strong")
+"""Component classes that line widgets share."""
+
+DARK: Final = Theme(
+    name="kfinstall-dark",
+    primary="#7aa2f7",
+    secondary="#9ece6a",
+    accent="#7dcfff",
+    foreground="#d5dcf5",
+    background="#14161f",
+    surface="#1b1e2b",
+    panel="#242838",
+    success="#8fd16a",
+    warning="#e8b45c",
+    error="#ff7a8a",
+    dark=True,
+    variables={"quiet": "#9aa3c4", "busy": "#7dcfff", "input-selection-background": "#3b4670"},
+)
+LIGHT: Final = Theme(
+    name="kfinstall-light",
+    primary="#1f4fbf",
+    secondary="#2f6b1f",
+    accent="#0b6480",
+    foreground="#1b2030",
+    background="#fbfbfd",
+    surface="#f1f3f8",
+    panel="#e4e8f1",
+    success="#24691a",
+    warning="#7d4e00",
+    error="#b3122d",
+    dark=False,
+    variables={"quiet": "#545c70", "busy": "#0b5c76"},
+)
+CONTRAST: Final = Theme(
+    name="kfinstall-contrast",
+    primary="#ffffff",
+    secondary="#ffff00",
+    accent="#00ffff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1c1c1c",
+    success="#00ff00",
+    warning="#ffff00",
+    error="#ff9d9d",
+    dark=True,
+    variables={"quiet": "#e0e0e0", "busy": "#00ffff", "border": "#ffffff"},
+)
+THEMES: Final = (DARK, LIGHT, CONTRAST)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two #rrggbb colours, 1 to 21, as WCAG 2.2 defines it."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,125 @@
+"""The tree of phases, steps and targets of a run, with state, time and estimate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from typing_extensions import override
+
+from kfinstall.desk.runview import PhaseView, RunView, State, StepView, TargetView
+from kfinstall.text import duration
+from screens.lines import LinesView, Part
+from screens.looks import LOOKS
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the tree."""
+
+    phase: PhaseView
+    step: StepView | None = None
+    target: TargetView | None = None
+
+
+class StepTree(LinesView):
+    """Shows what runs and what failed open; the rest is one line each until it is opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,plus", "open(True)", "Open", show=False),
+        Binding("left,minus", "open(False)", "Close", show=False),
+    ]
+
+    def __init__(self, *, phases: Sequence[str] = (), id: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        """`phases`: which to show; all if empty."""
+        super().__init__(id=id)
+        self._only = tuple(phases)
+        self._view = RunView()
+        self._rows: list[Row] = []
+        self._opened: dict[str, bool] = {}
+        self.plain = False
+        """ASCII only."""
+
+    def show(self, view: RunView) -> None:
+        """Draw a view as it is now."""
+        self._view = view
+        self._rows = list(self._make_rows())
+        self.redraw()
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is shown, line by line."""
+        return self._rows
+
+    def _make_rows(self) -> list[Row]:
+        rows = []
+        for phase in self._view.phases.values():
+            if self._only and phase.id not in self._only:
+                continue
+            rows.append(Row(phase))
+            if not self._is_open(phase.id, phase.state, default=len(self._only) == 1):
+                continue
+            for step in phase.steps.values():
+                rows.append(Row(phase, step))
+                if self._is_open(step.id, step.state, default=False):
+                    rows.extend(Row(phase, step, target) for target in step.targets.values())
+        return rows
+
+    def _is_open(self, key: str, state: State, *, default: bool) -> bool:
+        return self._opened.get(key, default or state in ("running", "failed", "interrupted"))
+
+    def action_open(self, on: bool) -> None:  # noqa: FBT001 (Textual passes it by position)
+        """Open or close the line under the cursor."""
+        if 0 <= self.cursor < len(self._rows):
+            row = self._rows[self.cursor]
+            self._opened[row.step.id if row.step else row.phase.id] = on
+            self.show(self._view)
+
+    @override
+    def count(self) -> int:
+        return len(self._rows)
+
+    @override
+    def line(self, number: int) -> Sequence[Part]:
+        row = self._rows[number]
+        if row.target is not None:
+            return self._target_line(row.target)
+        if row.step is not None:
+            return self._step_line(row.step)
+        phase = row.phase
+        count = f"  {phase.settled}/{len(phase.steps)}"
+        took = phase.seconds if phase.state != "running" else max(0.0, time.time() - phase.began_at)
+        return [*self._head(phase.state, ""), (phase.title, "look--strong"), (count, "look--quiet"), (_took(took), "look--quiet")]
+
+    def _head(self, state: State, indent: str) -> list[Part]:
+        look = LOOKS[state]
+        return [(f"{indent}{look.plain if self.plain else look.glyph} ", look.style)]
+
+    def _step_line(self, step: StepView) -> list[Part]:
+        look = LOOKS[step.state]
+        parts = [*self._head(step.state, "  "), (step.title, ""), (f"  {look.word}", look.style)]
+        progress = self._view.progress.get(step.id)
+        if progress is not None and step.state == "running":
+            parts.append((f"  {progress.done}/{progress.total} {progress.label}", "look--busy"))
+        if step.state == "waiting":
+            return [*parts, (f"  about {duration(step.estimate_seconds)}", "look--quiet")]
+        began = min((target.began_at for target in step.targets.values() if target.state == "running"), default=0.0)
+        seconds = max(0.0, time.time() - began) if began else step.seconds
+        return [*parts, (_took(seconds), "look--quiet")]
+
+    def _target_line(self, target: TargetView) -> list[Part]:
+        look = LOOKS[target.state]
+        said = target.evidence or "; ".join(target.changes)
+        return [
+            *self._head(target.state, "    "),
+            (target.name, "look--strong"),
+            (f"  {look.word}  ", look.style),
+            (said, "look--quiet"),
+        ]
+
+
+def _took(seconds: float) -> str:
+    return f"  {duration(seconds)}" if seconds >= 0.05 else ""
