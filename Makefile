@@ -1,13 +1,16 @@
-# make demo | test | check | lint | bench | build; every target sets up what it needs in .venv
+# make demo | test | check | lint | lab-test | bench | build; every target sets up what it needs in .venv
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format bench build docs clean
+.PHONY: help setup demo test check lint format bench build docs clean lab-up lab-down lab-test lab-campaign
+
+N ?= 3
+LAB := tests/lab/lab/lab.sh
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kfinstall needs Python 3.11 or newer; run: make PYTHON=python3.11 ..."; exit 1; }
@@ -29,8 +32,20 @@ lint: $(STAMP)  ## Lint, types, layers, shell
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/shellcheck -x -P scripts $$(find scripts -name '*.sh')
+	$(BIN)/shellcheck -x -P scripts $$(find scripts tests -name '*.sh')
 	$(BIN)/yamllint -s assets examples
+
+lab-up:  ## Start N real Debian nodes on this machine (root, Linux)
+	$(LAB) up $(N)
+
+lab-down:  ## Take them down; only the cache in .lab stays
+	$(LAB) down
+
+lab-test: $(STAMP)  ## Run the tests that need real nodes; starts and ends a lab unless one runs
+	KFINSTALL_LAB=1 $(BIN)/python -m pytest tests/lab -m 'lab and not campaign' $(PYTEST)
+
+lab-campaign: $(STAMP)  ## Kill and cut the power at thirty random instants, and resume each
+	KFINSTALL_LAB=1 $(BIN)/python -m pytest tests/lab -m campaign $(PYTEST)
 
 check: lint test  ## Exactly what CI runs
 
