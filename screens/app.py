@@ -12,6 +12,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import limits, resources, state
@@ -62,30 +63,43 @@ class InstallerApp(App[int]):
         self._run_at_once = run_at_once
         self._problems: list[Problem] = []
         self._told: Result | None = None
+        self._timer: Timer | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
         self._save_soon: Callable[[], None] | None = None
 
     def _ask(self, question: Question) -> None:
         """Called from the engine's thread."""
         self.post_message(Asked(question))
 
+    @override
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        # Textual's own themes, which the palette offers too, do not have these.
+        return dict(DARK.variables)
+
     # Starting and ending.
 
     def on_mount(self) -> None:
         """Themes, the first screen, and the pulse that shows what happens."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = DARK.name
         self._problems = self.desk.draft.problems()
         self.show(self._first)
-        self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
+        self._timer = self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
         if self._run_at_once:
             self.call_after_refresh(self.begin, "install")
+
+    @override
+    async def _shutdown(self) -> None:
+        # Widgets go one after the other then, and drawing on a half of them fails.
+        if self._timer is not None:
+            self._timer.stop()
+        await super()._shutdown()
 
     def pulse(self) -> None:
         """Take what happened, let the screen that is seen draw it, and notice the end of a run."""
         self.desk.drain()
         screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, BaseScreen)), None)
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             screen.show_run(self.desk.view)
         result = self.desk.result
         if result is not None and result is not self._told and not self.desk.running:
