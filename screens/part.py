@@ -116,8 +116,8 @@ class BaseScreen(Screen[None]):
     title_on_bar: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     """What F1 says where no field has the focus."""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]  # type: ignore[misc] # Textual declares it without ClassVar
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (18, "-high")]  # type: ignore[misc] # Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="help"),
         Binding("f3,ctrl+b", "go(-1)", "Back", id="back"),

@@ -85,7 +85,7 @@ async def until(pilot, condition, seconds=60):
 
 def text_of(app):
     """What stands on the screen, as lines of text."""
-    width, height = app.size
+    _width, height = app.size
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips[:height])
 

@@ -20,7 +20,7 @@ async def test_picture(desk, picture, size):
 async def test_what_is_typed_stands_in_the_file(desk):
     async with opened(desk, "storage") as (app, pilot):
         row(app, "storage-nfs-path").query_one(Input).value = "/data/nfs"
-        await until(pilot, lambda: desk.draft.path.exists())
+        await until(pilot, desk.draft.path.exists)
         assert "path: /data/nfs" in desk.draft.path.read_text()
 
 
