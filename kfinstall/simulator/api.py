@@ -7,7 +7,7 @@ import json
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import yaml
@@ -15,10 +15,10 @@ from aiohttp import web
 
 from kfinstall.simulator import discovery
 from kfinstall.simulator.kinds import Kind, Kinds
-from kfinstall.simulator.lists import Listing, render, watch_objects
-from kfinstall.simulator.objects import Objects
+from kfinstall.simulator.lists import Listing, check_accept, render, watch_objects
+from kfinstall.simulator.objects import Objects, wrong_name
 from kfinstall.simulator.patches import json_patch, merge_patch, strategic_patch
-from kfinstall.simulator.status import ApiError
+from kfinstall.simulator.status import ApiError, PageError, details_of, forbidden, invalid, invalid_options, unknown_resource
 from kfinstall.simulator.store import Store
 
 Document = dict[str, Any]
@@ -84,6 +84,8 @@ class ApiServer:
             if self.refusals:
                 raise self.refusals.popleft()
             return await self._route(request)
+        except PageError as error:
+            return web.Response(text=f"{error}\n", status=404)
         except ApiError as error:
             headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if error.code == 429 else None
             return web.json_response(error.status(), status=error.code, headers=headers)
@@ -94,10 +96,20 @@ class ApiServer:
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         if not certificate and request.path not in _OPEN_PATHS:
-            path = request.path
             if "Authorization" in request.headers:
                 raise ApiError(401, "Unauthorized")
-            raise ApiError(403, f'forbidden: User "system:anonymous" cannot {request.method.lower()} path "{path}"')
+            raise self._stranger(request)
+
+    def _stranger(self, request: web.Request) -> ApiError:
+        """What somebody without a certificate is told."""
+        parts = request.path.strip("/").split("/")
+        if parts[0] in ("api", "apis") and len(parts) > (_CORE_PARTS if parts[0] == "api" else _GROUP_PARTS):
+            target = self._target(parts)
+            several = {"GET": "list", "DELETE": "deletecollection"} if not target.name else {"GET": "get", "DELETE": "delete"}
+            verb = {"POST": "create", "PUT": "update", "PATCH": "patch", **several}.get(request.method, "")
+            return forbidden(verb, target.kind, target.namespace, target.name)
+        message = f'forbidden: User "system:anonymous" cannot {request.method.lower()} path "{request.path}"'
+        return ApiError(403, message, details={})
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path.strip("/")
@@ -114,7 +126,7 @@ class ApiServer:
             return await self._subresource(request, target)
         method = self._METHODS.get((request.method, bool(target.name)))
         if method is None:
-            raise ApiError(405, f"the server does not allow this method on the requested resource: {request.method}")
+            raise ApiError(405, "the server does not allow this method on the requested resource", details={})
         return await method(self, request, target)
 
     def _openapi(self, parts: list[str]) -> web.Response:
@@ -124,12 +136,12 @@ class ApiServer:
             return web.json_response(discovery.openapi(self.kinds, "", parts[3]))
         if parts[1:3] == ["v3", "apis"] and len(parts) == 5:
             return web.json_response(discovery.openapi(self.kinds, parts[3], parts[4]))
-        raise ApiError(404, "the server could not find the requested resource")
+        raise unknown_resource()
 
     def _discovery(self, request: web.Request, parts: list[str]) -> web.Response | None:
         core = parts[0] == "api"
-        if parts[0] not in ("api", "apis"):
-            raise ApiError(404, "the server could not find the requested resource")
+        if parts[0] not in ("api", "apis") or not self._serves(parts):
+            raise PageError("404 page not found")
         if len(parts) == 1 and "g=apidiscovery.k8s.io;v=v2;" in request.headers.get("Accept", ""):
             kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
             text = json.dumps(discovery.aggregated(self.kinds, core=core))
@@ -144,8 +156,19 @@ class ApiServer:
         else:
             return None
         if document is None:
-            raise ApiError(404, "the server could not find the requested resource")
+            raise unknown_resource()
         return web.json_response(document)
+
+    def _serves(self, parts: list[str]) -> bool:
+        """Whether somebody answers for the group of a path; for a custom one, for its version and kind too."""
+        if parts[0] == "api" or len(parts) == 1:
+            return True
+        kinds = [kind for kind in self.kinds if kind.group == parts[1]]
+        if not all(kind.custom for kind in kinds) or len(parts) == _CORE_PARTS:
+            return bool(kinds)
+        rest = parts[_GROUP_PARTS:]
+        plural = rest[2:3] if rest[:1] == ["namespaces"] and len(rest) > 2 else rest[:1]
+        return any(kind.version == parts[2] and kind.plural in (*plural, kind.plural if not plural else "") for kind in kinds)
 
     def _target(self, parts: list[str]) -> Target:
         core = parts[0] == "api"
@@ -157,12 +180,13 @@ class ApiServer:
             namespace, rest = rest[1], rest[2:]
         kind = self.kinds.by_plural(group, version, rest[0])
         if kind is None or len(rest) > 3:
-            raise ApiError(404, "the server could not find the requested resource")
+            raise unknown_resource()
         return Target(kind, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
-        found = self.objects.get(target.kind, target.namespace, target.name)
-        return web.json_response(render(found, request.headers.get("Accept", "")))
+        accept = request.headers.get("Accept", "")
+        check_accept(accept)
+        return web.json_response(render(self.objects.get(target.kind, target.namespace, target.name), accept))
 
     async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
         listing = Listing.parse(target.kind, target.namespace, request.query, request.headers.get("Accept", ""))
@@ -176,6 +200,7 @@ class ApiServer:
 
     async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
         document = await _body(request)
+        _check_kind(target.kind, document)
         if target.kind.namespaced:
             metadata = document.setdefault("metadata", {})
             if metadata.setdefault("namespace", target.namespace) != target.namespace:
@@ -189,7 +214,7 @@ class ApiServer:
             target.kind,
             target.namespace,
             target.name,
-            lambda live: _with_metadata(live, document),
+            lambda live: _with_metadata(target.kind, live, document),
             manager=_manager(request),
             subresource=target.subresource,
             dry_run=_dry_run(request),
@@ -204,34 +229,31 @@ class ApiServer:
         if kind in ("application/apply-patch+yaml", "application/apply-patch+cbor"):
             manager = request.query.get("fieldManager")
             if not manager:
-                raise ApiError(
-                    422, "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value: is required for apply patch"
-                )
-            force = request.query.get("force") == "true"
+                raise invalid_options("PatchOptions", "fieldManager", "Required value: is required for apply patch")
+            # As Go reads truth values: what is none of the known ones is true.
+            force = request.query.get("force", "false").lower() not in ("false", "0")
             done, new = self.objects.apply(*where, body, manager, force=force, **options)
             return web.json_response(done, status=201 if new else 200)
 
         def change(live: Document) -> Document:
             try:
-                return _patched(kind, live, body)
+                return _patched(target.kind, kind, live, body)
             except ValueError as error:
-                raise ApiError(422, f"the server rejected our request due to an error in our request: {error}") from error
+                raise ApiError(422, "the server rejected our request due to an error in our request", details={}) from error
 
         return web.json_response(self.objects.update(*where, change, manager=_manager(request), **options))
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
         options = await _body(request) if request.can_read_body else {}
         policy = options.get("propagationPolicy") or request.query.get("propagationPolicy")
-        wanted = (options.get("preconditions") or {}).get("uid")
         found = self.objects.get(target.kind, target.namespace, target.name)
-        if wanted and wanted != found["metadata"]["uid"]:
-            raise ApiError(409, f"the UID in the precondition ({wanted}) does not match the UID in record")
-        if _dry_run(request):
-            return web.json_response(found)
-        gone = self.objects.delete(target.kind, target.namespace, target.name, orphan=policy == "Orphan")
+        self.objects.check_preconditions(target.kind, found, options.get("preconditions") or {})
+        gone = self.objects.delete(
+            target.kind, target.namespace, target.name, orphan=policy == "Orphan", dry_run=_dry_run(request, "DeleteOptions")
+        )
         if gone["metadata"].get("deletionTimestamp"):
             return web.json_response(gone)
-        details = {"name": target.name, "group": target.kind.group, "kind": target.kind.plural, "uid": gone["metadata"]["uid"]}
+        details = {**details_of(target.kind.plural, target.kind.group, target.name), "uid": gone["metadata"]["uid"]}
         return web.json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 
     async def _delete_all(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -260,7 +282,7 @@ class ApiServer:
             return web.json_response(
                 document | {"status": {"token": "simulated", "expirationTimestamp": "2099-01-01T00:00:00Z"}}, status=201
             )
-        raise ApiError(404, "the server could not find the requested resource")
+        raise unknown_resource()
 
     async def _set_scale(self, request: web.Request, target: Target) -> web.StreamResponse:
         replicas = ((await _body(request)).get("spec") or {}).get("replicas")
@@ -314,32 +336,61 @@ def _manager(request: web.Request) -> str:
     return request.query.get("fieldManager") or request.headers.get("User-Agent", "unknown").partition("/")[0] or "unknown"
 
 
-def _dry_run(request: web.Request) -> bool:
-    return request.query.get("dryRun") == "All"
+def _dry_run(request: web.Request, options: str = "") -> bool:
+    wanted = request.query.get("dryRun", "")
+    if wanted not in ("", "All"):
+        kind = options or {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(request.method, "PatchOptions")
+        raise invalid_options(kind, "dryRun", f'Unsupported value: ["{wanted}"]: supported values: "All"')
+    return wanted == "All"
 
 
-def _with_metadata(live: Document, document: Document) -> Document:
+def _check_kind(kind: Kind, document: Document) -> None:
+    """Refuse a document of another kind than its path says."""
+    given, version = document.get("kind") or kind.kind, document.get("apiVersion") or kind.api_version
+    if version != kind.api_version:
+        words = f'no kind "{given}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise ApiError(400, f'{given} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind.kind}: {words}')
+    if given != kind.kind:
+        own = f"{kind.group.partition('.')[0] or 'core'}.{kind.kind}"
+        words = f"converting ({kind.version}.{given}) to ({own}): unknown conversion"
+        raise ApiError(400, f'{given} in version "{kind.version}" cannot be handled as a {kind.kind}: {words}')
+
+
+def _with_metadata(kind: Kind, live: Document, document: Document) -> Document:
     metadata = document.setdefault("metadata", {})
+    if metadata.get("name", live["metadata"]["name"]) != live["metadata"]["name"]:
+        raise wrong_name(metadata["name"], live["metadata"]["name"])
+    if kind.custom and not metadata.get("resourceVersion"):
+        problem = ("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+        raise invalid(replace(kind, kind=kind.plural), live["metadata"]["name"], problem)
     metadata.setdefault("name", live["metadata"]["name"])
     if "managedFields" in live["metadata"]:
         metadata["managedFields"] = live["metadata"]["managedFields"]
     return document
 
 
-def _patched(content_type: str, live: Document, body: Any) -> Document:
+def _patched(kind: Kind, content_type: str, live: Document, body: Any) -> Document:
     if content_type == "application/json-patch+json":
         return json_patch(live, body)
     if content_type == "application/merge-patch+json":
         merged: Document = merge_patch(live, body)
         return merged
-    if content_type == "application/strategic-merge-patch+json":
+    if content_type == "application/strategic-merge-patch+json" and not kind.custom:
         patched: Document = strategic_patch(live, body)
         return patched
-    raise ApiError(415, f"the body of the request was in an unknown format: {content_type}")
+    if content_type.endswith(("-patch+json", "-patch+yaml")):
+        known = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        text = f"the body of the request was in an unknown format - accepted media types include: {known}"
+        raise ApiError(415, text)
+    raise ApiError(415, "415: Unsupported Media Type", details={})
 
 
 def _scale(document: Document) -> Document:
-    metadata = {key: document["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion")}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    metadata = {key: document["metadata"].get(key) for key in kept}
     replicas = document["spec"].get("replicas", 1)
-    status = {"replicas": (document.get("status") or {}).get("replicas", 0)}
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {"replicas": replicas}, "status": status}
+    labels = ((document["spec"].get("selector") or {}).get("matchLabels") or {}).items()
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels))
+    status = {"replicas": (document.get("status") or {}).get("replicas", 0), "selector": selector}
+    spec = {"replicas": replicas} if replicas else {}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
-from kfinstall.simulator.controllers import Controllers, Where, condition, is_true, owned_by
+from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by
 from kfinstall.simulator.selectors import matches_labels
 from kfinstall.simulator.workloads import ready
 
@@ -13,6 +15,7 @@ Document = dict[str, Any]
 
 _CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 _WEBHOOKS: Final = tuple(f"{what}webhookconfigurations.admissionregistration.k8s.io" for what in ("mutating", "validating"))
+_CLEAN_UP: Final = "customresourcecleanup.apiextensions.k8s.io"
 _ESTABLISH_LINES: Final = 5
 _BIND_LINES: Final = 10
 _PROVISIONERS: Final = {
@@ -54,10 +57,10 @@ class Basics:
         self._c.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": self._ca}})
 
     def _empty(self, name: str, namespace: Document) -> None:
-        left = False
+        left: list[tuple[str, Document]] = []
         for key, document in self._c.store.in_namespace(name):
             if document["metadata"].get("finalizers"):
-                left = True
+                left.append((key, document))
                 if not document["metadata"].get("deletionTimestamp"):
                     kind = next((kind for kind in self._c.kinds if kind.key == key), None)
                     if kind is not None:
@@ -65,11 +68,17 @@ class Basics:
             else:
                 self._c.store.remove(key, name, document["metadata"]["name"])
         if left:
+            live = self._c.store.get("namespaces", "", name) or namespace
+            conditions = conditions_like(live.get("status"), _remaining(left))
+            self._c.set_status("namespaces", live, {"phase": "Terminating", "conditions": conditions})
             self._c.later(0.1, "namespaces", "", name)
         elif not namespace["metadata"].get("finalizers"):
             self._c.store.remove("namespaces", "", name)
 
     def _crd(self, where: Where, crd: Document | None) -> None:
+        if crd is not None and crd["metadata"].get("deletionTimestamp"):
+            self._clean_up(crd)
+            return
         if crd is not None and not is_true(crd, "Established"):
             if self._seen.get(where) != crd["metadata"]["uid"]:
                 self._seen[where] = crd["metadata"]["uid"]
@@ -77,18 +86,22 @@ class Basics:
                 return
             stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
             conditions = [
-                condition("NamesAccepted", true=True, reason="NoConflicts"),
-                condition("Established", true=True, reason="InitialNamesAccepted"),
+                condition("NamesAccepted", true=True, reason="NoConflicts", message="no conflicts found"),
+                condition("Established", true=True, reason="InitialNamesAccepted", message="the initial names have been accepted"),
             ]
             names = crd["spec"]["names"]
             self._c.set_status(_CRDS, crd, {"conditions": conditions, "acceptedNames": names, "storedVersions": stored})
             return
-        before = {kind.key for kind in self._c.kinds if kind.custom}
         self._c.kinds.replace_custom(self._c.store.list(_CRDS))
-        gone = before - {kind.key for kind in self._c.kinds}
-        for key in gone if crd is None else ():
-            for document in self._c.store.list(key):
-                self._c.store.remove(key, document["metadata"].get("namespace", ""), document["metadata"]["name"])
+
+    def _clean_up(self, crd: Document) -> None:
+        """Of a definition that goes: its objects first, then its finalizer, with which it is gone."""
+        key = f"{crd['spec']['names']['plural']}.{crd['spec']['group']}"
+        for document in self._c.store.list(key):
+            self._c.store.remove(key, document["metadata"].get("namespace", ""), document["metadata"]["name"])
+        if [name for name in crd["metadata"].get("finalizers") or () if name != _CLEAN_UP]:
+            return
+        self._c.store.remove(_CRDS, "", crd["metadata"]["name"])
 
     def _pod(self, where: Where, _pod: Document | None) -> None:
         for service in self._c.store.list("services", where[1]):
@@ -301,6 +314,38 @@ class Basics:
             for owned in self._c.store.list(kind.key):
                 if owned_by(owned, uid):
                     self._c.objects.delete(kind, owned["metadata"].get("namespace", ""), owned["metadata"]["name"])
+
+
+def _remaining(left: Sequence[tuple[str, Document]]) -> list[Document]:
+    """The conditions of a namespace that can't go yet: what is left in it, and what holds that."""
+    kinds = Counter(key if "." in key else f"{key}." for key, _document in left)
+    holding = Counter(finalizer for _key, document in left for finalizer in document["metadata"]["finalizers"])
+    content = ", ".join(f"{key} has {count} resource instances" for key, count in sorted(kinds.items()))
+    finalizers = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(holding.items()))
+    fine = (
+        ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All legacy kube types successfully parsed"),
+        (
+            "NamespaceDeletionContentFailure",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+    )
+    return [
+        *(condition(what, true=False, reason=reason, message=message) for what, reason, message in fine),
+        condition(
+            "NamespaceContentRemaining",
+            true=True,
+            reason="SomeResourcesRemain",
+            message=f"Some resources are remaining: {content}",
+        ),
+        condition(
+            "NamespaceFinalizersRemaining",
+            true=True,
+            reason="SomeFinalizersRemain",
+            message=f"Some content in the namespace has finalizers remaining: {finalizers}",
+        ),
+    ]
 
 
 def _encoded(text: str) -> str:

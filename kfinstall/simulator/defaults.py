@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import base64
-import re
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from kfinstall.simulator.checks import check
 from kfinstall.simulator.kinds import Kind
-from kfinstall.simulator.status import ApiError, invalid
 from kfinstall.simulator.store import Store
 
 Document = dict[str, Any]
 
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.:]*[a-z0-9])?")
-_LOOSE: Final = ("roles", "rolebindings", "clusterroles", "clusterrolebindings", "apiservices")
-"""Kinds whose names are path segments instead of DNS names."""
-_ANNOTATIONS_BYTES: Final = 262_144
-_OBJECT_BYTES: Final = 3 * 2**20
 _NODE_PORTS: Final = range(30000, 32768)
+_EMPTY_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+_EMPTY: Final = ("data", "binaryData", "subjects", "imagePullSecrets")
 
 
-def check_metadata(kind: Kind, document: Document) -> None:
-    """Refuse names and annotations that Kubernetes refuses.
-
-    Raises:
-        ApiError: 422.
-    """
-    name = document["metadata"].get("name")
-    if not isinstance(name, str) or not name:
-        raise invalid(kind.kind, "", "metadata.name", "Required value: name or generateName is required")
-    limit = 63 if kind.plural in ("namespaces", "services") else 253
-    if kind.plural not in _LOOSE and (len(name) > limit or not _NAME.fullmatch(name)):
-        raise invalid(kind.kind, name, "metadata.name", f'Invalid value: "{name}": a lowercase RFC 1123 subdomain is wanted')
-    annotations = document["metadata"].get("annotations") or {}
-    if sum(len(key) + len(str(value)) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
-        raise invalid(kind.kind, name, "metadata.annotations", f"Too long: may not be more than {_ANNOTATIONS_BYTES} bytes")
+def tidy(kind: Kind, document: Document) -> Document:
+    """The document without what is not kept: empty fields of built-in kinds, fields that a custom kind does not know."""
+    new = dict(document)
+    if kind.schema is not None:
+        new = kind.schema.pruned(new)
+        kind.schema.fill_in(new)
+    else:
+        for field in _EMPTY:
+            if new.get(field, True) in ({}, [], None):
+                del new[field]
+    metadata = new["metadata"]
+    new["metadata"] = {key: value for key, value in metadata.items() if not (key in _EMPTY_METADATA and not value)}
+    return new
 
 
 def _namespace(document: Document, _old: Document | None, _store: Store) -> None:
-    labels = document["metadata"].setdefault("labels", {})
+    labels = document["metadata"]["labels"] = {**(document["metadata"].get("labels") or {})}
     labels["kubernetes.io/metadata.name"] = document["metadata"]["name"]
     document.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     document.setdefault("status", {"phase": "Active"})
@@ -55,7 +50,10 @@ def _secret(document: Document, _old: Document | None, _store: Store) -> None:
 
 def _cluster_ip(document: Document, old: Document | None, store: Store) -> None:
     spec = document["spec"]
-    if spec.get("type") == "ExternalName" or spec.get("clusterIP"):
+    if spec.get("type") == "ExternalName":
+        return
+    if spec.get("clusterIP"):
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
         return
     if old is not None and old.get("spec", {}).get("clusterIP"):
         spec["clusterIP"] = old["spec"]["clusterIP"]
@@ -66,10 +64,16 @@ def _cluster_ip(document: Document, old: Document | None, store: Store) -> None:
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
 
 
+_SERVICE: Final[Document] = {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+
+
 def _service(document: Document, old: Document | None, store: Store) -> None:
     spec = document.setdefault("spec", {})
     spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
+    if spec["type"] != "ExternalName":
+        for field, value in _SERVICE.items():
+            spec.setdefault(field, copy.deepcopy(value))
     _cluster_ip(document, old, store)
     used = {port.get("nodePort") for service in store.list("services") for port in service["spec"].get("ports") or ()}
     before = {port.get("port"): port.get("nodePort") for port in (old or {}).get("spec", {}).get("ports") or ()}
@@ -82,6 +86,14 @@ def _service(document: Document, old: Document | None, store: Store) -> None:
     document.setdefault("status", {"loadBalancer": {}})
 
 
+_CONTAINER: Final[Document] = {
+    "imagePullPolicy": "IfNotPresent",
+    "resources": {},
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
+
+
 def pod_defaults(spec: Document) -> None:
     """Fill in a pod's spec."""
     spec.setdefault("restartPolicy", "Always")
@@ -90,42 +102,48 @@ def pod_defaults(spec: Document) -> None:
     spec.setdefault("dnsPolicy", "ClusterFirst")
     spec.setdefault("schedulerName", "default-scheduler")
     for container in spec.get("containers") or []:
-        container.setdefault("imagePullPolicy", "IfNotPresent")
+        for field, value in _CONTAINER.items():
+            container.setdefault(field, copy.deepcopy(value))
         for port in container.get("ports") or []:
             port.setdefault("protocol", "TCP")
 
 
 def _pod(document: Document, _old: Document | None, _store: Store) -> None:
-    spec = document.setdefault("spec", {})
-    if not spec.get("containers"):
-        raise invalid("Pod", document["metadata"]["name"], "spec.containers", "Required value")
-    pod_defaults(spec)
+    pod_defaults(document.setdefault("spec", {}))
     document.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
 
 
 def _workload(document: Document, _old: Document | None, _store: Store) -> None:
-    spec = document.setdefault("spec", {})
-    kind, name = document["kind"], document["metadata"]["name"]
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    if not (template.get("spec") or {}).get("containers"):
-        raise invalid(kind, name, "spec.template.spec.containers", "Required value")
-    if kind == "Job":
-        spec.setdefault("completions", 1)
-        spec.setdefault("parallelism", 1)
-        spec.setdefault("backoffLimit", 6)
-        if template["spec"].get("restartPolicy") not in ("Never", "OnFailure"):
-            raise invalid(kind, name, "spec.template.spec.restartPolicy", 'Required value: valid values: "OnFailure", "Never"')
-    else:
-        wanted = (spec.get("selector") or {}).get("matchLabels") or {}
-        if not spec.get("selector"):
-            raise invalid(kind, name, "spec.selector", "Required value")
-        if any(labels.get(key) != value for key, value in wanted.items()):
-            raise invalid(kind, name, "spec.template.metadata.labels", "Invalid value: `selector` does not match template `labels`")
-        if kind != "DaemonSet":
-            spec.setdefault("replicas", 1)
-    pod_defaults(template["spec"])
+    spec, kind = document.setdefault("spec", {}), document["kind"]
+    template = spec.setdefault("template", {}).setdefault("spec", {})
+    for field, value in _WORKLOADS.get(kind, {}).items():
+        spec.setdefault(field, copy.deepcopy(value))
+    if kind == "Job" and "restartPolicy" not in template:
+        template["restartPolicy"] = ""  # has no default there
+    pod_defaults(template)
     document.setdefault("status", {})
+
+
+_WORKLOADS: Final[Mapping[str, Document]] = {
+    "Deployment": {
+        "replicas": 1,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": 600,
+    },
+    "StatefulSet": {
+        "replicas": 1,
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "revisionHistoryLimit": 10,
+    },
+    "DaemonSet": {
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
+        "revisionHistoryLimit": 10,
+    },
+    "ReplicaSet": {"replicas": 1},
+    "Job": {"completions": 1, "parallelism": 1, "backoffLimit": 6},
+}
 
 
 def _claim(document: Document, _old: Document | None, store: Store) -> None:
@@ -146,19 +164,35 @@ def _storage_class(document: Document, _old: Document | None, _store: Store) -> 
 
 
 def _crd(document: Document, old: Document | None, _store: Store) -> None:
-    spec = document.get("spec") or {}
-    names = spec.get("names") or {}
-    name = document["metadata"]["name"]
-    if name != f"{names.get('plural')}.{spec.get('group')}":
-        raise invalid(document["kind"], name, "metadata.name", "must be spec.names.plural+'.'+spec.group")
-    for version in spec.get("versions") or []:
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            raise invalid(document["kind"], name, "spec.versions[0].schema.openAPIV3Schema", "Required value: schemas are required")
+    spec = document.setdefault("spec", {})
+    names = spec.setdefault("names", {})
     spec.setdefault("conversion", {"strategy": "None"})
     names.setdefault("singular", str(names.get("kind", "")).lower())
     names.setdefault("listKind", f"{names.get('kind')}List")
     if old is None:
-        document.setdefault("status", {"conditions": [], "acceptedNames": {}, "storedVersions": []})
+        document["status"] = {}
+
+
+def _webhooks(document: Document, _old: Document | None, _store: Store) -> None:
+    for hook in document.get("webhooks") or ():
+        if document["kind"].startswith("Mutating"):
+            hook.setdefault("reinvocationPolicy", "Never")
+        for field, value in _WEBHOOK.items():
+            hook.setdefault(field, copy.deepcopy(value))
+        service = (hook.get("clientConfig") or {}).get("service")
+        if service:
+            service.setdefault("port", 443)
+        for rule in hook.get("rules") or ():
+            rule.setdefault("scope", "*")
+
+
+_WEBHOOK: Final[Document] = {
+    "failurePolicy": "Fail",
+    "matchPolicy": "Equivalent",
+    "namespaceSelector": {},
+    "objectSelector": {},
+    "timeoutSeconds": 10,
+}
 
 
 _BY_KIND: Final[Mapping[str, Callable[[Document, Document | None, Store], None]]] = {
@@ -174,6 +208,8 @@ _BY_KIND: Final[Mapping[str, Callable[[Document, Document | None, Store], None]]
     "persistentvolumeclaims": _claim,
     "storageclasses.storage.k8s.io": _storage_class,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,
 }
 
 
@@ -183,28 +219,7 @@ def fill_in(kind: Kind, document: Document, old: Document | None, store: Store) 
     Raises:
         ApiError: 422.
     """
-    check_metadata(kind, document)
     complete = _BY_KIND.get(kind.key)
-    if complete is not None:
+    if complete is not None and document["metadata"].get("name"):
         complete(document, old, store)
-
-
-def check_immutable(kind: Kind, old: Document, new: Document) -> None:
-    """Refuse changes of fields that can't be changed.
-
-    Raises:
-        ApiError: 422.
-    """
-    name = new["metadata"]["name"]
-    before, after = old.get("spec") or {}, new.get("spec") or {}
-    if kind.key in ("deployments.apps", "statefulsets.apps", "daemonsets.apps") and before.get("selector") != after.get("selector"):
-        raise invalid(kind.kind, name, "spec.selector", "Invalid value: field is immutable")
-    if kind.key == "jobs.batch" and before.get("template") != after.get("template"):
-        raise invalid(kind.kind, name, "spec.template", "Invalid value: field is immutable")
-    if kind.key == "storageclasses.storage.k8s.io":
-        for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-            if old.get(field) != new.get(field):
-                raise ApiError(422, f'StorageClass "{name}" is invalid: {field}: Forbidden: updates to {field} are forbidden.')
-    chosen = before.get("storageClassName")
-    if kind.key == "persistentvolumeclaims" and chosen is not None and chosen != after.get("storageClassName"):
-        raise invalid(kind.kind, name, "spec", "Forbidden: spec is immutable after creation")
+    check(kind, document)

@@ -9,8 +9,10 @@ from kfinstall.simulator.kinds import Kind, Kinds
 Document = dict[str, Any]
 
 _VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _EXTRA: Final = {
     "pods": (("pods/log", "Pod", ("get",)), ("pods/eviction", "Eviction", ("create",))),
+    "namespaces": (("namespaces/finalize", "Namespace", ("update",)),),
     "serviceaccounts": (("serviceaccounts/token", "TokenRequest", ("create",)),),
 }
 
@@ -34,12 +36,20 @@ def version(git_version: str) -> Document:
 def _resource(kind: Kind) -> Document:
     found: Document = {
         "name": kind.plural,
-        "singularName": kind.kind.lower(),
+        "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(_VERBS),
+        "verbs": list(_verbs(kind)),
     }
-    return found | ({"shortNames": list(kind.short_names)} if kind.short_names else {})
+    more = {"shortNames": list(kind.short_names), "categories": list(kind.categories)}
+    return found | {key: value for key, value in more.items() if value}
+
+
+def _verbs(kind: Kind) -> tuple[str, ...]:
+    if kind.custom:
+        return _CUSTOM_VERBS
+    # A namespace's objects are never all of a kind at once.
+    return tuple(verb for verb in _VERBS if not (verb == "deletecollection" and kind.key == "namespaces"))
 
 
 def _subresources(kind: Kind) -> list[Document]:
@@ -64,7 +74,8 @@ def resource_list(kinds: Kinds, group: str, group_version: str) -> Document | No
         return None
     resources = [item for kind in chosen for item in (_resource(kind), *_subresources(kind))]
     name = chosen[0].api_version
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources}
+    head = {"kind": "APIResourceList"} | ({"apiVersion": "v1"} if group else {})
+    return {**head, "groupVersion": name, "resources": resources}
 
 
 def _group(name: str, versions: list[str]) -> Document:
@@ -106,27 +117,25 @@ def _aggregated(kinds: Kinds, group_name: str, item: str) -> list[Document]:
     for kind in kinds:
         if (kind.group, kind.version) != (group_name, item):
             continue
-        gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+        own = {"group": "", "version": "", "kind": kind.kind}
         subresources = [
             {
                 "subresource": sub["name"].partition("/")[2],
-                "responseKind": gvk
-                | {"kind": sub["kind"], "group": sub.get("group", kind.group), "version": sub.get("version", kind.version)},
+                "responseKind": {"group": sub.get("group", ""), "version": sub.get("version", ""), "kind": sub["kind"]},
                 "verbs": sub["verbs"],
             }
             for sub in _subresources(kind)
         ]
-        rows.append(
-            {
-                "resource": kind.plural,
-                "responseKind": gvk,
-                "scope": "Namespaced" if kind.namespaced else "Cluster",
-                "singularResource": kind.kind.lower(),
-                "verbs": list(_VERBS),
-                "shortNames": list(kind.short_names),
-                "subresources": subresources,
-            }
-        )
+        row = {
+            "resource": kind.plural,
+            # Empty group and version say: those of the list.
+            "responseKind": own,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "singularResource": kind.singular,
+            "verbs": list(_verbs(kind)),
+        }
+        more = {"shortNames": list(kind.short_names), "categories": list(kind.categories), "subresources": subresources}
+        rows.append(row | {key: value for key, value in more.items() if value})
     return rows
 
 

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+from kfinstall.simulator.shapes import BuiltIn, Shape
 
 Document = dict[str, Any]
 Path = tuple[str, ...]
 """Elements in the form of managedFields: 'f:spec', 'k:{"name":"x"}', 'v:"text"'."""
 
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "ephemeralContainers": ("name",),
-    "volumes": ("name",),
-    "env": ("name",),
-    "imagePullSecrets": ("name",),
-    "secrets": ("name",),
-    "webhooks": ("name",),
-    "volumeMounts": ("mountPath",),
-    "volumeDevices": ("devicePath",),
-    "hostAliases": ("ip",),
-    "conditions": ("type",),
-    "ownerReferences": ("uid",),
-}
+INSIDE: Final = object()
+"""Stands for the value of a path that is owned beside what is in it: an item of a list, a map."""
 _DEFAULTS: Final = {"protocol": "TCP"}
-_SETS: Final = ("finalizers",)
 _NOT_OWNED: Final = {
     "metadata": {
         "name",
@@ -38,23 +26,16 @@ _NOT_OWNED: Final = {
         "creationTimestamp",
         "selfLink",
         "deletionTimestamp",
+        "deletionGracePeriodSeconds",
     }
 }
 
 
-def _port_keys(items: list[Any]) -> tuple[str, ...] | None:
-    if all(isinstance(item, dict) and "containerPort" in item for item in items):
-        return ("containerPort", "protocol")
-    if all(isinstance(item, dict) and "port" in item for item in items):
-        return ("port", "protocol")
-    return None
-
-
-def elements(field: str, items: list[Any]) -> dict[str, Any] | None:
+def elements(items: list[Any], shape: Shape) -> dict[str, Any] | None:
     """The items of a list by their path element, or None for a list that is one value."""
-    if field in _SETS:
+    if shape.is_set:
         return {f"v:{json.dumps(item)}": item for item in items}
-    keys = _port_keys(items) if field == "ports" else _KEYS.get(field)
+    keys = shape.keys(items)
     if keys is None or not items:
         return None
     found: dict[str, Any] = {}
@@ -65,30 +46,30 @@ def elements(field: str, items: list[Any]) -> dict[str, Any] | None:
     return found if len(found) == len(items) else None
 
 
-def _children(value: Any, field: str) -> Iterator[tuple[str, Any]] | None:
-    if isinstance(value, dict) and value:
-        return ((f"f:{key}", child) for key, child in value.items())
-    if isinstance(value, list):
-        known = elements(field, value)
-        return None if known is None else iter(known.items())
-    return None
-
-
-def _name(element: str) -> str:
-    return element[2:] if element.startswith("f:") else ""
-
-
-def _walk(value: Any, field: str, path: Path) -> Iterator[tuple[Path, Any]]:
-    children = _children(value, field)
-    if children is None:
+def _walk(value: Any, shape: Shape, path: Path, *, containers: bool) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict) and value and not shape.atomic:
+        if containers and shape.granular_map:
+            yield path, INSIDE
+        for key, child in value.items():
+            yield from _walk(child, shape.field(key), (*path, f"f:{key}"), containers=containers)
+        return
+    known = elements(value, shape) if isinstance(value, list) else None
+    if not known:
         yield path, value
         return
-    for element, child in children:
-        yield from _walk(child, _name(element), (*path, element))
+    if containers:
+        yield path, INSIDE
+    for element, item in known.items():
+        where = (*path, element)
+        if isinstance(item, dict) and not shape.item().atomic:
+            yield where, INSIDE
+            yield from _walk(item, shape.item(), where, containers=containers)
+        else:
+            yield where, item
 
 
-def leaves(document: Mapping[str, Any]) -> dict[Path, Any]:
-    """Every field of a document that can be owned, with its value."""
+def members(document: Mapping[str, Any], shape: Shape, *, containers: bool = False) -> dict[Path, Any]:
+    """Every field of a document that can be owned, with its value; with `containers`, maps and lists beside what is in them."""
     found: dict[Path, Any] = {}
     for key, value in document.items():
         if key in ("apiVersion", "kind"):
@@ -97,75 +78,79 @@ def leaves(document: Mapping[str, Any]) -> dict[Path, Any]:
         part = {name: child for name, child in value.items() if name not in hidden} if hidden and isinstance(value, dict) else value
         if hidden and not part:
             continue
-        found.update(_walk(part, key, (f"f:{key}",)))
+        found.update(_walk(part, shape.field(key), (f"f:{key}",), containers=containers))
     return found
 
 
-def value_at(document: Any, path: Path, default: Any = None) -> Any:
+def value_at(document: Any, path: Path, shape: Shape, default: Any = None) -> Any:
     """The value at a path."""
-    value, field = document, ""
+    value = document
     for element in path:
         if element.startswith("f:"):
-            field = element[2:]
-            if not isinstance(value, dict) or field not in value:
+            name = element[2:]
+            if not isinstance(value, dict) or name not in value:
                 return default
-            value = value[field]
+            value, shape = value[name], shape.field(name)
         else:
-            known = elements(field, value) if isinstance(value, list) else None
+            known = elements(value, shape) if isinstance(value, list) else None
             if known is None or element not in known:
                 return default
-            value = known[element]
+            value, shape = known[element], shape.item()
     return value
 
 
-def without(value: Any, path: Path, field: str = "") -> Any:
+def without(value: Any, path: Path, shape: Shape) -> Any:
     """The value without what is at the path; what becomes empty by that goes too."""
     element, rest = path[0], path[1:]
     if element.startswith("f:"):
         name = element[2:]
         if not isinstance(value, dict) or name not in value:
             return value
-        child = without(value[name], rest, name) if rest else None
+        child = without(value[name], rest, shape.field(name)) if rest else None
         kept = {key: item for key, item in value.items() if key != name}
-        return kept if child in (None, {}, []) else {**kept, name: child}
-    known = elements(field, value) if isinstance(value, list) else None
+        return kept if child in (None, {}, []) else {**value, name: child}
+    known = elements(value, shape) if isinstance(value, list) else None
     if known is None or element not in known:
         return value
-    if rest and (child := without(known[element], rest)):
-        keys = set(json.loads(element[2:])) if element.startswith("k:") else set()
-        # An item of which only its keys are left has lost its last field.
-        if set(child) - keys:
-            return [child if item is known[element] else item for item in value]
+    if rest:
+        return [without(item, rest, shape.item()) if item is known[element] else item for item in value]
     return [item for item in value if item is not known[element]]
 
 
-def merge(live: Any, config: Any, field: str = "") -> Any:
+def merge(live: Any, config: Any, shape: Shape) -> Any:
     """The live value with the applied one merged into it."""
-    if isinstance(live, dict) and isinstance(config, dict):
+    if isinstance(config, dict):
+        if not isinstance(live, dict) or shape.atomic:
+            return {key: merge(None, value, shape.field(key)) for key, value in config.items() if value is not None}
         merged = dict(live)
         for key, value in config.items():
             if value is None:
                 merged.pop(key, None)
             else:
-                merged[key] = merge(live.get(key), value, key)
+                merged[key] = merge(live.get(key), value, shape.field(key))
         return merged
     if isinstance(live, list) and isinstance(config, list):
-        ours, theirs = elements(field, config), elements(field, live)
+        ours, theirs = elements(config, shape), elements(live, shape)
         if ours is not None and theirs is not None:
-            items = [merge(item, ours[element]) if element in ours else item for element, item in theirs.items()]
+            items = [merge(item, ours[element], shape.item()) if element in ours else item for element, item in theirs.items()]
             return items + [item for element, item in ours.items() if element not in theirs]
-    if isinstance(config, dict):
-        return {key: merge(None, value, key) for key, value in config.items() if value is not None}
     return config
 
 
-def to_fields_v1(paths: set[Path]) -> Document:
-    """Paths in the form of managedFields."""
+def to_fields_v1(paths: Iterable[Path]) -> Document:
+    """Paths in the form of managedFields: '.' says that a path is owned beside what is in it."""
+    wanted = set(paths)
     root: Document = {}
-    for path in sorted(paths):
+    for path in sorted(wanted):
         place = root
         for element in path:
             place = place.setdefault(element, {})
+    for path in wanted:
+        place = root
+        for element in path:
+            place = place[element]
+        if place:
+            place["."] = {}
     return root
 
 
@@ -173,8 +158,26 @@ def from_fields_v1(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]
     """The paths of a managedFields entry."""
     for element, inner in fields.items():
         if element == ".":
-            continue
-        if inner:
+            yield path
+        elif inner:
             yield from from_fields_v1(inner, (*path, element))
         else:
             yield (*path, element)
+
+
+def shown(path: Path) -> str:
+    """A path as messages show it: .spec.containers[name="x"].image."""
+    words: list[str] = []
+    for element in path:
+        kind, rest = element[0], element[2:]
+        if kind == "f":
+            words.append(f".{rest}")
+        elif kind == "v":
+            words.append(f"[={rest}]")
+        else:
+            words.append("[" + ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()) + "]")
+    return "".join(words)
+
+
+BUILT_IN: Final = BuiltIn()
+"""The shape of a whole object of a built-in kind."""

@@ -6,16 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kfinstall.simulator.schemas import Schema
+
 Document = dict[str, Any]
 
-# group, version: "Kind plural[/short...]" with ! for cluster-wide kinds, + for kinds with a status subresource.
+# group, version: "Kind plural[/short...]" with ! for cluster-wide kinds, then: + for kinds with a status subresource,
+# ^ for those whose changes are counted in metadata.generation, * for those that kubectl means by "all".
 _BUILT_IN: Final = {
     ("", "v1"): (
         "Namespace! namespaces/ns +",
         "Node! nodes/no +",
         "PersistentVolume! persistentvolumes/pv +",
-        "Pod pods/po +",
-        "Service services/svc +",
+        "Pod pods/po +^*",
+        "Service services/svc +*",
         "ConfigMap configmaps/cm",
         "Secret secrets",
         "ServiceAccount serviceaccounts/sa",
@@ -25,16 +28,16 @@ _BUILT_IN: Final = {
         "ResourceQuota resourcequotas/quota +",
         "LimitRange limitranges/limits",
         "PodTemplate podtemplates",
-        "ReplicationController replicationcontrollers/rc +",
+        "ReplicationController replicationcontrollers/rc +^*",
     ),
     ("apps", "v1"): (
-        "Deployment deployments/deploy +",
-        "StatefulSet statefulsets/sts +",
-        "DaemonSet daemonsets/ds +",
-        "ReplicaSet replicasets/rs +",
+        "Deployment deployments/deploy +^*",
+        "StatefulSet statefulsets/sts +^*",
+        "DaemonSet daemonsets/ds +^*",
+        "ReplicaSet replicasets/rs +^*",
         "ControllerRevision controllerrevisions",
     ),
-    ("batch", "v1"): ("Job jobs +", "CronJob cronjobs/cj +"),
+    ("batch", "v1"): ("Job jobs +^*", "CronJob cronjobs/cj +^*"),
     ("rbac.authorization.k8s.io", "v1"): (
         "Role roles",
         "RoleBinding rolebindings",
@@ -49,29 +52,29 @@ _BUILT_IN: Final = {
         "CSIStorageCapacity csistoragecapacities",
     ),
     ("networking.k8s.io", "v1"): (
-        "Ingress ingresses/ing +",
-        "IngressClass! ingressclasses",
-        "NetworkPolicy networkpolicies/netpol",
+        "Ingress ingresses/ing +^",
+        "IngressClass! ingressclasses ^",
+        "NetworkPolicy networkpolicies/netpol ^",
     ),
-    ("policy", "v1"): ("PodDisruptionBudget poddisruptionbudgets/pdb +",),
-    ("autoscaling", "v2"): ("HorizontalPodAutoscaler horizontalpodautoscalers/hpa +",),
+    ("policy", "v1"): ("PodDisruptionBudget poddisruptionbudgets/pdb +^",),
+    ("autoscaling", "v2"): ("HorizontalPodAutoscaler horizontalpodautoscalers/hpa +*",),
     ("admissionregistration.k8s.io", "v1"): (
-        "MutatingWebhookConfiguration! mutatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration! validatingwebhookconfigurations",
-        "ValidatingAdmissionPolicy! validatingadmissionpolicies +",
-        "ValidatingAdmissionPolicyBinding! validatingadmissionpolicybindings",
+        "MutatingWebhookConfiguration! mutatingwebhookconfigurations ^",
+        "ValidatingWebhookConfiguration! validatingwebhookconfigurations ^",
+        "ValidatingAdmissionPolicy! validatingadmissionpolicies +^",
+        "ValidatingAdmissionPolicyBinding! validatingadmissionpolicybindings ^",
     ),
-    ("apiextensions.k8s.io", "v1"): ("CustomResourceDefinition! customresourcedefinitions/crd/crds +",),
+    ("apiextensions.k8s.io", "v1"): ("CustomResourceDefinition! customresourcedefinitions/crd/crds +^",),
     ("apiregistration.k8s.io", "v1"): ("APIService! apiservices +",),
     ("coordination.k8s.io", "v1"): ("Lease leases",),
     ("discovery.k8s.io", "v1"): ("EndpointSlice endpointslices",),
     ("events.k8s.io", "v1"): ("Event events/ev",),
-    ("scheduling.k8s.io", "v1"): ("PriorityClass! priorityclasses/pc",),
+    ("scheduling.k8s.io", "v1"): ("PriorityClass! priorityclasses/pc ^",),
     ("certificates.k8s.io", "v1"): ("CertificateSigningRequest! certificatesigningrequests/csr +",),
     ("node.k8s.io", "v1"): ("RuntimeClass! runtimeclasses",),
     ("flowcontrol.apiserver.k8s.io", "v1"): (
-        "FlowSchema! flowschemas +",
-        "PriorityLevelConfiguration! prioritylevelconfigurations +",
+        "FlowSchema! flowschemas +^",
+        "PriorityLevelConfiguration! prioritylevelconfigurations +^",
     ),
 }
 _SCALED: Final = ("deployments", "statefulsets", "replicasets", "replicationcontrollers")
@@ -90,6 +93,12 @@ class Kind:
     has_status: bool = False
     """Status is written through its subresource only."""
     custom: bool = False
+    counted: bool = False
+    """Changes of anything but metadata and status are counted in metadata.generation."""
+    categories: tuple[str, ...] = ()
+    schema: Schema | None = None
+    """What a custom object is checked against, filled in from and cut to."""
+    singular: str = ""
 
     @property
     def api_version(self) -> str:
@@ -110,7 +119,19 @@ class Kind:
 def _parse(group: str, version: str, text: str) -> Kind:
     name, plurals, *flags = text.split()
     plural, *short = plurals.split("/")
-    return Kind(group, version, name.rstrip("!"), plural, not name.endswith("!"), tuple(short), "+" in flags)
+    marks = "".join(flags)
+    return Kind(
+        group,
+        version,
+        name.rstrip("!"),
+        plural,
+        not name.endswith("!"),
+        tuple(short),
+        "+" in marks,
+        counted="^" in marks,
+        categories=("all",) if "*" in marks else (),
+        singular=name.rstrip("!").lower(),
+    )
 
 
 def _built_in() -> Iterator[Kind]:
@@ -136,6 +157,10 @@ def kinds_of_crd(crd: Mapping[str, Any]) -> list[Kind]:
             tuple(names.get("shortNames") or ()),
             "status" in (version.get("subresources") or {}),
             custom=True,
+            counted=True,
+            categories=tuple(names.get("categories") or ()),
+            schema=Schema.of((version.get("schema") or {}).get("openAPIV3Schema")),
+            singular=names.get("singular") or names["kind"].lower(),
         )
         for version in spec.get("versions") or []
         if version.get("served", True)

@@ -4,54 +4,88 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kfinstall.simulator import fields
+from kfinstall.simulator.shapes import BuiltIn, Shape
 
 Document = dict[str, Any]
+
+
+Owner = tuple[str, str, str]
+"""Manager, operation, subresource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A field that another manager owns with another value."""
+
+    owner: Owner
+    api_version: str
+    path: fields.Path
+
+    @property
+    def words(self) -> str:
+        """The manager, as messages name it."""
+        manager, operation, subresource = self.owner
+        name = json.dumps(manager) + (f' with subresource "{subresource}"' if subresource else "")
+        return name + (f" using {self.api_version}" if operation == "Update" else "")
 
 
 class ApplyConflictError(Exception):
     """Fields that other managers own and that the applied configuration would change."""
 
-    def __init__(self, conflicts: Sequence[tuple[str, fields.Path]]) -> None:
-        """`conflicts`: manager and field of each."""
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        """Keep them by manager and field, as messages list them."""
         super().__init__(conflicts)
-        self.conflicts = conflicts
+        self.conflicts = sorted(conflicts, key=lambda conflict: (conflict.owner, conflict.path))
+
+    def __str__(self) -> str:
+        found = self.conflicts
+        if len(found) == 1:
+            return f"Apply failed with 1 conflict: conflict with {found[0].words}: {fields.shown(found[0].path)}"
+        lines = [f"Apply failed with {len(found)} conflicts: "]
+        for words, group in itertools.groupby(found, key=lambda conflict: conflict.words):
+            lines += [f"conflicts with {words}:", *(f"- {fields.shown(conflict.path)}" for conflict in group)]
+        return lines[0] + "\n".join(lines[1:])
 
 
 @dataclass(slots=True)
 class _Managers:
-    """Who owns which fields: (manager, operation, subresource) to paths."""
+    """Who owns which fields."""
 
-    owned: dict[tuple[str, str, str], set[fields.Path]]
-    times: dict[tuple[str, str, str], str]
+    owned: dict[Owner, set[fields.Path]]
+    times: dict[Owner, str]
+    versions: dict[Owner, str]
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> _Managers:
-        owned: dict[tuple[str, str, str], set[fields.Path]] = {}
-        times: dict[tuple[str, str, str], str] = {}
+        found = cls({}, {}, {})
         for entry in document.get("metadata", {}).get("managedFields") or ():
             key = (entry.get("manager", ""), entry.get("operation", ""), entry.get("subresource", ""))
-            owned[key] = set(fields.from_fields_v1(entry.get("fieldsV1") or {}))
-            times[key] = entry.get("time", "")
-        return cls(owned, times)
+            found.owned[key] = set(fields.from_fields_v1(entry.get("fieldsV1") or {}))
+            found.times[key] = entry.get("time", "")
+            found.versions[key] = entry.get("apiVersion", "")
+        return found
 
-    def render(self, api_version: str, now: str) -> list[Document]:
+    def render(self, api_version: str) -> list[Document]:
         entries: list[Document] = []
-        for (manager, operation, subresource), paths in self.owned.items():
+        for key, paths in self.owned.items():
+            manager, operation, subresource = key
             if paths:
                 entry: Document = {
                     "manager": manager,
                     "operation": operation,
-                    "apiVersion": api_version,
-                    "time": self.times.get((manager, operation, subresource)) or now,
+                    "apiVersion": self.versions.get(key) or api_version,
                     "fieldsType": "FieldsV1",
                     "fieldsV1": fields.to_fields_v1(paths),
                 }
-                entries.append(entry | ({"subresource": subresource} if subresource else {}))
+                more = {"time": self.times.get(key), "subresource": subresource}
+                entries.append(entry | {name: value for name, value in more.items() if value})
         return entries
 
 
@@ -61,11 +95,14 @@ def timestamp() -> str:
 
 
 def _with_managers(document: Document, managers: _Managers) -> Document:
-    entries = managers.render(document.get("apiVersion", ""), timestamp())
-    return {**document, "metadata": {**document["metadata"], "managedFields": entries}}
+    entries = managers.render(document.get("apiVersion", ""))
+    metadata = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
+    return {**document, "metadata": {**metadata, **({"managedFields": entries} if entries else {})}}
 
 
-def server_side_apply(live: Document | None, config: Document, manager: str, *, force: bool, subresource: str = "") -> Document:
+def server_side_apply(
+    live: Document | None, config: Document, manager: str, shape: Shape, *, force: bool, subresource: str = ""
+) -> Document:
     """The object after an apply; `live` is None where it is made by it.
 
     Raises:
@@ -73,54 +110,54 @@ def server_side_apply(live: Document | None, config: Document, manager: str, *, 
     """
     managers = _Managers.of(live or {})
     me = (manager, "Apply", subresource)
-    mine = fields.leaves(config)
+    mine = fields.members(config, shape)
     others = {key: paths for key, paths in managers.owned.items() if key != me}
-    conflicts: list[tuple[str, fields.Path]] = []
-    if live is not None:
-        for path, value in mine.items():
-            if fields.value_at(live, path) != value:
-                conflicts += [(key[0], path) for key, paths in others.items() if path in paths]
+    conflicts = _conflicts(live, mine, others, shape, managers) if live is not None else []
     if conflicts and not force:
         raise ApplyConflictError(conflicts)
-    for _manager, path in conflicts:
-        for paths in others.values():
-            paths.discard(path)
+    for conflict in conflicts:
+        others[conflict.owner].discard(conflict.path)
     result = copy.deepcopy(live) if live is not None else {}
-    kept = set().union(*others.values()) if others else set()
-    for path in sorted(managers.owned.get(me, set()) - set(mine) - kept, reverse=True):
-        # A field that another one of ours is inside of stays: it only became a parent.
-        if not any(other[: len(path)] == path for other in mine):
-            result = fields.without(result, _whole_item(path, kept | set(mine)))
-    result = fields.merge(result, copy.deepcopy(config))
+    kept = set(mine).union(*others.values())
+    for path in sorted(managers.owned.get(me, set()) - kept, key=len):
+        if not any(other[: len(path)] == path for other in kept):
+            result = fields.without(result, path, shape)
+    result = fields.merge(result, copy.deepcopy(config), shape)
     result.setdefault("metadata", {})
-    before = managers.owned.get(me)
     managers.owned[me] = set(mine)
-    if before != set(mine):
+    if live is None or _bare(result) != _bare(live):
+        # Who only joins the owners of what is there already gets no time, as nothing was changed.
         managers.times[me] = timestamp()
+    managers.versions[me] = str(config.get("apiVersion") or "")
     merged: Document = _with_managers(result, managers)
     return merged
 
 
-def _whole_item(path: fields.Path, kept: set[fields.Path]) -> fields.Path:
-    """The item of a list that a path is in, if nobody has a field in it any more: it goes with its defaults."""
-    for length, element in enumerate(path, 1):
-        if element.startswith("k:") and not any(other[:length] == path[:length] for other in kept):
-            return path[:length]
-    return path
+def _bare(document: Document) -> Document:
+    metadata = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
+    return {**document, "metadata": metadata}
 
 
-def updated(live: Document | None, new: Document, manager: str, subresource: str = "") -> Document:
+def _conflicts(
+    live: Document, mine: Mapping[fields.Path, Any], others: Mapping[Owner, set[fields.Path]], shape: Shape, managers: _Managers
+) -> list[Conflict]:
+    changed = {path for path, value in mine.items() if value is not fields.INSIDE and fields.value_at(live, path, shape) != value}
+    return [Conflict(owner, managers.versions.get(owner, ""), path) for owner, paths in others.items() for path in paths & changed]
+
+
+def updated(live: Document | None, new: Document, manager: str, shape: Shape, subresource: str = "") -> Document:
     """The new object with the fields that it changes owned by the manager."""
     managers = _Managers.of(live or {})
-    old, now = fields.leaves(live or {}), fields.leaves(new)
+    old, now = (fields.members(document or {}, shape, containers=True) for document in (live, new))
     changed = {path for path, value in now.items() if path not in old or old[path] != value}
     gone = set(old) - set(now)
     me = (manager, "Update", subresource)
-    for paths in managers.owned.values():
-        paths.difference_update(changed | gone)
+    for key, paths in managers.owned.items():
+        paths.difference_update(gone if key == me else changed | gone)
     if changed:
         managers.owned.setdefault(me, set()).update(changed)
         managers.times[me] = timestamp()
+        managers.versions[me] = str(new.get("apiVersion") or "")
     return _with_managers(new, managers)
 
 
@@ -160,18 +197,20 @@ def strategic_patch(live: Any, patch: Any, field: str = "") -> Any:
 
 
 def _strategic_list(live: list[Any], patch: list[Any], field: str) -> list[Any]:
-    theirs, ours = fields.elements(field, live), fields.elements(field, patch)
-    if theirs is None or ours is None:
+    """Items merged by key: what the patch names in its order, and before each of them what stood before it."""
+    theirs, ours = fields.elements(live, BuiltIn(field)), fields.elements(patch, BuiltIn(field))
+    if ours is None or (theirs is None and live):
         return patch
+    theirs = theirs or {}
+    places = {element: place for place, element in enumerate(theirs)}
+    rest = [element for element in theirs if element not in ours]
     items: list[Any] = []
-    for element, item in theirs.items():
-        mine = ours.get(element)
-        if mine is None:
-            items.append(item)
-        elif not (isinstance(mine, dict) and mine.get("$patch") == "delete"):
-            items.append(strategic_patch(item, mine))
-    new = [item for element, item in ours.items() if element not in theirs]
-    return items + [item for item in new if not (isinstance(item, dict) and item.get("$patch") == "delete")]
+    for element, item in ours.items():
+        while rest and element in places and places[rest[0]] < places[element]:
+            items.append(theirs[rest.pop(0)])
+        if not (isinstance(item, dict) and item.get("$patch") == "delete"):
+            items.append(strategic_patch(theirs[element], item) if element in theirs else item)
+    return items + [theirs[element] for element in rest]
 
 
 def json_patch(live: Document, operations: Sequence[Mapping[str, Any]]) -> Document:

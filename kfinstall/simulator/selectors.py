@@ -8,6 +8,7 @@ from typing import Any, Final
 
 Matches = Callable[[Mapping[str, Any]], bool]
 
+_WORD: Final = r"[^\s!=,()]+"
 _SET: Final = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<word>in|notin)\s+\((?P<values>[^)]*)\)\s*$")
 _EQUAL: Final = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<word>==|!=|=)\s*(?P<value>[^\s,()]*)\s*$")
 _EXISTS: Final = re.compile(r"^\s*(?P<not>!?)\s*(?P<key>[^\s!=,()]+)\s*$")
@@ -28,7 +29,20 @@ def _one_label(text: str) -> Callable[[Mapping[str, str]], bool]:
     if match := _EXISTS.match(text):
         key, absent = match["key"], bool(match["not"])
         return lambda labels: (key in labels) is not absent
-    raise ValueError(f"unable to parse requirement: {text}")
+    raise ValueError(_complaint(text))
+
+
+def _complaint(text: str) -> str:
+    """What the API server's parser says of a requirement that is none."""
+    if not text.lstrip().startswith("!") and (match := re.match(r"\s*([!=,()])", text)):
+        return f"found '{match[1]}', expected: !, identifier, or 'end of string'"
+    start = "unable to parse requirement: "
+    if match := re.match(rf"\s*{_WORD}\s+(?:in|notin)\s+({_WORD})", text):
+        return f"{start}found '{match[1]}' expected: '('"
+    if match := re.match(rf"\s*{_WORD}\s*(?:==|!=|=)\s*([(])", text):
+        return f"{start}found '{match[1]}', expected: identifier"
+    match = re.match(rf"\s*{_WORD}\s+({_WORD})", text)
+    return f"{start}found '{match[1] if match else ''}', expected: in, notin, =, ==, !=, gt, lt"
 
 
 def label_selector(text: str) -> Matches:
@@ -49,17 +63,57 @@ def _field(document: Mapping[str, Any], path: str) -> str:
     return "" if value is None else str(value)
 
 
-def field_selector(text: str) -> Matches:
-    """A field selector such as `metadata.name=x,status.phase!=Running`.
+_FIELDS: Final = ("metadata.name", "metadata.namespace")
+_MORE_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Pod": (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+    ),
+    "Node": ("spec.unschedulable",),
+    "Namespace": ("status.phase",),
+    "Secret": ("type",),
+    "Event": (
+        *(f"involvedObject.{key}" for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")),
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+    "Job": ("status.successful",),
+    "ReplicaSet": ("status.replicas",),
+    "ReplicationController": ("status.replicas",),
+    "CertificateSigningRequest": ("spec.signerName",),
+    "Service": ("spec.clusterIP", "spec.type"),
+}
+
+
+def _known_field(kind: str, path: str) -> None:
+    if path in _FIELDS or path in _MORE_FIELDS.get(kind, ()):
+        return
+    if kind in _MORE_FIELDS:
+        raise ValueError(f"field label not supported: {path}")
+    raise ValueError(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+
+def field_selector(text: str, kind: str = "Pod") -> Matches:
+    """A field selector such as `metadata.name=x,status.phase!=Running` of a kind.
 
     Raises:
-        ValueError: it can't be parsed.
+        ValueError: it can't be parsed, or names a field that objects of the kind can't be selected by.
     """
     checks: list[tuple[str, str, bool]] = []
     for part in filter(None, text.split(",")):
         match = _EQUAL.match(part)
         if match is None:
-            raise ValueError(f"invalid field selector: {part}")
+            raise ValueError(f"invalid selector: '{text}'; can't understand '{part}'")
+        _known_field(kind, match["key"])
         checks.append((match["key"], match["value"], match["word"] != "!="))
     return lambda document: all((_field(document, path) == value) is equal for path, value, equal in checks)
 

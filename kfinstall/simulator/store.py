@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -136,8 +136,29 @@ class Store:
         self._order.pop(key, None)
         self.revision += 1
         gone = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}
-        self._tell(Change(self.revision, key, gone, None))
+        self._tell(Change(self.revision, key, old, None))
         return gone
+
+    def forget(self, revision: int) -> None:
+        """Keep no history of what was before a revision, as after a compaction."""
+        self.first_revision = max(self.first_revision, revision)
+
+    def list_at(self, revision: int, key: str, namespace: str | None = None) -> Sequence[Document] | None:
+        """All objects of a kind as they were right after a revision; None where that is forgotten."""
+        if revision < self.first_revision:
+            return None
+        found = dict(self._objects.get(key, {}))
+        for change in reversed(self.history):
+            if change.revision <= revision:
+                break
+            document = change.new or change.old
+            if change.key != key or document is None:
+                continue
+            if change.old is None:
+                found.pop(identity(document), None)
+            else:
+                found[identity(document)] = change.old
+        return [found[where] for where in sorted(found) if namespace is None or where[0] == namespace]
 
     def _tell(self, change: Change) -> None:
         if len(self.history) == _HISTORY:

@@ -67,6 +67,8 @@ def normalised(value: Any, key: str = "") -> Any:
         items = [normalised(item, key) for item in value]
         if key == "managedFields":
             items.sort(key=lambda item: (item["manager"], item["operation"], item.get("subresource", "")))
+        if key == "causes" and items and isinstance(items[0], dict):
+            items.sort(key=lambda item: (item.get("field", ""), item.get("message", "")))
         return ["<ip>"] if key == "clusterIPs" else items
     if isinstance(value, str):
         if key in _TIMES and value:

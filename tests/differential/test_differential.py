@@ -17,14 +17,6 @@ from tests.differential.servers import RECORDED, Server, real, recorded, simulat
 from tests.fakes.apiserver import missing
 
 ABSENT = missing("kube-controller-manager")
-ALIKE = (
-    "watch_resumed",
-    "watch_one",
-    "webhook_that_may_fail",
-    "versions",
-    "groups",
-)
-"""Scenarios in which the simulator answers as a real one does already."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -47,7 +39,7 @@ def same(left: list[Document], right: list[Document]) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
 async def test_the_simulator_answers_as_a_real_one_did(simulated: Server, name: str) -> None:
     same(await transcript(simulated, name), recorded(name))
 

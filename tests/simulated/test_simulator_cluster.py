@@ -154,7 +154,7 @@ def webhook_of(service: str) -> Document:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     client_config = {"service": {"name": service, "namespace": "default", "path": "/validate"}}
     hook = {"name": "check.example.com", "rules": [rule], "clientConfig": client_config, "failurePolicy": "Fail"}
-    hook["objectSelector"] = {"matchLabels": {"checked": "yes"}}
+    hook |= {"objectSelector": {"matchLabels": {"checked": "yes"}}, "sideEffects": "None", "admissionReviewVersions": ["v1"]}
     return of_api("ValidatingWebhookConfiguration", "check", version="admissionregistration.k8s.io/v1", webhooks=[hook])
 
 

@@ -1,6 +1,6 @@
 """Ends: finalizers, namespaces that go, owners."""
 
-from tests.differential.ask import MERGE, Ask, picked, scenario
+from tests.differential.ask import MERGE, Ask, causes, picked, scenario
 from tests.differential.scenarios.documents import config_map
 
 _NAMESPACES = "/api/v1/namespaces"
@@ -23,7 +23,12 @@ async def finalizers(ask: Ask) -> None:
         "change", "PATCH", f"{one}?fieldManager=me", {"data": {"a": "2"}}, kind=MERGE, show=picked("data", "metadata.generation")
     )
     await ask(
-        "add one", "PATCH", one, {"metadata": {"finalizers": ["example.com/a", "example.com/b", "example.com/c"]}}, kind=MERGE
+        "add one",
+        "PATCH",
+        one,
+        {"metadata": {"finalizers": ["example.com/a", "example.com/b", "example.com/c"]}},
+        kind=MERGE,
+        show=causes,
     )
     await ask(
         "take one", "PATCH", one, {"metadata": {"finalizers": ["example.com/b"]}}, kind=MERGE, show=picked("metadata.finalizers")

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from tests.differential.ask import Ask, scenario
+from tests.differential.ask import Ask, causes, scenario
 from tests.differential.scenarios.documents import secret
 
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -28,7 +28,7 @@ async def pages(ask: Ask) -> None:
     second = await ask("the second", "GET", f"{path}?limit=3&continue={quote(first['metadata']['continue'])}", show=_brief)
     await ask("the last", "GET", f"{path}?limit=3&continue={quote(second['metadata']['continue'])}", show=_brief)
     await ask("as many as there are", "GET", f"{path}?limit=8", show=_brief)
-    await ask("a token that is none", "GET", f"{path}?limit=3&continue=nonsense")
+    await ask("a token that is none", "GET", f"{path}?limit=3&continue=nonsense", show=causes)
     await ask("a token and a version", "GET", f"{path}?limit=3&resourceVersion=1&continue={quote(first['metadata']['continue'])}")
     await ask("a limit that is no number", "GET", f"{path}?limit=many")
     created = await ask.quietly("POST", path, secret("m21"))

@@ -70,7 +70,7 @@ async def watch_lists(ask: Ask) -> None:
     async with ask.watch(
         path, "fieldSelector=metadata.name%3Dnone&timeoutSeconds=3&allowWatchBookmarks=true&resourceVersion=0"
     ) as watch:
-        await watch.hear("a bookmark before the end", 1)
+        await watch.hear("a bookmark", 1, picked("kind"))
 
 
 @scenario

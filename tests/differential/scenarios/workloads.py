@@ -47,7 +47,7 @@ async def deployments(ask: Ask) -> None:
         f"{path}/one",
         {"status": {"replicas": 7}},
         kind=MERGE,
-        show=picked("status.replicas", "metadata.generation"),
+        show=lambda body: [body["status"].get("replicas", 0), body["metadata"]["generation"]],
     )
     await ask("its scale", "GET", f"{path}/one/scale")
     # Nobody schedules here on one of the servers, so only what was asked for is shown.
