@@ -147,3 +147,4 @@ RECHECK_SECONDS: Final = 5.0
 """How often the preflight screen looks again at what is red."""
 DRAFT_SAVE_SECONDS: Final = 0.4
 """How long after the last key the draft is written."""
+DEMO_NODES_AT_MOST: Final = 100

@@ -11,13 +11,17 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import limits, resources, state
 from kfinstall.answers.load import Problem
+from kfinstall.desk import history
 from kfinstall.desk.desk import Desk, Result
+from kfinstall.desk.draft import Draft
 from kfinstall.desk.questions import HostKeyAsked, Question, SecretAsked
+from kfinstall.desk.rehearsal import make_room
 from kfinstall.desk.runview import State
 from kfinstall.errors import ExitCode, KfError
 from kfinstall.phases import PHASES
@@ -49,43 +53,58 @@ class InstallerApp(App[int]):
         Binding("ctrl+q", "leave", "Quit", id="quit", priority=True),
         Binding("ctrl+c", "app.leave", "Quit", show=False, priority=True),
         Binding("f2", "command_palette", "Commands", show=False, id="commands"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
     ]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, desk: Desk, *, plain: bool = False, first: str = "welcome", run_at_once: bool = False) -> None:
-        """`plain`: ASCII only; `first`: the screen to open with; `run_at_once`: begin with everything, as a rehearsal does."""
+    def __init__(self, desk: Desk, *, plain: bool = False, first: str = "welcome", rehearse: bool = False) -> None:
+        """`plain`: ASCII only; `first`: the screen to open with; `rehearse`: start simulated servers and install everything."""
         super().__init__()
         self.desk = desk
         self.desk.ask = self._ask
         self.plain = plain
         self._first = first
-        self._run_at_once = run_at_once
+        self._rehearse = rehearse
         self._problems: list[Problem] = []
         self._told: Result | None = None
+        self._generation = 0
+        self._timer: Timer | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
         self._save_soon: Callable[[], None] | None = None
 
     def _ask(self, question: Question) -> None:
         """Called from the engine's thread."""
         self.post_message(Asked(question))
 
+    @override
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        # Textual's own themes, which the palette offers too, do not have these.
+        return dict(DARK.variables)
+
     # Starting and ending.
 
     def on_mount(self) -> None:
         """Themes, the first screen, and the pulse that shows what happens."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = DARK.name
         self._problems = self.desk.draft.problems()
         self.show(self._first)
-        self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
-        if self._run_at_once:
-            self.call_after_refresh(self.begin, "install")
+        self._timer = self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
+        if self._rehearse:
+            self.use(self.desk, first="run", fresh=True, begin=True)
+
+    @override
+    async def _shutdown(self) -> None:
+        # Widgets go one after the other then, and drawing on a half of them fails.
+        if self._timer is not None:
+            self._timer.stop()
+        await super()._shutdown()
 
     def pulse(self) -> None:
         """Take what happened, let the screen that is seen draw it, and notice the end of a run."""
         self.desk.drain()
         screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, BaseScreen)), None)
-        if screen is not None and screen.is_mounted:
+        if screen is not None and screen.ready:
             screen.show_run(self.desk.view)
         result = self.desk.result
         if result is not None and result is not self._told and not self.desk.running:
@@ -115,6 +134,39 @@ class InstallerApp(App[int]):
             self._exception_event.set()
         self.panic(self.desk.defect(error).lines()[0] + "\n" + "\n".join(self.desk.defect(error).lines()[1:]))
 
+    @work(exclusive=True, group="use", exit_on_error=False)
+    async def use(
+        self, desk: Desk, *, first: str, cluster: state.ClusterState | None = None, fresh: bool = False, begin: bool = False
+    ) -> None:
+        """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
+        if self.desk.running:
+            self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
+            return
+        try:
+            if desk.rehearsal is not None:
+                self.notify("starting the simulated servers", markup=False)
+                if fresh:
+                    await asyncio.to_thread(make_room, desk.cluster_state)
+                stage = await desk.open_stage(fresh=fresh)
+                if fresh:
+                    desk.draft = Draft.of(desk.draft.path, stage.answers)
+            if cluster is not None:
+                await asyncio.to_thread(history.replay, cluster, desk.view)
+        except KfError as error:
+            if desk is not self.desk:
+                await asyncio.to_thread(desk.close)
+            self.tell(error)
+            return
+        old, self.desk = self.desk, desk
+        desk.ask = self._ask
+        self._told, self._generation = None, self._generation + 1
+        self._problems = await asyncio.to_thread(desk.draft.problems)
+        self.show(first)
+        if old is not desk:
+            await asyncio.to_thread(old.close)
+        if begin:
+            self.begin("install")
+
     # Going about.
 
     def show(self, name: str) -> None:
@@ -122,12 +174,16 @@ class InstallerApp(App[int]):
         kind = SCREENS.get(name)
         if kind is None:
             return
-        if name not in self._installed_screens:
-            self.install_screen(kind(), name)
-        if self.screen_stack and len(self.screen_stack) > 1:
-            self.switch_screen(name)
+        # Each desk has its own screens, so that none shows what another one's answers were.
+        own = f"{name}-{self._generation}"
+        if own not in self._installed_screens:
+            self.install_screen(kind(), own)
+        while isinstance(self.screen, ModalScreen):
+            self.pop_screen()
+        if len(self.screen_stack) > 1:
+            self.switch_screen(own)
         else:
-            self.push_screen(name)
+            self.push_screen(own)
 
     def action_show(self, name: str) -> None:
         """The same as an action."""
@@ -270,23 +326,11 @@ def _part_of(phase: str) -> str:
     return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
 
 
-def main(desk: Desk, *, plain: bool, first: str = "welcome", run_at_once: bool = False) -> int:
+def main(desk: Desk, *, plain: bool, first: str = "welcome", rehearse: bool = False) -> int:
     """Run the interface; gives the exit code."""
+    app = InstallerApp(desk, plain=plain, first=first, rehearse=rehearse)
     try:
-        app = InstallerApp(desk, plain=plain, first=first, run_at_once=run_at_once)
         code = app.run()
         return int(code if code is not None else app.return_code or 0)
     finally:
-        desk.close()
-
-
-def drafts(root: Path) -> list[Path]:
-    """Drafts that were begun, the newest first."""
-    folder = root / "drafts"
-    return sorted(folder.glob("*.yaml"), key=lambda path: path.stat().st_mtime, reverse=True) if folder.is_dir() else []
-
-
-def clusters(root: Path) -> list[state.ClusterState]:
-    """Clusters that have a state, the one that was worked on last first."""
-    found = [state.ClusterState(root, name) for name in state.clusters(root)]
-    return sorted(found, key=lambda item: max((run.started_at for run in item.runs()), default=0.0), reverse=True)
+        app.desk.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from textual.reactive import reactive
 from textual.widgets import Button
-from typing_extensions import Self, override
+from typing_extensions import override
 
 
 class Act(Button):

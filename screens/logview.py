@@ -38,6 +38,7 @@ class LogView(LinesView):
         self._ring: Ring[LogLine] = Ring(1)
         self._wanted = ""
         self._levels: frozenset[Level] = frozenset()
+        self._phases: tuple[str, ...] = ()
         self._found: list[int] | None = None
         """Numbers of the lines that pass the filter; None where there is none."""
         self._seen = 0
@@ -49,9 +50,10 @@ class LogView(LinesView):
             self._ring = ring
             self._refilter()
 
-    def narrow(self, text: str = "", levels: frozenset[Level] = frozenset()) -> None:
-        """Show only lines with that text (in any case), of those levels; all if empty."""
+    def narrow(self, text: str = "", levels: frozenset[Level] = frozenset(), phases: tuple[str, ...] = ()) -> None:
+        """Show only lines with that text (in any case), of those levels, of steps of those phases; all if empty."""
         self._wanted, self._levels = text.casefold(), levels
+        self._phases = tuple(f"{phase}." for phase in phases)
         self._refilter()
 
     def refresh_log(self) -> None:
@@ -65,7 +67,7 @@ class LogView(LinesView):
             self.scroll_end(animate=False, immediate=True)
 
     def _refilter(self) -> None:
-        self._found = [] if self._wanted or self._levels else None
+        self._found = [] if self._wanted or self._levels or self._phases else None
         self._seen, self._drawn_end = 0, -1
         self.refresh_log()
 
@@ -79,9 +81,9 @@ class LogView(LinesView):
         self._seen = self._ring.end
 
     def _passes(self, line: LogLine) -> bool:
-        return (not self._levels or line.level in self._levels) and (
-            self._wanted in line.text.casefold() or self._wanted in line.target.casefold()
-        )
+        if (self._levels and line.level not in self._levels) or (self._phases and not line.step.startswith(self._phases)):
+            return False
+        return not self._wanted or self._wanted in line.text.casefold() or self._wanted in line.target.casefold()
 
     def lines_shown(self) -> list[LogLine]:
         """Everything that passes the filter, for saving."""

@@ -116,8 +116,8 @@ class BaseScreen(Screen[None]):
     title_on_bar: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     """What F1 says where no field has the focus."""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]  # type: ignore[misc] # Textual declares it without ClassVar
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (18, "-high")]  # type: ignore[misc] # Textual declares it without ClassVar
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", id="help"),
         Binding("f3,ctrl+b", "go(-1)", "Back", id="back"),
@@ -125,10 +125,17 @@ class BaseScreen(Screen[None]):
         Binding("ctrl+q", "app.leave", "Quit", id="quit", priority=True),
     ]
 
+    ready = False
+    """Whether it can be drawn on: all its widgets are there."""
+
     @property
     def desk(self) -> Desk:
         """The engine's side."""
         return self.app.desk
+
+    def on_mount(self) -> None:
+        """Everything is there; the first field gets the focus in subclasses that have one."""
+        self.ready = True
 
     def action_go(self, by: int) -> None:
         """The screen before or after this one."""
@@ -191,17 +198,20 @@ class PartScreen(BaseScreen):
                         yield Act("Run this part", id="run-part", primary=True)
                         yield Act("Pause", id="pause")
                         yield Act("Stop", id="stop")
-                    yield StepTree(phases=self.phases, id="tree")
-                    yield LogView(with_target=True, id="log")
+                    with Container(id="live"):
+                        yield StepTree(phases=self.phases, id="tree")
+                        yield LogView(with_target=True, id="log")
         yield Footer(show_command_palette=False)
 
     def form(self) -> Iterable[Widget]:
         """The rows."""
         return ()
 
+    @override
     def on_mount(self) -> None:
-        """The first field has the focus."""
+        super().on_mount()
         self._drawn = -1
+        self.query_one("#log", LogView).narrow(phases=self.phases)
         self.refresh_form()
         first = next((widget for widget in self.query("#form *") if widget.focusable), None)
         if first is not None:
@@ -210,7 +220,7 @@ class PartScreen(BaseScreen):
     def on_screen_resume(self) -> None:
         """Something may have changed on another screen."""
         self._drawn = -1
-        if self.is_mounted:
+        if self.ready:
             self.refresh_form()
 
     @on(Row.Changed)
@@ -232,17 +242,17 @@ class PartScreen(BaseScreen):
         tree, log = self.query_one("#tree", StepTree), self.query_one("#log", LogView)
         log.watch_ring(view.log)
         log.refresh_log()
-        if view.revision == self._drawn and not view.running:
+        running = self.desk.running
+        self.query_one("#pause", Act).display = running
+        self.query_one("#stop", Act).display = running
+        self.query_one("#pause", Act).label = "Go on" if self.desk.paused else "Pause"
+        self.query_one("#run-part", Act).why_not = self.why_not()
+        if view.revision == self._drawn and not running:
             return
         self._drawn = view.revision
         tree.plain = self.app.plain
         tree.show(view)
         self.query_one("#verdict", Static).update(Content("\n".join(self._verdict(view))))
-        self.query_one("#run-part", Act).why_not = self.why_not()
-        running = self.desk.running
-        self.query_one("#pause", Act).display = running
-        self.query_one("#stop", Act).display = running
-        self.query_one("#pause", Act).label = "Go on" if self.desk.paused else "Pause"
 
     def _verdict(self, view: RunView) -> Iterable[str]:
         for name in self.phases:

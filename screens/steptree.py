@@ -71,7 +71,7 @@ class StepTree(LinesView):
     def _is_open(self, key: str, state: State, *, default: bool) -> bool:
         return self._opened.get(key, default or state in ("running", "failed", "interrupted"))
 
-    def action_open(self, on: bool) -> None:  # noqa: FBT001 (Textual passes it by position)
+    def action_open(self, on: bool) -> None:
         """Open or close the line under the cursor."""
         if 0 <= self.cursor < len(self._rows):
             row = self._rows[self.cursor]

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from screens.part import BaseScreen
+from screens.review import ReviewScreen
 from screens.storage import StorageScreen
+from screens.welcome import WelcomeScreen
 
 SCREENS: Final[dict[str, type[BaseScreen]]] = {
+    "welcome": WelcomeScreen,
     "storage": StorageScreen,
+    "review": ReviewScreen,
 }

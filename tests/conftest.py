@@ -5,3 +5,7 @@ import sys
 from pathlib import Path
 
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-pictures", action="store_true", help="write the screens' pictures anew")

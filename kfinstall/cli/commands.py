@@ -21,12 +21,19 @@ def dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
     return _COMMANDS[options.command](options, terminal)
 
 
-def _wizard(_options: argparse.Namespace, _terminal: Terminal) -> int:
-    raise UsageError(
-        "the wizard is not part of this version yet",
-        hint="write an answers file: kfinstall answers new answers.yaml\n"
-        "then run it:           kfinstall --answers answers.yaml\nor rehearse it:        kfinstall demo",
-    )
+def _wizard(options: argparse.Namespace, terminal: Terminal) -> int:
+    if not terminal.screens:
+        raise UsageError(
+            "the wizard needs a terminal",
+            why=f"TERM is {terminal.environ.get('TERM') or 'not set'}"
+            if terminal.interactive
+            else "standard input or output is none",
+            hint="write an answers file: kfinstall answers new answers.yaml\n"
+            "then run it:           kfinstall --answers answers.yaml\nor rehearse it:        kfinstall demo --headless",
+        )
+    from kfinstall.cli.wizard import wizard
+
+    return wizard(options, terminal)
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:

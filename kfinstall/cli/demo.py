@@ -15,6 +15,10 @@ from kfinstall.state import ClusterState, RunRecord
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
+    if terminal.screens and not options.headless and not options.json:
+        from kfinstall.cli.wizard import rehearse
+
+        return rehearse(options, terminal, rehearsal)
     cluster = ClusterState(options.state_dir, CLUSTER_NAME)
     make_room(cluster)
     return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, kind="install"))

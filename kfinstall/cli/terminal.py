@@ -53,6 +53,8 @@ class Terminal:
     colour: bool
     unicode: bool
     environ: Mapping[str, str]
+    screens: bool = False
+    """It can show the wizard: all three standard streams are a terminal that moves its cursor."""
     columns: int = 0
     """Width of standard error's terminal; 0 where it is none."""
 
@@ -64,7 +66,9 @@ class Terminal:
         encoding = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "")
         fancy = encoding == "utf8" and environ.get("TERM") != "linux"
         columns = shutil.get_terminal_size().columns if tty else 0
-        return cls(tty and sys.stdin.isatty(), colour, fancy, environ, columns)
+        interactive = tty and sys.stdin.isatty()
+        screens = interactive and sys.stdout.isatty() and environ.get("TERM", "dumb") != "dumb"
+        return cls(interactive, colour, fancy, environ, screens, columns)
 
     def say(self, text: str) -> None:
         """One line of narration."""

@@ -27,7 +27,7 @@ from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfErro
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
-from kfinstall.plan import Plan
+from kfinstall.plan import Plan, Situation
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Options, Session, open_session
 from kfinstall.state import ClusterState
@@ -44,6 +44,8 @@ class Result:
     error: KfError | None = None
     plan: Plan | None = None
     """Of kind plan: what would change."""
+    situation: Situation | None = None
+    """What the plan was made from; a runbook is written of both."""
     card: tuple[str, ...] = ()
     """Of a run that handed over: the proof card's lines."""
 
@@ -282,7 +284,7 @@ class Desk:
     async def _work(self, session: Session) -> Result:
         kind = session.options.kind
         if kind in ("plan", "doctor"):
-            return Result(kind, int(ExitCode.DONE), plan=session.plan())
+            return Result(kind, int(ExitCode.DONE), plan=session.plan(), situation=session.situation)
         if kind == "check":
             return await self._keep_checking(session)
         error: KfError | None = None

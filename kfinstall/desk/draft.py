@@ -60,6 +60,11 @@ class Draft:
         answers, _problems = examine(text)
         return cls(path, _plain(answers) if answers is not None else _typed(found))
 
+    @classmethod
+    def of(cls, path: Path, answers: Answers) -> Draft:
+        """The draft that says what some answers say."""
+        return cls(path, _plain(answers))
+
     def get(self, key: Key) -> Any:
         """The value at a key; its default where the file would not say it."""
         value = self.given(key)

@@ -57,6 +57,21 @@ class Stage:
         return dataclasses.replace(options, dial=self.dial, demo=self.rehearsal.settings, limits=PATIENCE)
 
 
+def trouble_of(rehearsal: Rehearsal) -> str:
+    """Why a rehearsal can't be; empty if it can."""
+    from kfinstall.simulator.faults import parse_fault
+    from kfinstall.simulator.fleet import names_of
+
+    if not 1 <= rehearsal.nodes <= limits.DEMO_NODES_AT_MOST:
+        return f"write a number of servers from 1 to {limits.DEMO_NODES_AT_MOST}"
+    for text in rehearsal.faults:
+        try:
+            parse_fault(text, names_of(rehearsal.nodes))
+        except UsageError as error:
+            return f"{error.message}; {error.hint}"
+    return ""
+
+
 def make_room(cluster: ClusterState) -> None:
     """Remove what an earlier rehearsal left: its machines are gone, so nothing of it holds any more.
 

@@ -39,6 +39,11 @@ _SHORTEST_REBOOT_SECONDS: Final = 0.3
 Options = TypeVar("Options")
 
 
+def names_of(nodes: int, control_planes: int = 1) -> list[str]:
+    """What simulated servers are called: cp1, worker1, worker2 ..."""
+    return [f"cp{i + 1}" if i < control_planes else f"worker{i - control_planes + 1}" for i in range(nodes)]
+
+
 class Fleet:
     """Simulated servers on loopback ports of this machine, alive between `async with` and its end.
 
@@ -65,7 +70,7 @@ class Fleet:
         """
         self.state_dir = state_dir
         self._fresh = fresh
-        self._names = [f"cp{i + 1}" if i < control_planes else f"worker{i - control_planes + 1}" for i in range(nodes)]
+        self._names = names_of(nodes, control_planes)
         self._control_planes = control_planes
         self.faults = [parse_fault(text, self._names) for text in faults]
         self.world = World({name: fresh_node(name, index) for index, name in enumerate(self._names)}, pace=pace)

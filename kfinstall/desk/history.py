@@ -1,0 +1,148 @@
+"""What earlier runs left: each cluster in a few words, and everything that its runs told, for a view that goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kfinstall import state
+from kfinstall.desk.runview import RunView
+from kfinstall.errors import ExitCode, StateError
+from kfinstall.events import Event, OutputLine, RunFinished, from_json
+from kfinstall.journal import Journal
+from kfinstall.state import ClusterState, RunRecord
+
+_LINES_PER_RUN: Final = 20_000
+"""More of a run's output than a view keeps is not read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A cluster that has a state."""
+
+    name: str
+    path: Path
+    last: RunRecord | None
+    """Its newest run that changed something."""
+    rehearsal: bool
+    holder: str
+    """Who works on it right now; empty where nobody does."""
+    failed: tuple[str, ...] = ()
+    """'step on target: why', of what failed last and was not done since."""
+    in_doubt: tuple[str, ...] = ()
+    """'step on target' that was begun and whose end is not known."""
+    trouble: str = ""
+    """Why its state can't be read."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether its last run ended well."""
+        return self.last is not None and self.last.exit_code == ExitCode.DONE
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Nodes that its last run went on without."""
+        return self.last.set_aside if self.last else ()
+
+
+def summaries(root: Path) -> list[Summary]:
+    """All clusters, the one that was worked on last first.
+
+    Raises:
+        StateError: the state directory can't be read.
+    """
+    found = [_summary(root, name) for name in state.clusters(root)]
+    return sorted(found, key=lambda item: item.last.started_at if item.last else 0.0, reverse=True)
+
+
+def _summary(root: Path, name: str) -> Summary:
+    try:
+        cluster = ClusterState(root, name)
+        runs = cluster.runs()
+        changing = [record for record in runs if record.kind in ("install", "resume")]
+        with Journal(cluster.journal_path) as journal:
+            newest = {(entry.step, entry.target): entry for entry in journal.entries()}
+    except StateError as error:
+        return Summary(name, root / "clusters" / name, None, rehearsal=False, holder="", trouble=error.message)
+    failed = tuple(
+        f"{entry.step} on {entry.target}: {entry.evidence}"
+        for entry in newest.values()
+        if entry.outcome in ("failed", "interrupted")
+    )
+    doubt = tuple(f"{entry.step} on {entry.target}" for entry in newest.values() if entry.event == "started")
+    return Summary(
+        name,
+        cluster.path,
+        changing[-1] if changing else None,
+        rehearsal=any(record.demo for record in runs),
+        holder=cluster.holder(),
+        failed=failed,
+        in_doubt=doubt,
+    )
+
+
+def replay(cluster: ClusterState, view: RunView) -> None:
+    """Let a view see what the runs of a cluster told, oldest first; what can't be read is passed over."""
+    for record in cluster.runs():
+        if record.kind not in ("install", "resume"):
+            continue
+        ended = False
+        for event in events_of(cluster.run_directory(record.id) / "events.jsonl"):
+            ended = isinstance(event, RunFinished)
+            view.take(event)
+        if not ended and view.run == record.id:
+            # It was killed: what it had begun is in doubt, and nothing of it runs here any more.
+            view.take(RunFinished(run=record.id, exit_code=int(ExitCode.INTERRUPTED), seconds=0.0))
+            _doubt(view)
+
+
+def _doubt(view: RunView) -> None:
+    for phase in view.phases.values():
+        if phase.state == "running":
+            phase.state = "interrupted"
+        for step in phase.steps.values():
+            for target in step.targets.values():
+                if target.state == "running":
+                    target.state, target.evidence = "interrupted", "begun, and its end is not known: checked again on resume"
+
+
+def events_of(path: Path) -> Iterator[Event]:
+    """The events of a file, as far as it can be read; of very many lines of output only the newest."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    surplus = len(lines) - _LINES_PER_RUN
+    for number, line in enumerate(lines):
+        try:
+            event = from_json(json.loads(line))
+        except (ValueError, AttributeError):
+            continue
+        if event is not None and not (number < surplus and isinstance(event, OutputLine)):
+            yield event
+
+
+def answers_path(cluster: ClusterState) -> Path:
+    """The answers that a cluster goes on from: the file that its last run was started with, if it is still there.
+
+    Raises:
+        StateError: nothing of them is left.
+    """
+    changing = [record for record in cluster.runs() if record.kind in ("install", "resume")]
+    for candidate in (
+        Path(changing[-1].answers_file) if changing and changing[-1].answers_file else None,
+        cluster.path / "answers.yaml",
+    ):
+        try:
+            if candidate is not None and candidate.is_file():
+                return candidate
+        except OSError:
+            continue
+    raise StateError(
+        f"the answers of cluster {cluster.name} are gone",
+        why=f"there is no {cluster.path / 'answers.yaml'}",
+        hint="open an answers file",
+    )

@@ -1,0 +1,230 @@
+"""Where one begins: a new cluster, one that was begun, an answers file, a rehearsal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+from typing_extensions import override
+
+from kfinstall.desk import history
+from kfinstall.desk.desk import Desk
+from kfinstall.desk.draft import Draft
+from kfinstall.desk.history import Summary
+from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal
+from kfinstall.errors import KfError
+from kfinstall.state import ClusterState
+from screens.modals import Confirm
+from screens.opening import AskPath, AskRehearsal
+from screens.part import Bar, BaseScreen, Rail
+
+
+class WelcomeScreen(BaseScreen):
+    """The first screen."""
+
+    name_on_rail: ClassVar[str] = "welcome"
+    title_on_bar: ClassVar[str] = "kfinstall"
+    help_text: ClassVar[str] = (
+        "Arrows and Enter choose. Everything that you fill in is written to an answers file as you go; the same file runs headless:\n"
+        "kfinstall --answers FILE\n\nA cluster that was begun can be opened again at any time: what is done is found out from the servers themselves."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+r", "look", "Look again", id="look")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[str, Summary] = {}
+
+    def compose(self) -> ComposeResult:
+        """The choices on the left, what is known of the chosen one on the right."""
+        yield Bar(self.title_on_bar)
+        with Horizontal(classes="part"):
+            yield Rail(self.name_on_rail)
+            with VerticalScroll(id="welcome", can_focus=False):
+                yield Static(
+                    Content(
+                        "From bare servers and an SSH key to a proven Kubernetes cluster with storage, a registry, Kubeflow and Spark."
+                    ),
+                    classes="about",
+                )
+                yield OptionList(id="choices", markup=False)
+                yield Static("", id="detail", markup=False)
+        yield Footer(show_command_palette=False)
+
+    @override
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.action_look()
+
+    def on_screen_resume(self) -> None:
+        """A run may have ended meanwhile."""
+        if self.ready:
+            self.action_look()
+
+    @work(exclusive=True, group="look", exit_on_error=False)
+    async def action_look(self) -> None:
+        """Find the clusters that were begun."""
+        try:
+            found = await asyncio.to_thread(history.summaries, self.desk.state_root)
+            draft = await asyncio.to_thread(_draft_words, self.new_draft)
+        except KfError as error:
+            self.app.tell(error)
+            found, draft = [], ""
+        self._found = {item.name: item for item in found}
+        choices = self.query_one("#choices", OptionList)
+        chosen = choices.highlighted
+        options = [Option(Content("New cluster" if not draft else f"Go on filling in: {draft}"), id="new")]
+        if draft:
+            options.append(Option(Content("New cluster, from nothing"), id="empty"))
+        options += [Option(Content(_title(item)), id=f"cluster:{item.name}") for item in found]
+        options += [
+            Option(Content("Open an answers file"), id="file"),
+            Option(Content("Rehearse on simulated servers"), id="rehearse"),
+        ]
+        choices.set_options(options)
+        choices.highlighted = chosen if chosen is not None and chosen < len(options) else self._likely(found)
+        choices.focus()
+
+    @staticmethod
+    def _likely(found: list[Summary]) -> int:
+        """What somebody comes back for: a run that did not end well."""
+        return 1 if found and not found[0].finished and not found[0].rehearsal else 0
+
+    @property
+    def new_draft(self) -> Path:
+        """The file that a new cluster's answers grow in."""
+        return self.desk.state_root / "drafts" / "new.yaml"
+
+    @on(OptionList.OptionHighlighted, "#choices")
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        name = (event.option.id or "").removeprefix("cluster:")
+        item = self._found.get(name) if (event.option.id or "").startswith("cluster:") else None
+        self.query_one("#detail", Static).update(Content("\n".join(detail(item)) if item else _MEANINGS.get(name, "")))
+
+    @on(OptionList.OptionSelected, "#choices")
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        choice = event.option.id or ""
+        if choice == "new":
+            self._open_draft(self.new_draft)
+        elif choice == "empty":
+            self.app.push_screen(
+                Confirm("Begin from nothing?", "What was filled in so far is thrown away.", yes="Begin anew"), self._emptied
+            )
+        elif choice == "file":
+            self.app.push_screen(AskPath(), self._path_given)
+        elif choice == "rehearse":
+            self.app.push_screen(AskRehearsal(), self._rehearse)
+        elif choice.startswith("cluster:"):
+            self._open_cluster(self._found[choice.removeprefix("cluster:")])
+
+    def _emptied(self, yes: bool | None) -> None:
+        if yes:
+            self.app.use(Desk(self.desk.state_root, Draft(self.new_draft), environ=self.desk.environ), first="prerequisites")
+
+    def _path_given(self, path: Path | None) -> None:
+        if path is not None:
+            self._open_draft(path)
+
+    @work(exclusive=True, group="open", exit_on_error=False)
+    async def _open_draft(self, path: Path) -> None:
+        try:
+            draft = await asyncio.to_thread(self._draft_of, path)
+        except KfError as error:
+            self.app.tell(error)
+            return
+        self.app.use(
+            Desk(self.desk.state_root, draft, environ=self.desk.environ), first="prerequisites" if not draft.nodes else "review"
+        )
+
+    @work(exclusive=True, group="open", exit_on_error=False)
+    async def _open_cluster(self, item: Summary) -> None:
+        if item.trouble or item.holder:
+            self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)
+            return
+        try:
+            cluster = await asyncio.to_thread(ClusterState, self.desk.state_root, item.name)
+            draft = await asyncio.to_thread(lambda: Draft.open(history.answers_path(cluster)))
+        except KfError as error:
+            self.app.tell(error)
+            return
+        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
+        desk = Desk(self.desk.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
+        self.app.use(desk, cluster=cluster, first="done" if item.finished else "run")
+
+    def _draft_of(self, path: Path) -> Draft:
+        return Draft(path) if path == self.new_draft and not path.exists() else Draft.open(path)
+
+    def _rehearse(self, rehearsal: Rehearsal | None) -> None:
+        if rehearsal is None:
+            return
+        draft = Draft(
+            self.desk.state_root / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}
+        )
+        desk = Desk(self.desk.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
+        self.app.use(desk, fresh=True, first="review")
+
+    @on(Input.Submitted)
+    def _nothing(self, event: Input.Submitted) -> None:
+        event.stop()
+
+
+_MEANINGS = {
+    "new": "Six screens ask for what is needed; all but the nodes has a good default. Nothing is changed anywhere before you say so.",
+    "empty": "Throws the begun answers away.",
+    "file": "Fills the screens from a file that you wrote, or that an earlier run left.",
+    "rehearse": "The whole installation on servers that this computer simulates: the same engine, real SSH, no machine is touched.",
+}
+
+
+def _draft_words(path: Path) -> str:
+    """What a begun draft is about; empty where there is none."""
+    if not path.exists():
+        return ""
+    try:
+        draft = Draft.open(path)
+    except KfError:
+        return ""
+    count = len(draft.nodes)
+    return (
+        f"{draft.get(('cluster', 'name'))}, {count} node{'' if count == 1 else 's'}"
+        if draft.given(("nodes",)) or len(draft.text()) > 120
+        else ""
+    )
+
+
+def _title(item: Summary) -> str:
+    kind = "Rehearsal" if item.rehearsal else "Cluster"
+    if item.trouble:
+        return f"{kind} {item.name}: its state can't be read"
+    if item.holder:
+        return f"{kind} {item.name}: is being worked on"
+    if item.last is None:
+        return f"{kind} {item.name}: nothing was changed yet"
+    word = "finished" if item.finished else "finished without some nodes" if item.set_aside else "not finished"
+    return f"{kind} {item.name}: {word}" + ("" if item.finished else "; resume")
+
+
+def detail(item: Summary) -> list[str]:
+    """What is known of a cluster: when, how it ended, what is in doubt, who is set aside."""
+    if item.trouble:
+        return [item.trouble]
+    lines = [f"state: {item.path}"]
+    if item.holder:
+        lines.append(f"worked on by {item.holder}")
+    if item.last is not None:
+        began = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.last.started_at))
+        ended = f"exit code {item.last.exit_code}" if item.last.exit_code is not None else "it was killed"
+        lines.append(f"last run: {began}, {ended}" + (f": {item.last.message}" if item.last.message else ""))
+    if item.set_aside:
+        lines.append(f"set aside: {', '.join(item.set_aside)}; resume takes them in again")
+    lines += [f"failed: {text}" for text in item.failed[:4]]
+    lines += [f"in doubt: {text}" for text in item.in_doubt[:4]]
+    return lines

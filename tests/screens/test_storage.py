@@ -1,0 +1,69 @@
+"""The storage screen: what is typed stands in the file, what is wrong is told, and the part runs where one looks at it."""
+
+import pytest
+from textual.widgets import Input, Select
+
+from screens.form import Row
+from tests.screens.conftest import SIZES, opened, settled, text_of, until
+
+
+def row(app, name):
+    return app.screen.query_one(f"#row-{name}", Row)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture(desk, picture, size):
+    async with opened(desk, "storage", size) as (app, _pilot):
+        picture(app, "storage")
+
+
+async def test_what_is_typed_stands_in_the_file(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        row(app, "storage-nfs-path").query_one(Input).value = "/data/nfs"
+        await until(pilot, desk.draft.path.exists)
+        assert "path: /data/nfs" in desk.draft.path.read_text()
+
+
+async def test_what_is_wrong_is_told_and_kept(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        row(app, "storage-nfs-path").query_one(Input).value = "not/absolute"
+        await until(pilot, lambda: app.problems)
+        assert "absolute" in text_of(app)
+        assert desk.draft.get(("storage", "nfs", "path")) == "not/absolute"
+        assert "storage.nfs.path" in app.screen.why_not()
+
+
+async def test_local_path_hides_what_is_nfs_and_says_what_it_means_for_spark(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        row(app, "storage-type").query_one(Select).value = "local-path"
+        await settled(pilot)
+        assert not app.screen.query_one("#storage-nfs").display
+        assert "Spark: no" in text_of(app)
+
+
+async def test_f1_explains_the_field(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        row(app, "storage-nfs-version").query_one(Select).focus()
+        await pilot.press("f1")
+        await settled(pilot)
+        assert "storage.nfs.version" in text_of(app)
+        await pilot.press("escape")
+
+
+async def test_a_part_says_what_it_needs_first(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        await pilot.press("f5")
+        await settled(pilot)
+        assert "it needs the part Nodes first" in app.screen.why_not()
+        assert not desk.running
+
+
+async def test_parts_run_where_one_looks_at_them(rehearsal):
+    async with rehearsal() as desk, opened(desk, "storage") as (app, pilot):
+        app.begin("install", only=("preflight", "prepare", "cluster"))
+        await until(pilot, lambda: not desk.running)
+        assert app.screen.why_not() == ""
+        await pilot.press("f5")
+        await until(pilot, lambda: desk.view.phases["storage"].state == "done" and not desk.running)
+        assert "Set storage up: done" in text_of(app)
+        assert "read on worker2" in text_of(app).replace("\n", " ") or "bound" in text_of(app)

@@ -1,0 +1,104 @@
+"""The welcome: what is new, begun, failed or finished, and how one goes on with it."""
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from kfinstall.desk.desk import Desk
+from kfinstall.desk.draft import Draft
+from kfinstall.desk.rehearsal import Rehearsal
+from tests.screens.conftest import NODES, SIZES, opened, settled, text_of, until
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    desk = Desk(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={})
+    yield desk
+    desk.close()
+
+
+def choices(app):
+    listed = app.screen.query_one("#choices", OptionList)
+    return {listed.get_option_at_index(at).id: at for at in range(listed.option_count)}
+
+
+async def choose(app, pilot, name):
+    await until(pilot, lambda: name in choices(app))
+    listed = app.screen.query_one("#choices", OptionList)
+    listed.highlighted = choices(app)[name]
+    await settled(pilot)
+    listed.action_select()
+    await settled(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture(fresh, picture, size):
+    async with opened(fresh, "welcome", size) as (app, pilot):
+        await until(pilot, lambda: "new" in choices(app))
+        picture(app, "welcome")
+
+
+async def test_a_begun_draft_is_offered_again(fresh):
+    fresh.draft.set_nodes(NODES)
+    fresh.draft.save()
+    async with opened(fresh, "welcome") as (app, pilot):
+        await until(pilot, lambda: "new" in choices(app))
+        assert "kubeflow, 3 nodes" in text_of(app)
+        await choose(app, pilot, "new")
+        await until(pilot, lambda: app.screen.name_on_rail == "review")
+        assert [node["name"] for node in app.desk.draft.nodes] == ["cp1", "worker1", "worker2"]
+
+
+async def test_a_file_is_opened_and_a_bad_one_is_told(fresh, tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("nodes:\n  - {name: a, address: 10.0.0.1}\n")
+    bad.write_text("- [")
+    async with opened(fresh, "welcome") as (app, pilot):
+        for path in (bad, good):
+            await choose(app, pilot, "file")
+            app.screen.query_one("#path", Input).value = str(path)
+            await pilot.press("enter")
+            if path is bad:
+                await until(pilot, lambda: "is no answers file" in text_of(app))
+                await pilot.press("escape")
+        await until(pilot, lambda: app.screen.name_on_rail == "review")
+        assert app.desk.draft.path == good
+
+
+async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_path, fresh):
+    async with opened(fresh, "welcome") as (app, pilot):
+        app.screen._rehearse(Rehearsal(3, ("kubelet-fails:cp1",), 0.0))
+        await until(pilot, lambda: app.desk.rehearsal is not None and app.screen.name_on_rail == "review")
+        assert app.begin("install")
+        await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
+        assert app.desk.result.exit_code == 10
+        code = app.desk.result.exit_code
+    app.desk.close()
+    assert code == 10
+
+    again = Desk(fresh.state_root, Draft(fresh.state_root / "drafts" / "new.yaml"), environ={})
+    try:
+        async with opened(again, "welcome") as (app, pilot):
+            await until(pilot, lambda: "cluster:demo" in choices(app))
+            app.screen.query_one("#choices", OptionList).highlighted = choices(app)["cluster:demo"]
+            await settled(pilot)
+            assert "exit code 10" in text_of(app)
+            assert "failed: cluster." in text_of(app)
+            await choose(app, pilot, "cluster:demo")
+            await until(pilot, lambda: app.desk.rehearsal is not None)
+            assert app.desk.view.phases["cluster"].state == "failed"
+            assert len(app.desk.view.log) > 10
+            assert app.begin("resume")
+            await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
+            assert app.desk.result.exit_code == 0, app.desk.result.error.lines()
+    finally:
+        app.desk.close()
+
+
+async def test_a_fault_that_does_not_exist_is_told_in_the_window(fresh):
+    async with opened(fresh, "welcome") as (app, pilot):
+        await choose(app, pilot, "rehearse")
+        app.screen.query_one("#faults", Input).value = "nonsense:worker1"
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "there is no fault 'nonsense'" in text_of(app)
+        await pilot.press("escape")
