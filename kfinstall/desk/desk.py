@@ -342,8 +342,9 @@ class Desk:
         # Frames only: the message of a foreign exception could hold what a node or a file said.
         text = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
         try:
+            self.state_root.mkdir(parents=True, exist_ok=True, mode=0o700)
             state.write_atomically(place, text)
-        except KfError:
+        except (KfError, OSError):
             place = Path()
         return KfError(
             f"kfinstall met a defect of its own ({type(error).__name__})",

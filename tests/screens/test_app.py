@@ -1,0 +1,158 @@
+"""The application itself: quitting, questions, defects, themes, sizes, and nothing of it where no screens are."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+from textual.widgets import Input
+
+from kfinstall.desk.questions import HostKeyAsked, SecretAsked
+from kfinstall.desk.runview import State
+from screens.looks import LOOKS, STYLES, THEMES, contrast
+from screens.table import SCREENS
+from tests.screens.conftest import opened, settled, text_of, until
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_every_status_colour_can_be_read(theme):
+    colours = [
+        theme.success,
+        theme.warning,
+        theme.error,
+        theme.foreground,
+        theme.primary,
+        theme.variables["quiet"],
+        theme.variables["busy"],
+    ]
+    for ground in (theme.background, theme.surface, theme.panel):
+        for colour in colours:
+            assert contrast(colour, ground) >= 4.5, (colour, ground)
+    assert contrast(theme.background, theme.primary) >= 4.5
+
+
+def test_contrast_is_what_wcag_says():
+    assert round(contrast("#000000", "#ffffff"), 2) == 21.0
+    assert round(contrast("#777777", "#ffffff"), 2) == 4.48
+
+
+def test_every_state_has_glyph_word_and_colour():
+    assert set(LOOKS) == set(State.__args__)
+    assert len({look.glyph for look in LOOKS.values()}) == len({look.plain for look in LOOKS.values()}) == len(LOOKS)
+    assert len({look.word for look in LOOKS.values()}) == len(LOOKS)
+    assert all(look.plain.isascii() and look.style in STYLES for look in LOOKS.values())
+
+
+@pytest.mark.parametrize("name", sorted(SCREENS))
+async def test_no_size_raises_anything(desk, name):
+    async with opened(desk, name, (120, 40)) as (app, pilot):
+        for size in ((80, 24), (40, 12), (20, 6), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await settled(pilot)
+        assert app.screen.name_on_rail in (name, "run", "")
+
+
+@pytest.mark.parametrize("name", sorted(SCREENS))
+async def test_at_most_six_keys_in_the_footer(desk, name):
+    async with opened(desk, name) as (app, _pilot):
+        shown = {binding.action for _node, binding, _on, _tip in app.screen.active_bindings.values() if binding.show}
+        assert len(shown - {"command_palette"}) <= 6, shown
+
+
+@pytest.mark.parametrize("name", sorted(SCREENS))
+async def test_f1_explains_something_everywhere(desk, name):
+    async with opened(desk, name) as (app, pilot):
+        await pilot.press("f1")
+        await settled(pilot)
+        assert len(app.screen.text) > 20
+        await pilot.press("escape")
+
+
+async def test_quitting_asks_while_a_run_goes_on(rehearsal):
+    async with rehearsal(pace=0.05) as desk, opened(desk, "storage") as (app, pilot):
+        app.begin("install")
+        await until(pilot, lambda: desk.view.run)
+        await pilot.press("ctrl+q")
+        await settled(pilot)
+        assert "A run is going on. Leave?" in text_of(app)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert desk.running
+        desk.stop(now=True)
+        await until(pilot, lambda: not desk.running)
+
+
+async def test_quitting_is_at_once_otherwise(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert app.return_value == 0
+
+
+async def test_a_host_key_is_asked_and_no_is_the_default(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        for keys, answer in ((["enter"], False), (["escape"], False), (["tab", "enter"], True)):
+            asked = HostKeyAsked("worker1", "ssh-ed25519", "SHA256:abc[/red]")
+            await asyncio.to_thread(desk.ask, asked)
+            await until(pilot, lambda: "Is this really worker1?" in text_of(app))
+            assert "SHA256:abc[/red]" in text_of(app)
+            await pilot.press(*keys)
+            assert await asyncio.wrap_future(asked.answer) is answer
+
+
+async def test_a_secret_is_asked_and_never_shown(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        asked = SecretAsked("ssh.password")
+        await asyncio.to_thread(desk.ask, asked)
+        await until(pilot, lambda: "ssh.password" in text_of(app))
+        app.screen.query_one("#secret", Input).value = "hunter2hunter2"
+        await settled(pilot)
+        assert "hunter2" not in text_of(app)
+        await pilot.press("enter")
+        assert (await asyncio.wrap_future(asked.answer)).reveal() == "hunter2hunter2"
+
+
+async def test_a_defect_shows_one_sentence_and_no_variables(desk, tmp_path):
+    planted = "planted-secret-value"
+    with pytest.raises(ZeroDivisionError):
+        async with opened(desk, "storage") as (app, pilot):
+
+            def breaks():
+                held = planted
+                return 1 / (len(held) - len(held))
+
+            app.call_later(breaks)
+            await until(pilot, lambda: app._exception is not None, 5)
+    log = (tmp_path / "state" / "crash.log").read_text()
+    assert "ZeroDivisionError" in log
+    assert planted not in log
+    assert all(planted not in str(rendered) for rendered in app._exit_renderables)
+
+
+async def test_ascii_only_where_nothing_else_can_be_shown(desk):
+    async with opened(desk, "storage", plain=True) as (app, pilot):
+        desk.view.phases["storage"].state = "done"
+        desk.view.revision += 1
+        await settled(pilot)
+        assert "+ Set storage up: done" in text_of(app)
+
+
+def test_other_commands_load_no_screens():
+    code = (
+        "import sys; from kfinstall.cli import main; code = main(['--version']); sys.exit(1 if 'textual' in sys.modules else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_terminal_the_wizard_says_what_to_do(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "kfinstall", "--state-dir", str(tmp_path)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "kfinstall --answers answers.yaml" in done.stderr
