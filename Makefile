@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format bench build docs clean lab-up lab-down lab-test lab-campaign
+.PHONY: help setup demo test check lint format bench build docs pictures clean lab-up lab-down lab-test lab-campaign
 
 N ?= 3
 LAB := tests/lab/lab/lab.sh
@@ -25,7 +25,7 @@ demo: $(STAMP)  ## Install a three-node cluster on the embedded simulator
 	$(BIN)/kfinstall demo
 
 test: $(STAMP)  ## Run all tests
-	$(BIN)/python -m pytest -n auto $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 lint: $(STAMP)  ## Lint, types, layers, shell
 	$(BIN)/ruff check .
@@ -58,6 +58,9 @@ bench: $(STAMP)  ## Measure against peers, side by side (needs sshd)
 
 build: $(STAMP)  ## Build wheel and sdist
 	$(BIN)/python -m build --outdir dist .
+
+pictures: $(STAMP)  ## Draw docs/tour: a walk through the wizard on the simulator
+	$(BIN)/python docs/tour.py
 
 docs: $(STAMP)  ## Write the generated documents anew
 	$(BIN)/python docs/generate.py
