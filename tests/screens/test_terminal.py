@@ -35,7 +35,7 @@ class Terminal:
             env=environ,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (a terminal of its own needs it)
         )
         os.close(theirs)
         self.seen = bytearray()
