@@ -61,7 +61,7 @@ class Walk:
 async def walk(root: Path) -> None:
     """Everything, in the order of the tour."""
     first = Desk(root, Draft(root / "drafts" / "new.yaml"), environ={})
-    app = InstallerApp(first)
+    app = InstallerApp(first, root)
     async with app.run_test(size=SIZE) as pilot:
         step = Walk(pilot)
         await step.until(lambda: step.app.screen.query("#choices") and step.app.screen.query_one("#choices").option_count)  # type: ignore[attr-defined]

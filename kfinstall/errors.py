@@ -22,7 +22,9 @@ An error is identified by its type, never by its text.
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -196,3 +198,24 @@ class InterruptedRunError(KfError):
     """The user stopped the run."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def defect(error: Exception, folder: Path) -> KfError:
+    """What to tell of a bug: one sentence; the frames go to crash.log in a folder, without variables and without the message.
+
+    The message of a foreign exception could hold what a node or a file said.
+    """
+    path = folder / "crash.log"
+    place = str(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}", encoding="utf-8")
+    except OSError:
+        place = ""
+    return KfError(
+        f"kfinstall met a defect of its own ({type(error).__name__})",
+        why="the nodes' work goes on and nothing that was done is lost",
+        hint=f"run: kfinstall resume\nand report {place}" if place else "run: kfinstall resume",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on, work
 from textual.app import App, SystemCommand
@@ -15,24 +15,22 @@ from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from typing_extensions import override
 
-from kfinstall import limits, resources, state
-from kfinstall.answers.load import Problem
-from kfinstall.desk import history
-from kfinstall.desk.desk import Desk, Result
-from kfinstall.desk.draft import Draft
+from kfinstall import limits, resources
 from kfinstall.desk.questions import HostKeyAsked, Question, SecretAsked
-from kfinstall.desk.rehearsal import make_room
 from kfinstall.desk.runview import State
-from kfinstall.errors import ExitCode, KfError
-from kfinstall.phases import PHASES
+from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.secrets import Secret
 from kfinstall.text import duration
+from screens.base import PART_PHASES, RAIL, BaseScreen
 from screens.looks import DARK, THEMES
 from screens.modals import Confirm, HostKey, Password, Told
-from screens.part import PART_PHASES, RAIL, BaseScreen
-from screens.table import SCREENS
+from screens.table import SCREENS, make
 
-_WELL: Final[tuple[State, ...]] = ("done", "unchanged", "warning")
+if TYPE_CHECKING:
+    from kfinstall.answers.load import Problem
+    from kfinstall.desk.desk import Desk, Result
+    from kfinstall.state import ClusterState
+
 _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
 
 
@@ -57,11 +55,23 @@ class InstallerApp(App[int]):
     ]
     ENABLE_COMMAND_PALETTE = True
 
-    def __init__(self, desk: Desk, *, plain: bool = False, first: str = "welcome", rehearse: bool = False) -> None:
-        """`plain`: ASCII only; `first`: the screen to open with; `rehearse`: start simulated servers and install everything."""
+    def __init__(
+        self,
+        desk: Desk | Callable[[], Desk],
+        state_root: Path,
+        *,
+        plain: bool = False,
+        first: str = "welcome",
+        rehearse: bool = False,
+    ) -> None:
+        """What to sit at, or how to get it: importing the engine takes longer than the first screen may wait.
+
+        `plain`: ASCII only; `first`: the screen to open with; `rehearse`: start simulated servers and install everything.
+        """
         super().__init__()
-        self.desk = desk
-        self.desk.ask = self._ask
+        self.state_root = state_root
+        self._make_desk = desk if callable(desk) else None
+        self._desk = None if callable(desk) else desk
         self.plain = plain
         self._first = first
         self._rehearse = rehearse
@@ -72,7 +82,6 @@ class InstallerApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK.name
-        self._save_soon: Callable[[], None] | None = None
 
     def _ask(self, question: Question) -> None:
         """Called from the engine's thread."""
@@ -85,13 +94,39 @@ class InstallerApp(App[int]):
 
     # Starting and ending.
 
+    @property
+    def desk(self) -> Desk:
+        """What the screens work on."""
+        if self._desk is None:
+            raise RuntimeError("the engine is not loaded yet")
+        return self._desk
+
+    @property
+    def has_desk(self) -> bool:
+        """Whether the engine is loaded."""
+        return self._desk is not None
+
     def on_mount(self) -> None:
-        """Themes, the first screen, and the pulse that shows what happens."""
-        self._problems = self.desk.draft.problems()
-        self.show(self._first)
+        """The first screen, and the pulse that shows what happens."""
+        if self._desk is not None:
+            self._sit_down(self._desk)
+        else:
+            self.push_screen(make("welcome"))
+            self.call_after_refresh(self._load)
         self._timer = self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
+
+    @work(exclusive=True, group="load")
+    async def _load(self) -> None:
+        if self._make_desk is not None:
+            self._sit_down(await asyncio.to_thread(self._make_desk))
+
+    def _sit_down(self, desk: Desk) -> None:
+        self._desk = desk
+        desk.ask = self._ask
+        self._problems = desk.draft.problems()
+        self.show(self._first)
         if self._rehearse:
-            self.use(self.desk, first="run", fresh=True, begin=True)
+            self.use(desk, first="run", fresh=True, begin=True)
 
     @override
     async def _shutdown(self) -> None:
@@ -102,6 +137,8 @@ class InstallerApp(App[int]):
 
     def pulse(self) -> None:
         """Take what happened, let the screen that is seen draw it, and notice the end of a run."""
+        if self._desk is None:
+            return
         self.desk.drain()
         screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, BaseScreen)), None)
         if screen is not None and screen.ready:
@@ -114,7 +151,7 @@ class InstallerApp(App[int]):
 
     def action_leave(self) -> None:
         """Quit; while a run goes on, ask."""
-        if not self.desk.running:
+        if self._desk is None or not self.desk.running:
             self.exit(int(self._told.exit_code) if self._told else 0)
             return
 
@@ -132,13 +169,17 @@ class InstallerApp(App[int]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        self.panic(self.desk.defect(error).lines()[0] + "\n" + "\n".join(self.desk.defect(error).lines()[1:]))
+        self.panic("\n".join(defect(error, self.state_root).lines()))
 
     @work(exclusive=True, group="use", exit_on_error=False)
     async def use(
-        self, desk: Desk, *, first: str, cluster: state.ClusterState | None = None, fresh: bool = False, begin: bool = False
+        self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> None:
         """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
+        from kfinstall.desk import history
+        from kfinstall.desk.draft import Draft
+        from kfinstall.desk.rehearsal import make_room
+
         if self.desk.running:
             self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
             return
@@ -157,7 +198,7 @@ class InstallerApp(App[int]):
                 await asyncio.to_thread(desk.close)
             self.tell(error)
             return
-        old, self.desk = self.desk, desk
+        old, self._desk = self.desk, desk
         desk.ask = self._ask
         self._told, self._generation = None, self._generation + 1
         self._problems = await asyncio.to_thread(desk.draft.problems)
@@ -171,13 +212,15 @@ class InstallerApp(App[int]):
 
     def show(self, name: str) -> None:
         """Go to a screen of the rail."""
-        kind = SCREENS.get(name)
-        if kind is None:
+        if name not in SCREENS:
+            return
+        if self._desk is None:
+            self.notify("still starting", markup=False)
             return
         # Each desk has its own screens, so that none shows what another one's answers were.
         own = f"{name}-{self._generation}"
         if own not in self._installed_screens:
-            self.install_screen(kind(), own)
+            self.install_screen(make(name), own)
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         if len(self.screen_stack) > 1:
@@ -228,21 +271,14 @@ class InstallerApp(App[int]):
 
     def why_not_run(self, phases: tuple[str, ...] = ()) -> str:
         """Why these phases (all, if empty) can't run now; empty if they can."""
-        if self.desk.running:
-            return "a run goes on; wait for it, or stop it"
-        if not self.desk.draft.nodes:
-            return "there are no nodes yet: fill in the screen Nodes"
-        if self._problems:
+        if self._desk is None:
+            return "still starting"
+        if self._problems and self.desk.draft.nodes and not self.desk.running:
             first = self._problems[0]
             more = f" (and {len(self._problems) - 1} more, see Review)" if len(self._problems) > 1 else ""
             return f"{first.key}: {first.message}{more}" if first.key else f"{first.message}{more}"
-        for phase in PHASES:
-            if phase.id not in phases:
-                continue
-            for need in phase.needs:
-                if need not in phases and self.desk.view.phases[need].state not in _WELL:
-                    return f"it needs the part {_part_of(need)} first, which is not proven yet"
-        return ""
+        reason, need = self.desk.why_not(phases)
+        return f"it needs the part {_part_of(need)} first, which is not proven yet" if need else reason
 
     def begin(self, kind: str = "install", *, only: tuple[str, ...] | None = None, leave_out: tuple[str, ...] = ()) -> bool:
         """Start a run; gives whether it began."""
@@ -302,6 +338,8 @@ class InstallerApp(App[int]):
 
     def state_line(self) -> str:
         """The run in a few words, for the bar."""
+        if self._desk is None:
+            return "starting"
         view = self.desk.view
         rehearsal = "rehearsal · " if self.desk.rehearsal else ""
         if self.desk.running:
@@ -317,7 +355,7 @@ class InstallerApp(App[int]):
         return {part: self._state_of(phases) for part, phases in PART_PHASES.items()}
 
     def _state_of(self, phases: tuple[str, ...]) -> State:
-        states = {self.desk.view.phases[name].state for name in phases}
+        states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set[State]()
         return next((known for known in _ORDER if known in states), "waiting")
 
 
@@ -326,11 +364,12 @@ def _part_of(phase: str) -> str:
     return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
 
 
-def main(desk: Desk, *, plain: bool, first: str = "welcome", rehearse: bool = False) -> int:
+def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
     """Run the interface; gives the exit code."""
-    app = InstallerApp(desk, plain=plain, first=first, rehearse=rehearse)
+    app = InstallerApp(desk, state_root, plain=plain, rehearse=rehearse)
     try:
         code = app.run()
         return int(code if code is not None else app.return_code or 0)
     finally:
-        app.desk.close()
+        if app.has_desk:
+            app.desk.close()

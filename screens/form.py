@@ -12,9 +12,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static, Switch
+from typing_extensions import override
 
 from kfinstall.answers import fields
 from kfinstall.desk.draft import Draft, Key, dotted
+from screens.base import Explained
 
 _SECRET_FORMS: Final = (
     ("made up, kept in the cluster", "generate"),
@@ -24,7 +26,7 @@ _SECRET_FORMS: Final = (
 )
 
 
-class Row(Vertical):
+class Row(Explained, Vertical):
     """A label, the means to change a value, and below it what is wrong, if something is."""
 
     DEFAULT_CSS = """
@@ -68,6 +70,7 @@ class Row(Vertical):
         """What is wrong with the value; empty if nothing is."""
 
     @property
+    @override
     def help(self) -> str:
         """What F1 shows."""
         default = fields.write(self.spec.default)

@@ -24,11 +24,11 @@ from kfinstall.errors import KfError
 from kfinstall.plan import Plan, PlannedStep
 from kfinstall.state import write_atomically
 from kfinstall.text import duration
+from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.modals import Confirm
 from screens.opening import AskPath
-from screens.part import Bar, BaseScreen, Rail
 
 _HOMES: Final = {
     "cluster": "prerequisites",

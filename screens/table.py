@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final
 
-from screens.part import BaseScreen
-from screens.review import ReviewScreen
-from screens.storage import StorageScreen
-from screens.welcome import WelcomeScreen
+from screens.base import BaseScreen
 
-SCREENS: Final[dict[str, type[BaseScreen]]] = {
-    "welcome": WelcomeScreen,
-    "storage": StorageScreen,
-    "review": ReviewScreen,
+SCREENS: Final = {
+    "welcome": "screens.welcome:WelcomeScreen",
+    "storage": "screens.storage:StorageScreen",
+    "review": "screens.review:ReviewScreen",
 }
+"""Modules are imported when their screen is first shown: the first one is there the sooner."""
+
+
+def make(name: str) -> BaseScreen:
+    """A new screen.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    module, _colon, kind = SCREENS[name].partition(":")
+    screen = getattr(import_module(module), kind)()
+    if not isinstance(screen, BaseScreen):
+        raise TypeError(f"{SCREENS[name]} is no screen")
+    return screen

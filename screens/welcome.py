@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,15 +17,16 @@ from textual.widgets.option_list import Option
 from typing_extensions import override
 
 from kfinstall.desk import history
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
 from kfinstall.desk.history import Summary
-from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal
 from kfinstall.errors import KfError
 from kfinstall.state import ClusterState
+from screens.base import Bar, BaseScreen, Rail
 from screens.modals import Confirm
-from screens.opening import AskPath, AskRehearsal
-from screens.part import Bar, BaseScreen, Rail
+
+if TYPE_CHECKING:
+    from kfinstall.desk.desk import Desk
+    from kfinstall.desk.draft import Draft
+    from kfinstall.desk.rehearsal import Rehearsal
 
 
 class WelcomeScreen(BaseScreen):
@@ -73,8 +74,8 @@ class WelcomeScreen(BaseScreen):
     async def action_look(self) -> None:
         """Find the clusters that were begun."""
         try:
-            found = await asyncio.to_thread(history.summaries, self.desk.state_root)
-            draft = await asyncio.to_thread(_draft_words, self.new_draft)
+            found = await asyncio.to_thread(history.summaries, self.app.state_root)
+            draft = await asyncio.to_thread(_draft_words, self.new_draft) if self.app.has_desk else ""
         except KfError as error:
             self.app.tell(error)
             found, draft = [], ""
@@ -101,7 +102,7 @@ class WelcomeScreen(BaseScreen):
     @property
     def new_draft(self) -> Path:
         """The file that a new cluster's answers grow in."""
-        return self.desk.state_root / "drafts" / "new.yaml"
+        return self.app.state_root / "drafts" / "new.yaml"
 
     @on(OptionList.OptionHighlighted, "#choices")
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -112,22 +113,33 @@ class WelcomeScreen(BaseScreen):
     @on(OptionList.OptionSelected, "#choices")
     def _selected(self, event: OptionList.OptionSelected) -> None:
         choice = event.option.id or ""
-        if choice == "new":
+        if not self.app.has_desk:
+            self.app.notify("still starting", markup=False)
+        elif choice == "new":
             self._open_draft(self.new_draft)
         elif choice == "empty":
             self.app.push_screen(
                 Confirm("Begin from nothing?", "What was filled in so far is thrown away.", yes="Begin anew"), self._emptied
             )
         elif choice == "file":
+            from screens.opening import AskPath
+
             self.app.push_screen(AskPath(), self._path_given)
         elif choice == "rehearse":
+            from screens.opening import AskRehearsal
+
             self.app.push_screen(AskRehearsal(), self._rehearse)
         elif choice.startswith("cluster:"):
             self._open_cluster(self._found[choice.removeprefix("cluster:")])
 
     def _emptied(self, yes: bool | None) -> None:
         if yes:
-            self.app.use(Desk(self.desk.state_root, Draft(self.new_draft), environ=self.desk.environ), first="prerequisites")
+            self.app.use(self._desk_on(_new_draft(self.new_draft)), first="prerequisites")
+
+    def _desk_on(self, draft: Draft, rehearsal: Rehearsal | None = None) -> Desk:
+        from kfinstall.desk.desk import Desk
+
+        return Desk(self.app.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
 
     def _path_given(self, path: Path | None) -> None:
         if path is not None:
@@ -136,12 +148,12 @@ class WelcomeScreen(BaseScreen):
     @work(exclusive=True, group="open", exit_on_error=False)
     async def _open_draft(self, path: Path) -> None:
         try:
-            draft = await asyncio.to_thread(self._draft_of, path)
+            draft = await asyncio.to_thread(_draft_of, path, self.new_draft)
         except KfError as error:
             self.app.tell(error)
             return
         self.app.use(
-            Desk(self.desk.state_root, draft, environ=self.desk.environ), first="prerequisites" if not draft.nodes else "review"
+            Desk(self.app.state_root, draft, environ=self.desk.environ), first="prerequisites" if not draft.nodes else "review"
         )
 
     @work(exclusive=True, group="open", exit_on_error=False)
@@ -150,26 +162,25 @@ class WelcomeScreen(BaseScreen):
             self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)
             return
         try:
-            cluster = await asyncio.to_thread(ClusterState, self.desk.state_root, item.name)
-            draft = await asyncio.to_thread(lambda: Draft.open(history.answers_path(cluster)))
+            cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
+            draft = await asyncio.to_thread(lambda: _draft_of(history.answers_path(cluster)))
         except KfError as error:
             self.app.tell(error)
             return
-        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
-        desk = Desk(self.desk.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
-        self.app.use(desk, cluster=cluster, first="done" if item.finished else "run")
+        from kfinstall.desk.rehearsal import Rehearsal
 
-    def _draft_of(self, path: Path) -> Draft:
-        return Draft(path) if path == self.new_draft and not path.exists() else Draft.open(path)
+        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
+        self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.finished else "run")
 
     def _rehearse(self, rehearsal: Rehearsal | None) -> None:
         if rehearsal is None:
             return
-        draft = Draft(
-            self.desk.state_root / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}
-        )
-        desk = Desk(self.desk.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
-        self.app.use(desk, fresh=True, first="review")
+        from kfinstall.desk.rehearsal import CLUSTER_NAME
+
+        path = self.app.state_root / "clusters" / CLUSTER_NAME / "draft.yaml"
+        draft = _new_draft(path)
+        draft.set(("cluster", "name"), CLUSTER_NAME)
+        self.app.use(self._desk_on(draft, rehearsal), fresh=True, first="review")
 
     @on(Input.Submitted)
     def _nothing(self, event: Input.Submitted) -> None:
@@ -184,8 +195,22 @@ _MEANINGS = {
 }
 
 
+def _new_draft(path: Path) -> Draft:
+    from kfinstall.desk.draft import Draft
+
+    return Draft(path)
+
+
+def _draft_of(path: Path, new: Path | None = None) -> Draft:
+    from kfinstall.desk.draft import Draft
+
+    return Draft(path) if path == new and not path.exists() else Draft.open(path)
+
+
 def _draft_words(path: Path) -> str:
     """What a begun draft is about; empty where there is none."""
+    from kfinstall.desk.draft import Draft
+
     if not path.exists():
         return ""
     try:

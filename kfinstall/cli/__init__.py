@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, StateError
+from kfinstall.errors import ExitCode, KfError, StateError, defect
 from kfinstall.state import default_directory
 
 _OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
@@ -45,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except OSError as error:
         if error.errno not in _OF_THE_MACHINE:
-            terminal.error(_unexpected(error, folder))
+            terminal.error(defect(error, folder))
             return int(ExitCode.UNEXPECTED)
         where = error.filename or folder
         hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: kfinstall resume"
         return _told(StateError(f"{where} can't be used", why=error.strerror or str(error), hint=hint), words, terminal)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
-        terminal.error(_unexpected(error, folder))
+        terminal.error(defect(error, folder))
         return int(ExitCode.UNEXPECTED)
 
 
@@ -82,21 +81,3 @@ def _value(words: Sequence[str], option: str) -> str:
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
     return ""
-
-
-def _unexpected(error: Exception, folder: Path) -> KfError:
-    place = ""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / "crash.log"
-        # Frames only: the message of a foreign exception could hold what a node or a file said.
-        path.write_text(f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}", encoding="utf-8")
-        path.chmod(0o600)
-        place = str(path)
-    except OSError:
-        pass
-    return KfError(
-        f"kfinstall met a defect of its own ({type(error).__name__})",
-        why="the nodes' work goes on and nothing that was done is lost",
-        hint=f"run: kfinstall resume{chr(10)}and report {place}" if place else "run: kfinstall resume",
-    )

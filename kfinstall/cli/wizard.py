@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, trouble_of
 from kfinstall.errors import UsageError
+
+if TYPE_CHECKING:
+    from kfinstall.desk.desk import Desk
+    from kfinstall.desk.rehearsal import Rehearsal
 
 
 def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
     """Open the wizard where one chooses what to do."""
-    draft = Draft(options.state_dir / "drafts" / "new.yaml")
-    return _open(Desk(options.state_dir, draft, environ=terminal.environ), terminal)
+
+    def desk() -> Desk:
+        # The first screen is there before the engine is imported.
+        from kfinstall.desk.desk import Desk
+        from kfinstall.desk.draft import Draft
+
+        return Desk(options.state_dir, Draft(options.state_dir / "drafts" / "new.yaml"), environ=terminal.environ)
+
+    return _open(desk, options, terminal)
 
 
 def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal) -> int:
@@ -23,16 +33,26 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
     Raises:
         UsageError: there is no such fault or server.
     """
+    from kfinstall.desk.rehearsal import CLUSTER_NAME, trouble_of
+
     wrong = trouble_of(rehearsal)
     if wrong:
         raise UsageError(wrong)
-    draft = Draft(options.state_dir / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}})
-    desk = Desk(options.state_dir, draft, environ=terminal.environ, rehearsal=rehearsal)
-    return _open(desk, terminal, rehearse=True)
+
+    def desk() -> Desk:
+        from kfinstall.desk.desk import Desk
+        from kfinstall.desk.draft import Draft
+
+        draft = Draft(
+            options.state_dir / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}
+        )
+        return Desk(options.state_dir, draft, environ=terminal.environ, rehearsal=rehearsal)
+
+    return _open(desk, options, terminal, rehearse=True)
 
 
-def _open(desk: Desk, terminal: Terminal, *, rehearse: bool = False) -> int:
+def _open(desk: Callable[[], Desk], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
     # Textual takes a fifth of a second to import, which nothing without screens should cost.
     from screens.app import main
 
-    return main(desk, plain=not terminal.unicode, rehearse=rehearse)
+    return main(desk, options.state_dir, plain=not terminal.unicode, rehearse=rehearse)

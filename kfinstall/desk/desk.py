@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import json
-import traceback
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -23,7 +22,7 @@ from kfinstall.desk.probe import probe
 from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightError
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightError, defect
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
@@ -69,6 +68,7 @@ class Desk:
         self.rehearsal = rehearsal
         self.engine = EngineLoop()
         self.view = RunView()
+        self.view.outline(phases.PHASES)
         self.result: Result | None = None
         """How the last run ended; None while one goes on, and before the first."""
         self.stage: Stage | None = None
@@ -209,6 +209,18 @@ class Desk:
         """
         return await asyncio.wrap_future(self.start(kind, **more))  # type: ignore[arg-type]
 
+    def why_not(self, wanted: tuple[str, ...] = ()) -> tuple[str, str]:
+        """Why these phases (all, if empty) can't run now, and which phase they need first; both empty if they can."""
+        if self.running:
+            return "a run goes on; wait for it, or stop it", ""
+        if not self.draft.nodes:
+            return "there are no nodes yet: fill in the screen Nodes", ""
+        for phase in phases.PHASES:
+            for need in phase.needs if phase.id in wanted else ():
+                if need not in wanted and self.view.state_of(need) not in ("done", "unchanged", "warning"):
+                    return f"it needs phase {need} first, which is not proven yet", need
+        return "", ""
+
     def pause(self, *, on: bool) -> None:
         """Wait before the next step, or go on."""
 
@@ -277,7 +289,7 @@ class Desk:
             )
             result = Result(options.kind, int(stopped.exit_code), stopped)
         except Exception as error:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
-            result = Result(options.kind, int(ExitCode.UNEXPECTED), self.defect(error))
+            result = Result(options.kind, int(ExitCode.UNEXPECTED), defect(error, self.state_root))
         self.result = result
         return result
 
@@ -335,22 +347,6 @@ class Desk:
             return self._known[what].reveal()
 
         return references.resolve(ref, purpose, prompt=prompt, environ=self.environ)
-
-    def defect(self, error: Exception) -> KfError:
-        """What to tell of a bug: one sentence; the frames, without variables, go to crash.log."""
-        place = self.state_root / "crash.log"
-        # Frames only: the message of a foreign exception could hold what a node or a file said.
-        text = f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
-        try:
-            self.state_root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            state.write_atomically(place, text)
-        except (KfError, OSError):
-            place = Path()
-        return KfError(
-            f"kfinstall met a defect of its own ({type(error).__name__})",
-            why="the nodes' work goes on and nothing that was done is lost",
-            hint=f"go on, and report {place}" if place.name else "go on",
-        )
 
 
 def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from kfinstall import plan
-from kfinstall.answers.model import Answers
 from kfinstall.desk.ring import Ring
 from kfinstall.errors import ExitCode
 from kfinstall.events import (
@@ -29,8 +27,10 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.phases import PHASES, Phase
-from kfinstall.step import CLUSTER_TARGET
+
+if TYPE_CHECKING:
+    from kfinstall.answers.model import Answers
+    from kfinstall.phases import Phase
 
 State = Literal["waiting", "running", "done", "unchanged", "warning", "failed", "interrupted", "skipped"]
 """How far something is. `done` changed something, `unchanged` found nothing to do."""
@@ -136,7 +136,7 @@ class RunView:
     seconds: float = 0.0
     exit_code: int | None = None
     """None while it runs, and before."""
-    phases: dict[str, PhaseView] = field(default_factory=lambda: {phase.id: PhaseView(phase.id, phase.title) for phase in PHASES})
+    phases: dict[str, PhaseView] = field(default_factory=dict)
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     """By (node, check)."""
@@ -162,8 +162,20 @@ class RunView:
         """Whether it ended well, if perhaps without some nodes."""
         return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
 
-    def expect(self, answers: Answers, phases: Sequence[Phase] = PHASES) -> None:
+    def outline(self, phases: Sequence[Phase]) -> None:
+        """Name all phases, in order."""
+        self.phases = {phase.id: self.phases.get(phase.id) or PhaseView(phase.id, phase.title) for phase in phases}
+
+    def state_of(self, phase: str) -> State:
+        """The state of a phase; waiting where nothing is known of it."""
+        known = self.phases.get(phase)
+        return known.state if known is not None else "waiting"
+
+    def expect(self, answers: Answers, phases: Sequence[Phase]) -> None:
         """Show what is going to come, before it does; what earlier runs did of these phases goes, of others it stays."""
+        # Importing all steps takes longer than the first screen may wait.
+        from kfinstall import plan
+
         for phase in phases:
             self.phases[phase.id] = PhaseView(phase.id, phase.title)
         for phase, step in plan.steps_of(phases, answers):
@@ -188,7 +200,7 @@ class RunView:
 
     @take.register
     def _(self, event: Notice) -> None:
-        self._line(event.at, event.target or CLUSTER_TARGET, event.level, event.text)
+        self._line(event.at, event.target or "cluster", event.level, event.text)
 
     @take.register
     def _(self, event: RunStarted) -> None:

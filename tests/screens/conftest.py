@@ -61,7 +61,7 @@ def rehearsal(tmp_path):
 @asynccontextmanager
 async def opened(desk, first, size=(120, 40), **more):
     """(application, pilot) with a screen open and drawn."""
-    app = InstallerApp(desk, first=first, **more)
+    app = InstallerApp(desk, desk.state_root, first=first, **more)
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         yield app, pilot

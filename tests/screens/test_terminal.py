@@ -121,7 +121,7 @@ def test_a_window_closed_in_the_middle_loses_nothing(terminal):
 
 
 def test_no_colour_where_none_is_wanted(terminal):
-    plain = terminal(environ={"NO_COLOR": "1"})
+    plain = terminal(environ={"NO_COLOR": "1", "COLORTERM": "truecolor"})
     plain.until(lambda: b"New cluster" in plain.seen)
     colours = set(re.findall(r"[34]8;2;(\d+);(\d+);(\d+)", plain.seen.decode("utf-8", "replace")))
     assert colours

@@ -1,0 +1,172 @@
+"""What all screens share: the bar, the rail, moving on and back, and help on what has the focus. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual import getters, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+from typing_extensions import override
+
+from kfinstall.desk.runview import RunView, State
+from screens.lines import LinesView, Part
+from screens.looks import LOOKS
+from screens.modals import Told
+
+if TYPE_CHECKING:
+    from kfinstall.desk.desk import Desk
+    from screens.app import InstallerApp
+
+RAIL: Final = (
+    ("welcome", "Welcome"),
+    ("prerequisites", "Prerequisites"),
+    ("nodes", "Nodes"),
+    ("storage", "Storage"),
+    ("registry", "Registry"),
+    ("kubeflow", "Kubeflow"),
+    ("spark", "Spark"),
+    ("review", "Review"),
+    ("preflight", "Preflight"),
+    ("run", "Run"),
+    ("done", "Done"),
+)
+"""The screens in their order: name, title."""
+
+PART_PHASES: Final[dict[str, tuple[str, ...]]] = {
+    "prerequisites": ("preflight", "prepare"),
+    "nodes": ("cluster",),
+    "storage": ("storage",),
+    "registry": ("registry",),
+    "kubeflow": ("kubeflow",),
+    "spark": ("spark",),
+}
+"""Which phases a part runs; logging in comes before each of them."""
+
+
+class Explained:
+    """A widget that F1 can explain."""
+
+    label: str
+    """What it is called."""
+
+    @property
+    def help(self) -> str:
+        """What it is for, in the user's terms."""
+        return ""
+
+
+class Bar(Horizontal):
+    """The top line: where one is, and how the run stands."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(id="bar")
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        """Title on the left, state on the right."""
+        yield Static(Content(self._title), classes="bar--title")
+        yield Static("", classes="bar--state", markup=False)
+
+    def tell(self, text: str) -> None:
+        """Show the state."""
+        self.query_one(".bar--state", Static).update(Content(text))
+
+
+class Rail(LinesView):
+    """All screens with the state of their parts; a click goes there."""
+
+    can_focus = False
+
+    def __init__(self, here: str) -> None:
+        super().__init__(id="rail")
+        self._here = here
+        self._states: dict[str, State] = {}
+        self.plain = False
+
+    def show(self, states: dict[str, State]) -> None:
+        """Draw the parts' states."""
+        self._states = states
+        self.redraw()
+
+    @override
+    def count(self) -> int:
+        return len(RAIL)
+
+    @override
+    def line(self, number: int) -> Sequence[Part]:
+        name, title = RAIL[number]
+        here = name == self._here
+        mark = "▌" if here and not self.plain else ">" if here else " "
+        text = (f"{mark}{title:<14}", "look--strong" if here else "")
+        state = self._states.get(name)
+        if state is None or state == "waiting":
+            return [text]
+        look = LOOKS[state]
+        return [text, (f" {look.plain if self.plain else look.glyph}", look.style)]
+
+
+class BaseScreen(Screen[None]):
+    """A screen of the wizard: the bar, the rail, moving on and back, help on what has the focus."""
+
+    app: getters.app[InstallerApp]
+    name_on_rail: ClassVar[str] = ""
+    title_on_bar: ClassVar[str] = ""
+    help_text: ClassVar[str] = ""
+    """What F1 says where no field has the focus."""
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]  # type: ignore[misc] # Textual declares it without ClassVar
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (18, "-high")]  # type: ignore[misc] # Textual declares it without ClassVar
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="help"),
+        Binding("f3,ctrl+b", "go(-1)", "Back", id="back"),
+        Binding("f4,ctrl+n", "go(1)", "Next", id="next"),
+        Binding("ctrl+q", "app.leave", "Quit", id="quit", priority=True),
+    ]
+
+    ready = False
+    """Whether it can be drawn on: all its widgets are there."""
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's side."""
+        return self.app.desk
+
+    def on_mount(self) -> None:
+        """Everything is there; the first field gets the focus in subclasses that have one."""
+        self.ready = True
+
+    def action_go(self, by: int) -> None:
+        """The screen before or after this one."""
+        names = [name for name, _title in RAIL]
+        at = names.index(self.name_on_rail) + by
+        if 0 <= at < len(names):
+            self.app.show(names[at])
+
+    def action_help(self) -> None:
+        """Explain the field under the cursor, in the user's terms."""
+        focused = self.focused
+        while focused is not None and not isinstance(focused, Explained):
+            focused = focused.parent if isinstance(focused.parent, Widget) else None
+        if isinstance(focused, Explained):
+            self.app.push_screen(Told(focused.label, focused.help))
+        else:
+            self.app.push_screen(Told(self.title_on_bar, self.help_text))
+
+    @on(LinesView.Chosen, "#rail")
+    def _rail_chosen(self, event: LinesView.Chosen) -> None:
+        self.app.show(RAIL[event.number][0])
+
+    def show_run(self, view: RunView) -> None:
+        """Draw what happened since; called many times a second while the screen is seen."""
+        for bar in self.query(Bar):
+            bar.tell(self.app.state_line())
+        for rail in self.query(Rail):
+            rail.plain = self.app.plain
+            rail.show(self.app.part_states())
+        del view
