@@ -116,7 +116,8 @@ def read(path: str, text: str) -> Any:
     text = text.strip()
     if not text:
         return None
-    if known.kind == "number" and text.removeprefix("-").isdecimal():
+    numeric = known.kind == "number" or (known.kind == "choice" and not known.choices)
+    if numeric and text.removeprefix("-").isdecimal():
         return int(text)
     if known.kind == "flag":
         return _FLAGS.get(text, text)

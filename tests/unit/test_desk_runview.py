@@ -1,0 +1,150 @@
+"""What is seen of a run, grown from events; and the same again from the record of earlier runs."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kfinstall.answers.model import Answers
+from kfinstall.desk import history
+from kfinstall.desk.ring import Ring
+from kfinstall.desk.runview import RunView
+from kfinstall.events import (
+    Finding,
+    NodeSetAside,
+    Notice,
+    OutputLine,
+    PhaseFinished,
+    PhaseStarted,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    from_json,
+)
+from kfinstall.phases import PHASES
+from kfinstall.state import ClusterState
+
+ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]})
+EVENTS = [
+    RunStarted(at=1.0, run="r", cluster="c", kind="install", nodes=("a", "b")),
+    PhaseStarted(at=2.0, phase="prepare", title="Prepare the servers", steps=2),
+    StepStarted(at=3.0, step="prepare.swap-off", title="Turn swap off", target="a", changes=("swapoff",)),
+    OutputLine(at=4.0, step="prepare.swap-off", target="a", text="off"),
+    StepFinished(at=5.0, step="prepare.swap-off", target="a", outcome="changed", seconds=2.0, evidence="no swap"),
+    StepFinished(at=5.0, step="prepare.swap-off", target="b", outcome="unchanged", evidence="no swap"),
+    StepFinished(at=6.0, step="prepare.sysctl", target="b", outcome="failed", seconds=1.0, evidence="no", hint="do it"),
+    NodeSetAside(at=6.0, node="b", step="prepare.sysctl", reason="no"),
+    Finding(at=6.0, node="a", check="preflight.disk", level="warning", message="small"),
+    Progress(at=6.5, step="kubeflow.apply", target="cluster", label="objects applied", done=3, total=9),
+    Notice(at=6.6, level="warning", text="slow"),
+    PhaseFinished(at=7.0, phase="prepare", outcome="changed", seconds=5.0),
+    RunFinished(at=8.0, run="r", exit_code=20, seconds=7.0, set_aside=("b",)),
+]
+
+
+def seen(events):
+    view = RunView()
+    view.outline(PHASES)
+    view.expect(ANSWERS, PHASES)
+    view.take_all(events)
+    return view
+
+
+def test_a_run_is_seen_as_it_was():
+    view = seen(EVENTS)
+    swap = view.phases["prepare"].steps["prepare.swap-off"]
+    assert (swap.state, swap.seconds) == ("done", 2.0)
+    assert swap.targets["a"].evidence == "no swap"
+    assert view.phases["prepare"].steps["prepare.sysctl"].state == "failed"
+    assert view.last_failure == ("prepare.sysctl", "b")
+    assert view.nodes["b"].state == "set aside"
+    assert view.findings["a", "preflight.disk"].level == "warning"
+    assert view.progress["kubeflow.apply"].done == 3
+    assert (view.running, view.succeeded, view.exit_code) == (False, True, 20)
+    assert "off" in [line.text for line in view.logs["a"]]
+    assert [line.level for line in view.logs["cluster"]] == ["warning"]
+
+
+def test_what_is_to_come_is_there_before_it_comes():
+    view = seen([])
+    assert view.phases["cluster"].steps["cluster.init"].targets["a"].state == "waiting"
+    assert list(view.phases) == [phase.id for phase in PHASES]
+    assert view.state_of("nonsense") == "waiting"
+
+
+def test_a_later_run_of_one_part_keeps_the_others():
+    view = seen(EVENTS)
+    storage = [phase for phase in PHASES if phase.id == "storage"]
+    view.expect(ANSWERS, storage)
+    assert view.phases["prepare"].state == "done"
+    assert view.phases["storage"].state == "waiting"
+    assert list(view.phases) == [phase.id for phase in PHASES]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_events_come_back_from_their_json_form(event):
+    assert from_json(json.loads(json.dumps(event.to_json()))) == event
+
+
+def test_json_that_is_no_event():
+    for data in ({}, {"event": "future"}, {"event": "notice"}, {"event": ["x"]}):
+        assert from_json(data) is None
+
+
+def record_of(folder, events, kind="install", torn=""):
+    cluster = ClusterState(folder, "c")
+    run = cluster.new_run(kind)
+    text = "".join(json.dumps(event.to_json()) + "\n" for event in events)
+    (cluster.run_directory(run.id) / "events.jsonl").write_text(text.replace('"r"', f'"{run.id}"') + torn)
+    return cluster
+
+
+def test_earlier_runs_are_shown_again(tmp_path):
+    cluster = record_of(tmp_path, EVENTS, torn='{"version": 1, "ev')
+    view = RunView()
+    history.replay(cluster, view)
+    assert view.phases["prepare"].steps["prepare.swap-off"].state == "done"
+    assert view.exit_code == 20
+
+
+def test_a_killed_run_is_not_running_and_what_it_had_begun_is_in_doubt(tmp_path):
+    cluster = record_of(tmp_path, EVENTS[:4])
+    view = RunView()
+    history.replay(cluster, view)
+    assert not view.running
+    assert view.phases["prepare"].state == "interrupted"
+    assert view.phases["prepare"].steps["prepare.swap-off"].state == "interrupted"
+    assert "checked again" in view.phases["prepare"].steps["prepare.swap-off"].targets["a"].evidence
+
+
+def test_plans_and_checks_are_no_history(tmp_path):
+    cluster = record_of(tmp_path, EVENTS, kind="plan")
+    view = RunView()
+    history.replay(cluster, view)
+    assert not view.run
+    assert history.summaries(tmp_path)[0].last is None
+
+
+def test_a_broken_state_is_told_and_hides_no_other(tmp_path):
+    record_of(tmp_path, EVENTS)
+    broken = ClusterState(tmp_path, "other")
+    (broken.path / "cluster.json").write_text("{")
+    found = {item.name: item for item in history.summaries(tmp_path)}
+    assert "cluster.json" in found["other"].trouble
+    assert not found["c"].trouble
+
+
+@given(st.integers(1, 50), st.lists(st.integers(), max_size=200))
+def test_a_ring_keeps_the_newest_and_their_numbers(size, items):
+    ring = Ring(size)
+    for item in items:
+        ring.append(item)
+    assert list(ring) == items[-size:]
+    assert ring.end == len(items)
+    assert all(ring[number] == items[number] for number in range(ring.begin, ring.end))
+    for number in (ring.begin - 1, ring.end):
+        with pytest.raises(IndexError):
+            ring[number]
