@@ -75,6 +75,7 @@ class Desk:
         self._events: deque[Event] = deque()
         self._stop = Stop()
         self._future: concurrent.futures.Future[Result] | None = None
+        self._task: asyncio.Task[Result] | None = None
         self._stack = AsyncExitStack()
         self._known: dict[str, Secret] = {}
         self._keys: KeyRing | None = None
@@ -198,6 +199,7 @@ class Desk:
         self.result = None
         self.drain(len(self._events))
         self.view.expect(answers, phases.choose(only=only, start=start))
+        self._task = None
         self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
         return self._future
 
@@ -244,12 +246,14 @@ class Desk:
         """Stop after what runs now, or at once; what runs on the nodes goes on either way."""
         if not self.running or self._future is None:
             return
-        if now or not self._stop.working or self._stop.requested:
-            self._future.cancel()
+        at_once = now or not self._stop.working or self._stop.requested
 
         def change() -> None:
             self._stop.requested = True
             self._stop.move()
+            # The task, not the future: that would count as done while the run still winds down and holds its lock.
+            if at_once and self._task is not None:
+                self._task.cancel()
 
         self.engine.loop.call_soon_threadsafe(change)
 
@@ -266,6 +270,7 @@ class Desk:
         self.engine.close()
 
     async def _run(self, answers: Answers, options: Options) -> Result:
+        self._task = asyncio.current_task()
         redact = Redactor()
         bus = EventBus(redact)
         bus.subscribe(self._events.append)

@@ -17,6 +17,7 @@ from kfinstall.transport.tuning import Limits
 if TYPE_CHECKING:
     from kfinstall.answers.model import Answers
     from kfinstall.session import Options
+    from kfinstall.simulator.fleet import Fleet
 
 CLUSTER_NAME: Final = "demo"
 PATIENCE: Final = Limits(reconnect_seconds=limits.DEMO_RECONNECT_SECONDS, keepalive_seconds=limits.DEMO_KEEPALIVE_SECONDS)
@@ -49,8 +50,17 @@ class Stage:
     """Simulated machines that are up."""
 
     rehearsal: Rehearsal
-    answers: Answers
-    dial: dict[str, tuple[str, int]]
+    fleet: Fleet
+
+    @property
+    def answers(self) -> Answers:
+        """The answers that install them."""
+        return self.fleet.answers()
+
+    @property
+    def dial(self) -> dict[str, tuple[str, int]]:
+        """Server name to where it really listens."""
+        return self.fleet.dial
 
     def on(self, options: Options) -> Options:
         """The same options for a run on these machines."""
@@ -107,4 +117,4 @@ async def on_stage(rehearsal: Rehearsal, cluster: ClusterState, *, fresh: bool) 
     folder = cluster.path / "simulator"
     async with Fleet(nodes=rehearsal.nodes, faults=rehearsal.faults, state_dir=folder, fresh=fresh, **pace) as fleet:
         fleet.pin()
-        yield Stage(rehearsal, fleet.answers(), fleet.dial)
+        yield Stage(rehearsal, fleet)
