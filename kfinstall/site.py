@@ -27,6 +27,14 @@ OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
 _API_SERVER_PORT: Final = 6443
 
 
+def required_nodes(answers: Answers) -> frozenset[str]:
+    """Names of the nodes without which a run can't go on: the first control plane, the NFS server's, the registry's."""
+    nodes = [answers.first_control_plane, answers.nfs_node]
+    if answers.registry.enabled:
+        nodes.append(answers.registry_node)
+    return frozenset(node.name for node in nodes if node is not None)
+
+
 class Site:
     """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
 
@@ -59,10 +67,7 @@ class Site:
     @property
     def required(self) -> frozenset[str]:
         """Nodes without which the run can't go on."""
-        nodes = [self.all_answers.first_control_plane, self.all_answers.nfs_node]
-        if self.all_answers.registry.enabled:
-            nodes.append(self.all_answers.registry_node)
-        return frozenset(node.name for node in nodes if node is not None)
+        return required_nodes(self.all_answers)
 
     @property
     def situation(self) -> plan.Situation:

@@ -78,6 +78,8 @@ class InstallerApp(App[int]):
         self._problems: list[Problem] = []
         self._told: Result | None = None
         self._generation = 0
+        self._without = ""
+        """A server that the run is begun again without, once it has stopped."""
         self._timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -297,8 +299,21 @@ class InstallerApp(App[int]):
             text = "stopping at once" if again else "stopping after what runs now; once more to stop at once"
             self.notify(text, severity="warning", markup=False)
 
+    def set_aside(self, name: str) -> None:
+        """Go on without a server: stop what runs, then begin again without it."""
+        if not self.desk.running:
+            self.begin("resume", leave_out=(name,))
+            return
+        self._without = name
+        self.desk.stop()
+        self.notify(f"stopping after what runs now, then going on without {name}", markup=False)
+
     def ended(self, result: Result) -> None:
         """A run ended: tell it, and go where one can do something about it."""
+        without, self._without = self._without, ""
+        if without and result.exit_code == ExitCode.INTERRUPTED:
+            self.begin("resume", leave_out=(without,))
+            return
         if result.error is not None and result.kind != "check":
             if "failure" in SCREENS and result.exit_code != ExitCode.SET_ASIDE:
                 self.show("failure")

@@ -34,7 +34,7 @@ class LogView(LinesView):
     def __init__(self, *, with_target: bool = False, id: str | None = None) -> None:  # noqa: A002 (Textual's word)
         """`with_target`: name each line's target, for logs of several."""
         super().__init__(id=id)
-        self._with_target = with_target
+        self.with_target = with_target
         self._ring: Ring[LogLine] = Ring(1)
         self._wanted = ""
         self._levels: frozenset[Level] = frozenset()
@@ -103,7 +103,7 @@ class LogView(LinesView):
         except IndexError:
             return ()
         parts: list[Part] = [(time.strftime("%H:%M:%S ", time.localtime(line.at)), "look--quiet")]
-        if self._with_target:
+        if self.with_target:
             parts.append((f"{line.target:<8} ", "look--strong"))
         return [*parts, (_WORDS[line.level] + line.text.expandtabs(), _STYLES[line.level])]
 

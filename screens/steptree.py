@@ -78,6 +78,13 @@ class StepTree(LinesView):
             self._opened[row.step.id if row.step else row.phase.id] = on
             self.show(self._view)
 
+    def toggle(self) -> None:
+        """Open what is closed under the cursor, or close it."""
+        if 0 <= self.cursor < len(self._rows):
+            row = self._rows[self.cursor]
+            following = self._rows[self.cursor + 1 : self.cursor + 2]
+            self.action_open(not (following and following[0].phase is row.phase and following[0].step is not None))
+
     @override
     def count(self) -> int:
         return len(self._rows)

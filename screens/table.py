@@ -10,6 +10,7 @@ from screens.base import BaseScreen
 SCREENS: Final = {
     "welcome": "screens.welcome:WelcomeScreen",
     "storage": "screens.storage:StorageScreen",
+    "run": "screens.run:RunScreen",
     "review": "screens.review:ReviewScreen",
 }
 """Modules are imported when their screen is first shown: the first one is there the sooner."""

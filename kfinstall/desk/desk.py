@@ -29,6 +29,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.plan import Plan, Situation
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Options, Session, open_session
+from kfinstall.site import required_nodes
 from kfinstall.state import ClusterState
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
@@ -222,6 +223,15 @@ class Desk:
                 if need not in wanted and self.view.state_of(need) not in ("done", "unchanged", "warning"):
                     return f"it needs phase {need} first, which is not proven yet", need
         return "", ""
+
+    def may_leave_out(self) -> tuple[str, ...]:
+        """Servers that a run can go on without."""
+        try:
+            answers = self.draft.answers()
+        except AnswersError:
+            return ()
+        names = tuple(node.name for node in answers.nodes if node.name not in required_nodes(answers))
+        return names if len(answers.nodes) > 1 else ()
 
     def pause(self, *, on: bool) -> None:
         """Wait before the next step, or go on."""

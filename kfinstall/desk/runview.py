@@ -179,9 +179,12 @@ class RunView:
         for phase in phases:
             self.phases[phase.id] = PhaseView(phase.id, phase.title)
         for phase, step in plan.steps_of(phases, answers):
+            targets = step.targets(answers)
+            if not targets:
+                continue
             shown = self._phase(phase.id, phase.title)
             step_view = shown.steps.setdefault(step.id, StepView(step.id, step.title, step.estimate_seconds))
-            for target in step.targets(answers):
+            for target in targets:
                 step_view.targets.setdefault(target, TargetView(target))
         self.revision += 1
 

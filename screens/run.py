@@ -1,0 +1,309 @@
+"""The live run: the tree of steps, the logs of all servers and of the cluster, and what can be done while it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Footer, Input, OptionList, Static, Tab, Tabs
+from textual.widgets.option_list import Option
+from typing_extensions import override
+
+from kfinstall.desk.runview import Level, LogLine, RunView
+from kfinstall.errors import KfError
+from kfinstall.state import write_atomically
+from kfinstall.text import duration
+from screens.base import Bar, BaseScreen, Rail
+from screens.buttons import Act
+from screens.lines import LinesView
+from screens.logview import LogView
+from screens.modals import Told, Window
+from screens.opening import AskPath
+from screens.steptree import StepTree
+
+_ALL: Final = "all"
+_LEVELS: Final[tuple[tuple[str, frozenset[Level]], ...]] = (
+    ("every line", frozenset()),
+    ("steps, warnings and errors", frozenset({"step", "warning", "error"})),
+    ("warnings and errors", frozenset({"warning", "error"})),
+)
+
+
+class RunScreen(BaseScreen):
+    """The run."""
+
+    name_on_rail: ClassVar[str] = "run"
+    title_on_bar: ClassVar[str] = "Run"
+    help_text: ClassVar[str] = (
+        "Left: phases, steps and servers; → opens a line, ← closes it, Enter shows all that is known of it.\n"
+        "Right: the log of one server, of the cluster, or of all: [ and ] choose. / searches, l filters by level, f follows the end, s saves it.\n"
+        "p pauses before the next step, x stops after what runs now (twice: at once), a sets a server aside, F5 goes on after a failure.\n"
+        "What runs on the servers goes on when this program is closed; the next start follows it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5,ctrl+r", "go_on", "Go on", id="go-on"),
+        Binding("slash", "search", "Search", id="search"),
+        Binding("p", "pause", "Pause", show=False, id="pause"),
+        Binding("x", "app.stop", "Stop", show=False, id="stop"),
+        Binding("a", "set_aside", "Set aside", show=False, id="set-aside"),
+        Binding("l", "level", "Level", show=False, id="level"),
+        Binding("s", "save_log", "Save log", show=False, id="save-log"),
+        Binding("left_square_bracket", "tab(-1)", "Log before", show=False, id="log-before"),
+        Binding("right_square_bracket", "tab(1)", "Log after", show=False, id="log-after"),
+        Binding("escape", "clear", "Clear the search", show=False, id="clear"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn = -1
+        self._targets: tuple[str, ...] = ()
+        self._chosen = _ALL
+        self._level = 0
+
+    def compose(self) -> ComposeResult:
+        """Tree on the left, logs on the right."""
+        yield Bar(self.title_on_bar)
+        with Horizontal(classes="part"):
+            yield Rail(self.name_on_rail)
+            with Container(id="work"):
+                with Vertical(id="progress"):
+                    yield Static("", id="verdict", markup=False)
+                    with Horizontal(id="acts"):
+                        yield Act("Go on", id="go-on", primary=True, tooltip="Do what is still to do (F5)")
+                        yield Act("Pause", id="pause", tooltip="Wait before the next step (p)")
+                        yield Act("Stop", id="stop", tooltip="After what runs now; twice: at once (x)")
+                        yield Act("Set aside", id="set-aside", tooltip="Go on without a server (a)")
+                    yield StepTree(id="tree")
+                with Vertical(id="panes"):
+                    yield Tabs(Tab("all", id=_tab_id(_ALL)), id="targets")
+                    yield Input(placeholder="search", id="search")
+                    yield LogView(with_target=True, id="log")
+        yield Footer(show_command_palette=False)
+
+    @override
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#search", Input).display = False
+        self.query_one("#tree", StepTree).focus()
+
+    def on_screen_resume(self) -> None:
+        """Draw everything anew."""
+        self._drawn = -1
+
+    @override
+    def show_run(self, view: RunView) -> None:
+        super().show_run(view)
+        log = self.query_one("#log", LogView)
+        log.watch_ring(view.log if self._chosen == _ALL else view.logs.get(self._chosen, view.log))
+        log.refresh_log()
+        self._show_acts()
+        if view.revision == self._drawn and not self.desk.running:
+            return
+        self._drawn = view.revision
+        tree = self.query_one("#tree", StepTree)
+        tree.plain = self.app.plain
+        tree.show(view)
+        self.query_one("#verdict", Static).update(Content("\n".join(_progress(view, running=self.desk.running))))
+        self._show_targets(view)
+
+    def _show_acts(self) -> None:
+        running = self.desk.running
+        for name in ("pause", "stop"):
+            self.query_one(f"#{name}", Act).why_not = "" if running else "nothing runs"
+        self.query_one("#pause", Act).label = "Go on" if self.desk.paused and running else "Pause"
+        self.query_one("#go-on", Act).why_not = self.app.why_not_run()
+        self.query_one("#go-on", Act).display = not running
+
+    def _show_targets(self, view: RunView) -> None:
+        targets = (*view.nodes, *(name for name in view.logs if name not in view.nodes))
+        if targets == self._targets:
+            return
+        tabs = self.query_one("#targets", Tabs)
+        for name in targets:
+            if name not in self._targets:
+                tabs.add_tab(Tab(Content(name), id=_tab_id(name)))
+        self._targets = targets
+
+    @on(Tabs.TabActivated, "#targets")
+    def _tab_chosen(self, event: Tabs.TabActivated) -> None:
+        name = next((name for name in self._targets if _tab_id(name) == event.tab.id), _ALL)
+        self._chosen = name
+        self.query_one("#log", LogView).with_target = name == _ALL
+
+    def action_tab(self, by: int) -> None:
+        """The log before or after."""
+        tabs = self.query_one("#targets", Tabs)
+        if by > 0:
+            tabs.action_next_tab()
+        else:
+            tabs.action_previous_tab()
+
+    # The log.
+
+    def action_search(self) -> None:
+        """Type what to look for."""
+        search = self.query_one("#search", Input)
+        search.display = True
+        search.focus()
+
+    def action_clear(self) -> None:
+        """Show every line again."""
+        search = self.query_one("#search", Input)
+        search.value = ""
+        search.display = False
+        self.query_one("#log", LogView).focus()
+
+    @on(Input.Changed, "#search")
+    def _searched(self, event: Input.Changed) -> None:
+        event.stop()
+        self._narrow()
+
+    @on(Input.Submitted, "#search")
+    def _found(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#log", LogView).focus()
+
+    def action_level(self) -> None:
+        """Every line, then less."""
+        self._level = (self._level + 1) % len(_LEVELS)
+        self._narrow()
+        self.app.notify(f"the log shows {_LEVELS[self._level][0]}", markup=False)
+
+    def _narrow(self) -> None:
+        self.query_one("#log", LogView).narrow(self.query_one("#search", Input).value, _LEVELS[self._level][1])
+
+    def action_save_log(self) -> None:
+        """Write what the log shows to a file."""
+        lines = self.query_one("#log", LogView).lines_shown()
+        value = str(Path.cwd() / f"kfinstall-{self._chosen}.log")
+        self.app.push_screen(
+            AskPath("Save the log", f"{len(lines)} lines; where to:", value), lambda path: self._write(path, lines)
+        )
+
+    @work(exclusive=True, group="save-log", exit_on_error=False)
+    async def _write(self, path: Path | None, lines: Sequence[LogLine]) -> None:
+        if path is None:
+            return
+        try:
+            await asyncio.to_thread(write_atomically, path, "".join(f"{line}\n" for line in _as_text(lines)))
+        except KfError as error:
+            self.app.tell(error)
+        else:
+            self.app.notify(f"wrote {path}", markup=False)
+
+    # The tree.
+
+    @on(LinesView.Chosen, "#tree")
+    def _row_chosen(self, event: LinesView.Chosen) -> None:
+        row = self.query_one("#tree", StepTree).rows[event.number]
+        if row.step is None:
+            self.query_one("#tree", StepTree).toggle()
+            return
+        targets = [row.target] if row.target else list(row.step.targets.values())
+        parts = []
+        for target in targets:
+            changes = "\n".join(f"  {change}" for change in target.changes)
+            known = [target.evidence, f"Next: {target.hint}" if target.hint else "", changes]
+            parts.append("\n".join([f"{target.name}: {target.state}", *(text for text in known if text)]))
+        self.app.push_screen(Told(f"{row.step.title} ({row.step.id})", "\n\n".join(parts)))
+
+    # The run.
+
+    @on(Button.Pressed, "#go-on")
+    def action_go_on(self) -> None:
+        """Do what is still to do; what is done is only checked."""
+        reason = self.app.why_not_run()
+        if reason:
+            self.app.notify(reason, title="Not yet", severity="warning", markup=False)
+        else:
+            self.app.begin("resume" if self.desk.view.run else "install")
+
+    @on(Button.Pressed, "#pause")
+    def action_pause(self) -> None:
+        """Wait before the next step, or go on."""
+        if self.desk.running:
+            self.desk.pause(on=not self.desk.paused)
+
+    @on(Button.Pressed, "#stop")
+    def _stop_pressed(self) -> None:
+        self.app.action_stop()
+
+    @on(Button.Pressed, "#set-aside")
+    def action_set_aside(self) -> None:
+        """Choose a server that the run goes on without."""
+        may = self.desk.may_leave_out()
+        if not may:
+            self.app.notify("no server can be missing", title="Not possible", severity="warning", markup=False)
+            return
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.app.set_aside(name)
+
+        self.app.push_screen(ChooseNode(may), chosen)
+
+
+class ChooseNode(Window[str | None]):
+    """Which server to go on without."""
+
+    DEFAULT_CSS = """
+    ChooseNode OptionList { height: auto; max-height: 10; border: none; background: $surface; }
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            "Set a server aside",
+            "The run stops after what runs now, and goes on without it. Going on again later takes it in. Needed servers are not listed.",
+        )
+        self._names = names
+
+    @override
+    def questions(self) -> ComposeResult:
+        yield OptionList(*(Option(Content(name)) for name in self._names), markup=False)
+
+    @override
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._names[event.option_index])
+
+
+def _tab_id(name: str) -> str:
+    # A tab's id may not begin with a digit or hold dots, a node's name may.
+    return "log-" + name.replace(".", "_")
+
+
+def _as_text(lines: Sequence[LogLine]) -> Iterable[str]:
+    for line in lines:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(line.at))
+        yield f"{stamp} {line.target} {line.level} {line.text}"
+
+
+def _progress(view: RunView, *, running: bool) -> Iterable[str]:
+    """How much is done, how long it took, how long the rest will take."""
+    steps = [step for phase in view.phases.values() for step in phase.steps.values()]
+    settled = sum(1 for step in steps if step.state in ("done", "unchanged", "warning", "skipped"))
+    if not steps:
+        yield "Nothing has run yet: F9 on a part, or Run all on the review."
+        return
+    rest = sum(step.estimate_seconds for step in steps if step.state in ("waiting", "running"))
+    took = time.time() - view.began_at if running and view.began_at else view.seconds
+    parts = [f"{settled} of {len(steps)} steps"]
+    if took:
+        parts.append(f"{duration(took)} so far" if running else f"took {duration(took)}")
+    if rest and settled < len(steps):
+        parts.append(f"about {duration(rest)} to go")
+    aside = [node.name for node in view.nodes.values() if node.state == "set aside"]
+    if aside:
+        parts.append(f"set aside: {', '.join(aside)}")
+    yield " · ".join(parts)
