@@ -32,6 +32,7 @@ _WELL: Final = ("done", "unchanged", "warning")
 class PartScreen(BaseScreen):
     """A form and the live panes of its own phases."""
 
+    _drawn: tuple[int, bool] | None = None
     about: ClassVar[str] = ""
     """What this part is for, in a sentence or two."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,7 +72,7 @@ class PartScreen(BaseScreen):
     @override
     def on_mount(self) -> None:
         super().on_mount()
-        self._drawn = -1
+        self._drawn = None
         self.query_one("#log", LogView).narrow(phases=self.phases)
         self.refresh_form()
         first = next((widget for widget in self.query("#form *") if widget.focusable), None)
@@ -80,7 +81,7 @@ class PartScreen(BaseScreen):
 
     def on_screen_resume(self) -> None:
         """Something may have changed on another screen."""
-        self._drawn = -1
+        self._drawn = None
         if self.ready:
             self.refresh_form()
 
@@ -108,9 +109,9 @@ class PartScreen(BaseScreen):
         self.query_one("#stop", Act).display = running
         self.query_one("#pause", Act).label = "Go on" if self.desk.paused else "Pause"
         self.query_one("#run-part", Act).why_not = self.why_not()
-        if view.revision == self._drawn and not running:
+        if self._drawn == (view.revision, running) and not running:
             return
-        self._drawn = view.revision
+        self._drawn = (view.revision, running)
         tree.plain = self.app.plain
         tree.show(view)
         self.query_one("#verdict", Static).update(Content("\n".join(self._verdict(view))))

@@ -63,7 +63,7 @@ class RunScreen(BaseScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._drawn = -1
+        self._drawn: tuple[int, bool] | None = None
         self._targets: tuple[str, ...] = ()
         self._chosen = _ALL
         self._level = 0
@@ -96,7 +96,7 @@ class RunScreen(BaseScreen):
 
     def on_screen_resume(self) -> None:
         """Draw everything anew."""
-        self._drawn = -1
+        self._drawn = None
 
     @override
     def show_run(self, view: RunView) -> None:
@@ -105,13 +105,14 @@ class RunScreen(BaseScreen):
         log.watch_ring(view.log if self._chosen == _ALL else view.logs.get(self._chosen, view.log))
         log.refresh_log()
         self._show_acts()
-        if view.revision == self._drawn and not self.desk.running:
+        running = self.desk.running
+        if self._drawn == (view.revision, running) and not running:
             return
-        self._drawn = view.revision
+        self._drawn = (view.revision, running)
         tree = self.query_one("#tree", StepTree)
         tree.plain = self.app.plain
         tree.show(view)
-        self.query_one("#verdict", Static).update(Content("\n".join(_progress(view, running=self.desk.running))))
+        self.query_one("#verdict", Static).update(Content("\n".join(_progress(view, running=running))))
         self._show_targets(view)
 
     def _show_acts(self) -> None:
@@ -184,14 +185,14 @@ class RunScreen(BaseScreen):
         """Write what the log shows to a file."""
         lines = self.query_one("#log", LogView).lines_shown()
         value = str(Path.cwd() / f"kfinstall-{self._chosen}.log")
-        self.app.push_screen(
-            AskPath("Save the log", f"{len(lines)} lines; where to:", value), lambda path: self._write(path, lines)
-        )
+        self.app.push_screen(AskPath("Save the log", f"{len(lines)} lines; where to:", value), lambda path: self._save(path, lines))
+
+    def _save(self, path: Path | None, lines: Sequence[LogLine]) -> None:
+        if path is not None:
+            self._write(path, lines)
 
     @work(exclusive=True, group="save-log", exit_on_error=False)
-    async def _write(self, path: Path | None, lines: Sequence[LogLine]) -> None:
-        if path is None:
-            return
+    async def _write(self, path: Path, lines: Sequence[LogLine]) -> None:
         try:
             await asyncio.to_thread(write_atomically, path, "".join(f"{line}\n" for line in _as_text(lines)))
         except KfError as error:
