@@ -263,6 +263,8 @@ class InstallerApp(App[int]):
         except KfError as error:
             self.tell(error)
         self._problems = await asyncio.to_thread(draft.problems_of, text)
+        if isinstance(self.screen, BaseScreen) and self.screen.ready:
+            self.screen.problems_changed()
 
     @property
     def problems(self) -> list[Problem]:

@@ -162,6 +162,9 @@ class BaseScreen(Screen[None]):
     def _rail_chosen(self, event: LinesView.Chosen) -> None:
         self.app.show(RAIL[event.number][0])
 
+    def problems_changed(self) -> None:
+        """The draft was examined anew: screens with fields show what concerns them."""
+
     def show_run(self, view: RunView) -> None:
         """Draw what happened since; called many times a second while the screen is seen."""
         for bar in self.query(Bar):

@@ -35,9 +35,10 @@ class Row(Explained, Vertical):
     Row .row--label { width: 22; color: $quiet; }
     Row:focus-within .row--label { color: $primary; text-style: bold; }
     Row Input { border: none; height: 1; padding: 0 1; background: $panel; width: 1fr; }
-    Row Input:focus { background: $primary 25%; }
+    Row Input:focus { border: none; background: $primary 25%; }
     Row Input.-invalid { background: $error 20%; }
-    Row Switch { border: none; height: 1; padding: 0; background: $surface; }
+    Row Switch { border: none; height: 1; padding: 0; background: $panel; }
+    Row Switch:focus { border: none; background: $primary 25%; }
     Row Select { width: 1fr; height: 1; }
     Row SelectCurrent { border: none; height: 1; padding: 0 1; background: $panel; }
     Row Select:focus > SelectCurrent { background: $primary 25%; border: none; }
@@ -105,7 +106,7 @@ class Row(Explained, Vertical):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.take(fields.read(self.spec.path, event.value))
+        self.typed(event.value)
 
     @on(Switch.Changed)
     def _switched(self, event: Switch.Changed) -> None:
@@ -115,7 +116,15 @@ class Row(Explained, Vertical):
     @on(Select.Changed)
     def _selected(self, event: Select.Changed) -> None:
         event.stop()
-        self.take(None if event.value is Select.NULL else event.value)
+        self.selected(None if event.value is Select.NULL else str(event.value))
+
+    def typed(self, text: str) -> None:
+        """An input has another text."""
+        self.take(fields.read(self.spec.path, text))
+
+    def selected(self, choice: str | None) -> None:
+        """Something else is selected."""
+        self.take(choice)
 
     def take(self, value: Any) -> None:
         """Put a value into the draft, wrong or not: what was typed is never lost."""
@@ -125,6 +134,13 @@ class Row(Explained, Vertical):
         if self.draft.given(self.key) != before:
             self.post_message(self.Changed(self, self.key))
 
+    def put(self, value: Any) -> None:
+        """Take a value that something else than the editor chose, and show it there."""
+        self.take(value)
+        for editor in self.query(Input):
+            with self.prevent(Input.Changed):
+                editor.value = fields.write(self.draft.get(self.key))
+
     def show_problem(self, text: str) -> None:
         """Show what is wrong, or that nothing is."""
         self.wrong = text
@@ -132,6 +148,11 @@ class Row(Explained, Vertical):
         for editor in self.query(Input):
             editor.set_class(bool(text), "-invalid")
         self.query_one(".row--problem", Static).update(Content(f"✗ {text}" if text else ""))
+
+    def show_rule(self, text: str) -> None:
+        """Show what the file's rules across keys say of it, unless it is wrong by itself."""
+        own = fields.problem(self.spec.path, self.draft.given(self.key))
+        self.show_problem(own or text)
 
     def on_mount(self) -> None:
         """What a file brought in may be wrong already."""
@@ -166,15 +187,13 @@ class SecretRow(Row):
         name.display = form in ("env", "file")
         yield name
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """The name or the path."""
-        event.stop()
+    @override
+    def typed(self, text: str) -> None:
         self._collect()
 
-    def on_select_changed(self, event: Select.Changed) -> None:
-        """The form."""
-        event.stop()
-        self.query_one(Input).display = event.value in ("env", "file")
+    @override
+    def selected(self, choice: str | None) -> None:
+        self.query_one(Input).display = choice in ("env", "file")
         self._collect()
 
     def _collect(self) -> None:

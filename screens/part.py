@@ -33,6 +33,8 @@ class PartScreen(BaseScreen):
     """A form and the live panes of its own phases."""
 
     _drawn: tuple[int, bool] | None = None
+    sections: ClassVar[tuple[str, ...]] = ()
+    """The sections of the answers that it fills in."""
     about: ClassVar[str] = ""
     """What this part is for, in a sentence or two."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,6 +95,12 @@ class PartScreen(BaseScreen):
 
     def refresh_form(self) -> None:
         """Show and hide what depends on other answers; subclasses add theirs."""
+
+    @override
+    def problems_changed(self) -> None:
+        found = {problem.key: problem.message for problem in self.app.problems}
+        for row in self.query(Row):
+            row.show_rule(found.get(".".join(str(part) for part in row.key), ""))
 
     def why_not(self) -> str:
         """Why the part can't run now; empty if it can."""

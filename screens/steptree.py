@@ -97,7 +97,7 @@ class StepTree(LinesView):
         if row.step is not None:
             return self._step_line(row.step)
         phase = row.phase
-        count = f"  {phase.settled}/{len(phase.steps)}"
+        count = f"  {phase.settled}/{len(phase.steps)}" if phase.steps else ""
         took = phase.seconds if phase.state != "running" else max(0.0, time.time() - phase.began_at)
         return [*self._head(phase.state, ""), (phase.title, "look--strong"), (count, "look--quiet"), (_took(took), "look--quiet")]
 

@@ -20,6 +20,7 @@ class StorageScreen(PartScreen):
 
     name_on_rail: ClassVar[str] = "storage"
     title_on_bar: ClassVar[str] = "Storage"
+    sections: ClassVar[tuple[str, ...]] = ("storage",)
     about: ClassVar[str] = "Notebooks, databases and Spark keep their data in volumes. Choose who serves them."
     help_text: ClassVar[str] = (
         "nfs: one server exports a directory; every pod can share a volume (ReadWriteMany), which Spark needs. Databases work, more slowly.\n"

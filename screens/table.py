@@ -9,7 +9,11 @@ from screens.base import BaseScreen
 
 SCREENS: Final = {
     "welcome": "screens.welcome:WelcomeScreen",
+    "prerequisites": "screens.prerequisites:PrerequisitesScreen",
     "storage": "screens.storage:StorageScreen",
+    "registry": "screens.registry_part:RegistryScreen",
+    "kubeflow": "screens.kubeflow:KubeflowScreen",
+    "spark": "screens.spark:SparkScreen",
     "run": "screens.run:RunScreen",
     "review": "screens.review:ReviewScreen",
 }

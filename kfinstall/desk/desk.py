@@ -73,6 +73,8 @@ class Desk:
         self.result: Result | None = None
         """How the last run ended; None while one goes on, and before the first."""
         self.stage: Stage | None = None
+        self.facts: dict[str, Facts] = {}
+        """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
         self._stop = Stop()
         self._future: concurrent.futures.Future[Result] | None = None
@@ -147,7 +149,9 @@ class Desk:
         """
         seen_from = answers or self.draft.answers()
         pins = self.cluster_state.known_hosts
-        return await self.engine.call(self._probe(name, seen_from, pins))
+        facts = await self.engine.call(self._probe(name, seen_from, pins))
+        self.facts[name] = facts
+        return facts
 
     async def _probe(self, name: str, answers: Answers, pins: Path) -> Facts:
         if self._keys is None:

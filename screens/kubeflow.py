@@ -1,0 +1,171 @@
+"""Kubeflow: which components, what each costs against what the servers have, who logs in, and how browsers reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import SelectionList, Static
+from textual.widgets.selection_list import Selection
+from typing_extensions import override
+
+from kfinstall import releases
+from kfinstall.desk import fit
+from kfinstall.desk.fit import Fit
+from kfinstall.errors import KfError
+from kfinstall.releases import KubeflowRow
+from screens.form import Row, row
+from screens.part import PartScreen
+
+
+class KubeflowScreen(PartScreen):
+    """The Kubeflow part."""
+
+    name_on_rail: ClassVar[str] = "kubeflow"
+    title_on_bar: ClassVar[str] = "Kubeflow"
+    sections: ClassVar[tuple[str, ...]] = ("kubeflow",)
+    about: ClassVar[str] = "Choose a preset, or tick components: what others need is ticked with them and can't be taken out alone."
+    help_text: ClassVar[str] = (
+        "mini: dashboard and notebooks. standard: pipelines, Katib, KServe, training and more. full: everything of the release.\n"
+        "Costs are what the pods request; images come on top (about 20 GiB for standard).\n"
+        "port-forward opens nothing on the servers; nodePort and loadBalancer do, and need TLS."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row: KubeflowRow | None = None
+        self._filling = False
+        self._listed: tuple[str, ...] = ()
+
+    @override
+    def form(self) -> Iterable[Widget]:
+        draft = self.app.desk.draft
+        yield row(draft, "kubeflow.enabled", "Install Kubeflow")
+        yield Vertical(
+            row(draft, "kubeflow.components", "Components"),
+            Static("", id="kubeflow-fit", classes="about", markup=False),
+            SelectionList[str](id="components"),
+            Static(Content("User"), classes="heading"),
+            row(draft, "kubeflow.user.email", "E-mail"),
+            row(draft, "kubeflow.user.password", "Password"),
+            Static(Content("Access"), classes="heading"),
+            row(draft, "kubeflow.access.type", "Kind"),
+            row(draft, "kubeflow.access.nodePort", "Node port"),
+            row(draft, "kubeflow.access.hostName", "Host name", hint="the first control plane's address"),
+            row(draft, "kubeflow.tls.enabled", "TLS"),
+            row(draft, "kubeflow.tls.certificate", "Certificate (PEM)", hint="an own CA signs one"),
+            row(draft, "kubeflow.tls.key", "Its key (PEM)"),
+            id="kubeflow-rows",
+            classes="group",
+        )
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The chosen components, in the release's order."""
+        if self._row is None:
+            return ()
+        given = self.desk.draft.get(("kubeflow", "components"))
+        names = self._row.presets.get(given, ()) if isinstance(given, str) else given
+        return tuple(fit.chosen_order(self._row.components, names))
+
+    def _load(self) -> None:
+        try:
+            self._row = releases.load(str(self.desk.draft.get(("cluster", "release")))).kubeflow
+        except KfError:
+            self._row = None
+
+    @override
+    def refresh_form(self) -> None:
+        self._load()
+        draft = self.desk.draft
+        self.query_one("#kubeflow-rows").display = bool(draft.get(("kubeflow", "enabled")))
+        kind = draft.get(("kubeflow", "access", "type"))
+        self.query_one("#row-kubeflow-access-nodePort", Row).display = kind == "nodePort"
+        self.query_one("#row-kubeflow-access-hostName", Row).display = kind != "port-forward"
+        tls = bool(draft.get(("kubeflow", "tls", "enabled")))
+        for name in ("certificate", "key"):
+            self.query_one(f"#row-kubeflow-tls-{name}", Row).display = tls
+        self._fill()
+        self.query_one("#kubeflow-fit", Static).update(Content("\n".join(_fit_lines(self.judge()))))
+
+    def judge(self) -> Fit:
+        """What is chosen against the servers that were looked at."""
+        nodes = self.desk.draft.nodes
+        workers = [str(node.get("name")) for node in nodes[1:]] or [str(node.get("name")) for node in nodes]
+        with_roles = [str(node.get("name")) for node in nodes if "worker" in (node.get("roles") or ())]
+        lone = str(nodes[0].get("name")) if len(nodes) == 1 else None
+        components = self._row.components if self._row else {}
+        spark = bool(self.desk.draft.get(("spark", "enabled")))
+        return fit.fit(components, self.chosen, spark=spark, facts=self.desk.facts, workers=with_roles or workers, lone=lone)
+
+    def _fill(self) -> None:
+        listed = self.query_one("#components", SelectionList)
+        if self._row is None:
+            listed.clear_options()
+            return
+        chosen = set(self.chosen)
+        wanted = [(name, name in chosen) for name in self._row.components]
+        now = [(name, name in listed.selected) for name in self._listed]
+        if wanted == now:
+            return
+        self._filling, self._listed = True, tuple(self._row.components)
+        cursor = listed.highlighted
+        listed.clear_options()
+        for name, component in self._row.components.items():
+            cost = f"{component.pods:>2} pods {component.cpu_millicores / 1000:>4.1f} CPU {component.memory_mebibytes / 1024:>4.1f} GiB"
+            text = f"{component.title:<31.31} {cost if component.pods else ''}"
+            listed.add_option(Selection(Content(text), name, name in chosen))
+        listed.highlighted = cursor
+        self.call_after_refresh(self._filled)
+
+    def _filled(self) -> None:
+        self._filling = False
+
+    @on(SelectionList.SelectionToggled, "#components")
+    def _toggled(self, event: SelectionList.SelectionToggled[str]) -> None:
+        if self._filling or self._row is None:
+            return
+        name = event.selection.value
+        chosen = set(self.chosen)
+        components = self._row.components
+        if name in chosen:
+            needing = fit.needed_by(components, name, chosen)
+            if needing:
+                titles = ", ".join(components[other].title for other in needing[:4])
+                self.app.notify(
+                    f"{components[name].title} is needed by {titles}", title="Not alone", severity="warning", markup=False
+                )
+            else:
+                chosen.discard(name)
+        else:
+            chosen.update(fit.with_needs(components, name))
+        names = fit.chosen_order(components, chosen)
+        preset = next((preset for preset, members in self._row.presets.items() if set(members) == chosen), None)
+        components_row = self.query_one("#row-kubeflow-components", Row)
+        components_row.put(preset or list(names))
+        self.app.draft_changed()
+        self.refresh_form()
+
+    @override
+    def why_not(self) -> str:
+        return super().why_not() if self.desk.draft.get(("kubeflow", "enabled")) else "Kubeflow is switched off"
+
+
+def _fit_lines(judged: Fit) -> Iterable[str]:
+    """The forecast in words."""
+    need = judged.needed
+    yield f"Needs {need.pods} pods, {need.cpu_millicores / 1000:.1f} CPU, {need.memory_mebibytes / 1024:.1f} GiB memory, {need.volumes_gibibytes} GiB of volumes."
+    if judged.available is None:
+        yield "Whether it fits is known once the servers were looked at (screen Nodes)."
+        return
+    have = judged.available
+    glyph, word = ("✓", "fits") if judged.fits else ("✗", "does not fit")
+    yield f"{glyph} It {word}: the servers leave {have.pods} pods, {have.cpu_millicores / 1000:.1f} CPU, {have.memory_mebibytes / 1024:.1f} GiB."
+    if judged.unknown:
+        yield f"Not counted, since not looked at: {', '.join(judged.unknown)}."
+    if judged.leave_out:
+        yield f"It would fit without: {', '.join(judged.leave_out)}."

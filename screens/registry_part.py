@@ -1,0 +1,77 @@
+"""The container registry: which server, which port, TLS and login or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+from typing_extensions import override
+
+from kfinstall.facts.model import Facts
+from screens.form import row
+from screens.part import PartScreen
+
+
+class RegistryScreen(PartScreen):
+    """The registry part."""
+
+    name_on_rail: ClassVar[str] = "registry"
+    title_on_bar: ClassVar[str] = "Registry"
+    sections: ClassVar[tuple[str, ...]] = ("registry",)
+    about: ClassVar[str] = (
+        "A registry in the cluster keeps the images that you build. Every server is told of it; one image is pushed and pulled from each."
+    )
+    help_text: ClassVar[str] = (
+        "With TLS the registry signs its certificate by a CA of its own, which every server is given, and asks for a login.\n"
+        "insecure is plain HTTP without a login: anybody on the network can replace an image."
+    )
+
+    @override
+    def form(self) -> Iterable[Widget]:
+        draft = self.app.desk.draft
+        yield row(draft, "registry.enabled", "Set a registry up")
+        yield Vertical(
+            row(draft, "registry.node", "Server", hint="the first control plane"),
+            row(draft, "registry.port", "Port"),
+            row(draft, "registry.insecure", "Plain HTTP, no login"),
+            Vertical(
+                row(draft, "registry.user", "User"),
+                row(draft, "registry.password", "Password"),
+                id="registry-login",
+                classes="group",
+            ),
+            row(draft, "registry.directory", "Directory"),
+            row(draft, "registry.minimumFree", "Free space wanted"),
+            Static("", id="registry-meaning", classes="about", markup=False),
+            id="registry-rows",
+            classes="group",
+        )
+
+    @override
+    def refresh_form(self) -> None:
+        draft = self.desk.draft
+        self.query_one("#registry-rows").display = bool(draft.get(("registry", "enabled")))
+        insecure = bool(draft.get(("registry", "insecure")))
+        self.query_one("#registry-login").display = not insecure
+        lines = ["▲ Plain HTTP: anybody on the network can replace an image."] if insecure else []
+        name = draft.get(("registry", "node")) or next((str(node.get("name")) for node in draft.nodes), "")
+        lines.append(space_forecast(self.desk.facts.get(name), name, str(draft.get(("registry", "directory")))))
+        self.query_one("#registry-meaning", Static).update(Content("\n".join(line for line in lines if line)))
+
+    @override
+    def why_not(self) -> str:
+        return super().why_not() if self.desk.draft.get(("registry", "enabled")) else "the registry is switched off"
+
+
+def space_forecast(facts: Facts | None, node: str, directory: str) -> str:
+    """How much room a server has for images, as far as it is known."""
+    if facts is None:
+        return f"How much room {node} has is known once it was looked at (screen Nodes)." if node else ""
+    space = facts.space.get(directory)
+    if space is None:
+        return ""
+    return f"{node} has {space.free_bytes / 2**30:.0f} GiB free there. Spark's image takes about 1.5 GiB, a notebook image 3 to 8 GiB each."
