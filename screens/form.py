@@ -39,6 +39,7 @@ class Row(Explained, Vertical):
     Row Input.-invalid { background: $error 20%; }
     Row Switch { border: none; height: 1; padding: 0; background: $panel; }
     Row Switch:focus { border: none; background: $primary 25%; }
+    Row .row--word { width: auto; padding: 0 1; }
     Row Select { width: 1fr; height: 1; }
     Row SelectCurrent { border: none; height: 1; padding: 0 1; background: $panel; }
     Row Select:focus > SelectCurrent { background: $primary 25%; border: none; }
@@ -90,6 +91,7 @@ class Row(Explained, Vertical):
         value = self.draft.get(self.key)
         if self.spec.kind == "flag":
             yield Switch(bool(value), animate=False)
+            yield Static("yes" if value else "no", classes="row--word")
         elif self.spec.kind == "choice":
             options = [(choice, choice) for choice in self.spec.choices]
             yield Select(
@@ -111,6 +113,7 @@ class Row(Explained, Vertical):
     @on(Switch.Changed)
     def _switched(self, event: Switch.Changed) -> None:
         event.stop()
+        self.query_one(".row--word", Static).update("yes" if event.value else "no")
         self.take(event.value)
 
     @on(Select.Changed)

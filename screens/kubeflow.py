@@ -117,7 +117,7 @@ class KubeflowScreen(PartScreen):
         listed.clear_options()
         for name, component in self._row.components.items():
             cost = f"{component.pods:>2} pods {component.cpu_millicores / 1000:>4.1f} CPU {component.memory_mebibytes / 1024:>4.1f} GiB"
-            text = f"{component.title:<31.31} {cost if component.pods else ''}"
+            text = f"{component.title:<24.24} {cost if component.pods else ''}"
             listed.add_option(Selection(Content(text), name, name in chosen))
         listed.highlighted = cursor
         self.call_after_refresh(self._filled)

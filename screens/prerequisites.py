@@ -110,7 +110,7 @@ def _release_note(name: str) -> str:
         return f"✗ {name}: {release.refused}" + (f"; take {release.instead}" if release.instead else "")
     if release.kubernetes is None:
         return ""
-    return f"Supports Kubernetes {supported}; others can't be chosen. Why older releases are not offered: F1 on Release."
+    return f"Supports Kubernetes {release.kubernetes.minimum} to {release.kubernetes.maximum}; others can't be chosen. Why older releases are not offered: F1 on Release."
 
 
 def _refused() -> str:

@@ -10,6 +10,7 @@ from screens.base import BaseScreen
 SCREENS: Final = {
     "welcome": "screens.welcome:WelcomeScreen",
     "prerequisites": "screens.prerequisites:PrerequisitesScreen",
+    "nodes": "screens.nodes:NodesScreen",
     "storage": "screens.storage:StorageScreen",
     "registry": "screens.registry_part:RegistryScreen",
     "kubeflow": "screens.kubeflow:KubeflowScreen",

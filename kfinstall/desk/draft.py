@@ -65,6 +65,11 @@ class Draft:
         """The draft that says what some answers say."""
         return cls(path, _plain(answers))
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """A copy of everything as it stands."""
+        return copy.deepcopy(self._data)
+
     def get(self, key: Key) -> Any:
         """The value at a key; its default where the file would not say it."""
         value = self.given(key)

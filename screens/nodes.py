@@ -1,0 +1,285 @@
+"""The servers: a table to type, paste or import; each is looked at as soon as its row is complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Static
+from typing_extensions import override
+
+from kfinstall.desk import importers
+from kfinstall.desk.importers import Imported
+from kfinstall.desk.lookout import Look, Lookout
+from kfinstall.desk.runview import RunView, State
+from screens.buttons import Act
+from screens.form import row
+from screens.lines import LinesView, Part
+from screens.looks import LOOKS
+from screens.modals import Confirm, Told
+from screens.node_windows import EditNode, Paste
+from screens.part import PartScreen
+
+_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
+_ROLE_WORDS: Final = {("control-plane",): "control plane", ("worker",): "worker", ("control-plane", "worker"): "both"}
+
+
+class NodeTable(LinesView):
+    """One line a server: what it is called, where it is, what it shall be, and what it is like."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("insert,n", "screen.add", "Add", show=False),
+        Binding("delete,d", "screen.remove", "Remove", show=False),
+        Binding("r", "screen.role", "Role", show=False),
+        Binding("i", "screen.inspect", "Inspect", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="nodes")
+        self.rows: list[dict[str, Any]] = []
+        self.looks: dict[str, Look] = {}
+        self.roles: dict[str, tuple[str, ...]] = {}
+        self.plain = False
+
+    @override
+    def count(self) -> int:
+        return len(self.rows)
+
+    @override
+    def line(self, number: int) -> Sequence[Part]:
+        node = self.rows[number]
+        name, address = str(node.get("name", "")), str(node.get("address", ""))
+        known = self.looks.get(name, Look("incomplete", "write name and address"))
+        look = LOOKS[_STATES[known.stage]]
+        role = _ROLE_WORDS.get(self.roles.get(name, ()), "")
+        return [
+            (f"{look.plain if self.plain else look.glyph} ", look.style),
+            (f"{name:<12.12} ", "look--strong"),
+            (f"{address:<16.16} ", ""),
+            (f"{role:<14}", "look--quiet"),
+            (known.text or known.stage, look.style if known.stage == "failed" else "look--quiet"),
+        ]
+
+
+class NodesScreen(PartScreen):
+    """The nodes part."""
+
+    name_on_rail: ClassVar[str] = "nodes"
+    title_on_bar: ClassVar[str] = "Nodes"
+    sections: ClassVar[tuple[str, ...]] = ("nodes", "ssh")
+    about: ClassVar[str] = "The servers, and how to log in to them. The first one is the control plane unless roles say otherwise."
+    help_text: ClassVar[str] = (
+        "n adds a server, Enter changes it, r changes its role, d removes it, i shows all that is known of it.\n"
+        "F6 pastes or imports: lines `name address role`, ~/.ssh/config, an Ansible inventory, a k0sctl file.\n"
+        "Each server is looked at as soon as its row is complete, and again when it or the login changes: host key, login, sudo, system.\n"
+        "Running this part starts Kubernetes on them: the first control plane, the others, the pod network, and a proof of it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f6", "paste", "Import", show=False, id="import")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lookout: Lookout | None = None
+        self._seen = -1
+
+    @override
+    def form(self) -> Iterable[Widget]:
+        draft = self.app.desk.draft
+        yield NodeTable()
+        with Horizontal(id="node-acts"):
+            yield Act("Add", id="add", tooltip="n")
+            yield Act("Change", id="change", tooltip="Enter")
+            yield Act("Role", id="role", tooltip="r")
+            yield Act("Remove", id="remove", tooltip="d")
+            yield Act("Import", id="import", tooltip="F6")
+        yield Static(Content("Login"), classes="heading")
+        yield row(draft, "ssh.user", "User", hint="your own login name")
+        yield row(draft, "ssh.port", "Port")
+        yield row(draft, "ssh.keys", "Key files", hint="~/.ssh/id_*")
+        yield row(draft, "ssh.agent", "SSH agent")
+        yield row(draft, "ssh.password", "Login password", may_generate=False)
+        yield row(draft, "ssh.sudoPassword", "sudo password", may_generate=False)
+        yield row(draft, "ssh.passphrase", "Key's passphrase", may_generate=False)
+        yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config")
+
+    @override
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._lookout = Lookout(self.desk.draft, self.desk.probe)
+        self.query_one(NodeTable).focus()
+        self._look()
+
+    def on_unmount(self) -> None:
+        """Stop looking."""
+        if self._lookout is not None:
+            self._lookout.close()
+
+    @override
+    def problems_changed(self) -> None:
+        super().problems_changed()
+        self._look()
+
+    def _look(self) -> None:
+        if self._lookout is not None:
+            self._lookout.refresh()
+
+    @override
+    def refresh_form(self) -> None:
+        table = self.query_one(NodeTable)
+        nodes = self.desk.draft.nodes
+        table.rows = nodes
+        table.roles = roles_of(nodes)
+        table.plain = self.app.plain
+        if table.cursor < 0 and nodes:
+            table.cursor = 0
+        table.styles.height = max(3, min(len(nodes) + 1, 12))
+        table.redraw()
+
+    @override
+    def show_run(self, view: RunView) -> None:
+        super().show_run(view)
+        if self._lookout is None or self._lookout.revision == self._seen:
+            return
+        self._seen = self._lookout.revision
+        table = self.query_one(NodeTable)
+        table.looks = {str(node.get("name")): self._lookout.look(str(node.get("name"))) for node in table.rows}
+        table.redraw()
+
+    # Changing the table.
+
+    @property
+    def _here(self) -> int:
+        table = self.query_one(NodeTable)
+        return table.cursor if 0 <= table.cursor < len(table.rows) else -1
+
+    @on(Button.Pressed, "#add")
+    def action_add(self) -> None:
+        """A new server."""
+        nodes = self.desk.draft.nodes
+        taken = {node.get("name") for node in nodes}
+        number = len(nodes)
+        name = "master" if not nodes else f"worker{number}"
+        while name in taken:
+            number += 1
+            name = f"worker{number}"
+        self._edit(len(nodes), {"name": name})
+
+    @on(Button.Pressed, "#change")
+    def action_change(self) -> None:
+        """Change the server under the cursor."""
+        if self._here >= 0:
+            self._edit(self._here, self.desk.draft.nodes[self._here])
+
+    @on(LinesView.Chosen, "#nodes")
+    def _row_chosen(self, event: LinesView.Chosen) -> None:
+        self._edit(event.number, self.desk.draft.nodes[event.number])
+
+    def _edit(self, number: int, node: dict[str, Any]) -> None:
+        def given(changed: dict[str, Any] | None) -> None:
+            if changed is not None:
+                nodes = self.desk.draft.nodes
+                nodes[number : number + 1] = [changed]
+                self._put(nodes, number)
+
+        self.app.push_screen(EditNode(node), given)
+
+    def _put(self, nodes: Sequence[dict[str, Any]], cursor: int) -> None:
+        self.desk.draft.set_nodes(nodes)
+        self.app.draft_changed()
+        self.refresh_form()
+        self.query_one(NodeTable).cursor = min(cursor, len(nodes) - 1)
+        self._look()
+
+    @on(Button.Pressed, "#remove")
+    def action_remove(self) -> None:
+        """Take the server under the cursor out."""
+        here = self._here
+        if here < 0:
+            return
+        nodes = self.desk.draft.nodes
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self._put(nodes[:here] + nodes[here + 1 :], here)
+
+        name = nodes[here].get("name") or nodes[here].get("address")
+        self.app.push_screen(Confirm("Take it out of the list?", f"{name}; nothing is changed on it.", yes="Take out"), decided)
+
+    @on(Button.Pressed, "#role")
+    def action_role(self) -> None:
+        """The next role: worker, control plane, both."""
+        here = self._here
+        if here < 0:
+            return
+        nodes = self.desk.draft.nodes
+        known = roles_of(nodes)
+        following: dict[tuple[str, ...], list[str]] = {
+            ("worker",): ["control-plane"],
+            ("control-plane",): ["control-plane", "worker"],
+        }
+        for number, node in enumerate(nodes):
+            own = known.get(str(node.get("name")), ())
+            node["roles"] = following.get(own, ["worker"]) if number == here else list(own)
+        self._put(nodes, here)
+
+    @on(Button.Pressed, "#import")
+    def action_paste(self) -> None:
+        """Paste a list, or import a file."""
+
+        def given(text: str | None) -> None:
+            if text:
+                self._import(text)
+
+        self.app.push_screen(Paste(), given)
+
+    @work(exclusive=True, group="import", exit_on_error=False)
+    async def _import(self, text: str) -> None:
+        words = text.strip()
+        found = await asyncio.to_thread(_from_file_or_text, words)
+        nodes = importers.merged(self.desk.draft.nodes, found.nodes)
+        if found.nodes:
+            self._put(nodes, len(nodes) - 1)
+        lines = [f"{len(found.nodes)} server(s) taken from {found.kind}." if found.kind else "", *found.left]
+        if found.left:
+            self.app.push_screen(Told("Imported", "\n".join(line for line in lines if line)))
+        else:
+            self.app.notify(lines[0] or "nothing was found", markup=False)
+
+    def action_inspect(self) -> None:
+        """All that is known of the server under the cursor."""
+        if self._here < 0 or self._lookout is None:
+            return
+        node = self.desk.draft.nodes[self._here]
+        name = str(node.get("name", ""))
+        known = self._lookout.look(name)
+        if known.error is not None:
+            parts = [known.error.message, known.error.why, f"Next: {known.error.hint}" if known.error.hint else ""]
+            self.app.push_screen(Told(name, "\n\n".join(part for part in parts if part)))
+        else:
+            self.app.push_screen(Told(name, known.text or known.stage))
+
+
+def roles_of(nodes: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The roles that nodes get, said or not (see kfinstall.answers.model.Answers)."""
+    if any(node.get("roles") for node in nodes):
+        return {str(node.get("name")): tuple(node.get("roles") or ()) for node in nodes}
+    first = ("control-plane", "worker") if len(nodes) == 1 else ("control-plane",)
+    return {str(node.get("name")): ("worker",) if number else first for number, node in enumerate(nodes)}
+
+
+def _from_file_or_text(words: str) -> Imported:
+    """A single line that names a file is that file."""
+    if "\n" not in words and len(words) < 4096:
+        try:
+            path = Path(words).expanduser()
+            if path.is_file():
+                return importers.read(path.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, ValueError, RuntimeError):
+            pass
+    return importers.read(words)
