@@ -38,7 +38,7 @@ class LinesView(ScrollView, can_focus=True):
         & > .look--busy { color: $busy; }
         & > .look--quiet { color: $quiet; }
         & > .look--strong { text-style: bold; }
-        & > .lines--cursor { background: $panel; text-style: reverse; }
+        & > .lines--cursor { background: $primary 30%; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -87,11 +87,13 @@ class NodesScreen(PartScreen):
         super().__init__()
         self._lookout: Lookout | None = None
         self._seen = -1
+        self._detail = ""
 
     @override
     def form(self) -> Iterable[Widget]:
         draft = self.app.desk.draft
         yield NodeTable()
+        yield Static("", id="node-detail", markup=False)
         with Horizontal(id="node-acts"):
             yield Act("Add", id="add", tooltip="n")
             yield Act("Change", id="change", tooltip="Enter")
@@ -144,12 +146,28 @@ class NodesScreen(PartScreen):
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
+        self._show_detail()
         if self._lookout is None or self._lookout.revision == self._seen:
             return
         self._seen = self._lookout.revision
         table = self.query_one(NodeTable)
         table.looks = {str(node.get("name")): self._lookout.look(str(node.get("name"))) for node in table.rows}
         table.redraw()
+
+    def _show_detail(self) -> None:
+        """The line of the server under the cursor, whole."""
+        table = self.query_one(NodeTable)
+        here = self._here
+        text = "no servers yet: n adds one, F6 imports"
+        if here >= 0:
+            name = str(table.rows[here].get("name", ""))
+            known = table.looks.get(name)
+            text = f"{name}: {known.text or known.stage}" if known is not None else name
+            if known is not None and known.error is not None:
+                text += " (i: why, and what to do)"
+        if text != self._detail:
+            self._detail = text
+            self.query_one("#node-detail", Static).update(Content(text))
 
     # Changing the table.
 

@@ -15,6 +15,8 @@ SCREENS: Final = {
     "registry": "screens.registry_part:RegistryScreen",
     "kubeflow": "screens.kubeflow:KubeflowScreen",
     "spark": "screens.spark:SparkScreen",
+    "done": "screens.done:DoneScreen",
+    "failure": "screens.failure:FailureScreen",
     "run": "screens.run:RunScreen",
     "review": "screens.review:ReviewScreen",
 }

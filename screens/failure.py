@@ -1,0 +1,233 @@
+"""What failed: operation, server, command, last lines, cause, fix, and everything that can be done now."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Footer, Static
+from typing_extensions import override
+
+from kfinstall.answers.model import Answers
+from kfinstall.desk import support
+from kfinstall.desk.runview import RunView
+from kfinstall.errors import KfError
+from screens.base import Bar, BaseScreen, Rail
+from screens.buttons import Act
+from screens.opening import AskPath
+
+_LAST_LINES = 12
+
+
+class FailureScreen(BaseScreen):
+    """The failure card."""
+
+    name_on_rail: ClassVar[str] = "run"
+    title_on_bar: ClassVar[str] = "It stopped"
+    help_text: ClassVar[str] = (
+        "r tries again from where it stopped: what is done is only checked.\n"
+        "a goes on without the server, where that can be. o opens a shell on it. c goes to the screen whose answers it is about.\n"
+        "b saves a support bundle without secrets. Whatever you choose, nothing that was done is lost."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r,f5", "retry", "Retry", id="retry"),
+        Binding("a", "set_aside", "Set aside", id="set-aside"),
+        Binding("o", "shell", "Shell", show=False, id="shell"),
+        Binding("c", "change", "Change answers", show=False, id="change"),
+        Binding("b", "bundle", "Support bundle", show=False, id="bundle"),
+        Binding("escape", "app.show('run')", "To the run", show=False, id="to-run"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: object = None
+
+    def compose(self) -> ComposeResult:
+        """The card, and below it what can be done."""
+        yield Bar(self.title_on_bar)
+        with Horizontal(classes="part"):
+            yield Rail(self.name_on_rail)
+            with VerticalScroll(id="failure", can_focus=True):
+                yield Static("", id="card", markup=False)
+                with Horizontal(classes="failure--acts"):
+                    yield Act("Retry", id="retry", primary=True, tooltip="r")
+                    yield Act("Set aside", id="set-aside", tooltip="a")
+                    yield Act("Shell", id="shell", tooltip="o")
+                with Horizontal(classes="failure--acts"):
+                    yield Act("Change answers", id="change", tooltip="c")
+                    yield Act("Support bundle", id="bundle", tooltip="b")
+                    yield Act("See the run", id="see", tooltip="Escape")
+                yield Static("", id="lines", markup=False)
+        yield Footer(show_command_palette=False)
+
+    @override
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#retry", Act).focus()
+
+    @property
+    def node(self) -> str:
+        """The server that it failed on; empty where it was none in particular."""
+        result = self.desk.result
+        named = result.error.node if result is not None and result.error is not None else ""
+        target = self.desk.view.last_failure[1]
+        names = {str(node.get("name")) for node in self.desk.draft.nodes}
+        return named or (target if target in names else "")
+
+    @override
+    def show_run(self, view: RunView) -> None:
+        super().show_run(view)
+        self.query_one("#retry", Act).why_not = self.app.why_not_run()
+        result = self.desk.result
+        if result is self._shown:
+            return
+        self._shown = result
+        error = result.error if result is not None else None
+        self.query_one("#card", Static).update(Content("\n".join(card(view, error, self.node, plain=self.app.plain))))
+        self.query_one("#lines", Static).update(Content("\n".join(_last_lines(view, self.node))))
+        self.query_one("#set-aside", Act).why_not = self._why_not_aside()
+        self.query_one("#shell", Act).why_not = self._why_no_shell()
+
+    def _why_not_aside(self) -> str:
+        if not self.node:
+            return "it did not fail on a server in particular"
+        return "" if self.node in self.desk.may_leave_out() else f"the cluster needs {self.node}: a run can't go on without it"
+
+    def _why_no_shell(self) -> str:
+        if self.desk.rehearsal is not None:
+            return "the server is simulated: there is nothing to log in to"
+        return "" if self.node else "it did not fail on a server in particular"
+
+    @on(Button.Pressed, "#retry")
+    def action_retry(self) -> None:
+        """Go on from where it stopped."""
+        reason = self.app.why_not_run()
+        if reason:
+            self.app.notify(reason, title="Not yet", severity="warning", markup=False)
+        elif self.app.begin("resume"):
+            self.app.show("run")
+
+    @on(Button.Pressed, "#set-aside")
+    def action_set_aside(self) -> None:
+        """Go on without the server."""
+        reason = self._why_not_aside()
+        if reason:
+            self.app.notify(reason, title="Not possible", severity="warning", markup=False)
+        elif self.app.begin("resume", leave_out=(self.node,)):
+            self.app.show("run")
+
+    @on(Button.Pressed, "#shell")
+    def action_shell(self) -> None:
+        """Suspend the interface and log in by hand."""
+        reason = self._why_no_shell()
+        if reason:
+            self.app.notify(reason, title="Not possible", severity="warning", markup=False)
+            return
+        try:
+            command = shell_command(self.desk.draft.answers(), self.node)
+            with self.app.suspend():
+                print(f"\n{shlex.join(command)}\nLeave it with: exit\n")  # noqa: T201 (the interface is suspended)
+                subprocess.run(command, check=False)
+        except KfError as error:
+            self.app.tell(error)
+        except SuspendNotSupported:
+            self.app.notify("this terminal can't be lent out", severity="warning", markup=False)
+        except OSError as error:
+            self.app.notify(f"ssh can't be started: {error.strerror}", severity="error", markup=False)
+
+    @on(Button.Pressed, "#change")
+    def action_change(self) -> None:
+        """The screen that the failed phase's answers are filled in on."""
+        phase = self.desk.view.last_failure[0].partition(".")[0]
+        home = {"cluster": "nodes", "storage": "storage", "registry": "registry", "kubeflow": "kubeflow", "spark": "spark"}
+        self.app.show(home.get(phase, "nodes" if phase in ("", "connect") else "prerequisites"))
+
+    @on(Button.Pressed, "#bundle")
+    def action_bundle(self) -> None:
+        """Save a support bundle."""
+        value = str(Path.cwd() / f"kfinstall-{self.desk.draft.get(('cluster', 'name'))}.tar.gz")
+
+        def chosen(path: Path | None) -> None:
+            if path is not None:
+                self._save(path)
+
+        self.app.push_screen(
+            AskPath("Save a support bundle", "Journal, events, answers, versions; no secrets. Where to:", value), chosen
+        )
+
+    @work(exclusive=True, group="bundle", exit_on_error=False)
+    async def _save(self, path: Path) -> None:
+        result = self.desk.result
+        try:
+            names = await asyncio.to_thread(
+                lambda: support.write(self.desk.cluster_state, path, error=result.error if result is not None else None)
+            )
+        except KfError as error:
+            self.app.tell(error)
+        else:
+            self.app.notify(f"wrote {path}: {len(names)} files", markup=False)
+
+    @on(Button.Pressed, "#see")
+    def _see(self) -> None:
+        self.app.show("run")
+
+
+def card(view: RunView, error: KfError | None, node: str, *, plain: bool = False) -> Iterator[str]:
+    """The failure as lines: what, where, why, what to do."""
+    glyph = "x" if plain else "✗"
+    step, target = view.last_failure
+    phase = view.phases.get(step.partition(".")[0])
+    known = phase.steps.get(step) if phase is not None else None
+    yield f"{glyph} {error.message if error is not None else 'nothing failed'}"
+    yield ""
+    if known is not None:
+        yield f"step     {known.title} ({step})"
+        yield f"server   {node or target}"
+        detail = known.targets.get(target)
+        for number, change in enumerate(detail.changes if detail is not None else ()):
+            yield f"{'to do' if number == 0 else '':<8} {change}"
+    elif node:
+        yield f"server   {node}"
+    if error is not None:
+        for number, line in enumerate(error.why.splitlines()):
+            yield f"{'because' if number == 0 else '':<8} {line}"
+        for number, line in enumerate(error.hint.splitlines()):
+            yield f"{'mend it' if number == 0 else '':<8} {line}"
+    yield ""
+
+
+def _last_lines(view: RunView, node: str) -> Iterable[str]:
+    """What it said last."""
+    target = view.last_failure[1] or node
+    ring = view.logs.get(target)
+    if ring is None:
+        return
+    yield f"The last lines of {target}:"
+    for number in range(max(ring.begin, ring.end - _LAST_LINES), ring.end):
+        yield f"  {ring[number].text}"
+
+
+def shell_command(answers: Answers, name: str) -> list[str]:
+    """The ssh command that logs in to a node as the engine does."""
+    node = answers.node(name)
+    own = node.ssh
+    command = ["ssh"]
+    port = (own.port if own else None) or answers.ssh.port
+    if port != 22:
+        command += ["-p", str(port)]
+    for key in (own.keys if own and own.keys is not None else answers.ssh.keys) or ():
+        command += ["-i", key]
+    jumps = own.jump_hosts if own and own.jump_hosts is not None else answers.ssh.jump_hosts
+    if jumps:
+        command += ["-J", ",".join(f"{jump.user + '@' if jump.user else ''}{jump.address}:{jump.port}" for jump in jumps)]
+    user = (own.user if own else None) or answers.ssh.user
+    return [*command, "--", f"{user}@{node.address}" if user else node.address]
