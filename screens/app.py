@@ -360,12 +360,14 @@ class InstallerApp(App[int]):
         view = self.desk.view
         rehearsal = "rehearsal · " if self.desk.rehearsal else ""
         if self.desk.running:
+            if view.kind in ("check", "plan", "doctor"):
+                return f"{rehearsal}looking at the servers"
             phase = view.phases.get(view.current_phase)
             word = "paused" if self.desk.paused else "stopping" if self.desk.stopping else "running"
             return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
         if view.exit_code is None:
             return f"{rehearsal}{self.desk.draft.get(('cluster', 'name'))}"
-        return f"{rehearsal}{'done' if view.succeeded else 'stopped'} in {duration(view.seconds)}"
+        return f"{rehearsal}{'done in' if view.succeeded else 'stopped after'} {duration(view.seconds)}"
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""

@@ -15,6 +15,7 @@ SCREENS: Final = {
     "registry": "screens.registry_part:RegistryScreen",
     "kubeflow": "screens.kubeflow:KubeflowScreen",
     "spark": "screens.spark:SparkScreen",
+    "preflight": "screens.preflight:PreflightScreen",
     "done": "screens.done:DoneScreen",
     "failure": "screens.failure:FailureScreen",
     "run": "screens.run:RunScreen",

@@ -1,0 +1,247 @@
+"""Every check on every server, live: what is red is looked at again until it is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Button, Footer, Static
+from typing_extensions import override
+
+from kfinstall.desk.runview import RunView, State
+from kfinstall.events import Finding
+from screens.base import Bar, BaseScreen, Rail
+from screens.buttons import Act
+from screens.lines import LinesView, Part
+from screens.looks import LOOKS
+from screens.modals import Told
+
+_STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
+_WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
+_NAME_COLUMNS: Final = 24
+_NARROWEST_CELL: Final = 4
+
+
+class Matrix(LinesView):
+    """Checks down, servers across; the cursor stands on a cell."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "column(-1)", "Left", show=False),
+        Binding("right", "column(1)", "Right", show=False),
+    ]
+    column: reactive[int] = reactive(0, repaint=True)
+
+    class Moved(Message):
+        """The cursor stands on another cell."""
+
+    def __init__(self) -> None:
+        super().__init__(id="matrix")
+        self.nodes: tuple[str, ...] = ()
+        self.checks: list[tuple[str, str]] = []
+        """(id, title), in order."""
+        self.findings: dict[tuple[str, str], Finding] = {}
+        self.plain = False
+
+    @property
+    def cell(self) -> tuple[str, str] | None:
+        """(node, check) under the cursor."""
+        if not self.nodes or not 1 <= self.cursor < self.count():
+            return None
+        return self.nodes[min(self.column, len(self.nodes) - 1)], self.checks[self.cursor - 1][0]
+
+    @property
+    def width(self) -> int:
+        """Columns of one cell."""
+        room = max(self.size.width - _NAME_COLUMNS, 1) // max(len(self.nodes), 1)
+        return max(_NARROWEST_CELL, min(room, 30))
+
+    @override
+    def count(self) -> int:
+        return len(self.checks) + 1 if self.checks else 0
+
+    @override
+    def line(self, number: int) -> Sequence[Part]:
+        width = self.width
+        first = self._first_node()
+        if number == 0:
+            names = [(f"{name[: width - 1]:<{width}}", "look--strong") for name in self.nodes[first:]]
+            return [(" " * _NAME_COLUMNS, ""), *names]
+        check, title = self.checks[number - 1]
+        parts: list[Part] = [(f"{title[: _NAME_COLUMNS - 1]:<{_NAME_COLUMNS}}", "")]
+        for at, node in enumerate(self.nodes[first:], first):
+            parts.append(self._cell(check, node, width, here=number == self.cursor and at == self.column))
+        return parts
+
+    def _first_node(self) -> int:
+        """Leftmost server that is drawn, so that the cursor's is in sight."""
+        fit = max(1, (self.size.width - _NAME_COLUMNS) // self.width)
+        return max(0, min(self.column, len(self.nodes) - 1) - fit + 1)
+
+    def _cell(self, check: str, node: str, width: int, *, here: bool) -> Part:
+        finding = self.findings.get((node, check))
+        state = _STATES[finding.level] if finding is not None else "waiting"
+        look = LOOKS[state]
+        glyph = look.plain if self.plain else look.glyph
+        word = finding.message if finding is not None and width > 10 else ""
+        text = f"{'[' if here else ' '}{glyph}{']' if here else ' '}{word}"
+        return (f"{text[: width - 1]:<{width}}", look.style)
+
+    def action_column(self, by: int) -> None:
+        """Another server."""
+        self.column = max(0, min(self.column + by, len(self.nodes) - 1))
+        self.post_message(self.Moved())
+
+    def watch_cursor(self) -> None:
+        """Tell what stands there now."""
+        self.post_message(self.Moved())
+
+
+class PreflightScreen(BaseScreen):
+    """The preflight."""
+
+    name_on_rail: ClassVar[str] = "preflight"
+    title_on_bar: ClassVar[str] = "Preflight"
+    help_text: ClassVar[str] = (
+        "F5 checks every server and changes nothing; while something is red it looks again every few seconds, so mend it and watch.\n"
+        "Arrows move, Enter shows evidence, cause and fix of a cell, f shows the commands that mend it, r shows only what is not good."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5,ctrl+r", "check", "Check", id="check"),
+        Binding("r", "only_red", "Only red", id="only-red"),
+        Binding("f", "fix", "Fix", show=False, id="fix"),
+        Binding("x", "app.stop", "Stop looking", show=False, id="stop"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: object = None
+        self._only_red = False
+
+    def compose(self) -> ComposeResult:
+        """The verdict, the matrix, and what is known of the cell under the cursor."""
+        yield Bar(self.title_on_bar)
+        with Horizontal(classes="part"):
+            yield Rail(self.name_on_rail)
+            with Vertical(id="checks"):
+                yield Static("", id="verdict", markup=False)
+                with Horizontal(id="acts"):
+                    yield Act("Check", id="check", primary=True, tooltip="F5")
+                    yield Act("Only red", id="only-red", tooltip="r")
+                    yield Act("Fix", id="fix", tooltip="f")
+                    yield Act("Stop looking", id="stop", tooltip="x")
+                yield Matrix()
+                yield Static("", id="finding", markup=False)
+        yield Footer(show_command_palette=False)
+
+    @override
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Matrix).focus()
+
+    def on_screen_resume(self) -> None:
+        """Draw anew."""
+        self._drawn = None
+
+    @override
+    def show_run(self, view: RunView) -> None:
+        super().show_run(view)
+        checking = self.desk.running and view.kind == "check"
+        self.query_one("#check", Act).why_not = self.app.why_not_run()
+        self.query_one("#stop", Act).why_not = "" if checking else "nothing is being looked at"
+        state = (view.revision, checking, self._only_red)
+        if state == self._drawn:
+            return
+        self._drawn = state
+        matrix = self.query_one(Matrix)
+        matrix.plain = self.app.plain
+        matrix.findings = dict(view.findings)
+        matrix.nodes = tuple(dict.fromkeys(node for node, _check in view.findings))
+        matrix.checks = self._checks(view)
+        if matrix.cursor < 1 and matrix.checks:
+            matrix.cursor = 1
+        matrix.redraw()
+        self.query_one("#verdict", Static).update(Content(verdict(view, checking=checking)))
+        self._show_cell()
+
+    def _checks(self, view: RunView) -> list[tuple[str, str]]:
+        ids = list(dict.fromkeys(check for _node, check in view.findings))
+        if self._only_red:
+            bad = {check for (_node, check), finding in view.findings.items() if finding.level != "ok"}
+            ids = [check for check in ids if check in bad]
+        titles = {step.id: step.title for phase in view.phases.values() for step in phase.steps.values()}
+        return [(check, titles.get(check, check)) for check in ids]
+
+    @on(Matrix.Moved)
+    def _show_cell(self) -> None:
+        cell = self.query_one(Matrix).cell
+        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        text = (
+            f"{finding.node}: {finding.message}" + (f"\nFix: {finding.fix}" if finding.fix else "") if finding is not None else ""
+        )
+        self.query_one("#finding", Static).update(Content(text))
+
+    @on(LinesView.Chosen, "#matrix")
+    def _cell_chosen(self) -> None:
+        cell = self.query_one(Matrix).cell
+        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        if finding is None:
+            return
+        parts = [
+            f"{_WORDS[finding.level]}: {finding.message}",
+            finding.cause and f"Cause: {finding.cause}",
+            finding.fix and f"Fix:\n{finding.fix}",
+        ]
+        self.app.push_screen(Told(f"{finding.check} on {finding.node}", "\n\n".join(part for part in parts if part)))
+
+    @on(Button.Pressed, "#check")
+    def action_check(self) -> None:
+        """Check every server; changes nothing."""
+        reason = self.app.why_not_run()
+        if reason:
+            self.app.notify(reason, title="Not yet", severity="warning", markup=False)
+        else:
+            self.app.begin("check")
+
+    @on(Button.Pressed, "#only-red")
+    def action_only_red(self) -> None:
+        """Only what is not good, or everything."""
+        self._only_red = not self._only_red
+        self.query_one("#only-red", Act).label = "Everything" if self._only_red else "Only red"
+
+    @on(Button.Pressed, "#fix")
+    def action_fix(self) -> None:
+        """The commands that mend the cell under the cursor."""
+        cell = self.query_one(Matrix).cell
+        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        if finding is None or not finding.fix:
+            self.app.notify("there is nothing to mend there", markup=False)
+            return
+        text = (
+            f"{finding.message}\n\nOn {finding.node}:\n{finding.fix}\n\nNothing was done for you; it is looked at again by itself."
+        )
+        self.app.push_screen(Told(f"Mend {finding.check}", text))
+
+    @on(Button.Pressed, "#stop")
+    def _stop(self) -> None:
+        self.app.action_stop()
+
+
+def verdict(view: RunView, *, checking: bool) -> str:
+    """What all findings come to."""
+    if not view.findings:
+        return "Reading the servers ..." if checking else "F5 checks every server; nothing is changed."
+    errors = sum(1 for finding in view.findings.values() if finding.level == "error")
+    warnings = sum(1 for finding in view.findings.values() if finding.level == "warning")
+    aside = [node.name for node in view.nodes.values() if node.state == "set aside"]
+    parts = [f"{errors} to mend", f"{warnings} warnings", f"{len(view.findings) - errors - warnings} good"]
+    text = ("✗ " if errors else "▲ " if warnings else "✓ ") + ", ".join(parts)
+    if aside:
+        text += f"; not reached: {', '.join(aside)}"
+    return text + ("; looking again every few seconds" if checking and errors else "")
