@@ -173,7 +173,7 @@ class InstallerApp(App[int]):
             self._exception_event.set()
         self.panic("\n".join(defect(error, self.state_root).lines()))
 
-    @work(exclusive=True, group="use", exit_on_error=False)
+    @work(exclusive=True, group="use")
     async def use(
         self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> None:
@@ -254,7 +254,7 @@ class InstallerApp(App[int]):
         """Save soon, and look for problems, off the interface's thread."""
         self._save()
 
-    @work(exclusive=True, group="save", exit_on_error=False)
+    @work(exclusive=True, group="save")
     async def _save(self) -> None:
         await asyncio.sleep(limits.DRAFT_SAVE_SECONDS)
         text, draft = self.desk.draft.text(), self.desk.draft

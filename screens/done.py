@@ -59,7 +59,6 @@ class DoneScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one(PlanView).focus()
         self._read()
 
@@ -68,7 +67,7 @@ class DoneScreen(BaseScreen):
         if self.ready:
             self._read()
 
-    @work(exclusive=True, group="card", exit_on_error=False)
+    @work(exclusive=True, group="card")
     async def _read(self) -> None:
         """Take the card from the state: the same whether it was written now or last week."""
         try:
@@ -122,7 +121,7 @@ class DoneScreen(BaseScreen):
         value = str(Path.cwd() / f"{self.desk.draft.get(('cluster', 'name'))}-proof.html")
         self.app.push_screen(AskPath("Save the card as a web page", "Where to:", value), chosen)
 
-    @work(exclusive=True, group="copy", exit_on_error=False)
+    @work(exclusive=True, group="copy")
     async def _copy(self, path: Path) -> None:
         try:
             await asyncio.to_thread(_copy_file, self.desk.cluster_state.path / "proof.html", path)

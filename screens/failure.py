@@ -71,7 +71,6 @@ class FailureScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#retry", Act).focus()
 
     @property
@@ -164,7 +163,7 @@ class FailureScreen(BaseScreen):
             AskPath("Save a support bundle", "Journal, events, answers, versions; no secrets. Where to:", value), chosen
         )
 
-    @work(exclusive=True, group="bundle", exit_on_error=False)
+    @work(exclusive=True, group="bundle")
     async def _save(self, path: Path) -> None:
         result = self.desk.result
         try:

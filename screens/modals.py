@@ -27,8 +27,8 @@ class Window(ModalScreen[Answer]):
     Window > Vertical { width: 76; max-width: 95%; height: auto; max-height: 90%; border: round $primary; background: $surface; padding: 0 2; }
     Window .window--title { text-style: bold; color: $primary; margin-bottom: 1; }
     Window VerticalScroll { height: auto; max-height: 16; }
-    Window Horizontal { height: 1; margin-top: 1; }
-    Window Input { border: none; height: 1; background: $panel; padding: 0 1; margin-top: 1; }
+    Window > Vertical > Horizontal { height: 1; margin-top: 1; }
+    Window > Vertical > Input { border: none; height: 1; background: $panel; padding: 0 1; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
@@ -51,6 +51,10 @@ class Window(ModalScreen[Answer]):
             yield Act("OK", id="ok", primary=True)
 
     def on_mount(self) -> None:
+        """Something has the focus. (Textual calls the handlers of all base classes: subclasses override `focus_first`.)"""
+        self.focus_first()
+
+    def focus_first(self) -> None:
         """The first thing to press has the focus."""
         first = next(iter(self.query("Input, Act")), None)
         if first is not None:

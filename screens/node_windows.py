@@ -46,7 +46,7 @@ class EditNode(Window[dict[str, Any] | None]):
             yield Act("OK", id="ok", primary=True)
 
     @override
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         rows = list(self.query(Row))
         wanted = rows[1] if self._draft.get(("nodes", 0, "name")) else rows[0]
         wanted.query_one(Input).focus()
@@ -85,7 +85,7 @@ class Paste(Window[str | None]):
             yield Act("Take", id="ok", primary=True)
 
     @override
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         self.query_one(TextArea).focus()
 
     @on(Button.Pressed)

@@ -112,7 +112,6 @@ class NodesScreen(PartScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self._lookout = Lookout(self.desk.draft, self.desk.probe)
         self.query_one(NodeTable).focus()
         self._look()
@@ -256,7 +255,7 @@ class NodesScreen(PartScreen):
 
         self.app.push_screen(Paste(), given)
 
-    @work(exclusive=True, group="import", exit_on_error=False)
+    @work(exclusive=True, group="import")
     async def _import(self, text: str) -> None:
         words = text.strip()
         found = await asyncio.to_thread(_from_file_or_text, words)

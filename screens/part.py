@@ -73,7 +73,6 @@ class PartScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self._drawn = None
         self.query_one("#log", LogView).narrow(phases=self.phases)
         self.refresh_form()

@@ -142,7 +142,6 @@ class PreflightScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one(Matrix).focus()
 
     def on_screen_resume(self) -> None:

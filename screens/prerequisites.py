@@ -54,10 +54,9 @@ class PrerequisitesScreen(PartScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self._look_at_computer()
 
-    @work(exclusive=True, group="computer", exit_on_error=False)
+    @work(exclusive=True, group="computer")
     async def _look_at_computer(self) -> None:
         found = await asyncio.to_thread(computer.look, self.app.state_root, self.desk.environ)
         marks = {True: "+" if self.app.plain else "✓", False: "!" if self.app.plain else "▲"}

@@ -109,7 +109,6 @@ class ReviewScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.refresh_problems()
         self.query_one("#run-all", Act).focus()
 
@@ -134,7 +133,7 @@ class ReviewScreen(BaseScreen):
         self._look_for_absent()
         self._drawn = None
 
-    @work(exclusive=True, group="notes", exit_on_error=False)
+    @work(exclusive=True, group="notes")
     async def _look_for_absent(self) -> None:
         """What the answers refer to and this computer lacks."""
         notes = [f"answers: {self.desk.draft.path}"]
@@ -173,7 +172,7 @@ class ReviewScreen(BaseScreen):
             text = "The plan says what would change, per phase and server. F6 makes it; nothing is changed."
         self.query_one("#verdict", Static).update(Content(text))
 
-    @work(exclusive=True, group="draw", exit_on_error=False)
+    @work(exclusive=True, group="draw")
     async def _draw(self, plan: Plan) -> None:
         plain = self.app.plain
         self.query_one(PlanView).show(await asyncio.to_thread(lambda: list(lines_of(plan, plain=plain))))
@@ -229,7 +228,7 @@ class ReviewScreen(BaseScreen):
         if path is not None:
             self._export(path, lambda: text)
 
-    @work(exclusive=True, group="export", exit_on_error=False)
+    @work(exclusive=True, group="export")
     async def _export(self, path: Path, make: Callable[[], str]) -> None:
         try:
             text = await asyncio.to_thread(make)

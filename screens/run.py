@@ -90,7 +90,6 @@ class RunScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#search", Input).display = False
         self.query_one("#tree", StepTree).focus()
 
@@ -191,7 +190,7 @@ class RunScreen(BaseScreen):
         if path is not None:
             self._write(path, lines)
 
-    @work(exclusive=True, group="save-log", exit_on_error=False)
+    @work(exclusive=True, group="save-log")
     async def _write(self, path: Path, lines: Sequence[LogLine]) -> None:
         try:
             await asyncio.to_thread(write_atomically, path, "".join(f"{line}\n" for line in _as_text(lines)))
@@ -271,7 +270,7 @@ class ChooseNode(Window[str | None]):
         yield OptionList(*(Option(Content(name)) for name in self._names), markup=False)
 
     @override
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         self.query_one(OptionList).focus()
 
     @on(OptionList.OptionSelected)

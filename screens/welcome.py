@@ -62,7 +62,6 @@ class WelcomeScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        super().on_mount()
         self.action_look()
 
     def on_screen_resume(self) -> None:
@@ -70,7 +69,7 @@ class WelcomeScreen(BaseScreen):
         if self.ready:
             self.action_look()
 
-    @work(exclusive=True, group="look", exit_on_error=False)
+    @work(exclusive=True, group="look")
     async def action_look(self) -> None:
         """Find the clusters that were begun."""
         try:
@@ -145,7 +144,7 @@ class WelcomeScreen(BaseScreen):
         if path is not None:
             self._open_draft(path)
 
-    @work(exclusive=True, group="open", exit_on_error=False)
+    @work(exclusive=True, group="open")
     async def _open_draft(self, path: Path) -> None:
         try:
             draft = await asyncio.to_thread(_draft_of, path, self.new_draft)
@@ -156,7 +155,7 @@ class WelcomeScreen(BaseScreen):
             Desk(self.app.state_root, draft, environ=self.desk.environ), first="prerequisites" if not draft.nodes else "review"
         )
 
-    @work(exclusive=True, group="open", exit_on_error=False)
+    @work(exclusive=True, group="open")
     async def _open_cluster(self, item: Summary) -> None:
         if item.trouble or item.holder:
             self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)

@@ -52,7 +52,8 @@ def _room(state_root: Path) -> Item:
 
 
 def _characters(environ: Mapping[str, str]) -> Item:
-    encoding = (sys.stderr.encoding or "").lower().replace("-", "") if sys.stderr else ""
+    # A front end may have put something of its own in the stream's place.
+    encoding = (getattr(sys.__stderr__, "encoding", "") or "").lower().replace("-", "")
     if encoding == "utf8" and environ.get("TERM") != "linux":
         return Item("the terminal shows UTF-8", good=True)
     return Item("the terminal shows ASCII only: states are drawn as + ! x", good=True)

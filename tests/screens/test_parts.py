@@ -1,0 +1,123 @@
+"""Prerequisites, registry, Kubeflow and Spark: what can be chosen, what it means, and why something can't be."""
+
+import pytest
+from textual.widgets import Input, Select, SelectionList, Static, Switch
+
+from kfinstall.desk import computer
+from tests.screens.conftest import SIZES, opened, settled, text_of, until
+
+
+def row(app, name):
+    return app.screen.query_one(f"#row-{name}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["prerequisites", "registry", "kubeflow", "spark"])
+async def test_picture(desk, picture, size, name, monkeypatch):
+    monkeypatch.setattr(computer, "look", lambda _root, _environ: [computer.Item("Python 3.11.7 on linux", good=True)])
+    async with opened(desk, name, size) as (app, _pilot):
+        picture(app, name)
+
+
+async def test_only_versions_that_fit_the_release_can_be_chosen(desk):
+    async with opened(desk, "prerequisites") as (app, pilot):
+        versions = row(app, "cluster-kubernetesVersion").query_one(Select)
+        offered = {value for _shown, value in versions._options if isinstance(value, str)}
+        assert offered == {"1.33", "1.34"}
+        row(app, "cluster-release").query_one(Select).value = "1.11.0"
+        await settled(pilot)
+        assert desk.draft.get(("cluster", "release")) == "1.11.0"
+        assert {value for _shown, value in versions._options if isinstance(value, str)} != offered
+        row(app, "cluster-release").query_one(Select).focus()
+        await pilot.press("f1")
+        await settled(pilot)
+        assert "1.6" in app.screen.text
+        assert "Not offered" in app.screen.text
+        await pilot.press("escape")
+
+
+async def test_an_overlap_is_told_with_a_free_network(desk):
+    async with opened(desk, "prerequisites") as (app, pilot):
+        row(app, "cluster-podCIDR").query_one(Input).value = "192.168.0.0/16"
+        await settled(pilot)
+        assert "Free: 10.244.0.0/16" in str(app.screen.query_one("#cidr-note", Static).content)
+        await until(pilot, lambda: app.problems)
+        assert row(app, "cluster-podCIDR").wrong
+
+
+async def test_this_computer_is_looked_at(desk):
+    async with opened(desk, "prerequisites") as (app, pilot):
+        await until(pilot, lambda: "Python" in str(app.screen.query_one("#computer", Static).content))
+
+
+async def test_an_insecure_registry_hides_its_login_and_says_what_it_means(desk):
+    async with opened(desk, "registry") as (app, pilot):
+        assert app.screen.query_one("#registry-login").display
+        row(app, "registry-insecure").query_one(Switch).value = True
+        await settled(pilot)
+        assert not app.screen.query_one("#registry-login").display
+        assert "anybody on the network" in text_of(app)
+
+
+async def test_a_secret_is_a_reference(desk):
+    async with opened(desk, "registry") as (app, pilot):
+        password = row(app, "registry-password")
+        password.query_one(Select).value = "env"
+        await settled(pilot)
+        assert password.wrong
+        password.query_one(Input).value = "REGISTRY_PASSWORD"
+        await settled(pilot)
+        assert desk.draft.get(("registry", "password")) == {"env": "REGISTRY_PASSWORD"}
+        assert not password.wrong
+        password.query_one(Select).value = "generate"
+        await settled(pilot)
+        assert desk.draft.given(("registry", "password")) is None
+
+
+async def test_components_come_with_what_they_need_and_do_not_go_alone(desk):
+    async with opened(desk, "kubeflow") as (app, pilot):
+        row(app, "kubeflow-components").query_one(Input).value = "mini"
+        await settled(pilot)
+        listed = app.screen.query_one("#components", SelectionList)
+        assert "pipelines" not in listed.selected
+        listed.toggle("pipelines")
+        await settled(pilot)
+        assert "pipelines" in desk.draft.get(("kubeflow", "components"))
+        listed.toggle("istio")
+        await settled(pilot)
+        assert "istio" in desk.draft.get(("kubeflow", "components"))
+        assert "istio" in listed.selected
+        listed.toggle("pipelines")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "components")) == "mini"
+        assert row(app, "kubeflow-components").query_one(Input).value == "mini"
+
+
+async def test_the_forecast_follows_the_servers_that_were_looked_at(rehearsal):
+    async with rehearsal() as desk, opened(desk, "kubeflow") as (app, pilot):
+        assert "is known once the servers were looked at" in text_of(app)
+        for name in ("worker1", "worker2"):
+            await desk.probe(name)
+        app.show("storage")
+        app.show("kubeflow")
+        await settled(pilot)
+        assert "It fits" in text_of(app)
+
+
+async def test_rules_across_keys_are_told_at_their_fields(desk):
+    async with opened(desk, "kubeflow") as (app, pilot):
+        row(app, "kubeflow-access-type").query_one(Select).value = "nodePort"
+        row(app, "kubeflow-tls-enabled").query_one(Switch).value = False
+        await until(pilot, lambda: app.problems)
+        assert "port-forward" in row(app, "kubeflow-tls-enabled").wrong
+
+
+async def test_spark_says_why_it_can_not_be(desk):
+    desk.draft.set(("storage", "type"), "local-path")
+    async with opened(desk, "spark") as (app, pilot):
+        assert "local-path can't serve Spark" in text_of(app)
+        assert "ReadWriteMany" in app.screen.why_not()
+        row(app, "spark-enabled").query_one(Switch).value = False
+        await settled(pilot)
+        assert "left out" in text_of(app)
+        assert app.screen.why_not() == "Spark is switched off"

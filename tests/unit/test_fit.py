@@ -1,0 +1,93 @@
+"""What is chosen against what the servers have."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kfinstall import releases
+from kfinstall.desk import fit, proposals
+from kfinstall.facts.model import Facts
+
+ROW = releases.load("26.03").kubeflow
+COMPONENTS = ROW.components
+
+
+def server(name, cpus, gibibytes, addresses=()):
+    facts = Facts(node=name)
+    hardware = dataclasses.replace(facts.hardware, cpus=cpus, memory_bytes=gibibytes * 2**30)
+    return dataclasses.replace(facts, hardware=hardware, network=dataclasses.replace(facts.network, addresses=addresses))
+
+
+def judge(chosen, facts, workers=("a", "b"), spark=False, lone=None):
+    return fit.fit(COMPONENTS, chosen, spark=spark, facts=facts, workers=workers, lone=lone)
+
+
+def test_the_standard_preset_fits_two_real_servers_and_not_two_tiny_ones():
+    standard = ROW.presets["standard"]
+    assert judge(standard, {"a": server("a", 8, 16), "b": server("b", 8, 16)}).fits
+    tiny = judge(standard, {"a": server("a", 2, 4), "b": server("b", 2, 4)})
+    assert not tiny.fits
+    assert tiny.leave_out
+    left = [name for name in standard if name not in tiny.leave_out]
+    assert judge(left, {"a": server("a", 2, 4), "b": server("b", 2, 4)}).fits
+
+
+def test_servers_that_were_not_looked_at_are_named_and_not_counted():
+    judged = judge(ROW.presets["mini"], {"a": server("a", 8, 16)})
+    assert judged.unknown == ("b",)
+    assert judged.available.pods == fit.PODS_PER_NODE - fit.SYSTEM_PODS_PER_NODE
+    assert judge(ROW.presets["mini"], {}).available is None
+
+
+def test_a_lone_server_carries_the_control_plane_too():
+    facts = {"a": server("a", 4, 8)}
+    assert judge((), facts, ("a",), lone="a").available.memory_mebibytes < judge((), facts, ("a",)).available.memory_mebibytes
+
+
+def test_what_others_need_can_not_be_left_out_alone():
+    chosen = ROW.presets["standard"]
+    assert "dashboard" in fit.needed_by(COMPONENTS, "istio", chosen) or fit.needed_by(COMPONENTS, "istio", chosen)
+    for name in chosen:
+        assert set(fit.with_needs(COMPONENTS, name)) >= {name, *COMPONENTS[name].needs}
+        for other in fit.needed_by(COMPONENTS, name, chosen):
+            assert name in fit.with_needs(COMPONENTS, other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.sampled_from(sorted(COMPONENTS))), st.integers(0, 64), st.integers(0, 128))
+def test_a_suggestion_fits_and_leaves_nothing_that_others_need(names, cpus, gibibytes):
+    chosen = fit.chosen_order(COMPONENTS, {need for name in names for need in fit.with_needs(COMPONENTS, name)})
+    facts = {"a": server("a", cpus, gibibytes)}
+    judged = judge(chosen, facts, ("a",))
+    assert min(dataclasses.astuple(judged.needed)) >= 0
+    assert min(dataclasses.astuple(judged.available)) >= 0
+    left = [name for name in chosen if name not in judged.leave_out]
+    if judged.leave_out:
+        assert judge(left, facts, ("a",)).fits
+    assert all(need in left for name in left for need in COMPONENTS[name].needs)
+
+
+@pytest.mark.parametrize(
+    ("pods", "services", "addresses", "told"),
+    [
+        ("10.244.0.0/16", "10.96.0.0/16", ["192.168.0.1"], "✓"),
+        ("192.168.0.0/16", "10.96.0.0/16", ["192.168.0.1"], "Free: 10.244.0.0/16"),
+        ("10.96.0.0/12", "10.96.0.0/16", [], "overlaps the Service network"),
+        ("10.244.0.0/16", "10.96.0.0/16", ["10.96.3.4"], "Free: 10.112.0.0/16"),
+        ("10.244.0.0/16", "10.96.0.0/16", ["server.example.org"], ""),
+        ("nonsense", "10.96.0.0/16", ["192.168.0.1"], ""),
+        ("fd00:10:244::/56", "fd00:10:96::/112", ["fd00:1::1"], "✓"),
+    ],
+)
+def test_networks_that_overlap_are_told_with_a_free_one(pods, services, addresses, told):
+    note = proposals.note(pods, services, addresses, [])
+    assert told in note
+    assert bool(told) == bool(note)
+
+
+def test_known_addresses_count_more_than_guesses():
+    facts = [server("a", 1, 1, ("10.0.0.5/8",))]
+    assert "overlaps the servers' network 10.0.0.0/8" in proposals.note("10.244.0.0/16", "172.28.0.0/16", ["10.0.0.5"], facts)
+    assert "Free: 172.20.0.0/16" in proposals.note("10.244.0.0/16", "172.28.0.0/16", ["10.0.0.5"], facts)
