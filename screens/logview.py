@@ -112,6 +112,11 @@ class LogView(LinesView):
         self.follow = False
         super().action_cursor(by)
 
+    def on_resize(self) -> None:
+        """Another size: the end is somewhere else."""
+        if self.follow:
+            self.call_after_refresh(self.scroll_end, animate=False)
+
     def on_mouse_scroll_up(self) -> None:
         """Scrolling up ends following."""
         self.follow = False

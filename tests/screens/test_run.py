@@ -1,0 +1,325 @@
+"""The live run, its failure, and its end: drawn from fixed events, and driven for real."""
+
+import json
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from kfinstall.answers.load import loads
+from kfinstall.answers.model import Answers
+from kfinstall.desk.desk import Result
+from kfinstall.errors import CommandError
+from kfinstall.events import (
+    Finding,
+    NodeConnected,
+    NodeSetAside,
+    Notice,
+    OutputLine,
+    PhaseFinished,
+    PhaseStarted,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+)
+from kfinstall.phases import PHASES
+from screens.failure import shell_command
+from screens.logview import LogView
+from screens.preflight import Matrix
+from screens.steptree import StepTree
+from tests.screens.conftest import SIZES, opened, settled, text_of, until
+
+AT = 1_700_000_000.0
+HOSTILE = [
+    "\x1b[2J\x1b]0;title\x07\x1b]52;c;aGk=\x07[/red] E: failed [bold]x",
+    "tab\there",
+    "x" * 5000,
+    "日本語のログ" * 40,
+    "\x9b31m\x00\x07",
+    "é́̂̃ combining",
+]
+
+
+def fed(desk, *more):
+    """A view with a run that stands still in the middle, or ended with what is given."""
+    desk.view.expect(desk.draft.answers(), PHASES)
+    desk.view.take_all(
+        [
+            RunStarted(at=AT, run="r", cluster="kubeflow", kind="install", nodes=("cp1", "worker1", "worker2")),
+            *(NodeConnected(at=AT, node=name, description="Ubuntu 24.04, 8 CPU, 16 GiB") for name in ("cp1", "worker1", "worker2")),
+            PhaseStarted(at=AT, phase="prepare", title="Prepare the servers", steps=10),
+            StepFinished(at=AT + 1, step="prepare.apt", target="cp1", outcome="unchanged", evidence="fresh"),
+            StepStarted(
+                at=AT + 1, step="prepare.swap-off", title="Turn swap off", target="worker1", changes=("swapoff /swap.img",)
+            ),
+            OutputLine(at=AT + 2, step="prepare.swap-off", target="worker1", text="turning /swap.img off"),
+            Notice(at=AT + 2, level="warning", target="worker1", text="it takes long"),
+            *more,
+        ]
+    )
+    return desk
+
+
+FAILED = (
+    StepFinished(
+        at=AT + 9, step="prepare.swap-off", target="worker1", outcome="failed", seconds=8.0, evidence="swap is on", hint="look"
+    ),
+    PhaseFinished(at=AT + 9, phase="prepare", outcome="failed", seconds=9.0),
+    RunFinished(at=AT + 9, run="r", exit_code=10, seconds=9.0),
+)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture_of_the_run(desk, picture, size):
+    fed(desk, *FAILED)
+    async with opened(desk, "run", size) as (app, _pilot):
+        picture(app, "run")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture_of_the_failure(desk, picture, size):
+    fed(desk, *FAILED)
+    async with opened(desk, "failure", size) as (app, pilot):
+        error = CommandError("swap is still on", node="worker1", why="swapon shows /swap.img", hint="look at: swapon --show")
+        desk.result = app._told = Result("install", 10, error)
+        await settled(pilot)
+        picture(app, "failure")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture_of_the_preflight(desk, picture, size):
+    findings = [
+        Finding(
+            at=AT, node=node, check=check, level=level, message=message, fix="timedatectl set-ntp true" if level != "ok" else ""
+        )
+        for node in ("cp1", "worker1", "worker2")
+        for check, level, message in (
+            ("preflight.hardware", "ok", "8 CPU, 16 GiB"),
+            (
+                "preflight.clock",
+                "error" if node == "worker1" else "ok",
+                "the clock is 300 s behind" if node == "worker1" else "good",
+            ),
+            ("preflight.disk", "warning" if node == "worker2" else "ok", "20 GiB free" if node == "worker2" else "150 GiB free"),
+        )
+    ]
+    fed(desk, *findings, RunFinished(at=AT + 9, run="r", exit_code=3, seconds=9.0))
+    async with opened(desk, "preflight", size) as (app, _pilot):
+        picture(app, "preflight")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_picture_of_the_end(desk, picture, size):
+    card = {
+        "cluster": "kubeflow",
+        "kubernetes": "1.34.9",
+        "release": "26.03",
+        "proofs": [{"what": "Pods reach each other across nodes", "evidence": "6 node pairs", "when": "2026-03-21T10:00:00+00:00"}],
+        "nodes": [{"what": "cp1", "where": "192.168.0.111", "commands": []}],
+        "places": [
+            {"what": "Dashboard", "where": "https://localhost:8443/", "commands": ["kubectl -n istio-system port-forward x"]}
+        ],
+        "nextCommands": [],
+        "logins": [{"what": "Kubeflow", "user": "user@example.com", "place": "in the cluster", "command": "kubectl get secret"}],
+    }
+    (desk.cluster_state.path / "proof.json").write_text(json.dumps(card))
+    async with opened(desk, "done", size) as (app, pilot):
+        await until(pilot, lambda: "Dashboard" in text_of(app))
+        lines = app.screen.query_one("#plan").lines
+        lines[-1] = [("The record", "look--strong"), ("  /home/me/.local/state/kfinstall/clusters/kubeflow", "")]
+        app.screen.query_one("#plan").redraw()
+        await settled(pilot)
+        picture(app, "done")
+
+
+async def test_the_tree_opens_closes_and_tells(desk):
+    fed(desk, *FAILED)
+    async with opened(desk, "run") as (app, pilot):
+        tree = app.screen.query_one(StepTree)
+        before = tree.count()
+        at = next(number for number, row in enumerate(tree.rows) if row.phase.id == "storage")
+        tree.cursor = at
+        await pilot.press("right")
+        assert tree.count() > before
+        await pilot.press("left")
+        assert tree.count() == before
+        tree.cursor = next(number for number, row in enumerate(tree.rows) if row.step and row.step.id == "prepare.swap-off")
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "swap is on" in text_of(app)
+        assert "Next: look" in text_of(app)
+        await pilot.press("escape")
+
+
+async def test_logs_by_server_search_level_and_saving(desk, tmp_path):
+    fed(desk)
+    async with opened(desk, "run") as (app, pilot):
+        log = app.screen.query_one("#log", LogView)
+        everything = log.count()
+        for _tab in range(2):
+            await pilot.press("right_square_bracket")
+        await settled(pilot)
+        assert {log._log_line(number).target for number in range(log.count())} == {"worker1"}
+        for _tab in range(2):
+            await pilot.press("left_square_bracket")
+        await settled(pilot)
+        assert log.count() == everything
+        await pilot.press("l", "l")
+        await settled(pilot)
+        assert [line.text for line in log.lines_shown()] == ["it takes long"]
+        await pilot.press("l", "slash")
+        await pilot.press(*"turning")
+        await settled(pilot)
+        assert [line.text for line in log.lines_shown()] == ["turning /swap.img off"]
+        await pilot.press("enter", "s")
+        await settled(pilot)
+        app.screen.query_one("#path", Input).value = str(tmp_path / "x.log")
+        await pilot.press("enter")
+        await until(pilot, (tmp_path / "x.log").exists)
+        assert "worker1 output turning /swap.img off" in (tmp_path / "x.log").read_text()
+        await pilot.press("escape")
+        await settled(pilot)
+        assert log.count() == everything
+
+
+async def test_following_ends_when_one_looks_back_and_begins_again(desk):
+    fed(desk, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"line {number}") for number in range(300)))
+    async with opened(desk, "run") as (app, pilot):
+        log = app.screen.query_one("#log", LogView)
+        log.focus()
+        assert "line 299" in text_of(app)
+        await pilot.press("home")
+        await settled(pilot)
+        assert not log.follow
+        desk.view.take(OutputLine(at=AT, step="prepare.apt", target="cp1", text="the newest"))
+        await settled(pilot)
+        assert "the newest" not in text_of(app)
+        await pilot.press("f")
+        await settled(pilot)
+        assert "the newest" in text_of(app)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])
+async def test_hostile_text_can_not_colour_move_ring_title_or_crash(desk, size):
+    from kfinstall.text import clean
+
+    fed(desk, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=clean(text)) for text in HOSTILE))
+    async with opened(desk, "run", size) as (app, pilot):
+        for width, height in ((60, 20), size):
+            await pilot.resize_terminal(width, height)
+            await settled(pilot)
+        drawn = "".join(segment.text for strip in app.screen._compositor.render_strips() for segment in strip)
+        assert not any(ord(character) < 32 or 0x7F <= ord(character) <= 0x9F for character in drawn)
+        if size[0] == 120:
+            assert "[/red] E: failed [bold]x" in text_of(app)
+
+
+async def test_counted_progress_is_shown_at_its_step(desk):
+    fed(
+        desk,
+        StepStarted(at=AT, step="kubeflow.apply", title="Apply Kubeflow", target="cluster"),
+        PhaseStarted(at=AT, phase="kubeflow", title="Install Kubeflow", steps=6),
+        Progress(at=AT, step="kubeflow.apply", target="cluster", label="objects applied", done=120, total=675),
+    )
+    async with opened(desk, "run", (160, 40)) as (app, _pilot):
+        assert "120/675 objects applied" in text_of(app)
+
+
+async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
+    async with rehearsal(pace=0.01) as desk, opened(desk, "run") as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: desk.view.current_phase == "prepare")
+        await pilot.press("p")
+        await until(pilot, lambda: desk.paused)
+        assert "paused" in text_of(app)
+        await pilot.press("p")
+        await until(pilot, lambda: not desk.paused)
+        await pilot.press("x")
+        await until(pilot, lambda: not desk.running)
+        await until(pilot, lambda: "It stopped" in text_of(app))
+        assert desk.result.exit_code == 130
+        await pilot.press("r")
+        await until(pilot, lambda: desk.running)
+        assert app.screen.name_on_rail == "run"
+        await until(pilot, lambda: desk.result is not None and not desk.running, 100)
+        assert desk.result.exit_code == 0
+        await until(pilot, lambda: "proven." in text_of(app))
+
+
+async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
+    async with rehearsal(faults=["kubelet-fails:cp1"]) as desk, opened(desk, "run") as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "It stopped" in text_of(app), 100)
+        shown = text_of(app)
+        assert "journalctl -xeu kubelet" in shown
+        assert "Start the first control plane (cluster.init)" in shown
+        assert "The last lines of cp1" in shown
+        assert "the cluster needs cp1" in app.screen.query_one("#set-aside").why_not
+        assert "simulated" in app.screen.query_one("#shell").why_not
+        await pilot.press("b")
+        await settled(pilot)
+        app.screen.query_one("#path", Input).value = str(tmp_path / "bundle.tar.gz")
+        await pilot.press("enter")
+        await until(pilot, lambda: (tmp_path / "bundle.tar.gz").exists() and (tmp_path / "bundle.tar.gz").stat().st_size > 1000)
+        await pilot.press("c")
+        await settled(pilot)
+        assert app.screen.name_on_rail == "nodes"
+
+
+async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
+    async with rehearsal(pace=0.01) as desk, opened(desk, "run") as (app, pilot):
+        app.begin("install", only=("preflight", "prepare"))
+        await until(pilot, lambda: desk.view.current_phase == "prepare")
+        await pilot.press("a")
+        await settled(pilot)
+        listed = app.screen.query_one(OptionList)
+        assert [listed.get_option_at_index(at).prompt.plain for at in range(listed.option_count)] == ["worker1", "worker2"]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: desk.view.nodes.get("worker2") and desk.view.nodes["worker2"].state == "set aside", 100)
+        assert desk.running or desk.result.exit_code in (20, 130)
+        desk.stop(now=True)
+        await until(pilot, lambda: not desk.running)
+
+
+async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
+    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "preflight") as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "looking again" in text_of(app))
+        matrix = app.screen.query_one(Matrix)
+        assert matrix.nodes == ("cp1", "worker1", "worker2")
+        every = matrix.count()
+        await pilot.press("r")
+        await settled(pilot)
+        assert matrix.count() == 2 < every
+        await pilot.press("right")
+        await settled(pilot)
+        assert matrix.cell == ("worker1", "preflight.clock")
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "must be mended" in text_of(app)
+        await pilot.press("escape", "f")
+        await settled(pilot)
+        assert "timedatectl" in text_of(app)
+        await pilot.press("escape")
+        desk.stop()
+        await until(pilot, lambda: not desk.running)
+
+
+def test_the_shell_logs_in_as_the_engine_does():
+    answers: Answers = loads(
+        "ssh: {user: kf, port: 2222, keys: [/k/id], jumpHosts: [{address: jump.example, user: j}]}\n"
+        "nodes:\n  - {name: a, address: 10.0.0.1}\n  - {name: b, address: 10.0.0.2, ssh: {user: other, port: 22, jumpHosts: []}}\n"
+    )
+    assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example:22", "--", "kf@10.0.0.1"]
+    assert shell_command(answers, "b") == ["ssh", "-i", "/k/id", "--", "other@10.0.0.2"]
+
+
+async def test_nodes_set_aside_are_told_at_the_run(desk):
+    fed(
+        desk,
+        NodeSetAside(at=AT, node="worker2", step="prepare.apt", reason="no space"),
+        RunFinished(at=AT, run="r", exit_code=20, seconds=3),
+    )
+    async with opened(desk, "run", (160, 40)) as (app, _pilot):
+        assert "set aside: worker2" in text_of(app)
