@@ -127,24 +127,50 @@ def without_stray_namespaces(documents: Sequence[Document]) -> list[Document]:
 
 
 def clean_document(document: Document) -> Document:
-    """The document without `caBundle: ""`: forced into the cluster it would wipe a CA that a controller put there."""
+    """The document without what belongs to a controller, and would be taken from it for a moment at every apply.
+
+    `caBundle: ""` would wipe a CA that was put there; the rules of an aggregated ClusterRole are gathered from other roles.
+    """
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items() if not (key == "caBundle" and not item)}
         return [walk(item) for item in value] if isinstance(value, list) else value
 
+    if document.get("kind") == "ClusterRole" and document.get("aggregationRule"):
+        return {key: value for key, value in document.items() if key != "rules"}
     needs = document.get("kind") in (*_HOOKS, "CustomResourceDefinition")
     cleaned: Document = walk(document) if needs else document
     return cleaned
 
 
 def split(documents: Sequence[Document]) -> list[Item]:
-    """Every document in exactly one wave, waves in order, documents of a wave in their given order."""
+    """Every document in exactly one wave, waves in order, documents of a wave in their given order.
+
+    Of what is built in that comes first on which pods of others wait: the webhooks that see them take the longest way.
+    """
     plan = _Plan(documents)
     items = [plan.item(clean_document(document)) for document in documents]
     order = list(Wave)
-    return sorted(items, key=lambda item: order.index(item.wave))
+    awaited = {gate.service[0] for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
+    accounts = _accounts(documents, awaited)
+
+    def place(item: Item) -> tuple[int, bool, bool]:
+        first = item.wave is Wave.BUILT_IN and (item.ref.namespace in awaited or item.ref in accounts)
+        return order.index(item.wave), not first, first and item.ref.kind in WORKLOAD_KINDS
+
+    return sorted(items, key=place)
+
+
+def _accounts(documents: Sequence[Document], namespaces: set[str]) -> set[Ref]:
+    """The cluster-wide roles and bindings of accounts in these namespaces."""
+    found: set[Ref] = set()
+    for document in documents:
+        subjects = document.get("subjects") or () if document.get("kind") == "ClusterRoleBinding" else ()
+        if any(subject.get("namespace") in namespaces for subject in subjects):
+            ref = Ref.of(document)
+            found |= {ref, Ref(ref.api_version, "ClusterRole", str((document.get("roleRef") or {}).get("name")))}
+    return found
 
 
 class _Plan:

@@ -161,7 +161,7 @@ def claim_waiting(name: str, claim: Document | None, events: Sequence[Document] 
         return Waiting(f"volume claim {name} does not exist")
     spec = claim.get("spec") or {}
     wanted = spec.get("storageClassName")
-    messages = [str(event.get("message") or "") for event in events if (event.get("involvedObject") or {}).get("name") == name]
+    messages = [str(event.get("message") or "") for event in events if _of_claim(event, name)]
     text = messages[-1] if messages else ""
     if wanted is None and (not text or "no persistent volumes available" in text):
         return Waiting(f"volume claim {name} has no storage class: there is no default one", "kfinstall --only storage")
@@ -170,6 +170,11 @@ def claim_waiting(name: str, claim: Document | None, events: Sequence[Document] 
         f"volume claim {name} (class {wanted}) is not bound{why}",
         "kubectl get events -A | grep -i provision; is the NFS server up?",
     )
+
+
+def _of_claim(event: Mapping[str, Any], name: str) -> bool:
+    target = event.get("involvedObject") or {}
+    return target.get("name") == name and target.get("kind", "PersistentVolumeClaim") == "PersistentVolumeClaim"
 
 
 def _container(status: Mapping[str, Any], last_log: str) -> Waiting | None:

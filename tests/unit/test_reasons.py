@@ -215,12 +215,42 @@ def test_the_root_is_found_along_the_owners():
 
 def test_pods_that_can_not_be_made_are_explained_by_their_replica_sets_events():
     event = {
-        "involvedObject": {"name": "web-abc", "namespace": "kubeflow"},
+        "involvedObject": {"kind": "ReplicaSet", "name": "web-abc", "namespace": "kubeflow"},
         "message": 'Error creating: failed calling webhook "namespace.sidecar-injector.istio.io": no endpoints',
     }
     found = explain(deployment(), Surroundings(replica_sets=[REPLICA_SET], events=[event]))
     assert found is not None
     assert "sidecar-injector" in found.reason
+
+
+def test_what_is_said_of_a_deployment_is_not_taken_for_its_claims_trouble():
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web-abc-x", "namespace": "kubeflow", "ownerReferences": [{"uid": "r"}]},
+        "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "web"}}], "containers": [{"name": "web"}]},
+        "status": {
+            "phase": "Pending",
+            "conditions": [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+                }
+            ],
+        },
+    }
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "web", "namespace": "kubeflow"}, "spec": {}, "status": {}}
+    event = {
+        "involvedObject": {"kind": "Deployment", "name": "web", "namespace": "kubeflow"},
+        "message": "Scaled up replica set web-abc from 0 to 1",
+    }
+    around = Surroundings(pods=[pod], replica_sets=[REPLICA_SET], events=[event], claims=[claim])
+    found = explain(deployment(), around)
+    assert found is not None
+    assert "there is no default one" in found.reason
+    assert "Scaled up" not in found.reason
 
 
 def test_one_root_is_shown_once_with_what_it_blocks():

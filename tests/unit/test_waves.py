@@ -114,6 +114,22 @@ async def cluster():
         yield fake, Controllers(fake), opened
 
 
+def test_the_rules_of_an_aggregated_role_are_left_to_their_controller():
+    role = {"kind": "ClusterRole", "metadata": {"name": "a"}, "aggregationRule": {"clusterRoleSelectors": []}, "rules": []}
+    assert "rules" not in clean_document(role)
+    assert clean_document({"kind": "ClusterRole", "metadata": {"name": "b"}, "rules": [1]})["rules"] == [1]
+
+
+def test_what_pods_of_others_wait_for_is_sent_first_its_workload_last():
+    built_in = [item.ref for item in split(real()) if item.wave is Wave.BUILT_IN]
+    istiod = built_in.index(Ref("apps/v1", "Deployment", "istiod", "istio-system"))
+    before = built_in[:istiod]
+    assert istiod < 60
+    assert {ref.namespace for ref in before} == {"", "istio-system"}
+    assert Ref("rbac.authorization.k8s.io/v1", "ClusterRole", "istiod-clusterrole-istio-system") in before
+    assert Ref("v1", "ServiceAccount", "istiod", "istio-system") in before
+
+
 async def test_kubeflow_goes_on_in_order_with_nothing_refused_and_nothing_sent_twice(cluster):
     fake, controllers, api = cluster
     said: list[str] = []
