@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from kfinstall.cluster.base import Document, Ref
+from kfinstall.cluster.raw import RawDocument
 from kfinstall.selectors import matches, rule_covers
 
 WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
@@ -120,6 +121,8 @@ def without_stray_namespaces(documents: Sequence[Document]) -> list[Document]:
         return document["kind"] in _CLUSTER_SCOPED or kinds.get((group, document["kind"])) == "Cluster"
 
     def stripped(document: Document) -> Document:
+        if "namespace" not in document["metadata"]:
+            return document
         metadata = {key: value for key, value in document["metadata"].items() if key != "namespace"}
         return {**document, "metadata": metadata}
 
@@ -139,6 +142,8 @@ def clean_document(document: Document) -> Document:
 
     if document.get("kind") == "ClusterRole" and document.get("aggregationRule"):
         return {key: value for key, value in document.items() if key != "rules"}
+    if isinstance(document, RawDocument):  # has none
+        return document
     needs = document.get("kind") in (*_HOOKS, "CustomResourceDefinition")
     cleaned: Document = walk(document) if needs else document
     return cleaned
