@@ -12,7 +12,7 @@ from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.errors import StepTimeoutError
 from kfinstall.stamp import stamped
-from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, split
+from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
 Say = Callable[[str], None]
 _APIEXTENSIONS: Final = "apiextensions.k8s.io/v1"
@@ -124,28 +124,32 @@ async def apply_waves(
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
+    hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
-        for wave in IN_ORDER:
-            ready = [item for item in items if item.wave is wave]
-            if ready:
-                await sender.send_all(ready)
-                say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")
-        await _gated(sender, [item for item in items if item.wave not in IN_ORDER])
+        async with asyncio.TaskGroup() as group:
+            # Looked at from the beginning: what is behind these gates takes the longest way to be ready.
+            sender.watch(sorted(hooked), group)
+            for wave in IN_ORDER:
+                ready = [item for item in items if item.wave is wave]
+                if ready:
+                    await sender.send_all(ready)
+                    say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")
+            _gated(sender, [item for item in items if item.wave not in IN_ORDER], group)
     except BaseExceptionGroup as several:
         raise _first(several) from None
     sender.result.seconds = time.monotonic() - begin
     return sender.result
 
 
-async def _gated(sender: _Sender, items: Sequence[Item]) -> None:
+def _gated(sender: _Sender, items: Sequence[Item], group: asyncio.TaskGroup) -> None:
+    """Send the items that wait for the same gates once those are open."""
     bundles: dict[tuple[Gate, ...], list[Item]] = {}
     for item in items:
         bundles.setdefault(item.gates, []).append(item)
-    async with asyncio.TaskGroup() as group:
-        for gates in bundles:
-            sender.watch(gates, group)
-        for gates, behind in bundles.items():
-            group.create_task(sender.behind(gates, behind))
+    for gates in bundles:
+        sender.watch(gates, group)
+    for gates, behind in bundles.items():
+        group.create_task(sender.behind(gates, behind))
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

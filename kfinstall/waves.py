@@ -152,17 +152,27 @@ def clean_document(document: Document) -> Document:
 def split(documents: Sequence[Document]) -> list[Item]:
     """Every document in exactly one wave, waves in order, documents of a wave in their given order.
 
-    Of what is built in that comes first on which pods of others wait: the webhooks that see them take the longest way.
+    Of what is built in that comes first on which pods of others wait: the webhooks that see them take the longest way. Of
+    workloads those behind webhooks, of definitions those that are used.
     """
     plan = _Plan(documents)
     items = [plan.item(clean_document(document)) for document in documents]
     order = list(Wave)
     awaited = {gate.service[0] for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     accounts = _accounts(documents, awaited)
+    backends = plan.backends({gate.service for item in items for gate in item.gates if gate.kind == "webhook"})
 
-    def place(item: Item) -> tuple[int, bool, bool]:
+    used = {gate.name for item in items for gate in item.gates if gate.kind == "definition"}
+
+    def place(item: Item) -> tuple[int, bool, int]:
+        wave = order.index(item.wave)
+        if item.wave is Wave.HOOKED_WORKLOADS:
+            return wave, item.ref not in backends, 0
+        if item.wave is Wave.DEFINITIONS:
+            # The API server establishes them one after the other, the larger the longer.
+            return wave, item.ref.name not in used, len(item.document.text) if isinstance(item.document, RawDocument) else 0
         first = item.wave is Wave.BUILT_IN and (item.ref.namespace in awaited or item.ref in accounts)
-        return order.index(item.wave), not first, first and item.ref.kind in WORKLOAD_KINDS
+        return wave, not first, int(first and item.ref.kind in WORKLOAD_KINDS)
 
     return sorted(items, key=place)
 
@@ -185,8 +195,20 @@ class _Plan:
         self.namespaces = {_name(d): _labels(d) for d in documents if d.get("kind") == "Namespace"}
         self.definitions = {_kind_of(d): d for d in documents if d.get("kind") == "CustomResourceDefinition"}
         self.hooks = [hook for d in documents for hook in _hooks(d)]
+        self._documents = documents
         self.services = {
             (_namespace(d), _name(d)): (d.get("spec") or {}).get("selector") or {} for d in documents if d.get("kind") == "Service"
+        }
+
+    def backends(self, services: set[tuple[str, str]]) -> set[Ref]:
+        """The workloads whose pods are behind these Services."""
+        chosen = [(key[0], selector.items()) for key, selector in self.services.items() if key in services and selector]
+        return {
+            Ref.of(document)
+            for document in self._documents
+            if document.get("kind") in WORKLOAD_KINDS
+            for namespace, selector in chosen
+            if _namespace(document) == namespace and selector <= _pod_labels(document).items()
         }
 
     def item(self, document: Document) -> Item:
