@@ -26,6 +26,8 @@ class Limits:
     """Requests under way; the API server is the limit, more of them gain nothing."""
     gate_seconds: float = 1800
     """How long one gate may stay shut: images are pulled meanwhile."""
+    leaving_seconds: float = 300
+    """How long a namespace of an earlier try may take to go away."""
     object_seconds: float = 180
     """How long one object is tried while a webhook refuses it."""
 
@@ -65,6 +67,14 @@ class _Sender:
         async with asyncio.TaskGroup() as group:
             for item in items:
                 group.create_task(self.send(item))
+
+    async def settle(self, items: Sequence[Item]) -> None:
+        """Wait for what an earlier try left to go away: in a namespace that ends nothing can be made."""
+        async with asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(
+                    self.cluster.wait(item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say)
+                )
 
     async def behind(self, gates: tuple[Gate, ...], items: Sequence[Item]) -> None:
         """The items that wait for the same gates, once those are open."""
@@ -131,6 +141,8 @@ async def apply_waves(
             sender.watch(sorted(hooked), group)
             for wave in IN_ORDER:
                 ready = [item for item in items if item.wave is wave]
+                if wave is Wave.NAMESPACES:
+                    await sender.settle(ready)
                 if ready:
                     await sender.send_all(ready)
                     say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")

@@ -293,6 +293,20 @@ def bundle_waiting(document: Document | None, service: tuple[str, str]) -> Waiti
     return None if document else Waiting("it is not there yet")
 
 
+def leaving_waiting(document: Document | None) -> Waiting | None:
+    """Whether an earlier object of that name still goes away, and what holds it; content with one that stays, or with none."""
+    metadata = (document or {}).get("metadata") or {}
+    if not metadata.get("deletionTimestamp"):
+        return None
+    conditions = ((document or {}).get("status") or {}).get("conditions") or []
+    held = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
+    why = held.get("NamespaceFinalizersRemaining") or next(iter(held.values()), "")
+    return Waiting(
+        f"an earlier one of that name still goes away{f': {why}' if why else ''}",
+        "is the controller that owns its finalizers running? kubectl get namespaces",
+    )
+
+
 def roots(found: Mapping[Ref, Waiting]) -> list[tuple[Waiting, list[Ref]]]:
     """The reasons without repetition, each with all that it blocks, most blocked first."""
     grouped: dict[str, tuple[Waiting, list[Ref]]] = {}
