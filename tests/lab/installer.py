@@ -170,4 +170,10 @@ def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) 
         given[section] = {**given.get(section, {}), **values}
     (folder / "answers.yaml").write_text(yaml.safe_dump(given))
     with package_site.serve(site, GATEWAY, certificate) as asked:
-        yield Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked)
+        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked)
+        try:
+            yield made
+        finally:
+            # Its site is gone after this, and apt reads no list while one of its sources does not answer.
+            for number in numbers:
+                lab.shell(number, "rm -f /etc/apt/sources.list.d/kubernetes.list")
