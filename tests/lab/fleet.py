@@ -6,13 +6,13 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kfinstall import releases, resources, storage_site
-from kfinstall.answers.model import Answers
+from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
@@ -113,8 +113,12 @@ async def fleet(lab: Lab, folder: Path, **sections: Any) -> AsyncIterator[Fleet]
     ssh = {"user": "kfadmin", "agent": False, "keys": [lab.key]}
     answers = Answers.model_validate({"nodes": nodes, "ssh": ssh, "spark": {"enabled": False}} | sections)
     places = {"pins": folder / "pins", "user_known_hosts": folder / "none"}
-    found = await asyncio.gather(*(connect_node(node, answers.ssh, Known(), accept_new=True, **places) for node in answers.nodes))
-    try:
+    async with AsyncExitStack() as stack:
+
+        async def entered(node: Node) -> Host:
+            host = await connect_node(node, answers.ssh, Known(), accept_new=True, **places)
+            stack.push_async_callback(host.close)
+            return host
+
+        found = await asyncio.gather(*map(entered, answers.nodes))
         yield Fleet(answers, {node.name: host for node, host in zip(answers.nodes, found, strict=True)})
-    finally:
-        await asyncio.gather(*(host.close() for host in found))

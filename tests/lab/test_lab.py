@@ -73,6 +73,18 @@ def test_nothing_is_left_of_a_lab_that_was_interrupted(other: None, how: signal.
     assert traces() == set()
 
 
+# Packages are being installed in a tree with its own /proc and /sys then.
+def test_nothing_is_left_of_an_image_that_was_interrupted(other: None, running_lab: Lab, tmp_path: Path) -> None:
+    for kept in ("apt", "kernel-trixie"):
+        (tmp_path / kept).symlink_to(running_lab.cache / kept)
+    process = popen("up", "1", KFINSTALL_LAB_CACHE=str(tmp_path))
+    until(Path(f"/var/tmp/{NAME}/root/usr/bin/apt-get"), process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert ended(process) == 130
+    assert traces() == set()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".raw"] == []
+
+
 def test_nothing_is_left_of_a_lab_whose_nodes_do_not_start(other: None) -> None:
     assert ended(popen("up", "1", KFINSTALL_LAB_MEMORY="8M")) == 1
     assert traces() == set()
