@@ -43,6 +43,7 @@ SIMULATOR = """# The simulator
 
 Written by `make docs`. `kfinstall demo` runs the real engine over real SSH on servers that this process simulates: real SSH servers and a
 Kubernetes API over TLS on loopback, with a model of each node behind them. What a script does to a real node is held against it by the lab tests.
+What its API answers is held against the answers of a real kube-apiserver, recorded and live (tests/differential).
 
     kfinstall demo                                   # three nodes, no fault
     kfinstall demo --nodes 10

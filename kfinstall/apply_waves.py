@@ -12,7 +12,7 @@ from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.errors import StepTimeoutError
 from kfinstall.stamp import stamped
-from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, split
+from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
 Say = Callable[[str], None]
 _APIEXTENSIONS: Final = "apiextensions.k8s.io/v1"
@@ -26,6 +26,8 @@ class Limits:
     """Requests under way; the API server is the limit, more of them gain nothing."""
     gate_seconds: float = 1800
     """How long one gate may stay shut: images are pulled meanwhile."""
+    leaving_seconds: float = 300
+    """How long a namespace of an earlier try may take to go away."""
     object_seconds: float = 180
     """How long one object is tried while a webhook refuses it."""
 
@@ -65,6 +67,14 @@ class _Sender:
         async with asyncio.TaskGroup() as group:
             for item in items:
                 group.create_task(self.send(item))
+
+    async def settle(self, items: Sequence[Item]) -> None:
+        """Wait for what an earlier try left to go away: in a namespace that ends nothing can be made."""
+        async with asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(
+                    self.cluster.wait(item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say)
+                )
 
     async def behind(self, gates: tuple[Gate, ...], items: Sequence[Item]) -> None:
         """The items that wait for the same gates, once those are open."""
@@ -124,28 +134,34 @@ async def apply_waves(
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
+    hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
-        for wave in IN_ORDER:
-            ready = [item for item in items if item.wave is wave]
-            if ready:
-                await sender.send_all(ready)
-                say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")
-        await _gated(sender, [item for item in items if item.wave not in IN_ORDER])
+        async with asyncio.TaskGroup() as group:
+            # Looked at from the beginning: what is behind these gates takes the longest way to be ready.
+            sender.watch(sorted(hooked), group)
+            for wave in IN_ORDER:
+                ready = [item for item in items if item.wave is wave]
+                if wave is Wave.NAMESPACES:
+                    await sender.settle(ready)
+                if ready:
+                    await sender.send_all(ready)
+                    say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")
+            _gated(sender, [item for item in items if item.wave not in IN_ORDER], group)
     except BaseExceptionGroup as several:
         raise _first(several) from None
     sender.result.seconds = time.monotonic() - begin
     return sender.result
 
 
-async def _gated(sender: _Sender, items: Sequence[Item]) -> None:
+def _gated(sender: _Sender, items: Sequence[Item], group: asyncio.TaskGroup) -> None:
+    """Send the items that wait for the same gates once those are open."""
     bundles: dict[tuple[Gate, ...], list[Item]] = {}
     for item in items:
         bundles.setdefault(item.gates, []).append(item)
-    async with asyncio.TaskGroup() as group:
-        for gates in bundles:
-            sender.watch(gates, group)
-        for gates, behind in bundles.items():
-            group.create_task(sender.behind(gates, behind))
+    for gates in bundles:
+        sender.watch(gates, group)
+    for gates, behind in bundles.items():
+        group.create_task(sender.behind(gates, behind))
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

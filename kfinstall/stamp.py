@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kfinstall.cluster.base import ClusterFacts, Document, Ref
+from kfinstall.cluster.raw import RawDocument
 from kfinstall.step import sha256
 
 LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "kfinstall"}
@@ -17,11 +18,15 @@ PROOFS_NAMESPACE: Final = "kfinstall"
 
 def content(document: Document) -> str:
     """Short hash of a document."""
+    if isinstance(document, RawDocument):
+        return sha256(document.text)[:16]
     return sha256(json.dumps(document, sort_keys=True))[:16]
 
 
 def stamped(document: Document) -> Document:
     """The document with its hash as an annotation."""
+    if isinstance(document, RawDocument):
+        return document.annotated(ANNOTATION, content(document))
     metadata: dict[str, Any] = dict(document.get("metadata") or {})
     metadata["annotations"] = {**(metadata.get("annotations") or {}), ANNOTATION: content(document)}
     return {**document, "metadata": metadata}

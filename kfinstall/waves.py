@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from kfinstall.cluster.base import Document, Ref
+from kfinstall.cluster.raw import RawDocument
 from kfinstall.selectors import matches, rule_covers
 
 WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
@@ -120,6 +121,8 @@ def without_stray_namespaces(documents: Sequence[Document]) -> list[Document]:
         return document["kind"] in _CLUSTER_SCOPED or kinds.get((group, document["kind"])) == "Cluster"
 
     def stripped(document: Document) -> Document:
+        if "namespace" not in document["metadata"]:
+            return document
         metadata = {key: value for key, value in document["metadata"].items() if key != "namespace"}
         return {**document, "metadata": metadata}
 
@@ -127,24 +130,62 @@ def without_stray_namespaces(documents: Sequence[Document]) -> list[Document]:
 
 
 def clean_document(document: Document) -> Document:
-    """The document without `caBundle: ""`: forced into the cluster it would wipe a CA that a controller put there."""
+    """The document without what belongs to a controller, and would be taken from it for a moment at every apply.
+
+    `caBundle: ""` would wipe a CA that was put there; the rules of an aggregated ClusterRole are gathered from other roles.
+    """
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items() if not (key == "caBundle" and not item)}
         return [walk(item) for item in value] if isinstance(value, list) else value
 
+    if document.get("kind") == "ClusterRole" and document.get("aggregationRule"):
+        return {key: value for key, value in document.items() if key != "rules"}
+    if isinstance(document, RawDocument):  # has none
+        return document
     needs = document.get("kind") in (*_HOOKS, "CustomResourceDefinition")
     cleaned: Document = walk(document) if needs else document
     return cleaned
 
 
 def split(documents: Sequence[Document]) -> list[Item]:
-    """Every document in exactly one wave, waves in order, documents of a wave in their given order."""
+    """Every document in exactly one wave, waves in order, documents of a wave in their given order.
+
+    Of what is built in that comes first on which pods of others wait: the webhooks that see them take the longest way. Of
+    workloads those behind webhooks, of definitions those that are used.
+    """
     plan = _Plan(documents)
     items = [plan.item(clean_document(document)) for document in documents]
     order = list(Wave)
-    return sorted(items, key=lambda item: order.index(item.wave))
+    awaited = {gate.service[0] for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
+    accounts = _accounts(documents, awaited)
+    backends = plan.backends({gate.service for item in items for gate in item.gates if gate.kind == "webhook"})
+
+    used = {gate.name for item in items for gate in item.gates if gate.kind == "definition"}
+
+    def place(item: Item) -> tuple[int, bool, int]:
+        wave = order.index(item.wave)
+        if item.wave is Wave.HOOKED_WORKLOADS:
+            return wave, item.ref not in backends, 0
+        if item.wave is Wave.DEFINITIONS:
+            # The API server establishes them one after the other, the larger the longer.
+            return wave, item.ref.name not in used, len(item.document.text) if isinstance(item.document, RawDocument) else 0
+        first = item.wave is Wave.BUILT_IN and (item.ref.namespace in awaited or item.ref in accounts)
+        return wave, not first, int(first and item.ref.kind in WORKLOAD_KINDS)
+
+    return sorted(items, key=place)
+
+
+def _accounts(documents: Sequence[Document], namespaces: set[str]) -> set[Ref]:
+    """The cluster-wide roles and bindings of accounts in these namespaces."""
+    found: set[Ref] = set()
+    for document in documents:
+        subjects = document.get("subjects") or () if document.get("kind") == "ClusterRoleBinding" else ()
+        if any(subject.get("namespace") in namespaces for subject in subjects):
+            ref = Ref.of(document)
+            found |= {ref, Ref(ref.api_version, "ClusterRole", str((document.get("roleRef") or {}).get("name")))}
+    return found
 
 
 class _Plan:
@@ -154,8 +195,20 @@ class _Plan:
         self.namespaces = {_name(d): _labels(d) for d in documents if d.get("kind") == "Namespace"}
         self.definitions = {_kind_of(d): d for d in documents if d.get("kind") == "CustomResourceDefinition"}
         self.hooks = [hook for d in documents for hook in _hooks(d)]
+        self._documents = documents
         self.services = {
             (_namespace(d), _name(d)): (d.get("spec") or {}).get("selector") or {} for d in documents if d.get("kind") == "Service"
+        }
+
+    def backends(self, services: set[tuple[str, str]]) -> set[Ref]:
+        """The workloads whose pods are behind these Services."""
+        chosen = [(key[0], selector.items()) for key, selector in self.services.items() if key in services and selector]
+        return {
+            Ref.of(document)
+            for document in self._documents
+            if document.get("kind") in WORKLOAD_KINDS
+            for namespace, selector in chosen
+            if _namespace(document) == namespace and selector <= _pod_labels(document).items()
         }
 
     def item(self, document: Document) -> Item:

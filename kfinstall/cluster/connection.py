@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from kfinstall.cluster.credentials import Credentials
+from kfinstall.cluster.raw import RawDocument
 from kfinstall.cluster.refusal import Refusal, parse_refusal
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Connection:
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
-            data = json.dumps(body, separators=(",", ":")).encode()
+            data = body.text.encode() if isinstance(body, RawDocument) else json.dumps(body, separators=(",", ":")).encode()
         try:
             async with self._session.request(
                 method,

@@ -161,7 +161,7 @@ def claim_waiting(name: str, claim: Document | None, events: Sequence[Document] 
         return Waiting(f"volume claim {name} does not exist")
     spec = claim.get("spec") or {}
     wanted = spec.get("storageClassName")
-    messages = [str(event.get("message") or "") for event in events if (event.get("involvedObject") or {}).get("name") == name]
+    messages = [str(event.get("message") or "") for event in events if _of_claim(event, name)]
     text = messages[-1] if messages else ""
     if wanted is None and (not text or "no persistent volumes available" in text):
         return Waiting(f"volume claim {name} has no storage class: there is no default one", "kfinstall --only storage")
@@ -170,6 +170,11 @@ def claim_waiting(name: str, claim: Document | None, events: Sequence[Document] 
         f"volume claim {name} (class {wanted}) is not bound{why}",
         "kubectl get events -A | grep -i provision; is the NFS server up?",
     )
+
+
+def _of_claim(event: Mapping[str, Any], name: str) -> bool:
+    target = event.get("involvedObject") or {}
+    return target.get("name") == name and target.get("kind", "PersistentVolumeClaim") == "PersistentVolumeClaim"
 
 
 def _container(status: Mapping[str, Any], last_log: str) -> Waiting | None:
@@ -286,6 +291,20 @@ def bundle_waiting(document: Document | None, service: tuple[str, str]) -> Waiti
         if (found.get("namespace"), found.get("name")) == service and not config.get("caBundle"):
             return Waiting("its CA is not filled in yet", "is cert-manager's cainjector (or the controller behind it) running?")
     return None if document else Waiting("it is not there yet")
+
+
+def leaving_waiting(document: Document | None) -> Waiting | None:
+    """Whether an earlier object of that name still goes away, and what holds it; content with one that stays, or with none."""
+    metadata = (document or {}).get("metadata") or {}
+    if not metadata.get("deletionTimestamp"):
+        return None
+    conditions = ((document or {}).get("status") or {}).get("conditions") or []
+    held = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
+    why = held.get("NamespaceFinalizersRemaining") or next(iter(held.values()), "")
+    return Waiting(
+        f"an earlier one of that name still goes away{f': {why}' if why else ''}",
+        "is the controller that owns its finalizers running? kubectl get namespaces",
+    )
 
 
 def roots(found: Mapping[Ref, Waiting]) -> list[tuple[Waiting, list[Ref]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,12 +41,13 @@ def explain(workload: Document, around: Surroundings) -> Waiting | None:
     for pod in around.pods:
         if _owned(pod, owners):
             claims = {Ref.of(claim).name: claim for claim in around.claims if Ref.of(claim).namespace == ref.namespace}
-            names = {Ref.of(pod).name, *claims}
+            names = {("Pod", Ref.of(pod).name), *(("PersistentVolumeClaim", name) for name in claims)}
             events = [event for event in around.events if _about(event, ref.namespace, names)]
             found = pod_waiting(pod, events=events, claims=claims, last_log=around.last_logs.get(Ref.of(pod), ""))
             if found:
                 return found
-    makers = {Ref.of(item).name for item in around.replica_sets if _owned(item, {_uid(workload)})} | {ref.name}
+    makers = {("ReplicaSet", Ref.of(item).name) for item in around.replica_sets if _owned(item, {_uid(workload)})}
+    makers.add((ref.kind, ref.name))
     for event in reversed(around.events):
         found = event_waiting(str(event.get("message") or "")) if _about(event, ref.namespace, makers) else None
         if found:
@@ -62,9 +63,10 @@ def _owned(document: Document, owners: set[str]) -> bool:
     return any(owner.get("uid") in owners for owner in (document.get("metadata") or {}).get("ownerReferences") or [])
 
 
-def _about(event: Document, namespace: str, names: Iterable[str]) -> bool:
+def _about(event: Document, namespace: str, names: Collection[tuple[str, str]]) -> bool:
+    """Whether an event is about one of these (kind, name): a claim may be called as its Deployment is."""
     target = event.get("involvedObject") or {}
-    return target.get("namespace", namespace) == namespace and target.get("name") in set(names)
+    return target.get("namespace", namespace) == namespace and (target.get("kind"), target.get("name")) in names
 
 
 async def _lists(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Document]:

@@ -29,6 +29,7 @@ _OPEN_PATHS: Final = ("/version", "/healthz", "/readyz", "/livez")
 _BODY_BYTES: Final = 8 * 2**20
 _RETRY_AFTER_SECONDS: Final = 1
 _SHUTDOWN_SECONDS: Final = 0.2
+_OVERLOAD: Final = "Too many requests, please try again later.\n"
 _CORE_PARTS: Final = 2
 _GROUP_PARTS: Final = 3
 
@@ -87,8 +88,11 @@ class ApiServer:
         except PageError as error:
             return web.Response(text=f"{error}\n", status=404)
         except ApiError as error:
-            headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if error.code == 429 else None
-            return web.json_response(error.status(), status=error.code, headers=headers)
+            if error.code == 429 and error.details is None:
+                # Turned away before anybody looks at the request, so in plain text.
+                headers = {"Retry-After": str(_RETRY_AFTER_SECONDS), "X-Content-Type-Options": "nosniff"}
+                return web.Response(text=_OVERLOAD, status=429, headers=headers)
+            return web.json_response(error.status(), status=error.code)
 
     def _admit_client(self, request: web.Request) -> None:
         if not self.serving:

@@ -5,7 +5,7 @@
 
 kf_password=''
 if [[ $KF_SECURED == yes ]]; then
-  IFS= read -r kf_password
+  IFS= read -r kf_password || [[ -n $kf_password ]]
 fi
 kf_tmp=$(mktemp -d /run/kfinstall-spark.XXXXXX)
 trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT # the library's look at a full disk stays

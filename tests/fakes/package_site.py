@@ -1,6 +1,7 @@
 """A stand-in for the sites that phase prepare downloads from: a signed repository laid out like pkgs.k8s.io, and a release file.
 
-The packages hold programs of a few lines; names, versions, dependencies, layout and signature are as with the real ones.
+Names, versions, dependencies, layout and signature of the packages are as with the real ones. kubelet, kubeadm and kubectl are the
+stand-ins of tests/fakes/kube, or the real programs where KFINSTALL_KUBE_BIN names a folder that holds all three.
 """
 
 from __future__ import annotations
@@ -31,11 +32,62 @@ from cryptography.x509.oid import NameOID
 
 TOOLS = ("dpkg-deb", "apt-ftparchive", "gpg", "gpgconf")
 DEPENDS = {"kubelet": "iptables (>= 1.4.21), kubernetes-cni (>= 1.2.0)", "kubeadm": "cri-tools (>= 1.30.0), kubelet, kubectl"}
-UNIT = "[Service]\nExecStart=/usr/bin/kubelet\nRestart=always\nRestartSec=10\n[Install]\nWantedBy=multi-user.target\n"
+UNIT = """[Unit]
+Description=kubelet: The Kubernetes Node Agent
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/bin/kubelet
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
+DROP_IN = """[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+EnvironmentFile=-/etc/default/kubelet
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+"""
+STAND_INS = Path(__file__).parent / "kube"
+PROGRAMS = ("kubelet", "kubeadm", "kubectl")
 
 
 def missing_tools() -> list[str]:
     return [name for name in TOOLS if shutil.which(name) is None]
+
+
+def real_programs() -> Path | None:
+    """The folder of the real kubelet, kubeadm and kubectl, where there is one."""
+    given = os.environ.get("KFINSTALL_KUBE_BIN", "")
+    folder = Path(given)
+    return folder if given and all(os.access(folder / name, os.X_OK) for name in PROGRAMS) else None
+
+
+def real_version() -> str:
+    """The version of the real programs: 1.34.2; empty where there are none."""
+    folder = real_programs()
+    if folder is None:
+        return ""
+    words = [str(folder / "kubeadm"), "version", "-o", "short"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip().removeprefix("v")
+
+
+def write_program(target: Path, name: str, version: str) -> None:
+    """The real program of that version, or its stand-in."""
+    real, stand_in = real_programs(), STAND_INS / f"{name}.sh"
+    if name in PROGRAMS and real is not None and version.startswith(f"{real_version()}-"):
+        shutil.copyfile(real / name, target)
+    elif stand_in.exists():
+        target.write_text(stand_in.read_text().replace("@VERSION@", version.partition("-")[0]))
+    else:
+        target.write_text(f"#!/bin/sh\necho '{name} v{version}'\n")
+    target.chmod(0o755)
 
 
 def write_package(folder: Path, name: str, version: str, work: Path) -> None:
@@ -45,12 +97,12 @@ def write_package(folder: Path, name: str, version: str, work: Path) -> None:
     depends = f"Depends: {DEPENDS[name]}\n" if name in DEPENDS else ""
     control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: lab\n{depends}Description: stand-in\n"
     (root / "DEBIAN/control").write_text(control)
-    program = root / "usr/bin" / name
-    program.write_text(f"#!/bin/sh\necho '{name} v{version}'\n")
-    program.chmod(0o755)
+    write_program(root / "usr/bin" / name, name, version)
     if name == "kubelet":
-        (root / "usr/lib/systemd/system").mkdir(parents=True)
-        (root / "usr/lib/systemd/system/kubelet.service").write_text(UNIT)
+        units = root / "usr/lib/systemd/system"
+        (units / "kubelet.service.d").mkdir(parents=True)
+        (units / "kubelet.service").write_text(UNIT)
+        (units / "kubelet.service.d/10-kubeadm.conf").write_text(DROP_IN)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}_{version}_amd64.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", root, target], check=True, stdout=subprocess.DEVNULL)

@@ -1,13 +1,8 @@
-"""NFS on real Debian nodes with their own kernels: server, client, facts, and the same again.
-
-KFINSTALL_LAB=<folder with cache/id_ed25519> ip netns exec kflab pytest tests/lab/test_storage_lab.py
-KFINSTALL_LAB_PAIR=<server>,<client> names the nodes; without it one node is both.
-"""
+"""NFS on real Debian nodes with their own kernels: server, client, facts, and the same again."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shlex
 import time
@@ -17,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kfinstall import releases, storage_site
-from kfinstall.answers.model import Answers
+from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
@@ -28,19 +23,17 @@ from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known
+from tests.lab.nodes import Lab
 
-LAB = os.environ.get("KFINSTALL_LAB", "")
-SERVER, CLIENT = (os.environ.get("KFINSTALL_LAB_PAIR") or "10.77.0.12,10.77.0.12").split(",")
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not LAB, reason="needs KFINSTALL_LAB: a running lab, and its network namespace"),
-]
+SERVER, CLIENT = "10.78.0.12", "10.78.0.13"
+pytestmark = pytest.mark.lab
 NASTY = "/srv/kf test's (1) +a,b=c@d:e;f&$g"
 CLEAN = """
 rm -f /etc/exports.d/kfinstall.exports /etc/exports.d/kf-test.exports
 if command -v exportfs >/dev/null; then exportfs -ra; fi
 sed -i /kf-test-other/d /etc/hosts
+systemctl stop kf-test-writer 2>/dev/null || true
+umount -l /run/kf-nfs.volume 2>/dev/null && rmdir /run/kf-nfs.volume
 rm -rf /srv/kf* /var/lib/kfinstall/proofs/storage-nfs-client.json
 """
 
@@ -48,14 +41,16 @@ rm -rf /srv/kf* /var/lib/kfinstall/proofs/storage-nfs-client.json
 class Pair:
     """A server and a client, as the engine would see them."""
 
-    def __init__(self, hosts: dict[str, Host]) -> None:
+    def __init__(self, hosts: dict[str, Host], folder: Path, ssh: Ssh) -> None:
         self.hosts = hosts
+        self.ssh = ssh
+        self.places = {"pins": folder / "pins", "user_known_hosts": folder / "none"}
+        self.members: list[dict[str, str]] = []
         self.said: list[str] = []
-        self.other = CLIENT if CLIENT != SERVER else "10.77.0.98"
+        self.other = CLIENT
 
     def answers(self, **nfs: object) -> Answers:
-        other = self.other
-        nodes = [{"name": "server", "address": SERVER}, {"name": "client", "address": other}]
+        nodes = self.members or [{"name": "server", "address": SERVER}, {"name": "client", "address": self.other}]
         return Answers.model_validate({"nodes": nodes, "storage": {"nfs": nfs}, "spark": {"enabled": False}})
 
     async def view(self, step: Step, name: str, **nfs: object) -> View:
@@ -79,30 +74,28 @@ class Pair:
         if done.status != 0:
             raise failed(step.id, name, done)
 
-    async def shell(self, name: str, text: str) -> tuple[str, ...]:
-        done = await self.hosts[name].ask(Program("ask", "test", f"exec 2>&1\n{text}"), timeout_seconds=60)
+    async def shell(self, name: str, text: str, *, timeout_seconds: float = 60) -> tuple[str, ...]:
+        done = await self.hosts[name].ask(Program("ask", "test", f"exec 2>&1\n{text}"), timeout_seconds=timeout_seconds)
         return done.lines
+
+    async def enter(self, name: str, address: str) -> None:
+        self.hosts[name] = await connect_node(Node(name=name, address=address), self.ssh, Known(), accept_new=True, **self.places)
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    answers = Pair({}).answers()
-    ssh = answers.ssh.model_copy(update={"user": "kfadmin", "agent": False, "keys": (f"{LAB}/cache/id_ed25519",)})
-    places = {"pins": tmp_path / "pins", "user_known_hosts": tmp_path / "none"}
-    nodes = [node.model_copy(update={"address": at}) for node, at in zip(answers.nodes, (SERVER, CLIENT), strict=True)]
-    found = await asyncio.gather(*(connect_node(node, ssh, Known(), accept_new=True, **places) for node in nodes))
-    made = Pair(dict(zip(("server", "client"), found, strict=True)))
+async def pair(lab: Lab, tmp_path: Path) -> AsyncIterator[Pair]:
+    made = Pair({}, tmp_path, Ssh(user="kfadmin", agent=False, keys=(lab.key,)))
+    await asyncio.gather(made.enter("server", SERVER), made.enter("client", CLIENT))
     await asyncio.gather(*(made.shell(name, CLEAN) for name in made.hosts))
     yield made
     await asyncio.gather(*(made.shell(name, CLEAN) for name in made.hosts))
-    await asyncio.gather(*(host.close() for host in found))
+    await asyncio.gather(*(host.close() for host in made.hosts.values()))
 
 
-@pytest.mark.parametrize("path", ["/srv/kf", NASTY])
-@pytest.mark.parametrize("version", ["4.2", "4.1", "4.0", "3"])
+@pytest.mark.parametrize(("path", "version"), [("/srv/kf", "4.2"), ("/srv/kf", "4.0"), (NASTY, "4.1"), (NASTY, "3")])
 async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_to_do(pair: Pair, path: str, version: str) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
-    mounts: list[tuple[Step, str]] = [(client, "server")] + ([(client, "client")] if CLIENT != SERVER else [])
+    mounts: list[tuple[Step, str]] = [(client, "server"), (client, "client")]
     for step, name in [(server, "server"), *mounts]:
         assert isinstance(await pair.check(step, name, path=path, version=version), Needed)
         await pair.apply(step, name, path=path, version=version)
@@ -129,7 +122,7 @@ async def test_an_export_of_the_administrator_is_a_conflict_and_stays(pair: Pair
 async def test_a_node_that_the_server_does_not_know_is_told_why(pair: Pair) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
     await pair.apply(server, "server", path="/srv/kf")
-    await pair.shell("server", f"sed -i 's/{CLIENT}(/10.77.0.99(/' {storage_site.EXPORTS_FILE}; exportfs -ra")
+    await pair.shell("server", f"sed -i 's/{CLIENT}(/10.78.0.99(/' {storage_site.EXPORTS_FILE}; exportfs -ra")
     assert isinstance(await pair.check(server, "server", path="/srv/kf"), Needed)
     with pytest.raises(CommandError, match="can't mount"):
         await pair.apply(client, "client", path="/srv/kf")
@@ -151,6 +144,78 @@ async def test_a_node_that_is_named_by_dns_is_served_by_its_canonical_name(pair:
     with pytest.raises(CommandError, match="does not know the address of kf-test-other"):
         await pair.apply(step, "server", path="/srv/kf")
     assert isinstance(await pair.check(step, "server", path="/srv/kf"), Needed)
-    await pair.shell("server", "echo '10.77.0.98 kf-test-other.example.com kf-test-other' >>/etc/hosts")
+    await pair.shell("server", "echo '10.78.0.98 kf-test-other.example.com kf-test-other' >>/etc/hosts")
     await pair.apply(step, "server", path="/srv/kf")
     assert isinstance(await pair.check(step, "server", path="/srv/kf"), Satisfied)
+
+
+# Databases write as users of their own, and root of a node gives them their directories; nobody is mapped to nobody.
+@pytest.mark.parametrize("version", ["4.2", "3"])
+async def test_owners_are_the_same_on_both_sides(pair: Pair, version: str) -> None:
+    await pair.apply(StorageNfsServer(), "server", path="/srv/kf")
+    await pair.apply(StorageNfsClient(), "client", path="/srv/kf", version=version)
+    text = f"""set -e
+    d=$(mktemp -d /run/kf-nfs.XXXXXX); trap 'umount $d; rmdir $d' EXIT
+    mount -t nfs -o vers={version} {SERVER}:/srv/kf $d
+    install -d -m 0700 -o 999 -g 998 $d/database
+    setpriv --reuid 999 --regid 998 --clear-groups sh -c "umask 077; echo rows >$d/database/table; cat $d/database/table"
+    setpriv --reuid 1000 --regid 1000 --clear-groups cat $d/database/table"""
+    told = await pair.shell("client", text)
+    assert told[0] == "rows"
+    assert told[1].endswith("Permission denied")
+    assert await pair.shell("server", "stat -c '%u:%g %a' /srv/kf/database /srv/kf/database/table") == (
+        "999:998 700",
+        "999:998 600",
+    )
+
+
+# A neighbour in the same network that is no node: the client itself, under an address that the server does not know.
+@pytest.mark.parametrize("version", ["4.2", "3"])
+async def test_a_stranger_is_refused(pair: Pair, version: str) -> None:
+    await pair.apply(StorageNfsServer(), "server", path="/srv/kf")
+    await pair.apply(StorageNfsClient(), "client", path="/srv/kf", version=version)
+    text = f"""export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    ip address add 10.78.0.77/24 dev vec0; ip route add {SERVER}/32 dev vec0 src 10.78.0.77
+    d=$(mktemp -d /run/kf-nfs.XXXXXX)
+    timeout 30 mount -t nfs -o vers={version},soft,timeo=50,retrans=1,retry=0 {SERVER}:/srv/kf $d; echo $?
+    umount $d 2>/dev/null; rmdir $d; ip route del {SERVER}/32; ip address del 10.78.0.77/24 dev vec0"""
+    told = await pair.shell("client", text)
+    assert "access denied by server" in told[0], told
+    assert told[-1] != "0"
+
+
+async def test_a_server_that_is_no_node_is_only_mounted(pair: Pair) -> None:
+    pair.members = [{"name": "client", "address": CLIENT}]
+    server, client = StorageNfsServer(), StorageNfsClient()
+    assert not server.applies(pair.answers(server=SERVER, path="/srv/kf-foreign"))
+    own = f"echo '/srv/kf-foreign {CLIENT}(%s,sync,no_subtree_check,no_root_squash)' >/etc/exports.d/kf-test.exports; exportfs -ra"
+    await pair.shell("server", f"mkdir -p /etc/exports.d /srv/kf-foreign; {own % 'ro'}; systemctl start nfs-server")
+    before = await pair.shell("server", "sha256sum /etc/exports /etc/exports.d/*; exportfs -s")
+    with pytest.raises(CommandError, match="may not write"):
+        await pair.apply(client, "client", server=SERVER, path="/srv/kf-foreign")
+    assert await pair.shell("server", "sha256sum /etc/exports /etc/exports.d/*; exportfs -s") == before
+    await pair.shell("server", own % "rw")
+    await pair.apply(client, "client", server=SERVER, path="/srv/kf-foreign")
+    assert isinstance(await pair.check(client, "client", server=SERVER, path="/srv/kf-foreign"), Satisfied)
+
+
+# Volumes are mounted hard: whoever writes while the server is away waits, and loses nothing.
+async def test_a_server_goes_away_and_comes_back(pair: Pair, lab: Lab) -> None:
+    server, client = StorageNfsServer(), StorageNfsClient()
+    await pair.apply(server, "server", path="/srv/kf")
+    await pair.apply(client, "client", path="/srv/kf")
+    options = ",".join(storage_site.mount_options(pair.answers(path="/srv/kf")))
+    await pair.shell("server", "sync")
+    text = f"""set -e
+    mkdir -p /run/kf-nfs.volume; mount -t nfs -o {options} {SERVER}:/srv/kf /run/kf-nfs.volume
+    systemd-run -q --unit kf-test-writer bash -c 'for i in $(seq 1 500); do echo $i >>/run/kf-nfs.volume/log; sync /run/kf-nfs.volume/log; done'
+    until [[ $(wc -l </run/kf-nfs.volume/log) -gt 20 ]]; do sleep 0.1; done"""
+    await pair.shell("client", text)
+    await asyncio.to_thread(lab.cut, 2)
+    assert (await pair.shell("client", "systemctl is-active kf-test-writer"))[0] == "active"
+    await asyncio.to_thread(lab.start, 2)
+    await pair.enter("server", SERVER)
+    done = "until ! systemctl -q is-active kf-test-writer; do sleep 0.5; done; wc -l </run/kf-nfs.volume/log; umount /run/kf-nfs.volume; rmdir /run/kf-nfs.volume"
+    assert await pair.shell("client", done, timeout_seconds=300) == ("500",)
+    assert await pair.shell("server", "seq 1 500 | cmp - /srv/kf/log && echo same") == ("same",)
+    assert isinstance(await pair.check(server, "server", path="/srv/kf"), Satisfied)

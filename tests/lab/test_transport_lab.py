@@ -1,12 +1,8 @@
-"""The transport on a real Debian node with systemd and sudo. Needs the lab (network namespace kflab) and the files of its cache:
-
-KFINSTALL_LAB=<folder with cache/id_ed25519> ip netns exec kflab pytest tests/lab/test_transport_lab.py
-"""
+"""The transport on a real Debian node with systemd, OpenSSH and sudo."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import sys
@@ -16,23 +12,23 @@ from pathlib import Path
 import pytest
 
 from kfinstall.answers.model import Node, SecretRef, Ssh
-from kfinstall.errors import CommandError, StepTimeoutError, SudoError
+from kfinstall.errors import CommandError, StepTimeoutError, SudoError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known
+from tests.lab.nodes import CHECKOUT, Lab
 
-LAB = os.environ.get("KFINSTALL_LAB", "")
-ADDRESS = os.environ.get("KFINSTALL_LAB_NODE", "10.77.0.13")
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(not LAB, reason="needs KFINSTALL_LAB: a running lab, and its network namespace")]
+NUMBER = 3
+pytestmark = pytest.mark.lab
 
 
-async def entered(folder: Path, user: str = "kfadmin", password: str = "") -> Host:
-    ssh = Ssh(user=user, agent=False, keys=(f"{LAB}/cache/id_ed25519",), sudo_password=SecretRef(env="SUDO") if password else None)
+async def entered(lab: Lab, folder: Path, user: str = "kfadmin", sudo: str = "", **more: object) -> Host:
+    given = {"user": user, "agent": False, "keys": (lab.key,), "sudo_password": SecretRef(env="SUDO") if sudo else None}
     return await connect_node(
-        Node(name="node3", address=ADDRESS),
-        ssh,
-        Known(SUDO=password),
+        Node(name="node3", address=lab.address(NUMBER)),
+        Ssh.model_validate(given | more),
+        Known(SUDO=sudo, LOGIN="adminpw"),
         pins=folder / "pins",
         user_known_hosts=folder / "none",
         accept_new=True,
@@ -40,8 +36,8 @@ async def entered(folder: Path, user: str = "kfadmin", password: str = "") -> Ho
 
 
 @pytest.fixture
-async def host(tmp_path: Path) -> AsyncIterator[Host]:
-    connected = await entered(tmp_path)
+async def host(lab: Lab, tmp_path: Path) -> AsyncIterator[Host]:
+    connected = await entered(lab, tmp_path)
     yield connected
     await connected.close()
 
@@ -67,8 +63,8 @@ async def test_a_step_is_a_transient_unit(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("password", "works"), [("opspw", True), ("wrong", False), ("", False)])
-async def test_sudo_with_a_password(tmp_path: Path, password: str, works: bool) -> None:
-    host = await entered(tmp_path, "kfops", password)
+async def test_sudo_with_a_password(lab: Lab, tmp_path: Path, password: str, works: bool) -> None:
+    host = await entered(lab, tmp_path, "kfops", password)
     if works:
         assert (await host.ask(Program("ask", "test", "id -u; cat", {}, Secret("in")), timeout_seconds=30)).lines == ("0", "in")
         assert (await host.run(step("cat", "in\n"), timeout_seconds=60, on_line=lambda _line: None)).lines == ("in",)
@@ -83,19 +79,20 @@ import asyncio, sys
 from pathlib import Path
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Program
+from tests.lab.nodes import Lab
 from tests.lab.test_transport_lab import entered
-async def main(folder, name):
-    host = await entered(Path(folder))
+async def main(cache, folder, name):
+    host = await entered(Lab(Path(cache)), Path(folder))
     text = 'read -r s; echo one; until [[ -e /run/$s ]]; do sleep 0.1; done; rm /run/$s; echo two; exit 9'
     await host.run(Program("step", name, text, {}, Secret(name)), timeout_seconds=90, on_line=lambda line: print(line, flush=True))
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_a_killed_installer_is_followed_up(host: Host, tmp_path: Path) -> None:
+async def test_a_killed_installer_is_followed_up(lab: Lab, host: Host, tmp_path: Path) -> None:
     name = f"transport-test-{secrets.token_hex(4)}"
     killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", INSTALLER, str(tmp_path), name, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+        sys.executable, "-c", INSTALLER, str(lab.cache), str(tmp_path), name, stdout=asyncio.subprocess.PIPE, cwd=CHECKOUT
     )
     assert killed.stdout is not None
     assert await killed.stdout.readline() == b"one\n"
@@ -124,20 +121,31 @@ async def test_out_of_time_stops_the_unit(host: Host) -> None:
     assert await shown(host, f"kf-{program.name}", "ActiveState") != "active"
 
 
-@pytest.mark.skipif(
-    not os.environ.get("KFINSTALL_LAB_CUT"),
-    reason="needs KFINSTALL_LAB_CUT: a command that cuts the node's power and starts it again",
-)
-async def test_a_power_cut_is_an_error(host: Host) -> None:
-    cut: list[asyncio.Task[int]] = []
+async def test_a_power_cut_is_an_error(lab: Lab, host: Host) -> None:
+    cut: list[asyncio.Task[None]] = []
 
-    async def pull() -> int:
-        process = await asyncio.create_subprocess_shell(os.environ["KFINSTALL_LAB_CUT"])
-        return await process.wait()
+    async def pull() -> None:
+        await asyncio.to_thread(lab.cut, NUMBER)
+        await asyncio.to_thread(lab.start, NUMBER)
 
     with pytest.raises(CommandError) as caught:
         await host.run(
             step("echo one; sync; sleep 1000"), timeout_seconds=300, on_line=lambda _line: cut.append(asyncio.create_task(pull()))
         )
     assert caught.value.status is None
-    assert await cut[0] == 0
+    await cut[0]
+
+
+async def test_login_with_a_password(lab: Lab, tmp_path: Path) -> None:
+    host = await entered(lab, tmp_path, keys=(), password=SecretRef(env="LOGIN"))
+    assert (await host.ask(Program("ask", "test", "logname; id -u"), timeout_seconds=30)).lines[-1] == "0"
+    await host.close()
+
+
+# Port 2222 takes logins from node1 only, and kfjump may do nothing there but pass.
+async def test_a_node_behind_a_jump_host(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(TransportError):
+        await entered(lab, tmp_path / "direct", port=2222)
+    host = await entered(lab, tmp_path / "jump", port=2222, jump_hosts=[{"address": lab.address(1), "user": "kfjump"}])
+    assert (await host.ask(Program("ask", "test", "hostname"), timeout_seconds=30)).lines == ("node3",)
+    await host.close()

@@ -10,6 +10,7 @@ from kfinstall.cluster.reasons import (
     claim_waiting,
     endpoints_waiting,
     event_waiting,
+    leaving_waiting,
     pod_waiting,
     roots,
     workload_waiting,
@@ -215,12 +216,57 @@ def test_the_root_is_found_along_the_owners():
 
 def test_pods_that_can_not_be_made_are_explained_by_their_replica_sets_events():
     event = {
-        "involvedObject": {"name": "web-abc", "namespace": "kubeflow"},
+        "involvedObject": {"kind": "ReplicaSet", "name": "web-abc", "namespace": "kubeflow"},
         "message": 'Error creating: failed calling webhook "namespace.sidecar-injector.istio.io": no endpoints',
     }
     found = explain(deployment(), Surroundings(replica_sets=[REPLICA_SET], events=[event]))
     assert found is not None
     assert "sidecar-injector" in found.reason
+
+
+def test_what_is_said_of_a_deployment_is_not_taken_for_its_claims_trouble():
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web-abc-x", "namespace": "kubeflow", "ownerReferences": [{"uid": "r"}]},
+        "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "web"}}], "containers": [{"name": "web"}]},
+        "status": {
+            "phase": "Pending",
+            "conditions": [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+                }
+            ],
+        },
+    }
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "web", "namespace": "kubeflow"}, "spec": {}, "status": {}}
+    event = {
+        "involvedObject": {"kind": "Deployment", "name": "web", "namespace": "kubeflow"},
+        "message": "Scaled up replica set web-abc from 0 to 1",
+    }
+    around = Surroundings(pods=[pod], replica_sets=[REPLICA_SET], events=[event], claims=[claim])
+    found = explain(deployment(), around)
+    assert found is not None
+    assert "there is no default one" in found.reason
+    assert "Scaled up" not in found.reason
+
+
+def test_a_namespace_that_still_goes_away_says_what_holds_it():
+    held = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    conditions = [
+        {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: configmaps. has 1"},
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": held},
+        {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content successfully deleted"},
+    ]
+    namespace = {"metadata": {"name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"conditions": conditions[::-1]}}
+    found = leaving_waiting(namespace)
+    assert found is not None
+    assert found.reason == f"an earlier one of that name still goes away: {held}"
+    assert leaving_waiting(None) is None
+    assert leaving_waiting({"metadata": {"name": "n"}}) is None
 
 
 def test_one_root_is_shown_once_with_what_it_blocks():

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kfinstall.apply_waves import Limits, apply_waves
+from kfinstall.cluster import raw
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError, StepTimeoutError
@@ -112,6 +113,40 @@ async def cluster():
     fake = FakeApi()
     async with serve(fake, CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port, patience_seconds=2) as opened:
         yield fake, Controllers(fake), opened
+
+
+def test_the_rules_of_an_aggregated_role_are_left_to_their_controller():
+    role = {"kind": "ClusterRole", "metadata": {"name": "a"}, "aggregationRule": {"clusterRoleSelectors": []}, "rules": []}
+    assert "rules" not in clean_document(role)
+    assert clean_document({"kind": "ClusterRole", "metadata": {"name": "b"}, "rules": [1]})["rules"] == [1]
+
+
+def test_what_pods_of_others_wait_for_is_sent_first_its_workload_last():
+    built_in = [item.ref for item in split(real()) if item.wave is Wave.BUILT_IN]
+    istiod = built_in.index(Ref("apps/v1", "Deployment", "istiod", "istio-system"))
+    before = built_in[:istiod]
+    assert istiod < 60
+    assert {ref.namespace for ref in before} == {"", "istio-system"}
+    assert Ref("rbac.authorization.k8s.io/v1", "ClusterRole", "istiod-clusterrole-istio-system") in before
+    assert Ref("v1", "ServiceAccount", "istiod", "istio-system") in before
+
+
+def test_of_definitions_the_used_ones_are_sent_first_and_the_largest_last():
+    documents = [item for item in raw.read(gzip.decompress(REAL.read_bytes()).decode()) if item] if REAL.exists() else []
+    if not documents:
+        pytest.skip(f"the rendering of Kubeflow 26.03 is not here ({REAL.name})")
+    items = split(documents)
+    definitions = [item for item in items if item.wave is Wave.DEFINITIONS]
+    used = {gate.name for item in items for gate in item.gates if gate.kind == "definition"}
+    assert {item.ref.name for item in definitions[: len(used)]} == used
+    sizes = [len(item.document.text) for item in definitions[len(used) :] if isinstance(item.document, raw.RawDocument)]
+    assert sizes == sorted(sizes)
+
+
+def test_of_workloads_those_behind_webhooks_are_sent_first():
+    hooked = [item.ref.name for item in split(real()) if item.wave is Wave.HOOKED_WORKLOADS]
+    backends = {"webhook", "kubeflow-trainer-controller-manager", "kserve-controller-manager", "net-istio-webhook"}
+    assert backends <= set(hooked[:8])
 
 
 async def test_kubeflow_goes_on_in_order_with_nothing_refused_and_nothing_sent_twice(cluster):

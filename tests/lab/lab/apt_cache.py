@@ -27,6 +27,7 @@ FRESH_SECONDS = 900
 """How long the lists are taken for new. What they name by its hash never changes."""
 FETCH_SECONDS = 60
 TRIES = 4
+PAUSE_SECONDS = 1
 UNCHANGING = re.compile(r"\.deb$|/by-hash/")
 UBUNTU = {"http://archive.ubuntu.com/ubuntu": "mirror", "http://security.ubuntu.com/ubuntu": "security"}
 
@@ -100,7 +101,7 @@ class Cache:
                 return
             finally:
                 new.unlink(missing_ok=True)
-            time.sleep(1 + turn)
+            time.sleep(PAUSE_SECONDS * (1 + turn))
 
 
 def whole(url: str, wanted: str | None, got: int) -> None:

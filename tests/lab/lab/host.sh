@@ -45,6 +45,7 @@ host_background() {
   shift
   setsid "$@" >>"$lab_run/$name.log" 2>&1 </dev/null {lab_lock}>&- &
   printf '%s\n' "$!" >"$lab_run/$name.pid"
+  disown
 }
 
 host_alive() {

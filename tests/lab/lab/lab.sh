@@ -31,7 +31,8 @@ lab_up() {
     # However this ends before the end, nothing of it stays.
     trap 'lab_say "taking down what was begun"; host_down' EXIT
     trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
   fi
   lab_take
   host_packages

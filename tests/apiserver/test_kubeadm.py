@@ -1,0 +1,71 @@
+"""What the real kubeadm makes of our configuration, without doing it: `kubeadm init --dry-run`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kfinstall import cluster_site
+from tests.fakes import netns
+from tests.fakes.apiserver import program
+from tests.unit.test_cluster_steps import make
+
+KUBEADM = program("kubeadm")
+pytestmark = pytest.mark.skipif(
+    KUBEADM is None or bool(netns.missing()), reason=netns.missing() or "no kubeadm in KUBEBUILDER_ASSETS"
+)
+
+
+def dry_run(folder: Path, **settings: Any) -> tuple[str, Path]:
+    """What kubeadm says, and the folder with what it would write."""
+    config, made = folder / "kubeadm.yaml", folder / "made"
+    made.mkdir()
+    config.write_text(cluster_site.init_config(make("cp1", **settings)), encoding="utf-8")
+    done = subprocess.run(
+        # In a namespace without network it looks nothing up; its checks are of this machine, which is no node.
+        ["unshare", "--net", str(KUBEADM), "init", "--dry-run", "--skip-phases=preflight", f"--config={config}"],
+        env={**os.environ, "KUBEADM_INIT_DRYRUN_DIR": str(made)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr, made
+
+
+def command(made: Path, name: str) -> dict[str, str]:
+    """The flags of a static pod."""
+    (manifest,) = made.rglob(f"{name}.yaml")
+    words = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["containers"][0]["command"][1:]
+    return dict(word.removeprefix("--").split("=", 1) for word in words)
+
+
+def test_it_would_make_the_cluster_that_was_asked_for(tmp_path: Path) -> None:
+    there = Path("/etc/kubernetes").exists()
+    said, made = dry_run(tmp_path, pod_cidr="10.200.0.0/16", service_cidr="10.201.0.0/16")
+    server = command(made, "kube-apiserver")
+    assert (server["advertise-address"], server["service-cluster-ip-range"]) == ("10.0.0.1", "10.201.0.0/16")
+    assert command(made, "kube-controller-manager")["cluster-cidr"] == "10.200.0.0/16"
+    (kubelet,) = made.rglob("config.yaml")
+    settings = yaml.safe_load(kubelet.read_text(encoding="utf-8"))
+    assert (settings["cgroupDriver"], settings["clusterDNS"]) == ("systemd", ["10.201.0.10"])
+    assert "initialized successfully" in said
+    # Nothing is old-fashioned or not known.
+    assert [line for line in said.splitlines() if "deprecated" in line.lower() or "unknown field" in line.lower()] == []
+    assert Path("/etc/kubernetes").exists() is there
+
+
+def test_names_that_it_is_reached_by_are_in_its_certificate(tmp_path: Path) -> None:
+    from cryptography import x509
+
+    _said, made = dry_run(tmp_path)
+    (path,) = made.rglob("apiserver.crt")
+    names = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"kubernetes", "localhost", "cp1", "cp2"} <= set(names.get_values_for_type(x509.DNSName))
+    assert {"127.0.0.1", "10.0.0.1", "10.0.0.2"} <= {str(address) for address in names.get_values_for_type(x509.IPAddress)}

@@ -1,0 +1,179 @@
+"""The installer on nodes of the lab, with stand-ins for the sites that it downloads from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kfinstall import releases
+from kfinstall.answers.model import Node, Ssh
+from kfinstall.errors import KfError
+from kfinstall.transport.base import Host, Program
+from kfinstall.transport.connect import connect_node
+from tests.fakes import package_site
+from tests.fakes.sshd import Known
+from tests.lab.nodes import CHECKOUT, GATEWAY, Lab
+
+HOSTS = ("pkgs.k8s.io", "github.com")
+# The stand-in sites get their names and their CA.
+REACH = r"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+sed -i '/lab-site/d' /etc/hosts
+printf '%s pkgs.k8s.io github.com # lab-site\n' "$KF_SITE" >>/etc/hosts
+printf '%s' "$KF_CA" >/usr/local/share/ca-certificates/lab-site.crt
+update-ca-certificates >/dev/null 2>&1
+printf 'Acquire::https::Proxy "DIRECT";\n' >/etc/apt/apt.conf.d/99lab-site
+"""
+# What must be the same after a run that had nothing to do; its lock on the control plane comes and goes.
+STATE = r"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+find /etc /usr/local/bin /var/lib/kfinstall -xdev -type f ! -path '*/kfinstall/lock*' -printf '%p %m %u %s %T@\n' | sort
+find /etc -xdev -type l -printf '%p %l\n' | sort
+find / -xdev -name '*.kf.*'
+dpkg -l; apt-mark showhold; cat /proc/swaps /etc/fstab; cut -d ' ' -f 1 /proc/modules | sort
+sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables fs.inotify.max_user_instances
+systemctl show -p ActiveEnterTimestampMonotonic,MainPID containerd.service
+stat -c '%n %Y' /var/lib/apt/lists
+"""
+
+
+@dataclass
+class Installer:
+    """The command line in a copy with a release row of the lab, and a way to look at the nodes."""
+
+    lab: Lab
+    numbers: tuple[int, ...]
+    folder: Path
+    ca: str
+    site: str
+    asked: Mapping[str, int]
+    """How often each path of the sites was asked for."""
+
+    @property
+    def addresses(self) -> list[str]:
+        return [self.lab.address(number) for number in self.numbers]
+
+    @property
+    def names(self) -> list[str]:
+        return [f"node{number}" for number in range(1, len(self.numbers) + 1)]
+
+    def command(self, *words: str) -> list[str]:
+        given = ("--answers", str(self.folder / "answers.yaml"), "--only", "prepare", "--state-dir", str(self.folder / "state"))
+        return [sys.executable, "-m", "kfinstall", *words, *given, "--accept-new-host-keys", "--json"]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "copy")}
+        return subprocess.Popen(
+            self.command(*words), cwd=self.folder / "copy", env=environment, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def run(self, *words: str) -> tuple[int, list[dict[str, object]]]:
+        process = self.start(*words)
+        output, _ = process.communicate(timeout=1500)
+        return process.returncode, [json.loads(line) for line in output.splitlines()]
+
+    def plan(self) -> dict[tuple[str, str], str]:
+        """State by step and node."""
+        status, events = self.run("plan", "--detailed-exitcode")
+        states = {(str(e["step"]), str(e["target"])): str(e["state"]) for e in events if e["event"] == "planned"}
+        assert status == (11 if "needed" in states.values() else 0)
+        return states
+
+    def install(self) -> dict[tuple[str, str], str]:
+        """Outcome by step and node."""
+        status, events = self.run("install", "--yes")
+        assert status == 0, events[-5:]
+        return {(str(e["step"]), str(e["target"])): str(e["outcome"]) for e in events if e["event"] == "stepFinished"}
+
+    def reach(self) -> None:
+        """Give the nodes the sites' names and CA."""
+        for address in self.addresses:
+            self.ask(address, REACH)
+
+    async def entered(self, address: str) -> Host:
+        ssh = Ssh(user="kfadmin", agent=False, keys=(self.lab.key,))
+        node = Node(name="lab", address=address)
+        files = {"pins": self.folder / f"pins-{address}", "user_known_hosts": self.folder / "none"}
+        return await connect_node(node, ssh, Known(), accept_new=True, **files)
+
+    def ask(self, address: str, text: str) -> str:
+        async def asked() -> str:
+            host = await self.entered(address)
+            try:
+                done = await host.ask(Program("ask", "lab", text, {"SITE": self.site, "CA": self.ca}), timeout_seconds=300)
+            finally:
+                await host.close()
+            assert done.status == 0, done.lines[-10:]
+            return "\n".join(done.lines)
+
+        return asyncio.run(asked())
+
+    def states(self) -> list[str]:
+        return [self.ask(address, STATE) for address in self.addresses]
+
+    def same(self, before: list[str]) -> None:
+        """Raise where the nodes differ from what they were."""
+        for then, now in zip(before, self.states(), strict=True):
+            assert set(then.splitlines()) ^ set(now.splitlines()) == set()
+
+    def reboot(self) -> None:
+        """Reboot the nodes, and come back once each runs another boot."""
+        before = {address: self.ask(address, "cat /proc/sys/kernel/random/boot_id") for address in self.addresses}
+        for address in self.addresses:
+            self.ask(address, "systemd-run -q --on-active=1 systemctl reboot")
+        deadline = time.monotonic() + 240
+        for address, boot in before.items():
+            while True:
+                try:
+                    now = self.ask(
+                        address, "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait >/dev/null || true"
+                    )
+                except KfError:
+                    now = boot
+                if now != boot:
+                    break
+                assert time.monotonic() < deadline, f"{address} did not come back"
+
+
+@contextmanager
+def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) -> Iterator[Installer]:
+    """An installer in `folder`, with its sites served to the nodes; `answers` are sections beside nodes and ssh."""
+    copy, site, work = folder / "copy", folder / "site", folder / "work"
+    work.mkdir(parents=True)
+    for name in ("kfinstall", "scripts", "assets"):
+        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    release = releases.load("26.03")
+    tools = copy / "assets/releases/tools.yaml"
+    rows = yaml.safe_load(tools.read_text())
+    row = rows["artifacts"]["kustomize-amd64"]
+    row["sha256"] = package_site.write_archive(site, row["url"], "kustomize", "#!/bin/sh\necho v0.0.0-lab\n")
+    tools.write_text(yaml.safe_dump(rows))
+    version = package_site.real_version() or release.patch(None)
+    package_site.write_repository(site, version.rpartition(".")[0], ("0.0.1", version), work)
+    ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
+    nodes = [{"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)]
+    given = {"version": 1, "nodes": nodes, "ssh": {"user": "kfadmin", "agent": False, "keys": [lab.key]}}
+    given["cluster"] = {"name": "lab", "kubernetesVersion": version}
+    for section, values in answers.items():
+        given[section] = {**given.get(section, {}), **values}
+    (folder / "answers.yaml").write_text(yaml.safe_dump(given))
+    with package_site.serve(site, GATEWAY, certificate) as asked:
+        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked)
+        try:
+            yield made
+        finally:
+            # Its site is gone after this, and apt reads no list while one of its sources does not answer.
+            for number in numbers:
+                lab.shell(number, "rm -f /etc/apt/sources.list.d/kubernetes.list")

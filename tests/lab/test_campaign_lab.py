@@ -1,0 +1,137 @@
+"""Kills and power cuts at random instants of phase prepare; whatever they hit, the next run ends where an undisturbed one does.
+
+KFINSTALL_CAMPAIGN_SEED repeats a campaign (its seed is shown); KFINSTALL_CAMPAIGN_ROUNDS sets how long it is: four instants a round,
+a power cut for each of the three nodes and a kill of the installer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.lab import installer as installed
+from tests.lab import nodes
+from tests.lab.installer import Installer
+from tests.lab.nodes import Lab
+
+SEED = int(os.environ.get("KFINSTALL_CAMPAIGN_SEED") or random.SystemRandom().randrange(10**6))
+ROUNDS = int(os.environ.get("KFINSTALL_CAMPAIGN_ROUNDS") or 8)
+RUNS = 6
+"""So many runs at most until one ends well."""
+NUMBERS = (1, 2, 3)
+# All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches.
+OUTCOME = r"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'; dpkg --audit; apt-mark showhold; apt-mark showauto
+find /etc /usr/local /var/lib/kfinstall -xdev ! -type d ! -path '/etc/ssh/ssh_host_*' ! -path /etc/machine-id ! -path /etc/.pwd.lock \
+  ! -path '/etc/ld.so.cache' ! -path '*/kfinstall/units/*' ! -path '*/kfinstall/lock*' ! -path '/etc/*-' ! -path '/etc/chrony/chrony.keys' \
+  -printf '%p %m %u %g %l ' \( -type f -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '\n' \) | sort
+find / -xdev -name '*.kf.*' -o -xdev -name '*.dpkg-new' -o -xdev -name '*.dpkg-tmp'
+cat /proc/swaps; cut -d ' ' -f 1 /proc/modules | sort
+sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables fs.inotify.max_user_instances vm.overcommit_memory
+systemctl list-unit-files --no-legend --no-pager; systemctl --failed --no-legend --plain --no-pager; ls -A /var/lib/dpkg/updates
+"""
+
+
+def outcomes(installer: Installer) -> list[list[str]]:
+    """Each node's lines; names of units that were detached steps are gone by then."""
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(lambda address: installer.ask(address, OUTCOME), installer.addresses)
+    return [text.splitlines() for text in told]
+
+
+@pytest.fixture
+def installer(lab: Lab, tmp_path: Path) -> Iterator[Installer]:
+    with installed.installer(lab, tmp_path, NUMBERS) as made:
+        yield made
+
+
+def fresh(installer: Installer) -> None:
+    installer.lab.reset(*NUMBERS)
+    installer.reach()
+
+
+class Blows:
+    """Power cuts and a kill while the installer runs."""
+
+    def __init__(self, installer: Installer, chance: random.Random, seconds: float) -> None:
+        self.installer = installer
+        self.plan = [(chance.uniform(0.02, 1) * seconds, number) for number in (*NUMBERS, 0)]
+        self.struck = 0
+
+    def strike(self, process: subprocess.Popen[str]) -> None:
+        """All of them, each at its instant, while the run goes on (or after it, where one came before and ended it)."""
+        begin, threads = time.monotonic(), []
+        for instant, number in self.plan:
+            threads.append(threading.Thread(target=self._blow, args=(begin + instant, number, process)))
+            threads[-1].start()
+        process.communicate()
+        for thread in threads:
+            thread.join()
+
+    def _blow(self, at: float, number: int, process: subprocess.Popen[str]) -> None:
+        with nodes.inside():
+            while time.monotonic() < at:
+                time.sleep(0.01)
+            if number:
+                self.installer.lab.cut(number)
+                self.installer.lab.start(number)
+            else:
+                process.kill()
+            self.struck += 1
+
+
+def resumed(installer: Installer) -> int:
+    """How many runs it took until one ended well."""
+    status, events = 1, []
+    for turn in range(1, RUNS + 1):
+        status, events = installer.run("install", "--yes")
+        if status == 0:
+            return turn
+    pytest.fail(f"{RUNS} runs after the last blow it still ends with {status}: {events[-4:]}")
+
+
+def campaign(installer: Installer, rounds: int) -> int:
+    """Blows in so many rounds, each from fresh disks; how many there were."""
+    chance, struck = random.Random(SEED), 0
+    print(f"campaign: seed {SEED}, {rounds} rounds", file=sys.stderr, flush=True)
+    fresh(installer)
+    begin = time.monotonic()
+    assert resumed(installer) == 1
+    seconds, wanted = time.monotonic() - begin, outcomes(installer)
+    for turn in range(1, rounds + 1):
+        fresh(installer)
+        blows = Blows(installer, chance, seconds)
+        blows.strike(installer.start("install", "--yes"))
+        runs = resumed(installer)
+        struck += blows.struck
+        shown = ", ".join(
+            f"{'installer' if not number else f'node{number}'} {instant:.1f} s" for instant, number in sorted(blows.plan)
+        )
+        print(f"campaign: round {turn}: {shown}; {runs} runs", file=sys.stderr, flush=True)
+        for number, (want, got) in enumerate(zip(wanted, outcomes(installer), strict=True), 1):
+            assert sorted(set(want) ^ set(got)) == [], f"seed {SEED}, round {turn}, node{number}: {shown}"
+        assert set(installer.plan().values()) == {"satisfied"}
+    return struck
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(2400)
+def test_a_few_blows(installer: Installer) -> None:
+    assert campaign(installer, 1) == 4
+
+
+@pytest.mark.lab
+@pytest.mark.campaign
+@pytest.mark.timeout(4 * 3600)
+def test_thirty_blows(installer: Installer) -> None:
+    assert campaign(installer, ROUNDS) == 4 * ROUNDS
