@@ -15,6 +15,9 @@ from kfinstall.stamp import stamped
 from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
 Say = Callable[[str], None]
+Count = Callable[[int, int], None]
+"""(sent, of how many): called now and then."""
+_COUNT_EVERY = 10
 _APIEXTENSIONS: Final = "apiextensions.k8s.io/v1"
 
 
@@ -52,6 +55,8 @@ class _Sender:
         self.cluster = cluster
         self.say = say
         self.limits = limits
+        self.count: Count | None = None
+        self.total = 0
         self.result = ApplyResult()
         self._slots = asyncio.Semaphore(limits.at_once)
         self._gates: dict[Gate, asyncio.Task[None]] = {}
@@ -60,6 +65,9 @@ class _Sender:
         async with self._slots:
             applied = await self.cluster.apply(stamped(item.document), timeout_seconds=self.limits.object_seconds)
         self.result.applied[item.ref] = applied
+        sent = len(self.result.applied)
+        if self.count is not None and (sent % _COUNT_EVERY == 0 or sent == self.total):
+            self.count(sent, self.total)
         if applied.conflicts:
             self.say(f"{item.ref}: took over fields of {', '.join(applied.conflicts)}")
 
@@ -123,6 +131,7 @@ async def apply_waves(
     limits: Limits | None = None,
     *,
     present: frozenset[Ref] = frozenset(),
+    count: Count | None = None,
 ) -> ApplyResult:
     """Send all documents but those in `present`, each as soon as the API server can take it.
 
@@ -134,6 +143,7 @@ async def apply_waves(
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
+    sender.count, sender.total = count, len(items)
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
         async with asyncio.TaskGroup() as group:

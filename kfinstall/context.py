@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kfinstall import resources
 from kfinstall.cluster.base import Cluster
-from kfinstall.events import EventBus, OutputLine
+from kfinstall.events import EventBus, OutputLine, Progress
 from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Secret
 from kfinstall.site import Site
@@ -29,6 +29,11 @@ class Context:
     def say(self, text: str) -> None:
         """Show one line in the target's pane."""
         self.bus.emit(OutputLine(step=self.step.id, target=self.view.target, text=clean(text)))
+
+    def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = ()) -> None:
+        """Tell how far a count has come."""
+        texts = tuple(clean(text) for text in waiting)
+        self.bus.emit(Progress(step=self.step.id, target=self.view.target, label=label, done=done, total=total, waiting=texts))
 
     def host(self, name: str) -> Host:
         """The connection to a node."""

@@ -51,7 +51,7 @@ class Window(ModalScreen[Answer]):
             yield Act("OK", id="ok", primary=True)
 
     def on_mount(self) -> None:
-        """Something has the focus. (Textual calls the handlers of all base classes: subclasses override `focus_first`.)"""
+        """Something has the focus. Textual calls all base classes' handlers, so subclasses override `focus_first`."""
         self.focus_first()
 
     def focus_first(self) -> None:

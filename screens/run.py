@@ -30,6 +30,8 @@ from screens.opening import AskPath
 from screens.steptree import StepTree
 
 _ALL: Final = "all"
+_SHOWN_WAITING: Final = 3
+"""Reasons why workloads are not ready, above the tree; the cluster's log has all."""
 _LEVELS: Final[tuple[tuple[str, frozenset[Level]], ...]] = (
     ("every line", frozenset()),
     ("steps, warnings and errors", frozenset({"step", "warning", "error"})),
@@ -303,7 +305,16 @@ def _progress(view: RunView, *, running: bool) -> Iterable[str]:
         parts.append(f"{duration(took)} so far" if running else f"took {duration(took)}")
     if rest and settled < len(steps):
         parts.append(f"about {duration(rest)} to go")
+    for step in steps:
+        counted = view.progress.get(step.id)
+        if counted is not None and step.state == "running":
+            parts.append(f"{counted.done} of {counted.total} {counted.label}")
+            waiting = counted.waiting
+            break
+    else:
+        waiting = ()
     aside = [node.name for node in view.nodes.values() if node.state == "set aside"]
     if aside:
         parts.append(f"set aside: {', '.join(aside)}")
     yield " · ".join(parts)
+    yield from waiting[:_SHOWN_WAITING]

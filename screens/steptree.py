@@ -107,10 +107,10 @@ class StepTree(LinesView):
 
     def _step_line(self, step: StepView) -> list[Part]:
         look = LOOKS[step.state]
-        parts = [*self._head(step.state, "  "), (step.title, ""), (f"  {look.word}", look.style)]
         progress = self._view.progress.get(step.id)
-        if progress is not None and step.state == "running":
-            parts.append((f"  {progress.done}/{progress.total} {progress.label}", "look--busy"))
+        counted = progress is not None and step.state == "running"
+        word = f"{progress.done}/{progress.total} {progress.label}" if progress is not None and counted else look.word
+        parts = [*self._head(step.state, "  "), (step.title, ""), (f"  {word}", look.style)]
         if step.state == "waiting":
             return [*parts, (f"  about {duration(step.estimate_seconds)}", "look--quiet")]
         began = min((target.began_at for target in step.targets.values() if target.state == "running"), default=0.0)

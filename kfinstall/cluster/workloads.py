@@ -15,6 +15,9 @@ from kfinstall.errors import KfError, StepTimeoutError
 _LOOK_SECONDS: Final = 2.0
 _EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_BLOCKED: Final = 3
+_SHOWN_ROOTS: Final = 5
+Count = Callable[[int, int, Sequence[str]], None]
+"""(available, of how many, why the first few are not)."""
 _HOPELESS_SECONDS: Final = 120.0
 """How long a reason that waiting never ends is looked at, in case a registry or mirror is just being filled."""
 
@@ -123,6 +126,7 @@ async def wait_available(
     timeout_seconds: float,
     say: Callable[[str], None],
     hopeless_seconds: float = _HOPELESS_SECONDS,
+    count: Count | None = None,
 ) -> None:
     """Wait until all workloads are available; each root cause is said once, with what it blocks and since when.
 
@@ -135,14 +139,16 @@ async def wait_available(
     explained = begin
     said: set[str] = set()
     hopeless: dict[str, float] = {}
-    count = -1
+    available = -1
     while True:
         live = await _lists(cluster, wanted)
         open_ = [ref for ref in wanted if workload_waiting(live.get(ref)) is not None]
         now = time.monotonic()
-        if len(wanted) - len(open_) != count:
-            count = len(wanted) - len(open_)
-            say(f"{count} of {len(wanted)} workloads are available ({now - begin:.0f} s)")
+        if len(wanted) - len(open_) != available:
+            available = len(wanted) - len(open_)
+            say(f"{available} of {len(wanted)} workloads are available ({now - begin:.0f} s)")
+            if count is not None:
+                count(available, len(wanted), ())
         if not open_:
             return
         if now - explained >= min(_EXPLAIN_EVERY_SECONDS, hopeless_seconds) or now - begin >= timeout_seconds:
@@ -152,6 +158,8 @@ async def wait_available(
                 if waiting.reason not in said:
                     said.add(waiting.reason)
                     say(_line(waiting, blocked, now - begin))
+            if count is not None:
+                count(available, len(wanted), [_line(waiting, blocked, now - begin) for waiting, blocked in found[:_SHOWN_ROOTS]])
             hopeless = {waiting.reason: hopeless.get(waiting.reason, now) for waiting, _blocked in found if waiting.hopeless}
             lost = any(now - since >= hopeless_seconds for since in hopeless.values())
             if lost or now - begin >= timeout_seconds:

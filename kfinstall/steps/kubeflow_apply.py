@@ -68,10 +68,22 @@ class KubeflowApply(Step):
         known = inventory.read(live)
         present = known.present(live, wanted)
         context.say(f"{len(documents)} objects; {len(present)} are there as wanted")
-        result = await apply_waves(cluster, documents, context.say, present=present)
+        result = await apply_waves(
+            cluster,
+            documents,
+            context.say,
+            present=present,
+            count=lambda done, total: context.progress("objects applied", done, total),
+        )
         context.say(f"{len(result.applied)} objects sent in {result.seconds:.0f} s, {result.changed} made or changed")
         workloads = [ref for ref in wanted if (ref.api_version, ref.kind) in inventory.WORKLOADS]
-        await wait_available(cluster, workloads, timeout_seconds=limits.KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS, say=context.say)
+        await wait_available(
+            cluster,
+            workloads,
+            timeout_seconds=limits.KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS,
+            say=context.say,
+            count=lambda done, total, waiting: context.progress("workloads ready", done, total, waiting),
+        )
         fields = {ref: hashes[1] for ref, hashes in known.objects.items()} | {
             ref: done.fields for ref, done in result.applied.items()
         }

@@ -19,6 +19,9 @@ class FakeContext:
     def say(self, text):
         self.said.append(text)
 
+    def progress(self, label, done, total, waiting=()):
+        self.counted = (label, done, total, tuple(waiting))
+
     def host(self, name):
         raise NotImplementedError
 

@@ -222,7 +222,8 @@ async def test_counted_progress_is_shown_at_its_step(desk):
         PhaseStarted(at=AT, phase="kubeflow", title="Install Kubeflow", steps=6),
         Progress(at=AT, step="kubeflow.apply", target="cluster", label="objects applied", done=120, total=675),
     )
-    async with opened(desk, "run", (160, 40)) as (app, _pilot):
+    async with opened(desk, "run", (200, 40)) as (app, _pilot):
+        assert "120 of 675 objects applied" in text_of(app)
         assert "120/675 objects applied" in text_of(app)
 
 
