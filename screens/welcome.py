@@ -151,9 +151,7 @@ class WelcomeScreen(BaseScreen):
         except KfError as error:
             self.app.tell(error)
             return
-        self.app.use(
-            Desk(self.app.state_root, draft, environ=self.desk.environ), first="prerequisites" if not draft.nodes else "review"
-        )
+        self.app.use(self._desk_on(draft), first="prerequisites" if not draft.nodes else "review")
 
     @work(exclusive=True, group="open")
     async def _open_cluster(self, item: Summary) -> None:
