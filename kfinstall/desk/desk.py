@@ -284,6 +284,10 @@ class Desk:
         self.engine.close()
 
     async def _run(self, answers: Answers, options: Options) -> Result:
+        if self.stage is not None and options.kind == "resume":
+            # As with `kfinstall resume`: what a rehearsal's fault showed is over, the servers are as it left them.
+            await self.stage.fleet.mend()
+            options = self.stage.on(options)
         self._task = asyncio.current_task()
         redact = Redactor()
         bus = EventBus(redact)

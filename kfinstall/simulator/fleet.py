@@ -232,6 +232,24 @@ class Fleet:
         server.refuses = self.world.fault("node-down", node.name)
         return server
 
+    async def mend(self) -> None:
+        """All faults are over: what they did to the machines is undone, and servers that were away are back (on other ports)."""
+        struck = {name for fault, name in self.world.faults if fault in ("node-down", "wrong-host-key")}
+        self.faults = []
+        self.world.faults.clear()
+        seen: list[SimNode] = []
+        for name, node in self.world.nodes.items():
+            faults.mend(node, seen)
+            seen.append(node)
+            server = self.servers[name]
+            server.down = False
+            if name in struck:
+                await server.close()
+                server.refuses, server.host_key = False, self._host_keys[name]
+                await server.start()
+        self.pin()
+        self.save()
+
     async def _resolve(self, node: SimNode, host: str, port: int) -> int | None:
         return None if self._services is None else await self._services.resolve(node, host, port)
 

@@ -112,6 +112,18 @@ async def test_a_polite_stop_ends_between_steps_and_a_resume_goes_on(sit):
     assert any("proven" in line for line in again.card)
 
 
+@pytest.mark.parametrize(
+    "fault", ["kubelet-fails:cp1", "clock-skew:worker1", "node-down:cp1", "wrong-host-key:cp1", "duplicate-machine-id:worker1"]
+)
+async def test_a_rehearsed_fault_is_over_when_one_goes_on(sit, fault):
+    desk = await sit(faults=[fault])
+    only = ("preflight", "prepare", "cluster")
+    result = await desk.run("install", only=only)
+    assert result.error is not None
+    again = await desk.run("resume", only=only)
+    assert again.exit_code == 0, again.error.lines()
+
+
 async def test_a_stop_at_once(sit):
     desk = await sit(pace=0.02)
     desk.start("install")
