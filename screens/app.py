@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -385,6 +386,10 @@ def _part_of(phase: str) -> str:
 
 def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
     """Run the interface; gives the exit code."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None:
+        # Whoever started us may ignore it (nohup); without a terminal there is nobody to show anything to.
+        signal.signal(hangup, signal.SIG_DFL)
     app = InstallerApp(desk, state_root, plain=plain, rehearse=rehearse)
     try:
         code = app.run()

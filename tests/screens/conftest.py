@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input, TextArea
 
 from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
@@ -28,6 +29,13 @@ def _utc(monkeypatch):
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _steady_cursor(monkeypatch):
+    """A picture must not depend on when it was taken."""
+    monkeypatch.setattr(Input, "cursor_blink", False)
+    monkeypatch.setattr(TextArea, "cursor_blink", False)
 
 
 @pytest.fixture

@@ -67,9 +67,8 @@ class Terminal:
     def close(self):
         """Close the window."""
         os.close(self.ours)
-        code = self.process.wait(timeout=30)
         self.ours = -1
-        return code
+        return self.process.wait(timeout=30)
 
     def events(self):
         """What the runs told so far."""
