@@ -17,16 +17,18 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 NUMBER = 2
 # Holds the package manager's lock as unattended-upgrades does soon after the first boot: a lock of fcntl's kind.
 HOLD = """
+set -e
 cat >/root/unattended-upgrade <<'END'
 use Fcntl;
 open my $file, '>', '/var/lib/dpkg/lock-frontend' or die;
-fcntl $file, F_SETLK, pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0) or die;
+my $lock = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0);
+fcntl $file, F_SETLK, $lock or die;
 open my $ready, '>', '/run/lab-held' or die;
 close $ready;
 sleep 20;
 END
 systemd-run -q --unit lab-holder perl /root/unattended-upgrade
-until [[ -e /run/lab-held ]]; do sleep 0.1; done
+until [[ -e /run/lab-held ]]; do systemctl -q is-active lab-holder; sleep 0.1; done
 """
 
 

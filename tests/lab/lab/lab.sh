@@ -70,6 +70,7 @@ ssh) nodes_ssh "$@" ;;
 run) host_in "$@" ;;
 cut) nodes_cut "$@" ;;
 start | reset)
+  [[ -e $lab_run/image ]] || lab_fail "there is no lab: lab.sh up"
   lab_take
   "nodes_$command" "$@"
   ;;
