@@ -16,7 +16,13 @@ SCRIPT = CHECKOUT / "tests/lab/lab/lab.sh"
 NODES = 3
 GATEWAY = "10.78.0.1"
 """This machine, as the nodes see it."""
+LACKING = 69
+"""lab.sh's exit status where packages or the way to a mirror are missing."""
 _CLONE_NEWNET = 0x40000000
+
+
+class LackingError(RuntimeError):
+    """This machine has no way to what a lab is made from."""
 
 
 def name() -> str:
@@ -38,6 +44,8 @@ def run(*words: str, timeout_seconds: float = 900, environment: dict[str, str] |
     """Run lab.sh; gives what it printed. What it says besides goes to our own standard error."""
     own = os.environ | (environment or {})
     done = subprocess.run([SCRIPT, *words], check=False, stdout=subprocess.PIPE, text=True, timeout=timeout_seconds, env=own)
+    if done.returncode == LACKING:
+        raise LackingError(f"there can be no lab here: lab.sh {' '.join(words)} says why above")
     if done.returncode:
         raise RuntimeError(f"lab.sh {' '.join(words)} ended with {done.returncode}")
     return done.stdout

@@ -90,6 +90,14 @@ def test_nothing_is_left_of_a_lab_whose_nodes_do_not_start(other: None) -> None:
     assert traces() == set()
 
 
+def test_a_lab_without_a_way_to_a_mirror_says_so_and_leaves_nothing(other: None, tmp_path: Path) -> None:
+    assert (
+        ended(popen("up", "1", KFINSTALL_LAB_CACHE=str(tmp_path), KFINSTALL_LAB_MIRROR="http://127.0.0.1:9/debian"))
+        == nodes.LACKING
+    )
+    assert traces() == set()
+
+
 # What was killed too hard to tidy up is tidied up by the next one who asks.
 def test_nothing_is_left_after_a_kill_and_lab_down(other: None) -> None:
     process = popen("up", "1")

@@ -23,7 +23,7 @@ host_packages() {
   {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${packages[@]}" ||
       { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${packages[@]}"; }
-  } >"$lab_run/packages.log" 2>&1 || { tail -n 5 "$lab_run/packages.log" >&2; lab_fail "apt-get can't install ${packages[*]}"; }
+  } >"$lab_run/packages.log" 2>&1 || { tail -n 5 "$lab_run/packages.log" >&2; lab_lack "apt-get can't install ${packages[*]}"; }
 }
 
 host_in() { ip netns exec "$lab_name" "$@"; }

@@ -37,7 +37,7 @@ image_kernel() {
     host_in apt-get "${options[@]}" update &&
       (cd "$work" && host_in apt-get "${options[@]}" download "user-mode-linux/$lab_kernel_suite" "libc6:amd64/$lab_kernel_suite") &&
       dpkg-deb -x "$work"/user-mode-linux_*.deb "$work/kernel" && dpkg-deb -x "$work"/libc6_*.deb "$work/libc"
-  } >"$lab_run/kernel.log" 2>&1 || { tail -n 5 "$lab_run/kernel.log" >&2; lab_fail "the user-mode kernel can't be fetched from $lab_mirror"; }
+  } >"$lab_run/kernel.log" 2>&1 || { tail -n 5 "$lab_run/kernel.log" >&2; lab_lack "the user-mode kernel can't be fetched from $lab_mirror"; }
   install -m 0755 "$(find "$work/libc" -type f -name 'ld-linux-x86-64.so.2')" "$folder/ld.so"
   install -m 0755 "$(find "$work/libc" -type f -name libc.so.6)" "$folder/libc.so.6"
   install -m 0755 "$work/kernel/usr/bin/linux.uml" "$folder/linux"
@@ -67,7 +67,7 @@ image_base() {
     --aptopt='APT::Sandbox::User "root"' --dpkgopt=force-unsafe-io --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     "$lab_suite" "$root" "${sources[@]}" >"$lab_run/image.log" 2>&1 {lab_lock}>&- ||
-    { tail -n 8 "$lab_run/image.log" >&2; lab_fail "the image can't be made from $lab_mirror"; }
+    { tail -n 8 "$lab_run/image.log" >&2; lab_lack "the image can't be made from $lab_mirror"; }
   mkdir -p -- "$root/usr/lib/modules"
   cp -a -- "$lab_cache/kernel-$lab_kernel_suite/modules/." "$root/usr/lib/modules/"
   for file in "$root"/usr/lib/modules/*; do depmod -b "$root/usr" "$(basename "$file")"; done

@@ -26,7 +26,7 @@ lab_up() {
   local count=${1:-3} reason number
   [[ $count =~ ^[1-9][0-9]?$ ]] || lab_fail "N is a number of nodes from 1 to 99"
   reason=$(host_missing)
-  [[ -z $reason ]] || lab_fail "$reason"
+  [[ -z $reason ]] || lab_lack "$reason"
   if [[ -z $(nodes_running) ]]; then
     # However this ends before the end, nothing of it stays.
     trap 'lab_say "taking down what was begun"; host_down' EXIT

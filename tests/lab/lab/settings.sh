@@ -35,3 +35,9 @@ lab_fail() {
   printf 'lab: %s\n' "$*" >&2
   exit 1
 }
+# What is not there can't be helped by the lab: packages, or the way to a mirror.
+lab_lack_status=69
+lab_lack() {
+  printf 'lab: %s\n' "$*" >&2
+  exit "$lab_lack_status"
+}
