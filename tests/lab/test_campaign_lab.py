@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -56,7 +57,11 @@ def installer(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
 
 
 def fresh(installer: Installer) -> None:
+    """New disks, so new host keys and nothing that an earlier round left."""
     installer.lab.reset(*installer.numbers)
+    for path in installer.folder.glob("pins-*"):
+        path.unlink()
+    shutil.rmtree(installer.folder / "state", ignore_errors=True)
     installer.reach()
 
 
