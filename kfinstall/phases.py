@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kfinstall.errors import UsageError
@@ -51,6 +51,13 @@ from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
 from kfinstall.steps.registry_trust import RegistryTrust
+from kfinstall.steps.reset_data import ResetData
+from kfinstall.steps.reset_files import ResetFiles
+from kfinstall.steps.reset_leave_control_planes import ResetLeaveControlPlanes
+from kfinstall.steps.reset_leave_first import ResetLeaveFirst
+from kfinstall.steps.reset_leave_workers import ResetLeaveWorkers
+from kfinstall.steps.reset_packages import ResetPackages
+from kfinstall.steps.reset_services import ResetServices
 from kfinstall.steps.spark_access import SparkAccess
 from kfinstall.steps.spark_history_server import SparkHistoryServer
 from kfinstall.steps.spark_image import SparkImage
@@ -171,6 +178,38 @@ PHASES: Final = (
     Phase("handoff", "Hand over", (HandoffCard,), needs=("cluster",)),
 )
 """All phases, in order. Adding a step is one line here, one module in kfinstall/steps, one script in scripts/steps."""
+
+RESET: Final = Phase(
+    "reset",
+    "Put the servers back to what they were",
+    (
+        ResetLeaveWorkers,
+        ResetLeaveControlPlanes,
+        ResetLeaveFirst,
+        ResetServices,
+        ResetData,
+        ResetPackages,
+        ResetFiles,
+    ),
+)
+"""The way back, with all that can be part of it."""
+
+
+def reset(*, delete_data: bool) -> tuple[Phase, ...]:
+    """The phases of a reset: log in, then back; volumes and images only where that is asked for."""
+    steps = tuple(step for step in RESET.steps if delete_data or step is not ResetData)
+    return (Phase("connect", "Log in to the servers", (ConnectLogin,), read_only=True), replace(RESET, steps=steps))
+
+
+def of(
+    kind: str, *, only: str | Sequence[str] | None = None, start: str | None = None, delete_data: bool = False
+) -> tuple[Phase, ...]:
+    """The phases of a run of that kind (see kfinstall.state.RunRecord).
+
+    Raises:
+        UsageError: no phase has that name.
+    """
+    return reset(delete_data=delete_data) if kind == "reset" else choose(only=only, start=start)
 
 
 def names() -> tuple[str, ...]:

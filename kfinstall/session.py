@@ -14,10 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from kfinstall import handoff, handoff_html, phases, plan
+from kfinstall import handoff, handoff_html, limits, phases, plan, resources
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
-from kfinstall.errors import ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightWarningError, UsageError
+from kfinstall.errors import (
+    CommandError,
+    ExitCode,
+    InterruptedRunError,
+    KfError,
+    NodesSetAsideError,
+    PreflightWarningError,
+    UsageError,
+)
 from kfinstall.events import EventBus, Finding, NodeConnected, NodeSetAside, Notice, RunFinished, RunStarted
 from kfinstall.executor import Executor, Stop
 from kfinstall.journal import Journal
@@ -29,15 +37,14 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
-from kfinstall.state import ClusterState, RunRecord, write_atomically
+from kfinstall.state import CHANGING, ClusterState, RunRecord, write_atomically
 from kfinstall.step import CLUSTER_TARGET
-from kfinstall.transport.base import Host, HostKeyQuestion
+from kfinstall.transport.base import Host, HostKeyQuestion, Program
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.node_lock import NodeLock
 from kfinstall.transport.tuning import Limits
 
-_CHANGING: Final = ("install", "resume")
 DEFAULT_LIMITS: Final = Limits()
 
 
@@ -46,7 +53,7 @@ class Options:
     """How to run, as opposed to what to install."""
 
     kind: str = "install"
-    """install, resume, check, plan or doctor."""
+    """install, resume, check, plan, doctor or reset."""
     only: str | tuple[str, ...] | None = None
     """The phases to run; all if None."""
     start: str | None = None
@@ -62,6 +69,10 @@ class Options:
     """check, plan and doctor go on without nodes that can't be entered, instead of failing."""
     leave_out: tuple[str, ...] = ()
     """Nodes that the administrator sets aside for this run."""
+    delete_data: bool = False
+    """A reset takes volumes and images along."""
+    dry_run: bool = False
+    """A reset only tells what it would do."""
     demo: dict[str, Any] = field(default_factory=dict)
     """Settings of the simulator, kept so that a rehearsal can be resumed."""
 
@@ -83,6 +94,8 @@ class Session:
     phases: tuple[Phase, ...]
     stop: Stop
     executor: Executor = field(init=False)
+    taken_back: bool = field(default=False, init=False)
+    """A reset is done on every node: what the journal tells is history."""
 
     def __post_init__(self) -> None:
         self.executor = Executor(self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop)
@@ -160,6 +173,38 @@ class Session:
         async with lock:
             await self.executor.run(self.phases)
             await self._hand_over()
+        self._tell_set_aside()
+
+    async def reset(self) -> None:
+        """Put the nodes back to what they were before the first run, as far as it was recorded; then forget them.
+
+        Raises:
+            NodesSetAsideError: it is done, but not on every node.
+            KfError: a step failed where the run can't go on.
+        """
+        first = self.site.hosts[self.answers.first_control_plane.name]
+        async with NodeLock(first, _owner(self.record.id)):
+            await self.executor.run(self.phases)
+        await self._forget()
+        self._tell_set_aside()
+        self.taken_back = True
+
+    async def _forget(self) -> None:
+        """Remove kfinstall's own folders from the nodes that are as they were."""
+        program = Program("ask", "forget-node", resources.script("ask/forget-node"))
+        for name in self.site.fleet:
+            done = await self.site.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
+            if done.status != 0 or "record" in done.lines:
+                raise CommandError(
+                    "the record of what was changed can't be removed",
+                    node=name,
+                    why="\n".join(done.lines[-3:]),
+                    hint="look there at /var/lib/kfinstall/undo, then: kfinstall resume",
+                )
+            if "data" in done.lines:
+                self.bus.emit(Notice(level="info", target=name, text="/var/lib/kfinstall stays: there is data in it"))
+
+    def _tell_set_aside(self) -> None:
         if self.site.set_aside:
             names = ", ".join(self.site.set_aside)
             raise NodesSetAsideError(
@@ -281,24 +326,30 @@ async def open_session(
         TransportError, SudoError, AnswersError: a node can't be entered.
     """
     release = load_release(answers.cluster.release)
-    chosen = phases.choose(only=options.only, start=options.start)
+    chosen = phases.of(options.kind, only=options.only, start=options.start, delete_data=options.delete_data)
+    known = chosen if options.kind == "reset" else phases.PHASES  # of others all are known: needs of other phases are checked too
     state = ClusterState(state_root, answers.cluster.name)
     begin = time.monotonic()
     async with AsyncExitStack() as stack:
-        if options.kind in _CHANGING:
+        if options.kind in CHANGING and not options.dry_run:
             stack.enter_context(state.lock())
         record = state.new_run(
-            options.kind, answers_file=options.answers_file, phases=tuple(phase.id for phase in chosen), demo=options.demo
+            "plan" if options.dry_run else options.kind,
+            answers_file=options.answers_file,
+            phases=tuple(phase.id for phase in chosen),
+            delete_data=options.delete_data,
+            demo=options.demo,
         )
         save.save(answers, state.run_directory(record.id) / "answers.yaml")
         path = state.run_directory(record.id) / "events.jsonl"
         path.touch(mode=0o600)
         events = stack.enter_context(path.open("w", encoding="utf-8"))
         stack.callback(bus.subscribe(JsonLines(events)))
-        # Every step's facts are read even where few phases are chosen: needs of other phases are checked too.
-        site = Site(answers, release, phases.PHASES, open_cluster)
+        site = Site(answers, release, known, open_cluster)
         stack.push_async_callback(site.close)
         secrets = SecretStore(answers, resolve, redact, site.cluster)
+        sessions: list[Session] = []
+        stack.callback(_archive, state, sessions)
         journal = stack.enter_context(Journal(state.journal_path))
         bus.emit(
             RunStarted(run=record.id, cluster=answers.cluster.name, kind=options.kind, nodes=tuple(n.name for n in answers.nodes))
@@ -307,7 +358,9 @@ async def open_session(
         try:
             await _enter_nodes(site, secrets, state, options, bus)
             _tell_doubt(journal, site, bus)
-            yield Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
+            made = Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
+            sessions.append(made)
+            yield made
             exit_code, message = ExitCode.DONE, ""
         except KfError as error:
             exit_code, message = error.exit_code, redact(error.message)
@@ -321,6 +374,13 @@ async def open_session(
             with suppress(KfError):
                 state.save_run(done)
             bus.emit(RunFinished(run=record.id, exit_code=int(exit_code), seconds=time.monotonic() - begin, set_aside=aside))
+
+
+def _archive(state: ClusterState, sessions: Sequence[Session]) -> None:
+    """After a reset the journal tells of a cluster that is no more."""
+    for session in sessions:
+        if session.taken_back:
+            state.archive(session.record.id)
 
 
 def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:

@@ -64,13 +64,17 @@ def write_atomically(path: Path, text: str) -> None:
         ) from error
 
 
+CHANGING: Final = ("install", "resume", "reset")
+"""Kinds of runs that change something, and can be gone on with."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What is known of one run without its events."""
 
     id: str
     kind: str
-    """install, resume, check, plan or doctor."""
+    """install, resume, check, plan, doctor or reset."""
     cluster: str
     started_at: float
     answers_file: str = ""
@@ -82,6 +86,8 @@ class RunRecord:
     finished_at: float | None = None
     message: str = ""
     set_aside: tuple[str, ...] = ()
+    delete_data: bool = False
+    """A reset that takes volumes and images along."""
     version: int = STATE_VERSION
 
 
@@ -158,6 +164,20 @@ class ClusterState:
         """Write run.json."""
         write_atomically(self.run_directory(record.id) / "run.json", json.dumps(asdict(record), indent=1) + "\n")
 
+    def archive(self, run_id: str) -> None:
+        """Move the journal and the proof card into a run's folder: they tell of a cluster that is no more.
+
+        Raises:
+            StateError: they can't be moved.
+        """
+        for path in (self.journal_path, self.path / "proof.json", self.path / "proof.html"):
+            if not path.exists():
+                continue
+            try:
+                path.replace(self.run_directory(run_id) / path.name)
+            except OSError as error:
+                raise StateError(f"{path} can't be moved", why=error.strerror or str(error), hint="move it away by hand") from error
+
     def runs(self) -> list[RunRecord]:
         """All readable runs, oldest first."""
         found = []
@@ -167,6 +187,16 @@ class ClusterState:
                 data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
                 found.append(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__}))
         return sorted(found, key=lambda record: record.started_at)
+
+    def installs(self) -> list[RunRecord]:
+        """The runs that made the cluster what it is: those that installed something since the last reset that ended well."""
+        found: list[RunRecord] = []
+        for record in self.runs():
+            if record.kind == "reset" and record.exit_code == 0:
+                found.clear()
+            elif record.kind in ("install", "resume"):
+                found.append(record)
+        return found
 
     def holder(self) -> str:
         """Who holds the lock: 'process 4711 since ...'; empty where nobody does."""
@@ -285,7 +315,7 @@ def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tupl
     """
     found = [(state, record) for name in clusters(root) for state in [ClusterState(root, name)] for record in state.runs()]
     if resumable:
-        found = [pair for pair in found if pair[1].kind in ("install", "resume")]
+        found = [pair for pair in found if pair[1].kind in CHANGING]
     if run_id is not None:
         found = [pair for pair in found if pair[1].id == run_id]
         if not found:

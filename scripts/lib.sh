@@ -52,28 +52,94 @@ kf_on_exit() {
 }
 trap kf_on_exit EXIT
 
-# kf_keep PATH: keeps what a path held before kfinstall first touched it, for undo. A path that did not exist is recorded as such.
-kf_keep() {
-  local path=$1 folder=$kf_state/undo name
-  name=${path//%/%25}
-  name=${name//\//%2F}
+# The undo record: what the node was like before kfinstall changed it. Each entry is on the disk before its change is made; reset-*.sh read it.
+# A path of the node is the name of an entry, encoded: its old content, or PATH.absent (there was nothing), or PATH.tree (there was no such
+# directory, and all that is in it is Kubernetes' or kfinstall's). packages, held, upgraded, units, sysctls and swaps are lists.
+kf_undo=$kf_state/undo
+
+# kf_undo_name PATH: the name of its entry into kf_name.
+kf_undo_name() {
+  kf_name=${1//%/%25}
+  kf_name=${kf_name//\\/%5C}
+  kf_name=${kf_name//\//%2F}
+}
+
+kf_undo_folder() {
+  [[ -d $kf_undo ]] && return 0
   install -d -m 0711 "$kf_state" # the registry's own user passes through it
-  install -d -m 0700 "$folder"
-  if [[ -e $folder/$name || -L $folder/$name || -e $folder/$name.absent ]]; then return 0; fi
+  install -d -m 0700 "$kf_undo"
+}
+
+# kf_keep PATH: keeps what a path held before kfinstall first touched it. A path that did not exist is recorded as such.
+kf_keep() {
+  local path=$1 kf_name
+  [[ $path != "$kf_state"/proofs* ]] || return 0 # goes with the record itself
+  kf_undo_name "$path"
+  kf_undo_folder
+  if [[ -e $kf_undo/$kf_name || -L $kf_undo/$kf_name || -e $kf_undo/$kf_name.absent || -e $kf_undo/$kf_name.tree ]]; then return 0; fi
   if [[ -e $path || -L $path ]]; then
-    rm -rf -- "$folder/$name.new"
-    cp -a -- "$path" "$folder/$name.new" || kf_fail_full "$folder"
-    if [[ -f $folder/$name.new && ! -L $folder/$name.new ]]; then sync -- "$folder/$name.new"; fi
-    mv -T -- "$folder/$name.new" "$folder/$name"
+    rm -rf -- "$kf_undo/$kf_name.new"
+    cp -a -- "$path" "$kf_undo/$kf_name.new" || kf_fail_full "$kf_undo"
+    if [[ -f $kf_undo/$kf_name.new && ! -L $kf_undo/$kf_name.new ]]; then sync -- "$kf_undo/$kf_name.new"; fi
+    mv -T -- "$kf_undo/$kf_name.new" "$kf_undo/$kf_name"
   else
-    : >"$folder/$name.absent"
+    : >"$kf_undo/$kf_name.absent"
   fi
+}
+
+# kf_folder DIRECTORY: makes it, and records every directory of its path that was not there.
+kf_folder() {
+  local path=$1 missing=()
+  while [[ -n $path && ! -e $path ]]; do
+    missing+=("$path")
+    path=${path%/*}
+  done
+  for path in "${missing[@]}"; do kf_keep "$path"; done
+  mkdir -p -- "$1"
+}
+
+# kf_own DIRECTORY...: records directories that are not there yet; whatever will be in them goes with them when the node is reset.
+kf_own() {
+  local path kf_name
+  kf_undo_folder
+  for path in "$@"; do
+    [[ ! -e $path ]] || continue
+    kf_undo_name "$path"
+    rm -f -- "$kf_undo/$kf_name.absent"
+    : >"$kf_undo/$kf_name.tree"
+  done
+}
+
+# kf_note LIST LINE...: adds lines to a list of the record, once for each first word.
+kf_note() {
+  local list=$kf_undo/$1 line old
+  shift
+  kf_undo_folder
+  old=$(cat -- "$list" 2>/dev/null) || old=
+  for line in "$@"; do
+    if ! awk -v word="${line%% *}" '$1 == word {found = 1} END {exit !found}' <<<"$old"; then
+      old+=${old:+$'\n'}$line
+    fi
+  done
+  printf '%s\n' "$old" >"$list.new" || kf_fail_full "$list"
+  sync -- "$list.new"
+  mv -fT -- "$list.new" "$list"
+}
+
+# kf_note_units UNIT...: whether they start at boot and run now, before that is changed.
+kf_note_units() {
+  local unit enabled active
+  for unit in "$@"; do
+    enabled=$(systemctl is-enabled "$unit" 2>/dev/null) || true
+    active=$(systemctl is-active "$unit" 2>/dev/null) || true
+    kf_note units "$unit ${enabled:-not-found} ${active:-inactive}"
+  done
 }
 
 # kf_put PATH MODE OWNER <content: keeps the old file, writes the new one whole or not at all; prints the path only if something changed.
 kf_put() {
   local path=$1 mode=$2 owner=$3 new
-  mkdir -p -- "$(dirname -- "$path")"
+  kf_folder "$(dirname -- "$path")"
   rm -f -- "$path".kf.?????? # of a run that was killed right here
   new=$(mktemp -- "$path.kf.XXXXXX") || kf_fail_full "$path"
   if ! cat >"$new" || ! chown -- "$owner" "$new" || ! chmod -- "$mode" "$new" || ! sync -- "$new"; then
@@ -226,8 +292,20 @@ kf_installed() {
   [[ -z ${2:-} || $status == "installed $2" ]]
 }
 
+# kf_note_packages ARGUMENT...: what an apt-get install with these arguments would bring or upgrade. A try that can't be is told by the real one.
+kf_note_packages() {
+  local kind name version added=() upgraded=()
+  while read -r kind name version; do
+    if [[ $kind == added ]]; then added+=("$name"); else upgraded+=("$name $version"); fi
+  done < <(apt-get -s -q -o Debug::NoLocking=1 "$@" 2>/dev/null </dev/null |
+    awk '$1 == "Inst" { old = $3; if (sub(/^\[/, "", old)) { sub(/\].*/, "", old); print "upgraded", $2, old } else print "added", $2 }')
+  [[ ${#added[@]} -eq 0 ]] || kf_note packages "${added[@]}"
+  [[ ${#upgraded[@]} -eq 0 ]] || kf_note upgraded "${upgraded[@]}"
+}
+
 # kf_apt_add ARGUMENT...: apt-get install that never removes another package (Docker's own instead of the distribution's, say).
 kf_apt_add() {
+  kf_note_packages --no-install-recommends --no-remove install "$@"
   kf_apt --no-install-recommends --no-remove install "$@"
 }
 
@@ -256,7 +334,9 @@ kf_apt_install() {
 kf_enable() {
   local unit
   for unit in "$@"; do
-    systemctl is-enabled --quiet "$unit" 2>/dev/null || systemctl enable --quiet "$unit"
+    systemctl is-enabled --quiet "$unit" 2>/dev/null && continue
+    kf_note_units "$unit"
+    systemctl enable --quiet "$unit"
   done
 }
 
@@ -264,6 +344,8 @@ kf_enable() {
 kf_unit_on() {
   local unit
   for unit in "$@"; do
+    systemctl is-enabled --quiet "$unit" 2>/dev/null && systemctl is-active --quiet "$unit" && continue
+    kf_note_units "$unit"
     systemctl is-enabled --quiet "$unit" 2>/dev/null || { systemctl enable --quiet "$unit" && kf_say "enabled $unit"; }
     systemctl is-active --quiet "$unit" || { systemctl start "$unit" && kf_say "started $unit"; }
   done
@@ -273,7 +355,7 @@ kf_unit_on() {
 kf_download() {
   local url=$1 sum=$2 path=$3 new
   if [[ -f $path ]] && sha256sum --status -c <<<"$sum  $path" 2>/dev/null; then return 0; fi
-  mkdir -p -- "$(dirname -- "$path")"
+  kf_folder "$(dirname -- "$path")"
   new=$path.part
   if ! curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --retry-connrefused --connect-timeout 15 \
     --speed-limit 1000 --speed-time 60 --output "$new" -- "$url"; then
@@ -324,4 +406,22 @@ kf_wait() {
     fi
     sleep 1
   done
+}
+
+# kf_unmount DIRECTORY: nothing is mounted in it any more. A volume's data must never go with the directory that it is mounted at.
+kf_unmount() {
+  local point
+  while IFS= read -r point; do
+    umount -- "$point" 2>/dev/null || umount -l -- "$point" || true
+  done < <(awk '{print $2}' /proc/self/mounts | while IFS= read -r point; do printf '%b\n' "$point"; done | awk -v top="$1/" 'index($0 "/", top) == 1' | sort -r)
+  if awk '{print $2}' /proc/self/mounts | awk -v top="$1/" 'index($0 "/", top) == 1 {found = 1} END {exit !found}'; then
+    kf_fail 18 "something is still mounted in $1" "see what: findmnt -R $1; unmount it, then: kfinstall resume"
+  fi
+}
+
+# kf_remove DIRECTORY: the whole of it, but nothing that is mounted there.
+kf_remove() {
+  [[ -e $1 ]] || return 0
+  kf_unmount "$1"
+  rm -rf --one-file-system -- "$1"
 }

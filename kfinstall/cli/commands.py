@@ -126,6 +126,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "check": _run,
     "plan": _run,
     "doctor": _run,
+    "reset": _run,
     "resume": _resume,
     "demo": _demo,
     "status": _status,

@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from kfinstall.cli.runs import in_session, install_work, run_options
+from kfinstall.cli.runs import in_session, install_work, reset_work, run_options
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
-from kfinstall.errors import KfError
+from kfinstall.errors import KfError, UsageError
 from kfinstall.state import ClusterState, RunRecord
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
+    if options.reset:
+        found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
+        if not found:
+            raise UsageError("there is no rehearsal to reset", hint="begin one with: kfinstall demo --headless")
+        cluster = ClusterState(options.state_dir, CLUSTER_NAME)
+        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, kind="reset"))
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
@@ -27,7 +33,9 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
 def resume_demo(options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord) -> int:
     """Start the simulated machines as they were left, and go on."""
     terminal.say(f"going on with rehearsal {record.id}")
-    return asyncio.run(_rehearse(options, terminal, Rehearsal.of(record.demo), cluster, kind="resume"))
+    kind = "reset" if record.kind == "reset" else "resume"
+    options.delete_data = record.delete_data
+    return asyncio.run(_rehearse(options, terminal, Rehearsal.of(record.demo), cluster, kind=kind))
 
 
 async def _rehearse(
@@ -35,8 +43,9 @@ async def _rehearse(
 ) -> int:
     async with on_stage(rehearsal, cluster, fresh=kind == "install") as stage:
         wanted = stage.on(run_options(options, terminal, kind=kind))
+        work = reset_work(options, terminal) if kind == "reset" else install_work(options, terminal)
         try:
-            return await in_session(stage.answers, wanted, options, terminal, install_work(options, terminal))
+            return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
             if kind == "install" and rehearsal.faults:
                 error.hint = f"{error.hint}\nthe fault is over; go on with: kfinstall resume".strip()

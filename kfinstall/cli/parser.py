@@ -11,7 +11,7 @@ from typing_extensions import override
 from kfinstall import __version__
 from kfinstall.errors import UsageError
 
-COMMANDS: Final = ("install", "check", "plan", "resume", "status", "doctor", "answers", "demo", "completion")
+COMMANDS: Final = ("install", "check", "plan", "resume", "status", "doctor", "reset", "answers", "demo", "completion")
 PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
 
 _EPILOG: Final = """exit codes:
@@ -106,12 +106,22 @@ def build_parser() -> argparse.ArgumentParser:
     _login(doctor)
     _common(doctor)
 
+    _way_back(commands)
     _answers_commands(commands)
     _demo(commands)
     completion = commands.add_parser("completion", help="print shell completion")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _common(completion)
     return parser
+
+
+def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
+    reset = commands.add_parser("reset", help="put the servers back to what they were before kfinstall; images and volumes stay")
+    _answers(reset)
+    reset.add_argument("--delete-data", action="store_true", help="delete volumes and the registry's images too")
+    reset.add_argument("--dry-run", action="store_true", help="only say what it would do")
+    _login(reset)
+    _common(reset)
 
 
 def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -131,6 +141,8 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     demo = commands.add_parser("demo", help="install on the embedded simulator")
     demo.add_argument("--headless", action="store_true", help="never start the terminal UI")
     demo.add_argument("--nodes", type=_count, default=3, metavar="N", help="how many nodes (default 3)")
+    demo.add_argument("--reset", action="store_true", help="put the simulated servers of the last rehearsal back to what they were")
+    demo.add_argument("--delete-data", action="store_true", help="with --reset: delete volumes and images too")
     demo.add_argument("--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)

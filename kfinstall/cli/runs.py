@@ -1,4 +1,4 @@
-"""install, check, plan, doctor and resume: a session around the engine, reporters on its events, signals into it."""
+"""install, check, plan, doctor, reset and resume: a session around the engine, reporters on its events, signals into it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Work = Callable[[Session], Awaitable[int]]
 
 
 def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
-    """install, check, plan and doctor on an answers file."""
+    """install, check, plan, doctor and reset on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
     state.refuse_rehearsals(options.state_dir, answers.cluster.name)
@@ -50,7 +50,8 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
         return resume_demo(options, terminal, cluster, record)
     answers = load(cluster.run_directory(record.id) / "answers.yaml")
     terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    wanted = run_options(options, terminal, kind="resume", answers_file=record.answers_file)
+    kind = "reset" if record.kind == "reset" else "resume"
+    wanted = run_options(options, terminal, kind=kind, answers_file=record.answers_file, delete_data=record.delete_data)
     return drive(answers, wanted, options, terminal)
 
 
@@ -64,7 +65,7 @@ def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, a
         accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
         host_key_question=terminal.ask_host_key if terminal.interactive else None,
         answers_file=answers_file,
-        **more,
+        **{"delete_data": getattr(options, "delete_data", False), "dry_run": getattr(options, "dry_run", False), **more},
     )
 
 
@@ -76,6 +77,7 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
         "check": _check,
         "plan": partial(_plan, options=options, terminal=terminal),
         "doctor": partial(_doctor, options=options, terminal=terminal),
+        "reset": reset_work(options, terminal),
     }
     return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
 
@@ -83,6 +85,11 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
 def install_work(options: argparse.Namespace, terminal: Terminal) -> Work:
     """The work of install and resume: the plan, a question where somebody is there to answer, the run, the proof card."""
     return partial(_install, options=options, terminal=terminal)
+
+
+def reset_work(options: argparse.Namespace, terminal: Terminal) -> Work:
+    """The work of reset: the plan, a question, the way back."""
+    return partial(_reset, options=options, terminal=terminal)
 
 
 async def in_session(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal, work: Work) -> int:
@@ -212,6 +219,29 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
+
+
+async def _reset(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    plan = session.plan()
+    if options.command == "reset" and options.dry_run:
+        for line in runbook.text(plan):
+            terminal.data(line)
+        return ExitCode.DONE
+    if plan.pending and not session.options.demo and not options.yes:
+        if not terminal.interactive:
+            raise UsageError(
+                "a reset has to be confirmed, and there is nobody to ask",
+                why=f"it would change {len({item.target for item in plan.pending})} node(s)",
+                hint="see what it would do with --dry-run, then give --yes",
+            )
+        kept = "deleted" if session.options.delete_data else "kept"
+        terminal.say(f"cluster {session.answers.cluster.name} will be no more; volumes and images are {kept}")
+        _confirm(plan, terminal)
+    await session.reset()
+    if not options.json:
+        kept = "" if session.options.delete_data else "; volumes and images are kept (--delete-data deletes them)"
+        terminal.data(f"the servers of cluster {session.answers.cluster.name} are as they were before kfinstall{kept}")
+    return ExitCode.DONE
 
 
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:

@@ -92,6 +92,6 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
     if others:
         yield "other runs, the newest last:"
         yield from (f"  {run.id} ({run.kind}): {_end(run)}" for run in others)
-    changing = any(run.kind in ("install", "resume") for run in all_runs)
+    changing = any(run.kind in state.CHANGING for run in all_runs)
     if changing and not holder and (failed or doubt or record.exit_code != 0):
         yield "next: kfinstall resume"

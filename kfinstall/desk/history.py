@@ -62,7 +62,7 @@ def _summary(root: Path, name: str) -> Summary:
     try:
         cluster = ClusterState(root, name)
         runs = cluster.runs()
-        changing = [record for record in runs if record.kind in ("install", "resume")]
+        changing = cluster.installs()
         with Journal(cluster.journal_path) as journal:
             newest = {(entry.step, entry.target): entry for entry in journal.entries()}
     except StateError as error:
@@ -86,9 +86,7 @@ def _summary(root: Path, name: str) -> Summary:
 
 def replay(cluster: ClusterState, view: RunView) -> None:
     """Let a view see what the runs of a cluster told, oldest first; what can't be read is passed over."""
-    for record in cluster.runs():
-        if record.kind not in ("install", "resume"):
-            continue
+    for record in cluster.installs():
         ended = False
         for event in events_of(cluster.run_directory(record.id) / "events.jsonl"):
             ended = isinstance(event, RunFinished)
@@ -131,7 +129,7 @@ def answers_path(cluster: ClusterState) -> Path:
     Raises:
         StateError: nothing of them is left.
     """
-    changing = [record for record in cluster.runs() if record.kind in ("install", "resume")]
+    changing = [record for record in cluster.runs() if record.kind in state.CHANGING]
     for candidate in (
         Path(changing[-1].answers_file) if changing and changing[-1].answers_file else None,
         cluster.path / "answers.yaml",

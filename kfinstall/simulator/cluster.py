@@ -75,6 +75,15 @@ class SimCluster(SimApi):
         self.world.api = self
         self._dirty()
 
+    def end(self) -> None:
+        """What a kubeadm reset of the last control plane leaves: nothing. Members that did not leave are members of nothing."""
+        self.server.serving = False
+        self.world.api = None
+        self.world.joined.clear()
+        self.store.clear()
+        self.kinds.replace_custom(())
+        self._dirty()
+
     def bootstrap(self, node: SimNode, version: str, name: str) -> None:
         """What kubeadm init does on the first control plane."""
         self.server.version = version if version.startswith("v") else f"v{version}"

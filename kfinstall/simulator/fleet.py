@@ -96,7 +96,7 @@ class Fleet:
             if not faults.FAULTS[fault.name].in_step:
                 self.world.faults.add((fault.name, fault.node))
         self.cluster = SimCluster(self.world, self._made_pki(), self.state_dir / _STORE, self._mark_dirty)
-        self.world.start_api = self.cluster.bootstrap
+        self.world.start_api, self.world.end_api = self.cluster.bootstrap, self.cluster.end
         await self.cluster.start()
         self._services = Services(self.world, self.cluster, self.state_dir)
         for name, node in self.world.nodes.items():

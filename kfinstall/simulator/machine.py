@@ -36,6 +36,7 @@ _SYSCTLS: Final = {
 _COMMANDS: Final = ("bash", "sudo", "systemctl", "systemd-run", "apt-get", "dpkg", "ip", "ss", "python3")
 _BRIDGE: Final = ("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables")
 _FIRST_HOST: Final = 11
+_FOLDERS: Final = ("/opt", "/srv", "/usr/local/bin", "/var/cache", "/var/lib")
 
 
 def fresh_node(name: str, index: int) -> SimNode:
@@ -58,6 +59,9 @@ def fresh_node(name: str, index: int) -> SimNode:
         listeners={22: "sshd"},
         mounts={"/": "ext4"},
     )
+    for folder in _FOLDERS:
+        node.write(f"{folder}/.", "")
+        del node.files[f"{folder}/."]
     node.write("/etc/fstab", _FSTAB)
     node.write("/swap.img", "", 0o600)
     node.write("/etc/hostname", f"{name}\n")

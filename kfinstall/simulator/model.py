@@ -73,6 +73,8 @@ class SimNode:
     """Raw text of extra fact sections."""
     kf_units: dict[str, int | None] = field(default_factory=dict)
     """Detached units: exit status, None while running."""
+    before: dict[str, Any] = field(default_factory=dict)
+    """What the node was like before the first step changed it, see kfinstall.simulator.undo; empty where nothing was recorded."""
 
     def write(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> None:
         """Write a file, and make its parent directories."""
@@ -158,6 +160,8 @@ class World:
     """Node name to role, for nodes that kubeadm init or join made members."""
     start_api: Callable[[SimNode, str, str], None] | None = None
     """(first control plane, Kubernetes version, node name): makes `api` and its kubeconfig at /etc/kubernetes/admin.conf."""
+    end_api: Callable[[], None] | None = None
+    """Ends `api`, with all that it stored: the last etcd member is gone."""
     faults: set[tuple[str, str]] = field(default_factory=set)
     """(fault, node) of the faults that are not over."""
 

@@ -139,6 +139,15 @@ class Store:
         self._tell(Change(self.revision, key, old, None))
         return gone
 
+    def clear(self) -> None:
+        """Lose everything, as with the last member of etcd; nobody is told, for nobody is served any more."""
+        self._objects.clear()
+        self._order.clear()
+        self.history.clear()
+        self.first_revision = self.revision
+        if self._log is not None:
+            self._log.truncate(0)
+
     def forget(self, revision: int) -> None:
         """Keep no history of what was before a revision, as after a compaction."""
         self.first_revision = max(self.first_revision, revision)

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from kfinstall.simulator.faults import HOSTILE
 from kfinstall.simulator.model import EFFECTS, ScriptError, SimNode, World
+from kfinstall.simulator.undo import remember
 
 _NO_EFFECT_STATUS: Final = 127
 _APT_SCRIPT: Final = re.compile(
-    r"prepare-(apt|base-packages|clock|containerd|docker|kubernetes|tools)|storage-nfs-|registry-server"
+    r"prepare-(apt|base-packages|clock|containerd|docker|kubernetes|tools)|storage-nfs-|registry-server|reset-packages"
 )
 _KUBEADM_SCRIPT: Final = re.compile(r"cluster-(init|join)")
 _APT_LOCK_LINES: Final = 10
@@ -100,6 +101,7 @@ def script_lines(node: SimNode, script: str, parameters: Mapping[str, str], stdi
         raise ScriptError(_NO_EFFECT_STATUS, f"kf-error: the simulator knows no effect of {script}")
     if not script.startswith("ask/"):
         yield from _played(node, script, world)
+        remember(node)
     yield from effect(node, parameters, stdin, world)
 
 

@@ -33,6 +33,7 @@ if [[ -e $KUBECONFIG || -e /etc/kubernetes/pki/ca.crt || -d /var/lib/etcd/member
     kf_fail 20 "kubeadm was here before kfinstall" "remove that cluster (sudo kubeadm reset --force) or take another server"
   kf_take_back
 fi
+kf_own /etc/kfinstall /var/lib/etcd /var/lib/calico /var/log/calico
 printf '%s' "$KF_BEGUN" | kf_put "$KF_OWNER_FILE" 0644 root:root
 printf '%s' "$KF_CONFIG" | kf_put "$KF_CONFIG_FILE" 0600 root:root
 

@@ -17,6 +17,7 @@ if ! curl --noproxy '*' --silent --insecure --max-time 10 --output /dev/null "ht
   kf_fail 32 "this node can't reach the API server at $KF_ENDPOINT" \
     "is TCP ${KF_ENDPOINT##*:} open between the nodes? try it there: curl -k https://$KF_ENDPOINT/version"
 fi
+kf_own /etc/kfinstall /var/lib/etcd /var/lib/calico /var/log/calico
 printf '%s' "$KF_BEGUN" | kf_put "$KF_OWNER_FILE" 0644 root:root
 # printf is the shell's own: the token shows up in no process list.
 if ! printf '%s\n' "$kf_config" | kubeadm join --config /dev/stdin 2>&1; then

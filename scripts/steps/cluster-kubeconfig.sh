@@ -14,5 +14,6 @@ if [[ -s $kf_file && $(kf_authority "$kf_file") != "$(kf_authority /etc/kubernet
   kf_file=$kf_home/.kube/config-$KF_NAME
   kf_say "$kf_home/.kube/config is another cluster's ($(kf_server "$kf_home/.kube/config")); this one's is $kf_file"
 fi
+kf_folder "$kf_home/.kube"
 install -d -m 0700 -o "$kf_login" -g "$kf_group" "$kf_home/.kube"
 kf_put "$kf_file" 0600 "$kf_login:$kf_group" </etc/kubernetes/admin.conf

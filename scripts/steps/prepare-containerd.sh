@@ -2,6 +2,7 @@
 # containerd. Parameters: FILE, VERSION2, VERSION3 (contents for containerd 1.x and 2.x), LIMITS_FILE, LIMITS, CERTS_D
 kf_socket=/run/containerd/containerd.sock
 # Docker's own containerd.io and Ubuntu's containerd-stable are as good as the distribution's containerd.
+kf_own /var/lib/containerd /etc/containerd/certs.d
 command -v containerd >/dev/null || kf_apt_install containerd
 kf_apt_repair
 kf_major=$(containerd --version | sed -nE 's/.* v?([0-9]+)\.[0-9]+\.[0-9]+.*/\1/p')
@@ -10,10 +11,11 @@ case $kf_major in
 [2-9]) kf_content=$KF_VERSION3 ;;
 *) kf_fail 13 "the version of containerd can't be read: $(containerd --version)" "try it there: containerd --version" ;;
 esac
-install -d -m 0755 "$KF_CERTS_D"
+kf_folder "$KF_CERTS_D"
 kf_put "$KF_FILE" 0644 root:root <<<"${kf_content%$'\n'}"
 kf_put "$KF_LIMITS_FILE" 0644 root:root <<<"${KF_LIMITS%$'\n'}"
 kf_record=$(sha256sum "$KF_FILE" "$KF_LIMITS_FILE" | cut -d ' ' -f 1)
+kf_note_units containerd.service
 kf_enable containerd.service
 # The record says what the running daemon was started with; a run may have been killed between writing and restarting.
 if [[ $kf_record != "$(kf_known prepare-containerd)" ]] ||

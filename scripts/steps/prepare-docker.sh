@@ -3,6 +3,7 @@
 # Parameters: MINIMUM (major version of Docker), SETTINGS (a jq filter over daemon.json), DAEMON (its path), URL, SHA256, BINARY,
 #   SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET, RECORD
 # Docker's own docker-ce is as good as the distribution's docker.io, and is not replaced by it.
+kf_own /var/lib/docker /var/lib/cri-dockerd
 command -v dockerd >/dev/null || kf_apt_install docker.io
 kf_apt_install jq
 # Debian 13 has the client in a package of its own.
@@ -23,6 +24,7 @@ if [[ ! -e $KF_DAEMON || $(jq -S . <<<"$kf_old") != "$(jq -S . <<<"$kf_new")" ]]
 fi
 # The record says what was set up and proven; without it a run may have been killed between writing and restarting.
 kf_before=$(kf_known prepare-docker)
+kf_note_units docker.service
 kf_enable docker.service
 if [[ $kf_before != "$KF_RECORD" ]] || ! systemctl is-active --quiet docker.service; then
   systemctl daemon-reload
@@ -40,6 +42,7 @@ fi
 kf_put "$KF_SERVICE_FILE" 0644 root:root <<<"${KF_SERVICE%$'\n'}"
 kf_put "$KF_SOCKET_FILE" 0644 root:root <<<"${KF_SOCKET%$'\n'}"
 systemctl daemon-reload
+kf_note_units cri-docker.socket cri-docker.service
 kf_enable cri-docker.socket cri-docker.service
 systemctl reset-failed cri-docker.service 2>/dev/null || true
 systemctl restart cri-docker.socket cri-docker.service || kf_fail 14 "cri-dockerd does not start" "look at: journalctl -u cri-docker -n 30"

@@ -6,6 +6,8 @@ kf_full() { # PACKAGE: its full version in the repository, 1.34.9-1.1
   apt-cache madison "$1" | awk -F ' *[|] *' -v wanted="$KF_VERSION-" 'index($2, wanted) == 1 && !found {print $2; found = 1}'
 }
 
+# What the programs themselves make; the packages bring only the first files of it.
+kf_own /etc/kubernetes /var/lib/kubelet /etc/cni /opt/cni /var/lib/cni /var/log/pods /var/log/containers
 kf_apt_repair
 if [[ -z $(kf_full "${kf_names[0]}") ]]; then
   kf_apt_update # the repository was written by a run that was killed before it was read
@@ -25,6 +27,10 @@ if [[ ${#kf_missing[@]} -gt 0 ]]; then
   kf_apt_add --allow-downgrades "${kf_missing[@]}" ||
     kf_fail 100 "apt can't install ${kf_missing[*]}" "its last lines say why; try it there: apt-get install ${kf_missing[*]}"
 fi
+kf_held=$(apt-mark showhold)
+for kf_name in "${kf_names[@]}"; do
+  grep -qxF -- "$kf_name" <<<"$kf_held" || kf_note held "$kf_name"
+done
 kf_apt_free # apt-mark does not wait for the lock
 apt-mark hold "${kf_names[@]}" >/dev/null
 kf_enable kubelet.service

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The signed repository of one Kubernetes minor. Parameters: KEY_URL, KEY_FILE, LIST_FILE, LIST
-install -d -m 0755 /etc/apt/keyrings
+kf_folder /etc/apt/keyrings
 kf_work=$(mktemp -d)
 if ! curl --fail --silent --show-error --location --retry 4 --connect-timeout 15 --max-time 60 --output "$kf_work/key" -- "$KF_KEY_URL"; then
   rm -rf "$kf_work"

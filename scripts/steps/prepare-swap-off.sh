@@ -7,6 +7,9 @@ kf_reload() { # costs seconds on a slow machine: only after a change
 }
 kf_said=
 
+mapfile -t kf_swaps < <(tail -n +2 /proc/swaps | cut -d ' ' -f 1)
+if [[ ${#kf_swaps[@]} -gt 0 ]]; then kf_note swaps "${kf_swaps[@]}"; fi
+
 # By field: Ubuntu's installer separates with tabs.
 if [[ -e /etc/fstab ]] && awk '$1 !~ /^#/ && $3 == "swap" {found = 1} END {exit !found}' /etc/fstab; then
   kf_new=$(awk '$1 !~ /^#/ && $3 == "swap" {print "# kfinstall turned swap off: " $0; next} {print}' /etc/fstab)
@@ -17,6 +20,7 @@ fi
 for kf_unit in zramswap.service zram-config.service; do
   for kf_file in {/etc,/usr/lib,/lib}/systemd/system/"$kf_unit" /etc/init.d/"${kf_unit%.service}"; do
     [[ -e $kf_file ]] || continue
+    kf_note_units "$kf_unit"
     systemctl stop "$kf_unit" || true
     kf_mask "$kf_unit"
     break

@@ -43,7 +43,7 @@ if systemctl is-active --quiet docker-registry.service && [[ ! -e /etc/systemd/s
   kf_fail 20 "another registry (docker-registry.service) already runs on this node" \
     "stop it (systemctl disable --now docker-registry) or choose another node: registry.node in the answers"
 fi
-systemctl mask --quiet docker-registry.service 2>/dev/null || ln -sf /dev/null /etc/systemd/system/docker-registry.service
+kf_mask docker-registry.service
 if ! dpkg-query -W -f='${db:Status-Status}' docker-registry 2>/dev/null | grep -qx installed; then
   kf_apt_update
   if ! apt-cache show docker-registry >/dev/null 2>&1; then
@@ -53,10 +53,11 @@ if ! dpkg-query -W -f='${db:Status-Status}' docker-registry 2>/dev/null | grep -
 fi
 kf_apt_install docker-registry openssl curl ca-certificates
 
+kf_own /etc/kfinstall
+kf_folder "$KF_DIRECTORY"
 install -d -m 0755 /etc/kfinstall
 install -d -m 0750 -o root -g docker-registry "$kf_folder"
 install -d -m 0700 "$kf_folder/new"
-mkdir -p -- "$KF_DIRECTORY"
 if [[ $(stat -c %U -- "$KF_DIRECTORY") != docker-registry ]]; then
   chown -R docker-registry:docker-registry -- "$KF_DIRECTORY"
 fi

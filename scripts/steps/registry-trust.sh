@@ -5,7 +5,6 @@
 
 kf_file() { # path; content from standard input
   local said
-  install -d -m 0755 -- "$(dirname -- "$1")"
   said=$(kf_put "$1" 0644 root:root) || { printf '%s\n' "$said"; exit 1; }
   if [[ -n $said ]]; then
     kf_say "$said"

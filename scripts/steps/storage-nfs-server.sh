@@ -5,7 +5,8 @@ if [[ -e $KF_DIRECTORY && ! -d $KF_DIRECTORY ]]; then
 fi
 kf_apt_install nfs-kernel-server
 if [[ ! -d $KF_DIRECTORY ]]; then
-  install -d -m 0755 -o root -g root -- "$KF_DIRECTORY"
+  kf_folder "$KF_DIRECTORY"
+  chmod 0755 -- "$KF_DIRECTORY"
   kf_say "made $KF_DIRECTORY"
 fi
 printf '%s' "$KF_EXPORTS" | kf_put "$KF_EXPORTS_FILE" 0644 root:root

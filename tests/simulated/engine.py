@@ -40,6 +40,8 @@ async def run(
     ) as session:
         if wanted.kind in ("install", "resume"):
             await session.install()
+        elif wanted.kind == "reset" and not wanted.dry_run:
+            await session.reset()
         elif wanted.kind == "check":
             await session.check()
     return session, events

@@ -43,7 +43,8 @@ def _api(world: World) -> SimApi:
     return world.api
 
 
-def _reset(node: SimNode) -> Iterator[str]:
+def take_back(node: SimNode) -> Iterator[str]:
+    """Kubeadm reset."""
     yield "  [reset] Stopping the kubelet service"
     for path in [path for path in node.files if path.startswith(("/etc/kubernetes/", "/var/lib/etcd/member"))]:
         del node.files[path]
@@ -84,7 +85,7 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
         if owned != parameters["BEGUN"]:
             raise ScriptError(20, "kf-error: kubeadm was here before kfinstall", "kf-hint: take another server")
         yield "taking back what a killed run left"
-        yield from _reset(node)
+        yield from take_back(node)
     documents = {item["kind"]: item for item in yaml.safe_load_all(parameters["CONFIG"])}
     settings = documents["ClusterConfiguration"]
     yield from _put(node, parameters["OWNER_FILE"], parameters["BEGUN"])
@@ -224,7 +225,7 @@ def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
         if owned not in (parameters["BEGUN"], parameters["DONE"]):
             raise ScriptError(20, "kf-error: kubeadm was here before kfinstall", "kf-hint: take another server")
         yield "taking back what an earlier join left"
-        yield from _reset(node)
+        yield from take_back(node)
     config = yaml.safe_load(stdin)
     yield from _put(node, parameters["OWNER_FILE"], parameters["BEGUN"])
     yield "[preflight] Running pre-flight checks"

@@ -1,0 +1,84 @@
+"""What the steps of reset share: the undo record of a node (scripts/lib.sh, kf_keep and kf_note), and whose node it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kfinstall import cluster_site, limits
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Facts, Watch
+from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View, sha256
+
+DATA_PROOF: Final = "/var/lib/kfinstall/proofs/reset-data.json"
+
+
+def record(facts: Facts) -> dict[str, list[str]]:
+    """The record by kind: file, absent, tree, gone, packages, held, upgraded, units, units.stopped, sysctls, swaps."""
+    found: dict[str, list[str]] = {}
+    for line in facts.extra.get("undo", "").splitlines():
+        kind, _tab, text = line.partition("\t")
+        if text:
+            found.setdefault(kind, []).append(text)
+    return found
+
+
+def names(lines: list[str]) -> list[str]:
+    """The first word of each line of a list."""
+    return [line.split(" ", 1)[0] for line in lines]
+
+
+def data_directories(answers: Answers, node: str) -> tuple[str, ...]:
+    """The directories of a node that hold volumes and images."""
+    found: list[str] = []
+    if answers.storage.type == "local-path":
+        found.append(answers.storage.local_path.directory)
+    elif answers.nfs_node is not None and answers.nfs_node.name == node:
+        found.append(answers.storage.nfs.path)
+    if answers.registry.enabled and answers.registry_node.name == node:
+        found.append(answers.registry.directory)
+    return tuple(found)
+
+
+class Leave(Step):
+    """Base of the steps that take nodes out of their cluster: kubeadm reset, and what it leaves."""
+
+    danger = Danger.POINT_OF_NO_RETURN
+    script = "reset-leave"
+    timeout_seconds = limits.RESET_LEAVE_TIMEOUT_SECONDS
+    estimate_seconds = 40
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """Whose member the node is."""
+        return Watch(files=frozenset({cluster_site.OWNER_FILE}))
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The record of its membership, and the runtime that stops its pods."""
+        return {
+            "OWNER_FILE": cluster_site.OWNER_FILE,
+            "BEGUN": cluster_site.owner_begun(view),
+            "DONE": cluster_site.owner_done(view),
+            "SOCKET": cluster_site.socket(view.answers),
+            "KUBEADM_SECONDS": str(limits.RESET_KUBEADM_SECONDS),
+        }
+
+    def check(self, view: View) -> Check:
+        """No record of a membership; another cluster's is never touched."""
+        if cluster_site.owned_by_another(view):
+            return Conflict(
+                "kfinstall made this node a member of another cluster",
+                f"reset it with that cluster's answers, or look at {cluster_site.OWNER_FILE} there",
+            )
+        if cluster_site.OWNER_FILE in view.facts.files:
+            return Needed(("kubeadm reset", "remove the network's rules, interfaces and files of Kubernetes and Calico"))
+        return Satisfied("kfinstall's record names no cluster that it belongs to")
+
+
+def data_wanted(view: View) -> str:
+    """The directories to empty, a line each, as the script's record then holds them."""
+    return "\n".join(data_directories(view.answers, view.target))
+
+
+def data_gone(view: View) -> bool:
+    """Whether the script's record says that they were emptied."""
+    return view.facts.has_file(DATA_PROOF, sha256(data_wanted(view) + "\n"))

@@ -1,0 +1,29 @@
+"""reset.files: files, masks, kernel settings and swap as they were."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kfinstall import limits, reset_site
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+_SAID = (("file", "restore"), ("absent", "remove"), ("tree", "remove all of"), ("sysctls", "sysctl"), ("swaps", "swapon"))
+
+
+class ResetFiles(Step):
+    """Old contents were kept before the first change; what was not there is removed, a directory only if it is empty by then."""
+
+    id: ClassVar[str] = "reset.files"
+    title: ClassVar[str] = "Put files, kernel settings and swap back"
+    script: ClassVar[str] = "reset-files"
+    timeout_seconds: ClassVar[float] = limits.RESET_FILES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 10
+
+    def check(self, view: View) -> Check:
+        """The record names no path, setting or device."""
+        found = reset_site.record(view.facts)
+        changes = [f"{verb} {line}" for kind, verb in _SAID for line in found.get(kind, [])]
+        changes += [f"start {line.split()[0]} if it stands" for line in found.get("units.stopped", []) if line.endswith(" active")]
+        if not changes and (found.get("gone") or found.get("units.stopped")):
+            changes = ["drop a record of what is gone already"]
+        return Needed(tuple(changes)) if changes else Satisfied("nothing is recorded that was different before kfinstall")

@@ -1,0 +1,30 @@
+"""reset.packages: what apt brought for kfinstall goes; what somebody else needs by now stays."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kfinstall import limits, reset_site
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class ResetPackages(Step):
+    """Each was recorded before apt-get install brought it. An upgrade can't be taken back, and is told."""
+
+    id: ClassVar[str] = "reset.packages"
+    title: ClassVar[str] = "Remove the packages that kfinstall brought"
+    script: ClassVar[str] = "reset-packages"
+    timeout_seconds: ClassVar[float] = limits.RESET_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 30
+
+    def check(self, view: View) -> Check:
+        """The record names no package."""
+        found = reset_site.record(view.facts)
+        changes: list[str] = []
+        if found.get("packages"):
+            changes.append(f"apt-get purge {' '.join(reset_site.names(found['packages']))}")
+        if found.get("held"):
+            changes.append(f"apt-mark unhold {' '.join(reset_site.names(found['held']))}")
+        if found.get("upgraded"):
+            changes.append(f"leave upgraded: {' '.join(reset_site.names(found['upgraded']))}")
+        return Needed(tuple(changes)) if changes else Satisfied("no package is recorded as brought by kfinstall")

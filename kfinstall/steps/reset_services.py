@@ -1,0 +1,23 @@
+"""reset.services: what did not run before kfinstall stops."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kfinstall import reset_site
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class ResetServices(Step):
+    """Units whose state was recorded before it was changed: the registry, the NFS server, the runtime."""
+
+    id: ClassVar[str] = "reset.services"
+    title: ClassVar[str] = "Stop the services that kfinstall started"
+    script: ClassVar[str] = "reset-services"
+    estimate_seconds: ClassVar[float] = 5
+
+    def check(self, view: View) -> Check:
+        """The record names no unit."""
+        units = [line.split() for line in reset_site.record(view.facts).get("units", [])]
+        changes = tuple(f"{unit[0]}: back to {' and '.join(unit[1:])}" for unit in units)
+        return Needed(changes) if changes else Satisfied("no service is recorded as started by kfinstall")

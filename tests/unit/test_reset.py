@@ -1,0 +1,128 @@
+"""Checks of the way back: whose node it is, what is recorded, what is data."""
+
+import pytest
+
+from kfinstall import cluster_site, phases, plan, releases, reset_site, resources
+from kfinstall.answers.load import load
+from kfinstall.errors import StateError, UsageError
+from kfinstall.facts.model import Facts, FileFact
+from kfinstall.state import ClusterState
+from kfinstall.step import Conflict, Danger, Needed, Satisfied, sha256
+from kfinstall.steps.reset_data import ResetData
+from kfinstall.steps.reset_files import ResetFiles
+from kfinstall.steps.reset_leave_first import ResetLeaveFirst
+from kfinstall.steps.reset_packages import ResetPackages
+from kfinstall.steps.reset_services import ResetServices
+
+RECORD = (
+    "file\t/etc/fstab\nabsent\t/etc/containerd/config.toml\ngone\t/etc/apt/keyrings\ntree\t/etc/kubernetes\n"
+    "packages\tcontainerd\npackages\trunc\nheld\tkubelet\nupgraded\tiptables 1.8.9-2\nunits\tcontainerd.service not-found inactive\n"
+    "sysctls\tnet.ipv4.ip_forward 0\nswaps\t/swap.img\n"
+)
+
+
+@pytest.fixture
+def answers():
+    return load(resources.root() / "examples" / "three-nodes.yaml")
+
+
+def view(answers, **facts):
+    name = answers.first_control_plane.name
+    return plan.Situation(answers, releases.load(answers.cluster.release), {name: Facts(node=name, **facts)}).view(name)
+
+
+def owned(content):
+    return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+
+
+def test_a_member_leaves_and_a_half_made_one_too(answers):
+    plain = view(answers)
+    assert isinstance(ResetLeaveFirst().check(plain), Satisfied)
+    for owner in (cluster_site.owner_begun(plain), cluster_site.owner_done(plain)):
+        assert isinstance(ResetLeaveFirst().check(view(answers, files=owned(owner))), Needed)
+
+
+def test_another_clusters_member_is_never_touched(answers):
+    other = "# Written by kfinstall\ncluster=another\nnode=x\nstate=done\n"
+    check = ResetLeaveFirst().check(view(answers, files=owned(other)))
+    assert isinstance(check, Conflict)
+    assert not check.warning
+    assert cluster_site.OWNER_FILE in check.fix
+
+
+def test_every_kind_of_record_is_a_change(answers):
+    found = view(answers, extra={"undo": RECORD})
+    assert ResetServices().check(found) == Needed(("containerd.service: back to not-found and inactive",))
+    assert ResetPackages().check(found) == Needed(
+        ("apt-get purge containerd runc", "apt-mark unhold kubelet", "leave upgraded: iptables")
+    )
+    check = ResetFiles().check(found)
+    assert isinstance(check, Needed)
+    assert check.changes == (
+        "restore /etc/fstab",
+        "remove /etc/containerd/config.toml",
+        "remove all of /etc/kubernetes",
+        "sysctl net.ipv4.ip_forward 0",
+        "swapon /swap.img",
+    )
+
+
+def test_a_record_of_what_is_gone_is_dropped_and_none_is_satisfied(answers):
+    assert isinstance(ResetFiles().check(view(answers, extra={"undo": "gone\t/etc/x\n"})), Needed)
+    for step in (ResetServices(), ResetPackages(), ResetFiles()):
+        assert isinstance(step.check(view(answers)), Satisfied)
+
+
+def test_data_is_what_holds_volumes_and_images(answers):
+    name = answers.first_control_plane.name
+    paths = reset_site.data_directories(answers, name)
+    assert paths == (answers.storage.nfs.path,)
+    assert reset_site.data_directories(answers, answers.registry_node.name) == (answers.registry.directory,)
+    there = {path: FileFact("directory", 0o755, "root:root", 0) for path in paths}
+    assert isinstance(ResetData().check(view(answers, files=there)), Needed)
+    assert isinstance(ResetData().check(view(answers)), Satisfied)
+    text = "\n".join(paths) + "\n"
+    went = there | {reset_site.DATA_PROOF: FileFact("file", 0o600, "root:root", len(text), sha256(text))}
+    assert isinstance(ResetData().check(view(answers, files=went)), Satisfied)
+
+
+def test_data_goes_only_where_that_is_asked_for():
+    kept, gone = phases.reset(delete_data=False), phases.reset(delete_data=True)
+    assert ResetData not in kept[-1].steps
+    assert ResetData in gone[-1].steps
+    assert phases.of("reset", delete_data=True) == gone
+    assert phases.of("install") == phases.PHASES
+    with pytest.raises(UsageError):
+        phases.of("install", only="reset")
+
+
+def test_leaving_and_deleting_are_points_of_no_return():
+    marked = {kind for kind in phases.RESET.steps if kind.danger is Danger.POINT_OF_NO_RETURN}
+    assert {kind.id for kind in marked} == {
+        "reset.leave-workers",
+        "reset.leave-control-planes",
+        "reset.leave-first",
+        "reset.data",
+    }
+
+
+def test_what_a_reset_ended_is_history(tmp_path):
+    state = ClusterState(tmp_path, "one")
+    first = state.new_run("install", exit_code=0)
+    assert [record.id for record in state.installs()] == [first.id]
+    state.new_run("reset", exit_code=20)
+    assert [record.id for record in state.installs()] == [first.id], "a reset that did not end well ended nothing"
+    done = state.new_run("reset", exit_code=0)
+    assert state.installs() == []
+    state.journal_path.write_text("{}\n")
+    state.archive(done.id)
+    assert not state.journal_path.exists()
+    assert (state.run_directory(done.id) / "journal.jsonl").read_text() == "{}\n"
+    state.archive(done.id)  # nothing is left to move
+
+
+def test_a_journal_that_cannot_be_moved_is_told(tmp_path):
+    state = ClusterState(tmp_path, "one")
+    state.journal_path.write_text("{}\n")
+    with pytest.raises(StateError, match="can't be moved"):
+        state.archive("no-such-run")
