@@ -146,6 +146,8 @@ class Finding(Event):
     message: str
     cause: str = ""
     fix: str = ""
+    mend: str = ""
+    """What kfinstall can do about it itself, if asked; empty where it can't."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,11 +134,11 @@ class Executor:
             )
         return found
 
-    def findings(self, steps: Sequence[Step]) -> list[Finding]:
-        """Check read-only steps on every target and tell every finding."""
+    def findings(self, steps: Sequence[Step], *, only: str = "") -> list[Finding]:
+        """Check read-only steps on every target (or only one) and tell every finding."""
         found: list[Finding] = []
         for step in steps:
-            for target in step.targets(self._site.answers):
+            for target in (only,) if only else step.targets(self._site.answers):
                 finding = _finding(step, target, step.check(self._site.situation.view(target)))
                 found.append(finding)
                 self._bus.emit(finding)
@@ -290,4 +290,5 @@ def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> F
     if isinstance(check, Needed):
         return Finding(node=target, check=step.id, level="error", message="; ".join(check.changes))
     level: Literal["warning", "error"] = "warning" if check.warning else "error"
-    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.fix)
+    mend = "; ".join(mend.title for mend in check.mends)
+    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.fix, mend=mend)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kfinstall.facts.model import Facts
-from kfinstall.step import Check, Conflict, Satisfied, View
+from kfinstall.step import Check, Conflict, Mend, Satisfied, View
 
 _CLUSTER_UNITS: Final = "kf-cluster-"
 
@@ -19,6 +19,7 @@ class Finding:
     reason: str
     fix: str
     warning: bool = False
+    mend: Mend | None = None
 
 
 def verdict(findings: Iterable[Finding], evidence: str) -> Check:
@@ -30,6 +31,7 @@ def verdict(findings: Iterable[Finding], evidence: str) -> Check:
         "; ".join(dict.fromkeys(finding.reason for finding in found)),
         "\n".join(dict.fromkeys(finding.fix for finding in found)),
         warning=all(finding.warning for finding in found),
+        mends=tuple(dict.fromkeys(finding.mend for finding in found if finding.mend)),
     )
 
 

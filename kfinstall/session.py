@@ -169,7 +169,7 @@ class Session:
         if self.site.cluster_problem:
             self.bus.emit(Notice(level="warning", text=f"the cluster does not answer: {self.site.cluster_problem}"))
         save.save(self.answers, self.state.path / "answers.yaml")
-        lock = NodeLock(self.site.hosts[self.answers.first_control_plane.name], _owner(self.record.id))
+        lock = NodeLock(self.site.hosts[self.answers.first_control_plane.name], owner(self.record.id))
         async with lock:
             await self.executor.run(self.phases)
             await self._hand_over()
@@ -183,7 +183,7 @@ class Session:
             KfError: a step failed where the run can't go on.
         """
         first = self.site.hosts[self.answers.first_control_plane.name]
-        async with NodeLock(first, _owner(self.record.id)):
+        async with NodeLock(first, owner(self.record.id)):
             await self.executor.run(self.phases)
         await self._forget()
         self._tell_set_aside()
@@ -241,7 +241,8 @@ def _open(item: plan.PlannedStep) -> str:
     return "; ".join(item.changes) or getattr(item.check, "reason", "not done")
 
 
-def _owner(run: str) -> str:
+def owner(run: str) -> str:
+    """Who works on a cluster, for others that are told."""
     return f"{getpass.getuser()}@{socket.gethostname()} run {run}"
 
 

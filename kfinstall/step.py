@@ -60,12 +60,25 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
+class Mend:
+    """A fix that kfinstall can make itself where it is asked to: a script that records what it changes, so that a reset takes it back."""
+
+    title: str
+    """Imperative, no full stop."""
+    script: str
+    """Name in scripts/steps."""
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """It can't be done as things stand: why, and what to do about it. `warning` lets the run go on."""
 
     reason: str
     fix: str
     warning: bool = False
+    mends: tuple[Mend, ...] = ()
+    """What kfinstall can do about it, if asked; never done by itself."""
 
 
 Check = Satisfied | Needed | Conflict

@@ -16,12 +16,13 @@ from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
 from kfinstall.desk.runview import RunView, State
+from kfinstall.errors import KfError
 from kfinstall.events import Finding
 from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
-from screens.modals import Told
+from screens.modals import Confirm, Told
 
 _STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
 _WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
@@ -110,7 +111,7 @@ class PreflightScreen(BaseScreen):
     title_on_bar: ClassVar[str] = "Preflight"
     help_text: ClassVar[str] = (
         "F5 checks every server and changes nothing; while something is red it looks again every few seconds, so mend it and watch.\n"
-        "Arrows move, Enter shows evidence, cause and fix of a cell, f shows the commands that mend it, r shows only what is not good."
+        "Arrows move, Enter shows evidence, cause and fix of a cell, f mends it where kfinstall can (a reset takes that back) or shows the commands that do, r shows only what is not good."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "check", "Check", id="check"),
@@ -216,16 +217,35 @@ class PreflightScreen(BaseScreen):
 
     @on(Button.Pressed, "#fix")
     def action_fix(self) -> None:
-        """The commands that mend the cell under the cursor."""
+        """Mend the cell under the cursor where kfinstall can, after a question; else show the commands that do."""
         cell = self.query_one(Matrix).cell
         finding = self.desk.view.findings.get(cell) if cell is not None else None
         if finding is None or not finding.fix:
             self.app.notify("there is nothing to mend there", markup=False)
             return
+        if finding.mend:
+            self._offer(finding)
+            return
         text = (
             f"{finding.message}\n\nOn {finding.node}:\n{finding.fix}\n\nNothing was done for you; it is looked at again by itself."
         )
         self.app.push_screen(Told(f"Mend {finding.check}", text))
+
+    def _offer(self, finding: Finding) -> None:
+        text = (
+            f"{finding.message}\n\nOn {finding.node} kfinstall can: {finding.mend}.\n\n"
+            f"What it changes is recorded there, and taken back by a reset. By hand it would be:\n{finding.fix}"
+        )
+
+        def answered(yes: bool | None) -> None:
+            if not yes:
+                return
+            try:
+                self.desk.mend(finding.node, finding.check)
+            except KfError as error:
+                self.app.notify(error.message, severity="warning", markup=False)
+
+        self.app.push_screen(Confirm(f"Mend {finding.check}", text, yes="Mend it"), answered)
 
     @on(Button.Pressed, "#stop")
     def _stop(self) -> None:

@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="preflight only; changes nothing")
     _answers(check)
     check.add_argument("--strict", action="store_true", help="warnings exit 4")
+    check.add_argument("--mend", action="store_true", help="mend what kfinstall can mend itself; asks for each, or --yes")
     _login(check)
     _common(check)
 

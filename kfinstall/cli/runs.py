@@ -22,6 +22,7 @@ from kfinstall.cluster.base import Cluster
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, ProofError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
+from kfinstall.mending import mend, offered
 from kfinstall.plan import Plan
 from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.reporters.plain import Plain
@@ -74,7 +75,7 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
     work: dict[str, Work] = {
         "install": install_work(options, terminal),
         "resume": install_work(options, terminal),
-        "check": _check,
+        "check": partial(_check, options=options, terminal=terminal),
         "plan": partial(_plan, options=options, terminal=terminal),
         "doctor": partial(_doctor, options=options, terminal=terminal),
         "reset": reset_work(options, terminal),
@@ -195,23 +196,50 @@ def _show_card(session: Session, terminal: Terminal) -> None:
     terminal.data(f"  the card: {path}")
 
 
-async def _check(session: Session) -> int:
+async def _check(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    if options.mend:
+        await mend_offered(session, options, terminal)
     await session.check()
     return ExitCode.DONE
 
 
+async def mend_offered(session: Session, options: argparse.Namespace, terminal: Terminal) -> None:
+    """Mend what findings offer, each after a question or all by --yes.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+    """
+    wanted = offered(session)
+    if wanted and not options.yes and not terminal.interactive:
+        raise UsageError(
+            "each fix has to be confirmed, and there is nobody to ask",
+            why="\n".join(f"{node}: {'; '.join(fix.title for fix in fixes)}" for (node, _check), fixes in wanted.items()),
+            hint="give --yes to make all of them; a reset takes them back",
+        )
+    for (node, check), fixes in wanted.items():
+        title = "; ".join(fix.title for fix in fixes)
+        if options.yes or terminal.confirm(f"{node}: {title}? [y/N] "):
+            await mend(session, node, check)
+    if not wanted:
+        terminal.say("there is nothing that kfinstall can mend itself")
+
+
 async def _plan(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = session.plan()
+    _tell_plan(plan, options, terminal)
+    if options.export:
+        _write(Path(options.export), runbook.markdown(plan, session.situation))
+        terminal.say(f"wrote {options.export}")
+    return ExitCode.CHANGES if options.detailed_exitcode and plan.pending else ExitCode.DONE
+
+
+def _tell_plan(plan: Plan, options: argparse.Namespace, terminal: Terminal) -> None:
     if options.json:
         for item in runbook.data(plan):
             terminal.data(json.dumps(item, ensure_ascii=False))
     else:
         for line in runbook.text(plan):
             terminal.data(line)
-    if options.export:
-        _write(Path(options.export), runbook.markdown(plan, session.situation))
-        terminal.say(f"wrote {options.export}")
-    return ExitCode.CHANGES if options.detailed_exitcode and plan.pending else ExitCode.DONE
 
 
 def _write(path: Path, text: str) -> None:
@@ -224,8 +252,7 @@ def _write(path: Path, text: str) -> None:
 async def _reset(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = session.plan()
     if options.command == "reset" and options.dry_run:
-        for line in runbook.text(plan):
-            terminal.data(line)
+        _tell_plan(plan, options, terminal)
         return ExitCode.DONE
     if plan.pending and not session.options.demo and not options.yes:
         if not terminal.interactive:
@@ -246,12 +273,7 @@ async def _reset(session: Session, *, options: argparse.Namespace, terminal: Ter
 
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = await session.doctor()
-    if options.json:
-        for item in runbook.data(plan):
-            terminal.data(json.dumps(item, ensure_ascii=False))
-    else:
-        for line in runbook.text(plan):
-            terminal.data(line)
+    _tell_plan(plan, options, terminal)
     drift = [*plan.pending, *plan.conflicts]
     if drift:
         raise ProofError(

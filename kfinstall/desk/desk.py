@@ -16,13 +16,14 @@ from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import Cluster
+from kfinstall.desk.checking import Checking
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.loop import EngineLoop
 from kfinstall.desk.probe import probe
 from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, PreflightError, defect
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, defect
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
@@ -77,6 +78,7 @@ class Desk:
         """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
         self._stop = Stop()
+        self._checking = Checking()
         self._future: concurrent.futures.Future[Result] | None = None
         self._task: asyncio.Task[Result] | None = None
         self._stack = AsyncExitStack()
@@ -321,7 +323,8 @@ class Desk:
         if kind in ("plan", "doctor"):
             return Result(kind, int(ExitCode.DONE), plan=session.plan(), situation=session.situation)
         if kind == "check":
-            return await self._keep_checking(session)
+            found = await self._checking.keep(session, self._stop)
+            return Result(kind, int(found.exit_code if found else ExitCode.DONE), found)
         error: KfError | None = None
         try:
             await session.install()
@@ -332,20 +335,20 @@ class Desk:
             card = tuple(session.redact(line) for line in session.proof_card().lines())
         return Result(kind, int(error.exit_code if error else ExitCode.DONE), error, card=card)
 
-    async def _keep_checking(self, session: Session) -> Result:
-        """Check, and look again while something is red, until all is well or nobody wants to know any more."""
-        error: KfError | None = None
-        try:
-            await session.check()
-        except PreflightError as found:
-            error = found
-        while error is not None and not self._stop.requested:
-            await asyncio.sleep(limits.RECHECK_SECONDS)
-            found_again = await session.recheck()
-            if all(finding.level != "error" for finding in found_again):
-                error = None
-        code = error.exit_code if error else ExitCode.DONE
-        return Result("check", int(code), error)
+    def mend(self, node: str, check: str) -> None:
+        """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.
+
+        Raises:
+            InterruptedRunError: another kind of run goes on.
+            AnswersError, StateError, UsageError: the checks could not begin.
+        """
+        if self.running and self.view.kind != "check":
+            raise InterruptedRunError("a run goes on already", hint="wait for it, or stop it")
+        self._checking.want(node, check)
+        if not self.running:
+            self.start("check")
+        else:
+            self.engine.loop.call_soon_threadsafe(self._checking.wake)
 
     # What the engine asks.
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall.preflight import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View
 
 _SHOWN_PACKAGES: Final = 5
+_UPGRADES: Final = "unattended-upgrades.service apt-daily.service apt-daily-upgrade.service"
 
 
 def _findings(view: View) -> Iterator[Finding]:
@@ -19,8 +20,11 @@ def _findings(view: View) -> Iterator[Finding]:
         whose = f" (a step of kfinstall runs: {', '.join(running)})" if running else ""
         fix = f"wait until it is done: sudo tail --pid={pid} -f /dev/null"
         if program.startswith(("unattended-upgr", "apt.systemd.dai")):
-            fix += "\nor: sudo systemctl stop unattended-upgrades apt-daily.service apt-daily-upgrade.service"
-        yield Finding(f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it", fix, warning=True)
+            fix += f"\nor: sudo systemctl stop {_UPGRADES}"
+        upgrades = program.startswith(("unattended-upgr", "apt.systemd.dai"))
+        mend = Mend("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
+        text = f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it"
+        yield Finding(text, fix, warning=True, mend=mend)
     if apt.broken and not running:
         names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
         ours = any(name.startswith("kf-prepare-") for name in detached)
@@ -29,6 +33,7 @@ def _findings(view: View) -> Iterator[Finding]:
             f"packages are half installed: {names}",
             "sudo dpkg --configure -a && sudo apt-get install --fix-broken",
             warning=ours or busy,
+            mend=None if busy else Mend("finish half-installed packages, removing none", "mend-packages"),
         )
     if apt.cloud_init_running:
         yield Finding("cloud-init still works on the first boot", "cloud-init status --wait", warning=True)

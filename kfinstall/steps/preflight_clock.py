@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.facts.model import Facts
 from kfinstall.preflight import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View
 
-_FIX = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"
+_MEND: Final = Mend("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))
+_FIX: Final = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"
 
 
 def _offset(facts: Facts) -> float:
@@ -40,7 +41,7 @@ class PreflightClock(Step):
         found = []
         if abs(skew) >= limits.PREFLIGHT_SKEW_WARNING_SECONDS:
             far = abs(skew) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS and len(told) > 1
-            found.append(Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far))
+            found.append(Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far, mend=_MEND))
         if (
             len(told) > 1
             and abs(middle) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kfinstall.facts.model import Facts
 from kfinstall.preflight import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View
 
 _CLONE = "were they copied from one virtual machine?"
 _NEW_MACHINE_ID = "sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot"
@@ -20,6 +20,10 @@ def _hosts(facts: Facts) -> frozenset[str]:
 
 def _with(others: Iterable[str]) -> str:
     return " and ".join(sorted(others)) + f" ({_CLONE})"
+
+
+def _name(view: View) -> Mend:
+    return Mend(f"name this server {view.target}", "mend-hostname", (("NAME", view.target),))
 
 
 def _same_machine(view: View) -> list[str]:
@@ -37,10 +41,11 @@ def _shared(view: View) -> Iterator[Finding]:
     names = sharing(mine.os.hostname.lower(), {name: facts.os.hostname.lower() for name, facts in others.items()})
     if names:
         text = f"the host name {mine.os.hostname} is also that of {_with(names)}"
-        yield Finding(text, f"sudo hostnamectl set-hostname {view.target}")
+        yield Finding(text, f"sudo hostnamectl set-hostname {view.target}", mend=_name(view))
     names = sharing(mine.identity.machine_id, {name: facts.identity.machine_id for name, facts in others.items()})
     if names:
-        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID)
+        mend = Mend("give this server a machine id of its own", "mend-machine-id")
+        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID, mend=mend)
     names = sharing(mine.identity.product_uuid, {name: facts.identity.product_uuid for name, facts in others.items()})
     if names:
         text = f"the product UUID {mine.identity.product_uuid} is also that of {_with(names)}"
@@ -74,6 +79,6 @@ class PreflightIdentity(Step):
             return verdict([Finding(text, f"nodes: the right address of {view.target}")], "")
         found = list(_shared(view))
         if view.facts.os.hostname.lower() in ("localhost", "localhost.localdomain"):
-            found.append(Finding("the host name is localhost", f"sudo hostnamectl set-hostname {view.target}"))
+            found.append(Finding("the host name is localhost", f"sudo hostnamectl set-hostname {view.target}", mend=_name(view)))
         count = len(view.fleet) - 1
         return verdict(found, f"{view.facts.os.hostname}: nothing shared with the other {count} server(s)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall.preflight import Finding, half_done, kubeadm_was_here, member, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View
 
 _REMEDIES: Final = {
     "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh || sudo rm -rf /etc/rancher/k3s /var/lib/rancher/k3s",
@@ -25,7 +25,8 @@ def _trace(text: str) -> Finding:
     kind, _, path = text.partition(" ")
     if kind == "cni-configuration":
         later = path.rpartition("/")[2] > _OWN_CNI
-        return Finding(f"{path} is another pod network's configuration", f"sudo rm {shlex.quote(path)}", warning=later)
+        mend = Mend(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),))
+        return Finding(f"{path} is another pod network's configuration", f"sudo rm {shlex.quote(path)}", warning=later, mend=mend)
     if kind == "cni-interface":
         name = path.rpartition("/")[2]
         return Finding(f"the network interface {name} is another pod network's", f"sudo ip link delete {shlex.quote(name)}")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from kfinstall.facts.model import Watch
 from kfinstall.preflight import Finding, member, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View, sha256
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,6 +22,8 @@ _CANDIDATES: Final = ("10.244.0.0/16", "172.30.0.0/16", "10.42.0.0/16", "192.168
 _TCP_PORTS: Final = "179, 5473, 10250, 30000-32767"
 _TCP_PORTS_CONTROL_PLANE: Final = f"2379-2380, 6443, {_TCP_PORTS}"
 _UDP_PORTS: Final = "4789"
+_OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
+"""What scripts/steps/mend-firewall.sh let through."""
 
 
 def _registry_of(image: str) -> str:
@@ -136,20 +138,30 @@ def _egress(view: View) -> Iterator[Finding]:
     yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or member(view))
 
 
+def _sources(view: View) -> str:
+    """Who has to come through: the other servers, and the pods."""
+    others = [node.address for node in view.answers.nodes if node.name != view.target]
+    return " ".join([*others, view.answers.cluster.pod_cidr])
+
+
 def _firewall(view: View) -> Iterator[Finding]:
     firewall = view.facts.network.firewall
-    if not firewall:
+    if not firewall or view.facts.has_file(_OPENED_FILE, sha256(f"{firewall} {_sources(view)}\n")):
         return
     ports = _TCP_PORTS_CONTROL_PLANE if "control-plane" in view.node.roles else _TCP_PORTS
-    sources = [node.address for node in view.answers.nodes if node.name != view.target]
-    sources += [view.answers.cluster.pod_cidr]
+    sources = _sources(view).split()
     if firewall == "ufw":
         commands = [f"sudo ufw allow from {source}" for source in sources] + ["sudo ufw default allow routed"]
     else:
         commands = [f"sudo firewall-cmd --permanent --zone=trusted --add-source={source}" for source in sources]
         commands.append("sudo firewall-cmd --reload")
     text = f"the firewall {firewall} is active; the other servers need TCP {ports}, UDP {_UDP_PORTS} and IP protocol 4"
-    yield Finding(text, "\n".join(commands), warning=True)
+    mend = Mend(
+        f"let the other servers and the pods through {firewall}",
+        "mend-firewall",
+        (("FIREWALL", firewall), ("SOURCES", _sources(view))),
+    )
+    yield Finding(text, "\n".join(commands), warning=True, mend=mend)
 
 
 class PreflightNetwork(Step):
@@ -161,7 +173,7 @@ class PreflightNetwork(Step):
 
     def watch(self, view: View) -> Watch:
         """The hosts that the plan needs."""
-        return Watch(hosts=_urls(view))
+        return Watch(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
 
     def check(self, view: View) -> Check:
         """Satisfied where nothing overlaps, names resolve, every host of the plan answers and no firewall is in the way."""

@@ -8,6 +8,9 @@ kf_restart=()
 kf_touched() { # PATH: what has to be restarted for it
   case $1 in
   /etc/containerd/* | /etc/systemd/system/containerd.service.d/*) kf_restart+=(containerd.service) ;;
+  /etc/hostname) hostname -F /etc/hostname ;;
+  /etc/ufw/*) if ufw status 2>/dev/null | grep -q "^Status: active"; then ufw reload >/dev/null; fi ;;
+  /etc/firewalld/*) if systemctl is-active --quiet firewalld.service; then firewall-cmd --reload >/dev/null; fi ;;
   /etc/docker/* | /etc/systemd/system/docker.service.d/*) kf_restart+=(docker.service) ;;
   esac
 }

@@ -70,8 +70,9 @@ class Installer:
         return [f"node{number}" for number in range(1, len(self.numbers) + 1)]
 
     def command(self, *words: str) -> list[str]:
-        given = ("--answers", str(self.folder / "answers.yaml"), "--only", "prepare", "--state-dir", str(self.folder / "state"))
-        return [sys.executable, "-m", "kfinstall", *words, *given, "--accept-new-host-keys", "--json"]
+        given = ["--answers", str(self.folder / "answers.yaml"), "--state-dir", str(self.folder / "state")]
+        phase = [] if words[0] == "reset" else ["--only", "prepare"]
+        return [sys.executable, "-m", "kfinstall", *words, *given, *phase, "--accept-new-host-keys", "--json"]
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(self.folder / "copy")}

@@ -38,7 +38,7 @@ find /etc /usr/local /var/lib/kfinstall -xdev ! -type d ! -path '/etc/ssh/ssh_ho
 find / -xdev -name '*.kf.*' -o -xdev -name '*.dpkg-new' -o -xdev -name '*.dpkg-tmp'
 cat /proc/swaps; cut -d ' ' -f 1 /proc/modules | sort
 sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables fs.inotify.max_user_instances vm.overcommit_memory
-systemctl list-unit-files --no-legend --no-pager; systemctl --failed --no-legend --plain --no-pager; ls -A /var/lib/dpkg/updates
+systemctl list-unit-files --no-legend --no-pager | grep -v ' transient '; systemctl --failed --no-legend --plain --no-pager; ls -A /var/lib/dpkg/updates
 """
 
 

@@ -35,7 +35,13 @@ def traces() -> set[str]:
 
 def popen(*words: str, **environment: str) -> subprocess.Popen[bytes]:
     own = {**os.environ, "KFINSTALL_LAB_NAME": NAME, **environment}
-    return subprocess.Popen([nodes.SCRIPT, *words], env=own, stdout=subprocess.DEVNULL, start_new_session=True)
+    # A shell starts its background jobs with Ctrl-C ignored, and what is ignored then can't be trapped further down.
+    clear = [
+        sys.executable,
+        "-c",
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+    ]
+    return subprocess.Popen([*clear, str(nodes.SCRIPT), *words], env=own, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:

@@ -302,9 +302,15 @@ async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
         await pilot.press("escape", "f")
         await settled(pilot)
         assert "timedatectl" in text_of(app)
+        assert "set the clock by a time server now" in text_of(app)
         await pilot.press("escape")
-        desk.stop()
+        assert desk.running, "no is no"
+        await pilot.press("f")
+        await settled(pilot)
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: not desk.running)
+        assert desk.view.findings["worker1", "preflight.clock"].level == "ok"
+        assert desk.result.exit_code == 0
 
 
 def test_the_shell_logs_in_as_the_engine_does():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,29 @@ async def run(
     fleet: Fleet, answers: Answers, folder: Path, secrets: dict[str, str] | None = None, reporters: Any = (), **options: Any
 ) -> tuple[Session, list[Event]]:
     """One run; the session (closed) and its events."""
+
+    async def work(session: Session) -> None:
+        if session.options.kind in ("install", "resume"):
+            await session.install()
+        elif session.options.kind == "reset" and not session.options.dry_run:
+            await session.reset()
+        elif session.options.kind == "check":
+            await session.check()
+
+    return await in_session(fleet, answers, folder, work, secrets=secrets, reporters=reporters, **options)
+
+
+async def in_session(
+    fleet: Fleet,
+    answers: Answers,
+    folder: Path,
+    work: Callable[[Session], Awaitable[None]],
+    *,
+    secrets: dict[str, str] | None = None,
+    reporters: Any = (),
+    **options: Any,
+) -> tuple[Session, list[Event]]:
+    """Some work in a session; the session (closed) and its events."""
     redact = Redactor()
     bus, events = EventBus(redact), []
     for reporter in (events.append, *reporters):
@@ -38,12 +62,7 @@ async def run(
         resolve=lambda ref, _purpose: Secret((secrets or {})[ref.env or ref.file]),
         open_cluster=open_cluster,
     ) as session:
-        if wanted.kind in ("install", "resume"):
-            await session.install()
-        elif wanted.kind == "reset" and not wanted.dry_run:
-            await session.reset()
-        elif wanted.kind == "check":
-            await session.check()
+        await work(session)
     return session, events
 
 

@@ -1,0 +1,60 @@
+"""Checks that look again until all is well, and mend what somebody asks to have mended. Lives in the engine's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from kfinstall import limits
+from kfinstall.errors import KfError, PreflightError
+from kfinstall.events import Notice
+from kfinstall.executor import Stop
+from kfinstall.mending import mend
+from kfinstall.session import Session
+
+
+class Checking:
+    """What is still to be mended, and the loop that does it between two looks."""
+
+    def __init__(self) -> None:
+        self._wanted: deque[tuple[str, str]] = deque()
+        self._asked = asyncio.Event()
+
+    def want(self, node: str, check: str) -> None:
+        """Ask for what a check offers on a node; may be called from any thread before the loop runs, and then by `wake`."""
+        self._wanted.append((node, check))
+
+    def wake(self) -> None:
+        """Do what is wanted now; called in the engine's loop."""
+        self._asked.set()
+
+    async def keep(self, session: Session, stop: Stop) -> KfError | None:
+        """Check, mend, and look again while something is red; gives what is still wrong.
+
+        Raises:
+            KfError: no node answers any more.
+        """
+        error: KfError | None = None
+        try:
+            await session.check()
+        except PreflightError as found:
+            error = found
+        while (error is not None or self._wanted) and not stop.requested:
+            while self._wanted:
+                await self._mend(session, *self._wanted.popleft())
+            if error is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(limits.RECHECK_SECONDS):
+                        await self._asked.wait()
+                self._asked.clear()
+            if not self._wanted and all(finding.level != "error" for finding in await session.recheck()):
+                error = None
+        return error
+
+    async def _mend(self, session: Session, node: str, check: str) -> None:
+        try:
+            await mend(session, node, check)
+        except KfError as error:
+            why = f"; {error.hint.splitlines()[0]}" if error.hint else ""
+            session.bus.emit(Notice(level="warning", target=node, text=f"not mended: {error.message}{why}"))

@@ -1,0 +1,87 @@
+"""Makes the fixes that preflight findings offer, where somebody asks for it: recorded in the journal, and on the node for a reset."""
+
+from __future__ import annotations
+
+import time
+
+from kfinstall import limits, phases
+from kfinstall.context import Context
+from kfinstall.errors import KfError, UsageError
+from kfinstall.events import Finding, StepFinished, StepStarted
+from kfinstall.journal import Entry
+from kfinstall.session import Session, owner
+from kfinstall.step import Conflict, Mend, Step, View
+from kfinstall.transport.node_lock import NodeLock
+
+
+def offered(session: Session) -> dict[tuple[str, str], tuple[Mend, ...]]:
+    """(node, check) to what could be mended there now."""
+    found: dict[tuple[str, str], tuple[Mend, ...]] = {}
+    for phase in phases.PHASES:
+        if not phase.read_only:
+            continue
+        for kind in phase.steps:
+            step = kind()
+            for node in step.targets(session.site.answers):
+                check = step.check(session.situation.view(node))
+                if isinstance(check, Conflict) and check.mends:
+                    found[node, step.id] = check.mends
+    return found
+
+
+async def mend(session: Session, node: str, check: str) -> Finding:
+    """Mend what a check found on a node, read the node again, and tell what the check says now.
+
+    Raises:
+        UsageError: there is nothing that kfinstall can mend.
+        LockedError: another run works on this cluster.
+        KfError: a fix failed.
+    """
+    step = _step(check)
+    view = session.situation.view(node)
+    found = step.check(view) if node in session.site.fleet else None
+    if not isinstance(found, Conflict) or not found.mends:
+        raise UsageError(f"there is nothing on {node} that kfinstall can mend for {check}", hint="do what the finding's fix says")
+    first = session.site.hosts[session.answers.first_control_plane.name]
+    with session.state.lock():
+        async with NodeLock(first, owner(session.record.id)):
+            for each in found.mends:
+                await _run(session, step, view, each)
+    await session.site.read_node(node)
+    return session.executor.findings([step], only=node)[0]
+
+
+def _step(check: str) -> Step:
+    for phase in phases.PHASES:
+        for kind in phase.steps:
+            if phase.read_only and kind.id == check:
+                return kind()
+    raise UsageError(f"there is no check {check}")
+
+
+async def _run(session: Session, step: Step, view: View, what: Mend) -> None:
+    begin, outcome, evidence, hint = time.monotonic(), "interrupted", "stopped before its end", ""
+    run, print_ = session.record.id, f"{step.id}:{what.script}"
+    session.journal.record(Entry("started", run, step.id, view.target, print_))
+    session.bus.emit(StepStarted(step=step.id, title=step.title, target=view.target, changes=(what.title,)))
+    try:
+        context = Context(step, view, session.site, session.bus, session.secrets)
+        await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)
+        outcome, evidence = "changed", what.title
+    except KfError as error:
+        outcome, evidence, hint = "failed", error.message, error.hint
+        error.node = error.node or view.target
+        raise
+    finally:
+        seconds, evidence = time.monotonic() - begin, session.redact(evidence)
+        session.journal.record(Entry("finished", run, step.id, view.target, print_, outcome, evidence, seconds))
+        session.bus.emit(
+            StepFinished(
+                step=step.id,
+                target=view.target,
+                outcome="changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted",
+                seconds=seconds,
+                evidence=evidence,
+                hint=hint,
+            )
+        )
