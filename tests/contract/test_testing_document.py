@@ -3,12 +3,12 @@
 import re
 
 from kfinstall import resources
-from kfinstall.phases import PHASES
+from kfinstall.phases import PHASES, RESET
 
 ROOT = resources.root()
 TEXT = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-ON_NODES = ("prepare", "storage", "registry")
-STEPS = {step.id: step for phase in PHASES for step in phase.steps}
+ON_NODES = ("prepare", "storage", "registry", "reset")
+STEPS = {step.id: step for phase in (*PHASES, RESET) for step in phase.steps}
 
 
 def rows():

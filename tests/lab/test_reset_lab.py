@@ -174,6 +174,8 @@ def test_nodes_are_as_they_were(installer: Installer) -> None:
     assert status == 0
     changed = reset(installer)
     assert {event["target"] for event in changed if event["step"] == "reset.files"} == set(installer.names)
+    wanted = {"reset.leave-workers", "reset.leave-first", "reset.services", "reset.packages", "reset.files"}
+    assert {event["step"] for event in changed} == wanted
 
     # Volumes and images are kept; so is what the administrator's package needs.
     kept = [{f"folder {IMAGES} 750 docker-registry docker-registry"}, set(), set()]
@@ -195,6 +197,8 @@ def test_nodes_are_as_they_were(installer: Installer) -> None:
     assert [then ^ now for then, now in zip(modules, looks(installer, MODULES), strict=True)] == [set(), set(), set()]
     again = looks(installer)
     assert [then ^ now for then, now in zip(after, again, strict=True)] == [set(), set(), set()]
+    assert {event["step"] for event in reset(installer, "--delete-data")} == {"reset.data"}
+    assert installer.ask(installer.addresses[0], f"ls -A {EXPORT} 2>/dev/null || true") == ""
 
 
 @pytest.mark.parametrize("installer", [(1,)], indirect=True, ids=["node1"])
