@@ -151,6 +151,7 @@ STORAGE_USER_ID: Final = 65534
 # The interactive front end.
 ENGINE_CLOSE_SECONDS: Final = 10.0
 """How long what runs in the engine's thread may take to clean up when the program is left."""
+JSONL_FLUSH_SECONDS: Final = 0.02
 SCREEN_REFRESH_SECONDS: Final = 0.05
 """How often what happened is shown: twenty times a second."""
 SCREEN_EVENTS_AT_ONCE: Final = 4000

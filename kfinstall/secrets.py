@@ -71,6 +71,11 @@ class Redactor:
         self._forms = dict.fromkeys(sorted(self._forms, key=len, reverse=True))
         return secret
 
+    @property
+    def armed(self) -> bool:
+        """Whether there is a secret to look for."""
+        return bool(self._forms)
+
     def __call__(self, text: str) -> str:
         """The text without any learned secret."""
         for form in self._forms:

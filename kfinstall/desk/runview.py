@@ -193,19 +193,22 @@ class RunView:
         for event in events:
             self.take(event)
 
-    @singledispatchmethod
     def take(self, event: Event) -> None:
         """Let an event change what is seen."""
+        if type(event) is OutputLine:  # by far the most
+            self._line(event.at, event.target, "output", event.text, event.step)
+        else:
+            self._take(event)
 
-    @take.register
-    def _(self, event: OutputLine) -> None:
-        self._line(event.at, event.target, "output", event.text, event.step)
+    @singledispatchmethod
+    def _take(self, event: Event) -> None:
+        """Let an event of another kind change what is seen."""
 
-    @take.register
+    @_take.register
     def _(self, event: Notice) -> None:
         self._line(event.at, event.target or "cluster", event.level, event.text)
 
-    @take.register
+    @_take.register
     def _(self, event: RunStarted) -> None:
         self.run, self.kind, self.cluster, self.began_at, self.exit_code = event.run, event.kind, event.cluster, event.at, None
         self.seconds = 0.0
@@ -213,31 +216,31 @@ class RunView:
         self.last_failure = ("", "")
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: RunFinished) -> None:
         self.exit_code, self.seconds = event.exit_code, event.seconds
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: NodeConnected) -> None:
         self.nodes[event.node] = NodeView(event.node, "connected", event.description)
         self._line(event.at, event.node, "info", f"connected: {event.description}")
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: NodeSetAside) -> None:
         self.nodes[event.node] = NodeView(event.node, "set aside", event.reason)
         self._line(event.at, event.node, "error", f"set aside at {event.step}: {event.reason}")
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: PhaseStarted) -> None:
         phase = self._phase(event.phase, event.title)
         phase.state, phase.began_at, phase.seconds = "running", event.at, 0.0
         self.current_phase = event.phase
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: PhaseFinished) -> None:
         phase = self._phase(event.phase, event.phase)
         phase.state, phase.seconds = _FROM_OUTCOME[event.outcome], event.seconds
@@ -245,7 +248,7 @@ class RunView:
             phase.state = "warning"
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: StepStarted) -> None:
         target = self._target(event.step, event.target, event.title)
         target.state, target.began_at, target.changes, target.attached = "running", event.at, event.changes, event.attached
@@ -254,7 +257,7 @@ class RunView:
         self._line(event.at, event.target, "step", f"{event.title}: {word}", event.step)
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: StepFinished) -> None:
         target = self._target(event.step, event.target, "")
         target.state, target.seconds = _FROM_OUTCOME[event.outcome], event.seconds
@@ -266,7 +269,7 @@ class RunView:
             self._line(event.at, event.target, level, f"{event.step} {event.outcome}: {event.evidence}", event.step)
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: Finding) -> None:
         self.findings[event.node, event.check] = event
         target = self._target(event.check, event.node, "")
@@ -276,7 +279,7 @@ class RunView:
             self._line(event.at, event.node, event.level, f"{event.check}: {event.message}", event.check)
         self.revision += 1
 
-    @take.register
+    @_take.register
     def _(self, event: Progress) -> None:
         self.progress[event.step] = event
         self.revision += 1

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TextIO
+from json.encoder import encode_basestring
+from math import isfinite
+from typing import Any, Final, TextIO
 
-from kfinstall.events import Event
+from kfinstall import limits
+from kfinstall.events import Event, OutputLine
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=list)
 
 
 class JsonLines:
-    """Writes every event to a text stream, flushed line by line."""
+    """Writes every event to a text stream, flushed at once; servers' output within JSONL_FLUSH_SECONDS, all that came meanwhile together."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._due: asyncio.TimerHandle | None = None
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._stream.write(json.dumps(event.to_json(), ensure_ascii=False, default=list) + "\n")
-        self._stream.flush()
+        self._stream.write(json_line(event))
+        if type(event) is not OutputLine:
+            self._flush()
+        elif self._due is None:
+            try:
+                self._due = asyncio.get_running_loop().call_later(limits.JSONL_FLUSH_SECONDS, self._flush)
+            except RuntimeError:  # nobody to do it later
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if not self._stream.closed:
+            self._stream.flush()
+
+
+def json_line(event: Event) -> str:
+    """One event with its line end, as json.dumps writes it; that would make an encoder for each of thousands of lines a second."""
+    return "{" + ", ".join([f'"{key}": {_text(value)}' for key, value in event.to_json().items()]) + "}\n"
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    return repr(value) if kind is int or (kind is float and isfinite(value)) else _ENCODER.encode(value)

@@ -1,7 +1,7 @@
 """Kills and power cuts at random instants of phase prepare; whatever they hit, the next run ends where an undisturbed one does.
 
-KFINSTALL_CAMPAIGN_SEED repeats a campaign (its seed is shown); KFINSTALL_CAMPAIGN_ROUNDS sets how long it is: four instants a round, a power
-cut for each of the three nodes and a kill of the installer.
+KFINSTALL_CAMPAIGN_SEED repeats a campaign (its seed is shown); KFINSTALL_CAMPAIGN_ROUNDS sets how long it is. A round begins with fresh disks and
+is struck in each of several runs, one resumed after the other: a power cut for each node and a kill of the installer in every run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from tests.lab.installer import Installer
 from tests.lab.nodes import Lab
 
 SEED = int(os.environ.get("KFINSTALL_CAMPAIGN_SEED") or random.SystemRandom().randrange(10**6))
-ROUNDS = int(os.environ.get("KFINSTALL_CAMPAIGN_ROUNDS") or 8)
+ROUNDS = int(os.environ.get("KFINSTALL_CAMPAIGN_ROUNDS") or 2)
+STRUCK_RUNS = 4
+"""Runs of a round that are struck, before one may end."""
 RUNS = 6
 """So many runs at most until one ends well."""
 # All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches.
@@ -73,6 +75,11 @@ class Blows:
         self.plan = [(chance.uniform(0.02, 1) * seconds, number) for number in (*installer.numbers, 0)]
         self.struck = 0
 
+    def told(self) -> str:
+        """Who is struck when, in seconds after the run's begin."""
+        whom = ((instant, f"node{number}" if number else "installer") for instant, number in sorted(self.plan))
+        return ", ".join(f"{name} {instant:.1f} s" for instant, name in whom)
+
     def strike(self, process: subprocess.Popen[str]) -> None:
         """All of them, each at its instant, while the run goes on (or after it, where one came before and ended it)."""
         begin, threads = time.monotonic(), []
@@ -105,8 +112,8 @@ def resumed(installer: Installer) -> int:
     pytest.fail(f"{RUNS} runs after the last blow it still ends with {status}: {events[-4:]}")
 
 
-def campaign(installer: Installer, rounds: int) -> int:
-    """Blows in so many rounds, each from fresh disks; how many there were."""
+def campaign(installer: Installer, rounds: int, struck_runs: int) -> int:
+    """Blows in so many rounds, each from fresh disks and in so many runs; how many there were."""
     chance, struck = random.Random(SEED), 0
     print(f"campaign: seed {SEED}, {rounds} rounds", file=sys.stderr, flush=True)
     fresh(installer)
@@ -115,14 +122,14 @@ def campaign(installer: Installer, rounds: int) -> int:
     seconds, wanted = time.monotonic() - begin, outcomes(installer)
     for turn in range(1, rounds + 1):
         fresh(installer)
-        blows = Blows(installer, chance, seconds)
-        blows.strike(installer.start("install", "--yes"))
+        shown = []
+        for _run in range(struck_runs):
+            blows = Blows(installer, chance, seconds / struck_runs)
+            blows.strike(installer.start("install", "--yes"))
+            struck += blows.struck
+            shown.append(blows.told())
         runs = resumed(installer)
-        struck += blows.struck
-        shown = ", ".join(
-            f"{'installer' if not number else f'node{number}'} {instant:.1f} s" for instant, number in sorted(blows.plan)
-        )
-        print(f"campaign: round {turn}: {shown}; {runs} runs", file=sys.stderr, flush=True)
+        print(f"campaign: round {turn}: {'; '.join(shown)}; then {runs} runs", file=sys.stderr, flush=True)
         for number, (want, got) in enumerate(zip(wanted, outcomes(installer), strict=True), 1):
             assert sorted(set(want) ^ set(got)) == [], f"seed {SEED}, round {turn}, node{number}: {shown}"
         assert set(installer.plan().values()) == {"satisfied"}
@@ -133,7 +140,7 @@ def campaign(installer: Installer, rounds: int) -> int:
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("installer", [(1,)], indirect=True, ids=["node1"])
 def test_a_few_blows(installer: Installer) -> None:
-    assert campaign(installer, 1) == 2
+    assert campaign(installer, 1, 1) == 2
 
 
 @pytest.mark.lab
@@ -141,4 +148,4 @@ def test_a_few_blows(installer: Installer) -> None:
 @pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("installer", [(1, 2, 3)], indirect=True, ids=["three"])
 def test_thirty_blows(installer: Installer) -> None:
-    assert campaign(installer, ROUNDS) == 4 * ROUNDS
+    assert campaign(installer, ROUNDS, STRUCK_RUNS) == 4 * STRUCK_RUNS * ROUNDS

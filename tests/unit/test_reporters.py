@@ -1,5 +1,6 @@
 """What people and programs read of a run."""
 
+import asyncio
 import io
 import json
 
@@ -16,7 +17,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.reporters.jsonl import JsonLines
+from kfinstall.reporters.jsonl import JsonLines, json_line
 from kfinstall.reporters.plain import Plain, duration
 
 
@@ -111,3 +112,49 @@ def test_json_lines_are_one_object_each_with_version_and_camel_case():
     first, second = [json.loads(row) for row in stream.getvalue().splitlines()]
     assert (first["event"], first["version"], first["reason"]) == ("nodeSetAside", 1, 'a "quoted"\nline')
     assert second["exitCode"] == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        OutputLine(at=1.5, step="prepare.apt", target="ü\u2028", text='quoted "text" \\ tab\t\x00 \ud800'),
+        RunStarted(at=2, run="r", cluster="c", kind="install", nodes=("a", 'b"')),
+        Finding(at=0.1, node="n", check="c", level="ok", message=""),
+    ],
+)
+def test_lines_are_what_json_says(event):
+    assert json_line(event) == json.dumps(event.to_json(), ensure_ascii=False, default=list) + "\n"
+    assert json.loads(json_line(event)) == json.loads(json.dumps(event.to_json(), default=list))
+
+
+class Counting(io.StringIO):
+    """Counts its flushes."""
+
+    flushes = 0
+
+    def flush(self):
+        self.flushes += 1
+        super().flush()
+
+
+async def test_output_of_servers_is_flushed_together_and_everything_else_at_once():
+    stream = Counting()
+    lines = JsonLines(stream)
+    for _line in range(100):
+        lines(OutputLine(step="s", target="t", text="x"))
+    assert stream.flushes == 0
+    while not stream.flushes:
+        await asyncio.sleep(0)
+    assert stream.flushes == 1
+    lines(OutputLine(step="s", target="t", text="x"))
+    lines(Finding(node="n", check="c", level="ok", message=""))
+    assert stream.flushes == 2
+    lines(OutputLine(step="s", target="t", text="x"))
+    stream.close()
+    await asyncio.sleep(0.05)  # what was due for a closed stream raises nothing
+
+
+def test_without_a_loop_each_line_is_flushed():
+    stream = Counting()
+    JsonLines(stream)(OutputLine(step="s", target="t", text="x"))
+    assert stream.flushes == 1
