@@ -24,11 +24,12 @@ class Window(ModalScreen[Answer]):
 
     DEFAULT_CSS = """
     Window { align: center middle; background: $background 60%; }
-    Window > Vertical { width: 76; max-width: 95%; height: auto; max-height: 90%; border: round $primary; background: $surface; padding: 0 2; }
+    Window > Vertical { width: 76; max-width: 95%; height: auto; max-height: 90%; border: round $primary; background: $surface; padding: 0 2; overflow-y: auto; }
     Window .window--title { text-style: bold; color: $primary; margin-bottom: 1; }
     Window VerticalScroll { height: auto; max-height: 16; }
     Window > Vertical > Horizontal { height: 1; margin-top: 1; }
     Window > Vertical > Input { border: none; height: 1; background: $panel; padding: 0 1; margin-top: 1; }
+    Window > Vertical > Input:focus { border: none; background: $primary 25%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
