@@ -114,7 +114,9 @@ class InstallerApp(App[int]):
         if self._desk is not None:
             self._sit_down(self._desk)
         else:
-            self.push_screen(make("welcome"))
+            own = f"welcome-{self._generation}"  # the one that `show` finds: it keeps what was chosen on it meanwhile
+            self.install_screen(make("welcome"), own)
+            self.push_screen(own)
             self.call_after_refresh(self._load)
         self._timer = self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
 
@@ -128,6 +130,8 @@ class InstallerApp(App[int]):
         desk.ask = self._ask
         self._problems = desk.draft.problems()
         self.show(self._first)
+        if isinstance(self.screen, BaseScreen):
+            self.screen.engine_loaded()
         if self._rehearse:
             self.use(desk, first="run", fresh=True, begin=True)
 

@@ -165,6 +165,9 @@ class BaseScreen(Screen[None]):
     def problems_changed(self) -> None:
         """The draft was examined anew: screens with fields show what concerns them."""
 
+    def engine_loaded(self) -> None:
+        """What waited for the engine can be done."""
+
     def show_run(self, view: RunView) -> None:
         """Draw what happened since; called many times a second while the screen is seen."""
         for bar in self.query(Bar):

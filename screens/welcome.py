@@ -43,6 +43,11 @@ class WelcomeScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._found: dict[str, Summary] = {}
+        self._moved = False
+        """Somebody chose a line: it stays chosen."""
+        self._offered = 0
+        self._wanted = ""
+        """What was chosen before there was an engine to open it."""
 
     def compose(self) -> ComposeResult:
         """The choices on the left, what is known of the chosen one on the right."""
@@ -80,7 +85,7 @@ class WelcomeScreen(BaseScreen):
             found, draft = [], ""
         self._found = {item.name: item for item in found}
         choices = self.query_one("#choices", OptionList)
-        chosen = choices.highlighted
+        chosen = choices.highlighted_option.id if choices.highlighted_option is not None else None
         options = [Option(Content("New cluster" if not draft else f"Go on filling in: {draft}"), id="new")]
         if draft:
             options.append(Option(Content("New cluster, from nothing"), id="empty"))
@@ -90,8 +95,18 @@ class WelcomeScreen(BaseScreen):
             Option(Content("Rehearse on simulated servers"), id="rehearse"),
         ]
         choices.set_options(options)
-        choices.highlighted = chosen if chosen is not None and chosen < len(options) else self._likely(found)
+        ids = [option.id for option in options]
+        self._offered = ids.index(chosen) if self._moved and chosen in ids else self._likely(found)
+        choices.highlighted = self._offered
         choices.focus()
+
+    @override
+    def engine_loaded(self) -> None:
+        """Look at the drafts too; open what was chosen before there was an engine to open it."""
+        self.action_look()
+        if self._wanted:
+            self._open(self._wanted)
+            self._wanted = ""
 
     @staticmethod
     def _likely(found: list[Summary]) -> int:
@@ -105,15 +120,19 @@ class WelcomeScreen(BaseScreen):
 
     @on(OptionList.OptionHighlighted, "#choices")
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self._moved = self._moved or event.option_index != self._offered
         name = (event.option.id or "").removeprefix("cluster:")
         item = self._found.get(name) if (event.option.id or "").startswith("cluster:") else None
         self.query_one("#detail", Static).update(Content("\n".join(detail(item)) if item else _MEANINGS.get(name, "")))
 
     @on(OptionList.OptionSelected, "#choices")
     def _selected(self, event: OptionList.OptionSelected) -> None:
-        choice = event.option.id or ""
+        self._open(event.option.id or "")
+
+    def _open(self, choice: str) -> None:
         if not self.app.has_desk:
-            self.app.notify("still starting", markup=False)
+            self._wanted = choice
+            self.query_one("#detail", Static).update("starting ...")
         elif choice == "new":
             self._open_draft(self.new_draft)
         elif choice == "empty":

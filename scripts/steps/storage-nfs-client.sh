@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The NFS client, and a mount that proves it. Parameters: SOURCE, VERSION, TIMEOUT_SECONDS, RECORD
+kf_own /var/lib/nfs
 kf_apt_install nfs-common
 for kf_folder in /run/kf-nfs.??????; do # of a run that was killed right here
   [[ -d $kf_folder ]] || continue

@@ -3,6 +3,7 @@
 if [[ -e $KF_DIRECTORY && ! -d $KF_DIRECTORY ]]; then
   kf_fail 20 "$KF_DIRECTORY is there and is no directory" "choose another directory: storage.nfs.path in the answers"
 fi
+kf_own /var/lib/nfs
 kf_apt_install nfs-kernel-server
 if [[ ! -d $KF_DIRECTORY ]]; then
   kf_folder "$KF_DIRECTORY"

@@ -1,11 +1,14 @@
 """The welcome: what is new, begun, failed or finished, and how one goes on with it."""
 
+import threading
+
 import pytest
 from textual.widgets import Input, OptionList
 
 from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import Rehearsal
+from screens.app import InstallerApp
 from tests.screens.conftest import NODES, SIZES, opened, settled, text_of, until
 
 
@@ -102,3 +105,27 @@ async def test_a_fault_that_does_not_exist_is_told_in_the_window(fresh):
         await settled(pilot)
         assert "there is no fault 'nonsense'" in text_of(app)
         await pilot.press("escape")
+
+
+async def test_what_is_chosen_before_the_engine_is_there_is_opened_then(tmp_path):
+    ready = threading.Event()
+    made = []
+
+    def slowly():
+        ready.wait(30)
+        made.append(Desk(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={}))
+        return made[0]
+
+    app = InstallerApp(slowly, tmp_path / "state", first="welcome")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "rehearse" in choices(app))
+        await pilot.press("end", "enter")
+        await settled(pilot)
+        assert "starting" in text_of(app)
+        ready.set()
+        await until(pilot, lambda: "How many servers" in text_of(app))
+        await pilot.press("escape")
+        await settled(pilot)
+        listed = app.screen.query_one("#choices", OptionList)
+        assert listed.highlighted_option.id == "rehearse", "the choice stays where it was"
+    made[0].close()
