@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final, TextIO
@@ -36,7 +37,7 @@ class JsonLines:
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if not self._stream.closed:
+        with suppress(ValueError):  # the stream was closed meanwhile, and flushed by that
             self._stream.flush()
 
 

@@ -110,7 +110,7 @@ def test_the_simulator_has_the_same_sections(tmp_path):
     assert len(real) == len(set(real))
     assert [name for name in real if name in SECTIONS] == list(SECTIONS)
     # Sections of a phase are there only where that phase has left something on this machine.
-    assert set(renderers()) - set(real) <= {"nfs", "cluster", "registry"}
+    assert set(renderers()) - set(real) <= {"nfs", "cluster", "registry", "undo"}
     assert real[-1] == "end"
 
 

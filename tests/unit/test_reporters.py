@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kfinstall.events import (
+    EventBus,
     Finding,
     NodeSetAside,
     Notice,
@@ -19,6 +20,7 @@ from kfinstall.events import (
 )
 from kfinstall.reporters.jsonl import JsonLines, json_line
 from kfinstall.reporters.plain import Plain, duration
+from kfinstall.secrets import Redactor
 
 
 @pytest.mark.parametrize(
@@ -158,3 +160,25 @@ def test_without_a_loop_each_line_is_flushed():
     stream = Counting()
     JsonLines(stream)(OutputLine(step="s", target="t", text="x"))
     assert stream.flushes == 1
+
+
+class Terse:
+    """A stream that can do no more than it must, as the one around standard output."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        """Nothing is kept back."""
+
+
+def test_a_stream_needs_no_more_than_write_and_flush():
+    stream, bus = Terse(), EventBus(Redactor())
+    bus.subscribe(JsonLines(stream))
+    for _event in range(2):
+        bus.emit(Finding(node="n", check="c", level="ok", message=""))
+    assert bus.broken == []
+    assert stream.text.count("\n") == 2
