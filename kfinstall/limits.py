@@ -145,6 +145,8 @@ STORAGE_PROVISIONER_TIMEOUT_SECONDS: Final = 900.0
 STORAGE_PROOF_TIMEOUT_SECONDS: Final = 600.0
 STORAGE_MOUNT_TIMEOUT_SECONDS: Final = 60
 """How long a test mount may take before the server counts as out of reach."""
+STORAGE_TRY_TIMEOUT_SECONDS: Final = 8
+"""How long a server that is only tried, while the form is filled in, may take to answer."""
 STORAGE_USER_ID: Final = 65534
 """Who the proof's pods run as: nobody, as a volume's user usually is not root."""
 
@@ -158,6 +160,8 @@ SCREEN_EVENTS_AT_ONCE: Final = 4000
 """Events that one refresh takes; the rest waits for the next."""
 RECHECK_SECONDS: Final = 5.0
 """How often the preflight screen looks again at what is red."""
+LOOK_AFTER_SECONDS: Final = 0.5
+"""How long after the last key a server is tried again."""
 DRAFT_SAVE_SECONDS: Final = 0.4
 """How long after the last key the draft is written."""
 DEMO_NODES_AT_MOST: Final = 100

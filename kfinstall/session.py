@@ -252,12 +252,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
     Raises:
         KfError: a node that the run can't go on without.
     """
-    asking = asyncio.Lock()
     keys = KeyRing()
-
-    async def question(node: str, kind: str, fingerprint: str) -> bool:
-        async with asking:
-            return options.host_key_question is not None and await options.host_key_question(node, kind, fingerprint)
 
     async def enter(name: str) -> Host:
         node = site.all_answers.node(name)
@@ -266,7 +261,7 @@ async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, op
             site.all_answers.ssh,
             secrets,
             pins=state.known_hosts,
-            on_unknown_key=question if options.host_key_question else None,
+            on_unknown_key=options.host_key_question,
             accept_new=options.accept_new_host_keys,
             dial=options.dial.get(name),
             keys=keys,

@@ -36,7 +36,7 @@ class Row(Explained, Vertical):
     Row:focus-within .row--label { color: $primary; text-style: bold; }
     Row Input { border: none; height: 1; padding: 0 1; background: $panel; width: 1fr; }
     Row Input:focus { border: none; background: $primary 25%; }
-    Row Input.-invalid { background: $error 20%; }
+    Row Input.-invalid, Row Input.-invalid:focus { border: none; background: $error 20%; }
     Row Switch { border: none; height: 1; padding: 0; background: $panel; }
     Row Switch:focus { border: none; background: $primary 25%; }
     Row .row--word { width: auto; padding: 0 1; }

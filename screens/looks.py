@@ -31,6 +31,8 @@ LOOKS: Final[dict[State, Look]] = {
     "interrupted": Look("◍", "~", "stopped", "look--warn"),
     "skipped": Look("·", "-", "skipped", "look--quiet"),
 }
+LOOK_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
+"""Stages of kfinstall.desk.lookout.Look as states."""
 STYLES: Final = ("look--good", "look--bad", "look--warn", "look--busy", "look--quiet", "look--strong")
 """Component classes that line widgets share."""
 

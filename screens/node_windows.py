@@ -17,6 +17,7 @@ from typing_extensions import override
 from kfinstall.desk.draft import Draft
 from screens.buttons import Act
 from screens.form import Row
+from screens.jumps import JumpHosts
 from screens.modals import Window
 
 
@@ -40,6 +41,7 @@ class EditNode(Window[dict[str, Any] | None]):
         yield Row(draft, ("nodes", 0, "ssh", "user"), "User", hint="as for all")
         yield Row(draft, ("nodes", 0, "ssh", "port"), "SSH port", hint="as for all")
         yield Row(draft, ("nodes", 0, "ssh", "keys"), "Key files", hint="as for all")
+        yield JumpHosts(draft, ("nodes", 0, "ssh", "jumpHosts"), hint="as for all; none: straight there")
         yield Row(draft, ("nodes", 0, "local"), "It is this computer")
         yield Static("", classes="node--note", markup=False)
         with Horizontal():

@@ -17,17 +17,17 @@ from typing_extensions import override
 
 from kfinstall.desk import importers
 from kfinstall.desk.importers import Imported
-from kfinstall.desk.lookout import Look, Lookout
-from kfinstall.desk.runview import RunView, State
+from kfinstall.desk.lookout import Look, Lookout, for_facts
+from kfinstall.desk.runview import RunView
 from screens.buttons import Act
 from screens.form import row
+from screens.jumps import JumpHosts
 from screens.lines import LinesView, Part
-from screens.looks import LOOKS
+from screens.looks import LOOK_STATES, LOOKS
 from screens.modals import Confirm, Told
 from screens.node_windows import EditNode, Paste
 from screens.part import PartScreen
 
-_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
 _ROLE_WORDS: Final = {("control-plane",): "control plane", ("worker",): "worker", ("control-plane", "worker"): "both"}
 
 
@@ -57,7 +57,7 @@ class NodeTable(LinesView):
         node = self.rows[number]
         name, address = str(node.get("name", "")), str(node.get("address", ""))
         known = self.looks.get(name, Look("incomplete", "write name and address"))
-        look = LOOKS[_STATES[known.stage]]
+        look = LOOKS[LOOK_STATES[known.stage]]
         role = _ROLE_WORDS.get(self.roles.get(name, ()), "")
         return [
             (f"{look.plain if self.plain else look.glyph} ", look.style),
@@ -79,6 +79,7 @@ class NodesScreen(PartScreen):
         "n adds a server, Enter changes it, r changes its role, d removes it, i shows all that is known of it.\n"
         "F6 pastes or imports: lines `name address role`, ~/.ssh/config, an Ansible inventory, a k0sctl file.\n"
         "Each server is looked at as soon as its row is complete, and again when it or the login changes: host key, login, sudo, system.\n"
+        "i shows what was learnt on the way in: the fingerprint, which keys were offered and refused, the same for each jump host.\n"
         "Running this part starts Kubernetes on them: the first control plane, the others, the pod network, and a proof of it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f6", "paste", "Import", show=False, id="import")]
@@ -108,11 +109,12 @@ class NodesScreen(PartScreen):
         yield row(draft, "ssh.password", "Login password", may_generate=False)
         yield row(draft, "ssh.sudoPassword", "sudo password", may_generate=False)
         yield row(draft, "ssh.passphrase", "Key's passphrase", may_generate=False)
+        yield JumpHosts(draft, ("ssh", "jumpHosts"), hint="user@bastion:22, as for ssh -J; empty: straight there")
         yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config")
 
     @override
     def on_mount(self) -> None:
-        self._lookout = Lookout(self.desk.draft, self.desk.probe)
+        self._lookout = Lookout(self.desk.draft, for_facts(self.desk))
         self.query_one(NodeTable).focus()
         self._look()
 
@@ -162,8 +164,8 @@ class NodesScreen(PartScreen):
             name = str(table.rows[here].get("name", ""))
             known = table.looks.get(name)
             text = f"{name}: {known.text or known.stage}" if known is not None else name
-            if known is not None and known.error is not None:
-                text += " (i: why, and what to do)"
+            if known is not None and known.way:
+                text += " (i: why, and what to do)" if known.error is not None else " (i: all of it)"
         if text != self._detail:
             self._detail = text
             self.query_one("#node-detail", Static).update(Content(text))
@@ -274,12 +276,7 @@ class NodesScreen(PartScreen):
             return
         node = self.desk.draft.nodes[self._here]
         name = str(node.get("name", ""))
-        known = self._lookout.look(name)
-        if known.error is not None:
-            parts = [known.error.message, known.error.why, f"Next: {known.error.hint}" if known.error.hint else ""]
-            self.app.push_screen(Told(name, "\n\n".join(part for part in parts if part)))
-        else:
-            self.app.push_screen(Told(name, known.text or known.stage))
+        self.app.push_screen(Told(name, "\n".join(self._lookout.look(name).story())))
 
 
 def roles_of(nodes: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:

@@ -16,13 +16,15 @@ from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import Cluster
+from kfinstall.desk import tries
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.loop import EngineLoop
-from kfinstall.desk.probe import probe
+from kfinstall.desk.probe import Visitor, heard_here
 from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
+from kfinstall.desk.tries import StorageTry, Tried
 from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, defect
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
@@ -30,8 +32,9 @@ from kfinstall.facts.model import Facts
 from kfinstall.plan import Plan, Situation
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Options, Session, open_session
-from kfinstall.site import required_nodes
+from kfinstall.site import Site, required_nodes
 from kfinstall.state import ClusterState
+from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
 
@@ -83,7 +86,7 @@ class Desk:
         self._task: asyncio.Task[Result] | None = None
         self._stack = AsyncExitStack()
         self._known: dict[str, Secret] = {}
-        self._keys: KeyRing | None = None
+        self._keys = KeyRing()
 
     # What is seen.
 
@@ -143,25 +146,33 @@ class Desk:
         self.stage = await self.engine.call(enter())
         return self.stage
 
-    async def probe(self, name: str, answers: Answers | None = None) -> Facts:
-        """Look at one node of the draft (or of the given answers).
+    async def probe(self, name: str, answers: Answers | None = None, tell: LoginListener | None = None) -> Facts:
+        """Look at one node of the draft (or of the given answers); `tell` hears each stage, in the caller's thread.
 
         Raises:
             KfError: says what stands in the way.
         """
-        seen_from = answers or self.draft.answers()
-        pins = self.cluster_state.known_hosts
-        facts = await self.engine.call(self._probe(name, seen_from, pins))
+        seen_from, visitor = answers or self.draft.answers(), self._visitor()
+        facts = await self.engine.call(visitor.facts(seen_from, name, heard_here(tell)))
         self.facts[name] = facts
         return facts
 
-    async def _probe(self, name: str, answers: Answers, pins: Path) -> Facts:
-        if self._keys is None:
-            self._keys = KeyRing()
-        return await probe(
-            answers,
-            name,
-            pins=pins,
+    async def try_storage(self, name: str, answers: Answers, errand: StorageTry, tell: LoginListener | None = None) -> Tried:
+        """What storage would find on one node of the given answers; nothing stays there.
+
+        Raises:
+            KfError: says what stands in the way.
+        """
+        visitor = self._visitor()
+
+        async def run(_site: Site, host: Host) -> Tried:
+            return await tries.run(host, errand)
+
+        return await self.engine.call(visitor.visit(answers, name, run, heard_here(tell)))
+
+    def _visitor(self) -> Visitor:
+        return Visitor(
+            pins=self.cluster_state.known_hosts,
             resolve=self._resolve,
             open_cluster=_open_cluster,
             question=self._host_key if self.ask else None,

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kfinstall.errors import UsageError
 from kfinstall.secrets import Secret
@@ -88,4 +88,18 @@ class Host(Protocol):
 
 
 HostKeyQuestion = Callable[[str, str, str], Awaitable[bool]]
-"""Asked with (node, key type, SHA256 fingerprint) for an unknown host key; True accepts and pins it."""
+"""Asked with (node or 'jump host ADDRESS', key type, SHA256 fingerprint) for an unknown host key; True accepts and pins it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginNote:
+    """One thing that was learnt on the way into a server."""
+
+    where: str
+    """'the node' or 'jump host ADDRESS'."""
+    stage: Literal["reached", "host-key", "offered", "refused", "accepted", "root"]
+    detail: str = ""
+    """The host key's type and fingerprint, the key or method that was offered, refused or accepted; never a secret."""
+
+
+LoginListener = Callable[[LoginNote], None]

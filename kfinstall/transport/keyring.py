@@ -49,6 +49,8 @@ class KeyRing:
         self._identities: dict[Path, Identity] = {}
         self._loading = asyncio.Lock()
         self.gate = asyncio.Semaphore(limits.SSH_LOGINS_AT_ONCE)
+        self.asking = asyncio.Lock()
+        """Held while somebody is asked about a host key, so that a jump host which all nodes share is asked about once."""
 
     async def identities(
         self, keys: Sequence[str], passphrase: SecretRef | None, secrets: SecretSource, node: str

@@ -20,7 +20,7 @@ from kfinstall.errors import HostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
 from kfinstall.transport import hostkeys
-from kfinstall.transport.base import HostKeyQuestion
+from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
 from kfinstall.transport.tuning import Limits
@@ -48,6 +48,11 @@ class Target:
     """Where in the answers the password stands."""
     dial: tuple[str, int] | None = None
     """Where TCP goes, if not to address and port."""
+
+    @property
+    def asked_as(self) -> str:
+        """What a question about its host key calls it."""
+        return self.node if self.label == "the node" else self.label
 
     @property
     def by_hand(self) -> str:
@@ -85,13 +90,53 @@ def _jump(node: str, jump: JumpHost, user: str | None, keys: tuple[str, ...], pa
 class _Client(asyncssh.SSHClient):
     """Answers what the server asks for while logging in, and remembers what was tried."""
 
-    def __init__(self, keys: Sequence[tuple[str, Any]], password: Secret | None) -> None:
+    def __init__(self, keys: Sequence[tuple[str, Any]], password: Secret | None, where: str, tell: LoginListener | None) -> None:
         self._keys = list(keys)
+        self._where = where
+        self._tell = tell
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._open = ""
+        """What was offered last, while the server has not answered it."""
         self._password = password
         self._password_sent = False
         self.tried: list[str] = []
         self.shown: asyncssh.SSHKey | None = None
         """The host key, if it is none of the trusted ones."""
+
+    @override
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+        self._note("reached")
+
+    @override
+    def auth_completed(self) -> None:
+        self._host_key()
+        self._note("accepted", self._open or "without a key or password")
+        self._open = ""
+
+    def refused(self) -> None:
+        """What was offered last was not taken."""
+        if self._open:
+            self._note("refused", self._open)
+            self._open = ""
+
+    def _offer(self, method: str) -> None:
+        self._host_key()
+        self.refused()
+        self.tried.append(method)
+        self._open = method
+        self._note("offered", method)
+
+    def _host_key(self) -> None:
+        # asyncssh asks for the first method only once the host key has been accepted.
+        key = self._connection.get_server_host_key() if self._connection is not None else None
+        self._connection = None
+        if key is not None:
+            self._note("host-key", f"{key.get_algorithm()} {key.get_fingerprint()}")
+
+    def _note(self, stage: Any, detail: str = "") -> None:
+        if self._tell is not None:
+            self._tell(LoginNote(self._where, stage, clean(detail)))
 
     @override
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
@@ -103,7 +148,7 @@ class _Client(asyncssh.SSHClient):
         if not self._keys:
             return None
         name, key = self._keys.pop(0)
-        self.tried.append(name)
+        self._offer(name)
         return [key]
 
     @override
@@ -130,7 +175,7 @@ class _Client(asyncssh.SSHClient):
         if self._password is None or self._password_sent:
             return None
         self._password_sent = True
-        self.tried.append(method)
+        self._offer(method)
         return self._password.reveal()
 
 
@@ -145,6 +190,7 @@ class Login:
     on_unknown_key: HostKeyQuestion | None
     accept_new: bool
     limits: Limits
+    tell: LoginListener | None = None
 
     async def enter(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         """Log in to a server.
@@ -163,17 +209,25 @@ class Login:
         shown = client.shown
         if shown is None or known.keys:
             raise self._refused_key(target, known, shown)
-        accepted = self.accept_new
-        if not accepted and self.on_unknown_key is not None:
-            accepted = await self.on_unknown_key(target.node, shown.get_algorithm(), shown.get_fingerprint())
-        if not accepted:
-            raise hostkeys.unknown(target.node, target.label, known.name, shown)
-        self.host_keys.pin(known.name, shown)
+        await self._accept(target, shown)
         known = self.host_keys.lookup(target.address, target.port)
         connection, client = await self._attempt(target, tunnel, identities, password, known)
         if connection is None:
             raise self._refused_key(target, known, client.shown)
         return connection
+
+    async def _accept(self, target: Target, shown: asyncssh.SSHKey) -> None:
+        async with self.keys.asking:
+            known = self.host_keys.lookup(target.address, target.port)
+            if known.keys:
+                # Accepted meanwhile for another node that goes the same way.
+                return
+            accepted = self.accept_new
+            if not accepted and self.on_unknown_key is not None:
+                accepted = await self.on_unknown_key(target.asked_as, shown.get_algorithm(), shown.get_fingerprint())
+            if not accepted:
+                raise hostkeys.unknown(target.node, target.label, known.name, shown)
+            self.host_keys.pin(known.name, shown)
 
     def _refused_key(self, target: Target, known: Known, shown: asyncssh.SSHKey | None) -> TransportError:
         if shown is not None:
@@ -194,7 +248,7 @@ class Login:
     ) -> tuple[asyncssh.SSHClientConnection | None, _Client]:
         """One login; no connection if the host key was not accepted."""
         async with AsyncExitStack() as stack:
-            client = _Client(await self._offered(target, identities, stack), password)
+            client = _Client(await self._offered(target, identities, stack), password, target.label, self.tell)
             host, port = target.dial or (target.address, target.port)
             try:
                 async with asyncio.timeout(self.limits.connect_seconds + self.limits.login_seconds):
@@ -204,6 +258,7 @@ class Login:
             except asyncssh.HostKeyNotVerifiable:
                 return None, client
             except (asyncssh.Error, OSError) as error:
+                client.refused()
                 raise self._explained(target, client, error) from error
             return connection, client
 

@@ -13,6 +13,7 @@ import pytest
 
 from kfinstall import releases, storage_site
 from kfinstall.answers.model import Answers, Node, Ssh
+from kfinstall.desk import tries
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
@@ -182,6 +183,27 @@ async def test_a_stranger_is_refused(pair: Pair, version: str) -> None:
     told = await pair.shell("client", text)
     assert "access denied by server" in told[0], told
     assert told[-1] != "0"
+
+
+async def test_a_server_is_tried_from_a_node_before_anything_is_installed_for_it(pair: Pair) -> None:
+    nobody = await tries.run(pair.hosts["client"], tries.StorageTry("client", "/srv/kf", server="10.78.0.99", version="4.2"))
+    assert not nobody.good
+    assert "does not answer on TCP 2049" in nobody.text
+    room = await tries.run(pair.hosts["server"], tries.StorageTry("server", "/srv/kf/not/there", "1Mi"))
+    assert room.good, room
+    await pair.apply(StorageNfsServer(), "server", path="/srv/kf")
+    await pair.apply(StorageNfsClient(), "client", path="/srv/kf")
+    errand = tries.StorageTry("client", "/srv/kf", server=SERVER, version="4.2")
+    assert await tries.run(pair.hosts["client"], errand) == tries.Tried(True, "mounted, written to, cleaned up")
+    wrong = await tries.run(pair.hosts["client"], tries.StorageTry("client", "/srv/kf-other", server=SERVER, version="4.2"))
+    assert not wrong.good
+    assert "the mount is refused" in wrong.text
+    await pair.shell("server", f"sed -i s/no_root_squash/root_squash/g {storage_site.EXPORTS_FILE} && exportfs -ra")
+    squashed = await tries.run(pair.hosts["client"], errand)
+    assert not squashed.good
+    assert "no_root_squash" in squashed.text
+    assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
+    assert await pair.shell("server", "ls -A /srv/kf") == ()
 
 
 async def test_a_server_that_is_no_node_is_only_mounted(pair: Pair) -> None:

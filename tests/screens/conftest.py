@@ -11,6 +11,7 @@ from textual.widgets import Input, TextArea
 from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import Rehearsal
+from kfinstall.errors import TransportError
 from screens.app import InstallerApp
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -39,11 +40,17 @@ def _steady_cursor(monkeypatch):
 
 
 @pytest.fixture
-def desk(tmp_path):
-    """A desk with three nodes in the draft and no machines."""
+def desk(tmp_path, monkeypatch):
+    """A desk with three nodes in the draft and no machines. Nobody is connected to: the addresses are somebody's."""
     desk = Desk(
         tmp_path / "state", Draft(tmp_path / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": NODES}), environ={}
     )
+
+    async def unreachable(name, *_more):
+        raise TransportError(f"{name} can't be reached", why="nothing within 5 s", hint="is it on?")
+
+    monkeypatch.setattr(desk, "probe", unreachable)
+    monkeypatch.setattr(desk, "try_storage", unreachable)
     yield desk
     desk.close()
 

@@ -11,46 +11,33 @@ def names(desk):
     return [node["name"] for node in desk.draft.nodes]
 
 
-@pytest.fixture
-def unreachable(desk, monkeypatch):
-    """Nobody is connected to: the addresses are somebody's."""
-
-    async def probe(name, answers=None):
-        from kfinstall.errors import TransportError
-
-        raise TransportError(f"{name} can't be reached", why="nothing within 5 s", hint="is it on?")
-
-    monkeypatch.setattr(desk, "probe", probe)
-    return desk
-
-
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture(unreachable, picture, size):
-    async with opened(unreachable, "nodes", size) as (app, pilot):
+async def test_picture(desk, picture, size):
+    async with opened(desk, "nodes", size) as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: len(table.looks) == 3 and all(look.stage == "failed" for look in table.looks.values()))
         picture(app, "nodes")
 
 
-async def test_a_server_is_added_by_keyboard_alone(unreachable):
-    unreachable.draft.set_nodes([])
-    async with opened(unreachable, "nodes") as (app, pilot):
+async def test_a_server_is_added_by_keyboard_alone(desk):
+    desk.draft.set_nodes([])
+    async with opened(desk, "nodes") as (app, pilot):
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"192.168.0.111", "enter")
         await settled(pilot)
-        assert unreachable.draft.nodes == [{"name": "master", "address": "192.168.0.111"}]
+        assert desk.draft.nodes == [{"name": "master", "address": "192.168.0.111"}]
         assert "both" in text_of(app)
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"192.168.0.169", "enter")
         await settled(pilot)
-        assert names(unreachable) == ["master", "worker1"]
-        await until(pilot, unreachable.draft.path.exists)
+        assert names(desk) == ["master", "worker1"]
+        await until(pilot, desk.draft.path.exists)
 
 
-async def test_a_wrong_address_is_told_in_the_window(unreachable):
-    async with opened(unreachable, "nodes") as (app, pilot):
+async def test_a_wrong_address_is_told_in_the_window(desk):
+    async with opened(desk, "nodes") as (app, pilot):
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"no such address", "enter")
@@ -59,47 +46,47 @@ async def test_a_wrong_address_is_told_in_the_window(unreachable):
         assert "✗" in text_of(app)
         await pilot.press("escape")
         await settled(pilot)
-        assert names(unreachable) == ["cp1", "worker1", "worker2"]
+        assert names(desk) == ["cp1", "worker1", "worker2"]
 
 
-async def test_change_role_and_remove(unreachable):
-    async with opened(unreachable, "nodes") as (app, pilot):
+async def test_change_role_and_remove(desk):
+    async with opened(desk, "nodes") as (app, pilot):
         await pilot.press("down", "r")
         await settled(pilot)
-        assert unreachable.draft.nodes[1]["roles"] == ["control-plane"]
+        assert desk.draft.nodes[1]["roles"] == ["control-plane"]
         await pilot.press("r")
-        assert unreachable.draft.nodes[1]["roles"] == ["control-plane", "worker"]
+        assert desk.draft.nodes[1]["roles"] == ["control-plane", "worker"]
         await pilot.press("enter")
         await settled(pilot)
         app.screen.query(Input).first().value = "other"
         await pilot.press("enter")
         await settled(pilot)
-        assert names(unreachable) == ["cp1", "other", "worker2"]
-        assert unreachable.draft.nodes[1]["roles"] == ["control-plane", "worker"]
+        assert names(desk) == ["cp1", "other", "worker2"]
+        assert desk.draft.nodes[1]["roles"] == ["control-plane", "worker"]
         await pilot.press("d")
         await settled(pilot)
         await pilot.press("enter")
         await settled(pilot)
-        assert names(unreachable) == ["cp1", "other", "worker2"]
+        assert names(desk) == ["cp1", "other", "worker2"]
         await pilot.press("d")
         await settled(pilot)
         await pilot.press("tab", "enter")
         await settled(pilot)
-        assert names(unreachable) == ["cp1", "worker2"]
+        assert names(desk) == ["cp1", "worker2"]
 
 
-async def test_servers_are_imported_from_text_and_from_files(unreachable, tmp_path):
+async def test_servers_are_imported_from_text_and_from_files(desk, tmp_path):
     (tmp_path / "hosts.ini").write_text("[kube_node]\nw9 ansible_host=10.0.0.9\n")
-    async with opened(unreachable, "nodes") as (app, pilot):
+    async with opened(desk, "nodes") as (app, pilot):
         for text in ("extra 10.0.0.8 worker\nworker1 10.0.0.7\n", str(tmp_path / "hosts.ini")):
             await pilot.press("f6")
             await settled(pilot)
             app.screen.query_one(TextArea).text = text
             await pilot.press("ctrl+s")
             await settled(pilot)
-        await until(pilot, lambda: len(unreachable.draft.nodes) == 5)
-        assert names(unreachable) == ["cp1", "worker1", "worker2", "extra", "w9"]
-        assert unreachable.draft.nodes[1]["address"] == "10.0.0.7"
+        await until(pilot, lambda: len(desk.draft.nodes) == 5)
+        assert names(desk) == ["cp1", "worker1", "worker2", "extra", "w9"]
+        assert desk.draft.nodes[1]["address"] == "10.0.0.7"
 
 
 async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehearsal):
@@ -124,3 +111,45 @@ async def test_another_login_is_tried_at_once(rehearsal):
         app.screen.query_one("#row-ssh-user").query_one(Input).value = "nobody"
         await until(pilot, lambda: all(look.stage == "failed" for look in table.looks.values()))
         assert "login" in table.looks["cp1"].text
+
+
+async def test_all_that_was_learnt_on_the_way_in_is_shown(rehearsal):
+    async with rehearsal() as desk, opened(desk, "nodes") as (app, pilot):
+        table = app.screen.query_one(NodeTable)
+        await until(pilot, lambda: table.looks and all(look.stage == "good" for look in table.looks.values()))
+        await pilot.press("i")
+        await settled(pilot)
+        for said in ("SSH answers", "host key ssh-ed25519", "SHA256:", "offered", "logged in with", "sudo makes root", "GiB free"):
+            assert said in text_of(app), said
+        await pilot.press("escape")
+
+
+async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk):
+    async with opened(desk, "nodes") as (app, pilot):
+        way = app.screen.query_one("#row-ssh-jumpHosts").query_one(Input)
+        way.value = "me@bastion:2222, second"
+        await until(pilot, lambda: app.screen.query("#row-ssh-jumpHosts-1-password"))
+        assert desk.draft.get(("ssh", "jumpHosts")) == [{"address": "bastion", "user": "me", "port": 2222}, {"address": "second"}]
+        app.screen.query_one("#row-ssh-jumpHosts-0-keys").query_one(Input).value = "~/.ssh/bastion"
+        await settled(pilot)
+        way.value = "second, bastion"
+        await until(pilot, lambda: desk.draft.get(("ssh", "jumpHosts", 1, "keys")) == ["~/.ssh/bastion"])
+        way.value = "not!a!host"
+        await until(pilot, lambda: app.problems)
+        assert "✗ 'not!a!host' is neither an IP" in text_of(app)
+        assert any("Jump hosts" in line and "not!a!host" in line for line in text_of(app).splitlines()), "what was typed stays to be read"
+        way.value = ""
+        await until(pilot, lambda: not app.screen.query("#row-ssh-jumpHosts-0-keys"))
+        assert "jumpHosts" not in desk.draft.text()
+
+
+async def test_a_server_may_have_a_way_of_its_own(desk):
+    async with opened(desk, "nodes") as (app, pilot):
+        await pilot.press("enter")
+        await settled(pilot)
+        app.screen.query_one("#row-nodes-0-ssh-jumpHosts").query_one(Input).value = "none"
+        await settled(pilot)
+        app.screen.query(Input).first().focus()
+        await pilot.press("enter")
+        await settled(pilot)
+        assert desk.draft.nodes[0]["ssh"] == {"jumpHosts": []}

@@ -4,6 +4,7 @@ import pytest
 from textual.widgets import Input, Select
 
 from screens.form import Row
+from screens.storage import TryTable
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 
@@ -29,6 +30,7 @@ async def test_what_is_wrong_is_told_and_kept(desk):
         row(app, "storage-nfs-path").query_one(Input).value = "not/absolute"
         await until(pilot, lambda: app.problems)
         assert "absolute" in text_of(app)
+        assert any("Directory" in line and "not/absolute" in line for line in text_of(app).splitlines()), "what was typed stays to be read"
         assert desk.draft.get(("storage", "nfs", "path")) == "not/absolute"
         assert "storage.nfs.path" in app.screen.why_not()
 
@@ -67,3 +69,35 @@ async def test_parts_run_where_one_looks_at_them(rehearsal):
         await until(pilot, lambda: desk.view.phases["storage"].state == "done" and not desk.running)
         assert "Set storage up: done" in text_of(app)
         assert "read on worker2" in text_of(app).replace("\n", " ") or "bound" in text_of(app)
+
+
+async def test_room_is_looked_at_on_each_server_at_once(rehearsal):
+    async with rehearsal() as desk, opened(desk, "storage") as (app, pilot):
+        table = app.screen.query_one(TryTable)
+        row(app, "storage-type").query_one(Select).value = "nfs"
+        await until(pilot, lambda: [look.stage for _name, look in table.rows] == ["good"])
+        assert table.rows[0][0] == "cp1"
+        row(app, "storage-type").query_one(Select).value = "local-path"
+        await until(pilot, lambda: [look.stage for _name, look in table.rows] == ["good"] * 3)
+        assert "150 of" in text_of(app)
+        row(app, "storage-localPath-minimumFree").query_one(Input).value = "9Ti"
+        await until(pilot, lambda: [look.stage for _name, look in table.rows] == ["failed"] * 3)
+        assert "9Ti wanted" in table.rows[0][1].text
+        table.focus()
+        await pilot.press("i")
+        await settled(pilot)
+        assert "host key ssh-ed25519" in text_of(app)
+        await pilot.press("escape")
+
+
+async def test_an_existing_nfs_server_is_tried_from_the_servers(rehearsal):
+    async with rehearsal() as desk, opened(desk, "storage") as (app, pilot):
+        table = app.screen.query_one(TryTable)
+        row(app, "storage-type").query_one(Select).value = "nfs"
+        row(app, "storage-nfs-server").query_one(Input).value = "nas.example.com"
+        await until(pilot, lambda: [look.stage for _name, look in table.rows] == ["good"] * 3)
+        assert "nas.example.com answers" in text_of(app)
+        before = app.screen._lookout.revision
+        table.focus()
+        await pilot.press("t")
+        await until(pilot, lambda: app.screen._lookout.revision > before + 3 and all(look.stage == "good" for _n, look in table.rows))

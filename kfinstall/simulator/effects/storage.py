@@ -59,6 +59,28 @@ def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
     node.write(f"{prepare_site.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
 
 
+@effect("ask/storage-try")
+def tried(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Room in a directory, or a server that answers."""
+    if parameters["KIND"] != "client":
+        yield f"space\t{node.disk_free_bytes}\t{node.disk_bytes}\text4\t/"
+        if parameters["KIND"] == "server":
+            yield "nfsd\tok"
+        return
+    serving, path = _server_of(parameters["SOURCE"], world)
+    if serving is not None and 2049 not in serving.listeners:
+        yield "tcp\tConnection refused"
+        return
+    yield "tcp\tok"
+    if "nfs-common" not in node.packages:
+        yield "mount\tno client"
+    elif serving is not None and node.address not in clients(serving, path):
+        yield f"mount\tmount.nfs: access denied by server while mounting {parameters['SOURCE']}"
+    else:
+        yield "mount\tok"
+        yield "write\tok"
+
+
 def _source(volume: Document, api: SimApi | None) -> str:
     """server:path of a volume; empty where it is a directory of the pod's node."""
     attributes = (volume["spec"].get("csi") or {}).get("volumeAttributes") or {}
