@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 from kfinstall import limits, phases
 from kfinstall.context import Context
@@ -10,6 +11,7 @@ from kfinstall.errors import KfError, UsageError
 from kfinstall.events import Finding, StepFinished, StepStarted
 from kfinstall.journal import Entry
 from kfinstall.session import Session, owner
+from kfinstall.state import CHANGING
 from kfinstall.step import Conflict, Mend, Step, View
 from kfinstall.transport.node_lock import NodeLock
 
@@ -43,7 +45,8 @@ async def mend(session: Session, node: str, check: str) -> Finding:
     if not isinstance(found, Conflict) or not found.mends:
         raise UsageError(f"there is nothing on {node} that kfinstall can mend for {check}", hint="do what the finding's fix says")
     first = session.site.hosts[session.answers.first_control_plane.name]
-    with session.state.lock():
+    # A run that changes servers holds the cluster's lock already.
+    with nullcontext() if session.options.kind in CHANGING else session.state.lock():
         async with NodeLock(first, owner(session.record.id)):
             for each in found.mends:
                 await _run(session, step, view, each)

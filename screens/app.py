@@ -17,19 +17,20 @@ from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import limits, resources
-from kfinstall.desk.questions import HostKeyAsked, Question, SecretAsked
+from kfinstall.desk.questions import Question
 from kfinstall.desk.runview import State
 from kfinstall.errors import ExitCode, KfError, defect
-from kfinstall.secrets import Secret
 from kfinstall.text import duration
+from screens.asking import put
 from screens.base import PART_PHASES, RAIL, BaseScreen
 from screens.looks import DARK, THEMES
-from screens.modals import Confirm, HostKey, Password, Told
+from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
 
 if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
-    from kfinstall.desk.desk import Desk, Result
+    from kfinstall.desk.desk import Desk
+    from kfinstall.desk.work import Result
     from kfinstall.state import ClusterState
 
 _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
@@ -289,13 +290,21 @@ class InstallerApp(App[int]):
         reason, need = self.desk.why_not(phases)
         return f"it needs the part {_part_of(need)} first, which is not proven yet" if need else reason
 
-    def begin(self, kind: str = "install", *, only: tuple[str, ...] | None = None, leave_out: tuple[str, ...] = ()) -> bool:
-        """Start a run; gives whether it began."""
+    def begin(
+        self,
+        kind: str = "install",
+        *,
+        only: tuple[str, ...] | None = None,
+        leave_out: tuple[str, ...] = (),
+        mend: str | None = None,
+    ) -> bool:
+        """Start a run (see kfinstall.desk.desk.Desk.start); gives whether it began."""
         try:
-            self.desk.start(kind, only=only, leave_out=leave_out)
+            self.desk.start(kind, only=only, leave_out=leave_out, mend=mend)
         except KfError as error:
             self.tell(error)
             return False
+        self._told = None
         return True
 
     def action_stop(self) -> None:
@@ -340,21 +349,7 @@ class InstallerApp(App[int]):
 
     @on(Asked)
     def _asked(self, event: Asked) -> None:
-        question = event.question
-        if isinstance(question, HostKeyAsked):
-            asked = question
-
-            def decided(yes: bool | None) -> None:
-                asked.answer.set_result(bool(yes))
-
-            self.push_screen(HostKey(asked), decided)
-        elif isinstance(question, SecretAsked):
-            wanted = question
-
-            def typed(secret: Secret | None) -> None:
-                wanted.answer.set_result(secret)
-
-            self.push_screen(Password(wanted), typed)
+        put(self, event.question)
 
     # What screens show of it.
 

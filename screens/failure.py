@@ -34,13 +34,14 @@ class FailureScreen(BaseScreen):
     name_on_rail: ClassVar[str] = "run"
     title_on_bar: ClassVar[str] = "It stopped"
     help_text: ClassVar[str] = (
-        "r tries again from where it stopped: what is done is only checked.\n"
+        "r tries again from where it stopped: what is done is only checked. f first offers to mend what kfinstall can on that server.\n"
         "a goes on without the server, where that can be. o opens a shell on it. c goes to the screen whose answers it is about.\n"
         "b saves a support bundle without secrets. Whatever you choose, nothing that was done is lost."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r,f5", "retry", "Retry", id="retry"),
-        Binding("a", "set_aside", "Set aside", id="set-aside"),
+        Binding("f", "mend", "Fix and retry", id="mend"),
+        Binding("a", "set_aside", "Set aside", show=False, id="set-aside"),
         Binding("o", "shell", "Shell", show=False, id="shell"),
         Binding("c", "change", "Change answers", show=False, id="change"),
         Binding("b", "bundle", "Support bundle", show=False, id="bundle"),
@@ -60,6 +61,7 @@ class FailureScreen(BaseScreen):
                 yield Static("", id="card", markup=False)
                 with Horizontal(classes="failure--acts"):
                     yield Act("Retry", id="retry", primary=True, tooltip="r")
+                    yield Act("Fix and retry", id="mend", tooltip="f")
                     yield Act("Set aside", id="set-aside", tooltip="a")
                     yield Act("Shell", id="shell", tooltip="o")
                 with Horizontal(classes="failure--acts"):
@@ -85,7 +87,8 @@ class FailureScreen(BaseScreen):
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
-        self.query_one("#retry", Act).why_not = self.app.why_not_run()
+        for act in ("#retry", "#mend"):
+            self.query_one(act, Act).why_not = self.app.why_not_run()
         result = self.desk.result
         if result is self._shown:
             return
@@ -113,6 +116,15 @@ class FailureScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
         elif self.app.begin("resume"):
+            self.app.show("run")
+
+    @on(Button.Pressed, "#mend")
+    def action_mend(self) -> None:
+        """Offer what kfinstall can mend on that server, then go on from where it stopped."""
+        reason = self.app.why_not_run()
+        if reason:
+            self.app.notify(reason, title="Not yet", severity="warning", markup=False)
+        elif self.app.begin("resume", mend=self.node):
             self.app.show("run")
 
     @on(Button.Pressed, "#set-aside")

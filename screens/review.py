@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from kfinstall import runbook
 from kfinstall.answers.secrets import absent
-from kfinstall.desk.desk import Result
 from kfinstall.desk.runview import RunView
+from kfinstall.desk.work import Result
 from kfinstall.errors import KfError
 from kfinstall.plan import Plan, PlannedStep
 from kfinstall.state import write_atomically

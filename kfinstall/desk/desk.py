@@ -8,7 +8,6 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kfinstall import limits, phases, state
@@ -25,33 +24,18 @@ from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, NodesSetAsideError, defect
+from kfinstall.desk.work import NotMendedError, Result, mend_first, work
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, defect
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
-from kfinstall.plan import Plan, Situation
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Options, Session, open_session
+from kfinstall.session import Options, open_session
 from kfinstall.site import Site, required_nodes
 from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a run ended."""
-
-    kind: str
-    exit_code: int
-    error: KfError | None = None
-    plan: Plan | None = None
-    """Of kind plan: what would change."""
-    situation: Situation | None = None
-    """What the plan was made from; a runbook is written of both."""
-    card: tuple[str, ...] = ()
-    """Of a run that handed over: the proof card's lines."""
 
 
 class Desk:
@@ -80,6 +64,8 @@ class Desk:
         self.facts: dict[str, Facts] = {}
         """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
+        self._mend: str | None = None
+        self._before: tuple[Result | None, tuple[str, str]] = (None, ("", ""))
         self._stop = Stop()
         self._checking = Checking()
         self._future: concurrent.futures.Future[Result] | None = None
@@ -190,8 +176,11 @@ class Desk:
         only: str | tuple[str, ...] | None = None,
         start: str | None = None,
         leave_out: tuple[str, ...] = (),
+        mend: str | None = None,
     ) -> concurrent.futures.Future[Result]:
         """Begin a run on the draft as it stands: install, resume, plan, doctor, or check (which looks again until stopped).
+
+        `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
 
         Raises:
             AnswersError: the draft is not complete.
@@ -214,6 +203,7 @@ class Desk:
             answers_file=str(self.draft.path.resolve()),
         )
         self._stop = Stop()
+        self._mend, self._before = mend, (self.result, self.view.last_failure)
         self.result = None
         self.drain(len(self._events))
         self.view.expect(answers, phases.choose(only=only, start=start))
@@ -297,7 +287,7 @@ class Desk:
         self.engine.close()
 
     async def _run(self, answers: Answers, options: Options) -> Result:
-        if self.stage is not None and options.kind == "resume":
+        if self.stage is not None and options.kind == "resume" and self._mend is None:
             # As with `kfinstall resume`: what a rehearsal's fault showed is over, the servers are as it left them.
             await self.stage.fleet.mend()
             options = self.stage.on(options)
@@ -316,7 +306,13 @@ class Desk:
                 open_cluster=_open_cluster,
                 stop=self._stop,
             ) as session:
-                result = await self._work(session)
+                if self._mend is not None:
+                    await mend_first(session, self._mend, self.ask)
+                result = await work(session, self._checking, self._stop)
+        except NotMendedError as error:
+            # What failed before is still what there is to decide on.
+            before, self.view.last_failure = self._before
+            result = before or Result(options.kind, int(error.exit_code), error)
         except KfError as error:
             result = Result(options.kind, int(error.exit_code), error)
         except asyncio.CancelledError:
@@ -328,23 +324,6 @@ class Desk:
             result = Result(options.kind, int(ExitCode.UNEXPECTED), defect(error, self.state_root))
         self.result = result
         return result
-
-    async def _work(self, session: Session) -> Result:
-        kind = session.options.kind
-        if kind in ("plan", "doctor"):
-            return Result(kind, int(ExitCode.DONE), plan=session.plan(), situation=session.situation)
-        if kind == "check":
-            found = await self._checking.keep(session, self._stop)
-            return Result(kind, int(found.exit_code if found else ExitCode.DONE), found)
-        error: KfError | None = None
-        try:
-            await session.install()
-        except NodesSetAsideError as aside:
-            error = aside
-        card: tuple[str, ...] = ()
-        if any(phase.id == "handoff" for phase in session.phases):
-            card = tuple(session.redact(line) for line in session.proof_card().lines())
-        return Result(kind, int(error.exit_code if error else ExitCode.DONE), error, card=card)
 
     def mend(self, node: str, check: str) -> None:
         """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.

@@ -28,6 +28,15 @@ class SecretAsked:
     answer: concurrent.futures.Future[Secret | None] = field(default_factory=concurrent.futures.Future)
 
 
-Question = HostKeyAsked | SecretAsked
+@dataclass(frozen=True, slots=True)
+class MendAsked:
+    """What kfinstall can mend before it goes on. The answer: do it."""
+
+    offers: tuple[tuple[str, str, str], ...]
+    """(server, check, what would be done)."""
+    answer: concurrent.futures.Future[bool] = field(default_factory=concurrent.futures.Future)
+
+
+Question = HostKeyAsked | SecretAsked | MendAsked
 Ask = Callable[[Question], None]
 """Hands a question to the front end, from any thread."""

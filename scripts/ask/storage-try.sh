@@ -33,6 +33,7 @@ case $KF_KIND in
     if grep -qw nfsd /proc/filesystems || modprobe -qn nfsd; then printf 'nfsd\tok\n'; else printf 'nfsd\tno\n'; fi
     ;;
   client)
+    # shellcheck disable=SC2016  # the inner shell's own argument
     if ! kf_said=$(timeout "$KF_TIMEOUT_SECONDS" bash -c 'exec 3<>"/dev/tcp/$1/2049"' - "$KF_SERVER" 2>&1); then
       kf_said=${kf_said##*: }
       printf 'tcp\t%s\n' "${kf_said:-no answer within $KF_TIMEOUT_SECONDS s}"

@@ -137,7 +137,9 @@ async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk
         way.value = "not!a!host"
         await until(pilot, lambda: app.problems)
         assert "✗ 'not!a!host' is neither an IP" in text_of(app)
-        assert any("Jump hosts" in line and "not!a!host" in line for line in text_of(app).splitlines()), "what was typed stays to be read"
+        assert any("Jump hosts" in line and "not!a!host" in line for line in text_of(app).splitlines()), (
+            "what was typed stays to be read"
+        )
         way.value = ""
         await until(pilot, lambda: not app.screen.query("#row-ssh-jumpHosts-0-keys"))
         assert "jumpHosts" not in desk.draft.text()

@@ -7,7 +7,7 @@ from textual.widgets import Input, OptionList
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.desk.desk import Result
+from kfinstall.desk.work import Result
 from kfinstall.errors import CommandError
 from kfinstall.events import (
     Finding,
@@ -243,6 +243,25 @@ async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
         await pilot.press("r")
         await until(pilot, lambda: desk.running)
         assert app.screen.name_on_rail == "run"
+        await until(pilot, lambda: desk.result is not None and not desk.running, 100)
+        assert desk.result.exit_code == 0
+        await until(pilot, lambda: "proven." in text_of(app))
+
+
+async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_on(rehearsal):
+    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "It stopped" in text_of(app), 100)
+        card = app.screen.query_one("#card").render()
+        await pilot.press("f")
+        await until(pilot, lambda: "Mend this, and retry?" in text_of(app))
+        assert "worker1:" in text_of(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "It stopped" in text_of(app) and not desk.running)
+        assert str(app.screen.query_one("#card").render()) == str(card), "what failed is still what there is to decide on"
+        await pilot.press("f")
+        await until(pilot, lambda: "Mend this, and retry?" in text_of(app))
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: desk.result is not None and not desk.running, 100)
         assert desk.result.exit_code == 0
         await until(pilot, lambda: "proven." in text_of(app))

@@ -30,7 +30,9 @@ async def test_what_is_wrong_is_told_and_kept(desk):
         row(app, "storage-nfs-path").query_one(Input).value = "not/absolute"
         await until(pilot, lambda: app.problems)
         assert "absolute" in text_of(app)
-        assert any("Directory" in line and "not/absolute" in line for line in text_of(app).splitlines()), "what was typed stays to be read"
+        assert any("Directory" in line and "not/absolute" in line for line in text_of(app).splitlines()), (
+            "what was typed stays to be read"
+        )
         assert desk.draft.get(("storage", "nfs", "path")) == "not/absolute"
         assert "storage.nfs.path" in app.screen.why_not()
 
@@ -100,4 +102,6 @@ async def test_an_existing_nfs_server_is_tried_from_the_servers(rehearsal):
         before = app.screen._lookout.revision
         table.focus()
         await pilot.press("t")
-        await until(pilot, lambda: app.screen._lookout.revision > before + 3 and all(look.stage == "good" for _n, look in table.rows))
+        await until(
+            pilot, lambda: app.screen._lookout.revision > before + 3 and all(look.stage == "good" for _n, look in table.rows)
+        )

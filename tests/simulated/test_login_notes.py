@@ -58,7 +58,7 @@ async def test_a_jump_host_that_all_nodes_share_is_asked_about_once_and_by_its_n
         hosts = await asyncio.gather(*(client.connect(node.port, name=name, **more) for name in ("node1", "node2", "node3")))
         for host in hosts:
             await host.close()
-    assert sorted(asked)[0] == "jump host 127.0.0.1"
+    assert min(asked) == "jump host 127.0.0.1"
     assert len(asked) == 2, "the jump host, and the one server behind it"
 
 

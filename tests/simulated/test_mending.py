@@ -110,3 +110,43 @@ async def test_only_what_is_offered_is_mended(tmp_path):
         assert fleet.world.nodes["worker2"].clock_skew_seconds == 0
         assert set(found) == {("worker1", "preflight.clock")}
         assert fleet.world.nodes["worker1"].clock_skew_seconds == 0
+
+
+@pytest.mark.parametrize("desk", [("clock-skew:worker1",)], indirect=True, ids=["clock"])
+async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(desk):
+    asked = []
+
+    def ask(question, *, answer):
+        asked.append(question)
+        question.answer.set_result(answer)
+
+    first = await desk.run("install")
+    desk.drain()
+    assert first.error is not None
+    failure = desk.view.last_failure
+    desk.ask = lambda question: ask(question, answer=False)
+    declined = await asyncio.wrap_future(desk.start("resume", mend=""))
+    desk.drain()
+    assert declined is first, "what failed before is still what there is to decide on"
+    assert desk.result is first
+    assert desk.view.last_failure == failure
+    assert desk.stage.fleet.world.nodes["worker1"].clock_skew_seconds
+    desk.ask = lambda question: ask(question, answer=True)
+    again = await asyncio.wrap_future(desk.start("resume", mend=""))
+    assert again.exit_code == 0
+    assert [[(node, check) for node, check, _what in question.offers] for question in asked] == [
+        [("worker1", "preflight.clock")]
+    ] * 2
+    assert not desk.stage.fleet.world.nodes["worker1"].clock_skew_seconds
+
+
+@pytest.mark.parametrize("desk", [("kubelet-fails:cp1",)], indirect=True, ids=["kubelet"])
+async def test_where_nothing_can_be_mended_it_is_tried_again(desk):
+    first = await desk.run("install")
+    assert first.error is not None
+    await desk.stage.fleet.mend()
+    desk.ask = lambda question: pytest.fail(f"asked {question}")
+    again = await asyncio.wrap_future(desk.start("resume", mend="cp1"))
+    desk.drain()
+    assert again.exit_code == 0
+    assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in desk.view.log)

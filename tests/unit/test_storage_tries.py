@@ -11,7 +11,10 @@ from kfinstall.desk import tries
 from kfinstall.desk.draft import Draft
 from kfinstall.transport.base import Completed
 
-NODES = [{"name": "cp", "address": "10.0.0.1", "roles": ["control-plane"]}, {"name": "w", "address": "10.0.0.2", "roles": ["worker"]}]
+NODES = [
+    {"name": "cp", "address": "10.0.0.1", "roles": ["control-plane"]},
+    {"name": "w", "address": "10.0.0.2", "roles": ["worker"]},
+]
 
 
 def draft(**storage):
@@ -92,4 +95,3 @@ async def test_a_kernel_without_an_nfs_server_can_not_be_one():
     found = await tries.run(Says("space\t200\t300\text4\t/", "nfsd\tno"), tries.StorageTry("server", "/srv", "1Ki"))
     assert not found.good
     assert "no NFS server" in found.text
-

@@ -1,0 +1,79 @@
+"""What a run of the desk does, by its kind, once the session is open. Lives in the engine's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from kfinstall import mending
+from kfinstall.desk.checking import Checking
+from kfinstall.desk.questions import Ask, MendAsked
+from kfinstall.errors import ExitCode, KfError, NodesSetAsideError
+from kfinstall.events import Notice
+from kfinstall.executor import Stop
+from kfinstall.plan import Plan, Situation
+from kfinstall.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    kind: str
+    exit_code: int
+    error: KfError | None = None
+    plan: Plan | None = None
+    """Of kind plan: what would change."""
+    situation: Situation | None = None
+    """What the plan was made from; a runbook is written of both."""
+    card: tuple[str, ...] = ()
+    """Of a run that handed over: the proof card's lines."""
+
+
+class NotMendedError(KfError):
+    """Somebody was asked whether something is to be mended, and said no."""
+
+
+async def work(session: Session, checking: Checking, stop: Stop) -> Result:
+    """Do what the session's kind says.
+
+    Raises:
+        KfError: it failed.
+    """
+    kind = session.options.kind
+    if kind in ("plan", "doctor"):
+        return Result(kind, int(ExitCode.DONE), plan=session.plan(), situation=session.situation)
+    if kind == "check":
+        found = await checking.keep(session, stop)
+        return Result(kind, int(found.exit_code if found else ExitCode.DONE), found)
+    error: KfError | None = None
+    try:
+        await session.install()
+    except NodesSetAsideError as aside:
+        error = aside
+    card: tuple[str, ...] = ()
+    if any(phase.id == "handoff" for phase in session.phases):
+        card = tuple(session.redact(line) for line in session.proof_card().lines())
+    return Result(kind, int(error.exit_code if error else ExitCode.DONE), error, card=card)
+
+
+async def mend_first(session: Session, node: str, ask: Ask | None) -> None:
+    """Before a failed run goes on: offer everything that kfinstall can mend on a server (on all of them, if empty), and do it if told to.
+
+    Raises:
+        NotMendedError: the answer was no.
+        KfError: a fix failed.
+    """
+    offers = {cell: mends for cell, mends in mending.offered(session).items() if node in ("", cell[0])}
+    where = node or "the servers"
+    if not offers:
+        session.bus.emit(Notice(level="info", text=f"nothing that kfinstall can mend is wrong on {where}; trying again as it is"))
+        return
+    asked = MendAsked(tuple((name, check, "; ".join(mend.title for mend in mends)) for (name, check), mends in offers.items()))
+    if ask is None:
+        raise NotMendedError("nobody is there to say whether it is to be mended", hint="kfinstall check --mend")
+    ask(asked)
+    if not await asyncio.wrap_future(asked.answer):
+        raise NotMendedError(f"nothing was mended on {where}, as you said", hint="retry, or mend it by hand")
+    for name, check in offers:
+        await mending.mend(session, name, check)

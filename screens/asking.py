@@ -1,0 +1,50 @@
+"""What the engine asks, as windows: host keys, secrets, and whether to mend what it can."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from textual.app import App
+
+from kfinstall.desk.questions import HostKeyAsked, MendAsked, Question
+from kfinstall.secrets import Secret
+from screens.modals import Confirm, HostKey, Password
+
+Given = TypeVar("Given")
+
+
+def put(app: App[Any], question: Question) -> None:
+    """Open the window of a question; its answer goes back to the engine."""
+    if isinstance(question, HostKeyAsked):
+        _yes_or_no(app, HostKey(question), question)
+    elif isinstance(question, MendAsked):
+        _yes_or_no(app, _mending(question), question)
+    else:
+        wanted = question
+
+        def typed(secret: Secret | None) -> None:
+            _tell(wanted.answer, secret)
+
+        app.push_screen(Password(wanted), typed)
+
+
+def _tell(answer: Future[Given], given: Given) -> None:
+    # Who asked may have been stopped meanwhile.
+    if not answer.done():
+        answer.set_result(given)
+
+
+def _yes_or_no(app: App[Any], window: Confirm, question: HostKeyAsked | MendAsked) -> None:
+    def decided(yes: bool | None) -> None:
+        _tell(question.answer, bool(yes))
+
+    app.push_screen(window, decided)
+
+
+def _mending(asked: MendAsked) -> Confirm:
+    what = "\n".join(f"{node}: {done} ({check})" for node, check, done in asked.offers)
+    text = (
+        f"kfinstall can:\n\n{what}\n\nWhat it changes is recorded on the server, and taken back by a reset. Then the run goes on."
+    )
+    return Confirm("Mend this, and retry?", text, yes="Mend and retry")
