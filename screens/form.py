@@ -137,6 +137,20 @@ class Row(Explained, Vertical):
         if self.draft.given(self.key) != before:
             self.post_message(self.Changed(self, self.key))
 
+    def reload(self, label: str) -> None:
+        """Another value stands in the draft: show it, under its label."""
+        self.label = label
+        self.query_one(".row--label", Static).update(Content(label))
+        with self.prevent(Input.Changed, Select.Changed):
+            self.show_value()
+        self.show_problem(fields.problem(self.spec.path, self.draft.given(self.key)))
+
+    def show_value(self) -> None:
+        """Fill the editors from the draft."""
+        given = self.draft.given(self.key)
+        for editor in self.query(Input):
+            editor.value = fields.write(given if given is not None else self.spec.default)
+
     def put(self, value: Any) -> None:
         """Take a value that something else than the editor chose, and show it there."""
         self.take(value)
@@ -189,6 +203,15 @@ class SecretRow(Row):
         name = Input(str(text), placeholder="name or path", select_on_focus=False)
         name.display = form in ("env", "file")
         yield name
+
+    @override
+    def show_value(self) -> None:
+        value = self.draft.given(self.key)
+        form = next(iter(value), None) if isinstance(value, dict) else None
+        name = self.query_one(Input)
+        name.value = str(value[form]) if isinstance(value, dict) and form in ("env", "file") else ""
+        name.display = form in ("env", "file")
+        self.query_one(Select).value = form if form in {known for _label, known in self._forms} else Select.NULL
 
     @override
     def typed(self, text: str) -> None:

@@ -44,39 +44,45 @@ class JumpHosts(Vertical):
 
     DEFAULT_CSS = """
     JumpHosts { height: auto; }
-    JumpHosts > Vertical { height: auto; }
     """
 
     def __init__(self, draft: Draft, key: Key, *, hint: str = "") -> None:
         """`key` is that of the list: ("ssh", "jumpHosts"), or a node's."""
         super().__init__()
         self._draft, self._key, self._hint = draft, key, hint
-        self._shown: list[str] = []
 
     def compose(self) -> ComposeResult:
         """The way, then the hosts."""
         yield JumpRow(self._draft, self._key, "Jump hosts", hint=self._hint)
-        self._shown = self._addresses()
-        with Vertical(classes="hops"):
-            yield from self._details()
+        for number, address in enumerate(self._addresses()):
+            yield from self._rows(number, address)
 
     def _addresses(self) -> list[str]:
         return [str(hop.get("address", "")) for hop in _hops(self._draft, self._key)]
 
-    def _details(self) -> Iterable[Row]:
-        for number, address in enumerate(self._addresses()):
-            key = (*self._key, number)
-            yield Row(self._draft, (*key, "keys"), f"  {address:.12}: keys", hint="as for the servers")
-            yield SecretRow(self._draft, (*key, "password"), f"  {address:.9}: password", may_generate=False)
+    def _rows(self, number: int, address: str) -> Iterable[Row]:
+        key = (*self._key, number)
+        keys, password = _labels(address)
+        yield Row(self._draft, (*key, "keys"), keys, hint="as for the servers")
+        yield SecretRow(self._draft, (*key, "password"), password, may_generate=False)
 
     @on(Row.Changed)
     async def _changed(self, event: Row.Changed) -> None:
-        if isinstance(event.row, JumpRow) and self._addresses() != self._shown:
-            self._shown = self._addresses()
-            place = self.query_one(".hops", Vertical)
-            async with place.batch():
-                await place.remove_children()
-                await place.mount_all(self._details())
+        if not isinstance(event.row, JumpRow):
+            return
+        addresses = self._addresses()
+        rows = [row for row in self.query(Row) if not isinstance(row, JumpRow)]
+        # Rows are hidden, never taken out: Textual can't take out what is still being made while somebody types.
+        for at, row in enumerate(rows):
+            row.display = at // 2 < len(addresses)
+            if row.display:
+                row.reload(_labels(addresses[at // 2])[at % 2])
+        for number in range(len(rows) // 2, len(addresses)):
+            await self.mount_all(self._rows(number, addresses[number]))
+
+
+def _labels(address: str) -> tuple[str, str]:
+    return f"  {address:.12}: keys", f"  {address:.9}: password"
 
 
 def _hops(draft: Draft, key: Key) -> list[dict[str, Any]]:

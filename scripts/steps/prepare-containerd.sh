@@ -2,7 +2,7 @@
 # containerd. Parameters: FILE, VERSION2, VERSION3 (contents for containerd 1.x and 2.x), LIMITS_FILE, LIMITS, CERTS_D
 kf_socket=/run/containerd/containerd.sock
 # Docker's own containerd.io and Ubuntu's containerd-stable are as good as the distribution's containerd.
-kf_own /var/lib/containerd /opt/containerd /etc/containerd/certs.d
+kf_own /var/lib/containerd /opt/containerd /etc/containerd /etc/containerd/certs.d /etc/cni /opt/cni
 command -v containerd >/dev/null || kf_apt_install containerd
 kf_apt_repair
 kf_major=$(containerd --version | sed -nE 's/.* v?([0-9]+)\.[0-9]+\.[0-9]+.*/\1/p')

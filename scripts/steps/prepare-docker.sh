@@ -3,7 +3,7 @@
 # Parameters: MINIMUM (major version of Docker), SETTINGS (a jq filter over daemon.json), DAEMON (its path), URL, SHA256, BINARY,
 #   SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET, RECORD
 # Docker's own docker-ce is as good as the distribution's docker.io, and is not replaced by it.
-kf_own /var/lib/docker /var/lib/cri-dockerd
+kf_own /var/lib/docker /var/lib/cri-dockerd /etc/docker /var/lib/containerd /opt/containerd /etc/containerd /etc/cni /opt/cni
 command -v dockerd >/dev/null || kf_apt_install docker.io
 kf_apt_install jq
 # Debian 13 has the client in a package of its own.

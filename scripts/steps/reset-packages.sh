@@ -53,7 +53,14 @@ if [[ ${#kf_there[@]} -gt 0 ]]; then
       systemctl kill --signal=KILL "$kf_package.service" 2>/dev/null || true
     fi
   done
+  # systemd remembers the failure of a unit, stopped for the last time, though the unit itself is gone.
+  kf_lost() { systemctl list-units --state=failed --plain --no-legend --no-pager | awk '$2 == "not-found" {print $1}' | sort; }
+  kf_before=$(kf_lost)
   kf_apt --allow-change-held-packages purge "${kf_there[@]}" ||
     kf_fail 100 "apt can't remove what kfinstall brought" "its last lines say why; try it there: apt-get purge ${kf_there[*]}"
+  if [[ -d /run/systemd/system ]]; then
+    systemctl daemon-reload
+    while read -r kf_unit; do [[ -z $kf_unit ]] || systemctl reset-failed "$kf_unit" || true; done < <(kf_lost | comm -13 <(printf '%s\n' "$kf_before") -)
+  fi
 fi
 rm -f -- "$kf_list"

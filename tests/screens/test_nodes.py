@@ -134,6 +134,8 @@ async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk
         await settled(pilot)
         way.value = "second, bastion"
         await until(pilot, lambda: desk.draft.get(("ssh", "jumpHosts", 1, "keys")) == ["~/.ssh/bastion"])
+        lines = [line for line in text_of(app).splitlines() if ": keys" in line]
+        assert ["~/.ssh/bastion" in line for line in lines] == [False, True], lines
         way.value = "not!a!host"
         await until(pilot, lambda: app.problems)
         assert "✗ 'not!a!host' is neither an IP" in text_of(app)
@@ -141,7 +143,7 @@ async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk
             "what was typed stays to be read"
         )
         way.value = ""
-        await until(pilot, lambda: not app.screen.query("#row-ssh-jumpHosts-0-keys"))
+        await until(pilot, lambda: not app.screen.query_one("#row-ssh-jumpHosts-0-keys").display)
         assert "jumpHosts" not in desk.draft.text()
 
 
