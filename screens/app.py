@@ -269,7 +269,8 @@ class InstallerApp(App[int]):
         except KfError as error:
             self.tell(error)
         self._problems = await asyncio.to_thread(draft.problems_of, text)
-        if isinstance(self.screen, BaseScreen) and self.screen.ready:
+        # Somebody may have left meanwhile: then there is no screen any more.
+        if self.screen_stack and isinstance(self.screen, BaseScreen) and self.screen.ready:
             self.screen.problems_changed()
 
     @property

@@ -25,7 +25,7 @@ from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
 from kfinstall.desk.work import NotMendedError, Result, mend_first, work
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, defect
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, defect
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
@@ -275,7 +275,10 @@ class Desk:
         self.engine.loop.call_soon_threadsafe(change)
 
     def close(self) -> None:
-        """Leave: stop what runs here at once. What runs on the nodes goes on, and the next start follows it."""
+        """Leave: keep what was typed last, and stop what runs here at once. What runs on the nodes goes on, and the next start follows it."""
+        if self.draft.changed:
+            with suppress(StateError):  # the front end has told it already, after the key before
+                self.draft.save()
         self.stop(now=True)
 
         async def leave() -> None:

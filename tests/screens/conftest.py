@@ -1,5 +1,6 @@
 """The real application on the real engine and the simulator, driven by Textual's Pilot; pictures as SVG."""
 
+import asyncio
 import re
 import time
 from contextlib import asynccontextmanager
@@ -37,6 +38,17 @@ def _steady_cursor(monkeypatch):
     """A picture must not depend on when it was taken."""
     monkeypatch.setattr(Input, "cursor_blink", False)
     monkeypatch.setattr(TextArea, "cursor_blink", False)
+
+
+@pytest.fixture
+def quick_keys(monkeypatch):
+    """Keys follow each other at once. Textual's pilot waits after each until the process is idle, which a busy machine never is."""
+
+    async def at_once(*_seconds):
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("textual.app.wait_for_idle", at_once)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", at_once)
 
 
 @pytest.fixture

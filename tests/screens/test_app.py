@@ -90,6 +90,15 @@ async def test_quitting_is_at_once_otherwise(desk):
         assert app.return_value == 0
 
 
+async def test_what_was_typed_last_is_kept_when_one_leaves_at_once(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        app.screen.query_one("#row-storage-nfs-path").query_one(Input).value = "/data/last-word"
+        await pilot.press("ctrl+q")
+    assert app.return_value == 0
+    desk.close()
+    assert "path: /data/last-word" in desk.draft.path.read_text()
+
+
 async def test_a_host_key_is_asked_and_no_is_the_default(desk):
     async with opened(desk, "storage") as (app, pilot):
         for keys, answer in ((["enter"], False), (["escape"], False), (["tab", "enter"], True)):

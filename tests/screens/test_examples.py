@@ -76,6 +76,7 @@ async def add_servers(app, pilot, example):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.usefixtures("quick_keys")
 async def test_an_example_typed_on_the_screens_gives_the_same_answers(name, tmp_path, monkeypatch):
     path = tmp_path / "example.yaml"
     path.write_text(EXAMPLES[name].read_text())
@@ -90,7 +91,7 @@ async def test_an_example_typed_on_the_screens_gives_the_same_answers(name, tmp_
     monkeypatch.setattr(desk, "probe", nobody)
     monkeypatch.setattr(desk, "try_storage", nobody)
     try:
-        async with opened(desk, "prerequisites") as (app, pilot):
+        async with opened(desk, "prerequisites", (80, 24)) as (app, pilot):
             for part in PART_PHASES:
                 app.show(part)
                 await settled(pilot)
