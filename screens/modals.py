@@ -31,7 +31,7 @@ class Window(ModalScreen[Answer]):
     Window > Vertical > Input { border: none; height: 1; background: $panel; padding: 0 1; margin-top: 1; }
     Window > Vertical > Input:focus { border: none; background: $primary 25%; }
     """
-    AUTO_FOCUS: ClassVar[str | None] = "Input, TextArea, Act"  # type: ignore[misc] # Textual declares it without ClassVar
+    AUTO_FOCUS: ClassVar[str | None] = "Input, TextArea, Act"
     """Not the text: a Tab that is typed before the window is drawn goes from the first field to the second."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
