@@ -79,6 +79,8 @@ class InstallerApp(App[int]):
         self._rehearse = rehearse
         self._problems: list[Problem] = []
         self._told: Result | None = None
+        self._exit_code = 0
+        """How the last run of this sitting ended."""
         self._generation = 0
         self._without = ""
         """A server that the run is begun again without, once it has stopped."""
@@ -153,14 +155,14 @@ class InstallerApp(App[int]):
             screen.show_run(self.desk.view)
         result = self.desk.result
         if result is not None and result is not self._told and not self.desk.running:
-            self._told = result
+            self._told, self._exit_code = result, int(result.exit_code)
             self.desk.drain(limits.SCREEN_EVENTS_AT_ONCE * 100)
             self.ended(result)
 
     def action_leave(self) -> None:
         """Quit; while a run goes on, ask."""
         if self._desk is None or not self.desk.running:
-            self.exit(int(self._told.exit_code) if self._told else 0)
+            self.exit(self._exit_code)
             return
 
         def decided(yes: bool | None) -> None:
@@ -201,6 +203,7 @@ class InstallerApp(App[int]):
                     desk.draft = Draft.of(desk.draft.path, stage.answers)
             if cluster is not None:
                 await asyncio.to_thread(history.replay, cluster, desk.view)
+                desk.result = await asyncio.to_thread(history.ending, cluster, desk.view)
         except KfError as error:
             if desk is not self.desk:
                 await asyncio.to_thread(desk.close)
@@ -208,7 +211,8 @@ class InstallerApp(App[int]):
             return
         old, self._desk = self.desk, desk
         desk.ask = self._ask
-        self._told, self._generation = None, self._generation + 1
+        self._told, self._generation = desk.result, self._generation + 1
+        first = "failure" if desk.result is not None else first
         self._problems = await asyncio.to_thread(desk.draft.problems)
         self.show(first)
         if old is not desk:
@@ -305,7 +309,7 @@ class InstallerApp(App[int]):
         except KfError as error:
             self.tell(error)
             return False
-        self._told = None
+        self._told, self._exit_code = None, 0
         return True
 
     def action_stop(self) -> None:

@@ -111,7 +111,7 @@ class WelcomeScreen(BaseScreen):
     @staticmethod
     def _likely(found: list[Summary]) -> int:
         """What somebody comes back for: a run that did not end well."""
-        return 1 if found and not found[0].finished and not found[0].rehearsal else 0
+        return 1 if found and not found[0].finished else 0
 
     @property
     def new_draft(self) -> Path:
@@ -176,6 +176,9 @@ class WelcomeScreen(BaseScreen):
     async def _open_cluster(self, item: Summary) -> None:
         if item.trouble or item.holder:
             self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)
+            return
+        if item.taken_back:
+            self.app.notify("go on with it at the command line: kfinstall resume", severity="warning", markup=False)
             return
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
@@ -242,15 +245,7 @@ def _draft_words(path: Path) -> str:
 
 
 def _title(item: Summary) -> str:
-    kind = "Rehearsal" if item.rehearsal else "Cluster"
-    if item.trouble:
-        return f"{kind} {item.name}: its state can't be read"
-    if item.holder:
-        return f"{kind} {item.name}: is being worked on"
-    if item.last is None:
-        return f"{kind} {item.name}: nothing was changed yet"
-    word = "finished" if item.finished else "finished without some nodes" if item.set_aside else "not finished"
-    return f"{kind} {item.name}: {word}" + ("" if item.finished else "; resume")
+    return f"{'Rehearsal' if item.rehearsal else 'Cluster'} {item.name}: {item.standing}"
 
 
 def detail(item: Summary) -> list[str]:
@@ -264,6 +259,8 @@ def detail(item: Summary) -> list[str]:
         began = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.last.started_at))
         ended = f"exit code {item.last.exit_code}" if item.last.exit_code is not None else "it was killed"
         lines.append(f"last run: {began}, {ended}" + (f": {item.last.message}" if item.last.message else ""))
+    if item.changed:
+        lines.append("done: " + ", ".join(f"{phase} {count}" for phase, count in item.changed) + " changes")
     if item.set_aside:
         lines.append(f"set aside: {', '.join(item.set_aside)}; resume takes them in again")
     lines += [f"failed: {text}" for text in item.failed[:4]]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kfinstall import state
 from kfinstall.desk.runview import RunView
-from kfinstall.errors import ExitCode, StateError
+from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.events import Event, OutputLine, RunFinished, from_json
 from kfinstall.journal import Journal
 from kfinstall.state import ClusterState, RunRecord
+
+if TYPE_CHECKING:
+    from kfinstall.desk.work import Result
 
 _LINES_PER_RUN: Final = 20_000
 """More of a run's output than a view keeps is not read back."""
@@ -34,13 +38,40 @@ class Summary:
     """'step on target: why', of what failed last and was not done since."""
     in_doubt: tuple[str, ...] = ()
     """'step on target' that was begun and whose end is not known."""
+    changed: tuple[tuple[str, int], ...] = ()
+    """How many changes of each phase are done: (phase, number), in the order in which they were made."""
+    proven: bool = False
+    """Whether there is a proof card."""
+    taken_back: bool = False
+    """Whether a reset of it was begun and has not ended well."""
     trouble: str = ""
     """Why its state can't be read."""
 
     @property
     def finished(self) -> bool:
-        """Whether its last run ended well."""
-        return self.last is not None and self.last.exit_code == ExitCode.DONE
+        """Whether its last run ended well, and all is proven."""
+        return self.proven and self.last is not None and self.last.exit_code == ExitCode.DONE
+
+    @property
+    def standing(self) -> str:
+        """How things stand, in a few words."""
+        if self.trouble:
+            return "its state can't be read"
+        if self.holder:
+            return "is being worked on"
+        if self.taken_back:
+            return "a reset of it is not finished"
+        if self.last is None:
+            return "nothing was changed yet"
+        if self.finished:
+            return "finished"
+        known = {
+            int(ExitCode.DONE): "a part of it is done; go on",
+            int(ExitCode.SET_ASIDE): f"finished without {', '.join(self.set_aside)}; resume",
+            int(ExitCode.INTERRUPTED): "stopped; resume",
+        }
+        code = self.last.exit_code
+        return "left in the middle; resume" if code is None else known.get(code, "failed; resume")
 
     @property
     def set_aside(self) -> tuple[str, ...]:
@@ -63,6 +94,7 @@ def _summary(root: Path, name: str) -> Summary:
         cluster = ClusterState(root, name)
         runs = cluster.runs()
         changing = cluster.installs()
+        begun = [record for record in runs if record.kind in state.CHANGING]
         with Journal(cluster.journal_path) as journal:
             newest = {(entry.step, entry.target): entry for entry in journal.entries()}
     except StateError as error:
@@ -73,6 +105,7 @@ def _summary(root: Path, name: str) -> Summary:
         if entry.outcome in ("failed", "interrupted")
     )
     doubt = tuple(f"{entry.step} on {entry.target}" for entry in newest.values() if entry.event == "started")
+    changed = Counter(entry.step.partition(".")[0] for entry in newest.values() if entry.outcome == "changed")
     return Summary(
         name,
         cluster.path,
@@ -81,6 +114,9 @@ def _summary(root: Path, name: str) -> Summary:
         holder=cluster.holder(),
         failed=failed,
         in_doubt=doubt,
+        taken_back=bool(begun) and begun[-1].kind == "reset" and begun[-1].exit_code != ExitCode.DONE,
+        changed=tuple(changed.items()),
+        proven=(cluster.path / "proof.json").exists(),
     )
 
 
@@ -95,6 +131,28 @@ def replay(cluster: ClusterState, view: RunView) -> None:
             # It was killed: what it had begun is in doubt, and nothing of it runs here any more.
             view.take(RunFinished(run=record.id, exit_code=int(ExitCode.INTERRUPTED), seconds=0.0))
             _doubt(view)
+
+
+class EarlierError(KfError):
+    """What an earlier run ended with, as far as its record and its events tell."""
+
+
+def ending(cluster: ClusterState, view: RunView) -> Result | None:
+    """How the last run that changed something ended, for a view that has seen it; None where it ended well, or never did."""
+    from kfinstall.desk.work import Result
+
+    record = next(reversed(cluster.installs()), None)
+    if record is None or record.exit_code in (None, ExitCode.DONE, ExitCode.SET_ASIDE):
+        return None
+    target = view.failed_target
+    same = target is not None and target.evidence and record.message.startswith(target.evidence)
+    error = EarlierError(
+        record.message or "the run ended before its time",
+        why=target.evidence if target is not None and not same else "",
+        hint=target.hint if target is not None and target.hint else "retry: what is done is only checked",
+        node=target.name if target is not None and target.name in view.nodes else "",
+    )
+    return Result(record.kind, int(record.exit_code or 0), error)
 
 
 def _doubt(view: RunView) -> None:

@@ -162,6 +162,14 @@ class RunView:
         """Whether it ended well, if perhaps without some nodes."""
         return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
 
+    @property
+    def failed_target(self) -> TargetView | None:
+        """What is known of what failed last."""
+        step, target = self.last_failure
+        phase = self.phases.get(step.partition(".")[0])
+        known = phase.steps.get(step) if phase is not None else None
+        return known.targets.get(target) if known is not None else None
+
     def outline(self, phases: Sequence[Phase]) -> None:
         """Name all phases, in order."""
         self.phases = {phase.id: self.phases.get(phase.id) or PhaseView(phase.id, phase.title) for phase in phases}

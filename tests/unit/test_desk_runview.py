@@ -1,5 +1,6 @@
 """What is seen of a run, grown from events; and the same again from the record of earlier runs."""
 
+import dataclasses
 import json
 
 import pytest
@@ -24,6 +25,7 @@ from kfinstall.events import (
     StepStarted,
     from_json,
 )
+from kfinstall.journal import Entry, Journal
 from kfinstall.phases import PHASES
 from kfinstall.state import ClusterState
 
@@ -135,6 +137,60 @@ def test_a_broken_state_is_told_and_hides_no_other(tmp_path):
     found = {item.name: item for item in history.summaries(tmp_path)}
     assert "cluster.json" in found["other"].trouble
     assert not found["c"].trouble
+
+
+def ended(tmp_path, name, kind="install", **more):
+    cluster = ClusterState(tmp_path, name)
+    cluster.save_run(dataclasses.replace(cluster.new_run(kind), **more))
+    return cluster
+
+
+def test_each_cluster_says_how_it_stands(tmp_path):
+    for name, code in (("failed", 10), ("stopped", 130), ("part", 0), ("killed", None)):
+        ended(tmp_path, name, exit_code=code)
+    ended(tmp_path, "aside", exit_code=20, set_aside=("worker2",))
+    (ended(tmp_path, "finished", exit_code=0).path / "proof.json").write_text("{}")
+    ended(ended(tmp_path, "reset", exit_code=0).path.parents[1], "reset", kind="reset", exit_code=10)
+    assert {item.name: item.standing for item in history.summaries(tmp_path)} == {
+        "failed": "failed; resume",
+        "stopped": "stopped; resume",
+        "part": "a part of it is done; go on",
+        "killed": "left in the middle; resume",
+        "aside": "finished without worker2; resume",
+        "finished": "finished",
+        "reset": "a reset of it is not finished",
+    }
+
+
+def test_what_is_done_is_counted_by_phase(tmp_path):
+    cluster = ended(tmp_path, "c", exit_code=10)
+    with Journal(cluster.journal_path) as journal:
+        for step, target, outcome in (
+            ("prepare.apt", "a", "changed"),
+            ("prepare.apt", "b", "changed"),
+            ("cluster.init", "a", "failed"),
+        ):
+            journal.record(Entry("finished", "r", step, target, "f", outcome))
+    assert history.summaries(tmp_path)[0].changed == (("prepare", 2),)
+
+
+def test_how_a_failed_run_ended_is_known_again(tmp_path):
+    failed = StepFinished(
+        step="prepare.swap-off", target="a", outcome="failed", seconds=1.0, evidence="zram keeps it", hint="zramctl"
+    )
+    cluster = record_of(tmp_path, [*EVENTS[:4], failed])
+    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=10, message="swap is on"))
+    view = RunView()
+    history.replay(cluster, view)
+    ending = history.ending(cluster, view)
+    assert (ending.kind, ending.exit_code, ending.error.node) == ("install", 10, "a")
+    assert ending.error.lines() == ["a: swap is on", "  why:  zram keeps it", "  next: zramctl"]
+
+
+@pytest.mark.parametrize("code", [0, 20, None])
+def test_a_run_that_did_not_fail_has_no_failure_to_show(tmp_path, code):
+    cluster = ended(tmp_path, "c", exit_code=code)
+    assert history.ending(cluster, RunView()) is None
 
 
 @given(st.integers(1, 50), st.lists(st.integers(), max_size=200))

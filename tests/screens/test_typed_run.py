@@ -1,0 +1,115 @@
+"""The whole wizard, typed key by key into a real terminal (tmux): every part, the plan, a failure, a closed terminal, resume and proof."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("Prerequisites", "Nodes", "Storage", "Registry", "Kubeflow", "Spark")
+pytestmark = [pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"), pytest.mark.timeout(600)]
+
+
+class Terminal:
+    """A terminal of 80 by 24 with the wizard in it, on a tmux server of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.opened = 0
+
+    def tmux(self, *words):
+        # A server that was told to end still takes calls for a moment: each window has one of its own.
+        server = ["tmux", "-S", str(self.folder / f"tmux{self.opened}"), "-f", "/dev/null"]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run([*server, *words], capture_output=True, check=False, text=True, env=environ, timeout=30)
+        return done.stdout
+
+    def open(self):
+        """Start the wizard."""
+        self.opened += 1
+        program = f"env PYTHONPATH={ROOT} PYTHONUTF8=1 {sys.executable} -m kfinstall --state-dir {self.folder / 'state'}; echo ended with $?; sleep 1000"
+        self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "wizard", "-c", str(self.folder), program)
+
+    def close(self):
+        """Close the window, as somebody does in the middle of everything."""
+        self.tmux("kill-server")
+
+    def seen(self):
+        return self.tmux("capture-pane", "-p", "-t", "wizard")
+
+    def type(self, *keys):
+        self.tmux("send-keys", "-t", "wizard", *keys)
+
+    def until(self, condition, what):
+        deadline = time.monotonic() + 90
+        while not condition(seen := self.seen()):
+            assert "ended with" not in seen, f"the program is gone before {what}:\n{seen}"
+            assert time.monotonic() < deadline, f"no {what}:\n{seen}"
+            time.sleep(0.05)
+
+    def shows(self, *texts):
+        self.until(lambda seen: all(text in seen for text in texts), texts)
+
+    def at(self, title):
+        self.until(lambda seen: seen.lstrip("\n").startswith(f" {title}"), title)
+
+    def settles(self):
+        """Nothing moves any more."""
+        last = ""
+        while last != (last := self.seen()):
+            time.sleep(0.4)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    made = Terminal(tmp_path)
+    yield made
+    made.close()
+
+
+def test_from_nothing_through_a_failure_and_a_closed_terminal_to_the_proof(terminal):
+    terminal.open()
+    terminal.shows("Rehearse on simulated servers")
+    terminal.type("End")
+    terminal.shows("no machine is touched")
+    terminal.type("Enter")
+    terminal.shows("How many servers")
+    terminal.settles()
+    terminal.type("Tab")
+    terminal.type("-l", "kubelet-fails:cp1")
+    terminal.shows("kubelet-fails:cp1")
+    terminal.type("Enter")
+    terminal.shows("The answers are complete")
+    for part in reversed(PARTS):
+        terminal.type("F3")
+        terminal.at(part)
+    for part in (*PARTS[1:], "Review"):
+        terminal.type("F4")
+        terminal.at(part)
+    terminal.type("F6")
+    terminal.shows("changes")
+    terminal.settles()
+    terminal.type("F5")
+    terminal.shows("Install everything now?", "Point of no return")
+    terminal.settles()
+    terminal.type("Tab")
+    terminal.type("Enter")
+    terminal.at("It stopped")
+    terminal.shows("the kubelet does not become healthy")
+
+    terminal.close()
+    terminal.open()
+    terminal.shows("Rehearsal demo: failed; resume", "cluster.init on cp1")
+    terminal.type("Enter")
+    terminal.at("It stopped")
+    terminal.shows("the kubelet does not become healthy", "Start the first control plane (cluster.init)")
+    terminal.type("F5")
+    terminal.at("Run")
+    terminal.at("Done")
+    terminal.shows("proven")
+    terminal.type("C-q")
+    terminal.until(lambda seen: "proven" not in seen, "end")
