@@ -71,6 +71,12 @@ from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
+from kfinstall.steps.uninstall_custom_resources import UninstallCustomResources, UninstallHeldResources
+from kfinstall.steps.uninstall_data import UninstallData
+from kfinstall.steps.uninstall_definitions import UninstallDefinitions
+from kfinstall.steps.uninstall_namespaces import UninstallNamespaces
+from kfinstall.steps.uninstall_objects import UninstallObjects
+from kfinstall.steps.uninstall_webhooks import UninstallWebhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,21 +201,54 @@ RESET: Final = Phase(
 """The way back, with all that can be part of it."""
 
 
+UNINSTALL: Final = Phase(
+    "uninstall",
+    "Take Kubeflow off the cluster",
+    (
+        UninstallWebhooks,
+        UninstallCustomResources,
+        UninstallObjects,
+        UninstallData,
+        UninstallDefinitions,
+        UninstallNamespaces,
+    ),
+)
+"""Kubeflow and Spark go, the cluster, its storage and its registry stay; with all that can be part of it."""
+
+_LOGIN: Final = Phase("connect", "Log in to the servers", (ConnectLogin,), read_only=True)
+
+
 def reset(*, delete_data: bool) -> tuple[Phase, ...]:
     """The phases of a reset: log in, then back; volumes and images only where that is asked for."""
     steps = tuple(step for step in RESET.steps if delete_data or step is not ResetData)
-    return (Phase("connect", "Log in to the servers", (ConnectLogin,), read_only=True), replace(RESET, steps=steps))
+    return (_LOGIN, replace(RESET, steps=steps))
+
+
+def uninstall(*, delete_data: bool, force_finalizers: bool) -> tuple[Phase, ...]:
+    """The phases of an uninstallation; volumes, and finalizers that nobody handles, only where that is asked for."""
+    forced: dict[type[Step], type[Step]] = {UninstallCustomResources: UninstallHeldResources} if force_finalizers else {}
+    steps = tuple(forced.get(step, step) for step in UNINSTALL.steps if delete_data or step is not UninstallData)
+    return (_LOGIN, replace(UNINSTALL, steps=steps))
 
 
 def of(
-    kind: str, *, only: str | Sequence[str] | None = None, start: str | None = None, delete_data: bool = False
+    kind: str,
+    *,
+    only: str | Sequence[str] | None = None,
+    start: str | None = None,
+    delete_data: bool = False,
+    force_finalizers: bool = False,
 ) -> tuple[Phase, ...]:
     """The phases of a run of that kind (see kfinstall.state.RunRecord).
 
     Raises:
         UsageError: no phase has that name.
     """
-    return reset(delete_data=delete_data) if kind == "reset" else choose(only=only, start=start)
+    if kind == "reset":
+        return reset(delete_data=delete_data)
+    if kind == "uninstall":
+        return uninstall(delete_data=delete_data, force_finalizers=force_finalizers)
+    return choose(only=only, start=start)
 
 
 def names() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from kfinstall.answers.model import Answers, SecretRef
@@ -64,20 +64,22 @@ class SecretStore:
         secret = generate()
         data[name] = base64.b64encode(secret.reveal().encode()).decode()
         await cluster.apply(namespace())
-        await cluster.apply(
-            {
-                "apiVersion": GENERATED.api_version,
-                "kind": GENERATED.kind,
-                "metadata": {
-                    "name": GENERATED.name,
-                    "namespace": NAMESPACE,
-                    "labels": {"app.kubernetes.io/managed-by": "kfinstall"},
-                },
-                "type": "Opaque",
-                "data": data,
-            }
-        )
+        await cluster.apply(_generated_document(data))
         return secret
+
+
+def _generated_document(data: Mapping[str, str]) -> Document:
+    metadata = {"name": GENERATED.name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "kfinstall"}}
+    return {"apiVersion": GENERATED.api_version, "kind": GENERATED.kind, "metadata": metadata, "type": "Opaque", "data": dict(data)}
+
+
+async def forget(cluster: Cluster, prefix: str) -> None:
+    """Delete the generated secrets whose names begin so; a later run makes new ones."""
+    current = await cluster.get(GENERATED)
+    data: dict[str, str] = dict((current or {}).get("data") or {})
+    kept = {name: value for name, value in data.items() if not name.startswith(prefix)}
+    if len(kept) < len(data):
+        await cluster.apply(_generated_document(kept))
 
 
 def namespace() -> Document:

@@ -8,15 +8,15 @@ import getpass
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
 
 from kfinstall import handoff, handoff_html, limits, phases, plan, resources
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
+from kfinstall.entering import enter_nodes
 from kfinstall.errors import (
     CommandError,
     ExitCode,
@@ -26,9 +26,10 @@ from kfinstall.errors import (
     PreflightWarningError,
     UsageError,
 )
-from kfinstall.events import EventBus, Finding, NodeConnected, NodeSetAside, Notice, RunFinished, RunStarted
+from kfinstall.events import EventBus, Finding, Notice, RunFinished, RunStarted
 from kfinstall.executor import Executor, Stop
 from kfinstall.journal import Journal
+from kfinstall.options import Options
 from kfinstall.phases import Phase
 from kfinstall.plan import Plan
 from kfinstall.releases import Release
@@ -37,44 +38,10 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
-from kfinstall.state import CHANGING, ClusterState, RunRecord, write_atomically
+from kfinstall.state import BACK, CHANGING, ClusterState, RunRecord, write_atomically
 from kfinstall.step import CLUSTER_TARGET
-from kfinstall.transport.base import Host, HostKeyQuestion, Program
-from kfinstall.transport.connect import connect_node
-from kfinstall.transport.keyring import KeyRing
+from kfinstall.transport.base import Program
 from kfinstall.transport.node_lock import NodeLock
-from kfinstall.transport.tuning import Limits
-
-DEFAULT_LIMITS: Final = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to run, as opposed to what to install."""
-
-    kind: str = "install"
-    """install, resume, check, plan, doctor or reset."""
-    only: str | tuple[str, ...] | None = None
-    """The phases to run; all if None."""
-    start: str | None = None
-    strict: bool = False
-    accept_new_host_keys: bool = False
-    host_key_question: HostKeyQuestion | None = None
-    answers_file: str = ""
-    dial: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Node name to (host, port) where it differs from the answers: the simulator's servers."""
-    limits: Limits = DEFAULT_LIMITS
-    """Times of the transport."""
-    tolerant: bool = False
-    """check, plan and doctor go on without nodes that can't be entered, instead of failing."""
-    leave_out: tuple[str, ...] = ()
-    """Nodes that the administrator sets aside for this run."""
-    delete_data: bool = False
-    """A reset takes volumes and images along."""
-    dry_run: bool = False
-    """A reset only tells what it would do."""
-    demo: dict[str, Any] = field(default_factory=dict)
-    """Settings of the simulator, kept so that a rehearsal can be resumed."""
 
 
 @dataclass(slots=True)
@@ -189,6 +156,20 @@ class Session:
         self._tell_set_aside()
         self.taken_back = True
 
+    async def uninstall(self) -> None:
+        """Take Kubeflow and Spark off the cluster; the cluster itself stays.
+
+        Raises:
+            KfError: a step failed.
+        """
+        first = self.site.hosts[self.answers.first_control_plane.name]
+        async with NodeLock(first, owner(self.record.id)):
+            await self.executor.run(self.phases)
+        # It tells of what is no more; an installation that hands over writes it anew.
+        for name in ("proof.json", "proof.html"):
+            (self.state.path / name).unlink(missing_ok=True)
+        self._tell_set_aside()
+
     async def _forget(self) -> None:
         """Remove kfinstall's own folders from the nodes that are as they were."""
         program = Program("ask", "forget-node", resources.script("ask/forget-node"))
@@ -246,63 +227,6 @@ def owner(run: str) -> str:
     return f"{getpass.getuser()}@{socket.gethostname()} run {run}"
 
 
-async def _enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
-    """Connect to every node and read its facts; a worker that can't be reached is set aside.
-
-    Raises:
-        KfError: a node that the run can't go on without.
-    """
-    keys = KeyRing()
-
-    async def enter(name: str) -> Host:
-        node = site.all_answers.node(name)
-        return await connect_node(
-            node,
-            site.all_answers.ssh,
-            secrets,
-            pins=state.known_hosts,
-            on_unknown_key=options.host_key_question,
-            accept_new=options.accept_new_host_keys,
-            dial=options.dial.get(name),
-            keys=keys,
-            limits=options.limits,
-        )
-
-    names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
-    results = await asyncio.gather(*(enter(name) for name in names), return_exceptions=True)
-    errors: dict[str, KfError] = {}
-    for name, result in zip(names, results, strict=True):
-        if isinstance(result, KfError):
-            errors[name] = result
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            site.hosts[name] = result
-    errors |= await site.read_nodes(site.hosts)
-    _judge(site, errors, options)
-    for name in site.fleet:
-        facts = site.fleet[name]
-        cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
-        bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
-    for name in options.leave_out:
-        errors[name] = UsageError("set aside by the administrator", hint="kfinstall resume takes it in again")
-    for name, error in errors.items():
-        site.leave_out(name, error)
-        bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
-    await site.read_cluster()
-
-
-def _judge(site: Site, errors: Mapping[str, KfError], options: Options) -> None:
-    """Raise where the run can't go on without the nodes that could not be entered."""
-    strict = options.kind in ("check", "plan", "doctor") and not options.tolerant
-    for name, error in errors.items():
-        if strict or name in site.required or len(errors) + len(options.leave_out) == len(site.all_answers.nodes):
-            error.node = error.node or name
-            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
-            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
-            raise error
-
-
 @asynccontextmanager
 async def open_session(
     answers: Answers,
@@ -322,8 +246,14 @@ async def open_session(
         TransportError, SudoError, AnswersError: a node can't be entered.
     """
     release = load_release(answers.cluster.release)
-    chosen = phases.of(options.kind, only=options.only, start=options.start, delete_data=options.delete_data)
-    known = chosen if options.kind == "reset" else phases.PHASES  # of others all are known: needs of other phases are checked too
+    chosen = phases.of(
+        options.kind,
+        only=options.only,
+        start=options.start,
+        delete_data=options.delete_data,
+        force_finalizers=options.force_finalizers,
+    )
+    known = chosen if options.kind in BACK else phases.PHASES  # of others all are known: needs of other phases are checked too
     state = ClusterState(state_root, answers.cluster.name)
     begin = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -334,6 +264,7 @@ async def open_session(
             answers_file=options.answers_file,
             phases=tuple(phase.id for phase in chosen),
             delete_data=options.delete_data,
+            force_finalizers=options.force_finalizers,
             demo=options.demo,
         )
         save.save(answers, state.run_directory(record.id) / "answers.yaml")
@@ -352,7 +283,7 @@ async def open_session(
         )
         exit_code, message = ExitCode.UNEXPECTED, "killed"
         try:
-            await _enter_nodes(site, secrets, state, options, bus)
+            await enter_nodes(site, secrets, state, options, bus)
             _tell_doubt(journal, site, bus)
             made = Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
             sessions.append(made)

@@ -145,7 +145,7 @@ class Site:
             cluster = await self.cluster()
             async with asyncio.timeout(limits.CLUSTER_READ_TIMEOUT_SECONDS):
                 if wants is None or self.cluster_facts is None:
-                    self.cluster_facts = await cluster.snapshot(plan.wants_for(self.situation, self.phases))
+                    self.cluster_facts = await self._read_all(cluster)
                 else:
                     self.cluster_facts = _replaced(self.cluster_facts, await cluster.snapshot(wants), wants)
             self.cluster_problem = ""
@@ -156,6 +156,14 @@ class Site:
             self.cluster_facts = None
             self.cluster_problem = error.message
             await self.forget_cluster()
+
+    async def _read_all(self, cluster: Cluster) -> ClusterFacts:
+        """All lists that checks need; those too that a check only asks for once it knows what is there."""
+        wants = plan.wants_for(self.situation, self.phases)
+        facts = await cluster.snapshot(wants)
+        more = plan.wants_for(dataclasses.replace(self.situation, cluster=facts), self.phases)
+        new = tuple(want for want in more if want not in wants)
+        return _replaced(facts, await cluster.snapshot(new), new) if new else facts
 
     async def cluster(self) -> Cluster:
         """The Kubernetes API, through the SSH connection to the first control plane.

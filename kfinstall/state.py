@@ -64,7 +64,9 @@ def write_atomically(path: Path, text: str) -> None:
         ) from error
 
 
-CHANGING: Final = ("install", "resume", "reset")
+BACK: Final = ("reset", "uninstall")
+"""Kinds of runs that take something away; one that is gone on with stays of its kind."""
+CHANGING: Final = ("install", "resume", *BACK)
 """Kinds of runs that change something, and can be gone on with."""
 
 
@@ -74,7 +76,7 @@ class RunRecord:
 
     id: str
     kind: str
-    """install, resume, check, plan, doctor or reset."""
+    """install, resume, check, plan, doctor, reset or uninstall."""
     cluster: str
     started_at: float
     answers_file: str = ""
@@ -87,7 +89,9 @@ class RunRecord:
     message: str = ""
     set_aside: tuple[str, ...] = ()
     delete_data: bool = False
-    """A reset that takes volumes and images along."""
+    """A reset or an uninstallation that takes volumes (and images) along."""
+    force_finalizers: bool = False
+    """An uninstallation that takes finalizers off what stays."""
     version: int = STATE_VERSION
 
 

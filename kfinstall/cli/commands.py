@@ -127,6 +127,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "plan": _run,
     "doctor": _run,
     "reset": _run,
+    "uninstall": _run,
     "resume": _resume,
     "demo": _demo,
     "status": _status,

@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from kfinstall.cli.runs import in_session, install_work, reset_work, run_options
+from kfinstall.cli.runs import asked, back_work, in_session, install_work, resumed, run_options
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
 from kfinstall.errors import KfError, UsageError
-from kfinstall.state import ClusterState, RunRecord
+from kfinstall.state import BACK, ClusterState, RunRecord
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
-    if options.reset:
+    if options.reset or options.uninstall:
+        kind = "reset" if options.reset else "uninstall"
         found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
         if not found:
-            raise UsageError("there is no rehearsal to reset", hint="begin one with: kfinstall demo --headless")
+            raise UsageError(f"there is no rehearsal to {kind}", hint="begin one with: kfinstall demo --headless")
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
-        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, kind="reset"))
+        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, kind=kind))
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
@@ -33,9 +34,8 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
 def resume_demo(options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord) -> int:
     """Start the simulated machines as they were left, and go on."""
     terminal.say(f"going on with rehearsal {record.id}")
-    kind = "reset" if record.kind == "reset" else "resume"
-    options.delete_data = record.delete_data
-    return asyncio.run(_rehearse(options, terminal, Rehearsal.of(record.demo), cluster, kind=kind))
+    vars(options).update(asked(record))
+    return asyncio.run(_rehearse(options, terminal, Rehearsal.of(record.demo), cluster, kind=resumed(record)))
 
 
 async def _rehearse(
@@ -43,7 +43,7 @@ async def _rehearse(
 ) -> int:
     async with on_stage(rehearsal, cluster, fresh=kind == "install") as stage:
         wanted = stage.on(run_options(options, terminal, kind=kind))
-        work = reset_work(options, terminal) if kind == "reset" else install_work(options, terminal)
+        work = back_work(options, terminal, kind) if kind in BACK else install_work(options, terminal)
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:

@@ -11,7 +11,9 @@ from typing_extensions import override
 from kfinstall import __version__
 from kfinstall.errors import UsageError
 
-COMMANDS: Final = ("install", "check", "plan", "resume", "status", "doctor", "reset", "answers", "demo", "completion")
+COMMANDS: Final = (
+    *("install", "check", "plan", "resume", "status", "doctor", "uninstall", "reset", "answers", "demo", "completion"),
+)
 PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
 
 _EPILOG: Final = """exit codes:
@@ -124,6 +126,20 @@ def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
     _login(reset)
     _common(reset)
 
+    uninstall = commands.add_parser("uninstall", help="take Kubeflow and Spark off the cluster, which stays; volumes stay too")
+    _answers(uninstall)
+    _taking(uninstall)
+    uninstall.add_argument("--dry-run", action="store_true", help="only say what it would do")
+    _login(uninstall)
+    _common(uninstall)
+
+
+def _taking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--delete-data", action="store_true", help="delete volumes, databases and users' namespaces too")
+    parser.add_argument(
+        "--force-finalizers", action="store_true", help="take finalizers off custom resources that nobody lets go in time"
+    )
+
 
 def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     answers = commands.add_parser("answers", help="new: a commented example; check: all problems at once; schema: the JSON Schema")
@@ -142,8 +158,11 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     demo = commands.add_parser("demo", help="install on the embedded simulator")
     demo.add_argument("--headless", action="store_true", help="never start the terminal UI")
     demo.add_argument("--nodes", type=_count, default=3, metavar="N", help="how many nodes (default 3)")
-    demo.add_argument("--reset", action="store_true", help="put the simulated servers of the last rehearsal back to what they were")
-    demo.add_argument("--delete-data", action="store_true", help="with --reset: delete volumes and images too")
+    way = demo.add_mutually_exclusive_group()
+    way.add_argument("--reset", action="store_true", help="put the simulated servers of the last rehearsal back to what they were")
+    way.add_argument("--uninstall", action="store_true", help="take Kubeflow off the simulated cluster of the last rehearsal")
+    demo.add_argument("--delete-data", action="store_true", help="with --reset or --uninstall: delete volumes and images too")
+    demo.add_argument("--force-finalizers", action="store_true", help="with --uninstall: see kfinstall uninstall --help")
     demo.add_argument("--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)

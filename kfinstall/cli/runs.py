@@ -1,4 +1,4 @@
-"""install, check, plan, doctor, reset and resume: a session around the engine, reporters on its events, signals into it."""
+"""install, check, plan, doctor, reset, uninstall and resume: a session around the engine, reporters on its events, signals into it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 from kfinstall import runbook, state
 from kfinstall.answers.load import load
@@ -23,18 +23,19 @@ from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, 
 from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
 from kfinstall.mending import mend, offered
+from kfinstall.options import Options
 from kfinstall.plan import Plan
 from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Options, Session, open_session
+from kfinstall.session import Session, open_session
 from kfinstall.text import duration
 
 Work = Callable[[Session], Awaitable[int]]
 
 
 def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
-    """install, check, plan, doctor and reset on an answers file."""
+    """install, check, plan, doctor, reset and uninstall on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
     state.refuse_rehearsals(options.state_dir, answers.cluster.name)
@@ -51,9 +52,21 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
         return resume_demo(options, terminal, cluster, record)
     answers = load(cluster.run_directory(record.id) / "answers.yaml")
     terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    kind = "reset" if record.kind == "reset" else "resume"
-    wanted = run_options(options, terminal, kind=kind, answers_file=record.answers_file, delete_data=record.delete_data)
+    wanted = run_options(options, terminal, kind=resumed(record), answers_file=record.answers_file, **asked(record))
     return drive(answers, wanted, options, terminal)
+
+
+def resumed(record: state.RunRecord) -> str:
+    """The kind of the run that goes on with this one."""
+    return record.kind if record.kind in state.BACK else "resume"
+
+
+_ASKED: Final = ("delete_data", "force_finalizers", "dry_run")
+
+
+def asked(record: state.RunRecord) -> dict[str, bool]:
+    """What a run was asked to take away, for the one that goes on with it."""
+    return {"delete_data": record.delete_data, "force_finalizers": record.force_finalizers}
 
 
 def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "", **more: Any) -> Options:
@@ -66,7 +79,7 @@ def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, a
         accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
         host_key_question=terminal.ask_host_key if terminal.interactive else None,
         answers_file=answers_file,
-        **{"delete_data": getattr(options, "delete_data", False), "dry_run": getattr(options, "dry_run", False), **more},
+        **cast("dict[str, Any]", {name: getattr(options, name, False) for name in _ASKED} | more),
     )
 
 
@@ -78,7 +91,8 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
         "check": partial(_check, options=options, terminal=terminal),
         "plan": partial(_plan, options=options, terminal=terminal),
         "doctor": partial(_doctor, options=options, terminal=terminal),
-        "reset": reset_work(options, terminal),
+        "reset": back_work(options, terminal, "reset"),
+        "uninstall": back_work(options, terminal, "uninstall"),
     }
     return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
 
@@ -88,9 +102,9 @@ def install_work(options: argparse.Namespace, terminal: Terminal) -> Work:
     return partial(_install, options=options, terminal=terminal)
 
 
-def reset_work(options: argparse.Namespace, terminal: Terminal) -> Work:
-    """The work of reset: the plan, a question, the way back."""
-    return partial(_reset, options=options, terminal=terminal)
+def back_work(options: argparse.Namespace, terminal: Terminal, kind: str) -> Work:
+    """The work of reset and uninstall: the plan, a question, the way back."""
+    return partial(_back, options=options, terminal=terminal, kind=kind)
 
 
 async def in_session(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal, work: Work) -> int:
@@ -249,26 +263,40 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
 
 
-async def _reset(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+async def _back(session: Session, *, options: argparse.Namespace, terminal: Terminal, kind: str) -> int:
     plan = session.plan()
-    if options.command == "reset" and options.dry_run:
+    if session.options.dry_run:
         _tell_plan(plan, options, terminal)
         return ExitCode.DONE
+    name, data = session.answers.cluster.name, session.options.delete_data
     if plan.pending and not session.options.demo and not options.yes:
         if not terminal.interactive:
             raise UsageError(
-                "a reset has to be confirmed, and there is nobody to ask",
-                why=f"it would change {len({item.target for item in plan.pending})} node(s)",
+                f"{'a reset' if kind == 'reset' else 'an uninstallation'} has to be confirmed, and there is nobody to ask",
+                why=f"it would make {len(plan.pending)} change(s) on {len({item.target for item in plan.pending})} target(s)",
                 hint="see what it would do with --dry-run, then give --yes",
             )
-        kept = "deleted" if session.options.delete_data else "kept"
-        terminal.say(f"cluster {session.answers.cluster.name} will be no more; volumes and images are {kept}")
+        terminal.say(_WARNINGS[kind].format(name=name, data="deleted" if data else "kept"))
         _confirm(plan, terminal)
-    await session.reset()
+    await (session.reset() if kind == "reset" else session.uninstall())
     if not options.json:
-        kept = "" if session.options.delete_data else "; volumes and images are kept (--delete-data deletes them)"
-        terminal.data(f"the servers of cluster {session.answers.cluster.name} are as they were before kfinstall{kept}")
+        kept = "" if data else _KEPT[kind]
+        terminal.data(_DONE[kind].format(name=name) + kept)
     return ExitCode.DONE
+
+
+_WARNINGS: Final = {
+    "reset": "cluster {name} will be no more; volumes and images are {data}",
+    "uninstall": "Kubeflow and Spark leave cluster {name}, with all their custom resources; volumes are {data}",
+}
+_DONE: Final = {
+    "reset": "the servers of cluster {name} are as they were before kfinstall",
+    "uninstall": "Kubeflow is off cluster {name}",
+}
+_KEPT: Final = {
+    "reset": "; volumes and images are kept (--delete-data deletes them)",
+    "uninstall": "; volumes and the users' namespaces are kept (--delete-data deletes them)",
+}
 
 
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:

@@ -7,24 +7,21 @@ yet, an API server that restarts) is asked again until the caller's limit.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from kfinstall.cluster.base import Applied, ClusterFacts, Document, Probe, Ref, Waiting, Want
-from kfinstall.cluster.connection import APPLY, METADATA_LIST, Answer, Connection, connect
+from kfinstall.cluster.connection import APPLY, MERGE, METADATA_LIST, Answer, Connection, connect
 from kfinstall.cluster.credentials import parse_kubeconfig
 from kfinstall.cluster.discovery import DEFAULT_NAMESPACE, Discovery, Resource
+from kfinstall.cluster.owned import MANAGER, changed_by_apply, listed, owned_fields
 from kfinstall.cluster.refusal import Refusal
 from kfinstall.cluster.retry import until_passed
 from kfinstall.errors import StepTimeoutError
 from kfinstall.text import clean_lines
 
-MANAGER: Final = "kfinstall"
 _PAGE_OBJECTS: Final = 500
 _LISTS_AT_ONCE: Final = 8
 _WATCH_SECONDS: Final = 60.0
@@ -103,7 +100,7 @@ class ApiCluster:
             if refusal.status == 404:
                 return []
             raise refusal.error(f"list {want.kind}s") from refusal
-        found = [_item(item, want) for item in items]
+        found = [listed(item, want) for item in items]
         for item in found:
             self._seen(Ref.of(item), item)
         return found
@@ -162,19 +159,25 @@ class ApiCluster:
         except Refusal as refusal:
             raise refusal.error("apply", ref) from refusal
         after = answer.json()
-        changed = answer.status == 201 or _changed(after, before, begin)
+        changed = answer.status == 201 or changed_by_apply(after, before, begin)
         self._seen(ref, after)
         return Applied(ref, changed, conflicts, owned_fields(after))
 
-    async def delete(self, ref: Ref, *, timeout_seconds: float = 60) -> bool:
-        """Delete in the background and wait until it is gone (or another one stands there); False where it was not there."""
+    async def delete(self, ref: Ref, *, timeout_seconds: float = 60, orphan: bool = False) -> bool:
+        """Delete in the background and wait until it is gone (or another one stands there); False where it was not there.
+
+        `orphan`: what it owns stays.
+        """
         try:
             resource = await self._resource(ref.api_version, ref.kind)
             if resource is None:
                 return False
             answer = await until_passed(
                 lambda left: self._connection.request(
-                    "DELETE", resource.item(ref), query={"propagationPolicy": "Background"}, timeout_seconds=left
+                    "DELETE",
+                    resource.item(ref),
+                    query={"propagationPolicy": "Orphan" if orphan else "Background"},
+                    timeout_seconds=left,
                 ),
                 timeout_seconds=timeout_seconds,
             )
@@ -186,6 +189,29 @@ class ApiCluster:
         uid = (found.get("metadata") or {}).get("uid") or (found.get("details") or {}).get("uid")
         await self.wait(ref, _gone(uid), timeout_seconds=timeout_seconds, say=lambda _text: None)
         self._versions.pop(_placed(ref), None)
+        return True
+
+    async def release(self, ref: Ref, *, timeout_seconds: float = 60) -> bool:
+        """Take all finalizers off an object, so that a deletion ends; False where it is not there (any more)."""
+        try:
+            resource = await self._resource(ref.api_version, ref.kind)
+            if resource is None:
+                return False
+            await until_passed(
+                lambda left: self._connection.request(
+                    "PATCH",
+                    resource.item(ref),
+                    query={"fieldManager": MANAGER},
+                    body={"metadata": {"finalizers": None}},
+                    content_type=MERGE,
+                    timeout_seconds=left,
+                ),
+                timeout_seconds=timeout_seconds,
+            )
+        except Refusal as refusal:
+            if refusal.status == 404:
+                return False
+            raise refusal.error("take the finalizers off", ref) from refusal
         return True
 
     async def wait(self, ref: Ref, probe: Probe, *, timeout_seconds: float, say: Callable[[str], None]) -> Document | None:
@@ -239,7 +265,7 @@ class ApiCluster:
             lambda left: self._connection.request("GET", path, query=query, timeout_seconds=left), timeout_seconds=seconds
         )
         found = answer.json()
-        items = [_item(item, Want(ref.api_version, ref.kind)) for item in found.get("items") or []]
+        items = [listed(item, Want(ref.api_version, ref.kind)) for item in found.get("items") or []]
         document = next((item for item in items if Ref.of(item).name == ref.name), None)
         if judge(document):
             return True, document
@@ -324,45 +350,6 @@ def _distinct(wants: Sequence[Want]) -> list[Want]:
         or (version, kind, "") not in chosen
         or (chosen[version, kind, ""].metadata_only and not want.metadata_only)
     ]
-
-
-def _item(item: Document, want: Want) -> Document:
-    """An item of a list with the apiVersion and kind that lists leave out; of metadata only that is kept."""
-    metadata: dict[str, Any] = dict(item.get("metadata") or {})
-    kept = {"metadata": metadata} if want.metadata_only else dict(item)
-    owned = owned_fields(item)
-    metadata.pop("managedFields", None)
-    if owned:
-        metadata["managedFields"] = [{"manager": MANAGER, "operation": "Apply", "hash": owned}]
-    kept |= {"apiVersion": want.api_version, "kind": want.kind, "metadata": metadata}
-    return kept
-
-
-def owned_fields(document: Mapping[str, Any]) -> str:
-    """Short hash of the fields that kfinstall owns in an object; empty where the server does not tell.
-
-    Whoever changes such a field takes it over, so the hash differs from the one right after our apply: that is drift. What
-    others add (an injected caBundle, a status) does not touch it. Lists hold it in place of the fields themselves.
-    """
-    for entry in (document.get("metadata") or {}).get("managedFields") or []:
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            if "hash" in entry:
-                return str(entry["hash"])
-            text = json.dumps(entry.get("fieldsV1") or {}, sort_keys=True)
-            return hashlib.sha256(text.encode()).hexdigest()[:16]
-    return ""
-
-
-def _changed(after: Document, before: str | None, begin: float) -> bool:
-    """Whether an apply changed the object: by resource version, or by when the server says that we last changed it."""
-    metadata = after.get("metadata") or {}
-    if before is not None:
-        return str(metadata.get("resourceVersion") or "") != before
-    times = [str(entry.get("time") or "") for entry in metadata.get("managedFields") or [] if entry.get("manager") == MANAGER]
-    try:
-        return not times or max(datetime.fromisoformat(text).timestamp() for text in times) >= begin - 2
-    except ValueError:
-        return True
 
 
 def _gone(uid: object) -> Probe:

@@ -107,8 +107,11 @@ class Cluster(Protocol):
         429, 5xx and a webhook that is not up yet are retried until the limit.
         """
 
-    async def delete(self, ref: Ref, *, timeout_seconds: float = 60) -> bool:
-        """Delete in the background and wait until it is gone; False where it was not there."""
+    async def delete(self, ref: Ref, *, timeout_seconds: float = 60, orphan: bool = False) -> bool:
+        """Delete in the background and wait until it is gone; False where it was not there. `orphan`: what it owns stays."""
+
+    async def release(self, ref: Ref, *, timeout_seconds: float = 60) -> bool:
+        """Take all finalizers off an object, so that a deletion ends; False where it is not there."""
 
     async def wait(self, ref: Ref, probe: Probe, *, timeout_seconds: float, say: Callable[[str], None]) -> Document | None:
         """Watch one object until the probe is content; every new reason is said, with what it waits for and since when.

@@ -26,6 +26,7 @@ _LINE_LIMIT_BYTES: Final = 2**24
 _WATCH_GRACE_SECONDS: Final = 15.0
 
 APPLY: Final = "application/apply-patch+yaml"
+MERGE: Final = "application/merge-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 

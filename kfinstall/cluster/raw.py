@@ -16,6 +16,8 @@ _DEFINITION: Final = re.compile(r"^kind: CustomResourceDefinition[ \t]*$", re.MU
 _VERSIONS: Final = re.compile(r"^  versions:[ \t]*\n(?:(?:  -|   ).*\n|[ \t]*\n)+", re.MULTILINE)
 _METADATA: Final = re.compile(r"^metadata:[ \t]*\n(?:(?:  .*)?\n)*?  annotations:[ \t]*\n|^metadata:[ \t]*\n", re.MULTILINE)
 _ANNOTATIONS: Final = "  annotations:"
+_VERSION_NAME: Final = re.compile(r"^    name: [\"']?([^\s\"']+)", re.MULTILINE)
+_VERSION_SERVED: Final = re.compile(r"^    served: true[ \t]*$", re.MULTILINE)
 
 
 class RawDocument(dict[str, Any]):
@@ -38,6 +40,21 @@ class RawDocument(dict[str, Any]):
         if not found.group().rstrip("\n").endswith(_ANNOTATIONS):
             line = f"{_ANNOTATIONS}\n{line}"
         return RawDocument({**self, "metadata": metadata}, self.text[: found.end()] + line + self.text[found.end() :])
+
+
+def served_versions(definition: dict[str, Any]) -> tuple[str, ...]:
+    """The versions that a definition serves, in its order."""
+    if not isinstance(definition, RawDocument):
+        versions = (definition.get("spec") or {}).get("versions") or []
+        return tuple(str(version["name"]) for version in versions if version.get("served"))
+    block = _VERSIONS.search(definition.text)
+    found = []
+    for entry in re.split(r"^  - ", block.group() if block else "", flags=re.MULTILINE)[1:]:
+        text = f"    {entry}"
+        name = _VERSION_NAME.search(text)
+        if name and _VERSION_SERVED.search(text):
+            found.append(name.group(1))
+    return tuple(found)
 
 
 def read(text: str) -> Iterator[Any]:

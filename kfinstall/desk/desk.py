@@ -29,8 +29,9 @@ from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfErro
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
+from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Options, open_session
+from kfinstall.session import open_session
 from kfinstall.site import Site, required_nodes
 from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener

@@ -16,7 +16,7 @@ from kfinstall.transport.tuning import Limits
 
 if TYPE_CHECKING:
     from kfinstall.answers.model import Answers
-    from kfinstall.session import Options
+    from kfinstall.options import Options
     from kfinstall.simulator.fleet import Fleet
 
 CLUSTER_NAME: Final = "demo"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kfinstall.cluster import raw
 from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
 
@@ -51,16 +52,27 @@ class Inventory:
     """Hash of what the rendering and the own settings were made from."""
     objects: Mapping[Ref, tuple[str, str]] = field(default_factory=dict)
     """Object to (hash of its document, hash of the fields that kfinstall owned right after)."""
+    former: frozenset[Ref] = frozenset()
+    """What an earlier choice of components applied and this one does not: left alone until everything is uninstalled."""
+    served: frozenset[tuple[str, str]] = frozenset()
+    """(apiVersion, kind) of the custom resources that the definitions among the objects bring."""
 
     def document(self) -> Document:
         """As the ConfigMap."""
         rows = [[*_row(ref), *self.objects[ref]] for ref in sorted(self.objects)]
-        return {
-            "apiVersion": CONFIG_MAP.api_version,
-            "kind": CONFIG_MAP.kind,
-            "metadata": {"name": CONFIG_MAP.name, "namespace": CONFIG_MAP.namespace, "labels": dict(LABELS)},
-            "data": {"source": self.source, "objects": "\n".join(json.dumps(entry) for entry in rows)},
+        data = {
+            "source": self.source,
+            "objects": "\n".join(json.dumps(entry) for entry in rows),
+            "former": "\n".join(json.dumps(_row(ref)) for ref in sorted(self.former)),
+            "served": "\n".join(f"{version} {kind}" for version, kind in sorted(self.served)),
         }
+        metadata = {"name": CONFIG_MAP.name, "namespace": CONFIG_MAP.namespace, "labels": dict(LABELS)}
+        return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": metadata, "data": data}
+
+    def followed_by(self, source: str, objects: Mapping[Ref, tuple[str, str]], served: Iterable[tuple[str, str]]) -> Inventory:
+        """The inventory of what is applied next; what is not among it any more is kept as `former`."""
+        former = (self.former | self.objects.keys()) - objects.keys()
+        return Inventory(source, objects, frozenset(former), self.served | frozenset(served))
 
     def outstanding(self, cluster: ClusterFacts) -> list[str]:
         """One line for each object that is missing or was changed by somebody else."""
@@ -110,6 +122,18 @@ def read(cluster: ClusterFacts | None) -> Inventory:
         objects = {
             Ref(version, kind, name, namespace): (content, fields) for version, kind, name, namespace, content, fields in rows
         }
+        former = frozenset(Ref(*json.loads(line)) for line in str(data.get("former") or "").splitlines())
+        served = frozenset((version, kind) for version, kind in map(str.split, str(data.get("served") or "").splitlines()))
     except (ValueError, TypeError):
         return Inventory()
-    return Inventory(str(data.get("source") or ""), objects)
+    return Inventory(str(data.get("source") or ""), objects, former, served)
+
+
+def served_by(documents: Iterable[Document]) -> frozenset[tuple[str, str]]:
+    """(apiVersion, kind) of what the definitions among the documents define, each in the first version that is served."""
+    definitions = [document for document in documents if document.get("kind") == "CustomResourceDefinition"]
+    return frozenset(
+        (f"{spec['group']}/{versions[0]}", str(spec["names"]["kind"]))
+        for definition in definitions
+        if (versions := raw.served_versions(definition)) and (spec := definition["spec"])
+    )

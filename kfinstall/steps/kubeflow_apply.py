@@ -12,7 +12,6 @@ from kfinstall.cluster.base import Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.workloads import wait_available
 from kfinstall.kubeflow import choice, inventory, own
-from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.stamp import content
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.waves import clean_document, without_stray_namespaces
@@ -68,6 +67,12 @@ class KubeflowApply(Step):
         known = inventory.read(live)
         present = known.present(live, wanted)
         context.say(f"{len(documents)} objects; {len(present)} are there as wanted")
+        served = inventory.served_by(documents)
+        fields = {ref: hashes[1] for ref in present if (hashes := inventory.live_hashes(live.objects.get(ref)))}
+        # Written first, without a source: what a killed run sent can be told, and uninstalled.
+        await cluster.apply(secret_store.namespace())
+        begun = {ref: (digest, fields.get(ref, "")) for ref, digest in wanted.items()}
+        await cluster.apply(known.followed_by("", begun, served).document())
         result = await apply_waves(
             cluster,
             documents,
@@ -84,12 +89,9 @@ class KubeflowApply(Step):
             say=context.say,
             count=lambda done, total, waiting: context.progress("workloads ready", done, total, waiting),
         )
-        fields = {ref: hashes[1] for ref, hashes in known.objects.items()} | {
-            ref: done.fields for ref, done in result.applied.items()
-        }
+        fields |= {ref: done.fields for ref, done in result.applied.items()}
         objects = {ref: (digest, fields.get(ref, "")) for ref, digest in wanted.items()}
-        await cluster.apply(secret_store.namespace())
-        await cluster.apply(Inventory(_source(self, view), objects).document())
+        await cluster.apply(known.followed_by(_source(self, view), objects, served).document())
 
 
 def _source(step: Step, view: View) -> str:

@@ -19,7 +19,7 @@ _PULLING: Final = ("default", _EDITOR)
 
 
 class KubeflowProfile(Step):
-    """The namespace is waited for, never made here: the profile controller does not take over one that is there already."""
+    """The namespace is waited for, never made here: the profile controller takes over only one that was this owner's before."""
 
     id: ClassVar[str] = "kubeflow.profile"
     title: ClassVar[str] = "Make the user's profile"
@@ -48,7 +48,7 @@ class KubeflowProfile(Step):
         name, cluster = view.answers.profile_namespace, view.cluster
         namespace = cluster.get("v1", "Namespace", name) if cluster else None
         profile = cluster.get(_API, "Profile", name) if cluster else None
-        if namespace and not profile:
+        if namespace and not profile and _owner(namespace) != view.answers.kubeflow.user.email:
             return Conflict(
                 f"namespace {name} exists without a profile; the profile controller will not take it over",
                 f"if nothing in it is needed: kubectl delete namespace {name}",
@@ -78,6 +78,11 @@ class KubeflowProfile(Step):
             )
         if pull_secret.needed(context.view.answers):
             await pull_secret.ensure(context, cluster, name, _PULLING)
+
+
+def _owner(namespace: Document) -> str:
+    """Whose profile's namespace it was: the profile controller takes that one over again, and no other."""
+    return str(((namespace.get("metadata") or {}).get("annotations") or {}).get("owner") or "")
 
 
 def _made(found: Document | None) -> Waiting | None:

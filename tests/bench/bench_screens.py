@@ -32,9 +32,9 @@ from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal
 from kfinstall.events import EventBus, OutputLine, PhaseStarted, RunStarted, StepStarted
+from kfinstall.options import Options
 from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secrets import Redactor, generate
-from kfinstall.session import Options
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.state import ClusterState
 from screens.app import InstallerApp

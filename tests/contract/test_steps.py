@@ -15,7 +15,7 @@ from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, S
 from kfinstall.transport.wire import _OWN
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
-STEPS = [(phase, kind) for phase in (*phases.PHASES, phases.RESET) for kind in phase.steps]
+STEPS = [(phase, kind) for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL) for kind in phase.steps]
 each_step = pytest.mark.parametrize(("phase", "kind"), STEPS, ids=[kind.id for _phase, kind in STEPS])
 
 
@@ -105,7 +105,9 @@ def test_a_phase_needs_only_earlier_ones_and_is_proven_by_its_own_steps():
 
 
 def test_the_point_of_no_return_is_marked():
-    marked = [kind.id for phase, kind in STEPS if phase is not phases.RESET and kind.danger == "point of no return"]
+    marked = [
+        kind.id for phase, kind in STEPS if phase not in (phases.RESET, phases.UNINSTALL) and kind.danger == "point of no return"
+    ]
     assert marked == ["cluster.init"]
 
 

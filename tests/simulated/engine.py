@@ -9,8 +9,9 @@ from typing import Any
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import open_cluster
 from kfinstall.events import Event, EventBus
+from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Options, Session, open_session
+from kfinstall.session import Session, open_session
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.state import ClusterState
 
@@ -30,6 +31,8 @@ async def run(
             await session.install()
         elif session.options.kind == "reset" and not session.options.dry_run:
             await session.reset()
+        elif session.options.kind == "uninstall" and not session.options.dry_run:
+            await session.uninstall()
         elif session.options.kind == "check":
             await session.check()
 

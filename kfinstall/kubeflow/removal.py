@@ -1,0 +1,171 @@
+"""What taking Kubeflow off a cluster has to delete, in which order: pure, from the inventory and what the cluster lists.
+
+webhooks           first, or they refuse what follows once their pods are gone
+custom resources   while the controllers that own their finalizers still run: the users' own, then profiles, then the rest
+objects            workloads first
+definitions        when nothing of theirs is left
+namespaces         last; one with volume claims stays, unless data is to be deleted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kfinstall import pull_secret, secret_store, stamp
+from kfinstall.cluster.base import ClusterFacts, Ref, Want
+from kfinstall.kubeflow import inventory
+from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.step import Check, Conflict, View
+from kfinstall.waves import WORKLOAD_KINDS
+
+DEFINITION: Final = "CustomResourceDefinition"
+PROFILE: Final = "Profile"
+CLAIM: Final = "PersistentVolumeClaim"
+_HOOK_SUFFIX: Final = "WebhookConfiguration"
+_OWN: Final = next(iter(stamp.LABELS.items()))
+KEPT: Final = ("kfinstall.io/kept", "kubeflow")
+"""Label of a namespace of Kubeflow that stays for the volumes in it, by which a later uninstallation finds it."""
+_PROFILE_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
+_PROOFS: Final = ("proof-kubeflow", "proof-spark")
+
+
+def known(view: View) -> Inventory:
+    """The inventory of what was applied."""
+    return inventory.read(view.cluster)
+
+
+def wants(view: View) -> tuple[Want, ...]:
+    """The lists of all kinds that Kubeflow has; of what its definitions define too, once the inventory was read."""
+    served = (Want(version, kind, metadata_only=True) for version, kind in sorted(known(view).served))
+    return (*inventory.wants(), Want("v1", CLAIM), *served)
+
+
+def unreachable(view: View) -> Check | None:
+    """A conflict where nothing can be told, as the cluster does not answer."""
+    if view.cluster is not None:
+        return None
+    return Conflict("the cluster does not answer, so what is on it can't be told", "kfinstall doctor --answers FILE says why")
+
+
+def _everything(found: Inventory) -> frozenset[Ref]:
+    return frozenset(found.objects) | found.former
+
+
+def hooks(view: View) -> list[Ref]:
+    """The webhook configurations that are there."""
+    return _present(view, (ref for ref in _everything(known(view)) if ref.kind.endswith(_HOOK_SUFFIX)))
+
+
+def definitions(view: View) -> list[Ref]:
+    """The definitions that are there."""
+    return _present(view, (ref for ref in _everything(known(view)) if ref.kind == DEFINITION))
+
+
+def customs(view: View) -> list[Ref]:
+    """Every object of a kind that the definitions define, whoever made it."""
+    served = known(view).served
+    return sorted(ref for ref in _objects(view) if (ref.api_version, ref.kind) in served)
+
+
+def objects(view: View) -> list[Ref]:
+    """What is built in: as applied, and what kfinstall itself put beside it; workloads first. No claims, no namespaces."""
+    found, served = known(view), known(view).served
+    places = namespaces(view) | profiles(view) | {view.answers.spark_namespace}
+    own = (
+        ref
+        for ref, document in _objects(view).items()
+        if ref.namespace in places and _labels(document).get(_OWN[0]) == _OWN[1] and ref.name != pull_secret.NAME
+    )
+    chosen = {
+        ref
+        for ref in (*_everything(found), *own)
+        if ref.kind not in (DEFINITION, CLAIM, "Namespace")
+        and not ref.kind.endswith(_HOOK_SUFFIX)
+        and (ref.api_version, ref.kind) not in served
+    }
+    proofs = (Ref("v1", "ConfigMap", name, secret_store.NAMESPACE) for name in _proof_names(view))
+    return sorted(_present(view, {*chosen, *proofs}), key=lambda ref: (ref.kind not in WORKLOAD_KINDS, ref))
+
+
+def _proof_names(view: View) -> list[str]:
+    listed = (ref.name for ref in _objects(view) if ref.kind == "ConfigMap" and ref.namespace == secret_store.NAMESPACE)
+    return [name for name in listed if name.startswith(_PROOFS)]
+
+
+def namespaces(view: View) -> frozenset[str]:
+    """The namespaces that were applied, and those that an earlier uninstallation kept for what is in them."""
+    applied = {ref.name for ref in _everything(known(view)) if ref.kind == "Namespace"}
+    return frozenset(applied | _labelled(view, KEPT))
+
+
+def profiles(view: View) -> frozenset[str]:
+    """The profiles' namespaces, which outlive them: the controller labels them."""
+    return frozenset(_labelled(view, _PROFILE_LABEL) | {view.answers.profile_namespace})
+
+
+def _labelled(view: View, label: tuple[str, str]) -> set[str]:
+    """The namespaces with a label."""
+    there = ((ref.name, _labels(found)) for ref, found in _objects(view).items() if ref.kind == "Namespace")
+    return {name for name, labels in there if labels.get(label[0]) == label[1]}
+
+
+def claims(view: View) -> list[Ref]:
+    """The volume claims in Kubeflow's namespaces, the profiles' and Spark's."""
+    places = namespaces(view) | profiles(view) | {view.answers.spark_namespace}
+    return sorted(ref for ref in _objects(view) if ref.kind == CLAIM and ref.namespace in places)
+
+
+def empty_namespaces(view: View) -> list[Ref]:
+    """The namespaces to delete: those that were applied, and one that kfinstall made for Spark, unless a claim is in it."""
+    full = {ref.namespace for ref in claims(view)}
+    own = {
+        ref.name
+        for ref, document in _objects(view).items()
+        if ref.kind == "Namespace" and ref.name == view.answers.spark_namespace and _labels(document).get(_OWN[0]) == _OWN[1]
+    }
+    return _present(view, (Ref("v1", "Namespace", name) for name in (namespaces(view) | own) - full))
+
+
+def profile_namespaces(view: View) -> list[Ref]:
+    """The profiles' namespaces that are there."""
+    return _present(view, (Ref("v1", "Namespace", name) for name in profiles(view)))
+
+
+def kept_namespaces(view: View) -> list[str]:
+    """The namespaces that stay: the profiles', and those with claims in them."""
+    places = {ref.namespace for ref in claims(view)} | profiles(view)
+    return sorted(place for place in places if Ref("v1", "Namespace", place) in _objects(view))
+
+
+def owned(view: View, ref: Ref) -> bool:
+    """Whether a custom resource belongs to another object, with which it goes."""
+    return bool((_objects(view)[ref].get("metadata") or {}).get("ownerReferences"))
+
+
+def tally(refs: Iterable[Ref]) -> str:
+    """'3 Notebooks, 1 Profile': how many of each kind, the most frequent first."""
+    counts: dict[str, int] = {}
+    for ref in refs:
+        counts[ref.kind] = counts.get(ref.kind, 0) + 1
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {_plural(kind) if count > 1 else kind}" for kind, count in order)
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("y"):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith(("s", "ss")) else f"{kind}s"
+
+
+def _objects(view: View) -> Mapping[Ref, Mapping[str, Any]]:
+    facts = view.cluster or ClusterFacts()
+    return facts.objects
+
+
+def _present(view: View, refs: Iterable[Ref]) -> list[Ref]:
+    return sorted(set(refs) & _objects(view).keys())
+
+
+def _labels(document: Mapping[str, Any]) -> Mapping[str, str]:
+    return (document.get("metadata") or {}).get("labels") or {}

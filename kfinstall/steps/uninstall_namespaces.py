@@ -1,0 +1,44 @@
+"""uninstall.namespaces: the namespaces, and last of all the record of what was applied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from kfinstall.cluster.base import Cluster, Ref
+from kfinstall.kubeflow import inventory, removal
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View
+from kfinstall.uninstall_step import Removal
+
+
+class UninstallNamespaces(Removal):
+    """The profiles' stay, and those with volume claims: a later installation finds its data there."""
+
+    id: ClassVar[str] = "uninstall.namespaces"
+    title: ClassVar[str] = "Delete Kubeflow's namespaces"
+    estimate_seconds: ClassVar[float] = 30
+    nothing: ClassVar[str] = "nothing of Kubeflow is left"
+
+    def refs(self, view: View) -> Sequence[Ref]:
+        """Those that were applied, without a claim in them."""
+        return removal.empty_namespaces(view)
+
+    def check(self, view: View) -> Check:
+        """No namespace to delete, and no record."""
+        found = super().check(view)
+        if not isinstance(found, Satisfied):
+            return found
+        if removal.known(view).objects:
+            return Needed(("forget what was applied",))
+        kept = removal.kept_namespaces(view)
+        stays = f"; {', '.join(kept)} stay for what users have in them" if kept else ""
+        return Satisfied(f"{self.nothing}{stays}")
+
+    async def after(self, context: ApplyContext, cluster: Cluster) -> None:
+        """What stays is marked, and the record goes: nothing of it is left to delete."""
+        kept = set(removal.kept_namespaces(context.view)) - removal.profiles(context.view)
+        for name in sorted(kept):
+            await cluster.apply(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict([removal.KEPT])}}
+            )
+        await cluster.delete(inventory.CONFIG_MAP)

@@ -1,0 +1,24 @@
+"""uninstall.webhooks: what would refuse requests once its pods are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from kfinstall.cluster.base import Ref
+from kfinstall.kubeflow import removal
+from kfinstall.step import View
+from kfinstall.uninstall_step import Removal
+
+
+class UninstallWebhooks(Removal):
+    """First of all, or nothing behind them could be deleted any more."""
+
+    id: ClassVar[str] = "uninstall.webhooks"
+    title: ClassVar[str] = "Delete Kubeflow's webhooks"
+    estimate_seconds: ClassVar[float] = 3
+    nothing: ClassVar[str] = "no webhook of Kubeflow is left"
+
+    def refs(self, view: View) -> Sequence[Ref]:
+        """The webhook configurations that are there."""
+        return removal.hooks(view)

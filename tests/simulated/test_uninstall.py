@@ -1,0 +1,160 @@
+"""`uninstall`: Kubeflow leaves a simulated cluster, in order; killed, held by finalizers, with its data, and put on again after it."""
+
+import pytest
+
+from kfinstall import limits
+from kfinstall.errors import CommandError
+from kfinstall.simulator.fleet import Fleet
+from tests.simulated.engine import changed, place, run
+
+FAST = ("--headless", "--pace", "0")
+ORDER = ["uninstall.webhooks", "uninstall.custom-resources", "uninstall.objects", "uninstall.definitions", "uninstall.namespaces"]
+USER = "kubeflow-user-example-com"
+NOTEBOOK = {
+    "apiVersion": "kubeflow.org/v1",
+    "kind": "Notebook",
+    "metadata": {"name": "mine", "namespace": USER, "finalizers": ["example.com/held"]},
+    "spec": {"template": {"spec": {"containers": [{"name": "mine", "image": "registry.example/notebook:1"}]}}},
+}
+PLAIN = {key: value for key, value in NOTEBOOK["metadata"].items() if key != "finalizers"}
+
+
+def names(cluster, version, kind, namespace=None):
+    return {item["metadata"]["name"] for item in cluster.objects(version, kind, namespace)}
+
+
+def generated(cluster):
+    return cluster.get("v1", "Secret", "kfinstall-generated", "kfinstall")["data"]
+
+
+@pytest.fixture
+async def site(tmp_path):
+    """A cluster with everything; (fleet, what a run takes)."""
+    async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
+        answers = fleet.answers()
+        await run(fleet, answers, tmp_path)
+        yield fleet, answers, tmp_path
+
+
+async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_them(site):
+    fleet, answers, folder = site
+    cluster = fleet.cluster
+    cluster.put({**NOTEBOOK, "metadata": PLAIN})
+    before, passwords = names(cluster, "v1", "PersistentVolumeClaim"), generated(cluster)
+    kept = {(item["metadata"]["name"], item["metadata"]["uid"]) for item in cluster.objects("v1", "PersistentVolumeClaim")}
+    assert before >= {"mysql-pv-claim", "katib-mysql", "spark-volume"}
+    others = names(cluster, "apps/v1", "Deployment", "kube-system") | names(cluster, "storage.k8s.io/v1", "StorageClass")
+
+    _session, events = await run(fleet, answers, folder, kind="uninstall")
+    assert list(dict.fromkeys(step for step, _target in changed(events))) == ORDER
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        assert not names(cluster, "admissionregistration.k8s.io/v1", kind)
+    left = names(cluster, "apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    assert not [name for name in left if name.endswith(("kubeflow.org", "istio.io", "knative.dev", "cert-manager.io", "kserve.io"))]
+    assert not names(cluster, "apps/v1", "Deployment", "kubeflow")
+    assert not names(cluster, "apps/v1", "Deployment", USER), "Spark's history server goes with what it stands behind"
+    assert {"kubeflow", USER, "kfinstall"} <= names(cluster, "v1", "Namespace")
+    assert not {"istio-system", "auth", "cert-manager", "knative-serving"} & names(cluster, "v1", "Namespace")
+    assert {
+        (item["metadata"]["name"], item["metadata"]["uid"]) for item in cluster.objects("v1", "PersistentVolumeClaim")
+    } == kept, "data is kept"
+    assert generated(cluster) == passwords, "the databases on those volumes know no other passwords"
+    assert names(cluster, "apps/v1", "Deployment", "kube-system") | names(cluster, "storage.k8s.io/v1", "StorageClass") == others
+    assert not (folder / "clusters" / "demo" / "proof.html").exists()
+
+    # Nothing is left to do; what else the cluster has still holds.
+    _session, events = await run(fleet, answers, folder, kind="uninstall")
+    assert changed(events) == []
+    _session, events = await run(fleet, answers, folder, only=("cluster", "storage", "registry"))
+    assert changed(events) == []
+
+    # It comes back to its data.
+    await run(fleet, answers, folder)
+    after = {(item["metadata"]["name"], item["metadata"]["uid"]) for item in cluster.objects("v1", "PersistentVolumeClaim")}
+    assert after == kept
+    assert generated(cluster) == passwords
+    labels = cluster.get("v1", "Namespace", "kubeflow")["metadata"]["labels"]
+    assert "kfinstall.io/kept" not in labels
+    assert labels["istio-injection"] == "enabled"
+    assert (folder / "clusters" / "demo" / "proof.html").exists()
+
+
+async def test_data_goes_where_that_is_asked_for_also_later(site):
+    fleet, answers, folder = site
+    await run(fleet, answers, folder, kind="uninstall")
+    _session, events = await run(fleet, answers, folder, kind="uninstall", delete_data=True)
+    assert changed(events) == [("uninstall.data", "cluster"), ("uninstall.namespaces", "cluster")]
+    assert not names(fleet.cluster, "v1", "PersistentVolumeClaim")
+    assert not {"kubeflow", USER} & names(fleet.cluster, "v1", "Namespace")
+    assert [name for name in generated(fleet.cluster) if name.startswith("kubeflow.")] == []
+    assert "registry.password" in generated(fleet.cluster)
+
+
+async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(site, monkeypatch):
+    fleet, answers, folder = site
+    fleet.cluster.put(NOTEBOOK)
+    monkeypatch.setattr(limits, "KUBEFLOW_LEAVING_SECONDS", 1.0)
+    with pytest.raises(CommandError) as held:
+        await run(fleet, answers, folder, kind="uninstall")
+    assert held.value.message == "1 custom resources can't be deleted"
+    assert f"Notebook {USER}/mine" in held.value.why
+    assert "example.com/held" in held.value.why
+    assert "--force-finalizers" in held.value.hint
+    assert names(fleet.cluster, "kubeflow.org/v1", "Profile"), "what comes later is not touched"
+    assert names(fleet.cluster, "apps/v1", "Deployment", "kubeflow"), "controllers stay while something waits for them"
+
+    lines = []
+    _session, events = await run(fleet, answers, folder, kind="uninstall", force_finalizers=True)
+    lines = [event.text for event in events if event.name == "outputLine"]
+    assert [line for line in lines if line.startswith(f"Notebook {USER}/mine: finalizers taken off") and "example.com/held" in line]
+    assert "uninstall.namespaces" in {step for step, _target in changed(events)}
+
+
+async def test_a_dry_run_only_tells(site):
+    fleet, answers, folder = site
+    fleet.cluster.put({**NOTEBOOK, "metadata": PLAIN})
+    before = {kind: names(fleet.cluster, *kind) for kind in (("apps/v1", "Deployment"), ("v1", "Namespace"))}
+    session, events = await run(fleet, answers, folder, kind="uninstall", dry_run=True)
+    changes = {item.step.id: item.changes for item in session.plan().pending}
+    assert list(changes) == ORDER
+    assert "1 Notebook" in changes["uninstall.custom-resources"][0]
+    assert changed(events) == []
+    assert {kind: names(fleet.cluster, *kind) for kind in before} == before
+
+
+@pytest.mark.parametrize("step", ["uninstall.custom-resources", "uninstall.namespaces"])
+def test_killed_in_the_middle_and_resumed(kfinstall, step):
+    assert kfinstall("demo", *FAST).returncode == 0
+
+    def begins(event):
+        return event["event"] == "stepStarted" and event["step"] == step
+
+    kfinstall.kill_when(begins, "demo", "--uninstall", "--delete-data")
+    code, events, stderr = kfinstall.events("resume")
+    assert code == 0, stderr[-2000:]
+    done = [event["step"] for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
+    assert "uninstall.namespaces" in done
+    code, events, _stderr = kfinstall.events("demo", "--uninstall", "--delete-data")
+    assert code == 0
+    assert not [event for event in events if event["event"] == "stepStarted"]
+
+
+def test_a_killed_installation_can_be_taken_off(kfinstall):
+    """What was sent is written down before it is sent."""
+
+    def sent(event):
+        return event["event"] == "progress" and event["label"] == "objects applied" and event["done"] > 300
+
+    kfinstall.kill_when(sent, "demo", *FAST)
+    code, events, stderr = kfinstall.events("demo", "--uninstall", "--delete-data")
+    assert code == 0, stderr[-2000:]
+    done = [event["step"] for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
+    assert {"uninstall.webhooks", "uninstall.objects", "uninstall.namespaces"} <= set(done)
+
+
+def test_nobody_is_asked_without_a_terminal(kfinstall, tmp_path):
+    done = kfinstall("demo", "--uninstall")
+    assert done.returncode == 2
+    assert "there is no rehearsal to uninstall" in done.stderr
+    done = kfinstall("uninstall", "--answers", str(tmp_path / "none.yaml"))
+    assert done.returncode == 15
