@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from kfinstall import gates
 from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
-from kfinstall.errors import StepTimeoutError
+from kfinstall.cluster.known import Planned
+from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling
+from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.stamp import stamped
 from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
@@ -33,6 +36,10 @@ class Limits:
     """How long a namespace of an earlier try may take to go away."""
     object_seconds: float = 180
     """How long one object is tried while a webhook refuses it."""
+    explain_seconds: float = EXPLAIN_EVERY_SECONDS
+    """How often it is found out why gates stay shut."""
+    hopeless_seconds: float = HOPELESS_SECONDS
+    """How long a reason is looked at that waiting never ends."""
 
 
 @dataclass(slots=True)
@@ -56,14 +63,18 @@ class _Sender:
         self.say = say
         self.limits = limits
         self.count: Count | None = None
+        self.items: Sequence[Item] = ()
         self.total = 0
         self.result = ApplyResult()
         self._slots = asyncio.Semaphore(limits.at_once)
         self._gates: dict[Gate, asyncio.Task[None]] = {}
 
     async def send(self, item: Item) -> None:
-        async with self._slots:
-            applied = await self.cluster.apply(stamped(item.document), timeout_seconds=self.limits.object_seconds)
+        try:
+            async with self._slots:
+                applied = await self.cluster.apply(stamped(item.document), timeout_seconds=self.limits.object_seconds)
+        except CommandError as error:
+            raise await gates.refusal(self.cluster, item.ref, error, self.planned()) from error
         self.result.applied[item.ref] = applied
         sent = len(self.result.applied)
         if self.count is not None and (sent % _COUNT_EVERY == 0 or sent == self.total):
@@ -96,6 +107,14 @@ class _Sender:
             if gate not in self._gates:
                 self._gates[gate] = group.create_task(self._pass(gate))
 
+    def planned(self) -> Planned:
+        """What is still to be sent."""
+        return gates.planned(item for item in self.items if item.ref not in self.result.applied)
+
+    def shut(self) -> list[Gate]:
+        """The gates that are waited for."""
+        return [gate for gate, task in self._gates.items() if not task.done()]
+
     async def _open(self, gate: Gate) -> None:
         await asyncio.shield(self._gates[gate])
 
@@ -105,9 +124,8 @@ class _Sender:
             for ref, probe in _probes(gate):
                 await self.cluster.wait(ref, probe, timeout_seconds=self.limits.gate_seconds, say=lambda _text: None)
         except StepTimeoutError as error:
-            raise StepTimeoutError(
-                f"{gate} was not ready within {self.limits.gate_seconds:.0f} s", why=error.why, hint=error.hint
-            ) from error
+            late = f"{gate} was not ready within {self.limits.gate_seconds:.0f} s"
+            raise await gates.stayed_shut(self.cluster, gate, self.planned(), late, error) from error
         if gate.kind != "definition":
             self.say(f"{gate} is ready after {time.monotonic() - begin:.0f} s")
 
@@ -143,10 +161,12 @@ async def apply_waves(
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
-    sender.count, sender.total = count, len(items)
+    sender.items, sender.count, sender.total = items, count, len(items)
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
-        async with asyncio.TaskGroup() as group:
+        telling = Telling(say, sender.limits.hopeless_seconds)
+        told = gates.told(cluster, sender.shut, sender.planned, telling, every_seconds=sender.limits.explain_seconds)
+        async with told, asyncio.TaskGroup() as group:
             # Looked at from the beginning: what is behind these gates takes the longest way to be ready.
             sender.watch(sorted(hooked), group)
             for wave in IN_ORDER:
@@ -168,10 +188,10 @@ def _gated(sender: _Sender, items: Sequence[Item], group: asyncio.TaskGroup) -> 
     bundles: dict[tuple[Gate, ...], list[Item]] = {}
     for item in items:
         bundles.setdefault(item.gates, []).append(item)
-    for gates in bundles:
-        sender.watch(gates, group)
-    for gates, behind in bundles.items():
-        group.create_task(sender.behind(gates, behind))
+    for needed in bundles:
+        sender.watch(needed, group)
+    for needed, behind in bundles.items():
+        group.create_task(sender.behind(needed, behind))
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
+from kfinstall.cluster.known import Known, explained
 from kfinstall.errors import CommandError, KfError
 from kfinstall.step import ApplyContext
 
 _POLL_SECONDS: Final = 3.0
-_REMEDIES: Final = (
-    ("insufficient", "give the nodes more CPU or memory, or add a node"),
-    ("unbound", "look at the claim: kubectl describe pvc; is there a default StorageClass with ReadWriteMany?"),
-    ("errimagepull", "can the node reach the image's registry? kubectl describe pod"),
-    ("imagepullbackoff", "can the node reach the image's registry? kubectl describe pod"),
-    ("failedmount", "is nfs-common on the node, and the NFS server reachable?"),
-    ("taint", "add a worker, or let the control plane take pods"),
-)
 
 
 @dataclass(slots=True)
@@ -28,44 +22,60 @@ class PodReason:
     """Why the watched pods are not there yet; the newest thing known."""
 
     text: str = ""
+    remedy: str = ""
     pods: list[Document] = field(default_factory=list)
 
     @property
     def waiting(self) -> Waiting:
         """As a probe gives it."""
-        low = self.text.lower()
-        return Waiting(self.text or "no pod yet", next((fix for word, fix in _REMEDIES if word in low), ""))
+        return Waiting(self.text or "no pod yet", self.remedy)
+
+
+def _ref(pod: Document, namespace: str = "") -> Ref:
+    metadata = pod.get("metadata") or {}
+    return Ref("v1", "Pod", str(metadata.get("name") or "pod"), namespace or str(metadata.get("namespace") or ""))
+
+
+def _told(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, Waiting] | None:
+    """The name of the first pod that does not run (or of what owns them, where there is none), and why."""
+    refs = [_ref(pod, namespace) for pod in pods] or ([owner] if owner else [])
+    for ref in refs:
+        found = roots.cause(known, ref)
+        if found and not (found.symptom.vague and _runs(pods, ref)):
+            return ref.name, found.waiting
+    return None
+
+
+def _runs(pods: Sequence[Document], ref: Ref) -> bool:
+    return any(_ref(pod).name == ref.name and (pod.get("status") or {}).get("phase") in ("Running", "Succeeded") for pod in pods)
 
 
 def reason(pod: Document) -> str:
-    """Why a pod does not run (or failed), in one line; empty where it does."""
-    status: dict[str, Any] = pod.get("status") or {}
-    name = (pod.get("metadata") or {}).get("name", "pod")
-    for state in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        waiting = (state.get("state") or {}).get("waiting") or {}
-        ended = (state.get("state") or {}).get("terminated") or {}
-        if waiting.get("reason"):
-            return f"{name}: {waiting['reason']} {waiting.get('message', '')}".strip()
-        if ended.get("exitCode"):
-            return f"{name}: {state.get('name')} ended with {ended['exitCode']} {ended.get('message', '')}".strip()
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"{name}: {condition.get('reason', 'not scheduled')}: {condition.get('message', '')}"
-    return "" if status.get("phase") in ("Running", "Succeeded") else f"{name}: {status.get('phase') or 'not there yet'}"
+    """Why a pod does not run (or failed), by itself, in one line; empty where it does."""
+    known = Known()
+    known.put(Want("v1", "Pod", _ref(pod).namespace), [pod])
+    told = _told(known, [pod], "", None)
+    return f"{told[0]}: {told[1].reason}" if told else ""
 
 
 @contextlib.asynccontextmanager
-async def pods(cluster: Cluster, namespace: str, selector: str) -> AsyncIterator[PodReason]:
-    """Keep looking at some pods while a wait goes on."""
+async def pods(cluster: Cluster, namespace: str, selector: str, owner: Ref | None = None) -> AsyncIterator[PodReason]:
+    """Keep looking at some pods while a wait goes on; `owner` is looked at where there are none."""
     found = PodReason()
+
+    def take(told: tuple[str, Waiting] | None) -> None:
+        found.text, found.remedy = (f"{told[0]}: {told[1].reason}", told[1].remedy) if told else ("", "")
 
     async def look() -> None:
         while True:
             try:
-                found.pods = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
-                found.text = next((text for pod in found.pods if (text := reason(pod))), "")
+                seen = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
+                found.pods, known = seen, Known()
+                known.put(Want("v1", "Pod", namespace), seen)
+                take(_told(known, seen, namespace, owner))
+                take(await explained(cluster, lambda now: _told(now, seen, namespace, owner), known))  # noqa: B023 (awaited here)
             except KfError as error:
-                found.text = error.message
+                found.text, found.remedy = error.message, ""
             await asyncio.sleep(_POLL_SECONDS)
 
     task = asyncio.create_task(look())
@@ -93,7 +103,7 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
     await cluster.delete(ref)
     await cluster.apply(job)
     selector = f"batch.kubernetes.io/job-name={ref.name}"
-    async with pods(cluster, ref.namespace, selector) as found:
+    async with pods(cluster, ref.namespace, selector, ref) as found:
 
         def probe(document: Document | None) -> Waiting | None:
             ended = _condition(document, "Complete") or _condition(document, "Failed")
@@ -125,7 +135,7 @@ async def wait_deployment(context: ApplyContext, cluster: Cluster, ref: Ref, sel
     Raises:
         StepTimeoutError: with the reason of its pods.
     """
-    async with pods(cluster, ref.namespace, selector) as found:
+    async with pods(cluster, ref.namespace, selector, ref) as found:
 
         def probe(document: Document | None) -> Waiting | None:
             return None if available(document) else found.waiting

@@ -4,72 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
-from kfinstall.cluster.reasons import event_waiting, pod_waiting, roots, workload_waiting
+from kfinstall.cluster import roots
+from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
+from kfinstall.cluster.known import explained
+from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.cluster.roots import Root
 from kfinstall.errors import KfError, StepTimeoutError
 
 _LOOK_SECONDS: Final = 2.0
-_EXPLAIN_EVERY_SECONDS: Final = 10.0
-_SHOWN_BLOCKED: Final = 3
+EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_ROOTS: Final = 5
+_SHOWN_LATE: Final = 8
 Count = Callable[[int, int, Sequence[str]], None]
 """(available, of how many, why the first few are not)."""
-_HOPELESS_SECONDS: Final = 120.0
+HOPELESS_SECONDS: Final = 120.0
 """How long a reason that waiting never ends is looked at, in case a registry or mirror is just being filled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What explains a workload that is not ready: pods, their owners, events, claims of the same namespaces."""
-
-    pods: Sequence[Document] = ()
-    replica_sets: Sequence[Document] = ()
-    events: Sequence[Document] = ()
-    claims: Sequence[Document] = ()
-    last_logs: Mapping[Ref, str] = field(default_factory=dict)
-    """Pod to the last line of its crashing container's log."""
-
-
-def explain(workload: Document, around: Surroundings) -> Waiting | None:
-    """The root reason why a workload is not ready, found along its owners; None where it is ready."""
-    waiting = workload_waiting(workload)
-    if waiting is None:
-        return None
-    ref = Ref.of(workload)
-    owners = {_uid(workload)} | {_uid(item) for item in around.replica_sets if _owned(item, {_uid(workload)})}
-    for pod in around.pods:
-        if _owned(pod, owners):
-            claims = {Ref.of(claim).name: claim for claim in around.claims if Ref.of(claim).namespace == ref.namespace}
-            names = {("Pod", Ref.of(pod).name), *(("PersistentVolumeClaim", name) for name in claims)}
-            events = [event for event in around.events if _about(event, ref.namespace, names)]
-            found = pod_waiting(pod, events=events, claims=claims, last_log=around.last_logs.get(Ref.of(pod), ""))
-            if found:
-                return found
-    makers = {("ReplicaSet", Ref.of(item).name) for item in around.replica_sets if _owned(item, {_uid(workload)})}
-    makers.add((ref.kind, ref.name))
-    for event in reversed(around.events):
-        found = event_waiting(str(event.get("message") or "")) if _about(event, ref.namespace, makers) else None
-        if found:
-            return found
-    return waiting
-
-
-def _uid(document: Document) -> str:
-    return str((document.get("metadata") or {}).get("uid") or "")
-
-
-def _owned(document: Document, owners: set[str]) -> bool:
-    return any(owner.get("uid") in owners for owner in (document.get("metadata") or {}).get("ownerReferences") or [])
-
-
-def _about(event: Document, namespace: str, names: Collection[tuple[str, str]]) -> bool:
-    """Whether an event is about one of these (kind, name): a claim may be called as its Deployment is."""
-    target = event.get("involvedObject") or {}
-    return target.get("namespace", namespace) == namespace and (target.get("kind"), target.get("name")) in names
 
 
 async def _lists(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Document]:
@@ -78,45 +30,43 @@ async def _lists(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Document]:
     return {Ref.of(document): document for documents in found for document in documents}
 
 
-async def _surroundings(cluster: Cluster, namespaces: Iterable[str]) -> Surroundings:
-    """Pods and what belongs to them, of the namespaces that have something to explain."""
-    kinds = (("v1", "Pod"), ("apps/v1", "ReplicaSet"), ("v1", "Event"), ("v1", "PersistentVolumeClaim"))
-    wants = [Want(version, kind, namespace) for namespace in sorted(namespaces) for version, kind in kinds]
-    lists = dict(zip(wants, await asyncio.gather(*(cluster.list(want) for want in wants)), strict=True))
-
-    def of(kind: str) -> list[Document]:
-        return [document for want, documents in lists.items() if want.kind == kind for document in documents]
-
-    pods = of("Pod")
-    return Surroundings(pods, of("ReplicaSet"), of("Event"), of("PersistentVolumeClaim"), await _last_logs(cluster, pods))
-
-
-async def _last_logs(cluster: Cluster, pods: Sequence[Document]) -> dict[Ref, str]:
-    found: dict[Ref, str] = {}
-    for pod in pods:
-        ref = Ref.of(pod)
-        for status in (pod.get("status") or {}).get("containerStatuses") or []:
-            if ((status.get("state") or {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff":
-                try:
-                    lines = await cluster.logs(ref.namespace, ref.name, container=str(status.get("name")), tail_lines=5)
-                except KfError:  # it explains; without it the exit status has to do
-                    continue
-                found[ref] = next((line for line in reversed(lines) if line.strip()), "")
-    return found
-
-
-async def why_not(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Waiting]:
-    """The root reason for each of these workloads that is not ready."""
+async def why_not(cluster: Cluster, refs: Iterable[Ref]) -> list[Root]:
+    """The root causes of those that are not ready."""
     wanted = tuple(refs)
-    live = await _lists(cluster, wanted)
-    open_ = {ref: live.get(ref) for ref in wanted if workload_waiting(live.get(ref)) is not None}
-    around = await _surroundings(cluster, {ref.namespace for ref in open_}) if open_ else Surroundings()
-    reasons: dict[Ref, Waiting] = {}
-    for ref, document in open_.items():
-        waiting = explain(document, around) if document else workload_waiting(None)
-        if waiting:
-            reasons[ref] = waiting
-    return reasons
+    return await explained(cluster, lambda known: roots.find(known, wanted))
+
+
+class Telling:
+    """Says each root cause once, and knows since when one that waiting never ends stays."""
+
+    def __init__(self, say: Callable[[str], None], hopeless_seconds: float = HOPELESS_SECONDS) -> None:
+        self._say = say
+        self._said: set[str] = set()
+        self._hopeless: dict[str, float] = {}
+        self._begin = time.monotonic()
+        self._seconds = hopeless_seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long it has gone on."""
+        return time.monotonic() - self._begin
+
+    def tell(self, found: Sequence[Root]) -> list[str]:
+        """Say what is new; all causes as lines."""
+        now = time.monotonic()
+        for root in found:
+            if root.waiting.reason not in self._said:
+                self._said.add(root.waiting.reason)
+                self._say(root.line(f" since {self.seconds:.0f} s"))
+        self._hopeless = {
+            reason: self._hopeless.get(reason, now) for root in found if root.waiting.hopeless for reason in (root.waiting.reason,)
+        }
+        return [root.line(f" since {self.seconds:.0f} s") for root in found[:_SHOWN_ROOTS]]
+
+    @property
+    def lost(self) -> bool:
+        """Whether going on makes no sense."""
+        return any(time.monotonic() - since >= self._seconds for since in self._hopeless.values())
 
 
 async def wait_available(
@@ -125,60 +75,79 @@ async def wait_available(
     *,
     timeout_seconds: float,
     say: Callable[[str], None],
-    hopeless_seconds: float = _HOPELESS_SECONDS,
+    hopeless_seconds: float = HOPELESS_SECONDS,
     count: Count | None = None,
 ) -> None:
-    """Wait until all workloads are available; each root cause is said once, with what it blocks and since when.
+    """Wait until all workloads are available; each root cause is said once, with what it holds up and since when.
 
     Raises:
         StepTimeoutError: with the reasons, the most blocking one first, and its remedy; before its time where a reason
             that waiting never ends stays for `hopeless_seconds`.
     """
     wanted = tuple(refs)
-    begin = time.monotonic()
-    explained = begin
-    said: set[str] = set()
-    hopeless: dict[str, float] = {}
-    available = -1
+    telling = Telling(say, hopeless_seconds)
+    explained_at, available = 0.0, -1
     while True:
         live = await _lists(cluster, wanted)
         open_ = [ref for ref in wanted if workload_waiting(live.get(ref)) is not None]
-        now = time.monotonic()
         if len(wanted) - len(open_) != available:
             available = len(wanted) - len(open_)
-            say(f"{available} of {len(wanted)} workloads are available ({now - begin:.0f} s)")
+            say(f"{available} of {len(wanted)} workloads are available ({telling.seconds:.0f} s)")
             if count is not None:
                 count(available, len(wanted), ())
         if not open_:
             return
-        if now - explained >= min(_EXPLAIN_EVERY_SECONDS, hopeless_seconds) or now - begin >= timeout_seconds:
-            explained = now
-            found = roots(await why_not(cluster, open_))
-            for waiting, blocked in found:
-                if waiting.reason not in said:
-                    said.add(waiting.reason)
-                    say(_line(waiting, blocked, now - begin))
+        late = telling.seconds >= timeout_seconds
+        if late or telling.seconds - explained_at >= min(EXPLAIN_EVERY_SECONDS, hopeless_seconds):
+            explained_at = telling.seconds
+            found = await why_not(cluster, open_)
+            lines = telling.tell(found)
             if count is not None:
-                count(available, len(wanted), [_line(waiting, blocked, now - begin) for waiting, blocked in found[:_SHOWN_ROOTS]])
-            hopeless = {waiting.reason: hopeless.get(waiting.reason, now) for waiting, _blocked in found if waiting.hopeless}
-            lost = any(now - since >= hopeless_seconds for since in hopeless.values())
-            if lost or now - begin >= timeout_seconds:
-                raise _late(found, len(open_), now - begin)
-        await asyncio.sleep(min(_LOOK_SECONDS, max(timeout_seconds - (now - begin), 0.0)))
+                count(available, len(wanted), lines)
+            if late or telling.lost:
+                raise too_late(f"{len(open_)} workloads were not available within {telling.seconds:.0f} s", found)
+        await asyncio.sleep(min(_LOOK_SECONDS, max(timeout_seconds - telling.seconds, 0.0)))
 
 
-def _names(blocked: Sequence[Ref]) -> str:
-    names = ", ".join(f"{ref.namespace}/{ref.name}" for ref in blocked[:_SHOWN_BLOCKED])
-    more = len(blocked) - _SHOWN_BLOCKED
-    return names + (f" and {more} more" if more > 0 else "")
+def too_late(message: str, found: Sequence[Root]) -> StepTimeoutError:
+    """The error of a wait that ended without success: causes first, and the remedy of the first that has one."""
+    lines = [f"{roots.names(root.direct)}: {root.waiting.reason}{_waiting_behind(root)}" for root in found[:_SHOWN_LATE]]
+    hint = next((root.waiting.remedy for root in found if root.waiting.remedy), "kubectl get pods -A | grep -v Running")
+    return StepTimeoutError(message, why="\n".join(lines), hint=hint)
 
 
-def _line(waiting: Waiting, blocked: Sequence[Ref], seconds: float) -> str:
-    remedy = f"; {waiting.remedy}" if waiting.remedy else ""
-    return f"{_names(blocked)} since {seconds:.0f} s: {waiting.reason}{remedy}"
+def _waiting_behind(root: Root) -> str:
+    return f" ({len(root.behind)} wait behind it: {roots.names(root.behind)})" if root.behind else ""
 
 
-def _late(found: Sequence[tuple[Waiting, list[Ref]]], count: int, timeout_seconds: float) -> StepTimeoutError:
-    why = "\n".join(f"{_names(blocked)}: {waiting.reason}" for waiting, blocked in found[:8])
-    hint = next((waiting.remedy for waiting, _blocked in found if waiting.remedy), "kubectl get pods -A | grep -v Running")
-    return StepTimeoutError(f"{count} workloads were not available within {timeout_seconds:.0f} s", why=why, hint=hint)
+async def wait_explained(
+    cluster: Cluster, ref: Ref, probe: Probe, *, timeout_seconds: float, say: Callable[[str], None], maker: Ref | None = None
+) -> Document | None:
+    """Like `Cluster.wait`, and the root cause is said now and then, and stands in the error.
+
+    `maker`: the workload that makes it, where no reference leads there.
+
+    Raises:
+        StepTimeoutError: with the root cause, where one was found.
+    """
+    telling, asked = Telling(say), [maker or ref]
+
+    async def explain() -> None:
+        while True:
+            await asyncio.sleep(EXPLAIN_EVERY_SECONDS)
+            try:
+                telling.tell([root for root in await why_not(cluster, asked) if not root.vague])
+            except KfError:  # it only explains; what is waited for decides
+                continue
+
+    task = asyncio.create_task(explain())
+    try:
+        return await cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=say)
+    except StepTimeoutError as error:
+        found = [root for root in await why_not(cluster, asked) if not root.vague]
+        if not found:
+            raise
+        raise too_late(error.message, found) from error
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -13,6 +13,7 @@ from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.cluster.workloads import wait_explained
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import own
 from kfinstall.stamp import ANNOTATION, LABELS, outdated, stamped
@@ -80,9 +81,8 @@ class KubeflowAccess(Step):
             return
         for document in documents(context.view.answers):
             await cluster.apply(stamped(document))
-        await cluster.wait(
-            _CERTIFICATE, workload_waiting, timeout_seconds=limits.KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS, say=context.say
-        )
+        limit = limits.KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS
+        await wait_explained(cluster, _CERTIFICATE, workload_waiting, timeout_seconds=limit, say=context.say)
         context.say(f"browsers trust it with the CA in Secret {own.GATEWAY_NAMESPACE}/{_CA_SECRET}, key ca.crt")
 
 

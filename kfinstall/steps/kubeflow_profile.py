@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from kfinstall import limits, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Waiting, Want
+from kfinstall.cluster.workloads import wait_explained
 from kfinstall.stamp import LABELS, outdated, stamped
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _API: Final = "kubeflow.org/v1beta1"
 _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 _EDITOR: Final = "default-editor"
+_CONTROLLER: Final = Ref("apps/v1", "Deployment", "profiles-deployment", "kubeflow")
 _PULLING: Final = ("default", _EDITOR)
 """Accounts whose pods pull from the own registry."""
 
@@ -70,8 +73,9 @@ class KubeflowProfile(Step):
         cluster, name = await context.cluster(), context.view.answers.profile_namespace
         await cluster.apply(stamped(document(context.view.answers)))
         limit = limits.KUBEFLOW_PROFILE_TIMEOUT_SECONDS / 2
-        namespace = await cluster.wait(Ref("v1", "Namespace", name), _made, timeout_seconds=limit, say=context.say)
-        await cluster.wait(Ref("v1", "ServiceAccount", _EDITOR, name), _made, timeout_seconds=limit, say=context.say)
+        made = partial(wait_explained, cluster, timeout_seconds=limit, say=context.say, maker=_CONTROLLER)
+        namespace = await made(Ref("v1", "Namespace", name), _made)
+        await made(Ref("v1", "ServiceAccount", _EDITOR, name), _made)
         if _POD_SECURITY not in (((namespace or {}).get("metadata") or {}).get("labels") or {}):
             await cluster.apply(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {_POD_SECURITY: "baseline"}}}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from kfinstall.cluster.symptoms import registry_of
 from kfinstall.facts.model import Watch
 from kfinstall.preflight import Finding, member, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View, sha256
@@ -26,16 +27,10 @@ _OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
 """What scripts/steps/mend-firewall.sh let through."""
 
 
-def _registry_of(image: str) -> str:
-    """The registry that an image's name means; docker.io where it names none."""
-    head, separator, _rest = image.partition("/")
-    return head if separator and ("." in head or ":" in head or head == "localhost") else "docker.io"
-
-
 def _urls(view: View) -> frozenset[str]:
     """What the node has to reach for the plan: packages, registries or their mirrors, and downloads on the first control plane."""
     answers, release = view.answers, view.release
-    registries = {_registry_of(image) for image in release.images.values()}
+    registries = {registry_of(image) for image in release.images.values()}
     if answers.kubeflow.enabled:
         registries.update(_KUBEFLOW_REGISTRIES)
     urls = set(_ALWAYS)

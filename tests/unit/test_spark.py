@@ -280,16 +280,16 @@ async def test_a_job_that_fails_tells_its_log():
     [
         (
             {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "back-off"}}}]},
-            "ImagePullBackOff",
+            "can't be pulled: back-off",
             "registry",
         ),
         (
             {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient memory"}]},
-            "Insufficient",
-            "memory",
+            "enough memory free",
+            "add a node",
         ),
-        ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "unbound immediate claims"}]}, "unbound", "claim"),
-        ({"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 3}}}]}, "ended with 3", ""),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "unbound immediate claims"}]}, "unbound", "node"),
+        ({"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 3}}}]}, "exit status 3", "--previous"),
     ],
 )
 async def test_a_wait_that_ends_says_why(status, words, remedy):

@@ -18,6 +18,7 @@ from kfinstall.simulator import kubeflow
 from kfinstall.waves import Gate, Wave, clean_document, split, without_stray_namespaces
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.controllers import Controllers
+from tests.fakes.documents import failing, waiting
 
 CERTIFICATES = make_certificates()
 REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
@@ -189,8 +190,80 @@ async def test_a_gate_that_stays_shut_is_named_with_its_reason(cluster):
     documents = [d for d in documents if "istio.io" not in d["apiVersion"]]
     with pytest.raises(StepTimeoutError, match="istiod") as caught:
         await apply_waves(api, documents, lambda _t: None, Limits(gate_seconds=1))
-    assert "no pod" in caught.value.why
+    assert caught.value.why == (
+        "Service istio-system/istiod has no endpoints because Deployment istio-system/istiod: 0 of 1 pods ready"
+    )
     assert not any("centraldashboard" in path for path in fake.sent("PATCH") if "/deployments/" in path)
+
+
+def _behind_istiod() -> list[dict]:
+    """istiod with what it needs, and one workload that waits for its webhook."""
+    chosen = [d for d in simulated() if "istio" in d["metadata"].get("namespace", "") and "istio.io" not in d["apiVersion"]]
+    chosen += [d for d in simulated() if d["kind"] == "Namespace" or d["metadata"]["name"] == "istio-sidecar-injector"]
+    return chosen + [d for d in simulated() if (d["kind"], d["metadata"]["name"]) == ("Deployment", "centraldashboard")]
+
+
+def _no_image(fake: FakeApi) -> None:
+    """What a kubelet reports of istiod's pod, as its replica set made it."""
+    for item in failing("istiod", "istio-system", container=waiting("ErrImagePull", "not found", "docker.io/istio/pilot:1"))[1:]:
+        if item["kind"] == "ReplicaSet":
+            uid = fake.objects["apps/v1", "deployments", "istio-system", "istiod"]["metadata"]["uid"]
+            item["metadata"]["ownerReferences"][0]["uid"] = uid
+        fake.put(item)
+
+
+WHY_ISTIOD = (
+    "Service istio-system/istiod has no endpoints because Deployment istio-system/istiod: image docker.io/istio/pilot:1 "
+    "is not in its registry"
+)
+
+
+async def test_why_a_gate_stays_shut_is_said_while_it_does_and_at_its_end(cluster):
+    fake, controllers, api = cluster
+    controllers.stuck.add("istiod")
+    said: list[str] = []
+    begun = asyncio.create_task(apply_waves(api, _behind_istiod(), said.append, Limits(gate_seconds=3, explain_seconds=0.2)))
+    while ("apps/v1", "deployments", "istio-system", "istiod") not in fake.objects:
+        await asyncio.sleep(0.01)
+    _no_image(fake)
+    with pytest.raises(StepTimeoutError, match=r"webhook istio-sidecar-injector .* was not ready within 3 s") as caught:
+        await begun
+    assert caught.value.why == WHY_ISTIOD
+    assert "choose another release" in caught.value.hint
+    told = [line for line in said if WHY_ISTIOD in line]
+    assert len(told) == 1
+    assert told[0].startswith("istio-sidecar-injector since ")
+
+
+async def test_a_gate_that_waiting_never_opens_is_not_waited_for_until_the_end(cluster):
+    fake, controllers, api = cluster
+    controllers.stuck.add("istiod")
+    limits = Limits(gate_seconds=60, explain_seconds=0.2, hopeless_seconds=0)
+    begun = asyncio.create_task(apply_waves(api, _behind_istiod(), lambda _text: None, limits))
+    while ("apps/v1", "deployments", "istio-system", "istiod") not in fake.objects:
+        await asyncio.sleep(0.01)
+    _no_image(fake)
+    with pytest.raises(StepTimeoutError, match="webhooks can't come up") as caught:
+        await begun
+    assert WHY_ISTIOD in caught.value.why
+
+
+async def test_an_object_that_a_webhook_refuses_until_the_end_says_why_that_one_is_not_up(cluster):
+    fake, controllers, api = cluster
+    controllers.stuck.add("cert-manager-webhook")
+    backend = [d for d in simulated() if d["metadata"].get("namespace") == "cert-manager" and d["apiVersion"] in ("v1", "apps/v1")]
+    hooks = [d for d in simulated() if d["metadata"]["name"] == "cert-manager-webhook" and "Webhook" in d["kind"]]
+    namespaces = [d for d in simulated() if d["kind"] == "Namespace"]
+    await apply_waves(api, [*namespaces, *backend, *hooks], lambda _text: None)
+    fake.kinds["cert-manager.io/v1"]["issuers"] = ("Issuer", True)
+    issuer = {"apiVersion": "cert-manager.io/v1", "kind": "Issuer", "metadata": {"name": "i", "namespace": "kubeflow"}, "spec": {}}
+    with pytest.raises(CommandError) as caught:
+        await apply_waves(api, [issuer], lambda _text: None, Limits(object_seconds=0.3))
+    assert "failed calling webhook" in caught.value.why
+    assert (
+        "Service cert-manager/cert-manager-webhook has no endpoints because Deployment cert-manager/cert-manager-webhook"
+        in caught.value.why
+    )
 
 
 async def test_a_refusal_for_good_ends_the_waves_with_the_servers_words(cluster):

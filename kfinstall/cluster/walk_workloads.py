@@ -1,0 +1,132 @@
+"""Rules for workloads and for custom resources: the pods and workloads that belong to them, then what is said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from kfinstall.cluster import symptoms
+from kfinstall.cluster.base import Document, Ref, Waiting
+from kfinstall.cluster.reasons import condition, workload_waiting
+from kfinstall.cluster.symptoms import Symptom
+from kfinstall.cluster.walk import Cause, Walk, newest_events
+from kfinstall.cluster.walk_webhooks import hook_cause
+
+_HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
+_APPS: Final = "apps/v1"
+_OWNER_LABELS: Final = (
+    "serving.kserve.io/inferenceservice",
+    "serving.knative.dev/service",
+    "notebook-name",
+    "trainer.kubeflow.org/trainjob",
+    "training.kubeflow.org/job-name",
+    "jobset.sigs.k8s.io/jobset-name",
+    "katib.kubeflow.org/experiment",
+    "katib.kubeflow.org/trial",
+    "sparkoperator.k8s.io/app-name",
+    "workflows.argoproj.io/workflow",
+)
+"""By which a pod names the custom resource that it is made for, whatever lies between."""
+
+
+def workload(walk: Walk, ref: Ref) -> Cause | None:
+    """A Deployment, StatefulSet, DaemonSet or Job: its pods first, then why it has none."""
+    document = walk.known.get(ref)
+    if document is None:
+        return _absent(walk, ref)
+    waiting = workload_waiting(document)
+    if waiting is None:
+        return None
+    known = walk.known
+    sets = [item for item in known.all(_APPS, "ReplicaSet", ref.namespace) if owned(item, {uid(document)})]
+    pods = [item for item in known.all("v1", "Pod", ref.namespace) if owned(item, {uid(document), *map(uid, sets)})]
+    known.all("v1", "Event", ref.namespace)  # pods ask for them next; read at once they cost one exchange less
+    found = [cause for cause in (walk.behind(ref, Ref.of(pod)) for pod in _youngest_first(pods)) if cause]
+    certain = [cause for cause in found if not cause.symptom.vague]
+    if certain:
+        return certain[0]
+    unmade = _unmade(walk, ref, document, [Ref.of(item) for item in sets]) if not found else None
+    if unmade or found:
+        return unmade or found[0]
+    stuck = condition(document, "Progressing")
+    late = "; it made no progress within its deadline" if stuck.get("reason") == "ProgressDeadlineExceeded" else ""
+    return walk.at(ref, symptoms.vague(waiting.reason + late, waiting.remedy))
+
+
+def _absent(walk: Walk, ref: Ref) -> Cause | None:
+    """What was not sent yet, and why; None where it is not known whether it is there."""
+    if not walk.known.lacks(ref):
+        return None
+    return walk.not_sent(ref) or walk.at(ref, Symptom(("absent", str(ref)), Waiting("it is not there yet"), vague=True))
+
+
+def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Cause | None:
+    """Why its pods can't be made."""
+    failure = condition(document, "ReplicaFailure")
+    texts = [str(failure.get("message"))] if failure.get("status") == "True" and failure.get("message") else []
+    makers = {(maker.kind, maker.name) for maker in (ref, *sets)}
+    texts += [
+        str(event.get("message") or "") for event in newest_events(walk, ref.namespace, makers) if event.get("type") != "Normal"
+    ]
+    for text in texts:
+        found = _refused(walk, ref, text)
+        if found:
+            return found
+    if failure.get("status") == "True":
+        reason = f"its pods can't be made: {symptoms.line(failure.get('message'))}"
+        return walk.at(ref, symptoms.told(("unmade", str(ref)), reason, "kubectl describe replicaset"))
+    return None
+
+
+def _refused(walk: Walk, ref: Ref, text: str) -> Cause | None:
+    hook = _HOOK.search(text)
+    if hook:
+        return hook_cause(walk, ref, hook[1], text)
+    found = symptoms.refused(text, ref.namespace)
+    return walk.at(ref, found) if found else None
+
+
+def _youngest_first(pods: Sequence[Document]) -> list[Document]:
+    return sorted(pods, key=lambda item: str((item.get("metadata") or {}).get("creationTimestamp") or ""), reverse=True)
+
+
+def custom(walk: Walk, ref: Ref) -> Cause | None:
+    """A custom resource, or a kind without a rule of its own: what is made for it, then its own conditions."""
+    document = walk.known.get(ref)
+    if document is None:
+        return _absent(walk, ref)
+    waiting = workload_waiting(document)
+    if waiting is None:
+        return None
+    for child in _made_for(walk, ref, document):
+        found = walk.behind(ref, child)
+        if found and not found.symptom.vague:
+            return found
+    for event in newest_events(walk, ref.namespace, {(ref.kind, ref.name)}):
+        found = _refused(walk, ref, str(event.get("message") or "")) if event.get("type") != "Normal" else None
+        if found:
+            return found
+    remedy = waiting.remedy or f"kubectl -n {ref.namespace} describe {ref.kind.lower()} {ref.name}".replace(" -n  ", " ")
+    return walk.at(ref, symptoms.about(ref, symptoms.line(waiting.reason), remedy))
+
+
+def _made_for(walk: Walk, ref: Ref, document: Document) -> list[Ref]:
+    """Workloads, then pods, that a custom resource owns or that are labelled with its name."""
+
+    def of(item: Document) -> bool:
+        labels = (item.get("metadata") or {}).get("labels") or {}
+        return owned(item, {uid(document)}) or any(labels.get(label) == ref.name for label in _OWNER_LABELS)
+
+    kinds = ((_APPS, "Deployment"), (_APPS, "StatefulSet"), ("batch/v1", "Job"), ("v1", "Pod"))
+    return [Ref.of(item) for version, kind in kinds for item in walk.known.all(version, kind, ref.namespace) if of(item)]
+
+
+def uid(document: Document) -> str:
+    """Its uid; empty where it has none."""
+    return str((document.get("metadata") or {}).get("uid") or "")
+
+
+def owned(document: Document, owners: set[str]) -> bool:
+    """Whether one of these uids owns it."""
+    return any(owner.get("uid") in owners - {""} for owner in (document.get("metadata") or {}).get("ownerReferences") or [])
