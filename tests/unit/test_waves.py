@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.fakes.controllers import Controllers
 from tests.fakes.documents import failing, waiting
 
 CERTIFICATES = make_certificates()
-REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
+REAL = Path(os.environ.get("KF_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "kubeflow-26.03.yaml.gz"
 ALL = ("applications/", "common/")
 FOLDERS = (
     "applications/katib/x",
