@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -60,10 +61,10 @@ class KubeflowApply(Step):
     async def apply(self, context: ApplyContext) -> None:
         """Fetch, transform, send what differs, wait, and keep the inventory."""
         view, cluster = context.view, await context.cluster()
-        rendered = own.own_values(await choice.fetch(context), view.answers)
+        fetched, live = await asyncio.gather(choice.fetch(context), cluster.snapshot(inventory.wants()))
+        rendered = own.own_values(fetched, view.answers)
         documents = without_stray_namespaces([clean_document(document) for document in rendered])
         wanted = {Ref.of(document): content(document) for document in documents}
-        live = await cluster.snapshot(inventory.wants())
         known = inventory.read(live)
         present = known.present(live, wanted)
         context.say(f"{len(documents)} objects; {len(present)} are there as wanted")

@@ -80,7 +80,13 @@ async def used(client: ApiCluster) -> None:
     )
     profile = await client.get(Ref("kubeflow.org/v1", "Profile", USER))
     assert profile is not None
-    owner = {"apiVersion": "kubeflow.org/v1", "kind": "Profile", "name": USER, "uid": profile["metadata"]["uid"], "controller": True}
+    owner = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "Profile",
+        "name": USER,
+        "uid": profile["metadata"]["uid"],
+        "controller": True,
+    }
     labels = {"app.kubernetes.io/part-of": "kubeflow-profile"}
     await client.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": USER, "labels": labels, "ownerReferences": [owner]}}
