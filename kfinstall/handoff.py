@@ -31,6 +31,10 @@ _TITLES: Final[Mapping[str, str]] = {
     "registry.push": "An image is pushed",
     "registry.pull-proof": "A node pulls the image",
     "kubeflow": "Kubeflow answers, and its user can log in",
+    "kubeflow-notebook": "A notebook starts, and its user opens it",
+    "kubeflow-pipeline": "A pipeline runs",
+    "kubeflow-katib": "An experiment of Katib finds its best trial",
+    "kubeflow-inference": "An InferenceService answers",
     "spark": "Spark computes Pi",
     "spark-volume": "Spark's volume is shared and not world-writable",
 }

@@ -111,6 +111,21 @@ KUBEFLOW_PROOF_TIMEOUT_SECONDS: Final = 300.0
 KUBEFLOW_LEAVING_SECONDS: Final = 300.0
 """How long controllers may take to clean up behind custom resources that are deleted."""
 KUBEFLOW_UNINSTALL_TIMEOUT_SECONDS: Final = 1800.0
+KUBEFLOW_PROOF_ROUTE_SECONDS: Final = 120
+"""How long a route of the gateway to what is ready may take to get through to it."""
+KUBEFLOW_PROOF_RUN_SECONDS: Final = 180
+"""How long the pipelines' API may take to tell of the end of a workflow that has ended."""
+KUBEFLOW_PROOF_NOTEBOOK_TIMEOUT_SECONDS: Final = 900.0
+KUBEFLOW_PROOF_PIPELINE_TIMEOUT_SECONDS: Final = 1800.0
+KUBEFLOW_PROOF_KATIB_TIMEOUT_SECONDS: Final = 1800.0
+"""Most of it is pulling the image of the search algorithm."""
+KUBEFLOW_PROOF_INFERENCE_TIMEOUT_SECONDS: Final = 900.0
+KUBEFLOW_PROOF_HOPELESS_SECONDS: Final = 120.0
+"""How long a proof goes on with a reason that waiting never ends."""
+KUBEFLOW_PROOF_TRIAL_SECONDS: Final = 5
+KUBEFLOW_PROOF_LOG_LINES: Final = 20
+KUBEFLOW_NOTEBOOK_PORT: Final = 8888
+KUBEFLOW_PREDICTOR_PORT: Final = 8080
 KUBEFLOW_BCRYPT_ROUNDS: Final = 12
 
 # prepare

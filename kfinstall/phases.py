@@ -23,6 +23,10 @@ from kfinstall.steps.kubeflow_access import KubeflowAccess
 from kfinstall.steps.kubeflow_apply import KubeflowApply
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_proof import KubeflowProof
+from kfinstall.steps.kubeflow_proof_inference import KubeflowProofInference
+from kfinstall.steps.kubeflow_proof_katib import KubeflowProofKatib
+from kfinstall.steps.kubeflow_proof_notebook import KubeflowProofNotebook
+from kfinstall.steps.kubeflow_proof_pipeline import KubeflowProofPipeline
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
 from kfinstall.steps.preflight_apt import PreflightApt
@@ -171,7 +175,18 @@ PHASES: Final = (
     Phase(
         "kubeflow",
         "Install Kubeflow",
-        (KubeflowRender, KubeflowSecrets, KubeflowApply, KubeflowAccess, KubeflowProfile, KubeflowProof),
+        (
+            KubeflowRender,
+            KubeflowSecrets,
+            KubeflowApply,
+            KubeflowAccess,
+            KubeflowProfile,
+            KubeflowProof,
+            KubeflowProofNotebook,
+            KubeflowProofPipeline,
+            KubeflowProofKatib,
+            KubeflowProofInference,
+        ),
         needs=("cluster", "storage"),
         proven_by=("kubeflow.profile",),
     ),

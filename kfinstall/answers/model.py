@@ -15,6 +15,8 @@ from pydantic.alias_generators import to_camel
 from kfinstall.answers import types as t
 
 Role = Literal["control-plane", "worker"]
+Proof = Literal["notebooks", "pipelines", "katib", "kserve"]
+"""Components of Kubeflow whose work can be proven beyond the login."""
 
 
 class Section(BaseModel):
@@ -181,6 +183,9 @@ class Kubeflow(Section):
     release: str | None = Field(None, description="Must equal cluster.release where given.")
     components: tuple[str, ...] | Literal["mini", "standard", "full"] = Field(
         "standard", description="A preset, or a list of components."
+    )
+    proofs: tuple[Proof, ...] | Literal["all"] = Field(
+        "all", description="Chosen components whose work is proven in the user's profile after the login; [] for the login alone."
     )
     user: KubeflowUser = Field(KubeflowUser(), description="The first user.")
     access: Access = Field(Access(), description="How browsers reach it.")

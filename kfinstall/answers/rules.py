@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from kfinstall import releases
@@ -109,6 +109,31 @@ def _release(answers: Answers) -> Iterator[Broken]:
                 ("cluster", "kubernetesVersion"), f"release {name} runs on Kubernetes {fits}, not {wanted}; take {window.default}"
             )
     yield from _components(answers, release)
+    yield from _proofs(answers, release)
+
+
+def _proofs(answers: Answers, release: releases.Release) -> Iterator[Broken]:
+    asked, row = answers.kubeflow.proofs, release.kubeflow
+    if row is None or isinstance(asked, str) or not answers.kubeflow.enabled:
+        return
+    chosen = _with_needs(row, _chosen(answers))
+    for index, name in enumerate(asked):
+        path = ("kubeflow", "proofs", index)
+        if name in asked[:index]:
+            yield Broken(path, f"{name} stands in the list twice")
+        elif name not in chosen:
+            yield Broken(path, f"kubeflow.components leaves {name} out; add it there, or take it out here")
+
+
+def _with_needs(row: releases.KubeflowRow, names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in row.components and name not in found:
+            found.add(name)
+            left += row.components[name].needs
+    return found
 
 
 def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]:

@@ -18,6 +18,7 @@ from kfinstall.simulator.patches import timestamp
 from kfinstall.simulator.pki import Pki, server_context
 from kfinstall.simulator.pods import Pods
 from kfinstall.simulator.store import Store
+from kfinstall.simulator.user_work import UserWork
 from kfinstall.simulator.workloads import Workloads
 
 Document = dict[str, Any]
@@ -49,6 +50,7 @@ class SimCluster(SimApi):
         Workloads(self.controllers)
         Pods(self.controllers)
         Addons(self.controllers)
+        UserWork(self.controllers)
 
     async def start(self) -> None:
         """Load what was saved, and listen; nothing is answered yet."""

@@ -41,6 +41,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "hostile-output": FaultKind("the node prints escape sequences and markup"),
     "clock-skew": FaultKind("the node's clock is an hour ahead"),
     "duplicate-machine-id": FaultKind("the node is a clone: it has the machine-id of another one"),
+    "trial-crash": FaultKind("the program of every trial of Katib ends with an error"),
     "kubelet-fails": FaultKind("the kubelet does not become healthy on the node"),
 }
 """Every fault, in the order of the documentation."""

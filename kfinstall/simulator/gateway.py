@@ -11,6 +11,7 @@ import bcrypt
 import yaml
 from aiohttp import web
 
+from kfinstall.simulator.behind import Asked, answer
 from kfinstall.simulator.cluster import SimCluster
 
 Document = dict[str, Any]
@@ -66,6 +67,12 @@ class Gateway:
         user = self._user(request)
         if user is None:
             return _redirect(f"/oauth2/start?rd={quote(request.path_qs, safe='')}", 302)
+        asked = Asked(user, request.method, request.host.partition(":")[0], path, dict(request.query), await request.text())
+        found = answer(self._cluster, asked)
+        if found is not None:
+            return web.Response(
+                status=found.status, text=found.page, content_type="application/json" if found.data else "text/plain"
+            )
         return self._dashboard(request, user)
 
     def _start(self, request: web.Request) -> web.Response:

@@ -6,11 +6,14 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 import bcrypt
 
 from kfinstall.simulator import kubeflow
-from kfinstall.simulator.model import ScriptError, SimApi, SimNode, World, effect
+from kfinstall.simulator.behind import API, Answered, Asked, answer
+from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
+from kfinstall.simulator.user_work import TRIAL_LABEL
 
 _LINE_CHARACTERS: Final = 3000
 
@@ -50,7 +53,7 @@ def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: W
 
 @effect("kubeflow-proof")
 def proof(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """The login works where dex runs with the password's hash and the dashboard is there."""
+    """The login works where dex runs with the password's hash and the dashboard is there; then what a user would do."""
     api, email = world.api, parameters["EMAIL"]
     gateway = api.get("v1", "Service", "istio-ingressgateway", "istio-system") if api else None
     if api is None or gateway is None:
@@ -66,6 +69,77 @@ def proof(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
         )
     yield "dex took the password; the dashboard answers"
     yield f"the dashboard knows {email}"
+    action = {"open": _open, "run-start": _run_start, "run-end": _run_end}.get(parameters["ACTION"])
+    if action is not None:
+        yield from action(api, parameters)
+
+
+def _ask(api: SimApi, parameters: Mapping[str, str], method: str, url: str, *, body: str = "", host: str = "") -> Answered:
+    path, _mark, query = url.partition("?")
+    asked = Asked(parameters["EMAIL"], method, host or parameters["HOST"], path, dict(parse_qsl(query)), body)
+    return answer(api, asked) or Answered(404, "404 page not found")
+
+
+def _open(api: SimApi, parameters: Mapping[str, str]) -> Iterator[str]:
+    host = parameters["VIRTUAL_HOST"]
+    found = _ask(api, parameters, "GET", parameters["URL_PATH"], host=host)
+    where = f"{host or parameters['HOST']}{parameters['URL_PATH']}"
+    if found.status != 200 or parameters["EXPECTED"] not in found.page:
+        namespace = parameters["NAMESPACE"]
+        raise ScriptError(
+            66,
+            f"kf-error: {where} answers HTTP {found.status}: {found.page}",
+            f"kf-hint: 403: kubectl -n {namespace} get authorizationpolicies; 404, 503: kubectl -n {namespace} get virtualservices,svc",
+        )
+    yield f"{where} answers: {found.page}"
+
+
+def _failed(what: str, found: Answered) -> ScriptError:
+    message = (found.data or {}).get("message", "")
+    text = f"kf-error: the pipelines' API {what}: HTTP {found.status} {message}"
+    return ScriptError(67, text, "kf-hint: kubectl -n kubeflow logs deployment/ml-pipeline --tail 20; kubectl -n kubeflow get pods")
+
+
+def _run_start(api: SimApi, parameters: Mapping[str, str]) -> Iterator[str]:
+    wanted = {"display_name": parameters["EXPERIMENT"], "namespace": parameters["NAMESPACE"]}
+    found = _ask(api, parameters, "POST", f"{API}/experiments", body=json.dumps(wanted))
+    if found.status == 409:
+        predicate = {"operation": "EQUALS", "key": "display_name", "string_value": parameters["EXPERIMENT"]}
+        query = urlencode({"namespace": parameters["NAMESPACE"], "filter": json.dumps({"predicates": [predicate]})})
+        listed = _ask(api, parameters, "GET", f"{API}/experiments?{query}")
+        found = Answered(listed.status, data=((listed.data or {}).get("experiments") or [{}])[0])
+    experiment = (found.data or {}).get("experiment_id")
+    if found.status != 200 or not experiment:
+        raise _failed(f"makes no experiment in {parameters['NAMESPACE']}", found)
+    for run in (_ask(api, parameters, "GET", f"{API}/runs?experiment_id={experiment}").data or {}).get("runs") or ():
+        _ask(api, parameters, "DELETE", f"{API}/runs/{run['run_id']}")
+        yield f"run {run['run_id']} of an earlier try is deleted"
+    started = _ask(api, parameters, "POST", f"{API}/runs", body=parameters["REQUEST"].replace("@EXPERIMENT@", experiment))
+    if started.status != 200 or started.data is None:
+        raise _failed("starts no run", started)
+    yield f"kf-run {started.data['run_id']}"
+
+
+def _run_end(api: SimApi, parameters: Mapping[str, str]) -> Iterator[str]:
+    run = parameters["RUN"]
+    found = _ask(api, parameters, "GET", f"{API}/runs/{run}")
+    if found.status != 200 or found.data is None:
+        raise _failed(f"does not tell of run {run}", found)
+    if found.data["state"] != "SUCCEEDED":
+        text = f"kf-error: the pipelines' API calls run {run} {found.data['state']}: {(found.data.get('error') or {}).get('message', '')}"
+        raise ScriptError(69, text, f"kf-hint: open /pipeline/#/runs/details/{run} at the dashboard's address")
+    yield f"run {run}: SUCCEEDED"
+    _ask(api, parameters, "DELETE", f"{API}/runs/{run}")
+    _ask(api, parameters, "DELETE", f"{API}/experiments/{found.data['experiment_id']}")
+
+
+@pod_hook
+def trial(pod: Document, world: World) -> PodOutcome | None:
+    """A trial whose program is broken."""
+    labels = pod["metadata"].get("labels") or {}
+    if TRIAL_LABEL in labels and any(fault == "trial-crash" for fault, _node in world.faults):
+        return PodOutcome(log="sh: can't open the data set: No such file or directory\n", exit_code=1)
+    return None
 
 
 def _knows(api: SimApi, email: str, password: str) -> bool:
