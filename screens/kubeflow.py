@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final, get_args
 
 from textual import on
 from textual.containers import Vertical
@@ -14,12 +14,20 @@ from textual.widgets.selection_list import Selection
 from typing_extensions import override
 
 from kfinstall import releases
+from kfinstall.answers.model import Proof
 from kfinstall.desk import fit
 from kfinstall.desk.fit import Fit
 from kfinstall.errors import KfError
 from kfinstall.releases import KubeflowRow
 from screens.form import Row, row
 from screens.part import PartScreen
+
+_PROOFS: Final = {
+    "notebooks": "start a notebook and open it",
+    "pipelines": "run a pipeline",
+    "katib": "run an experiment of two trials",
+    "kserve": "start an InferenceService and ask it",
+}
 
 
 class KubeflowScreen(PartScreen):
@@ -40,6 +48,7 @@ class KubeflowScreen(PartScreen):
         self._row: KubeflowRow | None = None
         self._filling = False
         self._listed: tuple[str, ...] = ()
+        self._provable: tuple[tuple[str, bool], ...] = ()
 
     @override
     def form(self) -> Iterable[Widget]:
@@ -59,6 +68,9 @@ class KubeflowScreen(PartScreen):
             row(draft, "kubeflow.tls.enabled", "TLS"),
             row(draft, "kubeflow.tls.certificate", "Certificate (PEM)", hint="an own CA signs one"),
             row(draft, "kubeflow.tls.key", "Its key (PEM)"),
+            Static(Content("Proofs after the login"), classes="heading"),
+            row(draft, "kubeflow.proofs", "Components", hint="none: the login alone"),
+            SelectionList[str](id="proofs"),
             id="kubeflow-rows",
             classes="group",
         )
@@ -90,6 +102,7 @@ class KubeflowScreen(PartScreen):
         for name in ("certificate", "key"):
             self.query_one(f"#row-kubeflow-tls-{name}", Row).display = tls
         self._fill()
+        self._fill_proofs()
         self.query_one("#kubeflow-fit", Static).update(Content("\n".join(_fit_lines(self.judge()))))
 
     def judge(self) -> Fit:
@@ -147,6 +160,32 @@ class KubeflowScreen(PartScreen):
         preset = next((preset for preset, members in self._row.presets.items() if set(members) == chosen), None)
         components_row = self.query_one("#row-kubeflow-components", Row)
         components_row.put(preset or list(names))
+        self.app.draft_changed()
+        self.refresh_form()
+
+    def _fill_proofs(self) -> None:
+        """The chosen components that can be proven, ticked where they are to be."""
+        asked, chosen = self.desk.draft.get(("kubeflow", "proofs")), self.chosen
+        provable = tuple((name, asked == "all" or name in (asked or ())) for name in get_args(Proof) if name in chosen)
+        listed = self.query_one("#proofs", SelectionList)
+        listed.display = bool(provable)
+        now = tuple((name, name in listed.selected) for name, _ticked in self._provable)
+        if provable == now:
+            return
+        self._filling, self._provable = True, provable
+        cursor = listed.highlighted
+        listed.clear_options()
+        for name, ticked in provable:
+            listed.add_option(Selection(Content(_PROOFS[name]), name, ticked))
+        listed.highlighted = cursor
+        self.call_after_refresh(self._filled)
+
+    @on(SelectionList.SelectionToggled, "#proofs")
+    def _proof_toggled(self, event: SelectionList.SelectionToggled[str]) -> None:
+        if self._filling:
+            return
+        names = [name for name, _ticked in self._provable if name in event.selection_list.selected]
+        self.query_one("#row-kubeflow-proofs", Row).put("all" if len(names) == len(self._provable) else names)
         self.app.draft_changed()
         self.refresh_form()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from typing import ClassVar, Final
@@ -27,6 +28,8 @@ from screens.steptree import StepTree
 __all__ = ["PART_PHASES", "RAIL", "Bar", "BaseScreen", "PartScreen", "Rail", "verdict"]
 
 _WELL: Final = ("done", "unchanged", "warning")
+
+_ITEM: Final = re.compile(r"\.[0-9]+$")
 
 
 class PartScreen(BaseScreen):
@@ -97,7 +100,8 @@ class PartScreen(BaseScreen):
 
     @override
     def problems_changed(self) -> None:
-        found = {problem.key: problem.message for problem in self.app.problems}
+        # What is wrong with one item of a list is told at the list, which is one row.
+        found = {_ITEM.sub("", problem.key): problem.message for problem in reversed(self.app.problems)}
         for row in self.query(Row):
             row.show_rule(found.get(".".join(str(part) for part in row.key), ""))
 

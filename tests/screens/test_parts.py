@@ -93,9 +93,30 @@ async def test_components_come_with_what_they_need_and_do_not_go_alone(desk):
         assert row(app, "kubeflow-components").query_one(Input).value == "mini"
 
 
+async def test_proofs_are_ticked_one_by_one_and_follow_the_components(desk):
+    async with opened(desk, "kubeflow") as (app, pilot):
+        listed = app.screen.query_one("#proofs", SelectionList)
+        await settled(pilot)
+        assert listed.selected == ["notebooks", "pipelines", "katib", "kserve"]
+        listed.toggle("katib")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "proofs")) == ["notebooks", "pipelines", "kserve"]
+        assert row(app, "kubeflow-proofs").query_one(Input).value == "notebooks, pipelines, kserve"
+        row(app, "kubeflow-components").query_one(Input).value = "mini"
+        await until(pilot, lambda: app.problems)
+        assert "leaves pipelines out" in row(app, "kubeflow-proofs").wrong
+        listed.toggle("notebooks")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "proofs")) == []
+        listed.toggle("notebooks")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "proofs")) == "all"
+        await until(pilot, lambda: not row(app, "kubeflow-proofs").wrong)
+
+
 async def test_the_forecast_follows_the_servers_that_were_looked_at(rehearsal):
     async with rehearsal() as desk, opened(desk, "kubeflow") as (app, pilot):
-        assert "is known once the servers were looked at" in text_of(app)
+        assert "is known once the servers were looked" in text_of(app)
         for name in ("worker1", "worker2"):
             await desk.probe(name)
         app.show("storage")
