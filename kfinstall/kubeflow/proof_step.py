@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from kfinstall import limits, releases, secret_store, stamp
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Waiting, Want
-from kfinstall.cluster.reasons import pod_waiting, roots
-from kfinstall.cluster.workloads import why_not
-from kfinstall.errors import KfError, ProofError, StepTimeoutError
+from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
+from kfinstall.cluster.roots import Root
+from kfinstall.cluster.workloads import Telling, too_late, why_not
+from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kubeflow import choice, proofs, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
-_LOOK_SECONDS = 3.0
-Why = Callable[[], Awaitable[Waiting | None]]
-"""Looks for the root reason why something is not there yet; None where none is found."""
+_LOOK_SECONDS: Final = 5.0
 
 
 class ComponentProof(Step):
@@ -84,34 +82,30 @@ class ComponentProof(Step):
 
 
 async def until(
-    context: ApplyContext, cluster: Cluster, ref: Ref, probe: Probe, why: Why, *, timeout_seconds: float
+    context: ApplyContext, cluster: Cluster, ref: Ref, probe: Probe, *, selector: str, timeout_seconds: float
 ) -> Document | None:
-    """Wait until the probe is content with an object; meanwhile look for the root reason and say each new one.
+    """Wait until the probe is content with an object; meanwhile each new root cause is said, also of the pods with a label.
 
     Raises:
-        ProofError: out of time, or a reason that waiting never ends stays; with that reason and its remedy.
+        StepTimeoutError: out of time, or a cause that waiting never ends stays; with the causes and the first remedy.
     """
-    newest = Waiting("")
+    telling = Telling(context.say, limits.KUBEFLOW_PROOF_HOPELESS_SECONDS)
+
+    async def causes() -> list[Root]:
+        pods = await cluster.list(Want("v1", "Pod", ref.namespace), label_selector=selector)
+        named = [Ref("v1", "Pod", Ref.of(pod).name, ref.namespace) for pod in pods]
+        return [root for root in await why_not(cluster, (ref, *named)) if not root.vague]
 
     async def look() -> None:
-        nonlocal newest
-        hopeless_since: dict[str, float] = {}
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                found = await why()
-            except KfError as error:  # it explains; the wait itself goes on
-                found = Waiting(error.message)
-            if found and found.reason != newest.reason:
-                context.say(f"{found.reason}{f'; {found.remedy}' if found.remedy else ''}")
-            newest = found or newest
-            if found and found.hopeless:
-                since = hopeless_since.setdefault(found.reason, loop.time())
-                if loop.time() - since >= limits.KUBEFLOW_PROOF_HOPELESS_SECONDS:
-                    raise ProofError(f"{ref} will not become ready", why=found.reason, hint=found.remedy)
-            else:
-                hopeless_since.clear()
             await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                found = await causes()
+            except KfError:  # it only explains; what is waited for decides
+                continue
+            telling.tell(found)
+            if telling.lost:
+                raise too_late(f"{ref} will not become what it should", found)
 
     waiter = asyncio.ensure_future(cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=context.say))
     looker = asyncio.ensure_future(look())
@@ -119,39 +113,16 @@ async def until(
         await asyncio.wait((waiter, looker), return_when=asyncio.FIRST_COMPLETED)
         if not waiter.done():
             looker.result()
-        return waiter.result()
+        return await waiter
     except StepTimeoutError as error:
-        why_text = "\n".join(dict.fromkeys(text for text in (newest.reason, error.why) if text))
-        raise ProofError(error.message, why=why_text, hint=newest.remedy or error.hint) from None
+        found = await causes() if waiter.done() else []
+        if not found:
+            raise
+        raise too_late(error.message, found) from error
     finally:
         for task in (waiter, looker):
             task.cancel()
         await asyncio.gather(waiter, looker, return_exceptions=True)
-
-
-async def root_reason(
-    cluster: Cluster, namespace: str, selector: str, kinds: Sequence[tuple[str, str]], *, named: Sequence[Ref] = ()
-) -> Waiting | None:
-    """The root reason why workloads (by label, or by name) or pods of that label are not ready."""
-    refs = [ref for ref in named if await cluster.get(ref) is not None]
-    for api_version, kind in kinds:
-        refs += [Ref.of(found) for found in await cluster.list(Want(api_version, kind, namespace), label_selector=selector)]
-    found = roots(await why_not(cluster, refs)) if refs else []
-    return found[0][0] if found else await pods_reason(cluster, namespace, selector)
-
-
-async def pods_reason(cluster: Cluster, namespace: str, selector: str) -> Waiting | None:
-    """The root reason of the first pod of that label that is not ready."""
-    for pod in await cluster.list(Want("v1", "Pod", namespace), label_selector=selector):
-        events = [event for event in await cluster.list(Want("v1", "Event", namespace)) if _about(event, pod)]
-        found = pod_waiting(pod, events=events)
-        if found:
-            return found
-    return None
-
-
-def _about(event: Document, pod: Document) -> bool:
-    return (event.get("involvedObject") or {}).get("uid") == (pod.get("metadata") or {}).get("uid")
 
 
 async def last_words(cluster: Cluster, namespace: str, selector: str, container: str = "") -> str:

@@ -11,7 +11,7 @@ from kfinstall.cluster.base import Cluster, Document, Waiting
 from kfinstall.cluster.reasons import condition
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import proofs, signed_in
-from kfinstall.kubeflow.proof_step import ComponentProof, root_reason, until
+from kfinstall.kubeflow.proof_step import ComponentProof, until
 from kfinstall.step import ApplyContext, View
 
 _OF_SERVICE: Final = f"serving.kserve.io/inferenceservice={proofs.INFERENCE_SERVICE}"
@@ -37,10 +37,9 @@ class KubeflowProofInference(ComponentProof):
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.inference_service(view))).ref
 
-        async def why() -> Waiting | None:
-            return await root_reason(cluster, namespace, _OF_SERVICE, (("apps/v1", "Deployment"),))
-
-        ready = await until(context, cluster, ref, waiting, why, timeout_seconds=limits.KUBEFLOW_PROOF_INFERENCE_TIMEOUT_SECONDS)
+        ready = await until(
+            context, cluster, ref, waiting, selector=_OF_SERVICE, timeout_seconds=limits.KUBEFLOW_PROOF_INFERENCE_TIMEOUT_SECONDS
+        )
         host = urlsplit(str(((ready or {}).get("status") or {}).get("url") or "")).hostname or ""
         if not host:
             raise ProofError(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from kfinstall import limits
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting
+from kfinstall.cluster.base import Cluster, Document, Waiting
 from kfinstall.cluster.reasons import condition
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import proofs
-from kfinstall.kubeflow.proof_step import ComponentProof, last_words, root_reason, until
+from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
 from kfinstall.step import ApplyContext, View
 
 _OF_EXPERIMENT: Final = f"katib.kubeflow.org/experiment={proofs.EXPERIMENT}"
@@ -35,12 +35,8 @@ class KubeflowProofKatib(ComponentProof):
         view = context.view
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.experiment(view))).ref
-        suggestion = Ref("apps/v1", "Deployment", f"{proofs.EXPERIMENT}-random", namespace)
 
-        async def why() -> Waiting | None:
-            return await root_reason(cluster, namespace, _OF_EXPERIMENT, (), named=(suggestion,))
-
-        ended = await until(context, cluster, ref, waiting, why, timeout_seconds=self.timeout_seconds)
+        ended = await until(context, cluster, ref, waiting, selector=_OF_EXPERIMENT, timeout_seconds=self.timeout_seconds)
         if condition(ended or {}, "Succeeded").get("status") != "True":
             said = await last_words(cluster, namespace, _OF_EXPERIMENT)
             found = condition(ended or {}, "Failed")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from kfinstall import limits
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting
+from kfinstall.cluster.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs, signed_in
-from kfinstall.kubeflow.proof_step import ComponentProof, root_reason, until
+from kfinstall.kubeflow.proof_step import ComponentProof, until
 from kfinstall.step import ApplyContext, View
 
 
@@ -31,12 +31,15 @@ class KubeflowProofNotebook(ComponentProof):
         view = context.view
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.notebook(view))).ref
-        workload = Ref("apps/v1", "StatefulSet", proofs.NOTEBOOK, namespace)
 
-        async def why() -> Waiting | None:
-            return await root_reason(cluster, namespace, f"notebook-name={proofs.NOTEBOOK}", (), named=(workload,))
-
-        await until(context, cluster, ref, waiting, why, timeout_seconds=limits.KUBEFLOW_PROOF_NOTEBOOK_TIMEOUT_SECONDS)
+        await until(
+            context,
+            cluster,
+            ref,
+            waiting,
+            selector=f"notebook-name={proofs.NOTEBOOK}",
+            timeout_seconds=limits.KUBEFLOW_PROOF_NOTEBOOK_TIMEOUT_SECONDS,
+        )
         asked = {
             "URL_PATH": proofs.notebook_path(view.answers),
             "VIRTUAL_HOST": "",

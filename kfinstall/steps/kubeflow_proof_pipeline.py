@@ -9,7 +9,7 @@ from kfinstall import limits, stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kubeflow import proofs, signed_in
-from kfinstall.kubeflow.proof_step import ComponentProof, last_words, pods_reason, until
+from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
 from kfinstall.step import ApplyContext, View
 
 _WORKFLOW: Final = Want("argoproj.io/v1alpha1", "Workflow")
@@ -64,11 +64,8 @@ class KubeflowProofPipeline(ComponentProof):
                 hint="kubectl -n kubeflow logs deployment/ml-pipeline --tail 20",
             )
 
-        async def why() -> Waiting | None:
-            return await pods_reason(cluster, namespace, selector)
-
         limit = limits.KUBEFLOW_PROOF_PIPELINE_TIMEOUT_SECONDS
-        ended = await until(context, cluster, Ref.of(found[0]), waiting, why, timeout_seconds=limit)
+        ended = await until(context, cluster, Ref.of(found[0]), waiting, selector=selector, timeout_seconds=limit)
         status = (ended or {}).get("status") or {}
         if status.get("phase") != "Succeeded":
             said = await last_words(cluster, namespace, selector, "main")

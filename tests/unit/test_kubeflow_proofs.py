@@ -11,8 +11,8 @@ import pytest
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.errors import AnswersError, ProofError
+from kfinstall.cluster.base import Ref
+from kfinstall.errors import AnswersError, ProofError, StepTimeoutError
 from kfinstall.kubeflow import proof_step, proofs
 from kfinstall.releases import load
 from kfinstall.step import View
@@ -182,24 +182,29 @@ def test_an_experiment_without_a_metric_proves_nothing():
 
 
 class Still:
-    """A cluster in which nothing comes to an end."""
+    """A cluster in which nothing comes to an end, since an image is not there."""
 
     async def wait(self, ref, probe, *, timeout_seconds, say):
         await asyncio.sleep(60)
+
+    async def list(self, want, *, label_selector=""):
+        if want.kind != "Pod":
+            return []
+        text = 'Back-off pulling image "x": failed to resolve reference "x": not found'
+        waiting = {"reason": "ImagePullBackOff", "message": text}
+        status = {"phase": "Pending", "containerStatuses": [{"name": "main", "image": "x", "state": {"waiting": waiting}}]}
+        metadata = {"name": "n-0", "namespace": "ns", "uid": "1"}
+        return [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}, "status": status}]
 
 
 async def test_a_reason_that_waiting_never_ends_ends_the_wait(monkeypatch):
     monkeypatch.setattr(proof_step, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(proof_step.limits, "KUBEFLOW_PROOF_HOPELESS_SECONDS", 0.05)
     context = FakeContext(view())
-
-    async def why():
-        return Waiting("image x is not in its registry", "choose another release", hopeless=True)
-
-    with pytest.raises(ProofError) as caught:
-        await proof_step.until(
-            context, Still(), Ref("kubeflow.org/v1", "Notebook", "n", "ns"), lambda _d: None, why, timeout_seconds=60
-        )
-    assert caught.value.why == "image x is not in its registry"
-    assert caught.value.hint == "choose another release"
-    assert context.said == ["image x is not in its registry; choose another release"]
+    ref = Ref("kubeflow.org/v1", "Notebook", "n", "ns")
+    with pytest.raises(StepTimeoutError) as caught:
+        await proof_step.until(context, Still(), ref, lambda _document: None, selector="notebook-name=n", timeout_seconds=60)
+    assert "image x is not in its registry" in caught.value.why
+    assert caught.value.hint
+    assert len(context.said) == 1
+    assert "image x is not in its registry" in context.said[0]
