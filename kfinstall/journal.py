@@ -18,6 +18,8 @@ from typing import Any, Final, Literal, Self
 from kfinstall.errors import StateError
 
 JOURNAL_VERSION: Final = 1
+TAKEN_BACK: Final = "taken back"
+"""Outcome of a step whose work a later uninstallation took back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Entry:
     fingerprint: str
     """Hash of the step's inputs at that time."""
     outcome: str = ""
-    """changed, failed, interrupted, or unchanged (begun by a killed run, found done by a later one); empty for `started`."""
+    """changed, failed, interrupted, unchanged (begun by a killed run, found done by a later one) or taken back; empty for `started`."""
     evidence: str = ""
     """How success is known, or why it failed; redacted."""
     seconds: float = 0.0
@@ -130,6 +132,10 @@ class Journal:
     def in_doubt(self) -> list[Entry]:
         """Everything that was started and never finished."""
         return [entry for entry in self._last.values() if entry.event == "started"]
+
+    def newest(self) -> list[Entry]:
+        """What was last known of each step on each target."""
+        return list(self._last.values())
 
     def entries(self, run: str | None = None) -> list[Entry]:
         """All entries, of one run if one is named."""

@@ -229,6 +229,8 @@ UNINSTALL: Final = Phase(
     ),
 )
 """Kubeflow and Spark go, the cluster, its storage and its registry stay; with all that can be part of it."""
+UNINSTALLED: Final = ("kubeflow", "spark", "handoff")
+"""The phases whose work an uninstallation takes back."""
 
 _LOGIN: Final = Phase("connect", "Log in to the servers", (ConnectLogin,), read_only=True)
 

@@ -28,7 +28,7 @@ from kfinstall.errors import (
 )
 from kfinstall.events import EventBus, Finding, Notice, RunFinished, RunStarted
 from kfinstall.executor import Executor, Stop
-from kfinstall.journal import Journal
+from kfinstall.journal import TAKEN_BACK, Entry, Journal
 from kfinstall.options import Options
 from kfinstall.phases import Phase
 from kfinstall.plan import Plan
@@ -165,6 +165,12 @@ class Session:
         first = self.site.hosts[self.answers.first_control_plane.name]
         async with NodeLock(first, owner(self.record.id)):
             await self.executor.run(self.phases)
+        for entry in self.journal.newest():
+            if entry.step.partition(".")[0] in phases.UNINSTALLED and entry.outcome != TAKEN_BACK:
+                undone = Entry(
+                    "finished", self.record.id, entry.step, entry.target, entry.fingerprint, TAKEN_BACK, "Kubeflow was uninstalled"
+                )
+                self.journal.record(undone)
         # It tells of what is no more; an installation that hands over writes it anew.
         for name in ("proof.json", "proof.html"):
             (self.state.path / name).unlink(missing_ok=True)

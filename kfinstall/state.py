@@ -192,15 +192,19 @@ class ClusterState:
                 found.append(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__}))
         return sorted(found, key=lambda record: record.started_at)
 
-    def installs(self) -> list[RunRecord]:
-        """The runs that made the cluster what it is: those that installed something since the last reset that ended well."""
+    def history(self) -> list[RunRecord]:
+        """The runs that made the cluster what it is since the last reset that ended well: those that installed, or took Kubeflow off."""
         found: list[RunRecord] = []
         for record in self.runs():
             if record.kind == "reset" and record.exit_code == 0:
                 found.clear()
-            elif record.kind in ("install", "resume"):
+            elif record.kind in ("install", "resume") or (record.kind == "uninstall" and record.exit_code == 0):
                 found.append(record)
         return found
+
+    def installs(self) -> list[RunRecord]:
+        """Those of `history` that installed something."""
+        return [record for record in self.history() if record.kind != "uninstall"]
 
     def holder(self) -> str:
         """Who holds the lock: 'process 4711 since ...'; empty where nobody does."""

@@ -177,7 +177,7 @@ class WelcomeScreen(BaseScreen):
         if item.trouble or item.holder:
             self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)
             return
-        if item.taken_back:
+        if item.leaving:
             self.app.notify("go on with it at the command line: kfinstall resume", severity="warning", markup=False)
             return
         try:

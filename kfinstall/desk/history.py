@@ -23,6 +23,9 @@ _LINES_PER_RUN: Final = 20_000
 """More of a run's output than a view keeps is not read back."""
 
 
+_LEAVING: Final = {"reset": "a reset", "uninstall": "an uninstallation"}
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A cluster that has a state."""
@@ -42,8 +45,8 @@ class Summary:
     """How many changes of each phase are done: (phase, number), in the order in which they were made."""
     proven: bool = False
     """Whether there is a proof card."""
-    taken_back: bool = False
-    """Whether a reset of it was begun and has not ended well."""
+    leaving: str = ""
+    """What was begun and has not ended well: 'a reset', 'an uninstallation'; empty where nothing was."""
     trouble: str = ""
     """Why its state can't be read."""
 
@@ -59,8 +62,8 @@ class Summary:
             return "its state can't be read"
         if self.holder:
             return "is being worked on"
-        if self.taken_back:
-            return "a reset of it is not finished"
+        if self.leaving:
+            return f"{self.leaving} of it is not finished"
         if self.last is None:
             return "nothing was changed yet"
         if self.finished:
@@ -114,7 +117,7 @@ def _summary(root: Path, name: str) -> Summary:
         holder=cluster.holder(),
         failed=failed,
         in_doubt=doubt,
-        taken_back=bool(begun) and begun[-1].kind == "reset" and begun[-1].exit_code != ExitCode.DONE,
+        leaving=_LEAVING.get(begun[-1].kind, "") if begun and begun[-1].exit_code != ExitCode.DONE else "",
         changed=tuple(changed.items()),
         proven=(cluster.path / "proof.json").exists(),
     )
@@ -122,7 +125,13 @@ def _summary(root: Path, name: str) -> Summary:
 
 def replay(cluster: ClusterState, view: RunView) -> None:
     """Let a view see what the runs of a cluster told, oldest first; what can't be read is passed over."""
-    for record in cluster.installs():
+    for record in cluster.history():
+        if record.kind == "uninstall":
+            # All steps come with the phases: longer than the first screen may wait, which imports this module.
+            from kfinstall.phases import UNINSTALLED
+
+            view.forget(UNINSTALLED)
+            continue
         ended = False
         for event in events_of(cluster.run_directory(record.id) / "events.jsonl"):
             ended = isinstance(event, RunFinished)

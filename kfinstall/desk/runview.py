@@ -196,6 +196,13 @@ class RunView:
                 step_view.targets.setdefault(target, TargetView(target))
         self.revision += 1
 
+    def forget(self, phases: Iterable[str]) -> None:
+        """Show phases as not done: what they did was taken back."""
+        for phase in phases:
+            if phase in self.phases:
+                self.phases[phase] = PhaseView(phase, self.phases[phase].title)
+        self.revision += 1
+
     def take_all(self, events: Iterable[Event]) -> None:
         """Take several events."""
         for event in events:

@@ -1,5 +1,7 @@
 """`uninstall`: Kubeflow leaves a simulated cluster, in order; killed, held by finalizers, with its data, and put on again after it."""
 
+import json
+
 import pytest
 
 from kfinstall import limits
@@ -137,6 +139,10 @@ def test_killed_in_the_middle_and_resumed(kfinstall, step):
     code, events, _stderr = kfinstall.events("demo", "--uninstall", "--delete-data")
     assert code == 0
     assert not [event for event in events if event["event"] == "stepStarted"]
+    status = json.loads(kfinstall("status", "--json").stdout)
+    phases = {entry["step"].partition(".")[0] for entry in status["done"]}
+    assert "storage" in phases
+    assert not {"kubeflow", "spark", "handoff"} & phases
 
 
 def test_a_killed_installation_can_be_taken_off(kfinstall):

@@ -150,7 +150,8 @@ def test_each_cluster_says_how_it_stands(tmp_path):
         ended(tmp_path, name, exit_code=code)
     ended(tmp_path, "aside", exit_code=20, set_aside=("worker2",))
     (ended(tmp_path, "finished", exit_code=0).path / "proof.json").write_text("{}")
-    ended(ended(tmp_path, "reset", exit_code=0).path.parents[1], "reset", kind="reset", exit_code=10)
+    for kind in ("reset", "uninstall"):
+        ended(ended(tmp_path, kind, exit_code=0).path.parents[1], kind, kind=kind, exit_code=10)
     assert {item.name: item.standing for item in history.summaries(tmp_path)} == {
         "failed": "failed; resume",
         "stopped": "stopped; resume",
@@ -159,7 +160,27 @@ def test_each_cluster_says_how_it_stands(tmp_path):
         "aside": "finished without worker2; resume",
         "finished": "finished",
         "reset": "a reset of it is not finished",
+        "uninstall": "an uninstallation of it is not finished",
     }
+
+
+def test_what_was_uninstalled_is_not_shown_as_done(tmp_path):
+    begun = StepFinished(step="kubeflow.render", target="a", outcome="changed", seconds=1.0, evidence="rendered")
+    events = [
+        *EVENTS,
+        PhaseStarted(phase="kubeflow", title="K", steps=1),
+        begun,
+        PhaseFinished(phase="kubeflow", outcome="changed", seconds=1),
+    ]
+    cluster = record_of(tmp_path, events)
+    view = RunView()
+    history.replay(cluster, view)
+    assert view.state_of("kubeflow") == "done"
+    cluster.save_run(dataclasses.replace(cluster.new_run("uninstall"), exit_code=0))
+    view = RunView()
+    history.replay(cluster, view)
+    assert view.state_of("kubeflow") == "waiting"
+    assert view.phases["prepare"].state != "waiting"
 
 
 def test_what_is_done_is_counted_by_phase(tmp_path):
