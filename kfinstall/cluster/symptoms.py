@@ -209,6 +209,7 @@ def _filled(template: str, **values: str) -> str:
 
 
 _QUOTA: Final = re.compile(r"exceeded quota: ([^,]+), requested: (.+?), used: (.+?), limited: (.+)$")
+_DETAILS: Final = re.compile(r" \((?:pod|container|volume|host)[^()]*\)")
 _MUST: Final = re.compile(r"failed quota: ([^:]+): must specify (.+)$")
 
 
@@ -229,9 +230,9 @@ def refused(message: str, namespace: str) -> Symptom | None:
         )
     if "violates podsecurity" in low:
         remedy = f"kubectl label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=baseline  # or privileged"
-        return told(
-            ("pod security", namespace, said), f"the pod security of namespace {namespace} refuses its pods: {said}", remedy
-        )
+        rules = line(_DETAILS.sub("", message.rpartition("is forbidden:")[2] or message))
+        reason = f"the pod security of namespace {namespace} refuses its pods: {rules}"
+        return told(("pod security", namespace, rules), reason, remedy)
     if "usage per container" in low or "usage per pod" in low or "usage per persistentvolumeclaim" in low:
         remedy = f"kubectl -n {namespace} describe limitrange"
         return told(("limits", namespace, said), f"a LimitRange of namespace {namespace} refuses it: {said}", remedy)

@@ -16,7 +16,6 @@ from kfinstall.cluster.walk import Cause, Walk
 _INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
 _RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "pods": "room for pods", "ephemeral-storage": "disk"}
 _SCARCE: Final = "add a node, give the nodes more, or leave components out (kubeflow.components)"
-_NODE_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "pressure")
 
 
 def node(walk: Walk, ref: Ref) -> Cause | None:
@@ -77,18 +76,27 @@ def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause
     short = dict.fromkeys(_INSUFFICIENT.findall(message))
     if short:
         return walk.at(ref, _scarce(walk, document, tuple(short)))
-    if any(taint in message for taint in _NODE_TAINTS):
-        for item in walk.known.all("v1", "Node"):
-            found = walk.behind(ref, Ref.of(item))
-            if found:
-                return found
     said = symptoms.line(message)
-    if "taint" in message:
-        remedy = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
-        return walk.at(ref, symptoms.told(("taint", said), f"every node refuses it: {said}", remedy))
+    if "taint" in message:  # newer schedulers do not say which
+        return _tainted(walk, ref, said)
     if not said:
         return walk.at(ref, symptoms.vague("no node was chosen yet", "is kube-scheduler running? kubectl -n kube-system get pods"))
     return walk.at(ref, symptoms.told(("unschedulable", said), f"no node takes it: {said}", "kubectl describe node"))
+
+
+def _tainted(walk: Walk, ref: Ref, said: str) -> Cause:
+    """A node that is away or full is tainted for it; else the taints are somebody's wish."""
+    nodes = walk.known.all("v1", "Node")
+    for item in nodes:
+        found = walk.behind(ref, Ref.of(item))
+        if found:
+            return found
+    taints = sorted({str(taint.get("key")) for item in nodes for taint in (item.get("spec") or {}).get("taints") or []})
+    if taints and all(key.startswith("node.kubernetes.io/") for key in taints):
+        return walk.at(ref, symptoms.vague("its nodes have just become ready"))
+    which = f"their taints are {', '.join(taints)}" if taints else said
+    remedy = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
+    return walk.at(ref, symptoms.told(("taint", which), f"every node refuses it: {which}", remedy))
 
 
 def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:

@@ -105,8 +105,8 @@ def _container(walk: Walk, ref: Ref, document: Document, status: Mapping[str, An
 
 
 def _pull_message(walk: Walk, ref: Ref, message: str) -> str:
-    """The registry's answer: a back-off hides it, the event before it has it."""
-    if message.lower().count(":") > 1 and "back-off" not in message.lower():
+    """The registry's answer: older kubelets leave it out once they back off, the event before has it."""
+    if "back-off" not in message.lower() or "errimagepull" in message.lower():
         return message
     events = newest_events(walk, ref.namespace, {("Pod", ref.name)})
     return next((text for event in events if "failed to pull" in (text := str(event.get("message") or "")).lower()), message)

@@ -22,11 +22,12 @@ def there(document: Document | None) -> Waiting | None:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, delay: float = 0.2, stuck: str = "", webhooks: bool = False
+    folder: Path, *, delay: float = 0.2, stuck: str = "", webhooks: bool = False, mounts: bool = False
 ) -> AsyncIterator[tuple[ControlPlane, ApiCluster]]:
     """Pods become ready `delay` seconds after they were scheduled."""
     async with control_plane(folder) as plane:
-        plane.start("kubelets", sys.executable, "-m", "tests.fakes.kubelets", "--delay", str(delay), "--stuck", stuck)
+        more = ("--mounts",) if mounts else ()
+        plane.start("kubelets", sys.executable, "-m", "tests.fakes.kubelets", "--delay", str(delay), "--stuck", stuck, *more)
         if webhooks:
             plane.start("webhooks", sys.executable, "-m", "tests.fakes.webhooks")
         async with open_cluster(plane.kubeconfig, plane.port) as client:
@@ -34,13 +35,13 @@ async def cluster(
             yield plane, client
 
 
-def deployment(name: str, image: str = "registry.example/x:1", **pod: Any) -> Document:
+def deployment(name: str, image: str = "registry.example/x:1", namespace: str = "default", **pod: Any) -> Document:
     labels = {"app": name}
     spec = {"containers": [{"name": "main", "image": image}], **pod}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
     }
 

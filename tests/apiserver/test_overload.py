@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
-from kfinstall.cluster.refusal import parse_refusal
+from kfinstall.cluster.api import open_cluster
+from kfinstall.cluster.connection import Connection
+from kfinstall.cluster.refusal import Refusal, parse_refusal
 from kfinstall.simulator.status import ApiError
+from tests.apiserver.planes import config_map
 from tests.fakes.apiserver import control_plane, needs_control_plane
 from tests.simulated.simulated_cluster import client, initialised
 
@@ -36,6 +41,45 @@ async def test_a_real_one_turns_requests_away(tmp_path: Path) -> None:
             while not [one for one in found if one[0] == 429]:
                 found = await asyncio.gather(*(_answer(session, url) for _each in range(_AT_ONCE)))
     assert {one for one in found if one[0] == 429} == {TURNED_AWAY}
+
+
+def _limited(kubeconfig: str, token: str) -> str:
+    """A kubeconfig of somebody who may do everything and is turned away like everybody else."""
+    config = yaml.safe_load(kubeconfig)
+    config["users"][0]["user"] = {"token": token}
+    return yaml.safe_dump(config)
+
+
+@needs_control_plane()
+async def test_the_client_comes_through_a_real_one_that_turns_it_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned: list[int] = []
+    original = Connection.request
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await original(*arguments, **options)
+        except Refusal as refusal:
+            turned.append(refusal.status or 0)
+            raise
+
+    async with control_plane(tmp_path, controllers=False, flags=_FLAGS) as plane:
+        async with open_cluster(plane.kubeconfig, plane.port) as administrator:
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "busy", "namespace": "default"}}
+            role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+            bound = {"kind": "ServiceAccount", "name": "busy", "namespace": "default"}
+            binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "busy"}}
+            await administrator.apply(account)
+            await administrator.apply({**binding, "roleRef": role, "subjects": [bound]})
+            path = "/api/v1/namespaces/default/serviceaccounts/busy/token"
+            made = await administrator._connection.request("POST", path, body={"spec": {}})
+        monkeypatch.setattr(Connection, "request", counted)
+        token = made.json()["status"]["token"]
+        async with open_cluster(_limited(plane.kubeconfig, token), plane.port) as client:
+            documents = [config_map(f"m{number}", x="1" * 200_000) for number in range(40)]
+            applied = await asyncio.gather(*(client.apply(document, timeout_seconds=100) for document in documents))
+        assert all(done.changed for done in applied)
+        assert 429 in turned
+        assert set(turned) <= {429}
 
 
 async def test_the_simulator_does_so_too(tmp_path: Path) -> None:

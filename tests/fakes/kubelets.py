@@ -1,7 +1,8 @@
 """Stands in for nodes: registers them, renews their leases, and lets the pods that were scheduled to them become ready.
 
-Run inside a control plane's namespace: python -m tests.fakes.kubelets [--nodes 2] [--delay 0.5] [--stuck REGEX].
-No container ever runs. Pods of Jobs succeed; those whose "namespace/name/image" matches --stuck stay at ImagePullBackOff.
+Run inside a control plane's namespace: python -m tests.fakes.kubelets [--nodes 2] [--delay 0.5] [--stuck REGEX] [--mounts].
+No container ever runs. Pods of Jobs succeed; those whose "namespace/name/image" matches --stuck stay at ImagePullBackOff. With
+--mounts a pod begins only once the Secrets and ConfigMaps that it mounts are there, and an event says which is not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from kfinstall.cluster.connection import Connection
+from kfinstall.cluster.refusal import Refusal
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]
@@ -23,6 +25,7 @@ _STRATEGIC = "application/strategic-merge-patch+json"
 _LEASE_SECONDS = 40
 _RENEW_SECONDS = 8
 _AT_ONCE = 8
+_MOUNT_SECONDS = 0.5
 _PODS = "/api/v1/pods"
 _CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "500", "ephemeral-storage": "1Ti"}
 _INFO = (
@@ -50,28 +53,38 @@ def node(name: str, number: int) -> tuple[Document, Document]:
     return made, status
 
 
-def pod_status(pod: Document, address: str, *, stuck: bool) -> Document:
-    """What a kubelet reports of a pod that has started (or whose image can't be pulled)."""
+def pull_message(image: str) -> str:
+    """What a kubelet says of an image that its registry does not have."""
+    said = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
+    return f'Back-off pulling image "{image}": ErrImagePull: rpc error: code = NotFound desc = {said}'
+
+
+def pod_status(pod: Document, address: str, *, stuck: bool, creating: bool = False) -> Document:
+    """What a kubelet reports of a pod that has started (or whose image can't be pulled, or that waits for what it mounts)."""
     spec, now = pod["spec"], _now()
-    ends = spec.get("restartPolicy") in ("Never", "OnFailure") and not stuck
+    ends = spec.get("restartPolicy") in ("Never", "OnFailure") and not stuck and not creating
     over: Document = {"terminated": {**_DONE_STATE, "startedAt": now, "finishedAt": now}}
     state: Document = over if ends else {"running": {"startedAt": now}}
-    if stuck:
-        state = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
-    ready = not stuck and not ends
+    if creating:
+        state = {"waiting": {"reason": "ContainerCreating"}}
+    ready = not stuck and not ends and not creating
 
     def of(container: Document, state: Document, *, ready: bool) -> Document:
         image = container["image"]
+        if stuck:
+            state = {"waiting": {"reason": "ImagePullBackOff", "message": pull_message(image)}}
         fixed = {"name": container["name"], "image": image, "imageID": f"stand-in://{image}", "restartCount": 0}
         return {**fixed, "ready": ready, "started": ready, "state": state}
 
     init = [
-        of(item, state if item.get("restartPolicy") == "Always" else over, ready=True) for item in spec.get("initContainers") or ()
+        of(item, state if item.get("restartPolicy") == "Always" else over, ready=True)
+        for item in spec.get("initContainers") or ()
+        if not stuck and not creating
     ]
     words = {"Initialized": "True", "PodReadyToStartContainers": "True"}
     words |= dict.fromkeys(("Ready", "ContainersReady"), "True" if ready else "False")
     return {
-        "phase": "Pending" if stuck else "Succeeded" if ends else "Running",
+        "phase": "Pending" if stuck or creating else "Succeeded" if ends else "Running",
         "startTime": now,
         "hostIP": "10.1.0.11",
         "podIP": address,
@@ -85,8 +98,9 @@ def pod_status(pod: Document, address: str, *, stuck: bool) -> Document:
 class Kubelets:
     """All nodes of the cluster."""
 
-    def __init__(self, api: Connection, *, nodes: int, delay: float, stuck: str) -> None:
+    def __init__(self, api: Connection, *, nodes: int, delay: float, stuck: str, mounts: bool = False) -> None:
         """`delay`: seconds from scheduled to ready, as pulling and starting take."""
+        self._mounts = mounts
         self._api = api
         self._names = [f"stand-in-{number}" for number in range(nodes)]
         self._delay = delay
@@ -142,9 +156,46 @@ class Kubelets:
         metadata = pod["metadata"]
         words = [f"{metadata['namespace']}/{metadata['name']}/{item['image']}" for item in pod["spec"]["containers"]]
         stuck = self._stuck is not None and any(self._stuck.search(word) for word in words)
+        told = ""
+        while self._mounts and (missing := await self._missing(pod)):
+            if missing != told:
+                told = missing
+                await self._wait_for(pod, missing)
+            await asyncio.sleep(_MOUNT_SECONDS)
         async with self._gate:
             status = pod_status(pod, next(self._addresses), stuck=stuck)
             await self._patch(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status", {"status": status})
+
+    async def _missing(self, pod: Document) -> str:
+        """What it mounts and is not there, in a kubelet's words."""
+        for volume in pod["spec"].get("volumes") or ():
+            for key, kind, field in (("secret", "secrets", "secretName"), ("configMap", "configmaps", "name")):
+                source = volume.get(key) or {}
+                if source and not source.get("optional"):
+                    try:
+                        await self._api.request("GET", f"/api/v1/namespaces/{pod['metadata']['namespace']}/{kind}/{source[field]}")
+                    except Refusal as refusal:
+                        if refusal.status == 404:
+                            return (
+                                f'MountVolume.SetUp failed for volume "{volume["name"]}" : {kind[:-1]} "{source[field]}" not found'
+                            )
+        return ""
+
+    async def _wait_for(self, pod: Document, missing: str) -> None:
+        metadata = pod["metadata"]
+        where = f"/api/v1/namespaces/{metadata['namespace']}"
+        status = pod_status(pod, next(self._addresses), stuck=False, creating=True)
+        await self._patch(f"{where}/pods/{metadata['name']}/status", {"status": status})
+        about = {"kind": "Pod", "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
+        event = {
+            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+            "involvedObject": about,
+            "reason": "FailedMount",
+            "message": missing,
+            "type": "Warning",
+            "lastTimestamp": _now(),
+        }
+        await patiently(lambda: self._api.request("POST", f"{where}/events", body=event))
 
     async def _end(self, pod: Document) -> None:
         metadata = pod["metadata"]
@@ -159,9 +210,11 @@ async def main() -> None:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--delay", type=float, default=0.5, help="seconds from scheduled to ready")
     parser.add_argument("--stuck", default="", help="regular expression of namespace/name/image that never starts")
+    parser.add_argument("--mounts", action="store_true", help="pods wait for the Secrets and ConfigMaps that they mount")
     options = parser.parse_args()
     async with connection() as api:
-        playing = asyncio.create_task(Kubelets(api, nodes=options.nodes, delay=options.delay, stuck=options.stuck).run())
+        kubelets = Kubelets(api, nodes=options.nodes, delay=options.delay, stuck=options.stuck, mounts=options.mounts)
+        playing = asyncio.create_task(kubelets.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
         with suppress(asyncio.CancelledError):
             await playing

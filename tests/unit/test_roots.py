@@ -413,6 +413,12 @@ class TestNodes:
         tainted = failing(unscheduled=NODES + "1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }")
         assert why([*tainted, full]).reason == "node w1 has no disk left and evicts pods"
 
+    def test_taints_that_somebody_set_are_named_though_the_scheduler_does_not(self):
+        master = node("cp", READY)
+        master["spec"] = {"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}
+        found = why([*failing(unscheduled=NODES + "1 node(s) had untolerated taint(s)."), master])
+        assert found.reason == "every node refuses it: their taints are node-role.kubernetes.io/control-plane"
+
     def test_a_node_that_waits_for_its_network_leads_to_the_networks_pod(self):
         waits = node("w1", condition("Ready", "False", "container runtime network not ready: cni plugin not initialized"))
         agent = pod(name="calico-node-x", namespace="calico-system", node="w1", container=GONE)
