@@ -47,9 +47,11 @@ async def test_kubeflow_goes_on_once_and_what_was_changed_is_found_and_put_right
         assert len(result.applied) == len(documents) == 674
         assert {str(ref): done.conflicts for ref, done in result.applied.items() if done.conflicts} == {}
         pods = [item for item in split(documents) if item.wave is Wave.HOOKED_WORKLOADS]
-        seen, _of, expected = (await sidecars(client)).split()
-        assert seen == expected
-        assert int(seen) >= len(pods) - 3  # pods that claims without a volume hold back are there as well
+        seen = expected = "0"
+        async with asyncio.timeout(60):  # the controllers make some six pods a second
+            while int(seen) < len(pods) - 3:  # pods that claims without a volume hold back are there as well
+                seen, _of, expected = (await sidecars(client)).split()
+                assert seen == expected
         known = Inventory("test", {ref: (digest, result.applied[ref].fields) for ref, digest in wanted.items()})
 
         async def present() -> frozenset[Ref]:
