@@ -74,12 +74,15 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
         secret = ref is not None and ref.kind == "Secret"  # what the server says of a Secret may quote it
         lines = [f"HTTP {self.status} {self.reason}".strip()] if secret else [_short(self.message)]
         lines += [f"{where}: {'' if secret else _short(text)}".rstrip(": ") for _reason, where, text in self.causes[:5] if where]
-        return CommandError(f"the Kubernetes API refused to {what}", why="\n".join(lines), hint=self.hint(), status=None)
+        return CommandError(f"the Kubernetes API refused to {what}", why="\n".join(lines), hint=self.hint(ref), status=None)
 
-    def hint(self) -> str:
+    def hint(self, ref: Ref | None = None) -> str:
         """What to do about it, where that is known."""
         if self.webhook:
             return f"is the pod behind webhook {self.webhook} running? kubectl get pods -A | grep -v Running"
+        if ref is not None and any(text in self.message for text in _UNCHANGEABLE):
+            where = f" -n {ref.namespace}" if ref.namespace else ""
+            return f"kubectl{where} delete {ref.kind.lower()} {ref.name}, then kfinstall resume makes it anew"
         for text, hint in _HINTS.items():
             if text in self.message:
                 return hint
@@ -91,10 +94,10 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
         }.get(self.status or 0, "")
 
 
+_UNCHANGEABLE: Final = ("field is immutable", "spec.selector: Invalid value")
 _HINTS: Final[Mapping[str, str]] = {
     "because it is being terminated": "an earlier namespace of that name still goes away: kubectl get namespaces",
-    "field is immutable": "delete that object first (kubectl delete), it is made anew by the next run",
-    "spec.selector: Invalid value": "delete that workload first (kubectl delete), it is made anew by the next run",
+    "is its definition installed?": "kubectl get crds; was the component that brings it left out (kubeflow.components)?",
     "exceeded quota": "a ResourceQuota is in the way: kubectl get resourcequota -A",
     "database space exceeded": "etcd is full: etcdctl alarm list; defragment it",
     "no space left on device": "the disk of the control plane is full: df -h /var/lib/etcd",

@@ -26,6 +26,10 @@ kf_curl() { # curl with the cookies; kf_status and kf_url tell where it ended, t
   : >"$kf_tmp/page"
   answer=$(curl "${options[@]}" --connect-to "$KF_HOST:$KF_PORT:$KF_ADDRESS:$KF_PORT" --cookie "$kf_tmp/jar" --cookie-jar "$kf_tmp/jar" \
     --output "$kf_tmp/page" --write-out '%{http_code} %{url_effective}' "$@" 2>"$kf_tmp/error") || code=$?
+  if ((code == 47)); then
+    kf_fail 60 "the sign-in goes in circles: $(head -n 1 "$kf_tmp/error")" \
+      "compare the clocks (kfinstall check); kubectl -n auth rollout restart deployment dex; kubectl -n oauth2-proxy rollout restart deployment oauth2-proxy"
+  fi
   if ((code)); then
     kf_fail 60 "the gateway does not answer: $(head -n 1 "$kf_tmp/error")" "kubectl -n istio-system get pods,svc; is its certificate issued?"
   fi
