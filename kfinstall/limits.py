@@ -127,6 +127,10 @@ KUBEFLOW_PROOF_LOG_LINES: Final = 20
 KUBEFLOW_NOTEBOOK_PORT: Final = 8888
 KUBEFLOW_PREDICTOR_PORT: Final = 8080
 KUBEFLOW_BCRYPT_ROUNDS: Final = 12
+KUBEFLOW_NOTEBOOK_TIMEOUT_SECONDS: Final = 7200.0
+"""Pulling the base image, fetching a few hundred packages and pushing it all, for each notebook image."""
+KUBEFLOW_NOTEBOOK_FREE_GIBIBYTES: Final = 15
+"""What building notebook images takes for a while."""
 
 # prepare
 PREPARE_INOTIFY_INSTANCES: Final = 2280

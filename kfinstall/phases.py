@@ -21,7 +21,9 @@ from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.handoff_card import HandoffCard
 from kfinstall.steps.kubeflow_access import KubeflowAccess
 from kfinstall.steps.kubeflow_apply import KubeflowApply
+from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
+from kfinstall.steps.kubeflow_profile_components import KubeflowProfileComponents
 from kfinstall.steps.kubeflow_proof import KubeflowProof
 from kfinstall.steps.kubeflow_proof_inference import KubeflowProofInference
 from kfinstall.steps.kubeflow_proof_katib import KubeflowProofKatib
@@ -181,6 +183,8 @@ PHASES: Final = (
             KubeflowApply,
             KubeflowAccess,
             KubeflowProfile,
+            KubeflowProfileComponents,
+            KubeflowNotebookImages,
             KubeflowProof,
             KubeflowProofNotebook,
             KubeflowProofPipeline,

@@ -2,7 +2,7 @@
 
 `assets/releases/<area>.yaml` hold what all releases share (kubernetes, network, storage, registry, spark, tools);
 `assets/releases/kubeflow-<name>.yaml` is one row of the matrix and overrides them. Each file has any of the keys
-`versions`, `images`, `artifacts`, `kubernetes`, `kubeflow`.
+`versions`, `images`, `artifacts`, `notebooks`, `kubernetes`, `kubeflow`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,34 @@ class Component(_Frozen):
     """One part of Kubeflow that can be chosen."""
 
     title: str
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     """Kustomize folders in the manifests repository, in order."""
+    profile_paths: tuple[str, ...] = ()
+    """Folders whose objects go into the namespace of the user's profile, so after the profile is made."""
     needs: tuple[str, ...] = ()
     """Ids of components it can't work without."""
+    menu: tuple[str, ...] = ()
+    """Beginnings of the dashboard's links that lead to it."""
     pods: int = 0
     cpu_millicores: int = 0
     memory_mebibytes: int = 0
     volumes_gibibytes: int = 0
+
+
+class NotebookImage(_Frozen):
+    """A notebook image that is built on the release's own JupyterLab image."""
+
+    title: str
+    version: str
+    """Of what it is named after; part of the image's tag."""
+    dockerfile: str
+    """File name in assets/notebooks."""
+    module: str
+    """What is imported at the end of the build."""
+    pythons: tuple[str, ...]
+    """The Pythons that its packages work with."""
+    packages: tuple[str, ...]
+    """What pip installs: the package and all that it takes, each pinned (name==version)."""
 
 
 class KubeflowRow(_Frozen):
@@ -80,6 +100,7 @@ class Release(_Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
+    notebooks: dict[str, NotebookImage] = Field(default_factory=dict)
     kubernetes: KubernetesRow | None = None
     kubeflow: KubeflowRow | None = None
 
@@ -115,7 +136,7 @@ def load(name: str) -> Release:
     """
     if name not in names():
         raise KeyError(name)
-    merged: dict[str, Any] = {"versions": {}, "images": {}, "artifacts": {}}
+    merged: dict[str, Any] = {"versions": {}, "images": {}, "artifacts": {}, "notebooks": {}}
     shared = sorted(path.name for path in resources.asset("releases").glob("*.yaml") if not path.name.startswith("kubeflow-"))
     for file in (*shared, f"kubeflow-{name}.yaml"):
         for key, value in _read(file).items():

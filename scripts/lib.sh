@@ -377,6 +377,20 @@ kf_download() {
   kf_say "downloaded ${url##*/}"
 }
 
+# kf_in_registry HOST SECURED USER PASSWORD IMAGE: whether the cluster's registry has the image. The login goes to curl on standard input.
+kf_in_registry() {
+  local path=${5#"$1"/} url=http config='' status user=${3//\\/\\\\} password=${4//\\/\\\\}
+  if [[ $2 == yes ]]; then
+    url=https
+    config=$(printf 'cacert = "/etc/kfinstall/registry/ca.crt"\nuser = "%s:%s"\n' "${user//\"/\\\"}" "${password//\"/\\\"}")
+  fi
+  status=$(curl -q --noproxy '*' --silent --max-time 30 --head --output /dev/null --write-out '%{http_code}' --config - \
+    --header 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json' \
+    --header 'Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' \
+    "$url://$1/v2/${path%:*}/manifests/${path##*:}" <<<"$config") || true
+  [[ $status == 200 ]]
+}
+
 # kf_cri SOCKET: whether a container runtime answers there: the CRI's method Version, called over HTTP/2.
 kf_cri() {
   local answer

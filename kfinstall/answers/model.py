@@ -17,6 +17,7 @@ from kfinstall.answers import types as t
 Role = Literal["control-plane", "worker"]
 Proof = Literal["notebooks", "pipelines", "katib", "kserve"]
 """Components of Kubeflow whose work can be proven beyond the login."""
+NotebookImage = Literal["elyra", "kale", "fairing"]
 
 
 class Section(BaseModel):
@@ -186,6 +187,13 @@ class Kubeflow(Section):
     )
     proofs: tuple[Proof, ...] | Literal["all"] = Field(
         "all", description="Chosen components whose work is proven in the user's profile after the login; [] for the login alone."
+    )
+    notebook_images: tuple[NotebookImage, ...] = Field(
+        (), description="Notebook images that are built for the own registry and offered beside the release's."
+    )
+    bundle: t.LocalFile | None = Field(
+        None,
+        description="Offline bundle (kfinstall bundle) that the rendering is taken from; made on the first control plane if absent.",
     )
     user: KubeflowUser = Field(KubeflowUser(), description="The first user.")
     access: Access = Field(Access(), description="How browsers reach it.")

@@ -155,6 +155,29 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
                 yield Broken(path, f"{name} needs {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'} to the list")
 
 
+def _notebook_images(answers: Answers) -> Iterator[Broken]:
+    wanted = answers.kubeflow.notebook_images
+    if not answers.kubeflow.enabled or answers.cluster.release not in releases.names():
+        return
+    release = releases.load(answers.cluster.release)
+    if release.refused:
+        return
+    python = release.versions["jupyter-python"]
+    for index, name in enumerate(wanted):
+        path = ("kubeflow", "notebookImages", index)
+        if name in wanted[:index]:
+            yield Broken(path, f"{name} stands in the list twice")
+        elif python not in release.notebooks[name].pythons:
+            pythons = " and ".join(release.notebooks[name].pythons)
+            yield Broken(path, f"{name} works with Python {pythons}; the notebooks of {release.name} have {python}. Take it out")
+    if wanted and "notebooks" not in _chosen(answers):
+        yield Broken(("kubeflow", "notebookImages"), "kubeflow.components leaves notebooks out; add it there, or take this key out")
+    if wanted and not answers.registry.enabled:
+        yield Broken(
+            ("kubeflow", "notebookImages"), "they are kept in the own registry, which is disabled; enable it, or take this key out"
+        )
+
+
 def _storage(answers: Answers) -> Iterator[Broken]:
     if answers.storage.type == "local-path" and answers.spark.enabled:
         yield Broken(
@@ -282,6 +305,7 @@ _RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
     _unique: frozenset({"nodes"}),
     networks.problems: frozenset({"nodes", "cluster", "storage"}),
     _release: frozenset({"cluster", "kubeflow"}),
+    _notebook_images: frozenset({"cluster", "kubeflow", "registry"}),
     _storage: frozenset({"nodes", "storage", "spark"}),
     _registry: frozenset({"nodes", "registry", "storage", "spark"}),
     paths.problems: frozenset({"nodes", "registry", "storage"}),

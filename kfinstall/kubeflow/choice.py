@@ -7,6 +7,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -17,12 +18,17 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster import raw
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.errors import CommandError, UsageError
+from kfinstall.kubeflow import profile
 from kfinstall.releases import KubeflowRow, Release
 from kfinstall.step import ApplyContext, View, sha256
 
 DIRECTORY: Final = "/var/lib/kfinstall/kubeflow"
 CACHE: Final = "/var/cache/kfinstall"
 FETCH_TIMEOUT_SECONDS: Final = 300.0
+_FORMAT: Final = 2
+"""Of the rendering; 2 tells which folder each object is from."""
+_FOLDER: Final = re.compile(r"^--- # folder (\S+)$\n", re.MULTILINE)
+"""The line before what a folder gives; a separator of documents with a comment, as YAML has it."""
 
 
 def row(release: Release) -> KubeflowRow:
@@ -58,14 +64,21 @@ def components(answers: Answers, release: Release) -> tuple[str, ...]:
 
 def paths(answers: Answers, release: Release) -> tuple[str, ...]:
     """The kustomize folders of the chosen components, in order, each once."""
-    known = row(release)
-    return tuple(dict.fromkeys(path for name in components(answers, release) for path in known.components[name].paths))
+    chosen = [row(release).components[name] for name in components(answers, release)]
+    return tuple(dict.fromkeys(path for part in chosen for path in (*part.paths, *part.profile_paths)))
+
+
+def profile_paths(answers: Answers, release: Release) -> tuple[str, ...]:
+    """Those of them whose objects go into the profile of the user."""
+    chosen = [row(release).components[name] for name in components(answers, release)]
+    return tuple(dict.fromkeys(path for part in chosen for path in part.profile_paths))
 
 
 def record(view: View) -> str:
     """What the rendering is made from; its hash names the rendering."""
     known = row(view.release)
     content = {
+        "format": _FORMAT,
         "repository": known.repository,
         "tag": known.tag,
         "commit": known.commit,
@@ -91,21 +104,35 @@ def record_path(view: View) -> str:
     return f"{DIRECTORY}/{row(view.release).tag}-{key(view)}.json"
 
 
-def parse(packed: bytes) -> list[Document]:
-    """The documents of a packed rendering, each object once (several folders may hold the same).
+def by_folder(packed: bytes) -> dict[str, list[Document]]:
+    """The documents of a packed rendering by the kustomize folder that they are from, each object once (several folders may hold the same).
 
     Raises:
         CommandError: it is damaged.
     """
     try:
-        found = list(_documents(raw.read(gzip.decompress(packed).decode("utf-8"))))
+        parts = _FOLDER.split(gzip.decompress(packed).decode("utf-8"))
+        found = {folder: list(_documents(raw.read(text))) for folder, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
     except (OSError, EOFError, zlib.error, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CommandError(
             "Kubeflow's rendering can't be read",
             why=str(error)[:300],
             hint=f"remove {DIRECTORY} on the first control plane, then resume",
         ) from error
-    return list({Ref.of(document): document for document in found}.values())
+    last = {Ref.of(document): folder for folder, documents in found.items() for document in documents}
+    return {
+        folder: list({ref: document for document in documents if last[ref := Ref.of(document)] == folder}.values())
+        for folder, documents in found.items()
+    }
+
+
+def parse(packed: bytes) -> list[Document]:
+    """The documents of a packed rendering.
+
+    Raises:
+        CommandError: it is damaged.
+    """
+    return [document for documents in by_folder(packed).values() for document in documents]
 
 
 def _documents(loaded: Iterator[Any]) -> Iterator[Document]:
@@ -117,25 +144,32 @@ def _documents(loaded: Iterator[Any]) -> Iterator[Document]:
                 yield document
 
 
-async def fetch(context: ApplyContext) -> list[Document]:
-    """The rendering's documents, in one exchange.
+async def fetch(context: ApplyContext, *, in_profile: bool = False) -> list[Document]:
+    """The rendering's documents, in one exchange: those that can be applied before there is a profile, or those in its namespace.
 
     Raises:
         CommandError: it is not there, or damaged.
     """
-    done = await context.ask_script(
-        "kubeflow-rendering", {"FILE": rendering_path(context.view)}, timeout_seconds=FETCH_TIMEOUT_SECONDS
-    )
+    view = context.view
+    done = await context.ask_script("kubeflow-rendering", {"FILE": rendering_path(view)}, timeout_seconds=FETCH_TIMEOUT_SECONDS)
     if done.status != 0:
         raise CommandError(
             "Kubeflow's rendering is not there", why="\n".join(done.lines[-3:]), hint="kfinstall --only kubeflow makes it"
         )
-    return await asyncio.to_thread(_unpack, done.lines)
+    folders = await asyncio.to_thread(_unpack, done.lines)
+    namespace = view.answers.profile_namespace
+    moved = profile.placed(
+        [document for folder in profile_paths(view.answers, view.release) for document in folders.pop(folder, [])], namespace
+    )
+    first = [document for documents in folders.values() for document in documents]
+    if in_profile:
+        return [document for document in moved if Ref.of(document).namespace == namespace]
+    return [*first, *(document for document in moved if Ref.of(document).namespace != namespace)]
 
 
-def _unpack(lines: Sequence[str]) -> list[Document]:
+def _unpack(lines: Sequence[str]) -> dict[str, list[Document]]:
     try:
         packed = base64.b64decode("".join(lines), validate=True)
     except (binascii.Error, ValueError) as error:
         raise CommandError("Kubeflow's rendering arrived damaged", why=str(error), hint="kfinstall resume") from error
-    return parse(packed)
+    return by_folder(packed)

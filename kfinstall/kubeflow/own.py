@@ -14,6 +14,7 @@ import yaml
 
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref
+from kfinstall.kubeflow import notebook_images, offers
 from kfinstall.step import sha256
 
 DEX_CLIENT: Final = Ref("v1", "Secret", "dex-oidc-client", "auth")
@@ -23,7 +24,8 @@ OAUTH2_PROXY: Final = Ref("v1", "Secret", "oauth2-proxy", "oauth2-proxy")
 KATIB_MYSQL: Final = Ref("v1", "Secret", "katib-mysql-secrets", "kubeflow")
 MYSQL: Final = Ref("v1", "Secret", "mysql-secret", "kubeflow")
 OBJECT_STORE: Final = Ref("v1", "Secret", "mlpipeline-minio-artifact", "kubeflow")
-SECRETS: Final = (DEX_CLIENT, DEX_PASSWORDS, OAUTH2_PROXY, KATIB_MYSQL, MYSQL, OBJECT_STORE)
+MODEL_CATALOG: Final = Ref("v1", "Secret", "model-catalog-postgres", "kubeflow")
+SECRETS: Final = (DEX_CLIENT, DEX_PASSWORDS, OAUTH2_PROXY, KATIB_MYSQL, MYSQL, OBJECT_STORE, MODEL_CATALOG)
 
 GATEWAY_NAMESPACE: Final = "istio-system"
 GATEWAY_SERVICE: Final = Ref("v1", "Service", "istio-ingressgateway", GATEWAY_NAMESPACE)
@@ -51,6 +53,12 @@ def settings(answers: Answers) -> str:
     """Short hash of the answers that change documents."""
     kubeflow = answers.kubeflow
     return sha256(json.dumps([kubeflow.user.email, secured(answers), kubeflow.access.type, kubeflow.access.node_port]))[:12]
+
+
+def applied(answers: Answers) -> str:
+    """Short hash of all answers that change what is applied, those too that need no workload to start anew."""
+    images = [notebook_images.image(answers, name) for name in answers.kubeflow.notebook_images]
+    return sha256(json.dumps([settings(answers), images]))[:12] if images else settings(answers)
 
 
 def own_values(documents: Sequence[Document], answers: Answers) -> list[Document]:
@@ -98,7 +106,7 @@ def _owned(document: Document, answers: Answers) -> Document:
     ref = Ref.of(document)
     change = _CHANGES.get((ref.kind, ref.namespace, ref.name))
     if change is None and ref.kind == "ConfigMap":
-        change = _parameters
+        change = offers.spawner if offers.SPAWNER_KEY in (document.get("data") or {}) else _parameters
     if change is not None:
         document = change(document, answers)
     if ref.kind == "Deployment" and (ref.namespace, ref.name) in _SETTINGS_READERS:
@@ -167,6 +175,8 @@ def _parameters(document: Document, answers: Answers) -> Document:
 
 
 _CHANGES: Final[dict[tuple[str, str, str], Callable[[Document, Answers], Document]]] = {
+    ("ConfigMap", "kubeflow", "centraldashboard-config"): offers.dashboard,
+    ("ConfigMap", "kubeflow", "dashboard-config"): offers.dashboard,
     ("ConfigMap", "auth", "dex"): _dex,
     ("Deployment", "kubeflow", "mysql"): _mysql,
     ("Gateway", "kubeflow", "kubeflow-gateway"): _gateway,

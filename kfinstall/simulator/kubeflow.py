@@ -1,14 +1,14 @@
 """What kustomize would render, for the simulator: the real objects' names, sizes, webhooks and definitions, from a small asset.
 
-assets/simulator/kubeflow-26.03.json.gz holds the objects of Kubeflow 26.03 without what no simulated controller reads
-(schemas, scripts, most rules); source: kubeflow/community-distribution, Apache-2.0.
+assets/simulator/kubeflow-26.03.json.gz holds the objects of Kubeflow 26.03, by the kustomize folder that they are from, without
+what no simulated controller reads (schemas, scripts, most rules); source: kubeflow/community-distribution, Apache-2.0.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -17,54 +17,64 @@ from kfinstall import resources
 Document = dict[str, Any]
 
 _ASSET: Final = "simulator/kubeflow-26.03.json.gz"
-_OWNERS: Final = (
-    ("applications/katib/", ("katib", "experiments.", "suggestions.", "trials.")),
-    ("applications/trainer/", ("trainer", "trainjob", "jobset", "trainingruntime", "torch-", "mpi-", "deepspeed-", "mlx-")),
-    ("applications/spark/", ("spark",)),
-    (
-        "applications/kserve/",
-        ("kserve", "llmisvc", "inference", "servingruntime", "trainedmodel", "localmodel", "llminference", "clusterstorage"),
+_NOTEBOOKS: Final = "applications/notebooks-v1/upstream"
+_STANDS_FOR: Final = {
+    "common/networkpolicies/base": (),
+    "common/cert-manager/base": (),
+    "common/cert-manager/kubeflow-issuer/base": ("common/cert-manager/overlays/kubeflow",),
+    "applications/pipeline/upstream/env/cert-manager/platform-agnostic-multi-user": ("applications/pipeline/overlays",),
+    "applications/dashboard/overlays/istio": (
+        "applications/profiles/pss",
+        "applications/centraldashboard/overlays/oauth2-proxy",
+        "applications/admission-webhook/upstream/overlays/cert-manager",
     ),
-    ("common/knative/", ("knative", "net-istio")),
-    ("applications/tensorboard/", ("tensorboard",)),
-    ("applications/volumes-web-app/", ("volumes-web-app",)),
-    ("applications/pvcviewer-controller/", ("pvcviewer",)),
-    ("applications/jupyter/", ("jupyter", "notebook")),
-    (
-        "applications/pipeline/",
-        ("pipeline", "workflow", "argo", "metadata", "cache-", "mysql", "seaweedfs", "metacontroller", "viewer"),
+    f"{_NOTEBOOKS}/notebook-controller/overlays/kubeflow": ("applications/jupyter/notebook-controller/upstream/overlays/kubeflow",),
+    f"{_NOTEBOOKS}/jupyter-web-app/overlays/istio": ("applications/jupyter/jupyter-web-app/upstream/overlays/istio",),
+    f"{_NOTEBOOKS}/pvcviewer-controller/base": ("applications/pvcviewer-controller/upstream/base",),
+    f"{_NOTEBOOKS}/volumes-web-app/overlays/istio": ("applications/volumes-web-app/upstream/overlays/istio",),
+    f"{_NOTEBOOKS}/tensorboards-web-app/overlays/istio": ("applications/tensorboard/tensorboards-web-app/upstream/overlays/istio",),
+    f"{_NOTEBOOKS}/tensorboard-controller/overlays/kubeflow": (
+        "applications/tensorboard/tensorboard-controller/upstream/overlays/kubeflow",
     ),
-)
-"""Folder to words in the names of its objects: what leaving a component out leaves out of the simulated rendering."""
-_NAMESPACES: Final = {"knative-serving": "common/knative/", "auth": "common/dex/", "oauth2-proxy": "common/oauth2-proxy/"}
+    "applications/hub/overlays/model-registry": (
+        "applications/model-registry/upstream/overlays/db",
+        "applications/model-registry/upstream/options/istio",
+        "applications/model-registry/upstream/options/ui/overlays/istio",
+    ),
+    "applications/hub/overlays/model-catalog": (),
+}
+"""Folders of other releases to those of 26.03 whose objects stand for theirs."""
 
 
 @cache
-def _all() -> tuple[Document, ...]:
-    packed = resources.asset(_ASSET).read_bytes()
-    return tuple(json.loads(gzip.decompress(packed)))
+def _all() -> dict[str, tuple[Document, ...]]:
+    packed = json.loads(gzip.decompress(resources.asset(_ASSET).read_bytes()))
+    folders: list[str] = packed["folders"]
+    found: dict[str, list[Document]] = {folder: [] for folder in folders}
+    for index, document in packed["objects"]:
+        found[folders[index]].append(document)
+    return {folder: tuple(documents) for folder, documents in found.items()}
 
 
-def _folder(document: Document) -> str:
-    """The folder that an object comes from; empty for what every choice has."""
-    metadata = document["metadata"]
-    if document["kind"] == "Namespace":
-        return ""
-    if metadata.get("namespace") in _NAMESPACES:
-        return _NAMESPACES[metadata["namespace"]]
-    text = f"{metadata['name']} {document['apiVersion']}".lower()
-    if document["kind"] == "CustomResourceDefinition" and "knative.dev" in text:
-        return "common/knative/"
-    return next((folder for folder, words in _OWNERS if any(word in text for word in words)), "")
+def by_folder(paths: Iterable[str]) -> Iterator[tuple[str, list[Document]]]:
+    """The objects of each kustomize folder.
+
+    Raises:
+        KeyError: there is no such folder.
+    """
+    for path in paths:
+        yield path, [document for known in _STANDS_FOR.get(path, (path,)) for document in _all()[known]]
 
 
 def documents(paths: Iterable[str]) -> list[Document]:
     """The objects of some kustomize folders."""
-    chosen = tuple(paths)
-    return [document for document in _all() if not (folder := _folder(document)) or any(path.startswith(folder) for path in chosen)]
+    return [document for _path, found in by_folder(paths) for document in found]
 
 
 def rendering(paths: Iterable[str]) -> bytes:
     """As the render script leaves it: YAML documents (JSON is YAML too, and faster to write), gzip."""
-    text = "\n".join(f"---\n{json.dumps(document)}" for document in documents(paths))
-    return gzip.compress(text.encode(), 6, mtime=0)
+    parts = []
+    for path, found in by_folder(paths):
+        parts.append(f"--- # folder {path}\n")
+        parts += [f"{json.dumps(document)}\n---\n" for document in found]
+    return gzip.compress("".join(parts).encode(), 6, mtime=0)

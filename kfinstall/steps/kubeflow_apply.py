@@ -39,7 +39,7 @@ class KubeflowApply(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What the documents are made from."""
-        return {"RENDERING": choice.key(view), "SETTINGS": own.settings(view.answers)}
+        return {"RENDERING": choice.key(view), "SETTINGS": own.applied(view.answers)}
 
     def check(self, view: View) -> Check:
         """Every applied object is as it was applied, and every workload is available."""

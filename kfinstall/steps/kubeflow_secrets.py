@@ -25,6 +25,7 @@ _GENERATED: Final[Mapping[Ref, tuple[str, str, Mapping[str, str]]]] = {
     own.KATIB_MYSQL: ("kubeflow.katib.database-password", "MYSQL_ROOT_PASSWORD", {}),
     own.MYSQL: ("kubeflow.pipelines.database-password", "password", {"username": "root"}),
     own.OBJECT_STORE: ("kubeflow.pipelines.object-store-key", "secretkey", {"accesskey": "minio"}),
+    own.MODEL_CATALOG: ("kubeflow.model-catalog.database-password", "POSTGRES_PASSWORD", {"POSTGRES_USER": "postgres"}),
 }
 """Secret to (name of its value, the key that it stands at, fixed keys beside it)."""
 
@@ -83,6 +84,8 @@ def wanted(view: View) -> tuple[Ref, ...]:
         leave.add(own.KATIB_MYSQL)
     if not any(path.startswith("applications/pipeline/") for path in paths):
         leave |= {own.MYSQL, own.OBJECT_STORE}
+    if "model-catalog" not in choice.components(view.answers, view.release):
+        leave.add(own.MODEL_CATALOG)
     return tuple(ref for ref in own.SECRETS if ref not in leave)
 
 

@@ -81,7 +81,7 @@ while IFS= read -r kf_path; do
   [[ -n $kf_path ]] || continue
   kf_say "rendering $kf_path"
   [[ -d $kf_work/$kf_path ]] || kf_fail 54 "the manifests have no folder $kf_path" "is release $KF_TAG the one that the components are listed for?"
-  printf -- '---\n' >>"$kf_work/.rendering.yaml"
+  printf -- '--- # folder %s\n' "$kf_path" >>"$kf_work/.rendering.yaml"
   kustomize build --load-restrictor LoadRestrictionsNone "$kf_work/$kf_path" >>"$kf_work/.rendering.yaml" 2>"$kf_work/.errors" || {
     tail -n 5 "$kf_work/.errors"
     kf_fail 55 "kustomize can't build $kf_path" "its version must be the pinned one: kfinstall --only prepare"

@@ -10,22 +10,8 @@ fi
 kf_tmp=$(mktemp -d /run/kfinstall-spark.XXXXXX)
 trap 'kf_on_exit; rm -rf -- "$kf_tmp"' EXIT # the library's look at a full disk stays
 
-kf_escape() {
-  local value=${1//\\/\\\\}
-  printf '%s' "${value//\"/\\\"}"
-}
-
 kf_there() { # whether the registry has the image already
-  local path=${KF_TARGET#"$KF_HOST"/} url=http config='' status
-  if [[ $KF_SECURED == yes ]]; then
-    url=https
-    config=$(printf 'cacert = "/etc/kfinstall/registry/ca.crt"\nuser = "%s:%s"\n' "$(kf_escape "$KF_USER")" "$(kf_escape "$kf_password")")
-  fi
-  status=$(curl --noproxy '*' --silent --max-time 30 --head --output /dev/null --write-out '%{http_code}' --config - \
-    --header 'Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json' \
-    --header 'Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json' \
-    "$url://$KF_HOST/v2/${path%:*}/manifests/${path##*:}" <<<"$config") || true
-  [[ $status == 200 ]]
+  kf_in_registry "$KF_HOST" "$KF_SECURED" "$KF_USER" "$kf_password" "$KF_TARGET"
 }
 
 kf_copy_docker() {

@@ -15,6 +15,7 @@ from kfinstall.cluster import raw
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.releases import load
 from kfinstall.simulator import kubeflow
 from kfinstall.waves import Gate, Wave, clean_document, split, without_stray_namespaces
 from tests.fakes.api import FakeApi, make_certificates, serve
@@ -23,25 +24,17 @@ from tests.fakes.documents import failing, waiting
 
 CERTIFICATES = make_certificates()
 REAL = Path(os.environ.get("KF_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "kubeflow-26.03.yaml.gz"
-ALL = ("applications/", "common/")
-FOLDERS = (
-    "applications/katib/x",
-    "applications/trainer/x",
-    "applications/spark/x",
-    "applications/kserve/x",
-    "common/knative/x",
-    "applications/tensorboard/x",
-    "applications/volumes-web-app/x",
-    "applications/pvcviewer-controller/x",
-    "applications/jupyter/x",
-    "applications/pipeline/x",
-    "common/dex/x",
-    "common/oauth2-proxy/x",
+FOLDERS = tuple(
+    path
+    for name, component in load("26.03").kubeflow.components.items()
+    if name not in ("training-operator", "model-registry")
+    for path in component.paths
 )
+"""Those of the published example, whose 675th object is its Profile."""
 
 
 def simulated() -> list[dict]:
-    return kubeflow.documents(FOLDERS)
+    return kubeflow.documents((*FOLDERS, "common/user-namespace/base"))
 
 
 def real() -> list[dict]:

@@ -12,6 +12,7 @@ import bcrypt
 
 from kfinstall.simulator import kubeflow
 from kfinstall.simulator.behind import API, Answered, Asked, answer
+from kfinstall.simulator.effects.registry import log_in
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
 from kfinstall.simulator.user_work import TRIAL_LABEL
 
@@ -49,6 +50,27 @@ def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: W
     text = base64.b64encode(kubeflow.rendering(json.loads(file.content))).decode()
     for start in range(0, len(text), _LINE_CHARACTERS):
         yield text[start : start + _LINE_CHARACTERS]
+
+
+@effect("kubeflow-notebook-images")
+def notebook_images(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
+    """Build what the registry does not have, and push it."""
+    serving = log_in(world, parameters, stdin)
+    for name in parameters["NAMES"].splitlines():
+        image = parameters[f"IMAGE_{name.upper()}"]
+        if f"registry:{image}" in serving.images:
+            yield f"{image} is in the registry already"
+            continue
+        if parameters["RUNTIME"] == "containerd":
+            yield from node.install({"buildah": "1.33.7+ds1-1"})
+        yield f"building {image} on {parameters['BASE']}"
+        count = len(parameters[f"PACKAGES_{name.upper()}"].splitlines())
+        yield f"Installing collected packages: {count} of them"
+        yield f"pushing {image}"
+        serving.images.add(f"registry:{image}")
+        yield f"built and pushed {image}"
+    node.write(parameters["RECORD_PATH"], parameters["RECORD"])
+    yield parameters["RECORD_PATH"]
 
 
 @effect("kubeflow-proof")

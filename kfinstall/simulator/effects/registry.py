@@ -45,7 +45,12 @@ def _serving(world: World, host: str) -> SimNode | None:
     return None
 
 
-def _log_in(world: World, parameters: Mapping[str, str], stdin: str) -> SimNode:
+def log_in(world: World, parameters: Mapping[str, str], stdin: str) -> SimNode:
+    """The node whose registry takes that login.
+
+    Raises:
+        ScriptError: it does not answer, or refuses.
+    """
     host = parameters["HOST"]
     server = _serving(world, host)
     if server is None:
@@ -144,7 +149,7 @@ def trust(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
 @effect("registry-push")
 def push(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """Upload the blobs and read the manifest back."""
-    serving = _log_in(world, parameters, stdin)
+    serving = log_in(world, parameters, stdin)
     for name in ("LAYER_DIGEST", "IMAGE_CONFIG_DIGEST"):
         yield f"pushed {parameters[name]}"
     repository = f"{parameters['HOST']}/{parameters['REPOSITORY']}"
@@ -158,7 +163,7 @@ def push(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
 @effect("registry-pull-proof")
 def pull(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """Pull by digest."""
-    serving = _log_in(world, parameters, stdin)
+    serving = log_in(world, parameters, stdin)
     image = parameters["IMAGE"]
     if f"registry:{image}" not in serving.images:
         raise ScriptError(55, f"{image}: not found", f"kf-error: this node can't pull {image}", "kf-hint: read the lines above")
