@@ -104,6 +104,16 @@ class Release(_Frozen):
     kubernetes: KubernetesRow | None = None
     kubeflow: KubeflowRow | None = None
 
+    @property
+    def notebook_python(self) -> str:
+        """The Python of its JupyterLab image: 3.11."""
+        return self.versions.get("jupyter-python", "")
+
+    @property
+    def fitting_notebooks(self) -> dict[str, NotebookImage]:
+        """The notebook images that work with that Python, by name."""
+        return {name: image for name, image in self.notebooks.items() if self.notebook_python in image.pythons}
+
     def minor(self, wanted: str | None) -> str:
         """The Kubernetes minor (1.34) for what the answers want, or for the default."""
         return ".".join(self.patch(wanted).split(".")[:2])
@@ -116,8 +126,10 @@ class Release(_Frozen):
         return wanted if wanted.count(".") == 2 else self.kubernetes.patches.get(wanted, f"{wanted}.0")
 
 
+@cache
 def _read(name: str) -> dict[str, Any]:
-    data = yaml.safe_load(resources.asset(f"releases/{name}").read_text(encoding="utf-8"))
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # not every wheel has the fast one
+    data = yaml.load(resources.asset(f"releases/{name}").read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 (both are safe)
     return data if isinstance(data, dict) else {}
 
 

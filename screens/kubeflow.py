@@ -49,6 +49,8 @@ class KubeflowScreen(PartScreen):
         self._filling = False
         self._listed: tuple[str, ...] = ()
         self._provable: tuple[tuple[str, bool], ...] = ()
+        self._images: list[tuple[str, str, bool, bool]] = []
+        """(name, what it says, ticked, can't be ticked) of each notebook image as it is listed."""
 
     @override
     def form(self) -> Iterable[Widget]:
@@ -58,6 +60,8 @@ class KubeflowScreen(PartScreen):
             row(draft, "kubeflow.components", "Components"),
             Static("", id="kubeflow-fit", classes="about", markup=False),
             SelectionList[str](id="components"),
+            row(draft, "kubeflow.notebookImages", "Notebook images", hint="built for the own registry"),
+            SelectionList[str](id="notebook-images"),
             Static(Content("User"), classes="heading"),
             row(draft, "kubeflow.user.email", "E-mail"),
             row(draft, "kubeflow.user.password", "Password"),
@@ -103,6 +107,7 @@ class KubeflowScreen(PartScreen):
             self.query_one(f"#row-kubeflow-tls-{name}", Row).display = tls
         self._fill()
         self._fill_proofs()
+        self._fill_images()
         self.query_one("#kubeflow-fit", Static).update(Content("\n".join(_fit_lines(self.judge()))))
 
     def judge(self) -> Fit:
@@ -134,6 +139,41 @@ class KubeflowScreen(PartScreen):
             listed.add_option(Selection(Content(text), name, name in chosen))
         listed.highlighted = cursor
         self.call_after_refresh(self._filled)
+
+    def _fill_images(self) -> None:
+        given = self.desk.draft.get(("kubeflow", "notebookImages"))
+        chosen = set(given) if isinstance(given, list) else set()
+        wanted = []
+        if self._row is not None and "notebooks" in self.chosen:
+            release = releases.load(str(self.desk.draft.get(("cluster", "release"))))
+            fitting = release.fitting_notebooks
+            for name, image in release.notebooks.items():
+                text = f"{image.title} {image.version}" + (
+                    "" if name in fitting else f"  not with Python {release.notebook_python}"
+                )
+                wanted.append((name, text, name in chosen, name not in fitting and name not in chosen))
+        if wanted == self._images:
+            return
+        self._filling, self._images = True, wanted
+        listed = self.query_one("#notebook-images", SelectionList)
+        cursor = listed.highlighted
+        listed.clear_options()
+        for name, text, ticked, disabled in wanted:
+            listed.add_option(Selection(Content(text), name, ticked, disabled=disabled))
+        listed.highlighted = cursor
+        self.call_after_refresh(self._filled)
+
+    @on(SelectionList.SelectionToggled, "#notebook-images")
+    def _ticked(self, event: SelectionList.SelectionToggled[str]) -> None:
+        if self._filling:
+            return
+        given = self.desk.draft.get(("kubeflow", "notebookImages"))
+        names = {*given} if isinstance(given, list) else set()
+        names ^= {event.selection.value}
+        order = [name for name, *_rest in self._images if name in names]
+        self.query_one("#row-kubeflow-notebookImages", Row).put(order or None)
+        self.app.draft_changed()
+        self.refresh_form()
 
     def _filled(self) -> None:
         self._filling = False

@@ -89,6 +89,12 @@ def _unique(answers: Answers) -> Iterator[Broken]:
 
 def _release(answers: Answers) -> Iterator[Broken]:
     name = answers.cluster.release
+    plain = name.removeprefix("v")
+    # The old guide says 1.6, which was 1.6.0 and 1.6.1: refused for the reason of the newest of them.
+    of_it = [known for known in releases.names() if known == plain or known.startswith(f"{plain}.")]
+    if name not in releases.names() and of_it and (old := releases.load(of_it[-1])).refused:
+        yield Broken(("cluster", "release"), f"{name} can't be installed any more: {old.refused}; take {old.instead}")
+        return
     if name not in releases.names():
         good = [known for known in releases.names() if not releases.load(known).refused]
         yield Broken(("cluster", "release"), f"there is no release {name}{meant(name, good)}")
@@ -162,14 +168,15 @@ def _notebook_images(answers: Answers) -> Iterator[Broken]:
     release = releases.load(answers.cluster.release)
     if release.refused:
         return
-    python = release.versions["jupyter-python"]
     for index, name in enumerate(wanted):
         path = ("kubeflow", "notebookImages", index)
         if name in wanted[:index]:
             yield Broken(path, f"{name} stands in the list twice")
-        elif python not in release.notebooks[name].pythons:
+        elif name not in release.fitting_notebooks:
             pythons = " and ".join(release.notebooks[name].pythons)
-            yield Broken(path, f"{name} works with Python {pythons}; the notebooks of {release.name} have {python}. Take it out")
+            yield Broken(
+                path, f"{name} works with Python {pythons}; the notebooks of {release.name} have {release.notebook_python}"
+            )
     if wanted and "notebooks" not in _chosen(answers):
         yield Broken(("kubeflow", "notebookImages"), "kubeflow.components leaves notebooks out; add it there, or take this key out")
     if wanted and not answers.registry.enabled:

@@ -6,21 +6,11 @@ from typing import Final
 
 from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
-from kfinstall.releases import NotebookImage, Release
+from kfinstall.releases import Release
 from kfinstall.step import sha256
 
 REPOSITORY: Final = "kubeflow/notebook"
 _DOCKERFILES: Final = "notebooks"
-
-
-def offered(release: Release) -> dict[str, NotebookImage]:
-    """The notebook images that work with the Python of the release's JupyterLab image, by name."""
-    return {name: item for name, item in release.notebooks.items() if python(release) in item.pythons}
-
-
-def python(release: Release) -> str:
-    """The Python of the release's JupyterLab image: 3.11."""
-    return release.versions.get("jupyter-python", "")
 
 
 def base(release: Release) -> str:

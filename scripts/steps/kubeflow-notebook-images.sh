@@ -85,7 +85,7 @@ kf_explain() { # what was being done: ends the script with the reason that stand
     *"no space left"* | *"No space left"* | *"507 "*) kf_fail 61 "a disk of this node is full" \
       "free space: df -h $KF_BUILD and the registry's directory; a notebook image takes some 10 GiB while it is built" ;;
     *toomanyrequests*) kf_fail 60 "the publisher's registry answers: too many requests" "wait an hour, or set registry.mirrors in the answers" ;;
-    *unauthorized* | *"authentication required"*) kf_fail 65 "the registry at $KF_HOST refuses the login of $KF_USER" \
+    *unauthorized* | *"authentication required"* | *"sername/password"* | *"sername or password"*) kf_fail 65 "the registry at $KF_HOST refuses the login of $KF_USER" \
       "run its step again: kfinstall --only registry" ;;
     *"Could not find a version"* | *"No matching distribution"* | *pypi.org* | *"Failed to establish a new connection"*) kf_fail 66 \
       "pip can't fetch the packages of $1" "can this node reach pypi.org? behind a proxy set proxy.https; or take the image out of kubeflow.notebookImages" ;;

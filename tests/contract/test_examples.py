@@ -11,7 +11,17 @@ EXAMPLES = {path.stem: path for path in sorted((resources.root() / "examples").g
 
 def test_all_examples_are_there():
     assert set(EXAMPLES) == {
-        *("docker-insecure", "existing-nfs", "five-lines", "ha", "local-path", "proxy-jump", "single-node", "three-nodes"),
+        *(
+            "docker-insecure",
+            "existing-nfs",
+            "five-lines",
+            "ha",
+            "local-path",
+            "notebooks",
+            "proxy-jump",
+            "single-node",
+            "three-nodes",
+        ),
     }
 
 
@@ -60,6 +70,7 @@ def test_the_others_show_what_they_are_called():
     assert load(EXAMPLES["local-path"]).storage_class == "local-path"
     docker = load(EXAMPLES["docker-insecure"])
     assert (docker.cluster.runtime, docker.registry.insecure) == ("docker", True)
+    assert load(EXAMPLES["notebooks"]).kubeflow.notebook_images == ("elyra", "kale")
     (box,) = load(EXAMPLES["single-node"]).nodes
     assert box.local
     assert set(box.roles) == {"control-plane", "worker"}

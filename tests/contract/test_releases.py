@@ -1,11 +1,13 @@
 """The version matrix: every row and every shared file has the right shape, and nothing is unpinned."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from kfinstall import releases, resources
+from kfinstall.releases import load
 
 FILES = sorted(resources.asset("releases").glob("*.yaml"))
 GOOD = [name for name in releases.names() if not releases.load(name).refused]
@@ -36,10 +38,55 @@ def test_rows(name):
     assert window.patches[f"1.{default}"] == window.default
     for component in kubeflow.components.values():
         assert set(component.needs) <= set(kubeflow.components)
-        assert all(not path.startswith("/") and ".." not in path for path in component.paths)
+        assert all(not path.startswith("/") and ".." not in path for path in (*component.paths, *component.profile_paths))
+        assert component.paths or component.profile_paths
     for preset in kubeflow.presets.values():
         for chosen in preset:
             assert set(kubeflow.components[chosen].needs) <= set(preset), chosen
+
+
+REQUESTS = yaml.safe_load((Path(__file__).parent / "data" / "kubeflow-requests.yaml").read_text())
+PRESETS = {
+    "1.11.0": {"mini": (15, 800, 2404, 0), "standard": (51, 2922, 6862, 50), "full": (55, 3422, 8910, 60)},
+    "26.03": {"mini": (15, 800, 2404, 0), "standard": (52, 3022, 7162, 50), "full": (56, 3522, 9210, 60)},
+    "26.03.1": {"mini": (16, 800, 2404, 0), "standard": (53, 3022, 7162, 50), "full": (59, 3522, 9210, 65)},
+}
+"""Pods, CPU millicores, memory mebibytes and volumes gibibytes; 26.03.1 as published without the training operator's pod."""
+
+
+def cost(component):
+    return (component.pods, component.cpu_millicores, component.memory_mebibytes, component.volumes_gibibytes)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_costs_are_those_of_the_rendered_workloads(name):
+    for component_id, component in load(name).kubeflow.components.items():
+        if (name, component_id) == ("26.03.1", "kserve"):
+            assert cost(component) == cost(load("26.03").kubeflow.components["kserve"])
+            continue
+        found = REQUESTS[name][component_id]
+        pods, cpu, memory = (sum(column) for column in zip((0, 0, 0), *(found.get("workloads") or {}).values(), strict=True))
+        assert cost(component) == (pods, cpu, round(memory), sum((found.get("claims") or {}).values())), component_id
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_presets_cost_what_was_measured(name):
+    row = load(name).kubeflow
+    for preset, wanted in PRESETS[name].items():
+        parts = [cost(row.components[component]) for component in row.presets[preset]]
+        assert tuple(map(sum, zip(*parts, strict=True))) == wanted, preset
+
+
+def test_the_document_tells_what_presets_cost():
+    rows = re.findall(
+        r"^\| (mini|standard|full) \| (.*) \| [^|]*\|$", (resources.root() / "docs" / "kubeflow.md").read_text(), re.MULTILINE
+    )
+    assert [preset for preset, _cells in rows] == ["mini", "standard", "full"]
+    for preset, cells in rows:
+        for name, cell in zip(GOOD, cells.split(" | "), strict=True):
+            pods, cpu, memory, volumes = PRESETS[name][preset]
+            told = f"{pods} pods, {cpu / 1000:.1f} CPU, {memory / 1024:.1f} GiB" + (f", {volumes} GiB volumes" if volumes else "")
+            assert cell == told
 
 
 def test_components_come_after_what_they_need():
@@ -71,7 +118,7 @@ def test_a_row_that_can_be_installed_is_pinned(name):
     assert all(
         re.fullmatch(r"https://github\.com/[^ ]+(\?ref=v|/download/v)[0-9.]+(/manifests\.yaml)?", base) for base in row.remote_bases
     )
-    folders = [path for component in row.components.values() for path in component.paths]
+    folders = [path for component in row.components.values() for path in (*component.paths, *component.profile_paths)]
     assert len(folders) == len(set(folders))
     assert all(path.startswith(("common/", "applications/")) for path in folders)
     assert set(row.presets) == {"mini", "standard", "full"}
@@ -89,6 +136,16 @@ def test_the_guides_release_and_all_older_ones_are_refused_with_a_way_out():
     for name in refused:
         assert "images" in releases.load(name).refused
         assert releases.load(name).kubeflow is None
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_package_of_a_notebook_image_is_pinned(name):
+    release = load(name)
+    assert release.images["jupyter"].startswith("ghcr.io/kubeflow/")
+    for image in release.notebooks.values():
+        assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+(; python_version (<|>=) '3\.12')?", pin) for pin in image.packages)
+        assert any(pin.partition("==")[2] == image.version for pin in image.packages)
+        assert resources.asset(f"notebooks/{image.dockerfile}").is_file()
 
 
 # An empty checksum is only good where a signature is checked instead.

@@ -114,6 +114,29 @@ async def test_proofs_are_ticked_one_by_one_and_follow_the_components(desk):
         await until(pilot, lambda: not row(app, "kubeflow-proofs").wrong)
 
 
+async def test_notebook_images_are_ticked_where_their_python_fits(desk):
+    async with opened(desk, "kubeflow") as (app, pilot):
+        listed = app.screen.query_one("#notebook-images", SelectionList)
+        listed.toggle("fairing")
+        await settled(pilot)
+        listed.toggle("elyra")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "notebookImages")) == ["elyra", "fairing"]
+        assert row(app, "kubeflow-notebookImages").query_one(Input).value == "elyra, fairing"
+        desk.draft.set(("cluster", "release"), "26.03.1")
+        app.draft_changed()
+        app.screen.refresh_form()
+        await until(pilot, lambda: app.problems)
+        assert "works with Python 3.11" in row(app, "kubeflow-notebookImages").wrong
+        listed.toggle("fairing")
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "notebookImages")) == ["elyra"]
+        assert listed.get_option_at_index(2).disabled
+        row(app, "kubeflow-components").query_one(Input).value = "dashboard"
+        await settled(pilot)
+        assert listed.option_count == 0
+
+
 async def test_the_forecast_follows_the_servers_that_were_looked_at(rehearsal):
     async with rehearsal() as desk, opened(desk, "kubeflow") as (app, pilot):
         assert "is known once the servers were looked" in text_of(app)

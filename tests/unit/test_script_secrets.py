@@ -10,7 +10,7 @@ from kfinstall import resources
 
 BASH = shutil.which("bash") or ""
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or not BASH, reason="runs the nodes' scripts: needs Linux and bash")
-SCRIPTS = ["registry-push", "registry-pull-proof", "spark-image"]
+SCRIPTS = ["registry-push", "registry-pull-proof", "spark-image", "kubeflow-notebook-images"]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
