@@ -69,3 +69,18 @@ async def test_one_node_carries_kubeflow_mini_and_spark_by_submit(tmp_path):
     _session, events, _fleet = await twice(tmp_path, sections, nodes=1)
     assert ("kubeflow.proof", "cluster") in changed(events)
     assert ("spark.proof", "cluster") in changed(events)
+
+
+async def test_everything_of_the_newest_release_with_own_notebook_images(tmp_path):
+    kubeflow = {"components": "full", "notebookImages": ["kale"]}
+    _session, events, fleet = await twice(
+        tmp_path, {"cluster": {"name": "demo", "release": "26.03.1"}, "kubeflow": kubeflow}, nodes=2
+    )
+    assert ("kubeflow.profile-components", "cluster") in changed(events)
+    registry = fleet.world.api.get("apps/v1", "Deployment", "model-registry-deployment", "kubeflow-user-example-com")
+    assert registry["status"]["availableReplicas"] == 1
+    (image,) = [name for node in fleet.world.nodes.values() for name in node.images if "kubeflow/notebook-kale" in name]
+    spawner = [
+        d for d in fleet.world.api.objects("v1", "ConfigMap", "kubeflow") if "spawner_ui_config.yaml" in (d.get("data") or {})
+    ]
+    assert image.removeprefix("registry:") in spawner[0]["data"]["spawner_ui_config.yaml"]
