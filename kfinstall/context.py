@@ -47,6 +47,14 @@ class Context:
         """A secret by its name."""
         return await self.secrets.secret(name)
 
+    async def successor(self, name: str) -> Secret:
+        """The value that is to take the place of a generated secret."""
+        return await self.secrets.successor(name)
+
+    async def succeed(self, name: str) -> None:
+        """Put the successor in its place."""
+        await self.secrets.succeed(name)
+
     def learn(self, secret: Secret) -> Secret:
         """Make a secret of one use known to the redactor."""
         return self.secrets.learn(secret)

@@ -132,6 +132,12 @@ KUBEFLOW_NOTEBOOK_TIMEOUT_SECONDS: Final = 7200.0
 KUBEFLOW_NOTEBOOK_FREE_GIBIBYTES: Final = 15
 """What building notebook images takes for a while."""
 
+# rotate
+ROTATE_TIMEOUT_SECONDS: Final = 3600.0
+ROTATE_RESTART_SECONDS: Final = 600.0
+"""How long one workload may take to start anew."""
+ROTATE_SERVER_SECONDS: Final = 180.0
+
 # prepare
 PREPARE_INOTIFY_INSTANCES: Final = 2280
 PREPARE_INOTIFY_WATCHES: Final = 1_255_360

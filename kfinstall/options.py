@@ -16,7 +16,7 @@ class Options:
     """How to run, as opposed to what to install."""
 
     kind: str = "install"
-    """install, resume, check, plan, doctor, reset or uninstall."""
+    """install, resume, check, plan, doctor, reset, uninstall or rotate."""
     only: str | tuple[str, ...] | None = None
     """The phases to run; all if None."""
     start: str | None = None
@@ -36,7 +36,11 @@ class Options:
     """A reset or an uninstallation takes volumes (and images) along."""
     force_finalizers: bool = False
     """An uninstallation takes finalizers off what their controllers do not let go."""
+    rotate: tuple[str, ...] = ()
+    """Which secrets a rotation replaces; all that can be if empty."""
+    rotation: str = ""
+    """The run that first asked for the rotation that this one goes on with."""
     dry_run: bool = False
-    """A reset or an uninstallation only tells what it would do."""
+    """A reset, an uninstallation or a rotation only tells what it would do."""
     demo: dict[str, Any] = field(default_factory=dict)
     """Settings of the simulator, kept so that a rehearsal can be resumed."""

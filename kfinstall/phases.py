@@ -64,6 +64,12 @@ from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_leave_workers import ResetLeaveWorkers
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
+from kfinstall.steps.rotate_cookie import RotateCookie
+from kfinstall.steps.rotate_katib_database import RotateKatibDatabase
+from kfinstall.steps.rotate_object_store import RotateObjectStore
+from kfinstall.steps.rotate_oidc_client import RotateOidcClient
+from kfinstall.steps.rotate_pipelines_database import RotatePipelinesDatabase
+from kfinstall.steps.rotate_user_password import RotateUserPassword
 from kfinstall.steps.spark_access import SparkAccess
 from kfinstall.steps.spark_history_server import SparkHistoryServer
 from kfinstall.steps.spark_image import SparkImage
@@ -236,6 +242,20 @@ UNINSTALL: Final = Phase(
 UNINSTALLED: Final = ("kubeflow", "spark", "handoff")
 """The phases whose work an uninstallation takes back."""
 
+ROTATE: Final = Phase(
+    "rotate",
+    "Replace generated secrets",
+    (
+        RotateKatibDatabase,
+        RotatePipelinesDatabase,
+        RotateObjectStore,
+        RotateOidcClient,
+        RotateCookie,
+        RotateUserPassword,
+    ),
+)
+"""New values for what kfinstall generated, with all that can be part of it."""
+
 _LOGIN: Final = Phase("connect", "Log in to the servers", (ConnectLogin,), read_only=True)
 
 
@@ -252,6 +272,12 @@ def uninstall(*, delete_data: bool, force_finalizers: bool) -> tuple[Phase, ...]
     return (_LOGIN, replace(UNINSTALL, steps=steps))
 
 
+def rotate(names: Sequence[str] = ()) -> tuple[Phase, ...]:
+    """The phases of a rotation of some secrets (see kfinstall.rotation); of all where none is named."""
+    steps = tuple(step for step in ROTATE.steps if not names or step.id.partition(".")[2] in names)
+    return (_LOGIN, replace(ROTATE, steps=steps))
+
+
 def of(
     kind: str,
     *,
@@ -259,6 +285,7 @@ def of(
     start: str | None = None,
     delete_data: bool = False,
     force_finalizers: bool = False,
+    rotating: Sequence[str] = (),
 ) -> tuple[Phase, ...]:
     """The phases of a run of that kind (see kfinstall.state.RunRecord).
 
@@ -269,6 +296,8 @@ def of(
         return reset(delete_data=delete_data)
     if kind == "uninstall":
         return uninstall(delete_data=delete_data, force_finalizers=force_finalizers)
+    if kind == "rotate":
+        return rotate(rotating)
     return choose(only=only, start=start)
 
 

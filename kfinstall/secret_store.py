@@ -13,6 +13,8 @@ from kfinstall.secrets import Redactor, Secret, generate
 
 NAMESPACE: Final = "kfinstall"
 GENERATED: Final = Ref("v1", "Secret", "kfinstall-generated", NAMESPACE)
+_SUCCESSOR: Final = ".next"
+"""Behind the name of a value that is being replaced: the one that takes its place."""
 
 Resolve = Callable[[SecretRef, str], Secret]
 """(reference, the answers' key it stands at) -> the secret; raises AnswersError."""
@@ -55,13 +57,28 @@ class SecretStore:
                 self._known[name] = self._redact.learn(await self._generated(name))
             return self._known[name]
 
+    async def successor(self, name: str) -> Secret:
+        """The value that is to take the place of a generated one: made once, and kept beside it until `succeed`."""
+        async with self._lock:
+            return self._redact.learn(await self._generated(name + _SUCCESSOR))
+
+    async def succeed(self, name: str) -> None:
+        """Put the successor in the place of the value, which is forgotten; nothing where there is no successor."""
+        async with self._lock:
+            cluster = await self._cluster()
+            data: dict[str, str] = dict((await cluster.get(GENERATED) or {}).get("data") or {})
+            new = data.pop(name + _SUCCESSOR, None)
+            if new is not None:
+                await cluster.apply(_generated_document({**data, name: new}))
+            self._known.pop(name, None)
+
     async def _generated(self, name: str) -> Secret:
         cluster = await self._cluster()
         current = await cluster.get(GENERATED) or {}
         data: dict[str, str] = dict(current.get("data") or {})
         if name in data:
             return Secret(base64.b64decode(data[name]).decode())
-        secret = generate()
+        secret = self._redact.learn(generate())
         data[name] = base64.b64encode(secret.reveal().encode()).decode()
         await cluster.apply(namespace())
         await cluster.apply(_generated_document(data))

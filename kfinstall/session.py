@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfinstall import handoff, handoff_html, limits, phases, plan, resources
+from kfinstall import handoff, handoff_html, limits, phases, plan, resources, rotation, secret_store
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.entering import enter_nodes
@@ -38,7 +38,7 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
-from kfinstall.state import BACK, CHANGING, ClusterState, RunRecord, write_atomically
+from kfinstall.state import APART, CHANGING, ClusterState, RunRecord, write_atomically
 from kfinstall.step import CLUSTER_TARGET
 from kfinstall.transport.base import Program
 from kfinstall.transport.node_lock import NodeLock
@@ -78,8 +78,12 @@ class Session:
         return " and ".join((only,) if isinstance(only, str) else only) if only else str(self.options.start)
 
     def plan(self) -> Plan:
-        """The plan for the chosen phases."""
-        return plan.build(self.situation, self.phases)
+        """The plan for the chosen phases; a rotation that is yet to be asked for would do everything that is chosen."""
+        situation = self.situation
+        if self.options.kind == "rotate" and not self.options.rotation:
+            rotation.chosen(self.answers, self.options.rotate)
+            situation = dataclasses.replace(situation, cluster=rotation.without_record(situation.cluster))
+        return plan.build(situation, self.phases)
 
     async def check(self) -> list[Finding]:
         """Run the read-only phases; changes nothing.
@@ -176,6 +180,24 @@ class Session:
             (self.state.path / name).unlink(missing_ok=True)
         self._tell_set_aside()
 
+    async def rotate(self) -> None:
+        """Replace generated secrets by new ones, wherever they are read.
+
+        Raises:
+            UsageError: one of them can't be replaced here.
+            KfError: a step failed; going on ends with one value everywhere.
+        """
+        names = rotation.chosen(self.answers, self.options.rotate)
+        first = self.site.hosts[self.answers.first_control_plane.name]
+        async with NodeLock(first, owner(self.record.id)):
+            cluster = await self.site.cluster()
+            await cluster.apply(secret_store.namespace())
+            run = self.options.rotation or self.record.id
+            await cluster.apply(rotation.requested(await cluster.get(rotation.RECORD), names, run))
+            await self.site.read_cluster([rotation.RECORDS])
+            await self.executor.run(self.phases)
+        self._tell_set_aside()
+
     async def _forget(self) -> None:
         """Remove kfinstall's own folders from the nodes that are as they were."""
         program = Program("ask", "forget-node", resources.script("ask/forget-node"))
@@ -258,8 +280,9 @@ async def open_session(
         start=options.start,
         delete_data=options.delete_data,
         force_finalizers=options.force_finalizers,
+        rotating=options.rotate,
     )
-    known = chosen if options.kind in BACK else phases.PHASES  # of others all are known: needs of other phases are checked too
+    known = chosen if options.kind in APART else phases.PHASES  # of others all are known: needs of other phases are checked too
     state = ClusterState(state_root, answers.cluster.name)
     begin = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -271,6 +294,8 @@ async def open_session(
             phases=tuple(phase.id for phase in chosen),
             delete_data=options.delete_data,
             force_finalizers=options.force_finalizers,
+            rotate=options.rotate,
+            rotation=options.rotation,
             demo=options.demo,
         )
         save.save(answers, state.run_directory(record.id) / "answers.yaml")

@@ -65,8 +65,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 BACK: Final = ("reset", "uninstall")
-"""Kinds of runs that take something away; one that is gone on with stays of its kind."""
-CHANGING: Final = ("install", "resume", *BACK)
+"""Kinds of runs that take something away."""
+APART: Final = (*BACK, "rotate")
+"""Kinds of runs with phases of their own; one that is gone on with stays of its kind."""
+CHANGING: Final = ("install", "resume", *APART)
 """Kinds of runs that change something, and can be gone on with."""
 
 
@@ -76,7 +78,7 @@ class RunRecord:
 
     id: str
     kind: str
-    """install, resume, check, plan, doctor, reset or uninstall."""
+    """install, resume, check, plan, doctor, reset, uninstall or rotate."""
     cluster: str
     started_at: float
     answers_file: str = ""
@@ -92,6 +94,10 @@ class RunRecord:
     """A reset or an uninstallation that takes volumes (and images) along."""
     force_finalizers: bool = False
     """An uninstallation that takes finalizers off what stays."""
+    rotate: tuple[str, ...] = ()
+    """Which secrets a rotation replaces; all that can be if empty."""
+    rotation: str = ""
+    """The run that first asked for this rotation; empty for the first itself."""
     version: int = STATE_VERSION
 
 

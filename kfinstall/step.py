@@ -144,6 +144,12 @@ class ApplyContext(Protocol):
         (Secret kfinstall/kfinstall-generated), so that a resumed run finds the same value.
         """
 
+    async def successor(self, name: str) -> Secret:
+        """The value that is to take the place of a generated secret: made once, and kept beside it in the cluster."""
+
+    async def succeed(self, name: str) -> None:
+        """Put the successor in the place of a generated secret, whose old value is forgotten."""
+
     def learn(self, secret: Secret) -> Secret:
         """Make a secret of one use known to the redactor before anything is done with it; gives it back."""
 

@@ -128,6 +128,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "doctor": _run,
     "reset": _run,
     "uninstall": _run,
+    "rotate": _run,
     "resume": _resume,
     "demo": _demo,
     "status": _status,

@@ -9,13 +9,13 @@ from kfinstall.cli.runs import asked, back_work, in_session, install_work, resum
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
 from kfinstall.errors import KfError, UsageError
-from kfinstall.state import BACK, ClusterState, RunRecord
+from kfinstall.state import APART, ClusterState, RunRecord
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
-    if options.reset or options.uninstall:
-        kind = "reset" if options.reset else "uninstall"
+    kind = next((kind for kind in APART if getattr(options, kind)), "")
+    if kind:
         found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
         if not found:
             raise UsageError(f"there is no rehearsal to {kind}", hint="begin one with: kfinstall demo --headless")
@@ -43,7 +43,7 @@ async def _rehearse(
 ) -> int:
     async with on_stage(rehearsal, cluster, fresh=kind == "install") as stage:
         wanted = stage.on(run_options(options, terminal, kind=kind))
-        work = back_work(options, terminal, kind) if kind in BACK else install_work(options, terminal)
+        work = back_work(options, terminal, kind) if kind in APART else install_work(options, terminal)
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:

@@ -12,8 +12,9 @@ from kfinstall import __version__
 from kfinstall.errors import UsageError
 
 COMMANDS: Final = (
-    *("install", "check", "plan", "resume", "status", "doctor", "uninstall", "reset", "answers", "demo", "completion"),
+    *("install", "check", "plan", "resume", "status", "doctor", "rotate", "uninstall", "reset", "answers", "demo", "completion"),
 )
+SECRET_NAMES: Final = ("katib-database", "pipelines-database", "object-store", "oidc-client", "cookie", "user-password")
 PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
 
 _EPILOG: Final = """exit codes:
@@ -119,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
+    _rotate(commands)
     reset = commands.add_parser("reset", help="put the servers back to what they were before kfinstall; images and volumes stay")
     _answers(reset)
     reset.add_argument("--delete-data", action="store_true", help="delete volumes and the registry's images too")
@@ -132,6 +134,17 @@ def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
     uninstall.add_argument("--dry-run", action="store_true", help="only say what it would do")
     _login(uninstall)
     _common(uninstall)
+
+
+def _rotate(commands: argparse._SubParsersAction[_Parser]) -> None:
+    rotate = commands.add_parser("rotate", help="replace the secrets that kfinstall generated, wherever they are read")
+    _answers(rotate)
+    rotate.add_argument(
+        "--only", metavar="NAME", dest="rotating", nargs="+", choices=SECRET_NAMES, help=f"only these: {', '.join(SECRET_NAMES)}"
+    )
+    rotate.add_argument("--dry-run", action="store_true", help="only say what it would do, and what starts anew")
+    _login(rotate)
+    _common(rotate)
 
 
 def _taking(parser: argparse.ArgumentParser) -> None:
@@ -161,6 +174,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     way = demo.add_mutually_exclusive_group()
     way.add_argument("--reset", action="store_true", help="put the simulated servers of the last rehearsal back to what they were")
     way.add_argument("--uninstall", action="store_true", help="take Kubeflow off the simulated cluster of the last rehearsal")
+    way.add_argument("--rotate", action="store_true", help="replace the generated secrets of the last rehearsal")
     demo.add_argument("--delete-data", action="store_true", help="with --reset or --uninstall: delete volumes and images too")
     demo.add_argument("--force-finalizers", action="store_true", help="with --uninstall: see kfinstall uninstall --help")
     demo.add_argument("--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md")

@@ -1,4 +1,4 @@
-"""install, check, plan, doctor, reset, uninstall and resume: a session around the engine, reporters on its events, signals into it."""
+"""install, check, plan, doctor, reset, uninstall, rotate and resume: a session around the engine, reporters on its events, signals into it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Work = Callable[[Session], Awaitable[int]]
 
 
 def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
-    """install, check, plan, doctor, reset and uninstall on an answers file."""
+    """install, check, plan, doctor, reset, uninstall and rotate on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
     state.refuse_rehearsals(options.state_dir, answers.cluster.name)
@@ -58,22 +58,26 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def resumed(record: state.RunRecord) -> str:
     """The kind of the run that goes on with this one."""
-    return record.kind if record.kind in state.BACK else "resume"
+    return record.kind if record.kind in state.APART else "resume"
 
 
 _ASKED: Final = ("delete_data", "force_finalizers", "dry_run")
 
 
-def asked(record: state.RunRecord) -> dict[str, bool]:
-    """What a run was asked to take away, for the one that goes on with it."""
-    return {"delete_data": record.delete_data, "force_finalizers": record.force_finalizers}
+def asked(record: state.RunRecord) -> dict[str, Any]:
+    """What a run was asked to take away or to replace, for the one that goes on with it."""
+    rotation = (record.rotation or record.id) if record.kind == "rotate" else ""
+    taken = {"delete_data": record.delete_data, "force_finalizers": record.force_finalizers}
+    return {**taken, "rotating": record.rotate, "rotation": rotation}
 
 
 def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "", **more: Any) -> Options:
     """The session's options from those of the command line."""
     return Options(
         kind=kind,
-        only=getattr(options, "only", None),
+        only=None if kind == "rotate" else getattr(options, "only", None),
+        rotate=tuple(more.pop("rotating", None) or getattr(options, "rotating", None) or ()),
+        rotation=more.pop("rotation", "") or getattr(options, "rotation", ""),
         start=getattr(options, "start", None),
         strict=getattr(options, "strict", False),
         accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
@@ -93,6 +97,7 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
         "doctor": partial(_doctor, options=options, terminal=terminal),
         "reset": back_work(options, terminal, "reset"),
         "uninstall": back_work(options, terminal, "uninstall"),
+        "rotate": back_work(options, terminal, "rotate"),
     }
     return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
 
@@ -103,7 +108,7 @@ def install_work(options: argparse.Namespace, terminal: Terminal) -> Work:
 
 
 def back_work(options: argparse.Namespace, terminal: Terminal, kind: str) -> Work:
-    """The work of reset and uninstall: the plan, a question, the way back."""
+    """The work of reset, uninstall and rotate: the plan, a question, the run."""
     return partial(_back, options=options, terminal=terminal, kind=kind)
 
 
@@ -272,28 +277,32 @@ async def _back(session: Session, *, options: argparse.Namespace, terminal: Term
     if plan.pending and not session.options.demo and not options.yes:
         if not terminal.interactive:
             raise UsageError(
-                f"{'a reset' if kind == 'reset' else 'an uninstallation'} has to be confirmed, and there is nobody to ask",
+                f"{_CALLED[kind]} has to be confirmed, and there is nobody to ask",
                 why=f"it would make {len(plan.pending)} change(s) on {len({item.target for item in plan.pending})} target(s)",
                 hint="see what it would do with --dry-run, then give --yes",
             )
         terminal.say(_WARNINGS[kind].format(name=name, data="deleted" if data else "kept"))
         _confirm(plan, terminal)
-    await (session.reset() if kind == "reset" else session.uninstall())
+    await {"reset": session.reset, "uninstall": session.uninstall, "rotate": session.rotate}[kind]()
     if not options.json:
         kept = "" if data else _KEPT[kind]
         terminal.data(_DONE[kind].format(name=name) + kept)
     return ExitCode.DONE
 
 
+_CALLED: Final = {"reset": "a reset", "uninstall": "an uninstallation", "rotate": "a rotation"}
 _WARNINGS: Final = {
+    "rotate": "what reads the replaced secrets in cluster {name} starts anew, one after the other; everybody signs in again",
     "reset": "cluster {name} will be no more; volumes and images are {data}",
     "uninstall": "Kubeflow and Spark leave cluster {name}, with all their custom resources; volumes are {data}",
 }
 _DONE: Final = {
+    "rotate": "the secrets of cluster {name} are replaced; where each is: kfinstall/kfinstall-generated in the cluster",
     "reset": "the servers of cluster {name} are as they were before kfinstall",
     "uninstall": "Kubeflow is off cluster {name}",
 }
 _KEPT: Final = {
+    "rotate": "",
     "reset": "; volumes and images are kept (--delete-data deletes them)",
     "uninstall": "; volumes and the users' namespaces are kept (--delete-data deletes them)",
 }

@@ -15,7 +15,7 @@ from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, S
 from kfinstall.transport.wire import _OWN
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
-STEPS = [(phase, kind) for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL) for kind in phase.steps]
+STEPS = [(phase, kind) for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL, phases.ROTATE) for kind in phase.steps]
 each_step = pytest.mark.parametrize(("phase", "kind"), STEPS, ids=[kind.id for _phase, kind in STEPS])
 
 

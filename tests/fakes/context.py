@@ -31,6 +31,13 @@ class FakeContext:
     async def secret(self, name):
         return Secret(self.secrets[name])
 
+    async def successor(self, name):
+        return Secret(self.secrets.setdefault(f"{name}.next", f"next-{name}"))
+
+    async def succeed(self, name):
+        if f"{name}.next" in self.secrets:
+            self.secrets[name] = self.secrets.pop(f"{name}.next")
+
     def learn(self, secret):
         self.learned.append(secret.reveal())
         return secret

@@ -31,6 +31,8 @@ async def run(
             await session.install()
         elif session.options.kind == "reset" and not session.options.dry_run:
             await session.reset()
+        elif session.options.kind == "rotate" and not session.options.dry_run:
+            await session.rotate()
         elif session.options.kind == "uninstall" and not session.options.dry_run:
             await session.uninstall()
         elif session.options.kind == "check":

@@ -1,0 +1,22 @@
+"""rotate.katib-database: a new password of the root user in Katib's database."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kfinstall import rotate_site
+from kfinstall.rotate_step import RotateStep
+from kfinstall.secrets import Secret
+from kfinstall.step import ApplyContext
+
+
+class RotateKatibDatabase(RotateStep):
+    """In the running server first, which would refuse whoever comes with a password that it does not know."""
+
+    id: ClassVar[str] = "rotate.katib-database"
+    title: ClassVar[str] = "Replace the password of Katib's database"
+    name: ClassVar[str] = "katib-database"
+
+    async def teach(self, context: ApplyContext, old: Secret, new: Secret) -> None:
+        """Change it in the server."""
+        await rotate_site.database(context, self.rotation, old, new)
