@@ -22,7 +22,7 @@ def steps_document() -> str:
         "",
         "Written by `make docs` from kfinstall/phases.py. A step is done when its check on fresh facts is satisfied.",
     ]
-    for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL):
+    for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL, phases.ROTATE):
         lines += ["", f"## {phase.id}: {phase.title}", ""]
         if phase.needs:
             lines += [f"Needs: {', '.join(phase.needs)}.", ""]

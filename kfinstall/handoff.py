@@ -260,5 +260,7 @@ def _next(answers: Answers) -> tuple[Place, ...]:
     if answers.spark.enabled and answers.spark.submit:
         where = f"on {answers.first_control_plane.name}"
         commands.append(Place("Submit a Spark application", where, (f"{spark_site.SUBMIT_PATH} --help",)))
+    if answers.kubeflow.enabled:
+        commands.append(Place("Replace the generated secrets", "", ("kfinstall rotate --answers FILE",)))
     commands.append(Place("Check everything again, any time", "", ("kfinstall doctor --answers FILE",)))
     return tuple(commands)

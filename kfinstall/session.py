@@ -16,9 +16,11 @@ from pathlib import Path
 from kfinstall import handoff, handoff_html, limits, phases, plan, resources, rotation, secret_store
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import ClusterFacts
 from kfinstall.entering import enter_nodes
 from kfinstall.errors import (
     CommandError,
+    ConflictError,
     ExitCode,
     InterruptedRunError,
     KfError,
@@ -164,8 +166,18 @@ class Session:
         """Take Kubeflow and Spark off the cluster; the cluster itself stays.
 
         Raises:
+            ConflictError: a rotation is in its middle, and the databases it is about stay.
             KfError: a step failed.
         """
+        if not self.options.delete_data and self.site.cluster_facts is not None:
+            record = await (await self.site.cluster()).get(rotation.RECORD)
+            begun = rotation.unfinished(ClusterFacts(objects={rotation.RECORD: record} if record else {}))
+            if begun:
+                raise ConflictError(
+                    f"the rotation of {', '.join(begun)} was begun and not finished",
+                    why="only while its servers run can it be told which password their data knows",
+                    hint=f"finish it: kfinstall rotate --answers FILE --only {' '.join(begun)}\nor give --delete-data",
+                )
         first = self.site.hosts[self.answers.first_control_plane.name]
         async with NodeLock(first, owner(self.record.id)):
             await self.executor.run(self.phases)

@@ -27,7 +27,7 @@ _OWN: Final = next(iter(stamp.LABELS.items()))
 KEPT: Final = ("kfinstall.io/kept", "kubeflow")
 """Label of a namespace of Kubeflow that stays for the volumes in it, by which a later uninstallation finds it."""
 _PROFILE_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
-_PROOFS: Final = ("proof-kubeflow", "proof-spark")
+_PROOFS: Final = ("proof-kubeflow", "proof-spark", "rotation")
 
 
 def known(view: View) -> Inventory:

@@ -149,6 +149,9 @@ async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_no
             await run(fleet, answers, tmp_path, kind="resume")
         assert "the rotation of cookie was begun" in caught.value.message
         assert "kfinstall rotate --answers FILE --only cookie" in caught.value.hint
+        with pytest.raises(KfError) as caught:
+            await run(fleet, answers, tmp_path, kind="uninstall")
+        assert "finish it: kfinstall rotate" in caught.value.hint
         await run(fleet, answers, tmp_path, reporters=reporters, kind="rotate", rotate=("cookie",))
         values |= set(generated(fleet).values())
 
