@@ -64,6 +64,7 @@ from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_leave_workers import ResetLeaveWorkers
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
+from kfinstall.steps.rotate_catalog_database import RotateCatalogDatabase
 from kfinstall.steps.rotate_cookie import RotateCookie
 from kfinstall.steps.rotate_katib_database import RotateKatibDatabase
 from kfinstall.steps.rotate_object_store import RotateObjectStore
@@ -248,6 +249,7 @@ ROTATE: Final = Phase(
     (
         RotateKatibDatabase,
         RotatePipelinesDatabase,
+        RotateCatalogDatabase,
         RotateObjectStore,
         RotateOidcClient,
         RotateCookie,

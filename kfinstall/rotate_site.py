@@ -13,7 +13,11 @@ from kfinstall.step import ApplyContext
 def _place(item: Rotation) -> dict[str, str]:
     if item.server is None:
         raise CommandError(f"{item.name} has no server", hint="report it")
-    return {"NAMESPACE": item.server.namespace, "WORKLOAD": f"deployment/{item.server.name}", "CONTAINER": item.container}
+    return {
+        "NAMESPACE": item.server.namespace,
+        "WORKLOAD": f"{item.server.kind.lower()}/{item.server.name}",
+        "CONTAINER": item.container,
+    }
 
 
 async def database(context: ApplyContext, item: Rotation, old: Secret, new: Secret) -> None:
@@ -24,6 +28,16 @@ async def database(context: ApplyContext, item: Rotation, old: Secret, new: Secr
     """
     both = Secret(f"{old.reveal()}\n{new.reveal()}\n")
     await context.run_script("rotate-database", _place(item), stdin=both, timeout_seconds=limits.ROTATE_SERVER_SECONDS)
+
+
+async def postgres(context: ApplyContext, item: Rotation, new: Secret) -> None:
+    """Change the password of the administrator in a PostgreSQL server.
+
+    Raises:
+        CommandError: the server does not run, or does not take it.
+    """
+    given = {**_place(item), "LOGIN": secret_values.MODEL_CATALOG_USER}
+    await context.run_script("rotate-postgres", given, stdin=new, timeout_seconds=limits.ROTATE_SERVER_SECONDS)
 
 
 async def object_store(context: ApplyContext, item: Rotation, new: Secret) -> None:

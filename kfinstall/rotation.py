@@ -72,6 +72,16 @@ ROTATIONS: Final[Mapping[str, Rotation]] = {
             (_deployment("metadata-grpc-deployment"), _deployment("cache-server"), _deployment("ml-pipeline")),
         ),
         Rotation(
+            "catalog-database",
+            secret_values.MODEL_CATALOG_DATABASE,
+            "the password of the model catalog's database",
+            "model-catalog",
+            (own.MODEL_CATALOG,),
+            Ref("apps/v1", "StatefulSet", "model-catalog-postgres", "kubeflow"),
+            "postgres",
+            (_deployment("model-catalog-server"),),
+        ),
+        Rotation(
             "object-store",
             secret_values.OBJECT_STORE_KEY,
             "the key of the pipelines' object store",

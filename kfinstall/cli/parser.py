@@ -14,7 +14,9 @@ from kfinstall.errors import UsageError
 COMMANDS: Final = (
     *("install", "check", "plan", "resume", "status", "doctor", "rotate", "uninstall", "reset", "answers", "demo", "completion"),
 )
-SECRET_NAMES: Final = ("katib-database", "pipelines-database", "object-store", "oidc-client", "cookie", "user-password")
+SECRET_NAMES: Final = (
+    *("katib-database", "pipelines-database", "catalog-database", "object-store", "oidc-client", "cookie", "user-password"),
+)
 PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
 
 _EPILOG: Final = """exit codes:

@@ -25,6 +25,9 @@ KEYS = {
     "cookie": "cookie-secret",
 }
 
+HERE = tuple(name for name in rotation.ROTATIONS if name != "catalog-database")
+"""What 26.03 has of them."""
+
 
 def generated(fleet):
     data = fleet.cluster.get("v1", "Secret", GENERATED.name, GENERATED.namespace)["data"]
@@ -115,12 +118,12 @@ async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_no
         assert generated(fleet) == first
 
         session, events = await run(fleet, answers, tmp_path, reporters=reporters, kind="rotate")
-        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in rotation.ROTATIONS]
+        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in HERE]
         assert_consistent(fleet)
         second = generated(fleet)
         values |= set(second.values())
-        assert {name for name in first if first[name] != second[name]} == {item.secret for item in rotation.ROTATIONS.values()}
-        for item in rotation.ROTATIONS.values():
+        assert {name for name in first if first[name] != second[name]} == {rotation.ROTATIONS[name].secret for name in HERE}
+        for item in (rotation.ROTATIONS[name] for name in HERE):
             for ref in item.readers:
                 assert not running[ref.name] & pods(fleet)[ref.name], f"{ref} runs as before"
         assert running["mysql"] == pods(fleet)["mysql"], "a database that does not read it goes on"
@@ -180,8 +183,6 @@ def test_a_killed_rotation_is_gone_on_with_from_the_command_line(kfinstall):
     code, events, stderr = kfinstall.events("resume")
     assert code == 0, stderr[-2000:]
     done = [event["step"] for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
-    assert done == [f"rotate.{name}" for name in rotation.ROTATIONS if name != "katib-database"], (
-        "what was done before is not done again"
-    )
+    assert done == [f"rotate.{name}" for name in HERE if name != "katib-database"], "what was done before is not done again"
     code, events, _stderr = kfinstall.events("resume")
     assert (code, [event for event in events if event["event"] == "stepStarted"]) == (0, [])

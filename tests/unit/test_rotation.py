@@ -46,7 +46,7 @@ def facts(**data) -> ClusterFacts:
 @pytest.mark.parametrize(
     ("kubeflow", "expected"),
     [
-        ({}, SECRET_NAMES),
+        ({}, tuple(name for name in SECRET_NAMES if name != "catalog-database")),
         ({"components": "mini"}, ("oidc-client", "cookie", "user-password")),
         ({"components": "mini", "user": {"password": {"env": "X"}}}, ("oidc-client", "cookie")),
         ({"enabled": False}, ()),
@@ -274,6 +274,26 @@ def test_an_object_store_takes_the_new_key_and_its_answer_goes_nowhere(server):
     done = server("rotate-object-store", "new-Key_3", **given)
     assert done.returncode == 74
     assert "secrets of everybody" not in done.stdout + done.stderr
+
+
+@needs_bash
+def test_a_postgres_server_takes_the_new_password_by_a_statement(server):
+    path = server.folder / "psql"
+    path.write_text(_WEED.replace("/usr/bin/env python3", sys.executable).replace("panic", ""))
+    path.chmod(0o755)
+    given = {
+        "NAMESPACE": "kubeflow",
+        "WORKLOAD": "statefulset/model-catalog-postgres",
+        "CONTAINER": "postgres",
+        "LOGIN": "postgres",
+    }
+    done = server("rotate-postgres", "new-Password_4", **given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (server.folder / "configured").read_text() == "ALTER USER postgres PASSWORD 'new-Password_4';\n"
+    assert "new-Password_4" not in server.seen + done.stdout + done.stderr
+    path.write_text("#!/bin/sh\necho 'psql: error: no' >&2\nexit 1\n")
+    done = server("rotate-postgres", "new-Password_4", **given)
+    assert (done.returncode, "psql: error: no" in done.stdout) == (72, True)
 
 
 def test_no_parameter_of_a_rotation_is_a_value():

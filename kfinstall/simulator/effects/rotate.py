@@ -12,6 +12,7 @@ from kfinstall.simulator.model import ScriptError, SimApi, SimNode, World, effec
 _HELD: Final[Mapping[str, tuple[str, str]]] = {
     "deployment/katib-mysql": ("katib-mysql-secrets", "MYSQL_ROOT_PASSWORD"),
     "deployment/mysql": ("mysql-secret", "password"),
+    "statefulset/model-catalog-postgres": ("model-catalog-postgres", "POSTGRES_PASSWORD"),
     "deployment/seaweedfs": ("mlpipeline-minio-artifact", "secretkey"),
 }
 """Workload to the Secret and the key that its server took the value from when it first started."""
@@ -47,9 +48,9 @@ def _take(api: SimApi, workload: str, value: str) -> None:
 
 def _running(world: World, parameters: Mapping[str, str]) -> SimApi:
     api, workload, namespace = world.api, parameters["WORKLOAD"], parameters["NAMESPACE"]
-    found = api.get("apps/v1", "Deployment", _key(workload), namespace) if api else None
-    conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-    if api is None or not any(item["type"] == "Available" and item["status"] == "True" for item in conditions):
+    kind = "StatefulSet" if workload.startswith("statefulset/") else "Deployment"
+    found = api.get("apps/v1", kind, _key(workload), namespace) if api else None
+    if api is None or not ((found or {}).get("status") or {}).get("readyReplicas"):
         raise ScriptError(
             72,
             f"kf-error: the password in {namespace}/{workload} could not be changed (exit status 1): error: unable to upgrade connection",
@@ -83,3 +84,11 @@ def object_store(node: SimNode, parameters: Mapping[str, str], stdin: str, world
     api = _running(world, parameters)
     _take(api, parameters["WORKLOAD"], stdin.rstrip("\n"))
     yield f"the object store in {parameters['NAMESPACE']}/{parameters['WORKLOAD']} took the new key"
+
+
+@effect("rotate-postgres")
+def postgres(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """The administrator's password is set."""
+    api = _running(world, parameters)
+    _take(api, parameters["WORKLOAD"], stdin.rstrip("\n"))
+    yield f"the server in {parameters['NAMESPACE']}/{parameters['WORKLOAD']} took the new password"
