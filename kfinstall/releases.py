@@ -72,6 +72,8 @@ class KubeflowRow(_Frozen):
     commit: str = ""
     components: dict[str, Component]
     presets: dict[str, tuple[str, ...]]
+    pulls: dict[str, int] = {}
+    """Component to how many images its pods pull."""
     remote_bases: tuple[str, ...] = ()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -132,6 +132,7 @@ class InstallerApp(App[int]):
         self._desk = desk
         desk.ask = self._ask
         self._problems = desk.draft.problems()
+        self.run_worker(self._foresee(), group="foresee")
         self.show(self._first)
         if isinstance(self.screen, BaseScreen):
             self.screen.engine_loaded()
@@ -214,6 +215,7 @@ class InstallerApp(App[int]):
         self._told, self._generation = desk.result, self._generation + 1
         first = "failure" if desk.result is not None else first
         self._problems = await asyncio.to_thread(desk.draft.problems)
+        await self._foresee()
         self.show(first)
         if old is not desk:
             await asyncio.to_thread(old.close)
@@ -273,9 +275,18 @@ class InstallerApp(App[int]):
         except KfError as error:
             self.tell(error)
         self._problems = await asyncio.to_thread(draft.problems_of, text)
+        await self._foresee()
         # Somebody may have left meanwhile: then there is no screen any more.
         if self.screen_stack and isinstance(self.screen, BaseScreen) and self.screen.ready:
             self.screen.problems_changed()
+
+    async def _foresee(self) -> None:
+        """Show what the parts will do, once the answers are complete."""
+        desk = self.desk
+        with suppress(KfError):
+            answers = None if self._problems else await asyncio.to_thread(desk.draft.answers)
+            if answers is not None and answers.nodes:
+                desk.foresee(answers)
 
     @property
     def problems(self) -> list[Problem]:
@@ -386,18 +397,3 @@ class InstallerApp(App[int]):
 def _part_of(phase: str) -> str:
     titles = dict(RAIL)
     return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
-
-
-def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
-    """Run the interface; gives the exit code."""
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None:
-        # Whoever started us may ignore it (nohup); without a terminal there is nobody to show anything to.
-        signal.signal(hangup, signal.SIG_DFL)
-    app = InstallerApp(desk, state_root, plain=plain, rehearse=rehearse)
-    try:
-        code = app.run()
-        return int(code if code is not None else app.return_code or 0)
-    finally:
-        if app.has_desk:
-            app.desk.close()

@@ -162,6 +162,13 @@ class BaseScreen(Screen[None]):
     def _rail_chosen(self, event: LinesView.Chosen) -> None:
         self.app.show(RAIL[event.number][0])
 
+    @on(LinesView.Chosen)
+    def _line_chosen(self, event: LinesView.Chosen) -> None:
+        if event.view.whole:
+            text = "".join(part for part, _style in event.view.line(event.number)).strip()
+            if text:
+                self.app.push_screen(Told(self.title_on_bar, text))
+
     def problems_changed(self) -> None:
         """The draft was examined anew: screens with fields show what concerns them."""
 

@@ -14,9 +14,10 @@ class Act(Button):
 
     DEFAULT_CSS = """
     Act { margin-right: 1; min-width: 10; height: 1; border: none; background: $panel; color: $foreground; padding: 0 1; }
-    Act:focus { text-style: bold reverse; }
-    Act.-primary { background: $primary; color: $background; }
-    Act.-blocked { text-style: dim; background: $surface; color: $quiet; }
+    Act.-primary { background: $primary; color: $background; text-style: bold; }
+    Act.-blocked, Act.-primary.-blocked { background: $surface; color: $quiet; text-style: none; }
+    Act:focus, Act.-primary:focus { background: $foreground; color: $background; text-style: bold; }
+    Act.-blocked:focus, Act.-primary.-blocked:focus { background: $panel; color: $foreground; text-style: underline; }
     """
     why_not: reactive[str] = reactive("")
     """Why it can't be pressed now; empty if it can."""

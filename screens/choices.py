@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from textual.widget import Widget
 from textual.widgets import Select
@@ -22,7 +23,7 @@ class ChoiceRow(Row):
 
     @override
     def editors(self) -> Iterable[Widget]:
-        value = self.draft.get(self.key)
+        value = self.current()
         known = {choice for _shown, choice in self.choices}
         blank = value not in known
         yield Select(
@@ -32,10 +33,21 @@ class ChoiceRow(Row):
             prompt=str(value) if value else "the default",
         )
 
+    def current(self) -> Any:
+        """The choice that stands in the draft."""
+        return self.draft.get(self.key)
+
     @property
     @override
     def help(self) -> str:
         return f"{super().help}\n{self._more_help}" if self._more_help else super().help
+
+    def show_choice(self, choice: str) -> None:
+        """Show one of the choices, without taking it anew."""
+        select = self.query_one(Select)
+        if select.value != choice:
+            with self.prevent(Select.Changed):
+                select.value = choice
 
     def offer(self, choices: Sequence[tuple[str, str]]) -> None:
         """Offer other choices."""
@@ -43,7 +55,7 @@ class ChoiceRow(Row):
             return
         self.choices = list(choices)
         select = self.query_one(Select)
-        value = self.draft.get(self.key)
+        value = self.current()
         with self.prevent(Select.Changed):
             select.set_options(self.choices)
             if value in {choice for _shown, choice in self.choices}:

@@ -16,9 +16,10 @@ from typing_extensions import override
 from kfinstall import releases
 from kfinstall.answers.model import Proof
 from kfinstall.desk import fit
-from kfinstall.desk.fit import Fit
+from kfinstall.desk.fit import Amount, Fit
 from kfinstall.errors import KfError
 from kfinstall.releases import KubeflowRow
+from screens.choices import ChoiceRow
 from screens.form import Row, row
 from screens.part import PartScreen
 
@@ -28,6 +29,23 @@ _PROOFS: Final = {
     "katib": "run an experiment of two trials",
     "kserve": "start an InferenceService and ask it",
 }
+_OWN: Final = "own"
+_HEAD: Final = f"    {'':<21} {'pods':>4} {'CPU':>5} {'GiB':>5} {'volume':>6} {'images':>6}"
+
+
+class PresetRow(ChoiceRow):
+    """The presets of the release, or what is ticked below."""
+
+    @override
+    def current(self) -> str:
+        given = self.draft.get(self.key)
+        return given if isinstance(given, str) else _OWN
+
+    @override
+    def selected(self, choice: str | None) -> None:
+        # An own choice is made by ticking; that it is one shows by itself.
+        if choice is not None and choice != _OWN:
+            self.take(choice)
 
 
 class KubeflowScreen(PartScreen):
@@ -55,10 +73,12 @@ class KubeflowScreen(PartScreen):
     @override
     def form(self) -> Iterable[Widget]:
         draft = self.app.desk.draft
+        self._load()
         yield row(draft, "kubeflow.enabled", "Install Kubeflow")
         yield Vertical(
-            row(draft, "kubeflow.components", "Components"),
+            PresetRow(draft, ("kubeflow", "components"), "Components", _presets(self._row)),
             Static("", id="kubeflow-fit", classes="about", markup=False),
+            Static(Content(_HEAD), id="components-head", markup=False),
             SelectionList[str](id="components"),
             row(draft, "kubeflow.notebookImages", "Notebook images", hint="built for the own registry"),
             SelectionList[str](id="notebook-images"),
@@ -105,6 +125,9 @@ class KubeflowScreen(PartScreen):
         tls = bool(draft.get(("kubeflow", "tls", "enabled")))
         for name in ("certificate", "key"):
             self.query_one(f"#row-kubeflow-tls-{name}", Row).display = tls
+        presets = self.query_one("#row-kubeflow-components", PresetRow)
+        presets.offer(_presets(self._row))
+        presets.show_choice(presets.current())
         self._fill()
         self._fill_proofs()
         self._fill_images()
@@ -118,7 +141,10 @@ class KubeflowScreen(PartScreen):
         lone = str(nodes[0].get("name")) if len(nodes) == 1 else None
         components = self._row.components if self._row else {}
         spark = bool(self.desk.draft.get(("spark", "enabled")))
-        return fit.fit(components, self.chosen, spark=spark, facts=self.desk.facts, workers=with_roles or workers, lone=lone)
+        pulls = self._row.pulls if self._row else {}
+        return fit.fit(
+            components, self.chosen, spark=spark, facts=self.desk.facts, workers=with_roles or workers, lone=lone, pulls=pulls
+        )
 
     def _fill(self) -> None:
         listed = self.query_one("#components", SelectionList)
@@ -134,9 +160,8 @@ class KubeflowScreen(PartScreen):
         cursor = listed.highlighted
         listed.clear_options()
         for name, component in self._row.components.items():
-            cost = f"{component.pods:>2} pods {component.cpu_millicores / 1000:>4.1f} CPU {component.memory_mebibytes / 1024:>4.1f} GiB"
-            text = f"{component.title:<24.24} {cost if component.pods else ''}"
-            listed.add_option(Selection(Content(text), name, name in chosen))
+            cost = fit.of_component(component, self._row.pulls.get(name, 0))
+            listed.add_option(Selection(Content(_cost_line(component.title, cost)), name, name in chosen))
         listed.highlighted = cursor
         self.call_after_refresh(self._filled)
 
@@ -198,8 +223,7 @@ class KubeflowScreen(PartScreen):
             chosen.update(fit.with_needs(components, name))
         names = fit.chosen_order(components, chosen)
         preset = next((preset for preset, members in self._row.presets.items() if set(members) == chosen), None)
-        components_row = self.query_one("#row-kubeflow-components", Row)
-        components_row.put(preset or list(names))
+        self.query_one("#row-kubeflow-components", PresetRow).take(preset or list(names))
         self.app.draft_changed()
         self.refresh_form()
 
@@ -234,10 +258,31 @@ class KubeflowScreen(PartScreen):
         return super().why_not() if self.desk.draft.get(("kubeflow", "enabled")) else "Kubeflow is switched off"
 
 
+def _presets(known: KubeflowRow | None) -> list[tuple[str, str]]:
+    """(shown, value) of what can be chosen at once."""
+    names = known.presets if known is not None else {}
+    return [*((f"{name}  {len(members)} components", name) for name, members in names.items()), ("what is ticked below", _OWN)]
+
+
+def _cost_line(title: str, cost: Amount) -> str:
+    """What a component costs, in columns; a dot stands for nothing."""
+    cells = [
+        f"{cost.pods:>4}" if cost.pods else f"{'·':>4}",
+        f"{cost.cpu_millicores / 1000:>5.1f}" if cost.cpu_millicores else f"{'·':>5}",
+        f"{cost.memory_mebibytes / 1024:>5.1f}" if cost.memory_mebibytes else f"{'·':>5}",
+        f"{f'{cost.volumes_gibibytes} Gi':>6}" if cost.volumes_gibibytes else f"{'·':>6}",
+        f"{cost.images:>6}" if cost.images else f"{'·':>6}",
+    ]
+    return f"{title:<21.21} {' '.join(cells)}"
+
+
 def _fit_lines(judged: Fit) -> Iterable[str]:
     """The forecast in words."""
     need = judged.needed
-    yield f"Needs {need.pods} pods, {need.cpu_millicores / 1000:.1f} CPU, {need.memory_mebibytes / 1024:.1f} GiB memory, {need.volumes_gibibytes} GiB of volumes."
+    yield (
+        f"Needs {need.pods} pods, {need.cpu_millicores / 1000:.1f} CPU, {need.memory_mebibytes / 1024:.1f} GiB memory, "
+        f"{need.volumes_gibibytes} GiB of volumes; pulls {need.images} images."
+    )
     if judged.available is None:
         yield "Whether it fits is known once the servers were looked at (screen Nodes)."
         return

@@ -52,6 +52,10 @@ class LinesView(ScrollView, can_focus=True):
     ]
     cursor: reactive[int] = reactive(-1, repaint=True)
     """The chosen line; -1 for none."""
+    empty: str = ""
+    """What stands there while there is no line."""
+    whole: bool = False
+    """Whether Enter on a line is to show all of it, however long it is."""
 
     class Chosen(Message):
         """Enter, or a click, on a line."""
@@ -86,8 +90,12 @@ class LinesView(ScrollView, can_focus=True):
         width = self.size.width
         base = self.rich_style
         if number >= self.count():
-            return Strip.blank(width, base)
-        segments = [Segment(text, base + self._style(name)) for text, name in self.line(number)]
+            if number or not self.empty:
+                return Strip.blank(width, base)
+            parts: Sequence[Part] = [(f" {self.empty}", "look--quiet")]
+        else:
+            parts = self.line(number)
+        segments = [Segment(text, base + self._style(name)) for text, name in parts]
         strip = Strip(segments).adjust_cell_length(width, base)
         if number == self.cursor and self.has_focus:
             strip = strip.apply_style(self.get_component_rich_style("lines--cursor", partial=True))
@@ -124,5 +132,6 @@ class LinesView(ScrollView, can_focus=True):
         y = getattr(event, "y", -1)
         number = y + self.scroll_offset.y
         if 0 <= number < self.count():
-            self.cursor = number
-            self.action_choose()
+            again, self.cursor = number == self.cursor, number
+            if again or not self.whole:
+                self.action_choose()

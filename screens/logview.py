@@ -28,6 +28,7 @@ class LogView(LinesView):
     """The lines of one ring. `refresh_log` is to be called some times a second; its cost is that of what is new."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "follow", "Follow", show=False)]
+    whole = True
     follow: reactive[bool] = reactive(True)
     """Stay at the end."""
 
@@ -43,6 +44,7 @@ class LogView(LinesView):
         """Numbers of the lines that pass the filter; None where there is none."""
         self._seen = 0
         self._drawn_end = -1
+        self.empty = "what runs tells here what it does"
 
     def watch_ring(self, ring: Ring[LogLine]) -> None:
         """Show another ring."""
@@ -68,6 +70,7 @@ class LogView(LinesView):
 
     def _refilter(self) -> None:
         self._found = [] if self._wanted or self._levels or self._phases else None
+        self.empty = "no line has that" if self._wanted or self._levels else "what runs tells here what it does"
         self._seen, self._drawn_end = 0, -1
         self.refresh_log()
 
@@ -109,6 +112,8 @@ class LogView(LinesView):
 
     @override
     def action_cursor(self, by: int) -> None:
+        if self.follow and self.cursor < 0:
+            self.cursor = self.count() - 1  # what is seen is the end
         self.follow = False
         super().action_cursor(by)
 

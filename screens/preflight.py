@@ -27,6 +27,7 @@ from screens.modals import Confirm, Told
 _STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
 _WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
 _NAME_COLUMNS: Final = 24
+"""At least; more where there is room."""
 _NARROWEST_CELL: Final = 4
 
 
@@ -58,9 +59,15 @@ class Matrix(LinesView):
         return self.nodes[min(self.column, len(self.nodes) - 1)], self.checks[self.cursor - 1][0]
 
     @property
+    def name_columns(self) -> int:
+        """Columns of a check's title: all of it, where that leaves the cells the larger part."""
+        longest = max((len(title) for _id, title in self.checks), default=0) + 2
+        return max(_NAME_COLUMNS, min(longest, self.size.width // 3))
+
+    @property
     def width(self) -> int:
         """Columns of one cell."""
-        room = max(self.size.width - _NAME_COLUMNS, 1) // max(len(self.nodes), 1)
+        room = max(self.size.width - self.name_columns, 1) // max(len(self.nodes), 1)
         return max(_NARROWEST_CELL, min(room, 30))
 
     @override
@@ -69,20 +76,20 @@ class Matrix(LinesView):
 
     @override
     def line(self, number: int) -> Sequence[Part]:
-        width = self.width
+        width, head = self.width, self.name_columns
         first = self._first_node()
         if number == 0:
-            names = [(f"{name[: width - 1]:<{width}}", "look--strong") for name in self.nodes[first:]]
-            return [(" " * _NAME_COLUMNS, ""), *names]
+            names = [(f" {name[: width - 2]:<{width - 1}}", "look--strong") for name in self.nodes[first:]]
+            return [(" " * head, ""), *names]
         check, title = self.checks[number - 1]
-        parts: list[Part] = [(f"{title[: _NAME_COLUMNS - 1]:<{_NAME_COLUMNS}}", "")]
+        parts: list[Part] = [(f"{title[: head - 1]:<{head}}", "")]
         for at, node in enumerate(self.nodes[first:], first):
             parts.append(self._cell(check, node, width, here=number == self.cursor and at == self.column))
         return parts
 
     def _first_node(self) -> int:
         """Leftmost server that is drawn, so that the cursor's is in sight."""
-        fit = max(1, (self.size.width - _NAME_COLUMNS) // self.width)
+        fit = max(1, (self.size.width - self.name_columns) // self.width)
         return max(0, min(self.column, len(self.nodes) - 1) - fit + 1)
 
     def _cell(self, check: str, node: str, width: int, *, here: bool) -> Part:
@@ -164,6 +171,7 @@ class PreflightScreen(BaseScreen):
         matrix.findings = dict(view.findings)
         matrix.nodes = tuple(dict.fromkeys(node for node, _check in view.findings))
         matrix.checks = self._checks(view)
+        matrix.empty = "nothing is red" if view.findings else "F5 checks every server; nothing is changed"
         if matrix.cursor < 1 and matrix.checks:
             matrix.cursor = 1
         matrix.redraw()

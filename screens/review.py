@@ -46,6 +46,8 @@ _HOMES: Final = {
 class PlanView(LinesView):
     """A plan, phase by phase, step by step, node by node."""
 
+    whole = True
+
     def __init__(self) -> None:
         super().__init__(id="plan")
         self.lines: list[Sequence[Part]] = []

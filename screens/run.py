@@ -295,8 +295,10 @@ def _progress(view: RunView, *, running: bool) -> Iterable[str]:
     """How much is done, how long it took, how long the rest will take."""
     steps = [step for phase in view.phases.values() for step in phase.steps.values()]
     settled = sum(1 for step in steps if step.state in ("done", "unchanged", "warning", "skipped"))
-    if not steps:
-        yield "Nothing has run yet: F9 on a part, or Run all on the review."
+    if not steps or not view.run:
+        rest = sum(step.estimate_seconds for step in steps)
+        what = f"{len(steps)} steps, about {duration(rest)}" if rest else "fill in the parts first"
+        yield f"Nothing has run yet: {what}. F5 begins." if rest else f"Nothing has run yet: {what}."
         return
     rest = sum(step.estimate_seconds for step in steps if step.state in ("waiting", "running"))
     took = time.time() - view.began_at if running and view.began_at else view.seconds

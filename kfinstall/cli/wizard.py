@@ -53,6 +53,6 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
 
 def _open(desk: Callable[[], Desk], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
     # Textual takes a fifth of a second to import, which nothing without screens should cost.
-    from screens.app import main
+    from screens.start import main
 
     return main(desk, options.state_dir, plain=not terminal.unicode, rehearse=rehearse)

@@ -103,6 +103,11 @@ class Desk:
             if event is not None:
                 self.view.take(event)
 
+    def foresee(self, answers: Answers) -> None:
+        """Show what the phases that nothing is known of yet will do with these answers."""
+        if not self.running:
+            self.view.foresee(answers, phases.PHASES)
+
     @property
     def running(self) -> bool:
         """Whether a run goes on."""

@@ -33,6 +33,8 @@ class Amount:
     cpu_millicores: int = 0
     memory_mebibytes: int = 0
     volumes_gibibytes: int = 0
+    images: int = 0
+    """How many images are pulled."""
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(
@@ -40,6 +42,7 @@ class Amount:
             self.cpu_millicores + other.cpu_millicores,
             self.memory_mebibytes + other.memory_mebibytes,
             self.volumes_gibibytes + other.volumes_gibibytes,
+            self.images + other.images,
         )
 
     def within(self, limit: Amount) -> bool:
@@ -69,9 +72,9 @@ class Fit:
         return self.available is None or self.needed.within(self.available)
 
 
-def of_component(component: Component) -> Amount:
-    """What one component requests."""
-    return Amount(component.pods, component.cpu_millicores, component.memory_mebibytes, component.volumes_gibibytes)
+def of_component(component: Component, images: int = 0) -> Amount:
+    """What one component requests, and how many images it pulls."""
+    return Amount(component.pods, component.cpu_millicores, component.memory_mebibytes, component.volumes_gibibytes, images)
 
 
 def of_node(facts: Facts, *, control_plane: bool) -> Amount:
@@ -90,15 +93,17 @@ def fit(
     facts: Mapping[str, Facts],
     workers: Iterable[str],
     lone: str | None = None,
+    pulls: Mapping[str, int] | None = None,
 ) -> Fit:
     """Add up what the chosen components need, and hold it against the servers that take workloads.
 
-    `workers`: names of the nodes that pods are placed on; `lone`: the one that is control plane and worker, if there is one.
+    `workers`: names of the nodes that pods are placed on; `lone`: the one that is control plane and worker, if there is one;
+    `pulls`: how many images each component pulls.
     """
     needed = Amount(SPARK_PODS, SPARK_CPU_MILLICORES, SPARK_MEMORY_MEBIBYTES) if spark else Amount()
     for name in chosen:
         if name in components:
-            needed += of_component(components[name])
+            needed += of_component(components[name], (pulls or {}).get(name, 0))
     names = list(workers)
     known = [name for name in names if name in facts]
     unknown = tuple(name for name in names if name not in facts)

@@ -203,6 +203,14 @@ class RunView:
                 self.phases[phase] = PhaseView(phase, self.phases[phase].title)
         self.revision += 1
 
+    def foresee(self, answers: Answers, phases: Sequence[Phase]) -> None:
+        """Show what the phases that nothing is known of yet will do."""
+        known = [self.phases.get(phase.id) or PhaseView(phase.id, phase.title) for phase in phases]
+        untouched = {
+            view.id for view in known if view.state == "waiting" and all(s.state == "waiting" for s in view.steps.values())
+        }
+        self.expect(answers, [phase for phase in phases if phase.id in untouched])
+
     def take_all(self, events: Iterable[Event]) -> None:
         """Take several events."""
         for event in events:

@@ -90,6 +90,7 @@ async def opened(desk, first, size=(120, 40), **more):
     """(application, pilot) with a screen open and drawn."""
     app = InstallerApp(desk, desk.state_root, first=first, **more)
     async with app.run_test(size=size) as pilot:
+        await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "foresee"])
         await settled(pilot)
         yield app, pilot
 
