@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,8 +19,8 @@ from kfinstall.stamp import stamped
 from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
 Say = Callable[[str], None]
-Count = Callable[[int, int], None]
-"""(sent, of how many): called now and then."""
+Count = Callable[[int, int, str], None]
+"""(sent, of how many, of which wave; of all if empty): called now and then."""
 _COUNT_EVERY = 10
 _APIEXTENSIONS: Final = "apiextensions.k8s.io/v1"
 
@@ -66,6 +67,8 @@ class _Sender:
         self.items: Sequence[Item] = ()
         self.total = 0
         self.result = ApplyResult()
+        self.of_wave: Counter[Wave] = Counter()
+        self._sent: Counter[Wave] = Counter()
         self._slots = asyncio.Semaphore(limits.at_once)
         self._gates: dict[Gate, asyncio.Task[None]] = {}
 
@@ -76,11 +79,19 @@ class _Sender:
         except CommandError as error:
             raise await gates.refusal(self.cluster, item.ref, error, self.planned()) from error
         self.result.applied[item.ref] = applied
-        sent = len(self.result.applied)
-        if self.count is not None and (sent % _COUNT_EVERY == 0 or sent == self.total):
-            self.count(sent, self.total)
+        self._tell(item.wave)
         if applied.conflicts:
             self.say(f"{item.ref}: took over fields of {', '.join(applied.conflicts)}")
+
+    def _tell(self, wave: Wave) -> None:
+        self._sent[wave] += 1
+        if self.count is None:
+            return
+        sent, of_wave = len(self.result.applied), self.of_wave[wave]
+        if sent % _COUNT_EVERY == 0 or sent == self.total:
+            self.count(sent, self.total, "")
+        if self._sent[wave] % _COUNT_EVERY == 0 or self._sent[wave] == of_wave:
+            self.count(self._sent[wave], of_wave, wave)
 
     async def send_all(self, items: Sequence[Item]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -162,6 +173,7 @@ async def apply_waves(
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
     sender.items, sender.count, sender.total = items, count, len(items)
+    sender.of_wave.update(item.wave for item in items)
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
         telling = Telling(say, sender.limits.hopeless_seconds)

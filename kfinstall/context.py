@@ -30,10 +30,11 @@ class Context:
         """Show one line in the target's pane."""
         self.bus.emit(OutputLine(step=self.step.id, target=self.view.target, text=clean(text)))
 
-    def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = ()) -> None:
+    def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = (), *, part: str = "") -> None:
         """Tell how far a count has come."""
         texts = tuple(clean(text) for text in waiting)
-        self.bus.emit(Progress(step=self.step.id, target=self.view.target, label=label, done=done, total=total, waiting=texts))
+        step, target = self.step.id, self.view.target
+        self.bus.emit(Progress(step=step, target=target, label=label, done=done, total=total, waiting=texts, part=part))
 
     def host(self, name: str) -> Host:
         """The connection to a node."""

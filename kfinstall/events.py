@@ -182,6 +182,8 @@ class Progress(Event):
     total: int
     waiting: tuple[str, ...] = ()
     """What is not there yet, each with its reason; the first few."""
+    part: str = ""
+    """The part that these numbers are of, for example a wave; empty for all of it."""
 
 
 Listener = Callable[[Event], None]

@@ -128,7 +128,7 @@ class ApplyContext(Protocol):
     def say(self, text: str) -> None:
         """Show one line in the target's pane."""
 
-    def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = ()) -> None:
+    def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = (), *, part: str = "") -> None:
         """Tell how far a count has come ('objects applied'), and the first few that are not there yet, with reasons."""
 
     def host(self, name: str) -> Host:

@@ -13,7 +13,7 @@ class Act(Button):
     """A button; while `why_not` is set, pressing it shows the reason and does nothing else."""
 
     DEFAULT_CSS = """
-    Act { margin-right: 1; min-width: 10; height: 1; border: none; background: $panel; color: $foreground; padding: 0 1; }
+    Act { margin-right: 1; min-width: 6; height: 1; border: none; background: $panel; color: $foreground; padding: 0 1; }
     Act.-primary { background: $primary; color: $background; text-style: bold; }
     Act.-blocked, Act.-primary.-blocked { background: $surface; color: $quiet; text-style: none; }
     Act:focus, Act.-primary:focus { background: $foreground; color: $background; text-style: bold; }

@@ -26,6 +26,14 @@ from screens.opening import AskPath
 from screens.review import PlanView
 
 
+class CardView(PlanView):
+    """The lines of a proof card."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.empty = "F5 on the screen Run goes on to it"
+
+
 class DoneScreen(BaseScreen):
     """The end."""
 
@@ -54,7 +62,7 @@ class DoneScreen(BaseScreen):
                 with Horizontal(id="acts"):
                     yield Act("Check again", id="doctor", primary=True, tooltip="F5")
                     yield Act("Save as web page", id="copy", tooltip="w")
-                yield PlanView()
+                yield CardView()
         yield Footer(show_command_palette=False)
 
     @override

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -90,11 +91,13 @@ class FailureScreen(BaseScreen):
         for act in ("#retry", "#mend"):
             self.query_one(act, Act).why_not = self.app.why_not_run()
         result = self.desk.result
-        if result is self._shown:
+        width = self.query_one("#card", Static).size.width
+        if (result, width) == self._shown:
             return
-        self._shown = result
+        self._shown = (result, width)
         error = result.error if result is not None else None
-        self.query_one("#card", Static).update(Content("\n".join(card(view, error, self.node, plain=self.app.plain))))
+        lines = card(view, error, self.node, width=width, plain=self.app.plain)
+        self.query_one("#card", Static).update(Content("\n".join(lines)))
         self.query_one("#lines", Static).update(Content("\n".join(_last_lines(view, self.node))))
         self.query_one("#set-aside", Act).why_not = self._why_not_aside()
         self.query_one("#shell", Act).why_not = self._why_no_shell()
@@ -192,28 +195,33 @@ class FailureScreen(BaseScreen):
         self.app.show("run")
 
 
-def card(view: RunView, error: KfError | None, node: str, *, plain: bool = False) -> Iterator[str]:
-    """The failure as lines: what, where, why, what to do."""
+def card(view: RunView, error: KfError | None, node: str, *, width: int, plain: bool = False) -> Iterator[str]:
+    """The failure as lines of at most that many columns: what, where, why, what to do."""
     glyph = "x" if plain else "✗"
     step, target = view.last_failure
     phase = view.phases.get(step.partition(".")[0])
     known = phase.steps.get(step) if phase is not None else None
-    yield f"{glyph} {error.message if error is not None else 'nothing failed'}"
+    yield from _said(glyph, error.message if error is not None else "nothing failed", width, columns=2)
     yield ""
     if known is not None:
-        yield f"step     {known.title} ({step})"
-        yield f"server   {node or target}"
+        yield from _said("step", f"{known.title} ({step})", width)
+        yield from _said("server", node or target, width)
         detail = known.targets.get(target)
-        for number, change in enumerate(detail.changes if detail is not None else ()):
-            yield f"{'to do' if number == 0 else '':<8} {change}"
+        yield from _said("to do", "\n".join(detail.changes if detail is not None else ()), width)
     elif node:
-        yield f"server   {node}"
+        yield from _said("server", node, width)
     if error is not None:
-        for number, line in enumerate(error.why.splitlines()):
-            yield f"{'because' if number == 0 else '':<8} {line}"
-        for number, line in enumerate(error.hint.splitlines()):
-            yield f"{'mend it' if number == 0 else '':<8} {line}"
+        yield from _said("because", error.why, width)
+        yield from _said("mend it", error.hint, width)
     yield ""
+
+
+def _said(word: str, text: str, width: int, *, columns: int = 9) -> Iterator[str]:
+    """A text beside its word; what is too long goes on below itself."""
+    room = max(width - columns, 20)
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)]
+    for number, line in enumerate(lines):
+        yield f"{word if number == 0 else '':<{columns}}{line}"
 
 
 def _last_lines(view: RunView, node: str) -> Iterable[str]:

@@ -30,7 +30,7 @@ _PROOFS: Final = {
     "kserve": "start an InferenceService and ask it",
 }
 _OWN: Final = "own"
-_HEAD: Final = f"    {'':<21} {'pods':>4} {'CPU':>5} {'GiB':>5} {'volume':>6} {'images':>6}"
+_HEAD: Final = f"    {'':<21} {'pods':>4} {'CPU':>4} {'GiB':>4} {'vol.':>4} {'images':>6}"
 
 
 class PresetRow(ChoiceRow):
@@ -57,7 +57,7 @@ class KubeflowScreen(PartScreen):
     about: ClassVar[str] = "Choose a preset, or tick components: what others need is ticked with them and can't be taken out alone."
     help_text: ClassVar[str] = (
         "mini: dashboard and notebooks. standard: pipelines, Katib, KServe, training and more. full: everything of the release.\n"
-        "Costs are what the pods request; images come on top (about 20 GiB for standard).\n"
+        "Costs are what the pods request (CPU, GiB of memory), GiB of volumes, and how many images are pulled (about 20 GiB for standard).\n"
         "port-forward opens nothing on the servers; nodePort and loadBalancer do, and need TLS."
     )
 
@@ -266,14 +266,14 @@ def _presets(known: KubeflowRow | None) -> list[tuple[str, str]]:
 
 def _cost_line(title: str, cost: Amount) -> str:
     """What a component costs, in columns; a dot stands for nothing."""
-    cells = [
-        f"{cost.pods:>4}" if cost.pods else f"{'·':>4}",
-        f"{cost.cpu_millicores / 1000:>5.1f}" if cost.cpu_millicores else f"{'·':>5}",
-        f"{cost.memory_mebibytes / 1024:>5.1f}" if cost.memory_mebibytes else f"{'·':>5}",
-        f"{f'{cost.volumes_gibibytes} Gi':>6}" if cost.volumes_gibibytes else f"{'·':>6}",
-        f"{cost.images:>6}" if cost.images else f"{'·':>6}",
-    ]
-    return f"{title:<21.21} {' '.join(cells)}"
+    cells = (
+        (4, f"{cost.pods or ''}"),
+        (4, f"{cost.cpu_millicores / 1000:.1f}" if cost.cpu_millicores else ""),
+        (4, f"{cost.memory_mebibytes / 1024:.1f}" if cost.memory_mebibytes else ""),
+        (4, f"{cost.volumes_gibibytes or ''}"),
+        (6, f"{cost.images or ''}"),
+    )
+    return f"{title:<21.21} " + " ".join((text or "·").rjust(columns) for columns, text in cells)
 
 
 def _fit_lines(judged: Fit) -> Iterable[str]:

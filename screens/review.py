@@ -51,6 +51,7 @@ class PlanView(LinesView):
     def __init__(self) -> None:
         super().__init__(id="plan")
         self.lines: list[Sequence[Part]] = []
+        self.empty = "F6 reads the servers and shows the plan"
 
     def show(self, lines: list[Sequence[Part]]) -> None:
         """Draw other lines."""

@@ -20,9 +20,11 @@ from typing_extensions import override
 from kfinstall.desk.runview import Level, LogLine, RunView
 from kfinstall.errors import KfError
 from kfinstall.state import write_atomically
+from kfinstall.step import CLUSTER_TARGET
 from kfinstall.text import duration
 from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act
+from screens.clusterview import ClusterView
 from screens.lines import LinesView
 from screens.logview import LogView
 from screens.modals import Told, Window
@@ -87,12 +89,14 @@ class RunScreen(BaseScreen):
                 with Vertical(id="panes"):
                     yield Tabs(Tab("all", id=_tab_id(_ALL)), id="targets")
                     yield Input(placeholder="search", id="search")
+                    yield ClusterView()
                     yield LogView(with_target=True, id="log")
         yield Footer(show_command_palette=False)
 
     @override
     def on_mount(self) -> None:
         self.query_one("#search", Input).display = False
+        self.query_one(ClusterView).display = False
         self.query_one("#tree", StepTree).focus()
 
     def on_screen_resume(self) -> None:
@@ -115,17 +119,26 @@ class RunScreen(BaseScreen):
         tree.show(view)
         self.query_one("#verdict", Static).update(Content("\n".join(_progress(view, running=running))))
         self._show_targets(view)
+        self._show_cluster(view)
+
+    def _show_cluster(self, view: RunView) -> None:
+        counts = self.query_one(ClusterView)
+        counts.display = self._chosen == CLUSTER_TARGET
+        if counts.display:
+            counts.plain = self.app.plain
+            counts.show(view)
 
     def _show_acts(self) -> None:
         running = self.desk.running
         for name in ("pause", "stop"):
-            self.query_one(f"#{name}", Act).why_not = "" if running else "nothing runs"
+            self.query_one(f"#{name}", Act).display = running
         self.query_one("#pause", Act).label = "Go on" if self.desk.paused and running else "Pause"
         self.query_one("#go-on", Act).why_not = self.app.why_not_run()
         self.query_one("#go-on", Act).display = not running
 
     def _show_targets(self, view: RunView) -> None:
-        targets = (*view.nodes, *(name for name in view.logs if name not in view.nodes))
+        targets = (*view.nodes, *(name for name in (CLUSTER_TARGET, *view.logs) if name not in view.nodes)) if view.nodes else ()
+        targets = tuple(dict.fromkeys(targets))
         if targets == self._targets:
             return
         tabs = self.query_one("#targets", Tabs)
@@ -138,6 +151,7 @@ class RunScreen(BaseScreen):
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
         name = next((name for name in self._targets if _tab_id(name) == event.tab.id), _ALL)
         self._chosen = name
+        self._show_cluster(self.desk.view)
         self.query_one("#log", LogView).with_target = name == _ALL
 
     def action_tab(self, by: int) -> None:

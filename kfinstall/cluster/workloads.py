@@ -18,8 +18,8 @@ _LOOK_SECONDS: Final = 2.0
 EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_ROOTS: Final = 5
 _SHOWN_LATE: Final = 8
-Count = Callable[[int, int, Sequence[str]], None]
-"""(available, of how many, why the first few are not)."""
+Count = Callable[[Sequence[Ref], Sequence[str]], None]
+"""(those that are not available, why the first few are not)."""
 HOPELESS_SECONDS: Final = 120.0
 """How long a reason that waiting never ends is looked at, in case a registry or mirror is just being filled."""
 
@@ -94,7 +94,7 @@ async def wait_available(
             available = len(wanted) - len(open_)
             say(f"{available} of {len(wanted)} workloads are available ({telling.seconds:.0f} s)")
             if count is not None:
-                count(available, len(wanted), ())
+                count(open_, ())
         if not open_:
             return
         late = telling.seconds >= timeout_seconds
@@ -103,7 +103,7 @@ async def wait_available(
             found = await why_not(cluster, open_)
             lines = telling.tell(found)
             if count is not None:
-                count(available, len(wanted), lines)
+                count(open_, lines)
             if late or telling.lost:
                 raise too_late(f"{len(open_)} workloads were not available within {telling.seconds:.0f} s", found)
         await asyncio.sleep(min(_LOOK_SECONDS, max(timeout_seconds - telling.seconds, 0.0)))

@@ -6,7 +6,7 @@ The same events rebuild it after the terminal was closed (runs/<id>/events.jsonl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -142,6 +142,8 @@ class RunView:
     """By (node, check)."""
     progress: dict[str, Progress] = field(default_factory=dict)
     """By step: the newest word of steps that count what they do."""
+    counts: dict[str, dict[tuple[str, str], Progress]] = field(default_factory=dict)
+    """The same by step, then by (label, part): everything that it counts, in the order in which it began."""
     logs: dict[str, Ring[LogLine]] = field(default_factory=dict)
     """By target."""
     log: Ring[LogLine] = field(default_factory=lambda: Ring(LOG_LINES_IN_ALL))
@@ -275,6 +277,7 @@ class RunView:
     def _(self, event: StepStarted) -> None:
         target = self._target(event.step, event.target, event.title)
         target.state, target.began_at, target.changes, target.attached = "running", event.at, event.changes, event.attached
+        self.counts.pop(event.step, None)
         target.evidence = target.hint = ""
         word = "goes on" if event.attached else "begins"
         self._line(event.at, event.target, "step", f"{event.title}: {word}", event.step)
@@ -304,7 +307,13 @@ class RunView:
 
     @_take.register
     def _(self, event: Progress) -> None:
-        self.progress[event.step] = event
+        counts = self.counts.setdefault(event.step, {})
+        before = counts.get((event.label, event.part))
+        if before is not None and not event.waiting and event.done < event.total:
+            event = replace(event, waiting=before.waiting)  # reasons are looked for more seldom than numbers
+        counts[event.label, event.part] = event
+        if not event.part:
+            self.progress[event.step] = event
         self.revision += 1
 
     def _phase(self, phase_id: str, title: str) -> PhaseView:

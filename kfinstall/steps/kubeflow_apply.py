@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from kfinstall import limits, secret_store
 from kfinstall.answers.model import Answers
 from kfinstall.apply_waves import apply_waves
-from kfinstall.cluster.base import Ref, Want
+from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.cluster.workloads import Count, wait_available
 from kfinstall.kubeflow import choice, inventory, own
 from kfinstall.stamp import content
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.waves import clean_document, without_stray_namespaces
+from kfinstall.waves import clean_document, split, without_stray_namespaces
 
 _SHOWN_CHANGES = 12
 
@@ -79,7 +79,7 @@ class KubeflowApply(Step):
             documents,
             context.say,
             present=present,
-            count=lambda done, total: context.progress("objects applied", done, total),
+            count=lambda done, total, wave: context.progress("objects applied", done, total, part=wave),
         )
         context.say(f"{len(result.applied)} objects sent in {result.seconds:.0f} s, {result.changed} made or changed")
         workloads = [ref for ref in wanted if (ref.api_version, ref.kind) in inventory.WORKLOADS]
@@ -88,11 +88,28 @@ class KubeflowApply(Step):
             workloads,
             timeout_seconds=limits.KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS,
             say=context.say,
-            count=lambda done, total, waiting: context.progress("workloads ready", done, total, waiting),
+            count=_counting(context, documents, workloads),
         )
         fields |= {ref: done.fields for ref, done in result.applied.items()}
         objects = {ref: (digest, fields.get(ref, "")) for ref, digest in wanted.items()}
         await cluster.apply(known.followed_by(_source(self, view), objects, served).document())
+
+
+def _counting(context: ApplyContext, documents: Sequence[Document], workloads: Sequence[Ref]) -> Count:
+    """Tells how many workloads are ready, of all and of each wave."""
+    waves: dict[str, list[Ref]] = {}
+    wanted = set(workloads)
+    for item in split(documents):
+        if item.ref in wanted:
+            waves.setdefault(item.wave, []).append(item.ref)
+
+    def count(not_ready: Sequence[Ref], why: Sequence[str]) -> None:
+        late = set(not_ready)
+        for wave, refs in waves.items():
+            context.progress("workloads ready", len(refs) - len(late.intersection(refs)), len(refs), part=wave)
+        context.progress("workloads ready", len(workloads) - len(late), len(workloads), why)
+
+    return count
 
 
 def _source(step: Step, view: View) -> str:

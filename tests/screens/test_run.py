@@ -227,6 +227,43 @@ async def test_counted_progress_is_shown_at_its_step(desk):
         assert "120/675 objects applied" in text_of(app)
 
 
+async def test_the_cluster_pane_counts_wave_by_wave_and_tells_why_pods_are_not_ready(desk):
+    def counted(label, done, total, part="", waiting=()):
+        return Progress(
+            at=AT, step="kubeflow.apply", target="cluster", label=label, done=done, total=total, part=part, waiting=waiting
+        )
+
+    fed(
+        desk,
+        StepStarted(at=AT, step="kubeflow.apply", title="Apply Kubeflow", target="cluster"),
+        counted("objects applied", 675, 675),
+        counted("objects applied", 8, 8, "namespaces"),
+        counted("workloads ready", 20, 56, waiting=("katib-mysql: [/red] 0/3 nodes have enough memory",)),
+        counted("workloads ready", 9, 30, "workloads that webhooks see"),
+        counted("workloads ready", 21, 56),
+    )
+    async with opened(desk, "run") as (app, pilot):
+        await pilot.press(*["right_square_bracket"] * 4)
+        await settled(pilot)
+        shown = text_of(app)
+        for text in ("675/675", "namespaces", "21/56", "workloads that webhooks see", "9/30"):
+            assert text in shown
+        assert "▲ katib-mysql: [/red] 0/3 nodes have enough memory" in shown
+        await pilot.press(*["left_square_bracket"] * 4)
+        await settled(pilot)
+        assert "namespaces" not in text_of(app)
+
+
+async def test_enter_shows_a_long_line_whole(desk):
+    fed(desk, OutputLine(at=AT, step="prepare.apt", target="cp1", text="x" * 200 + " the end"))
+    async with opened(desk, "run", (80, 24)) as (app, pilot):
+        app.screen.query_one("#log", LogView).focus()
+        assert "the end" not in text_of(app)
+        await pilot.press("end", "enter")
+        await settled(pilot)
+        assert "the end" in text_of(app)
+
+
 async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
     async with rehearsal(pace=0.01) as desk, opened(desk, "run") as (app, pilot):
         await pilot.press("f5")

@@ -91,3 +91,12 @@ def test_known_addresses_count_more_than_guesses():
     facts = [server("a", 1, 1, ("10.0.0.5/8",))]
     assert "overlaps the servers' network 10.0.0.0/8" in proposals.note("10.244.0.0/16", "172.28.0.0/16", ["10.0.0.5"], facts)
     assert "Free: 172.20.0.0/16" in proposals.note("10.244.0.0/16", "172.28.0.0/16", ["10.0.0.5"], facts)
+
+
+@pytest.mark.parametrize("name", [name for name in releases.names() if releases.load(name).kubeflow])
+def test_what_has_pods_pulls_images(name):
+    row = releases.load(name).kubeflow
+    assert set(row.pulls) == {part for part, component in row.components.items() if component.pods}
+    assert fit.fit(row.components, list(row.components), spark=False, facts={}, workers=(), pulls=row.pulls).needed.images == sum(
+        row.pulls.values()
+    )
