@@ -184,6 +184,12 @@ ENGINE_CLOSE_SECONDS: Final = 10.0
 JSONL_FLUSH_SECONDS: Final = 0.02
 SCREEN_REFRESH_SECONDS: Final = 0.05
 """How often what happened is shown: twenty times a second."""
+SCREEN_CLOCK_SECONDS: Final = 0.25
+"""Times that run on the screens are drawn anew this often, where nothing else changes."""
+SCREEN_SWITCH_SECONDS: Final = 0.0005
+"""How long the engine's thread may compute before the interface gets its turn (Python's own: 0.005)."""
+SCREEN_GARBAGE_THRESHOLDS: Final = (2_000, 10, 100)
+"""Objects and collections between collections of the three generations (Python's own: 700, 10, 10)."""
 SCREEN_EVENTS_AT_ONCE: Final = 4000
 """Events that one refresh takes; the rest waits for the next."""
 RECHECK_SECONDS: Final = 5.0

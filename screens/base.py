@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from rich.cells import cell_len
 from textual import getters, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
+from kfinstall import limits
 from kfinstall.desk.runview import RunView, State
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
@@ -62,6 +66,28 @@ class Explained:
         return ""
 
 
+class Note(Static):
+    """Text that changes seldom: telling the same again costs nothing, where `update` makes the whole screen be laid out anew."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        super().__init__("", id=id, classes=classes, markup=False)
+        self._told = ""
+
+    def tell(self, text: str) -> None:
+        """Show a text."""
+        if text != self._told:
+            same_shape = self._shape(text) == self._shape(self._told)
+            self._told = text
+            self.update(Content(text), layout=not same_shape)
+
+    def _shape(self, text: str) -> tuple[int, int]:
+        """(columns where they depend on the text, else 0; lines)."""
+        if self.styles.is_auto_width:
+            return cell_len(text), 1
+        width = max(self.content_size.width, 1)
+        return 0, sum(max(1, len(textwrap.wrap(line, width))) for line in text.split("\n"))
+
+
 class Bar(Horizontal):
     """The top line: where one is, and how the run stands."""
 
@@ -72,11 +98,11 @@ class Bar(Horizontal):
     def compose(self) -> ComposeResult:
         """Title on the left, state on the right."""
         yield Static(Content(self._title), classes="bar--title")
-        yield Static("", classes="bar--state", markup=False)
+        yield Note(classes="bar--state")
 
     def tell(self, text: str) -> None:
         """Show the state."""
-        self.query_one(".bar--state", Static).update(Content(text))
+        self.query_one(".bar--state", Note).tell(text)
 
 
 class Rail(LinesView):
@@ -92,8 +118,9 @@ class Rail(LinesView):
 
     def show(self, states: dict[str, State]) -> None:
         """Draw the parts' states."""
-        self._states = states
-        self.redraw()
+        if states != self._states:
+            self._states = states
+            self.redraw()
 
     @override
     def count(self) -> int:
@@ -131,6 +158,17 @@ class BaseScreen(Screen[None]):
 
     ready = False
     """Whether it can be drawn on: all its widgets are there."""
+
+    _run_drawn: tuple[int, bool] | None = None
+    _clock_due = 0.0
+
+    def stale(self, view: RunView) -> bool:
+        """Whether the view is to be drawn: something changed, or a clock that is seen has gone on."""
+        running, now = self.desk.running, time.monotonic()
+        if self._run_drawn == (view.revision, running) and (not running or now < self._clock_due):
+            return False
+        self._run_drawn, self._clock_due = (view.revision, running), now + limits.SCREEN_CLOCK_SECONDS
+        return True
 
     @property
     def desk(self) -> Desk:

@@ -12,14 +12,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Footer
 from typing_extensions import override
 
 from kfinstall.desk.runview import RunView
 from kfinstall.errors import KfError, StateError
 from kfinstall.state import read_json
-from screens.base import Bar, BaseScreen, Rail
+from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import Part
 from screens.opening import AskPath
@@ -58,7 +57,7 @@ class DoneScreen(BaseScreen):
         with Horizontal(classes="part"):
             yield Rail(self.name_on_rail)
             with Vertical(id="done"):
-                yield Static("", id="verdict", markup=False)
+                yield Note(id="verdict")
                 with Horizontal(id="acts"):
                     yield Act("Check again", id="doctor", primary=True, tooltip="F5")
                     yield Act("Save as web page", id="copy", tooltip="w")
@@ -82,13 +81,11 @@ class DoneScreen(BaseScreen):
             path = self.desk.cluster_state.path
             proof = await asyncio.to_thread(read_json, path / "proof.json")
         except KfError:
-            self.query_one("#verdict", Static).update(
-                Content("There is no proof card yet: it is written when everything is through.")
-            )
+            self.query_one("#verdict", Note).tell("There is no proof card yet: it is written when everything is through.")
             self.query_one(PlanView).show([])
             return
         rehearsal = " A rehearsal: the servers are simulated." if self.desk.rehearsal is not None else ""
-        self.query_one("#verdict", Static).update(Content(f"{_title(proof)}{rehearsal}"))
+        self.query_one("#verdict", Note).tell(f"{_title(proof)}{rehearsal}")
         self.query_one(PlanView).show(list(card_lines(proof, path, plain=self.app.plain)))
 
     @override

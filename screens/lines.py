@@ -80,9 +80,22 @@ class LinesView(ScrollView, can_focus=True):
 
     def redraw(self) -> None:
         """Draw anew after lines came or went."""
-        self.virtual_size = Size(self.size.width, self.count())
+        self._grow(Size(self.size.width, self.count()))
         self.cursor = min(self.cursor, self.count() - 1)
         self.refresh()
+
+    def _grow(self, size: Size) -> None:
+        """Take another size of all lines. Where the scrollbar stays as it is, the screen need not be laid out anew for it."""
+        if size == self.virtual_size:
+            return
+        if not self.container_size or self.show_vertical_scrollbar != (size.height > self.container_size.height):
+            self.virtual_size = size
+            return
+        self.set_reactive(LinesView.virtual_size, size)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        if self.scroll_y > self.max_scroll_y:
+            self.scroll_to(y=self.max_scroll_y, animate=False)
 
     @override
     def render_line(self, y: int) -> Strip:
@@ -98,7 +111,8 @@ class LinesView(ScrollView, can_focus=True):
         segments = [Segment(text, base + self._style(name)) for text, name in parts]
         strip = Strip(segments).adjust_cell_length(width, base)
         if number == self.cursor and self.has_focus:
-            strip = strip.apply_style(self.get_component_rich_style("lines--cursor", partial=True))
+            few = self.app.has_class("-few-colours")
+            strip = strip.apply_style(Style(reverse=True) if few else self.get_component_rich_style("lines--cursor", partial=True))
         return strip
 
     def _style(self, name: str) -> Style:

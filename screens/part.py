@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from kfinstall.desk.runview import PhaseView, RunView
 from kfinstall.text import duration
-from screens.base import PART_PHASES, RAIL, Bar, BaseScreen, Rail
+from screens.base import PART_PHASES, RAIL, Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.form import Row
 from screens.logview import LogView
@@ -35,7 +35,6 @@ _ITEM: Final = re.compile(r"\.[0-9]+$")
 class PartScreen(BaseScreen):
     """A form and the live panes of its own phases."""
 
-    _drawn: tuple[int, bool] | None = None
     sections: ClassVar[tuple[str, ...]] = ()
     """The sections of the answers that it fills in."""
     about: ClassVar[str] = ""
@@ -60,7 +59,7 @@ class PartScreen(BaseScreen):
                     yield Static(Content(self.about), classes="about")
                     yield from self.form()
                 with Vertical(id="panes"):
-                    yield Static("", id="verdict", markup=False)
+                    yield Note(id="verdict")
                     with Horizontal(id="acts"):
                         yield Act("Run this part", id="run-part", primary=True)
                         yield Act("Pause", id="pause")
@@ -76,7 +75,7 @@ class PartScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        self._drawn = None
+        self._run_drawn = None
         self.query_one("#log", LogView).narrow(phases=self.phases)
         self.refresh_form()
         first = next((widget for widget in self.query("#form *") if widget.focusable), None)
@@ -85,7 +84,7 @@ class PartScreen(BaseScreen):
 
     def on_screen_resume(self) -> None:
         """Something may have changed on another screen."""
-        self._drawn = None
+        self._run_drawn = None
         if self.ready:
             self.refresh_form()
 
@@ -120,12 +119,11 @@ class PartScreen(BaseScreen):
         self.query_one("#stop", Act).display = running
         self.query_one("#pause", Act).label = "Go on" if self.desk.paused else "Pause"
         self.query_one("#run-part", Act).why_not = self.why_not()
-        if self._drawn == (view.revision, running) and not running:
+        if not self.stale(view):
             return
-        self._drawn = (view.revision, running)
         tree.plain = self.app.plain
         tree.show(view)
-        self.query_one("#verdict", Static).update(Content("\n".join(self._verdict(view))))
+        self.query_one("#verdict", Note).tell("\n".join(self._verdict(view)))
 
     def _verdict(self, view: RunView) -> Iterable[str]:
         for name in self.phases:

@@ -18,7 +18,7 @@ from typing_extensions import override
 from kfinstall.desk.runview import RunView, State
 from kfinstall.errors import KfError
 from kfinstall.events import Finding
-from screens.base import Bar, BaseScreen, Rail
+from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
@@ -138,7 +138,7 @@ class PreflightScreen(BaseScreen):
         with Horizontal(classes="part"):
             yield Rail(self.name_on_rail)
             with Vertical(id="checks"):
-                yield Static("", id="verdict", markup=False)
+                yield Note(id="verdict")
                 with Horizontal(id="acts"):
                     yield Act("Check", id="check", primary=True, tooltip="F5")
                     yield Act("Only red", id="only-red", tooltip="r")
@@ -175,7 +175,7 @@ class PreflightScreen(BaseScreen):
         if matrix.cursor < 1 and matrix.checks:
             matrix.cursor = 1
         matrix.redraw()
-        self.query_one("#verdict", Static).update(Content(verdict(view, checking=checking)))
+        self.query_one("#verdict", Note).tell(verdict(view, checking=checking))
         self._show_cell()
 
     def _checks(self, view: RunView) -> list[tuple[str, str]]:

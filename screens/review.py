@@ -24,7 +24,7 @@ from kfinstall.errors import KfError
 from kfinstall.plan import Plan, PlannedStep
 from kfinstall.state import write_atomically
 from kfinstall.text import duration
-from screens.base import Bar, BaseScreen, Rail
+from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.modals import Confirm
@@ -101,7 +101,7 @@ class ReviewScreen(BaseScreen):
                     yield OptionList(id="problems", markup=False)
                     yield Static("", id="review-notes", classes="about", markup=False)
                 with Vertical(id="panes"):
-                    yield Static("", id="verdict", markup=False)
+                    yield Note(id="verdict")
                     with Horizontal(id="acts"):
                         yield Act("Run all", id="run-all", primary=True)
                         yield Act("Plan", id="make-plan")
@@ -173,7 +173,7 @@ class ReviewScreen(BaseScreen):
             text = verdict(self._result.plan)
         else:
             text = "The plan says what would change, per phase and server. F6 makes it; nothing is changed."
-        self.query_one("#verdict", Static).update(Content(text))
+        self.query_one("#verdict", Note).tell(text)
 
     @work(exclusive=True, group="draw")
     async def _draw(self, plan: Plan) -> None:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Footer, Input, OptionList, Static, Tab, Tabs
+from textual.widgets import Button, Footer, Input, OptionList, Tab, Tabs
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
@@ -22,7 +22,7 @@ from kfinstall.errors import KfError
 from kfinstall.state import write_atomically
 from kfinstall.step import CLUSTER_TARGET
 from kfinstall.text import duration
-from screens.base import Bar, BaseScreen, Rail
+from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.clusterview import ClusterView
 from screens.lines import LinesView
@@ -67,7 +67,6 @@ class RunScreen(BaseScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._drawn: tuple[int, bool] | None = None
         self._targets: tuple[str, ...] = ()
         self._chosen = _ALL
         self._level = 0
@@ -79,7 +78,7 @@ class RunScreen(BaseScreen):
             yield Rail(self.name_on_rail)
             with Container(id="work"):
                 with Vertical(id="progress"):
-                    yield Static("", id="verdict", markup=False)
+                    yield Note(id="verdict")
                     with Horizontal(id="acts"):
                         yield Act("Go on", id="go-on", primary=True, tooltip="Do what is still to do (F5)")
                         yield Act("Pause", id="pause", tooltip="Wait before the next step (p)")
@@ -101,7 +100,7 @@ class RunScreen(BaseScreen):
 
     def on_screen_resume(self) -> None:
         """Draw everything anew."""
-        self._drawn = None
+        self._run_drawn = None
 
     @override
     def show_run(self, view: RunView) -> None:
@@ -111,13 +110,12 @@ class RunScreen(BaseScreen):
         log.refresh_log()
         self._show_acts()
         running = self.desk.running
-        if self._drawn == (view.revision, running) and not running:
+        if not self.stale(view):
             return
-        self._drawn = (view.revision, running)
         tree = self.query_one("#tree", StepTree)
         tree.plain = self.app.plain
         tree.show(view)
-        self.query_one("#verdict", Static).update(Content("\n".join(_progress(view, running=running))))
+        self.query_one("#verdict", Note).tell("\n".join(_progress(view, running=running)))
         self._show_targets(view)
         self._show_cluster(view)
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfinstall import limits
 from screens.app import InstallerApp
 
 if TYPE_CHECKING:
     from kfinstall.desk.desk import Desk
+
+
+def stay_quick() -> None:
+    """Let nothing hold the interface up for long: the engine's thread gives way often, and what was imported is no garbage."""
+    sys.setswitchinterval(limits.SCREEN_SWITCH_SECONDS)
+    # A full collection looks at every object while everything waits: a tenth of a second once the engine is loaded.
+    gc.freeze()
+    gc.set_threshold(*limits.SCREEN_GARBAGE_THRESHOLDS)
 
 
 def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
@@ -19,7 +30,13 @@ def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: b
     if hangup is not None:
         # Whoever started us may ignore it (nohup); without a terminal there is nobody to show anything to.
         signal.signal(hangup, signal.SIG_DFL)
-    app = InstallerApp(desk, state_root, plain=plain, rehearse=rehearse)
+
+    def loaded() -> Desk:
+        made = desk()
+        stay_quick()
+        return made
+
+    app = InstallerApp(loaded, state_root, plain=plain, rehearse=rehearse)
     try:
         code = app.run()
         return int(code if code is not None else app.return_code or 0)

@@ -39,6 +39,7 @@ from kfinstall.simulator.fleet import Fleet
 from kfinstall.state import ClusterState
 from screens.app import InstallerApp
 from screens.lines import LinesView
+from screens.start import stay_quick
 
 SIZE: Final = (120, 40)
 NODES: Final = tuple(f"worker{number}" for number in range(1, 11))
@@ -81,18 +82,23 @@ def resident_mib() -> float:
 
 
 class Probe:
-    """How late the event loop is: a sleeper that looks at the clock when it wakes."""
+    """How late the event loop is: a sleeper that looks at the clock when it wakes.
+
+    On a machine that others load, a part of that is their doing; what the loop's thread computed between two looks is its own.
+    """
 
     def __init__(self) -> None:
         self.late_ms: list[float] = []
+        self.own_ms: list[float] = []
         self._task = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + PROBE_SECONDS
+            due, computed = loop.time() + PROBE_SECONDS, time.thread_time()
             await asyncio.sleep(PROBE_SECONDS)
             self.late_ms.append((loop.time() - due) * 1000)
+            self.own_ms.append((time.thread_time() - computed) * 1000)
 
     def stop(self) -> None:
         """Sleep no more."""
@@ -154,7 +160,7 @@ async def flood(lines: int) -> list[Figure]:
                     early = resident_mib()
             cores = (time.process_time() - cpu) / (time.perf_counter() - begin)
             rate = lines / (time.perf_counter() - begin)
-            late, probe_late = resident_mib(), probe.late_ms
+            late, probe_late, own = resident_mib(), probe.late_ms, max(probe.own_ms)
             probe.stop()
         desk.close()
     return [
@@ -166,6 +172,7 @@ async def flood(lines: int) -> list[Figure]:
             percentile(probe_late, 0.99) < LAG_LIMIT_MS,
         ),
         Figure("event loop late, worst", f"{max(probe_late):.1f} ms", "100 ms", max(probe_late) < 100),
+        Figure("computed at a stretch, worst", f"{own:.1f} ms", "100 ms", own < 100),
         Figure("processor, engine's side included", f"{cores:.2f} cores", f"{CPU_LIMIT_CORES} cores", cores < CPU_LIMIT_CORES),
         Figure(f"memory after {lines:,} lines", f"{late:.0f} MiB ({early:.0f} before)", "flat", late - early < 8),
     ]
@@ -249,6 +256,7 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
         desk.stage = stage
         app = InstallerApp(desk, desk.state_root, first="run")
         took: list[float] = []
+        computed: list[float] = []
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
             desk.start("install")
@@ -257,9 +265,11 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
                 assert desk.running, desk.result
             probe = Probe()
             for turn in range(presses):
+                begin = time.thread_time()
                 took.append(await answered_ms(app, "down" if turn % 20 < 10 else "up"))
+                computed.append((time.thread_time() - begin) * 1000)
                 await asyncio.sleep(0.05)
-            seen, late = desk.view.current_phase, probe.late_ms
+            seen, late, own = desk.view.current_phase, probe.late_ms, max(probe.own_ms)
             probe.stop()
             desk.stop(now=True)
         with suppress(OSError):
@@ -275,7 +285,14 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
             f"{KEY_LIMIT_MS:.0f} ms",
             percentile(took, 0.99) < KEY_LIMIT_MS,
         ),
+        Figure(
+            "the same, computing alone",
+            f"{percentile(computed, 0.99):.1f} ms (median {statistics.median(computed):.1f})",
+            f"{KEY_LIMIT_MS:.0f} ms",
+            percentile(computed, 0.99) < KEY_LIMIT_MS,
+        ),
         Figure("event loop late meanwhile, worst", f"{max(late):.1f} ms", "100 ms", max(late) < 100),
+        Figure("computed at a stretch meanwhile, worst", f"{own:.1f} ms", "100 ms", own < 100),
     ]
 
 
@@ -300,6 +317,7 @@ def main() -> int:
     if options.serve:
         asyncio.run(serve(options.serve, options.state))
         return 0
+    stay_quick()  # as the program does
     figures: list[Figure] = []
     if options.only in (None, "flood"):
         figures += asyncio.run(flood(100_000 if options.quick else 1_000_000))

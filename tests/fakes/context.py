@@ -19,7 +19,7 @@ class FakeContext:
     def say(self, text):
         self.said.append(text)
 
-    def progress(self, label, done, total, waiting=()):
+    def progress(self, label, done, total, waiting=(), *, part=""):
         self.counted = (label, done, total, tuple(waiting))
 
     def host(self, name):

@@ -34,6 +34,14 @@ def _utc(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _terminal(monkeypatch):
+    """The terminal that most have, wherever the tests run."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _steady_cursor(monkeypatch):
     """A picture must not depend on when it was taken."""
     monkeypatch.setattr(Input, "cursor_blink", False)

@@ -147,6 +147,24 @@ async def test_ascii_only_where_nothing_else_can_be_shown(desk):
         assert "+ Set storage up: done" in text_of(app)
 
 
+@pytest.mark.parametrize("few", [True, False])
+async def test_the_cursor_is_seen_with_sixteen_colours(desk, few, monkeypatch):
+    if few:
+        monkeypatch.setenv("TERM", "linux")
+        monkeypatch.delenv("COLORTERM")
+    async with opened(desk, "run", (80, 24)) as (app, pilot):
+        await pilot.press("down", "down")
+        await settled(pilot)
+        tree = app.screen.query_one("#tree")
+        here, other = (tree.render_line(number) for number in (tree.cursor, tree.cursor + 1))
+        assert all(bool(segment.style.reverse) is few for segment in here)
+        assert not any(segment.style.reverse for segment in other)
+        app.show("storage")
+        await settled(pilot)
+        select = app.screen.query_one("#row-storage-type SelectCurrent")
+        assert (select.styles.background.rgb == app.screen.styles.color.rgb) is few, "what has the focus stands out"
+
+
 def test_other_commands_load_no_screens():
     code = (
         "import sys; from kfinstall.cli import main; code = main(['--version']); sys.exit(1 if 'textual' in sys.modules else code)"
