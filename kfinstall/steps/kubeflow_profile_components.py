@@ -86,7 +86,7 @@ class KubeflowProfileComponents(Step):
             workloads,
             timeout_seconds=limits.KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS,
             say=context.say,
-            count=lambda done, total, waiting: context.progress("workloads ready", done, total, waiting),
+            count=lambda late, why: context.progress("workloads ready", len(workloads) - len(late), len(workloads), why),
         )
         fields = {ref: hashes[1] for ref, hashes in known.objects.items()} | {
             ref: done.fields for ref, done in result.applied.items()
