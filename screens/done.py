@@ -66,7 +66,7 @@ class DoneScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        self.query_one(PlanView).focus()
+        self.set_focus(self.query_one(PlanView))
         self._read()
 
     def on_screen_resume(self) -> None:

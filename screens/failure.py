@@ -74,7 +74,7 @@ class FailureScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        self.query_one("#retry", Act).focus()
+        self.set_focus(self.query_one("#retry", Act))
 
     @property
     def node(self) -> str:

@@ -58,10 +58,10 @@ class Window(ModalScreen[Answer]):
         self.focus_first()
 
     def focus_first(self) -> None:
-        """The first thing to press has the focus."""
+        """The first thing to press has the focus, at once: `focus` would let a key that is typed meanwhile go elsewhere."""
         first = next(iter(self.query("Input, Act")), None)
         if first is not None:
-            first.focus()
+            self.set_focus(first)
 
     def action_leave(self) -> None:
         """Close without an answer."""

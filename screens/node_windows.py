@@ -51,7 +51,7 @@ class EditNode(Window[dict[str, Any] | None]):
     def focus_first(self) -> None:
         rows = list(self.query(Row))
         wanted = rows[1] if self._draft.get(("nodes", 0, "name")) else rows[0]
-        wanted.query_one(Input).focus()
+        self.set_focus(wanted.query_one(Input))
 
     @on(Input.Submitted)
     @on(Button.Pressed)
@@ -88,7 +88,7 @@ class Paste(Window[str | None]):
 
     @override
     def focus_first(self) -> None:
-        self.query_one(TextArea).focus()
+        self.set_focus(self.query_one(TextArea))
 
     @on(Button.Pressed)
     def action_take(self) -> None:

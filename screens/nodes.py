@@ -115,7 +115,7 @@ class NodesScreen(PartScreen):
     @override
     def on_mount(self) -> None:
         self._lookout = Lookout(self.desk.draft, for_facts(self.desk))
-        self.query_one(NodeTable).focus()
+        self.set_focus(self.query_one(NodeTable))
         self._look()
 
     def on_unmount(self) -> None:

@@ -80,7 +80,7 @@ class PartScreen(BaseScreen):
         self.refresh_form()
         first = next((widget for widget in self.query("#form *") if widget.focusable), None)
         if first is not None:
-            first.focus()
+            self.set_focus(first)
 
     def on_screen_resume(self) -> None:
         """Something may have changed on another screen."""

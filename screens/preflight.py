@@ -150,7 +150,7 @@ class PreflightScreen(BaseScreen):
 
     @override
     def on_mount(self) -> None:
-        self.query_one(Matrix).focus()
+        self.set_focus(self.query_one(Matrix))
 
     def on_screen_resume(self) -> None:
         """Draw anew."""

@@ -113,7 +113,7 @@ class ReviewScreen(BaseScreen):
     @override
     def on_mount(self) -> None:
         self.refresh_problems()
-        self.query_one("#run-all", Act).focus()
+        self.set_focus(self.query_one("#run-all", Act))
 
     def on_screen_resume(self) -> None:
         """The answers may be others now."""

@@ -96,7 +96,7 @@ class RunScreen(BaseScreen):
     def on_mount(self) -> None:
         self.query_one("#search", Input).display = False
         self.query_one(ClusterView).display = False
-        self.query_one("#tree", StepTree).focus()
+        self.set_focus(self.query_one("#tree", StepTree))
 
     def on_screen_resume(self) -> None:
         """Draw everything anew."""
@@ -166,14 +166,14 @@ class RunScreen(BaseScreen):
         """Type what to look for."""
         search = self.query_one("#search", Input)
         search.display = True
-        search.focus()
+        self.set_focus(search)
 
     def action_clear(self) -> None:
         """Show every line again."""
         search = self.query_one("#search", Input)
         search.value = ""
         search.display = False
-        self.query_one("#log", LogView).focus()
+        self.set_focus(self.query_one("#log", LogView))
 
     @on(Input.Changed, "#search")
     def _searched(self, event: Input.Changed) -> None:
@@ -183,7 +183,7 @@ class RunScreen(BaseScreen):
     @on(Input.Submitted, "#search")
     def _found(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one("#log", LogView).focus()
+        self.set_focus(self.query_one("#log", LogView))
 
     def action_level(self) -> None:
         """Every line, then less."""
@@ -285,7 +285,7 @@ class ChooseNode(Window[str | None]):
 
     @override
     def focus_first(self) -> None:
-        self.query_one(OptionList).focus()
+        self.set_focus(self.query_one(OptionList))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -98,7 +98,7 @@ class WelcomeScreen(BaseScreen):
         ids = [option.id for option in options]
         self._offered = ids.index(chosen) if self._moved and chosen in ids else self._likely(found)
         choices.highlighted = self._offered
-        choices.focus()
+        self.set_focus(choices)
 
     @override
     def engine_loaded(self) -> None:

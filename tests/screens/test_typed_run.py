@@ -28,15 +28,18 @@ class Terminal:
         done = subprocess.run([*server, *words], capture_output=True, check=False, text=True, env=environ, timeout=30)
         return done.stdout
 
-    def open(self):
-        """Start the wizard."""
+    def open(self, program=""):
+        """Start the wizard, or another program."""
         self.opened += 1
-        program = f"env PYTHONPATH={ROOT} PYTHONUTF8=1 {sys.executable} -m kfinstall --state-dir {self.folder / 'state'}; echo ended with $?; sleep 1000"
+        program = program or f"env PYTHONPATH={ROOT} PYTHONUTF8=1 {sys.executable} -m kfinstall --state-dir {self.folder / 'state'}; echo ended with $?; sleep 1000"
         self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "wizard", "-c", str(self.folder), program)
 
     def close(self):
         """Close the window, as somebody does in the middle of everything."""
         self.tmux("kill-server")
+
+    def resize(self, columns, rows):
+        self.tmux("resize-window", "-t", "wizard", "-x", str(columns), "-y", str(rows))
 
     def seen(self):
         return self.tmux("capture-pane", "-p", "-t", "wizard")
@@ -109,7 +112,28 @@ def test_from_nothing_through_a_failure_and_a_closed_terminal_to_the_proof(termi
     terminal.shows("the kubelet does not become healthy", "Start the first control plane (cluster.init)")
     terminal.type("F5")
     terminal.at("Run")
+    for columns, rows, seen in ((40, 12, "Go on"), (120, 40, "Registry"), (80, 24, "Start Kubernetes")):
+        terminal.resize(columns, rows)
+        terminal.shows(seen)
     terminal.at("Done")
     terminal.shows("proven")
     terminal.type("C-q")
     terminal.until(lambda seen: "proven" not in seen, "end")
+
+
+def test_a_run_that_is_suspended_goes_on_where_it_was(terminal):
+    terminal.open(f"env PYTHONPATH={ROOT} PYTHONUTF8=1 PS1='ready> ' bash --norc --noprofile -i")
+    terminal.shows("ready>")
+    terminal.type(f"{sys.executable} -m kfinstall demo --pace 0.02 --state-dir {terminal.folder / 'state'}", "Enter")
+    terminal.shows("Run", "Prepare the servers", "steps")
+    terminal.settles()
+    terminal.type("C-z")
+    terminal.shows("Stopped", "ready>")
+    terminal.type("fg", "Enter")
+    terminal.at("Run")
+    terminal.shows("steps", "Prepare the servers")
+    terminal.type("C-q")
+    terminal.shows("A run is going on. Leave?")
+    terminal.type("Tab")
+    terminal.type("Enter")
+    terminal.until(lambda seen: "A run is going on" not in seen and "ready>" in seen, "end")
