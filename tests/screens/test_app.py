@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from kfinstall.desk.questions import HostKeyAsked, SecretAsked
 from kfinstall.desk.runview import State
-from screens.looks import LOOKS, STYLES, THEMES, contrast
+from screens.looks import LIGHT, LOOKS, STYLES, THEMES, contrast
 from screens.table import SCREENS
 from tests.screens.conftest import opened, settled, text_of, until
 
@@ -145,6 +145,20 @@ async def test_ascii_only_where_nothing_else_can_be_shown(desk):
         desk.view.revision += 1
         await settled(pilot)
         assert "+ Set storage up: done" in text_of(app)
+
+
+async def test_the_palette_leads_everywhere(desk):
+    async with opened(desk, "storage") as (app, pilot):
+        for words, reached in (
+            ("go to registry", lambda: app.screen.name_on_rail == "registry"),
+            ("theme: light", lambda: app.theme == LIGHT.name),
+        ):
+            await pilot.press("f2")
+            await settled(pilot)
+            await pilot.press(*(("space" if letter == " " else "colon" if letter == ":" else letter) for letter in words))
+            await until(pilot, lambda words=words: words in text_of(app).casefold().replace("\n", " "))
+            await pilot.press("down", "enter")
+            await until(pilot, reached)
 
 
 @pytest.mark.parametrize("few", [True, False])

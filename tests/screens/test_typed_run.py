@@ -31,7 +31,10 @@ class Terminal:
     def open(self, program=""):
         """Start the wizard, or another program."""
         self.opened += 1
-        program = program or f"env PYTHONPATH={ROOT} PYTHONUTF8=1 {sys.executable} -m kfinstall --state-dir {self.folder / 'state'}; echo ended with $?; sleep 1000"
+        program = (
+            program
+            or f"env PYTHONPATH={ROOT} PYTHONUTF8=1 {sys.executable} -m kfinstall --state-dir {self.folder / 'state'}; echo ended with $?; sleep 1000"
+        )
         self.tmux("new-session", "-d", "-x", "80", "-y", "24", "-s", "wizard", "-c", str(self.folder), program)
 
     def close(self):
@@ -52,6 +55,12 @@ class Terminal:
         while not condition(seen := self.seen()):
             assert "ended with" not in seen, f"the program is gone before {what}:\n{seen}"
             assert time.monotonic() < deadline, f"no {what}:\n{seen}"
+            time.sleep(0.05)
+
+    def until_ended(self):
+        deadline = time.monotonic() + 90
+        while "ended with 0" not in (seen := self.seen()):
+            assert time.monotonic() < deadline, seen
             time.sleep(0.05)
 
     def shows(self, *texts):
@@ -137,3 +146,40 @@ def test_a_run_that_is_suspended_goes_on_where_it_was(terminal):
     terminal.type("Tab")
     terminal.type("Enter")
     terminal.until(lambda seen: "A run is going on" not in seen and "ready>" in seen, "end")
+
+
+FAILED = """
+import sys
+from pathlib import Path
+from kfinstall.desk.desk import Desk
+from kfinstall.desk.draft import Draft
+from kfinstall.desk.work import Result
+from kfinstall.errors import CommandError
+from screens.app import InstallerApp
+folder = Path(sys.argv[1])
+node = {"name": "worker1", "address": "10.0.0.9"}
+desk = Desk(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": [node]}), environ={})
+desk.result = Result("install", 10, CommandError("swap is still on", node="worker1"))
+app = InstallerApp(desk, desk.state_root, first="failure")
+app._told = desk.result
+app.run()
+"""
+
+
+def test_the_shell_of_a_failed_server_has_the_terminal_and_gives_it_back(terminal):
+    (terminal.folder / "ssh").write_text('#!/bin/sh\necho "a shell with $*"\nread -r line\n')
+    (terminal.folder / "ssh").chmod(0o755)
+    (terminal.folder / "failed.py").write_text(FAILED)
+    search = f"PATH={terminal.folder}:{os.environ['PATH']} PYTHONPATH={ROOT}"
+    terminal.open(
+        f"env {search} {sys.executable} {terminal.folder / 'failed.py'} {terminal.folder}; echo ended with $?; sleep 1000"
+    )
+    terminal.at("It stopped")
+    terminal.settles()
+    terminal.type("o")
+    terminal.shows("a shell with -- ubuntu@10.0.0.9", "Leave it with: exit")
+    terminal.type("Enter")
+    terminal.at("It stopped")
+    terminal.shows("swap is still on")
+    terminal.type("C-q")
+    terminal.until_ended()
