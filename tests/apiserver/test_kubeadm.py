@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kfinstall import cluster_site
-from tests.fakes import netns
+from tests.fakes import kubeadm, netns
 from tests.fakes.apiserver import program
 from tests.unit.test_cluster_steps import make
 
@@ -25,7 +25,8 @@ def dry_run(folder: Path, **settings: Any) -> tuple[str, Path]:
     """What kubeadm says, and the folder with what it would write."""
     config, made = folder / "kubeadm.yaml", folder / "made"
     made.mkdir()
-    config.write_text(cluster_site.init_config(make("cp1", **settings)), encoding="utf-8")
+    own = kubeadm.settings(kubeadm.version(str(KUBEADM)))
+    config.write_text(cluster_site.init_config(make("cp1", **own, **settings)), encoding="utf-8")
     done = subprocess.run(
         # In a namespace without network it looks nothing up; its checks are of this machine, which is no node.
         ["unshare", "--net", str(KUBEADM), "init", "--dry-run", "--skip-phases=preflight", f"--config={config}"],
