@@ -32,6 +32,8 @@ _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _ADDRESS = re.compile(r"10\.96\.\d+\.\d+")
 _VERSION = re.compile(r"(resource version|current): (\d+)( \((\d+)\))?")
+_SOURCE = re.compile(r'in scheme "[^"]*"')
+"""Names a file in the folder that the server was built in."""
 _NUMBER = re.compile(r"(in the precondition \(|in record \()\d+\)")
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -76,7 +78,7 @@ def normalised(value: Any, key: str = "") -> Any:
         if key in _RANDOM and value not in ("", "None"):
             return _RANDOM[key]
         text = _ADDRESS.sub("<ip>", _TIME.sub("<time>", _UID.sub("<uid>", value)))
-        text = _NUMBER.sub(r"\1<n>)", text)
+        text = _SOURCE.sub('in scheme "<source>"', _NUMBER.sub(r"\1<n>)", text))
         return _VERSION.sub(lambda match: f"{match[1]}: <n>" + (" (<n>)" if match[3] else ""), text)
     return value
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import tests.differential.scenarios  # noqa: F401 (registers them)
 from tests.differential.ask import SCENARIOS
-from tests.differential.servers import real, transcript, write
+from tests.differential.servers import folder, real, transcript, write
 from tests.fakes.apiserver import missing
 
 
 async def main(names: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with real(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as work:
+        async with real(Path(work)) as server:
             for name in names or SCENARIOS:
-                write(name, await transcript(server, name))
+                write(name, await transcript(server, name), folder(server))
                 print(name)
 
 

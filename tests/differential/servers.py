@@ -14,6 +14,11 @@ from tests.fakes.apiserver import control_plane
 from tests.simulated.simulated_cluster import initialised
 
 RECORDED = Path(__file__).with_name("recorded")
+"""What kube-apiserver 1.34 said. 1.36 says the same, word for word, but for what its etcd lacks."""
+WITHOUT_PROGRESS = RECORDED / "etcd-without-progress"
+"""What else it says on an etcd that can't be asked how far a watch is: it never answers from its cache then."""
+_PROGRESS = (3, 4, 25)
+"""etcd is asked from this release on, and from 3.5.8 on (kube-apiserver's RequestWatchProgress)."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Server:
     contexts: tuple[ssl.SSLContext, ssl.SSLContext]
     """With the administrator's certificate, and without one."""
     forget: Forget
+    etcd: tuple[int, ...] = ()
+    """The version of its etcd; none has the simulator."""
 
 
 @asynccontextmanager
@@ -53,7 +60,7 @@ async def real(folder: Path) -> AsyncIterator[Server]:
             await plane.restart("kube-apiserver")
             await plane.ready()
 
-        yield Server(plane.port, (plane.context(), plane.context(login=False)), forget)
+        yield Server(plane.port, (plane.context(), plane.context(login=False)), forget, await plane.etcd_version())
 
 
 async def transcript(server: Server, name: str) -> list[Document]:
@@ -63,14 +70,23 @@ async def transcript(server: Server, name: str) -> list[Document]:
         return ask.transcript
 
 
-def recorded(name: str) -> list[Document]:
-    """What a real one said when the scenario was recorded."""
-    found: list[Document] = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
+def folder(server: Server) -> Path:
+    """Where the answers of such a server are that not every one gives."""
+    old = server.etcd and (server.etcd < _PROGRESS or (3, 5) <= server.etcd < (3, 5, 8))
+    return WITHOUT_PROGRESS if old else RECORDED
+
+
+def recorded(name: str, place: Path = RECORDED) -> list[Document]:
+    """What a real one said when the scenario was recorded; where `place` has nothing of its own, what every one says."""
+    path = place / f"{name}.json"
+    found: list[Document] = json.loads((path if path.exists() else RECORDED / path.name).read_text(encoding="utf-8"))
     return found
 
 
-def write(name: str, heard: list[Document]) -> None:
-    """Record what a real one said."""
-    RECORDED.mkdir(exist_ok=True)
+def write(name: str, heard: list[Document], place: Path = RECORDED) -> None:
+    """Record what a real one said; elsewhere than in RECORDED only what is not the same there."""
+    if place != RECORDED and heard == recorded(name):
+        return
+    place.mkdir(exist_ok=True)
     text = json.dumps(heard, indent=1, sort_keys=True, ensure_ascii=False)
-    (RECORDED / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    (place / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -144,6 +144,14 @@ class ControlPlane:
                     raise TimeoutError(f"kube-apiserver is not ready: {said[-1000:]}\n{self.log('kube-apiserver')[-2000:]}")
                 await asyncio.sleep(0.05)
 
+    async def etcd_version(self) -> tuple[int, ...]:
+        """Such as (3, 6, 4)."""
+        async with AsyncExitStack() as stack:
+            port = await stack.enter_async_context(self.inside.relay(_ETCD_PORT))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            answer = await stack.enter_async_context(session.get(f"http://127.0.0.1:{port}/version"))
+            return tuple(int(part) for part in (await answer.json(content_type=None))["etcdserver"].split("."))
+
     async def compact(self, revision: int) -> None:
         """Make etcd forget what was before a revision: what asks for it is gone then (410)."""
         async with self.inside.relay(_ETCD_PORT) as port, aiohttp.ClientSession() as session:
