@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -47,6 +48,7 @@ LOWEST_SYSCTLS: Final[Mapping[str, int]] = {
     "fs.inotify.max_user_instances": limits.PREPARE_INOTIFY_INSTANCES,
     "fs.inotify.max_user_watches": limits.PREPARE_INOTIFY_WATCHES,
 }
+_SYSCTL_COLUMNS: Final = 4
 BASE_PACKAGES: Final = ("ca-certificates", "curl", "gnupg", "conntrack", "socat", "ebtables", "ipset", "iptables", "ethtool")
 KUBERNETES_PACKAGES: Final = ("kubelet", "kubeadm", "kubectl")
 MODULES_HEAD: Final = "# kfinstall: what Kubernetes and Istio need, as far as this kernel has it"
@@ -83,6 +85,26 @@ def sysctl_content(view: View) -> str:
     return "# kfinstall: what Kubernetes and Kubeflow need\n" + "".join(
         f"{key} = {value}\n" for key, value in sysctl_values(view).items()
     )
+
+
+def lowered_at_boot(view: View) -> list[tuple[str, str]]:
+    """(file, `name = value`) of settings below ours that /etc sets later at boot than our file does."""
+    wanted, found = sysctl_values(view), []
+    for line in view.facts.extra.get("prepare", "").splitlines():
+        kind, *rest = line.split("\t")
+        if kind == "sysctl" and len(rest) == _SYSCTL_COLUMNS:
+            order, path, name, value = rest
+            # Like awk's: what is no number counts as 0.
+            number = re.match(r"\s*-?\d+", value)
+            if order > SYSCTL_FILE.rpartition("/")[2] and int(number[0] if number else 0) < int(wanted.get(name, 0)):
+                found.append((path, f"{name} = {value}"))
+    return found
+
+
+def gone_sources(facts: Facts) -> list[str]:
+    """Files in which apt still finds the repository of Kubernetes that is gone since March 2024."""
+    lines = facts.extra.get("prepare", "").splitlines()
+    return [line.partition("\t")[2] for line in lines if line.startswith("gone\t")]
 
 
 def pause_image(view: View) -> str:

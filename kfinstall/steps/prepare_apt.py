@@ -31,7 +31,12 @@ class PrepareApt(Step):
         return {"MAX_AGE": str(limits.PREPARE_LISTS_AGE_SECONDS)}
 
     def check(self, view: View) -> Check:
-        """Nothing is broken, and the lists are fresh or not needed any more."""
+        """Nothing is broken, no source is gone, and the lists are fresh or not needed any more."""
+        gone = [f"turn off in {path} the repository of Kubernetes that is gone" for path in prepare_site.gone_sources(view.facts)]
+        found = self._lists(view)
+        return found if not gone else Needed((*gone, *(found.changes if isinstance(found, Needed) else ())))
+
+    def _lists(self, view: View) -> Satisfied | Needed:
         apt = view.facts.apt
         if apt.broken:
             return Needed((f"repair half-installed packages: {', '.join(apt.broken)}",))

@@ -50,7 +50,8 @@ class PrepareContainerd(Step):
         runtime = view.facts.runtime
         unit = view.facts.units.get("containerd.service")
         if not runtime.containerd_version:
-            return Needed(("apt-get install containerd", f"write {prepare_site.CONTAINERD_CONFIG}"))
+            files = (prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS)
+            return Needed(("apt-get install containerd", *(f"write {path}" for path in files)))
         wanted = {
             prepare_site.CONTAINERD_CONFIG: prepare_site.containerd_content(view),
             prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),

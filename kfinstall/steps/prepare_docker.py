@@ -104,7 +104,7 @@ class PrepareDocker(Step):
         changes = [] if facts.runtime.docker_version else ["apt-get install docker.io"]
         changes += prepare_site.unwritten(facts, self._units(view))
         if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
-            changes.append(f"install cri-dockerd {artifact.version}, merge the cgroup driver into {_DAEMON}")
+            changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
         for name in _UNITS:
             unit = facts.units.get(name)
             if unit is None or unit.active != "active" or unit.enabled != "enabled":

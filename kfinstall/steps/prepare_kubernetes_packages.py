@@ -42,8 +42,9 @@ class PrepareKubernetesPackages(Step):
                 changes.append(f"replace {name} {present} by {view.patch}")
             elif not present:
                 changes.append(f"apt-get install {name} {view.patch}")
-            elif fact is not None and not fact.held:
-                changes.append(f"apt-mark hold {name}")
+        loose = [name for name in prepare_site.KUBERNETES_PACKAGES if not ((fact := facts.packages.get(name)) and fact.held)]
+        if loose:
+            changes.append(f"apt-mark hold {' '.join(loose)}")
         unit = facts.units.get("kubelet.service")
         if not changes and (unit is None or unit.enabled != "enabled"):
             changes.append("systemctl enable kubelet")

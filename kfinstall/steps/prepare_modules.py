@@ -36,7 +36,11 @@ class PrepareModules(Step):
         """The needed ones are loaded, and the file names them and those of Istio's that are there."""
         loaded = view.facts.modules
         changes = [f"modprobe {name}" for name in prepare_site.REQUIRED_MODULES if name not in loaded]
-        changes += prepare_site.unwritten(view.facts, {prepare_site.MODULES_FILE: prepare_site.modules_content(view.facts)})
+        unwritten = prepare_site.unwritten(view.facts, {prepare_site.MODULES_FILE: prepare_site.modules_content(view.facts)})
+        istio = [name for name in prepare_site.ISTIO_MODULES if name not in loaded]
+        if unwritten and istio:
+            changes.append(f"modprobe what this kernel has of Istio's: {' '.join(istio)}")
+        changes += unwritten
         if changes:
             return Needed(tuple(changes))
         extra = sum(1 for name in prepare_site.ISTIO_MODULES if name in loaded)

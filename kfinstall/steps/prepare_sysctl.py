@@ -28,11 +28,13 @@ class PrepareSysctl(Step):
         return {"FILE": prepare_site.SYSCTL_FILE, "CONTENT": prepare_site.sysctl_content(view)}
 
     def check(self, view: View) -> Check:
-        """The kernel has the values, and the file is there."""
+        """The kernel has the values, the file is there, and no later one sets less."""
         facts = view.facts
         wanted = prepare_site.sysctl_values(view)
         changes = [f"sysctl {name}={value}" for name, value in wanted.items() if facts.sysctls.get(name) != value]
         changes += prepare_site.unwritten(facts, {prepare_site.SYSCTL_FILE: prepare_site.sysctl_content(view)})
+        # The kernel may have them now and lose them at the next boot.
+        changes += [f"turn off in {path}, which is read later: {line}" for path, line in prepare_site.lowered_at_boot(view)]
         if changes:
             return Needed(tuple(changes))
         return Satisfied(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in wanted.items()))

@@ -45,5 +45,5 @@ class PrepareTools(Step):
         changes = [] if prepare_site.installed(facts, "git") else ["apt-get install git"]
         binary = facts.files.get(_BINARY)
         if binary is None or not facts.has_file(_RECORD, sha256(f"{artifact.sha256}\n{binary.sha256}\n")):
-            changes.append(f"install kustomize {artifact.version}")
+            changes.append(f"install kustomize {artifact.version} as {_BINARY}")
         return Needed(tuple(changes)) if changes else Satisfied(f"kustomize {artifact.version} and git are there")

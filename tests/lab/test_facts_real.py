@@ -35,6 +35,9 @@ _REPLACED = {
     "kubernetes": "/etc/kubernetes",
     "kubelet": "/var/lib/kubelet",
     "units": "/var/lib/kfinstall/units",
+    "sysctls": "/etc/sysctl.d",
+    "elsewhere": "/etc/*",
+    "sources": "/etc/apt/sources.list.d",
     "zram": "/usr/lib/systemd/system-generators/zram-generator",
 }
 MARK = "0123456789abcdef"
@@ -153,6 +156,33 @@ def test_swap_lines_of_fstab_are_found_by_field(tmp_path):
     lines = function("20-upkeep", "kf_swap_fstab", tmp_path, fstab=fstab)
     assert [line.split()[1] for line in lines] == ["/swap.img", "/dev/sdb1"]
     assert "secret" not in "".join(lines)
+
+
+# The order at boot is by the name in sysctl.d, the file may be elsewhere in /etc; of others' files only what was asked for is told.
+def test_settings_that_are_read_at_boot(tmp_path):
+    folder = tmp_path / "sysctl.d"
+    folder.mkdir()
+    (folder / "10-a.conf").write_text("# net.ipv4.ip_forward=1\n-net/ipv4/ip_forward\t= 0\nkernel.secret = x\n;vm.swappiness=1\n")
+    (tmp_path / "sysctl.conf").write_text("net.ipv4.ip_forward=1")
+    (folder / "99-sysctl.conf").symlink_to("../sysctl.conf")
+    (folder / "50-gone.conf").symlink_to("../gone")
+    lines = function(
+        "63-prepare", "KF_SYSCTLS=net.ipv4.ip_forward; kf_set_at_boot", tmp_path, sysctls=folder, elsewhere=f"{tmp_path}/*"
+    )
+    assert lines == [
+        f"sysctl\t10-a.conf\t{folder}/10-a.conf\tnet.ipv4.ip_forward\t0",
+        f"sysctl\t99-sysctl.conf\t{tmp_path}/sysctl.conf\tnet.ipv4.ip_forward\t1",
+    ]
+
+
+def test_a_source_that_is_gone(tmp_path):
+    lists = tmp_path / "sources.list.d"
+    lists.mkdir()
+    (lists / "new.list").write_text("deb https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /\n# deb http://apt.kubernetes.io/ x main\n")
+    (lists / "old.list").write_text("deb [arch=amd64] https://apt.kubernetes.io/ kubernetes-xenial main\n" * 2)
+    (lists / "google.list").write_text("\tdeb https://packages.cloud.google.com/apt/ kubernetes-jammy main\n")
+    lines = function("63-prepare", "kf_gone_sources", tmp_path, sources=lists)
+    assert lines == [f"gone\t{lists}/google.list", f"gone\t{lists}/old.list"]
 
 
 def test_active_swap_of_any_device(tmp_path):

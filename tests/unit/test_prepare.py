@@ -62,6 +62,12 @@ def conflict(step, facts=None, **more):
 class TestApt:
     base = dict.fromkeys(prepare_site.BASE_PACKAGES, PackageFact("1", "installed"))
 
+    def test_a_source_that_is_gone_is_named_even_with_fresh_lists(self):
+        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), extra={"prepare": "gone\t/etc/apt/sources.list.d/k.list"})
+        wanted = "turn off in /etc/apt/sources.list.d/k.list the repository of Kubernetes that is gone"
+        assert changes(PrepareApt, facts) == wanted
+        assert changes(PrepareApt, replace(facts, apt=AptFacts())) == f"{wanted} | apt-get update"
+
     def test_old_lists_are_read_only_where_something_is_missing(self):
         old = AptFacts(updated_age_seconds=limits.PREPARE_LISTS_AGE_SECONDS)
         assert changes(PrepareApt, Facts("cp1", apt=old)) == "apt-get update"
@@ -110,7 +116,10 @@ class TestKernel:
         there = frozenset({"overlay", "br_netfilter", "xt_owner"})
         content = f"{prepare_site.MODULES_HEAD}\noverlay\nbr_netfilter\nxt_owner\n"
         # Loaded now, but lost at the next boot.
-        assert changes(PrepareModules, Facts("cp1", modules=there)) == f"write {prepare_site.MODULES_FILE}"
+        told = changes(PrepareModules, Facts("cp1", modules=there)).split(" | ")
+        assert told[0].startswith("modprobe what this kernel has of Istio's: bridge ip_tables ")
+        assert "xt_owner" not in told[0]
+        assert told[1:] == [f"write {prepare_site.MODULES_FILE}"]
         facts = Facts("cp1", modules=there, files={prepare_site.MODULES_FILE: file(content)})
         assert "1 of 15" in satisfied(PrepareModules, facts)
         # A module that this kernel does not have must not stand in the file: systemd-modules-load would fail at boot.
@@ -128,6 +137,29 @@ class TestKernel:
         assert "write" in changes(PrepareSysctl, replace(done, files={}))
         lost = {name: value for name, value in wanted.items() if "bridge" not in name}
         assert "bridge-nf-call" in changes(PrepareSysctl, replace(done, sysctls=lost))
+
+    # The kernel has it, the file is right, and the next boot loses it to a file that is read after ours.
+    @pytest.mark.parametrize(
+        ("order", "name", "value", "lost"),
+        [
+            ("99-x.conf", "net.ipv4.ip_forward", "0", True),
+            ("99-x.conf", "net.ipv4.ip_forward", "1", False),
+            ("10-x.conf", "net.ipv4.ip_forward", "0", False),
+            ("99-x.conf", "fs.inotify.max_user_instances", "128", True),
+            ("99-x.conf", "fs.inotify.max_user_instances", "9000", False),
+            ("99-x.conf", "net.ipv4.ip_forward", "off", True),
+        ],
+    )
+    def test_a_later_file_that_sets_less_is_named(self, order, name, value, lost):
+        told = f"sysctl\t{order}\t/etc/sysctl.conf\t{name}\t{value}\nnonsense\nsysctl\t99\t"
+        wanted = prepare_site.sysctl_values(view())
+        files = {prepare_site.SYSCTL_FILE: file(prepare_site.sysctl_content(view()))}
+        facts = Facts("cp1", sysctls=wanted, files=files, extra={"prepare": told})
+        if lost:
+            line = f"turn off in /etc/sysctl.conf, which is read later: {name} = {value}"
+            assert changes(PrepareSysctl, facts) == line
+        else:
+            satisfied(PrepareSysctl, facts)
 
     def test_a_higher_value_of_the_machine_stays(self):
         facts = Facts("cp1", sysctls={"fs.inotify.max_user_instances": "8192"})

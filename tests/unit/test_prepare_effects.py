@@ -109,8 +109,12 @@ def test_a_later_file_that_sets_less_is_turned_off():
     node.write("/etc/sysctl.d/99-x.conf", "net/ipv4/ip_forward = 0\nvm.swappiness=1\n")
     node.write("/etc/sysctl.d/10-x.conf", "net.ipv4.ip_forward = 0\n")
     view = seen(answers(), node)
+    assert (
+        "turn off in /etc/sysctl.d/99-x.conf, which is read later: net.ipv4.ip_forward = 0" in PrepareSysctl().check(view).changes
+    )
     assert "/etc/sysctl.d/99-x.conf" in ran("prepare-sysctl", node, **PrepareSysctl().parameters(view))
     assert node.files["/etc/sysctl.d/99-x.conf"].content == "# kfinstall turned it off: net/ipv4/ip_forward = 0\nvm.swappiness=1\n"
+    assert isinstance(PrepareSysctl().check(seen(answers(), node)), Satisfied)
     boot(node)
     assert node.sysctls["net.ipv4.ip_forward"] == "1"
 
@@ -118,7 +122,9 @@ def test_a_later_file_that_sets_less_is_turned_off():
 def test_the_source_that_is_gone_is_turned_off():
     node = fresh_node("cp1", 0)
     node.write("/etc/apt/sources.list.d/k.list", "deb http://apt.kubernetes.io/ kubernetes-xenial main\n")
+    assert "gone" in PrepareApt().check(seen(answers(), node)).changes[0]
     assert ran("prepare-apt", node, MAX_AGE="60")[0] == "/etc/apt/sources.list.d/k.list"
+    assert isinstance(PrepareApt().check(seen(answers(), node)), Satisfied)
 
 
 def test_containerd_that_is_there_stays_and_gets_the_form_of_its_version():

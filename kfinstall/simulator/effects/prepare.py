@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from kfinstall.prepare_site import PROOFS, major
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit, World, effect
+from kfinstall.simulator.sections.prepare import GONE
 from kfinstall.step import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
 _DOCKER: Final = "29.1.3-0ubuntu1"
-_GONE: Final = re.compile(r"\s*deb.*(apt\.kubernetes\.io|packages\.cloud\.google\.com/apt[/ ].*kubernetes-)")
 _CLOCKS: Final = ("chrony.service", "ntpsec.service", "ntp.service", "openntpd.service", "systemd-timesyncd.service")
 
 
@@ -59,7 +58,7 @@ def proxy(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
 def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Turn the source off that is gone, and read the package lists."""
     for path in [path for path in node.files if path.startswith("/etc/apt/sources.list") and path.endswith(".list")]:
-        yield from _edit(node, path, lambda line: _GONE.match(line) is not None, "it off, this repository is gone")
+        yield from _edit(node, path, lambda line: GONE.match(line) is not None, "it off, this repository is gone")
     for number, suite in enumerate(("noble", "noble-updates", "noble-security"), 1):
         yield f"Get:{number} http://archive.ubuntu.com/ubuntu {suite} InRelease"
     yield "Reading package lists..."
