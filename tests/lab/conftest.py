@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -12,9 +12,10 @@ from tests.lab import nodes
 
 LIMIT_SECONDS = 1500
 """The first test may wait for the whole lab to be made."""
-ORDER = ("prepare", "registry", "storage", "transport", "ubuntu", "reset", "campaign", "lab")
+ORDER = ("steps", "prepare", "registry", "storage", "transport", "ubuntu", "reset", "campaign", "debian13", "lab")
 """What shows most comes first: where there is little time (KFINSTALL_LAB_SECONDS), the rest is skipped, and says so."""
 BEGUN = time.monotonic()
+SINCE = pytest.StashKey[float]()
 
 
 def _place(item: pytest.Item) -> int:
@@ -28,6 +29,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("lab") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
     items.sort(key=_place)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[SINCE] = time.time()
+
+
+# A mirror that goes away in the middle is no defect of what is tested: said, and skipped.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and item.get_closest_marker("lab"):
+        missed = nodes.missed(item.stash[SINCE])
+        if missed:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: the mirror failed: {missed}; {call_error(report)}")
+    return report
+
+
+def call_error(report: pytest.TestReport) -> str:
+    """The last line of what the test said."""
+    return report.longreprtext.rstrip().rpartition("\n")[2]
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.releases import Artifact
 from kfinstall.secrets import Secret
 from kfinstall.step import Check, Step, View, failed, step_program
 from kfinstall.transport.base import Completed, Host, Program
@@ -32,15 +33,26 @@ class Fleet:
     hosts: Mapping[str, Host]
     secrets: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    ran: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
+    """Scripts that were run: name, parameters, standard input."""
+    downloads: Mapping[str, Artifact] = field(default_factory=dict)
+    """What is fetched from a site of the lab instead of the release's."""
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Parameters of the facts program that come from the answers."""
+        answers = self.answers
+        found = {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
+        if answers.storage.type == "nfs":
+            found |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
+            found["NFS_EXPORT"] = storage_site.export_path(answers.storage.nfs.path)
+        return found
 
     async def view(self, step: Step, name: str) -> View:
         """The target's facts, and those of the registry's node, which other nodes' steps look at."""
-        answers = self.answers
+        answers, extra = self.answers, self.extra
         release = releases.load(answers.cluster.release)
-        extra = {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
-        if answers.storage.type == "nfs":
-            extra |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
-            extra["NFS_EXPORT"] = storage_site.export_path(answers.storage.nfs.path)
+        release = release.model_copy(update={"artifacts": {**release.artifacts, **self.downloads}})
         facts = {}
         for node in {name, answers.registry_node.name} & set(self.hosts):
             mark = secrets.token_hex(8)
@@ -96,6 +108,7 @@ class Context:
     ) -> Completed:
         target = on or self.view.target
         program = step_program(name, parameters, stdin)
+        self.fleet.ran.append((name, parameters, "" if stdin is None else stdin.reveal()))
         done = await self.host(target).run(program, timeout_seconds=timeout_seconds or 600, on_line=self.say)
         if done.status != 0:
             raise failed(name, target, done)
@@ -107,9 +120,10 @@ class Context:
 
 
 @asynccontextmanager
-async def fleet(lab: Lab, folder: Path, **sections: Any) -> AsyncIterator[Fleet]:
-    """All nodes of the lab, connected; `sections` are the answers beside nodes and ssh."""
-    nodes = [{"name": f"node{number}", "address": address} for number, address in enumerate(lab.addresses, 1)]
+async def fleet(lab: Lab, folder: Path, *, numbers: Sequence[int] = (), **sections: Any) -> AsyncIterator[Fleet]:
+    """Nodes of the lab, connected, all unless `numbers` says which; `sections` are the answers beside nodes and ssh."""
+    chosen = numbers or range(1, len(lab.addresses) + 1)
+    nodes = [{"name": f"node{number}", "address": lab.address(number)} for number in chosen]
     ssh = {"user": "kfadmin", "agent": False, "keys": [lab.key]}
     answers = Answers.model_validate({"nodes": nodes, "ssh": ssh, "spark": {"enabled": False}} | sections)
     places = {"pins": folder / "pins", "user_known_hosts": folder / "none"}

@@ -20,9 +20,10 @@ import yaml
 from kfinstall import releases
 from kfinstall.answers.model import Node, Ssh
 from kfinstall.errors import KfError
+from kfinstall.releases import Artifact
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
-from tests.fakes import package_site
+from tests.fakes import kubeadm, package_site
 from tests.fakes.sshd import Known
 from tests.lab.nodes import CHECKOUT, GATEWAY, Lab
 
@@ -60,6 +61,8 @@ class Installer:
     site: str
     asked: Mapping[str, int]
     """How often each path of the sites was asked for."""
+    downloads: Mapping[str, Artifact]
+    """What the sites have in the place of the release's downloads."""
 
     @property
     def addresses(self) -> list[str]:
@@ -148,6 +151,22 @@ class Installer:
                 assert time.monotonic() < deadline, f"{address} did not come back"
 
 
+def _downloads(site: Path, tools: Path) -> dict[str, Artifact]:
+    """Put stand-ins of the downloads on the site, and their checksums into a copy of the release rows."""
+    rows = yaml.safe_load(tools.read_text())
+    contents = {
+        "kustomize": ("kustomize", "#!/bin/sh\necho v0.0.0-lab\n"),
+        "cri-dockerd": ("cri-dockerd/cri-dockerd", (package_site.STAND_INS / "cri-dockerd.pl").read_text()),
+    }
+    found = {}
+    for name, (member, content) in contents.items():
+        row = rows["artifacts"][f"{name}-amd64"]
+        row["sha256"] = package_site.write_archive(site, row["url"], member, content)
+        found[f"{name}-amd64"] = Artifact.model_validate(row)
+    tools.write_text(yaml.safe_dump(rows))
+    return found
+
+
 @contextmanager
 def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) -> Iterator[Installer]:
     """An installer in `folder`, with its sites served to the nodes; `answers` are sections beside nodes and ssh."""
@@ -155,23 +174,19 @@ def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) 
     work.mkdir(parents=True)
     for name in ("kfinstall", "scripts", "assets"):
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    release = releases.load("26.03")
-    tools = copy / "assets/releases/tools.yaml"
-    rows = yaml.safe_load(tools.read_text())
-    row = rows["artifacts"]["kustomize-amd64"]
-    row["sha256"] = package_site.write_archive(site, row["url"], "kustomize", "#!/bin/sh\necho v0.0.0-lab\n")
-    tools.write_text(yaml.safe_dump(rows))
-    version = package_site.real_version() or release.patch(None)
+    downloads = _downloads(site, copy / "assets/releases/tools.yaml")
+    own = kubeadm.settings(package_site.real_version()) if package_site.real_version() else {"release": "26.03"}
+    version = releases.load(own["release"]).patch(own.get("kubernetesVersion"))
     package_site.write_repository(site, version.rpartition(".")[0], ("0.0.1", version), work)
     ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
     nodes = [{"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)]
     given = {"version": 1, "nodes": nodes, "ssh": {"user": "kfadmin", "agent": False, "keys": [lab.key]}}
-    given["cluster"] = {"name": "lab", "kubernetesVersion": version}
+    given["cluster"] = {"name": "lab", "release": own["release"], "kubernetesVersion": version}
     for section, values in answers.items():
         given[section] = {**given.get(section, {}), **values}
     (folder / "answers.yaml").write_text(yaml.safe_dump(given))
     with package_site.serve(site, GATEWAY, certificate) as asked:
-        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked)
+        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked, downloads)
         try:
             yield made
         finally:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.lab.apt_cache import MISSED
+
 CHECKOUT = Path(__file__).parents[2]
 SCRIPT = CHECKOUT / "tests/lab/lab/lab.sh"
 NODES = 3
@@ -110,10 +112,24 @@ class Lab:
         run("reset", *map(str, numbers))
         run("wait", *map(str, numbers))
 
+    def suite(self, name: str, *numbers: int) -> None:
+        """Give nodes a disk as new, of another Debian suite; after the next reset they are as the others."""
+        run("suite", name, *map(str, numbers))
+        run("wait", *map(str, numbers))
+
 
 def running() -> Sequence[str]:
     """Names of the nodes that are on."""
     return [line.split("\t")[0] for line in run("status").splitlines() if line.endswith("\ton")]
+
+
+def missed(since: float) -> str:
+    """What the mirror did not give since then (epoch seconds); empty where it gave all, or said itself that it has no such file."""
+    path = Path(f"/var/tmp/{name()}") / MISSED
+    try:
+        return path.read_text(encoding="utf-8").strip() if path.stat().st_mtime >= since else ""
+    except OSError:
+        return ""
 
 
 def folder() -> Path:

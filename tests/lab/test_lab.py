@@ -34,15 +34,17 @@ def traces() -> set[str]:
     return found
 
 
+# A shell starts its background jobs with Ctrl-C ignored, and what is ignored then can't be trapped further down.
+CLEAR = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)
+
+
 def popen(*words: str, **environment: str) -> subprocess.Popen[bytes]:
     own = {**os.environ, "KFINSTALL_LAB_NAME": NAME, **environment}
-    # A shell starts its background jobs with Ctrl-C ignored, and what is ignored then can't be trapped further down.
-    clear = [
-        sys.executable,
-        "-c",
-        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
-    ]
-    return subprocess.Popen([*clear, str(nodes.SCRIPT), *words], env=own, stdout=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen([*CLEAR, str(nodes.SCRIPT), *words], env=own, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
@@ -102,6 +104,21 @@ def test_a_lab_without_a_way_to_a_mirror_says_so_and_leaves_nothing(other: None,
         ended(popen("up", "1", KFINSTALL_LAB_CACHE=str(tmp_path), KFINSTALL_LAB_MIRROR="http://127.0.0.1:9/debian"))
         == nodes.LACKING
     )
+    assert traces() == set()
+
+
+# Ctrl-C in a terminal reaches the tests and whatever they run just then.
+def test_nothing_is_left_of_tests_that_were_interrupted(other: None) -> None:
+    words = [*CLEAR, sys.executable, "-m", "pytest", "-q", "-s", "tests/lab/test_campaign_lab.py", "-k", "every_step"]
+    own = {**os.environ, "KFINSTALL_LAB_NAME": NAME}
+    tests = subprocess.Popen(
+        words, env=own, cwd=nodes.CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert tests.stderr is not None
+    assert any("nodes answer after" in line for line in tests.stderr)
+    os.killpg(tests.pid, signal.SIGINT)
+    tests.communicate(timeout=600)
+    assert tests.returncode == pytest.ExitCode.INTERRUPTED
     assert traces() == set()
 
 

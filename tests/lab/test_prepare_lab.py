@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from kfinstall import cluster_site, releases
+from kfinstall.answers.model import Answers
+from kfinstall.step import View
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab.installer import Installer
@@ -160,3 +164,30 @@ def test_the_preflight_of_kubeadm_takes_prepared_nodes(installer: Installer) -> 
     assert installer.ask(second, "tail -n 1 /var/lib/kube-stand-in/calls") == "kubeadm join --token abcdef.0123456789abcdef"
     for address in installer.addresses:
         assert installer.ask(address, RESET).endswith("/var/lib/kubelet]")
+
+
+DRY_RUN = """
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+umask 077
+cat >/root/kubeadm.yaml <<'END'
+@CONFIG@
+END
+kubeadm config validate --config /root/kubeadm.yaml 2>&1
+kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU 2>&1 && echo whole
+rm /root/kubeadm.yaml
+kubelet --version
+"""
+
+
+# The real one: its own preflight, against what this phase makes of a node, and what it would do by our configuration.
+@pytest.mark.skipif(package_site.real_programs() is None, reason="KFINSTALL_KUBE_BIN names no real kubeadm, kubelet and kubectl")
+def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
+    installer.reach()
+    installer.install()
+    answers = Answers.model_validate(yaml.safe_load((installer.folder / "answers.yaml").read_text()))
+    view = View(answers, releases.load(answers.cluster.release), "node1")
+    told = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", cluster_site.init_config(view)))
+    lines = told.splitlines()
+    assert [line for line in lines if "[ERROR" in line or "unknown field" in line] == []
+    assert "whole" in lines, told
+    assert lines[-1] == f"Kubernetes v{package_site.real_version()}"

@@ -14,9 +14,10 @@ import pytest
 
 from kfinstall import proof_image, registry_site
 from kfinstall.errors import CommandError
-from kfinstall.step import Needed, Satisfied
+from kfinstall.step import Conflict, Needed, Satisfied
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_containerd import PrepareContainerd
+from kfinstall.steps.prepare_docker import PrepareDocker
 from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
@@ -135,6 +136,15 @@ async def test_images_go_from_any_node_to_any_other(nodes: Fleet) -> None:
     before = await nodes.shell(SERVER, "systemctl show -p MainPID kfinstall-registry; sha256sum /etc/kfinstall/registry/*")
     await nodes.apply(RegistryServer(), SERVER)
     assert await nodes.shell(SERVER, "systemctl show -p MainPID kfinstall-registry; sha256sum /etc/kfinstall/registry/*") == before
+
+
+# Debian 12's Docker pushes and pulls, and is too old to be the runtime: cri-dockerd would not speak with it.
+async def test_a_docker_that_is_too_old_for_kubernetes_is_told_before_anything_is_done(nodes: Fleet) -> None:
+    with runtime(nodes, "docker"):
+        found = await nodes.check(PrepareDocker(), DOCKER)
+        assert isinstance(found, Conflict), found
+        assert found.reason.startswith("Docker 20.10.")
+        assert isinstance(await nodes.check(PrepareDocker(), CONTAINERD), Conflict)
 
 
 @pytest.mark.parametrize("name", [DOCKER, CONTAINERD])

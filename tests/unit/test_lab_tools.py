@@ -1,5 +1,6 @@
 """The lab's own tools that need no root: the image's checksum, and the cache that is the only way out."""
 
+import http.client
 import http.server
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab.apt_cache import UBUNTU, Cache
+from tests.lab.lab.apt_cache import UBUNTU, Cache, handler
 from tests.lab.lab.image_sum import BLOCK_BYTES, content_sum
 
 needs_holes = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's sparse files")
@@ -123,3 +124,29 @@ def test_nothing_but_the_archives_is_fetched(tmp_path, asked):
 def test_ubuntus_names_lead_to_debians_archives(tmp_path):
     cache = Cache(tmp_path, {name: f"http://{which}" for name, which in UBUNTU.items()})
     assert cache.real_url("http://security.ubuntu.com/ubuntu/dists/x") == "http://security/dists/x"
+
+
+# What fails in a test for want of a package is told from a defect by it; a file that the mirror does not have is a defect.
+def test_what_the_mirror_did_not_give_is_written_down(tmp_path, mirror, monkeypatch):
+    monkeypatch.setattr("tests.lab.lab.apt_cache.TRIES", 1)
+    missed = tmp_path / "missed"
+    made = handler(Cache(tmp_path / "apt", {mirror.url: mirror.url}), missed)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), made) as cache:
+        thread = threading.Thread(target=cache.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+
+        def ask(path):
+            client = http.client.HTTPConnection("127.0.0.1", cache.server_port)
+            client.request("GET", f"{mirror.url}{path}")
+            answer = client.getresponse()
+            client.close()
+            return answer.status
+
+        assert (ask("/a.deb"), ask("/gone")) == (200, 404)
+        assert not missed.exists()
+        mirror.server.socket.close()
+        assert (ask("/a.deb"), missed.exists()) == (200, False)
+        assert ask("/b.deb") == 504
+        assert missed.read_text().startswith(f"{mirror.url}/b.deb: ")
+        cache.shutdown()
+        thread.join()

@@ -28,6 +28,9 @@ FRESH_SECONDS = 900
 FETCH_SECONDS = 60
 TRIES = 4
 PAUSE_SECONDS = 1
+SERVER_FAULT = 500
+MISSED = "mirror-missed"
+"""Beside the file that says that the cache is ready: what the mirror did not give last."""
 UNCHANGING = re.compile(r"\.deb$|/by-hash/")
 UBUNTU = {"http://archive.ubuntu.com/ubuntu": "mirror", "http://security.ubuntu.com/ubuntu": "security"}
 
@@ -104,13 +107,18 @@ class Cache:
             time.sleep(PAUSE_SECONDS * (1 + turn))
 
 
+def miss(missed: Path, url: str, error: Exception) -> None:
+    """Write down that the mirror did not give something: what fails for want of it is no fault of what is tested."""
+    missed.write_text(f"{url}: {error}\n", encoding="utf-8")
+
+
 def whole(url: str, wanted: str | None, got: int) -> None:
     """Raise OSError where the connection ended before the file did."""
     if wanted is not None and got != int(wanted):
         raise OSError(f"{url} ended after {got} of {wanted} bytes")
 
 
-def handler(cache: Cache) -> type[http.server.BaseHTTPRequestHandler]:
+def handler(cache: Cache, missed: Path) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 120
@@ -123,8 +131,11 @@ def handler(cache: Cache) -> type[http.server.BaseHTTPRequestHandler]:
             try:
                 path = cache.get(url)
             except urllib.error.HTTPError as error:
+                if error.code >= SERVER_FAULT:
+                    miss(missed, url, error)
                 self.refuse(error.code, str(error.reason))
             except OSError as error:
+                miss(missed, url, error)
                 self.refuse(504, str(error))
             else:
                 with path.open("rb") as file:
@@ -170,8 +181,9 @@ def main() -> None:
     given = parser.parse_args()
     archives = {url: url for url in (given.security, given.mirror)}
     archives |= {name: getattr(given, which) for name, which in UBUNTU.items()}
+    cache = Cache(Path(given.folder), archives)
     host, _, port = given.listen.rpartition(":")
-    server = Server(bound_inside(given.namespace, (host, int(port))), handler(Cache(Path(given.folder), archives)))
+    server = Server(bound_inside(given.namespace, (host, int(port))), handler(cache, Path(given.ready).with_name(MISSED)))
     Path(given.ready).touch()
     server.serve_forever(poll_interval=60)
 

@@ -3,6 +3,7 @@
 #   lab.sh up [N] | down | status | missing | image
 #   lab.sh ssh I [COMMAND] | run COMMAND...          in the lab's network namespace
 #   lab.sh cut I... | start I... | reset I... | wait I...   power cord pulled, power on, new disk, until it takes a login
+#   lab.sh suite SUITE I...                          new disks of another Debian suite; `reset` goes back
 #   lab.sh ubuntu I [VERSION]                        the node says that it is Ubuntu
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=settings.sh
@@ -73,6 +74,13 @@ start | reset)
   [[ -e $lab_run/image ]] || lab_fail "there is no lab: lab.sh up"
   lab_take
   "nodes_$command" "$@"
+  ;;
+suite)
+  [[ -e $lab_run/image ]] || lab_fail "there is no lab: lab.sh up"
+  lab_take
+  lab_suite=$1
+  image_base
+  nodes_suite "$lab_image" "${@:2}"
   ;;
 wait) nodes_wait "$@" ;;
 ubuntu) nodes_ssh "$1" "sudo bash -s ${2:-24.04}" <"$lab_here/as-ubuntu.sh" ;;

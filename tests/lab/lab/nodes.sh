@@ -19,9 +19,9 @@ nodes_cable() {
 # nodes_start NUMBER...: switches nodes on; those that are on stay as they are.
 nodes_start() {
   local number kernel=$lab_cache/kernel-$lab_kernel_suite/linux image
-  image=$(<"$lab_run/image")
   for number in "$@"; do
     if host_alive "node$number"; then continue; fi
+    image=$(cat -- "$lab_run/node$number.image" 2>/dev/null || cat -- "$lab_run/image")
     nodes_cable "$number"
     mkdir -p -- "$lab_run/uml"
     rm -rf -- "$lab_run/uml/node$number"
@@ -64,7 +64,19 @@ nodes_reset() {
   local number
   for number in "$@"; do
     host_kill "node$number"
+    rm -f -- "$lab_run/node$number.cow" "$lab_run/node$number.image"
+  done
+  nodes_start "$@"
+}
+
+# nodes_suite IMAGE NUMBER...: a disk as new, of another image.
+nodes_suite() {
+  local image=$1 number
+  shift
+  for number in "$@"; do
+    host_kill "node$number"
     rm -f -- "$lab_run/node$number.cow"
+    printf '%s\n' "$image" >"$lab_run/node$number.image"
   done
   nodes_start "$@"
 }
