@@ -281,7 +281,18 @@ kf_apt_update() {
     kf_fail 100 "the package lists can't be read" \
       "its last lines name the source: is it reachable from there (proxy, DNS, clock)? broken sources are in /etc/apt/sources.list.d"
   fi
+  # What says that they are fresh must not outlive a power cut that they don't.
+  sync -f /var/lib/apt/lists
   touch /var/lib/apt/lists/partial
+}
+
+# kf_apt_anew: reads the lists from nothing. A power cut leaves empty or torn ones, and while the mirror's Release file is the same apt takes
+# what stands beside it for whole: an update alone never mends that.
+kf_apt_anew() {
+  kf_apt_free
+  find /var/lib/apt/lists -maxdepth 1 -type f ! -name lock -delete 2>/dev/null || true
+  # shellcheck disable=SC2119
+  kf_apt_update
 }
 
 # kf_installed PACKAGE [VERSION]: whether it is installed whole (in that version).
@@ -322,10 +333,9 @@ kf_apt_install() {
   done
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if kf_apt_add "${missing[@]}"; then return 0; fi
-  # Lists may be stale (404) or half read (a killed update), packages half-installed: both are mended before the second try.
+  # Lists may be stale (404), half read (a killed update) or torn (a power cut), packages half-installed: all is mended before the second try.
   kf_apt_repair
-  # shellcheck disable=SC2119
-  kf_apt_update
+  kf_apt_anew
   kf_apt_add "${missing[@]}" ||
     kf_fail 100 "apt can't install ${missing[*]}" "its last lines say why; try it there: apt-get install ${missing[*]}"
 }

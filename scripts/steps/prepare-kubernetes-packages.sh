@@ -10,7 +10,7 @@ kf_full() { # PACKAGE: its full version in the repository, 1.34.9-1.1
 kf_own /etc/kubernetes /var/lib/kubelet /etc/cni /opt/cni /var/lib/cni /var/log/pods /var/log/containers
 kf_apt_repair
 if [[ -z $(kf_full "${kf_names[0]}") ]]; then
-  kf_apt_update # the repository was written by a run that was killed before it was read
+  kf_apt_anew # the repository was written by a run that was killed before it was read, or its list is torn
 fi
 kf_missing=()
 for kf_name in "${kf_names[@]}"; do

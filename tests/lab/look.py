@@ -65,7 +65,7 @@ def changed(before: Look, after: Look) -> list[tuple[str, str]]:
 
 def words(plan: Needed) -> set[str]:
     """All names in a plan."""
-    return set(re.split(r"[\s,;:=]+", " ".join(plan.changes)))
+    return {part for word in " ".join(plan.changes).split() for part in word.strip(",;:").split("=")}
 
 
 def new_packages(before: Look, after: Look) -> list[str]:

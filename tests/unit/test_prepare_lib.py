@@ -246,16 +246,20 @@ class TestApt:
         )
         assert (sources / "k8s.list").read_text().startswith("# kfinstall turned it off")
 
-    # Lists that a killed update left half-read: the package is only known after a whole update.
+    # Lists that a killed update left half-read, or a power cut torn: apt takes them for whole until they are gone.
     def test_an_install_that_fails_reads_the_lists_anew(self, machine):
         machine.program("dpkg", "true")
         machine.program("dpkg-query", "exit 1")
         machine.program(
             "apt-get",
-            '[[ $1 != -s ]] || exit 0; echo "${*: -2}" >>calls; [[ $* == *" update" ]] && : >read; [[ $* == *" update" || -e read ]] || { echo "E: Unable to locate"; exit 100; }',
+            '[[ $1 != -s ]] || exit 0; echo "${*: -2}" >>calls; [[ $* == *" update" && ! -e var/lib/apt/lists/a_Packages ]] && : >read; [[ $* == *" update" || -e read ]] || { echo "E: Unable to locate"; exit 100; }',
         )
-        (machine.folder / "var/lib/apt/lists").mkdir(parents=True)
+        lists = machine.folder / "var/lib/apt/lists"
+        (lists / "partial").mkdir(parents=True)
+        for name in ("lock", "a_InRelease", "a_Packages"):
+            (lists / name).touch()
         assert machine.run("kf_apt_install socat").status == 0
+        assert {path.name for path in lists.iterdir()} == {"lock", "partial"}
         assert (machine.folder / "calls").read_text().splitlines() == ["install socat", "--error-on=any update", "install socat"]
 
     def test_never_removes(self, machine):
