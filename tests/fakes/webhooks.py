@@ -39,6 +39,9 @@ _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _JSON_PATCH = "application/json-patch+json"
 _BODY_BYTES = 8 * 2**20
+_LOOK_SECONDS = 2.0
+_LONGEST_LOOK_SECONDS = 16.0
+"""Where no definition is new, the API server is not kept busy by being asked."""
 
 
 class Authority:
@@ -174,8 +177,10 @@ class Webhooks:
 
     async def _definitions(self) -> None:
         """CRDs are megabytes: their metadata is looked at, and only a new generation of one is read whole."""
+        pause = _LOOK_SECONDS
         while True:
             found = {}
+            pause = min(pause * 2, _LONGEST_LOOK_SECONDS)
 
             async def read(found: dict[str, Document] = found) -> None:
                 found |= (await self._api.request("GET", _CRDS, accept=METADATA_LIST)).json()
@@ -193,7 +198,8 @@ class Webhooks:
 
                     await patiently(whole)
                     self._generations[path] = generation
-            await asyncio.sleep(2)
+                    pause = _LOOK_SECONDS
+            await asyncio.sleep(pause)
 
     async def _work(self) -> None:
         while True:
