@@ -108,8 +108,10 @@ KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS: Final = 3600.0
 KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS: Final = 180.0
 KUBEFLOW_PROFILE_TIMEOUT_SECONDS: Final = 300.0
 KUBEFLOW_PROOF_TIMEOUT_SECONDS: Final = 300.0
-KUBEFLOW_LEAVING_SECONDS: Final = 300.0
+KUBEFLOW_FINALIZERS_SECONDS: Final = 300.0
 """How long controllers may take to clean up behind custom resources that are deleted."""
+KUBEFLOW_LEAVING_SECONDS: Final = 600.0
+"""How long everything else that is deleted may take to go: definitions and namespaces take all of theirs along."""
 KUBEFLOW_UNINSTALL_TIMEOUT_SECONDS: Final = 1800.0
 KUBEFLOW_PROOF_ROUTE_SECONDS: Final = 120
 """How long a route of the gateway to what is ready may take to get through to it."""

@@ -12,6 +12,8 @@ from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
 
 CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-inventory", PROOFS_NAMESPACE)
+PROFILE_CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-profile-inventory", PROOFS_NAMESPACE)
+"""Of what goes into the user's profile, once that is made."""
 WORKLOADS: Final = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"))
 _KINDS: Final = """
 admissionregistration.k8s.io/v1 MutatingWebhookConfiguration ValidatingWebhookConfiguration
@@ -57,7 +59,7 @@ class Inventory:
     served: frozenset[tuple[str, str]] = frozenset()
     """(apiVersion, kind) of the custom resources that the definitions among the objects bring."""
 
-    def document(self) -> Document:
+    def document(self, at: Ref = CONFIG_MAP) -> Document:
         """As the ConfigMap."""
         rows = [[*_row(ref), *self.objects[ref]] for ref in sorted(self.objects)]
         data = {
@@ -66,8 +68,8 @@ class Inventory:
             "former": "\n".join(json.dumps(_row(ref)) for ref in sorted(self.former)),
             "served": "\n".join(f"{version} {kind}" for version, kind in sorted(self.served)),
         }
-        metadata = {"name": CONFIG_MAP.name, "namespace": CONFIG_MAP.namespace, "labels": dict(LABELS)}
-        return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": metadata, "data": data}
+        metadata = {"name": at.name, "namespace": at.namespace, "labels": dict(LABELS)}
+        return {"apiVersion": at.api_version, "kind": at.kind, "metadata": metadata, "data": data}
 
     def followed_by(self, source: str, objects: Mapping[Ref, tuple[str, str]], served: Iterable[tuple[str, str]]) -> Inventory:
         """The inventory of what is applied next; what is not among it any more is kept as `former`."""
@@ -113,9 +115,9 @@ def live_hashes(document: Mapping[str, Any] | None) -> tuple[str, str] | None:
     return str((metadata.get("annotations") or {}).get(ANNOTATION) or ""), fields
 
 
-def read(cluster: ClusterFacts | None) -> Inventory:
+def read(cluster: ClusterFacts | None, at: Ref = CONFIG_MAP) -> Inventory:
     """The inventory in the cluster; an empty one where there is none, or none that can be read."""
-    document = (cluster.objects.get(CONFIG_MAP) if cluster else None) or {}
+    document = (cluster.objects.get(at) if cluster else None) or {}
     data = document.get("data") or {}
     try:
         rows = [json.loads(line) for line in str(data.get("objects") or "").splitlines()]

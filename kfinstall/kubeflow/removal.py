@@ -30,9 +30,14 @@ _PROFILE_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
 _PROOFS: Final = ("proof-kubeflow", "proof-spark", "rotation")
 
 
+RECORDS: Final = (inventory.CONFIG_MAP, inventory.PROFILE_CONFIG_MAP)
+
+
 def known(view: View) -> Inventory:
-    """The inventory of what was applied."""
-    return inventory.read(view.cluster)
+    """The inventories of what was applied, as one."""
+    first, second = (inventory.read(view.cluster, at) for at in RECORDS)
+    objects = {**first.objects, **second.objects}
+    return Inventory(first.source, objects, first.former | second.former, first.served | second.served)
 
 
 def wants(view: View) -> tuple[Want, ...]:

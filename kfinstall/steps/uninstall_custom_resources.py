@@ -47,7 +47,7 @@ class UninstallCustomResources(Removal):
         def count(done: int, total: int) -> None:
             context.progress("custom resources deleted", done, total)
 
-        seconds = limits.KUBEFLOW_LEAVING_SECONDS
+        seconds = limits.KUBEFLOW_FINALIZERS_SECONDS
         stayed = await delete_all(cluster, refs, timeout_seconds=seconds, orphan=orphan, count=count)
         if stayed and self.takes_finalizers:
             for ref, why in stayed.items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from kfinstall.cluster.base import Cluster, Ref
-from kfinstall.kubeflow import inventory, removal
+from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View
 from kfinstall.uninstall_step import Removal
 
@@ -35,10 +35,11 @@ class UninstallNamespaces(Removal):
         return Satisfied(f"{self.nothing}{stays}")
 
     async def after(self, context: ApplyContext, cluster: Cluster) -> None:
-        """What stays is marked, and the record goes: nothing of it is left to delete."""
+        """What stays is marked, and the records go: nothing of them is left to delete."""
         kept = set(removal.kept_namespaces(context.view)) - removal.profiles(context.view)
         for name in sorted(kept):
             await cluster.apply(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict([removal.KEPT])}}
             )
-        await cluster.delete(inventory.CONFIG_MAP)
+        for record in removal.RECORDS:
+            await cluster.delete(record)

@@ -119,7 +119,7 @@ async def test_kubeflow_goes_and_what_users_have_stays(tmp_path: Path, monkeypat
 
         # A finalizer that nobody handles: named, and taken off where that is asked for.
         with monkeypatch.context() as patch:
-            patch.setattr(limits, "KUBEFLOW_LEAVING_SECONDS", 3.0)
+            patch.setattr(limits, "KUBEFLOW_FINALIZERS_SECONDS", 5.0)
             with pytest.raises(CommandError) as held:
                 await work(customs, client)
             assert f"Notebook {USER}/mine" in (held.value.why or "")

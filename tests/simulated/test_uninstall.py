@@ -8,6 +8,7 @@ from kfinstall import limits
 from kfinstall.errors import CommandError
 from kfinstall.simulator.fleet import Fleet
 from tests.simulated.engine import changed, place, run
+from tests.simulated.test_variants import variant
 
 FAST = ("--headless", "--pace", "0")
 ORDER = ["uninstall.webhooks", "uninstall.custom-resources", "uninstall.objects", "uninstall.definitions", "uninstall.namespaces"]
@@ -33,7 +34,7 @@ def generated(cluster):
 async def site(tmp_path):
     """A cluster with everything; (fleet, what a run takes)."""
     async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
-        answers = fleet.answers()
+        answers = variant(fleet, kubeflow={"components": "full"})
         await run(fleet, answers, tmp_path)
         yield fleet, answers, tmp_path
 
@@ -47,6 +48,7 @@ async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_
     assert before >= {"mysql-pv-claim", "katib-mysql", "spark-volume"}
     others = names(cluster, "apps/v1", "Deployment", "kube-system") | names(cluster, "storage.k8s.io/v1", "StorageClass")
 
+    assert "model-registry-deployment" in names(cluster, "apps/v1", "Deployment", USER)
     _session, events = await run(fleet, answers, folder, kind="uninstall")
     assert list(dict.fromkeys(step for step, _target in changed(events))) == ORDER
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
@@ -54,7 +56,9 @@ async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_
     left = names(cluster, "apiextensions.k8s.io/v1", "CustomResourceDefinition")
     assert not [name for name in left if name.endswith(("kubeflow.org", "istio.io", "knative.dev", "cert-manager.io", "kserve.io"))]
     assert not names(cluster, "apps/v1", "Deployment", "kubeflow")
-    assert not names(cluster, "apps/v1", "Deployment", USER), "Spark's history server goes with what it stands behind"
+    assert not names(cluster, "apps/v1", "Deployment", USER), (
+        "the model registry and Spark's history server go with what they stand behind"
+    )
     assert {"kubeflow", USER, "kfinstall"} <= names(cluster, "v1", "Namespace")
     assert not {"istio-system", "auth", "cert-manager", "knative-serving"} & names(cluster, "v1", "Namespace")
     assert {
@@ -62,6 +66,9 @@ async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_
     } == kept, "data is kept"
     assert generated(cluster) == passwords, "the databases on those volumes know no other passwords"
     assert names(cluster, "apps/v1", "Deployment", "kube-system") | names(cluster, "storage.k8s.io/v1", "StorageClass") == others
+    assert not [
+        name for name in names(cluster, "v1", "ConfigMap", "kfinstall") if "inventory" in name or name.startswith("proof-kube")
+    ]
     assert not (folder / "clusters" / "demo" / "proof.html").exists()
 
     # Nothing is left to do; what else the cluster has still holds.
@@ -95,7 +102,7 @@ async def test_data_goes_where_that_is_asked_for_also_later(site):
 async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(site, monkeypatch):
     fleet, answers, folder = site
     fleet.cluster.put(NOTEBOOK)
-    monkeypatch.setattr(limits, "KUBEFLOW_LEAVING_SECONDS", 1.0)
+    monkeypatch.setattr(limits, "KUBEFLOW_FINALIZERS_SECONDS", 5.0)
     with pytest.raises(CommandError) as held:
         await run(fleet, answers, folder, kind="uninstall")
     assert held.value.message == "1 custom resources can't be deleted"

@@ -18,14 +18,14 @@ from kfinstall.cluster import raw
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.facts.model import Facts, FileFact
-from kfinstall.kubeflow import choice, notebook_images, own, profile
+from kfinstall.kubeflow import choice, inventory, notebook_images, own, profile
 from kfinstall.releases import load, names
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
 from kfinstall.step import Needed, Satisfied, View, sha256
 from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
-from kfinstall.steps.kubeflow_profile_components import RECORD, KubeflowProfileComponents
+from kfinstall.steps.kubeflow_profile_components import KubeflowProfileComponents
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext
@@ -190,7 +190,7 @@ async def test_components_of_the_profile_are_applied_there_with_own_passwords(si
     assert ("apps/v1", "deployments", "kubeflow", "model-registry-ui") not in fake.objects  # kubeflow.apply's
     sent = len(fake.sent("PATCH"))
     await step.apply(context)
-    assert [path for path in fake.sent("PATCH")[sent:] if RECORD.namespace not in path] == []
+    assert [path for path in fake.sent("PATCH")[sent:] if inventory.PROFILE_CONFIG_MAP.namespace not in path] == []
     fake.remove(("apps/v1", "deployments", namespace, "model-registry-db"))
     again = step.check(await seen())
     assert isinstance(again, Needed)
