@@ -8,7 +8,7 @@ from typing import Final
 
 from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.errors import ProofError
-from kfinstall.kubeflow import own
+from kfinstall.kubeflow import certificate, own
 from kfinstall.step import ApplyContext, View
 from kfinstall.transport.base import Completed
 
@@ -43,17 +43,21 @@ async def request(context: ApplyContext, action: str, more: Mapping[str, str], *
         raise ProofError("the gateway has no address in the cluster", hint="kfinstall --only kubeflow")
     given = {
         **parameters(view),
+        **await _trust(cluster, view),
         "ADDRESS": f"[{address}]" if ":" in address else address,
-        "CA": await _authority(cluster, view),
         "ACTION": action,
         **more,
     }
     return await context.run_script(SCRIPT, given, stdin=await context.secret(PASSWORD), timeout_seconds=timeout_seconds)
 
 
-async def _authority(cluster: Cluster, view: View) -> str:
-    """PEM of what the gateway's certificate is to be checked against; empty without TLS."""
+async def _trust(cluster: Cluster, view: View) -> dict[str, str]:
+    """What the gateway's certificate is to be checked against (PEM; empty without TLS), and a name that it is for."""
     if not own.secured(view.answers):
-        return ""
+        return {"CA": ""}
     data = ((await cluster.get(_TLS)) or {}).get("data") or {}
-    return base64.b64decode(data.get("ca.crt") or data.get("tls.crt") or "").decode("ascii", "replace")
+    shown, authority = (base64.b64decode(data.get(key) or "").decode("ascii", "replace") for key in ("tls.crt", "ca.crt"))
+    # A given certificate need not be for localhost, which that of the own CA is.
+    given = view.answers.kubeflow.tls.certificate is not None
+    preferred = (view.answers.kubeflow.access.host_name if given else None) or "localhost"
+    return {"CA": authority or shown, "HOST": certificate.host(shown, preferred)}

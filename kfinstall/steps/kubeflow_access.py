@@ -15,7 +15,7 @@ from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.workloads import wait_explained
 from kfinstall.errors import CommandError
-from kfinstall.kubeflow import own
+from kfinstall.kubeflow import certificate, own
 from kfinstall.stamp import ANNOTATION, LABELS, outdated, stamped
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
 
@@ -77,6 +77,7 @@ class KubeflowAccess(Step):
         cluster, tls = await context.cluster(), context.view.answers.kubeflow.tls
         if tls.certificate and tls.key:
             texts = await asyncio.gather(_read(tls.certificate), _read(tls.key))
+            await asyncio.to_thread(certificate.check, tls.certificate, tls.key)
             await cluster.apply(_secret(texts, self.fingerprint(context.view)))
             return
         for document in documents(context.view.answers):

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import datetime as dt
 import json
 import shutil
 import subprocess
@@ -10,16 +11,22 @@ import sys
 import bcrypt
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.errors import ProofError
-from kfinstall.kubeflow import proofs
+from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.simulator.gateway import Gateway
+from kfinstall.simulator.pki import server_context
 from kfinstall.step import View
+from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised, until, workload
 from tests.unit.test_waves import FOLDERS
@@ -108,7 +115,9 @@ class Script:
     def __init__(self, folder, port):
         lib = resources.script("lib")
         # The script asks for the gateway's own port; here it has another one.
-        curl = f'curl() {{ command curl "${{@/#localhost:80:127.0.0.1:80/localhost:80:127.0.0.1:{port}}}"; }}'
+        there = f"127.0.0.1:{port}"
+        curl = "\n".join(f'set -- "${{@/%127.0.0.1:{usual}/{there}}}"' for usual in (80, 443))
+        curl = f'curl() {{\n{curl}\ncommand curl "$@"\n}}'
         step = resources.script("steps/kubeflow-proof").replace("/run/kfinstall-proof", f"{folder}/kfinstall-proof")
         self.text = f"{lib}\n{curl}\n{step}"
         self.folder = folder
@@ -198,3 +207,73 @@ async def test_the_script_signs_in_and_does_what_a_user_would(gateway):
     code, text = await script("run-start", **begun, NAMESPACE="kubeflow")
     assert code == 67
     assert "no rights in kubeflow" in text
+
+
+def signed_for(*names):
+    """A certificate of its own for some names, and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "given")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - dt.timedelta(days=1))
+    builder = builder.not_valid_after(now + dt.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+    made = builder.sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    texts = (
+        made.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain),
+    )
+    return tuple(text.decode() for text in texts)
+
+
+class Given:
+    """A cluster with a gateway that shows a given certificate."""
+
+    def __init__(self, chain):
+        self.chain = chain
+
+    async def get(self, ref):
+        if ref.kind == "Service":
+            return {"spec": {"clusterIP": "127.0.0.1"}}
+        return {"data": {"tls.crt": base64.b64encode(self.chain.encode()).decode()}}
+
+
+class Asking(FakeContext):
+    async def run_script(self, name, parameters, **_more):
+        self.asked = parameters
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not BASH or not shutil.which("curl"), reason="runs the nodes' script: needs bash and curl"
+)
+@pytest.mark.parametrize(
+    ("names", "host_name", "expected"),
+    [
+        (("kubeflow.example.com",), None, "kubeflow.example.com"),
+        (("*.example.com", "example.org"), "ml.example.com", "ml.example.com"),
+        (("*.example.com",), None, "kubeflow.example.com"),
+    ],
+)
+async def test_a_given_certificate_is_asked_for_by_a_name_that_it_is_for(gateway, tmp_path, names, host_name, expected):
+    _fleet, cluster, _script = gateway
+    chain, key = signed_for(*names)
+    given = {"tls": {"certificate": "c.pem", "key": "k.pem"}, "access": {"type": "nodePort", "hostName": host_name}}
+    wanted = Answers.model_validate({"nodes": [{"name": "cp1", "address": "10.0.0.1"}], "kubeflow": given})
+    context = Asking(View(wanted, load("26.03"), "cluster"), secrets={signed_in.PASSWORD: "x"}, cluster=Given(chain))
+    await signed_in.request(context, "login", {}, timeout_seconds=1)
+    assert context.asked["HOST"] == expected
+
+    # And the script trusts it by that name.
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", Gateway(cluster).handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(chain, key, tmp_path)).start()
+    script = Script(tmp_path, runner.addresses[0][1])
+    asked = {name: context.asked[name] for name in ("SCHEME", "PORT", "HOST", "CA")}
+    code, text = await script("login", **asked)
+    assert code == 0, text
+    code, text = await script("login", **asked | {"HOST": "another.example.net"})
+    assert code == 60
+    await runner.cleanup()

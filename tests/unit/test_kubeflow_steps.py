@@ -268,6 +268,10 @@ async def test_a_given_certificate_is_put_in_place(site, tmp_path):
     await run(KubeflowAccess(), cluster, world, tls=tls)
     stored = fake.objects["v1", "secrets", "istio-system", own.TLS_SECRET]["data"]
     assert base64.b64decode(stored["tls.crt"]).decode() == CERTIFICATES.server
+    (tmp_path / "k.pem").write_text(make_certificates().server_key)
+    with pytest.raises(CommandError, match=r"can't be shown to browsers") as caught:
+        await KubeflowAccess().apply(FakeContext(view(tls=tls), world, dict(SECRETS), cluster))
+    assert caught.value.why == "the key is another certificate's"
     (tmp_path / "k.pem").unlink()
     with pytest.raises(CommandError, match=r"k\.pem can't be read"):
         await KubeflowAccess().apply(FakeContext(view(tls=tls), world, dict(SECRETS), cluster))
