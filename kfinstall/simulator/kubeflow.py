@@ -46,6 +46,25 @@ _STANDS_FOR: Final = {
 """Folders of other releases to those of 26.03 whose objects stand for theirs."""
 
 
+def _catalog(kind: str, name: str) -> Document:
+    """A workload of the model catalog, which 26.03 has not: its database, or its server."""
+    labels = {"app.kubernetes.io/part-of": "model-catalog", "app.kubernetes.io/name": name}
+    own = {"secretRef": {"name": "model-catalog-postgres"}}
+    pod = {"containers": [{"name": name, "image": f"{name}:simulated", "envFrom": [own]}]}
+    body = {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    workload = {"postgres": "model-catalog-postgres"}.get(name, name)
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": workload, "namespace": "kubeflow"}, "spec": body}
+
+
+_ADDED: Final = {
+    "applications/hub/overlays/model-catalog": (
+        _catalog("StatefulSet", "postgres"),
+        _catalog("Deployment", "model-catalog-server"),
+    ),
+}
+"""What folders of other releases bring that nothing of 26.03 stands for."""
+
+
 @cache
 def _all() -> dict[str, tuple[Document, ...]]:
     packed = json.loads(gzip.decompress(resources.asset(_ASSET).read_bytes()))
@@ -63,7 +82,8 @@ def by_folder(paths: Iterable[str]) -> Iterator[tuple[str, list[Document]]]:
         KeyError: there is no such folder.
     """
     for path in paths:
-        yield path, [document for known in _STANDS_FOR.get(path, (path,)) for document in _all()[known]]
+        found = [document for known in _STANDS_FOR.get(path, (path,)) for document in _all()[known]]
+        yield path, [*found, *_ADDED.get(path, ())]
 
 
 def documents(paths: Iterable[str]) -> list[Document]:

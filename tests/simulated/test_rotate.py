@@ -20,13 +20,11 @@ from tests.simulated.test_secrets import left_behind, spellings, watched
 KEYS = {
     "katib-database": "MYSQL_ROOT_PASSWORD",
     "pipelines-database": "password",
+    "catalog-database": "POSTGRES_PASSWORD",
     "object-store": "secretkey",
     "oidc-client": "client-secret",
     "cookie": "cookie-secret",
 }
-
-HERE = tuple(name for name in rotation.ROTATIONS if name != "catalog-database")
-"""What 26.03 has of them."""
 
 
 def generated(fleet):
@@ -84,6 +82,7 @@ async def killed(fleet, answers, folder, text, *, reporters=(), **options):
 MOMENTS = (
     (("katib-database",), "the server in kubeflow/deployment/katib-mysql took the new password"),
     (("pipelines-database",), "Secret kubeflow/mysql-secret holds the new value"),
+    (("catalog-database",), "the server in kubeflow/statefulset/model-catalog-postgres took the new password"),
     (("object-store",), "Deployment kubeflow/seaweedfs runs with the new value"),
     (("oidc-client", "cookie"), "Secret auth/dex-oidc-client holds the new value"),
     (("cookie",), "the dashboard knows"),
@@ -93,16 +92,18 @@ MOMENTS = (
 def small(fleet, components):
     """Answers without what no rotation is about."""
     data = fleet.answers().model_dump(by_alias=True)
+    data["cluster"] |= {"release": "26.03.1"}
     data["kubeflow"] |= {"components": components, "proofs": []}
     data["spark"] |= {"enabled": False}
     data["registry"] |= {"enabled": False}
     return Answers.model_validate(data)
 
 
-async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_nobody(tmp_path):
+async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr("kfinstall.limits.KUBEFLOW_BCRYPT_ROUNDS", 4)  # logins are many here
     streams, reporters = watched()
     async with Fleet(state_dir=place(tmp_path), pace=0.0002) as fleet:
-        answers = small(fleet, "standard")
+        answers = small(fleet, "full")
         await run(fleet, answers, tmp_path, reporters=reporters)
         first, running = generated(fleet), pods(fleet)
         values = set(first.values())
@@ -118,12 +119,14 @@ async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_no
         assert generated(fleet) == first
 
         session, events = await run(fleet, answers, tmp_path, reporters=reporters, kind="rotate")
-        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in HERE]
+        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in rotation.ROTATIONS]
         assert_consistent(fleet)
         second = generated(fleet)
         values |= set(second.values())
-        assert {name for name in first if first[name] != second[name]} == {rotation.ROTATIONS[name].secret for name in HERE}
-        for item in (rotation.ROTATIONS[name] for name in HERE):
+        assert {name for name in first if first[name] != second[name]} == {
+            rotation.ROTATIONS[name].secret for name in rotation.ROTATIONS
+        }
+        for item in (rotation.ROTATIONS[name] for name in rotation.ROTATIONS):
             for ref in item.readers:
                 assert not running[ref.name] & pods(fleet)[ref.name], f"{ref} runs as before"
         assert running["mysql"] == pods(fleet)["mysql"], "a database that does not read it goes on"
@@ -183,6 +186,8 @@ def test_a_killed_rotation_is_gone_on_with_from_the_command_line(kfinstall):
     code, events, stderr = kfinstall.events("resume")
     assert code == 0, stderr[-2000:]
     done = [event["step"] for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
-    assert done == [f"rotate.{name}" for name in HERE if name != "katib-database"], "what was done before is not done again"
+    assert done == [f"rotate.{name}" for name in rotation.ROTATIONS if name not in ("katib-database", "catalog-database")], (
+        "what was done before is not done again"
+    )
     code, events, _stderr = kfinstall.events("resume")
     assert (code, [event for event in events if event["event"] == "stepStarted"]) == (0, [])
