@@ -85,7 +85,9 @@ class Context:
             raise failed(name, node, done)
         return done
 
-    async def ask_script(self, name: str, parameters: Mapping[str, str], *, on: str = "", timeout_seconds: float = 60) -> Completed:
+    async def ask_script(
+        self, name: str, parameters: Mapping[str, str], *, on: str = "", stdin: Secret | None = None, timeout_seconds: float = 60
+    ) -> Completed:
         """Run scripts/ask/<name>.sh in one exec, and give what it printed."""
-        program = Program("ask", name, resources.script(f"ask/{name}"), parameters)
+        program = Program("ask", name, resources.script(f"ask/{name}"), parameters, stdin)
         return await self.host(self._where(on)).ask(program, timeout_seconds=timeout_seconds)

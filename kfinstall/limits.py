@@ -102,6 +102,7 @@ NODE_LOCK_STALE_SECONDS: Final = 60
 
 # kubeflow
 KUBEFLOW_RENDER_TIMEOUT_SECONDS: Final = 1800.0
+KUBEFLOW_BUNDLE_LARGEST_BYTES: Final = 200_000_000
 KUBEFLOW_APPLY_TIMEOUT_SECONDS: Final = 7200.0
 KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS: Final = 3600.0
 """How long all workloads together may take; most of it is pulling some 50 images."""

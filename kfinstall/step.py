@@ -168,8 +168,13 @@ class ApplyContext(Protocol):
             CommandError: it ended with another status than 0.
         """
 
-    async def ask_script(self, name: str, parameters: Mapping[str, str], *, on: str = "", timeout_seconds: float = 60) -> Completed:
-        """Run scripts/ask/<name>.sh (read only) on a node in one exec, and give what it printed. Nothing is shown."""
+    async def ask_script(
+        self, name: str, parameters: Mapping[str, str], *, on: str = "", stdin: Secret | None = None, timeout_seconds: float = 60
+    ) -> Completed:
+        """Run scripts/ask/<name>.sh on a node in one exec, and give what it printed. Nothing is shown.
+
+        It changes nothing that lasts; `stdin` may be larger than what a step's script takes.
+        """
 
 
 class Step:

@@ -92,6 +92,7 @@ class KubeflowScreen(PartScreen):
             row(draft, "kubeflow.tls.enabled", "TLS"),
             row(draft, "kubeflow.tls.certificate", "Certificate (PEM)", hint="an own CA signs one"),
             row(draft, "kubeflow.tls.key", "Its key (PEM)"),
+            row(draft, "kubeflow.bundle", "Offline bundle", hint="rendered on the first control plane"),
             Static(Content("Proofs after the login"), classes="heading"),
             row(draft, "kubeflow.proofs", "Components", hint="none: the login alone"),
             SelectionList[str](id="proofs"),

@@ -4,7 +4,7 @@ set -euo pipefail
 umask 022
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
-kf_state=/var/lib/kfinstall
+kf_state=${KF_STATE_DIRECTORY:-/var/lib/kfinstall} # another one only where kfinstall itself runs, on no node
 kf_apt_wait_seconds=900
 kf_full_status=28
 kf_locked_status=16

@@ -191,6 +191,10 @@ class Kubeflow(Section):
     notebook_images: tuple[NotebookImage, ...] = Field(
         (), description="Notebook images that are built for the own registry and offered beside the release's."
     )
+    bundle: t.LocalFile | None = Field(
+        None,
+        description="Offline bundle (`kfinstall bundle`) that the rendering is taken from; rendered on the first control plane if absent.",
+    )
     user: KubeflowUser = Field(KubeflowUser(), description="The first user.")
     access: Access = Field(Access(), description="How browsers reach it.")
     tls: Tls = Field(Tls(), description="TLS at the gateway.")

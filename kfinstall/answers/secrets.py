@@ -98,7 +98,9 @@ def absent(answers: BaseModel, environ: Mapping[str, str], key: str = "") -> lis
                 found += _absent_secret(item, place, environ)
             elif isinstance(item, BaseModel):
                 found += absent(item, environ, place)
-            elif alias in ("keys", "certificate", "key") and isinstance(item, str) and not Path(item).expanduser().exists():
+            elif (
+                alias in ("keys", "certificate", "key", "bundle") and isinstance(item, str) and not Path(item).expanduser().exists()
+            ):
                 found.append(f"{place}: there is no file {item} here")
     return found
 

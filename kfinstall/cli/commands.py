@@ -111,6 +111,12 @@ def _answers_schema(_options: argparse.Namespace, terminal: Terminal) -> int:
     return ExitCode.DONE
 
 
+def _bundle(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.bundle import bundle
+
+    return bundle(options, terminal)
+
+
 def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.cli.completion import script
     from kfinstall.cli.parser import build_parser
@@ -133,5 +139,6 @@ _COMMANDS: Final[dict[str, Command]] = {
     "demo": _demo,
     "status": _status,
     "answers": _answers,
+    "bundle": _bundle,
     "completion": _completion,
 }

@@ -12,7 +12,21 @@ from kfinstall import __version__
 from kfinstall.errors import UsageError
 
 COMMANDS: Final = (
-    *("install", "check", "plan", "resume", "status", "doctor", "rotate", "uninstall", "reset", "answers", "demo", "completion"),
+    *(
+        "install",
+        "check",
+        "plan",
+        "resume",
+        "status",
+        "doctor",
+        "rotate",
+        "uninstall",
+        "reset",
+        "answers",
+        "bundle",
+        "demo",
+        "completion",
+    ),
 )
 SECRET_NAMES: Final = (
     *("katib-database", "pipelines-database", "catalog-database", "object-store", "oidc-client", "cookie", "user-password"),
@@ -113,8 +127,8 @@ def build_parser() -> argparse.ArgumentParser:
     _common(doctor)
 
     _way_back(commands)
-    _answers_commands(commands)
-    _demo(commands)
+    for add in (_answers_commands, _bundle, _demo):
+        add(commands)
     completion = commands.add_parser("completion", help="print shell completion")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _common(completion)
@@ -167,6 +181,20 @@ def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     _common(check)
     schema = actions.add_parser("schema", help="print the JSON Schema")
     _common(schema)
+
+
+def _bundle(commands: argparse._SubParsersAction[_Parser]) -> None:
+    bundle = commands.add_parser("bundle", help="make an offline bundle of Kubeflow's rendering, or tell what one holds")
+    what = bundle.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", metavar="FILE", help="make one: rendered on this computer, or with --answers taken from the cluster")
+    what.add_argument("--show", metavar="FILE", help="what a bundle holds; its images, one a line, on stdout")
+    source = bundle.add_mutually_exclusive_group()
+    source.add_argument("--answers", metavar="FILE", help="take what the first control plane of these answers has rendered")
+    source.add_argument("--release", metavar="RELEASE", help="render this release here (default: the answers' default)")
+    bundle.add_argument("--components", metavar="LIST", default="standard", help="a preset, or components separated by commas")
+    bundle.add_argument("--cache", metavar="DIR", default="", help="where manifests and kustomize are kept between renderings")
+    bundle.add_argument("--accept-new-host-keys", action="store_true", help="accept and pin host keys that are not known yet")
+    _common(bundle)
 
 
 def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -82,7 +82,7 @@ def record(view: View) -> str:
         "repository": known.repository,
         "tag": known.tag,
         "commit": known.commit,
-        "kustomize": view.release.artifacts["kustomize"].version if "kustomize" in view.release.artifacts else "",
+        "kustomize": view.release.versions.get("kustomize", ""),
         "paths": paths(view.answers, view.release),
         "remote": known.remote_bases,
     }
@@ -167,9 +167,17 @@ async def fetch(context: ApplyContext, *, in_profile: bool = False) -> list[Docu
     return [*first, *(document for document in moved if Ref.of(document).namespace != namespace)]
 
 
-def _unpack(lines: Sequence[str]) -> dict[str, list[Document]]:
+def unpacked(lines: Sequence[str]) -> bytes:
+    """The packed rendering out of the lines that it came in.
+
+    Raises:
+        CommandError: it arrived damaged.
+    """
     try:
-        packed = base64.b64decode("".join(lines), validate=True)
+        return base64.b64decode("".join(lines), validate=True)
     except (binascii.Error, ValueError) as error:
         raise CommandError("Kubeflow's rendering arrived damaged", why=str(error), hint="kfinstall resume") from error
-    return by_folder(packed)
+
+
+def _unpack(lines: Sequence[str]) -> dict[str, list[Document]]:
+    return by_folder(unpacked(lines))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import limits
 from kfinstall.answers.model import Answers
+from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
-from kfinstall.kubeflow import choice
-from kfinstall.step import Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.kubeflow import bundle, choice
+from kfinstall.secrets import Secret
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
 
 
 class KubeflowRender(Step):
-    """By the pinned kustomize from the pinned manifests; what those fetch from elsewhere is kept, so that it is fetched once."""
+    """By the pinned kustomize from the pinned manifests, whose remote bases are kept so that they are fetched once; or from an offline bundle."""
 
     id: ClassVar[str] = "kubeflow.render"
     title: ClassVar[str] = "Render Kubeflow's manifests"
@@ -56,6 +60,26 @@ class KubeflowRender(Step):
             return Satisfied(
                 f"{len(names)} components of {choice.row(view.release).tag} are rendered in {choice.rendering_path(view)}"
             )
+        if view.answers.kubeflow.bundle:
+            return Needed((f"take the rendering from {view.answers.kubeflow.bundle}",))
         known = choice.row(view.release)
         folders = len(choice.paths(view.answers, view.release))
         return Needed((f"fetch {known.repository} at {known.tag}", f"render {folders} folders with kustomize"))
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Render, or bring the rendering of the offline bundle; either way the same record says what it is."""
+        view = context.view
+        if not view.answers.kubeflow.bundle:
+            await super().apply(context)
+            return
+        given = view.answers.kubeflow.bundle
+        found = await asyncio.to_thread(bundle.read, given)
+        bundle.refuse_another(found, view, given)
+        path = choice.rendering_path(view)
+        parameters = {"FILE": path, "SHA256": found.sha256}
+        packed = Secret(base64.b64encode(found.rendering).decode())  # no secret, but what goes to a program's standard input is one
+        done = await context.ask_script("kubeflow-bundle", parameters, stdin=packed, timeout_seconds=choice.FETCH_TIMEOUT_SECONDS)
+        if done.status != 0:
+            raise CommandError(f"the rendering of {given} did not arrive", why="\n".join(done.lines[-3:]), hint="kfinstall resume")
+        record = {"RECORD_PATH": choice.record_path(view), "RECORD": choice.record(view)}
+        await context.run_script("kubeflow-bundle", {**parameters, **record}, timeout_seconds=self.timeout_seconds)

@@ -25,8 +25,8 @@ class PrepareTools(Step):
     estimate_seconds: ClassVar[float] = 20
 
     def applies(self, answers: Answers) -> bool:
-        """Where Kubeflow is wanted."""
-        return answers.kubeflow.enabled
+        """Where Kubeflow is wanted, and not rendered already."""
+        return answers.kubeflow.enabled and answers.kubeflow.bundle is None
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The program, the record of which one it is, and git."""

@@ -2,6 +2,7 @@
 # Render the chosen folders of Kubeflow's manifests with kustomize into one packed file.
 # Parameters: REPOSITORY, TAG, COMMIT (empty: not known), PATHS (one a line), REMOTE_BASES (URLs that the manifests refer to, one a line),
 #   CACHE, RENDERING_PATH, RECORD_PATH, RECORD, HTTP_PROXY, HTTPS_PROXY, NO_PROXY
+# On no node but where kfinstall itself runs, for an offline bundle, also: KUSTOMIZE_URL, KUSTOMIZE_SHA256, OWNER
 # What it fetches stays in CACHE, so that a second rendering needs no network.
 
 export GIT_TERMINAL_PROMPT=0
@@ -11,7 +12,13 @@ for kf_name in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     export "$kf_name=${!kf_variable}" "${kf_name,,}=${!kf_variable}"
   fi
 done
-for kf_program in git kustomize gzip curl; do
+kf_kustomize=kustomize
+if [[ -n ${KF_KUSTOMIZE_URL-} ]]; then # the pinned one, kept beside the manifests
+  kf_download "$KF_KUSTOMIZE_URL" "$KF_KUSTOMIZE_SHA256" "$KF_CACHE/kustomize.tar.gz"
+  tar -xzf "$KF_CACHE/kustomize.tar.gz" -C "$KF_CACHE" kustomize
+  kf_kustomize=$KF_CACHE/kustomize
+fi
+for kf_program in git "$kf_kustomize" gzip curl; do
   command -v "$kf_program" >/dev/null || kf_fail 50 "$kf_program is not on this node" "run the phase that installs it: kfinstall --only prepare"
 done
 
@@ -82,7 +89,7 @@ while IFS= read -r kf_path; do
   kf_say "rendering $kf_path"
   [[ -d $kf_work/$kf_path ]] || kf_fail 54 "the manifests have no folder $kf_path" "is release $KF_TAG the one that the components are listed for?"
   printf -- '--- # folder %s\n' "$kf_path" >>"$kf_work/.rendering.yaml"
-  kustomize build --load-restrictor LoadRestrictionsNone "$kf_work/$kf_path" >>"$kf_work/.rendering.yaml" 2>"$kf_work/.errors" || {
+  "$kf_kustomize" build --load-restrictor LoadRestrictionsNone "$kf_work/$kf_path" >>"$kf_work/.rendering.yaml" 2>"$kf_work/.errors" || {
     tail -n 5 "$kf_work/.errors"
     kf_fail 55 "kustomize can't build $kf_path" "its version must be the pinned one: kfinstall --only prepare"
   }
@@ -91,5 +98,5 @@ grep -q '^kind: ' "$kf_work/.rendering.yaml" || kf_fail 56 "the rendering is emp
 
 gzip -n -c -- "$kf_work/.rendering.yaml" >"$KF_RENDERING_PATH.partial"
 mv -- "$KF_RENDERING_PATH.partial" "$KF_RENDERING_PATH"
-printf '%s' "$KF_RECORD" | kf_put "$KF_RECORD_PATH" 0644 root:root
+printf '%s' "$KF_RECORD" | kf_put "$KF_RECORD_PATH" 0644 "${KF_OWNER:-root:root}"
 kf_say "$(grep -c '^kind: ' "$kf_work/.rendering.yaml") objects rendered"

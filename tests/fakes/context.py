@@ -53,5 +53,6 @@ class FakeContext:
         self.said += lines
         return Completed(0, lines)
 
-    async def ask_script(self, name, parameters, *, on="", timeout_seconds=60):
-        return Completed(0, tuple(EFFECTS[f"ask/{name}"](self._node(on), parameters, "", self.world)))
+    async def ask_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=60):
+        payload = stdin.reveal() if stdin else ""
+        return Completed(0, tuple(EFFECTS[f"ask/{name}"](self._node(on), parameters, payload, self.world)))

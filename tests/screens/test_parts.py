@@ -136,6 +136,9 @@ async def test_notebook_images_are_ticked_where_their_python_fits(desk):
         row(app, "kubeflow-components").query_one(Input).value = "dashboard"
         await settled(pilot)
         assert listed.option_count == 0
+        row(app, "kubeflow-bundle").query_one(Input).value = "kf.bundle"
+        await settled(pilot)
+        assert desk.draft.get(("kubeflow", "bundle")) == "kf.bundle"
 
 
 async def test_the_forecast_follows_the_servers_that_were_looked_at(rehearsal):

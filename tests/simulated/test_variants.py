@@ -3,8 +3,14 @@
 import pytest
 
 from kfinstall.answers.model import Answers
+from kfinstall.cli.bundle import taken
+from kfinstall.errors import CommandError
+from kfinstall.kubeflow import bundle, choice
+from kfinstall.releases import load
+from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.fleet import Fleet
-from tests.simulated.engine import changed, place, run
+from kfinstall.step import View
+from tests.simulated.engine import changed, in_session, place, run
 
 PACE = 0.0002
 
@@ -84,3 +90,29 @@ async def test_everything_of_the_newest_release_with_own_notebook_images(tmp_pat
         d for d in fleet.world.api.objects("v1", "ConfigMap", "kubeflow") if "spawner_ui_config.yaml" in (d.get("data") or {})
     ]
     assert image.removeprefix("registry:") in spawner[0]["data"]["spawner_ui_config.yaml"]
+
+
+async def test_a_bundle_installs_without_a_network_and_can_be_taken_from_there_again(tmp_path):
+    path, found = tmp_path / "kf.bundle", []
+    kubeflow = {"components": "mini", "proofs": [], "bundle": str(path)}
+    async with Fleet(state_dir=place(tmp_path), pace=PACE, nodes=1) as fleet:
+        answers = variant(fleet, kubeflow=kubeflow, spark={"enabled": False}, registry={"enabled": False})
+        view = View(answers, load(answers.cluster.release), "cp1")
+        given = bundle.of(view, simulated.rendering(choice.paths(answers, view.release)), [view.release.images["spark"]])
+        bundle.write(path, given)
+
+        async def take(session):
+            found.append(await taken(session))
+
+        with pytest.raises(CommandError, match="has not rendered"):
+            await in_session(fleet, answers, tmp_path, take, kind="plan")
+        _run, events = await run(fleet, answers, tmp_path)
+        steps = [step for step, _target in changed(events)]
+        assert {"kubeflow.render", "kubeflow.proof"} <= set(steps)
+        assert "prepare.tools" not in steps
+        told = [event.text for event in events if event.name == "outputLine" and event.step == "kubeflow.render"]
+        assert any("taken from the bundle" in text for text in told)
+        assert not any("fetching" in text for text in told)
+        await in_session(fleet, answers, tmp_path, take, kind="plan")
+    assert (found[0].components, found[0].record) == (given.components, given.record)
+    assert choice.by_folder(found[0].rendering) == choice.by_folder(given.rendering)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
@@ -50,6 +53,28 @@ def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: W
     text = base64.b64encode(kubeflow.rendering(json.loads(file.content))).decode()
     for start in range(0, len(text), _LINE_CHARACTERS):
         yield text[start : start + _LINE_CHARACTERS]
+
+
+@effect("ask/kubeflow-bundle")
+def incoming(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """The rendering of a bundle arrives beside its place."""
+    packed = base64.b64decode(stdin)
+    if hashlib.sha256(packed).hexdigest() != parameters["SHA256"]:
+        raise ScriptError(4, "it arrived damaged")
+    folders = re.findall(r"^--- # folder (\S+)$", gzip.decompress(packed).decode(), re.MULTILINE)
+    node.write(f"{parameters['FILE']}.incoming", json.dumps(folders))
+    yield "arrived"
+
+
+@effect("kubeflow-bundle")
+def bundle(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """What arrived is put in place, and recorded."""
+    file = node.files.pop(f"{parameters['FILE']}.incoming", None)
+    if file is None or file.content is None:
+        raise ScriptError(57, "kf-error: the bundle's rendering is not there", "kf-hint: kfinstall resume")
+    node.write(parameters["FILE"], file.content)
+    node.write(parameters["RECORD_PATH"], parameters["RECORD"])
+    yield f"{len(kubeflow.documents(json.loads(file.content)))} objects taken from the bundle"
 
 
 @effect("kubeflow-notebook-images")
