@@ -13,8 +13,10 @@ trap 'kf_on_exit; kf_remove "$KF_BUILD"; rm -rf -- "$kf_tmp"' EXIT # the library
 export TMPDIR=$KF_BUILD
 
 kf_ready='' # whether the builder is there, logged in
+kf_base_is_ours=''
 kf_ready_docker() {
   command -v docker >/dev/null || kf_fail 70 "docker is not on this node" "kfinstall --only prepare installs it"
+  docker image inspect "$KF_BASE" >/dev/null 2>&1 || kf_base_is_ours=yes
   if [[ $KF_SECURED == yes ]]; then
     docker --config "$kf_tmp" login --username "$KF_USER" --password-stdin "$KF_HOST" <<<"$kf_password" >"$kf_tmp/out" 2>&1 || kf_explain "$KF_HOST"
   fi
@@ -60,7 +62,7 @@ kf_build_docker() { # image folder ARG=VALUE...
   local image=$1 folder=$2 value arguments=()
   shift 2
   for value in "$@"; do arguments+=(--build-arg "$value"); done
-  docker build --pull --network host "${arguments[@]}" --tag "$image" "$folder"
+  docker build --pull --force-rm --network host "${arguments[@]}" --tag "$image" "$folder"
 }
 
 kf_build_containerd() {
@@ -75,6 +77,12 @@ kf_push_docker() {
   docker image rm "$1" >/dev/null 2>&1 || true # the registry has it now
 }
 
+kf_tidy_docker() { # what was pulled for the build only
+  [[ -z $kf_base_is_ours ]] || docker image rm "$KF_BASE" >/dev/null 2>&1 || true
+}
+
+kf_tidy_containerd() { :; }
+
 kf_push_containerd() {
   no_proxy='*' NO_PROXY='*' kf_buildah push "${kf_policy[@]}" "${kf_options[@]}" "$1"
 }
@@ -85,7 +93,7 @@ kf_explain() { # what was being done: ends the script with the reason that stand
     *"no space left"* | *"No space left"* | *"507 "*) kf_fail 61 "a disk of this node is full" \
       "free space: df -h $KF_BUILD and the registry's directory; a notebook image takes some 10 GiB while it is built" ;;
     *toomanyrequests*) kf_fail 60 "the publisher's registry answers: too many requests" "wait an hour, or set registry.mirrors in the answers" ;;
-    *unauthorized* | *"authentication required"* | *"sername/password"* | *"sername or password"*) kf_fail 65 "the registry at $KF_HOST refuses the login of $KF_USER" \
+    *nauthorized* | *"authentication required"* | *"sername/password"* | *"sername or password"*) kf_fail 65 "the registry at $KF_HOST refuses the login of $KF_USER" \
       "run its step again: kfinstall --only registry" ;;
     *"Could not find a version"* | *"No matching distribution"* | *pypi.org* | *"Failed to establish a new connection"*) kf_fail 66 \
       "pip can't fetch the packages of $1" "can this node reach pypi.org? behind a proxy set proxy.https; or take the image out of kubeflow.notebookImages" ;;
@@ -132,5 +140,6 @@ kf_remove "$KF_BUILD" # of a run that was killed
 while IFS= read -r kf_name; do
   [[ -z $kf_name ]] || kf_make "$kf_name"
 done <<<"$KF_NAMES"
+"kf_tidy_$KF_RUNTIME"
 install -d -m 0700 -- "$(dirname -- "$KF_RECORD_PATH")"
 kf_put "$KF_RECORD_PATH" 0644 root:root <<<"${KF_RECORD%$'\n'}"

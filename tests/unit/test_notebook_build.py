@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -108,7 +109,45 @@ def base(folder, target):
     subprocess.run(["buildah", *storage, "push", "--tls-verify=false", target], check=True, capture_output=True)
 
 
-def run(place, names, password=PASSWORD, **changed):
+@pytest.fixture(scope="module")
+def docker():
+    """A Docker daemon of its own, without networks: builds use the machine's."""
+    if shutil.which("dockerd") is None:
+        pytest.skip("builds with Docker: dockerd is not on this machine")
+    with tempfile.TemporaryDirectory(
+        prefix="kfdocker", ignore_cleanup_errors=True
+    ) as folder:  # a socket's path has at most 107 characters
+        options = [
+            "--data-root",
+            f"{folder}/data",
+            "--exec-root",
+            f"{folder}/exec",
+            "--pidfile",
+            f"{folder}/pid",
+            "-H",
+            f"unix://{folder}/s",
+        ]
+        alone = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--storage-driver=vfs"]
+        with open(f"{folder}/log", "w") as log:
+            served = subprocess.Popen(["dockerd", *options, *alone], stdout=log, stderr=log)
+        address = {"DOCKER_HOST": f"unix://{folder}/s", "HOME": folder}
+        try:
+            for _try in range(300):
+                asked = subprocess.run(["docker", "version"], env={**os.environ, **address}, capture_output=True, check=False)
+                if asked.returncode == 0 or served.poll() is not None:
+                    break
+                time.sleep(0.1)
+            if asked.returncode != 0:
+                with open(f"{folder}/log") as log:
+                    pytest.skip(f"builds with Docker: dockerd does not run here: {log.read()[-200:]}")
+            yield address
+        finally:
+            served.terminate()
+            served.wait(30)
+            subprocess.run(["umount", f"{folder}/exec/netns/default"], capture_output=True, check=False)
+
+
+def run(place, names, password=PASSWORD, environment=None, **changed):
     """The script with the step's own parameters; its lines."""
     folder, own, publisher = place
     nodes = [{"name": "cp", "address": "127.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
@@ -134,7 +173,7 @@ def run(place, names, password=PASSWORD, **changed):
         text=True,
         timeout=300,
         check=False,
-        env={f"KF_{name}": value for name, value in parameters.items()},
+        env={**(environment or {}), **{f"KF_{name}": value for name, value in parameters.items()}},
     )
     return done.returncode, done.stdout.splitlines(), parameters
 
@@ -158,6 +197,27 @@ def test_images_are_built_pushed_and_recorded_and_the_second_run_changes_nothing
     again, lines, _parameters = run(place, ["kale", "fairing"])
     assert again == 0
     assert lines == [f"{parameters[f'IMAGE_{name}']} is in the registry already" for name in ("KALE", "FAIRING")]
+
+
+def test_docker_builds_and_pushes_too_and_leaves_no_image_behind(place, docker):
+    folder, own, publisher = place
+    base_image = f"127.0.0.1:{publisher}/kubeflow/kubeflow/notebook-servers/jupyter-scipy:v1.10.0"
+    image = f"127.0.0.1:{own}/{notebook_images.REPOSITORY}-fairing:by-docker"
+    wanted = {"RUNTIME": "docker", "BASE": base_image, "IMAGE_FAIRING": image}
+    status, lines, _parameters = run(place, ["fairing"], environment=docker, **wanted)
+    assert status == 0, lines
+    assert f"built and pushed {image}" in lines
+    assert (
+        "-m ipykernel install --prefix /opt/conda --name fairing" in unpacked(folder, own, image)["usr/local/share/kfinstall/calls"]
+    )
+    left = subprocess.run(["docker", "images", "-q"], env={**os.environ, **docker}, capture_output=True, text=True, check=True)
+    assert left.stdout.strip() == ""
+    again, lines, _parameters = run(place, ["fairing"], environment=docker, **wanted)
+    assert (again, lines) == (0, [f"{image} is in the registry already"])
+    (folder / "record.json").unlink()
+    status, lines, _parameters = run(place, ["fairing"], "wrong", docker, **wanted | {"IMAGE_FAIRING": f"{image}-2"})
+    assert status == 65, lines
+    assert not (folder / "record.json").exists()
 
 
 def test_a_run_that_was_killed_in_the_middle_goes_on_and_leaves_nothing(place):
