@@ -38,6 +38,7 @@ _SAMPLES: Final = {
     "hostName": "kubeflow.example.com",
     "certificate": "/path/to/fullchain.pem",
     "key": "/path/to/key.pem",
+    "bundle": "/path/to/kubeflow.bundle",
     "namespace": "spark",
     "image": "docker.io/library/spark:3.5.2",
     "http": "http://proxy.example.com:3128",
