@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def view(release="26.03", facts=None, **kubeflow) -> View:
     return View(answers, load(release), "cp", {"cp": facts} if facts else {})
 
 
+@cache
 def made(release="26.03", **kubeflow) -> bundle.Bundle:
     seen = view(release, **kubeflow)
     return bundle.of(seen, simulated.rendering(choice.paths(seen.answers, seen.release)), ["docker.io/library/spark:3.5.2"])

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,19 @@ def view(target="cluster", cluster=None, facts=None, release="26.03", **kubeflow
     return View(answers(release, **kubeflow), load(release), target, {target: facts} if facts else {}, cluster)
 
 
+@cache
+def folders(release):
+    """The objects of each folder of a release, as the render script's output tells them."""
+    row = load(release).kubeflow
+    paths = [path for part in row.components.values() for path in (*part.paths, *part.profile_paths)]
+    found = choice.by_folder(simulated.rendering(paths))
+    return {folder: [Ref.of(document) for document in documents] for folder, documents in found.items()}
+
+
 def refs(components, release="26.03") -> Counter:
-    """The objects that a choice gives, as the render script's output tells them."""
-    folders = choice.by_folder(simulated.rendering(choice.paths(answers(release, components=components), load(release))))
-    return Counter(Ref.of(document) for documents in folders.values() for document in documents)
+    """The objects that a choice gives."""
+    chosen = choice.paths(answers(release, components=components), load(release))
+    return Counter(ref for path in chosen for ref in folders(release)[path])
 
 
 def of_component(name, release="26.03") -> set[Ref]:
