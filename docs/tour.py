@@ -6,6 +6,7 @@ Run: make pictures (python docs/tour.py). The walk is a real one: real engine, r
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -92,7 +93,9 @@ async def walk(root: Path) -> None:
         step.picture("failure")
         await step.show("run")
         app.begin("resume")
-        await step.until(lambda: app.desk.view.current_phase == "kubeflow")
+        await step.until(lambda: ("workloads ready", "") in app.desk.view.counts.get("kubeflow.apply", {}))
+        await pilot.press(*["right_square_bracket"] * 4)
+        await step.drawn()
         step.picture("resumed")
         await step.until(lambda: app.desk.result is not None and not app.desk.running)
         await step.show("done")
@@ -101,5 +104,6 @@ async def walk(root: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
     with tempfile.TemporaryDirectory() as scratch:
         asyncio.run(walk(Path(scratch)))

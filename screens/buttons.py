@@ -15,7 +15,7 @@ class Act(Button):
     DEFAULT_CSS = """
     Act { margin-right: 1; min-width: 6; height: 1; border: none; background: $panel; color: $foreground; padding: 0 1; }
     Act.-primary { background: $primary; color: $background; text-style: bold; }
-    Act.-blocked, Act.-primary.-blocked { background: $surface; color: $quiet; text-style: none; }
+    Act.-blocked, Act.-primary.-blocked { background: $panel; color: $quiet; text-style: none; }
     Act:focus, Act.-primary:focus { background: $foreground; color: $background; text-style: bold; }
     Act.-blocked:focus, Act.-primary.-blocked:focus { background: $panel; color: $foreground; text-style: underline; }
     """

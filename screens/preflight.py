@@ -267,7 +267,11 @@ def verdict(view: RunView, *, checking: bool) -> str:
     errors = sum(1 for finding in view.findings.values() if finding.level == "error")
     warnings = sum(1 for finding in view.findings.values() if finding.level == "warning")
     aside = [node.name for node in view.nodes.values() if node.state == "set aside"]
-    parts = [f"{errors} to mend", f"{warnings} warnings", f"{len(view.findings) - errors - warnings} good"]
+    parts = [
+        f"{errors} to mend",
+        f"{warnings} warning{'' if warnings == 1 else 's'}",
+        f"{len(view.findings) - errors - warnings} good",
+    ]
     text = ("✗ " if errors else "▲ " if warnings else "✓ ") + ", ".join(parts)
     if aside:
         text += f"; not reached: {', '.join(aside)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.containers import Vertical
 from textual.content import Content
@@ -11,9 +11,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
+from kfinstall.answers import types
 from kfinstall.facts.model import Facts
 from screens.form import row
 from screens.part import PartScreen
+
+_NOTEBOOK_GIBIBYTES: Final = 6
+"""A notebook image, more or less; layers that images share are stored once."""
 
 
 class RegistryScreen(PartScreen):
@@ -59,7 +63,8 @@ class RegistryScreen(PartScreen):
         self.query_one("#registry-login").display = not insecure
         lines = ["▲ Plain HTTP: anybody on the network can replace an image."] if insecure else []
         name = draft.get(("registry", "node")) or next((str(node.get("name")) for node in draft.nodes), "")
-        lines.append(space_forecast(self.desk.facts.get(name), name, str(draft.get(("registry", "directory")))))
+        directory, wanted = (str(draft.get(("registry", key))) for key in ("directory", "minimumFree"))
+        lines.append(space_forecast(self.desk.facts.get(name), name, directory, wanted))
         self.query_one("#registry-meaning", Static).update(Content("\n".join(line for line in lines if line)))
 
     @override
@@ -67,11 +72,21 @@ class RegistryScreen(PartScreen):
         return super().why_not() if self.desk.draft.get(("registry", "enabled")) else "the registry is switched off"
 
 
-def space_forecast(facts: Facts | None, node: str, directory: str) -> str:
-    """How much room a server has for images, as far as it is known."""
+def space_forecast(facts: Facts | None, node: str, directory: str, wanted: str) -> str:
+    """How much room a server has for images, as far as it is known, and whether that is as much as is wanted."""
     if facts is None:
         return f"How much room {node} has is known once it was looked at (screen Nodes)." if node else ""
     space = facts.space.get(directory)
     if space is None:
         return ""
-    return f"{node} has {space.free_bytes / 2**30:.0f} GiB free there. Spark's image takes about 1.5 GiB, a notebook image 3 to 8 GiB each."
+    free = space.free_bytes / 2**30
+    try:
+        short = space.free_bytes < types.size_bytes(wanted)
+    except ValueError:
+        short = False
+    verdict = (
+        f"✗ {node} has {free:.0f} GiB free there, less than the {wanted} wanted."
+        if short
+        else f"✓ {node} has {free:.0f} GiB free there."
+    )
+    return f"{verdict} Spark's image takes about 1.5 GiB, a notebook image 3 to 8 GiB: room for about {free / _NOTEBOOK_GIBIBYTES:.0f} of them."

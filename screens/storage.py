@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -22,6 +22,12 @@ from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS
 from screens.modals import Told
 from screens.part import PartScreen
+
+_MEANINGS: Final = {
+    "nfs": "Spark: yes. Databases: yes, slow.",
+    "local-path": "Spark: no. Databases: yes, fast.",
+}
+"""Beside each other, whichever is chosen; F1 says more."""
 
 
 class TryTable(LinesView):
@@ -145,12 +151,9 @@ class StorageScreen(PartScreen):
 
     @override
     def refresh_form(self) -> None:
-        nfs = self.desk.draft.get(("storage", "type")) == "nfs"
+        chosen = self.desk.draft.get(("storage", "type"))
+        nfs = chosen == "nfs"
         self.query_one("#storage-nfs").display = nfs
         self.query_one("#storage-local").display = not nfs
-        meaning = (
-            "Spark: yes, driver and executors share its volume. Databases: yes, with fsync over the network."
-            if nfs
-            else "Spark: no, it needs a volume that several pods write (leave Spark out, or choose nfs). Databases: yes, at the disk's speed."
-        )
+        meaning = "\n".join(f"{'>' if kind == chosen else ' '} {kind:<10} {text}" for kind, text in _MEANINGS.items())
         self.query_one("#storage-meaning", Static).update(Content(meaning))

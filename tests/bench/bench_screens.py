@@ -1,6 +1,6 @@
 """The screens under load: log lines by the million, the first paint, and keys in the middle of an install on many servers.
 
-Run: python -m tests.bench screens [--quick]. Everything is drawn as in a terminal of 120 by 40, by the real application on the real engine;
+Run: make bench-screens (BENCH=--quick). Everything is drawn as in a terminal of 120 by 40, by the real application on the real engine;
 the simulated servers of the last part are a process of their own, since their work is none of the installer's.
 """
 
@@ -308,7 +308,7 @@ async def answered_ms(app: InstallerApp, key: str) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench screens", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_screens", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the lines, fewer rounds")
     parser.add_argument("--only", choices=("flood", "paint", "keys"))
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)

@@ -139,6 +139,20 @@ async def test_a_defect_shows_one_sentence_and_no_variables(desk, tmp_path):
     assert all(planted not in str(rendered) for rendered in app._exit_renderables)
 
 
+async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monkeypatch):
+    async def breaks(*_what):
+        return 1 / 0
+
+    monkeypatch.setattr("kfinstall.desk.desk.work", breaks)
+    async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
+        app.begin("install")
+        await until(pilot, lambda: "It stopped" in text_of(app))
+        assert desk.result.exit_code == 1
+        assert "kfinstall met a defect of its own (ZeroDivisionError)" in text_of(app)
+        app.show("storage")
+        await until(pilot, lambda: app.screen.name_on_rail == "storage")
+
+
 async def test_ascii_only_where_nothing_else_can_be_shown(desk):
     async with opened(desk, "storage", plain=True) as (app, pilot):
         desk.view.phases["storage"].state = "done"

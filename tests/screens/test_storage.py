@@ -42,7 +42,8 @@ async def test_local_path_hides_what_is_nfs_and_says_what_it_means_for_spark(des
         row(app, "storage-type").query_one(Select).value = "local-path"
         await settled(pilot)
         assert not app.screen.query_one("#storage-nfs").display
-        assert "Spark: no" in text_of(app)
+        assert "> local-path Spark: no. Databases: yes, fast." in text_of(app)
+        assert "  nfs        Spark: yes. Databases: yes, slow." in text_of(app)
 
 
 async def test_f1_explains_the_field(desk):

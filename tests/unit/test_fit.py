@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kfinstall import releases
 from kfinstall.desk import fit, proposals
-from kfinstall.facts.model import Facts
+from kfinstall.facts.model import Facts, SpaceFact
+from screens.registry_part import space_forecast
 
 ROW = releases.load("26.03").kubeflow
 COMPONENTS = ROW.components
@@ -100,3 +101,13 @@ def test_what_has_pods_pulls_images(name):
     assert fit.fit(row.components, list(row.components), spark=False, facts={}, workers=(), pulls=row.pulls).needed.images == sum(
         row.pulls.values()
     )
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "told"), [(30, "✗ cp1 has 30 GiB free there, less than the 50Gi wanted."), (300, "✓ cp1 has 300 GiB free there.")]
+)
+def test_room_for_images_is_held_against_what_is_wanted(gibibytes, told):
+    space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30, "ext4")
+    facts = dataclasses.replace(server("cp1", 8, 16), space={"/srv": space})
+    assert space_forecast(facts, "cp1", "/srv", "50Gi").startswith(told)
+    assert f"about {gibibytes / 6:.0f} of them" in space_forecast(facts, "cp1", "/srv", "50Gi")
