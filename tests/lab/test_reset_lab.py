@@ -63,7 +63,9 @@ find /etc /usr/local /opt /var/spool/cron -xdev ! -path '/etc/ssh/ssh_host_*' ! 
 find /var/lib /var/cache /srv /root /home -maxdepth 1 ! -name kube-stand-in -printf 'folder %p %m %u %g\n' | sort
 find / -xdev -name '*.kf.*'
 sed 's/^/swap /' /proc/swaps | awk '{print $1, $2, $4}'
-sysctl net.ipv4.ip_forward fs.inotify.max_user_instances fs.inotify.max_user_watches
+sysctl net.ipv4.ip_forward fs.inotify.max_user_instances
+# The kernel works it out at each boot, from memory that is never quite the same; kfinstall's is over a million.
+sysctl -n fs.inotify.max_user_watches | awk '{print "watches", $1 < 100000}'
 systemctl list-unit-files --no-legend --no-pager | awk '$2 != "transient" {print "unit", $1, $2}'; systemctl --failed --no-legend --plain --no-pager
 systemctl list-units --no-legend --plain --no-pager --type service,socket,swap,timer | awk '$3 == "active" && $1 !~ /^(user|session|kf-|systemd-)/ {print "runs", $1, $4}'
 ip -o link show | awk '{print "interface", $2}'
