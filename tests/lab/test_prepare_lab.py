@@ -177,13 +177,15 @@ cat >/root/kubeadm.yaml <<'END'
 @CONFIG@
 END
 kubeadm config validate --config /root/kubeadm.yaml 2>&1
-kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU 2>&1 && echo whole
+kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU 2>&1 || true
+kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU,SystemVerification 2>&1 && echo whole
 rm /root/kubeadm.yaml
 kubelet --version
 """
 
 
 # The real one: its own preflight, against what this phase makes of a node, and what it would do by our configuration.
+# All that it misses is the user-mode kernel's: that one has no cpusets.
 @pytest.mark.skipif(package_site.real_programs() is None, reason="KFINSTALL_KUBE_BIN names no real kubeadm, kubelet and kubectl")
 def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
     installer.reach()
@@ -192,6 +194,7 @@ def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
     view = View(answers, releases.load(answers.cluster.release), "node1")
     told = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", cluster_site.init_config(view)))
     lines = told.splitlines()
-    assert [line for line in lines if "[ERROR" in line or "unknown field" in line] == []
+    assert [line for line in lines if "[ERROR" in line and "cpuset" not in line.lower()] == []
+    assert [line for line in lines if "unknown field" in line or "deprecated" in line] == []
     assert "whole" in lines, told
     assert lines[-1] == f"Kubernetes v{package_site.real_version()}"
