@@ -109,6 +109,8 @@ KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS: Final = 3600.0
 KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS: Final = 180.0
 KUBEFLOW_PROFILE_TIMEOUT_SECONDS: Final = 300.0
 KUBEFLOW_PROOF_TIMEOUT_SECONDS: Final = 300.0
+KUBEFLOW_GATEWAY_PATIENCE_SECONDS: Final = 60
+"""How long the gateway may answer 503 though everything is available: istiod tells sidecars a little later where to send to."""
 KUBEFLOW_FINALIZERS_SECONDS: Final = 300.0
 """How long controllers may take to clean up behind custom resources that are deleted."""
 KUBEFLOW_LEAVING_SECONDS: Final = 600.0

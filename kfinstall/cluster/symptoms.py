@@ -94,7 +94,9 @@ def pull(image: str, message: str) -> Symptom:
             "check DNS, proxy and firewall of that node: kfinstall check",
         )
     if "not found" in low or "manifest unknown" in low:
-        remedy = "its registry may be gone: choose another release (cluster.release)"
+        remedy = (
+            f"does a mirror lack it (registry.mirrors)? sudo crictl pull {image}; if it is gone for good: another cluster.release"
+        )
         return told(("image", image), f"image {image} is not in its registry", remedy, hopeless=True)
     if "x509" in low or "certificate" in low:
         return told(

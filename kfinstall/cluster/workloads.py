@@ -105,7 +105,11 @@ async def wait_available(
             if count is not None:
                 count(open_, lines)
             if late or telling.lost:
-                raise too_late(f"{len(open_)} workloads were not available within {telling.seconds:.0f} s", found)
+                many = f"{len(open_)} workload{'s' if len(open_) > 1 else ''}"
+                what = (
+                    f"{many} not available within {telling.seconds:.0f} s" if late else f"{many} can't become available by waiting"
+                )
+                raise too_late(what, found)
         await asyncio.sleep(min(_LOOK_SECONDS, max(timeout_seconds - telling.seconds, 0.0)))
 
 

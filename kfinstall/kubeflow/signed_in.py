@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
+from kfinstall import limits
 from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import certificate, own
@@ -45,6 +46,7 @@ async def request(context: ApplyContext, action: str, more: Mapping[str, str], *
         **parameters(view),
         **await _trust(cluster, view),
         "ADDRESS": f"[{address}]" if ":" in address else address,
+        "PATIENCE_SECONDS": str(limits.KUBEFLOW_GATEWAY_PATIENCE_SECONDS),
         "ACTION": action,
         **more,
     }

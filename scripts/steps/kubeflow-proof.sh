@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Log in to the dashboard as a browser would (sign-in, dex, cookies, dashboard), then do what a user would.
-# Parameters: ADDRESS and PORT of the gateway, SCHEME, HOST (the name that the certificate is checked for), CA (PEM, empty without TLS), EMAIL, NAMESPACE;
+# Parameters: ADDRESS and PORT of the gateway, SCHEME, HOST (the name that the certificate is checked for), CA (PEM, empty without TLS), EMAIL, NAMESPACE,
+#   PATIENCE_SECONDS (how long a gateway without a way to the dashboard is asked again);
 #   ACTION login: nothing more
 #   ACTION open: until URL_PATH answers with EXPECTED in it, for SECONDS; VIRTUAL_HOST is the host name of the request, if another than HOST
 #   ACTION run-start: a run in EXPERIMENT by REQUEST (JSON; @EXPERIMENT@ stands for the experiment's id); earlier runs in it are deleted
@@ -37,6 +38,25 @@ kf_curl() { # curl with the cookies; kf_status and kf_url tell where it ended, t
   kf_url=${answer#* }
 }
 
+# kf_settled: kf_curl, asked again while the gateway has no way there yet (a pod was ready before istiod told it where to send to).
+kf_settled() {
+  local begin=$SECONDS
+  kf_curl "$@"
+  while [[ $kf_status == 50[234] ]] && ((SECONDS - begin < KF_PATIENCE_SECONDS)); do
+    sleep 1
+    kf_curl "$@"
+  done
+}
+
+# What to do about the status that came last.
+kf_status_hint() {
+  case $kf_status in
+  403) printf '%s' "a pod without sidecar has no identity: kubectl -n kubeflow rollout restart deployment; kubectl -n istio-system get peerauthentications,authorizationpolicies" ;;
+  502 | 503 | 504) printf '%s' "kubectl -n kubeflow get pods; kubectl -n istio-system rollout restart deployment istio-ingressgateway; then kfinstall resume" ;;
+  *) printf '%s' "kubectl -n kubeflow logs deployment/centraldashboard" ;;
+  esac
+}
+
 # The first words of the page that came last.
 kf_words() { tr -d '\000-\011\013-\037\177' <"$kf_tmp/page" | tr '\n' ' ' | cut -c 1-300; }
 
@@ -46,7 +66,7 @@ kf_field() { tr -d '\n' <"$kf_tmp/page" | grep -oE "\"$1\" *: *\"[^\"]*\"" | sed
 kf_base=$KF_SCHEME://$KF_HOST
 
 kf_login() {
-  kf_curl "$kf_base/oauth2/start?rd=%2F" </dev/null
+  kf_settled "$kf_base/oauth2/start?rd=%2F" </dev/null
   [[ $kf_status == 200 && $kf_url == *"/dex/auth/"* ]] ||
     kf_fail 61 "the sign-in does not lead to dex but to $kf_url (HTTP $kf_status)" "kubectl -n oauth2-proxy logs deployment/oauth2-proxy; kubectl -n auth logs deployment/dex"
   kf_say "sign-in leads to dex"
@@ -55,12 +75,13 @@ kf_login() {
   if [[ $kf_url == *"/dex/auth/"* ]]; then
     kf_fail 62 "dex refuses the password of $KF_EMAIL" "is Secret auth/dex-passwords the one of this run? kfinstall --only kubeflow"
   fi
+  if [[ $kf_status == 50[234] && $kf_url == "$kf_base"* ]]; then kf_settled "$kf_url" </dev/null; fi
   [[ $kf_status == 200 && $kf_url == "$kf_base"* ]] ||
-    kf_fail 63 "after the login the dashboard answers HTTP $kf_status at $kf_url" "kubectl -n kubeflow get pods; 403 means that sidecars lack mTLS identities"
+    kf_fail 63 "after the login the dashboard answers HTTP $kf_status at $kf_url" "$(kf_status_hint)"
   kf_say "dex took the password; the dashboard answers"
 
-  kf_curl "$kf_base/api/workgroup/env-info" </dev/null
-  [[ $kf_status == 200 ]] || kf_fail 64 "the dashboard's API answers HTTP $kf_status" "kubectl -n kubeflow logs deployment/centraldashboard"
+  kf_settled "$kf_base/api/workgroup/env-info" </dev/null
+  [[ $kf_status == 200 ]] || kf_fail 64 "the dashboard's API answers HTTP $kf_status" "$(kf_status_hint)"
   grep -qF -- "$KF_EMAIL" "$kf_tmp/page" || kf_fail 65 "the dashboard does not know who logged in" "kubectl -n istio-system get requestauthentications,authorizationpolicies"
   kf_say "the dashboard knows $KF_EMAIL"
 }

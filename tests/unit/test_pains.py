@@ -130,27 +130,55 @@ def problem(more: str) -> Told:
     return what, instead
 
 
-def script(name: str, programs: dict[str, str], stdin: str = "", **parameters: str) -> Told:
-    """A step's script with stand-ins for the programs that it calls; what it fails with."""
+def ran(name: str, programs: dict[str, str], stdin: str = "", **parameters: str) -> Completed:
+    """A step's script with stand-ins for the programs that it calls."""
     with tempfile.TemporaryDirectory() as folder:
         for program, text in programs.items():
             path = Path(folder) / program
-            path.write_text(f"#!{BASH}\n{text}\n", encoding="utf-8")
+            path.write_text(f"#!{BASH}\n{text.replace('@FOLDER@', folder)}\n", encoding="utf-8")
             path.chmod(0o755)
         text = f"{resources.script('lib')}\nPATH={folder}:$PATH\n{resources.script(f'steps/{name}')}".replace(
             "/run/kfinstall", f"{folder}/kfinstall"
         )
         given = {f"KF_{key}": value for key, value in parameters.items()} | {"PATH": os.environ["PATH"]}
         done = subprocess.run([BASH, "-c", text], input=stdin, capture_output=True, text=True, timeout=60, check=False, env=given)
-    assert done.returncode != 0
-    error = failed(name, "cp", Completed(done.returncode, tuple((done.stdout + done.stderr).splitlines())))
-    return error.message.replace(folder, ""), error.hint
+    return Completed(done.returncode, tuple((done.stdout + done.stderr).replace(folder, "").splitlines()))
+
+
+def script(name: str, programs: dict[str, str], stdin: str = "", **parameters: str) -> Told:
+    """What a step's script fails with."""
+    done = ran(name, programs, stdin, **parameters)
+    assert done.status != 0
+    error = failed(name, "cp", done)
+    return error.message, error.hint
+
+
+GATEWAY: Final = {
+    "ADDRESS": "10.96.0.9",
+    "PORT": "443",
+    "SCHEME": "https",
+    "HOST": "localhost",
+    "CA": "",
+    "NAMESPACE": "kubeflow-user",
+}
+
+
+LOGIN: Final = {"EMAIL": "user@example.com", "ACTION": "login"}
 
 
 def login(curl: str) -> Told:
     """The proof's login, with a curl that answers so."""
-    where = {"ADDRESS": "10.96.0.9", "PORT": "443", "SCHEME": "https", "HOST": "localhost", "CA": "", "NAMESPACE": "kubeflow-user"}
-    return script("kubeflow-proof", {"curl": curl}, "secret\n", EMAIL="user@example.com", ACTION="login", **where)
+    return script("kubeflow-proof", {"curl": curl}, "secret\n", **GATEWAY, **LOGIN, PATIENCE_SECONDS="0")
+
+
+def settles() -> Told:
+    """The dashboard's page and its API answer 503 once each."""
+    page = 'while [[ $1 != --output ]]; do shift; done; echo user@example.com >"$2"'
+    once = "once() { if [[ -e @FOLDER@/$1 ]]; then echo 200; else touch @FOLDER@/$1; echo 503; fi; }"
+    curl = f"{once}\nPAGE=$(once page) API=$(once api)\n{THROUGH}\n{page}"
+    done = ran("kubeflow-proof", {"curl": curl}, "secret\n", **GATEWAY, **LOGIN, PATIENCE_SECONDS="20")
+    assert done.status == 0, done.lines
+    return f"a gateway that answers 503 at first is asked again: {done.lines[-1]}", ""
 
 
 # A login that goes well up to the dashboard, which answers with a status.
@@ -521,6 +549,7 @@ PAINS: Final[tuple[tuple[int, str, str, Callable[[], object]], ...]] = (
     (25, "mysql: `Fatal glibc error: CPU does not support x86-64-v2`", FOUND, old_processor),
     (25, "the same", EXPLAINED, ends("mysql", "Fatal glibc error: CPU does not support x86-64-v2")),
     (26, "503, `upstream connect error`, though everything runs", EXPLAINED, lambda: login(f"API=503; {THROUGH}")),
+    (26, "the same", PREVENTED, settles),
     (26, "the same: sidecars wait for istiod", EXPLAINED, not_ready_behind_istiod),
     (27, 'ContainerCreating: `secret "webhook-certs" not found`', EXPLAINED, certificate_missing),
     (27, 'ContainerCreating: `secret "webhook-server-tls" not found`, its request is Pending', EXPLAINED, request_pending),

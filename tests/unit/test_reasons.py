@@ -152,4 +152,4 @@ async def test_a_single_object_that_stays_away_is_explained_too():
     assert (
         caught.value.why == "cert-manager/cert-manager: image mysql:8.0 is not in its registry (1 wait behind it: kubeflow/gateway)"
     )
-    assert "another release" in caught.value.hint
+    assert "another cluster.release" in caught.value.hint

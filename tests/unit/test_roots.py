@@ -60,7 +60,7 @@ def why(documents: list[dict], name: str = "web", namespace: str = "kubeflow", l
         ({"unscheduled": UNBOUND, "claim": "data"}, "", "PersistentVolumeClaim kubeflow/data: it does not exist", "resume"),
         ({"container": waiting("ImagePullBackOff", "429 Too Many Requests - toomanyrequests")}, "", "docker.io limits anonymous pulls", "mirrors"),
         ({"container": waiting("ErrImagePull", "pull access denied, authorization failed")}, "", "refuses the login", "pull secret"),
-        ({"container": waiting("ErrImagePull", "manifest unknown: not found")}, "", "is not in its registry", "another release"),
+        ({"container": waiting("ErrImagePull", "manifest unknown: not found")}, "", "is not in its registry", "another cluster.release"),
         ({"container": waiting("ErrImagePull", "no matching manifest for linux/arm64 in the manifest list")}, "", "processor", "amd64"),
         ({"container": waiting("ErrImagePull", "dial tcp: lookup quay.io: no such host")}, "", "can't be reached", "DNS"),
         ({"container": waiting("ErrImagePull", "x509: certificate signed by unknown authority")}, "", "not trusted", "--only registry"),
@@ -199,8 +199,8 @@ class TestWebhooks:
         (root,) = roots.find(Known(documents), wanted)
         assert root.direct == (deploy("istiod", "istio-system"),)
         assert root.line(" since 30 s") == (
-            "istio-system/istiod since 30 s: image quay.io/a/b:1 is not in its registry; its registry may be gone: choose another "
-            "release (cluster.release); 5 wait behind it: kubeflow/a, kubeflow/b, kubeflow/c and 2 more"
+            "istio-system/istiod since 30 s: image quay.io/a/b:1 is not in its registry; does a mirror lack it (registry.mirrors)? "
+            "sudo crictl pull quay.io/a/b:1; if it is gone for good: another cluster.release; 5 wait behind it: kubeflow/a, kubeflow/b, kubeflow/c and 2 more"
         )
 
     def test_its_service_may_not_be_there(self):
