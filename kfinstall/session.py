@@ -17,6 +17,7 @@ from kfinstall import handoff, handoff_html, limits, phases, plan, resources, ro
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts
+from kfinstall.cluster.workloads import ailing
 from kfinstall.entering import enter_nodes
 from kfinstall.errors import (
     CommandError,
@@ -42,6 +43,7 @@ from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
 from kfinstall.state import APART, CHANGING, ClusterState, RunRecord, write_atomically
 from kfinstall.step import CLUSTER_TARGET
+from kfinstall.text import clean
 from kfinstall.transport.base import Program
 from kfinstall.transport.node_lock import NodeLock
 
@@ -254,7 +256,11 @@ class Session:
         return handoff.card(self.situation.view(CLUSTER_TARGET), self.journal.entries())
 
     async def doctor(self) -> Plan:
-        """Every step's check against the living cluster."""
+        """Every step's check against the living cluster; the root causes of what is not ready there are told."""
+        if self.situation.cluster is not None:
+            with suppress(KfError):  # it explains; the checks judge
+                for root in await ailing(await self.site.cluster()):
+                    self.bus.emit(Notice(level="warning", text=clean(root.line())))
         return plan.build(self.situation, self.phases)
 
 

@@ -18,6 +18,11 @@ _LOOK_SECONDS: Final = 2.0
 EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_ROOTS: Final = 5
 _SHOWN_LATE: Final = 8
+_AILING: Final = (
+    *(Want("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")),
+    *(Want("v1", kind) for kind in ("Node", "PersistentVolumeClaim")),
+    Want("cert-manager.io/v1", "Certificate"),
+)
 Count = Callable[[Sequence[Ref], Sequence[str]], None]
 """(those that are not available, why the first few are not)."""
 HOPELESS_SECONDS: Final = 120.0
@@ -34,6 +39,13 @@ async def why_not(cluster: Cluster, refs: Iterable[Ref]) -> list[Root]:
     """The root causes of those that are not ready."""
     wanted = tuple(refs)
     return await explained(cluster, lambda known: roots.find(known, wanted))
+
+
+async def ailing(cluster: Cluster) -> list[Root]:
+    """The root causes of everything in the cluster that is not ready: nodes, workloads, claims, certificates."""
+    lists = await asyncio.gather(*(cluster.list(want) for want in _AILING))
+    refs = [Ref.of(item) for items in lists for item in items if item.get("kind") == "Node" or workload_waiting(item)]
+    return await why_not(cluster, refs)
 
 
 class Telling:

@@ -42,10 +42,11 @@ async def work(session: Session, checking: Checking, stop: Stop) -> Result:
     """
     kind = session.options.kind
     if kind in ("plan", "doctor"):
-        return Result(kind, int(ExitCode.DONE), plan=session.plan(), situation=session.situation)
+        found = await session.doctor() if kind == "doctor" else session.plan()
+        return Result(kind, int(ExitCode.DONE), plan=found, situation=session.situation)
     if kind == "check":
-        found = await checking.keep(session, stop)
-        return Result(kind, int(found.exit_code if found else ExitCode.DONE), found)
+        refused = await checking.keep(session, stop)
+        return Result(kind, int(refused.exit_code if refused else ExitCode.DONE), refused)
     error: KfError | None = None
     try:
         await session.install()

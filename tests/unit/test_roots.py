@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
@@ -530,3 +532,71 @@ def test_remote_text_is_cleaned_and_cut():
     found = why(failing(container=crashed()), log=("panic: \x1b]0;title\x07red\x1b[31m " + "x" * 5000,))
     assert "\x1b" not in found.reason
     assert len(found.reason) < 400
+
+
+def everything() -> list[dict]:
+    """One of each thing that rules look at, each with something wrong."""
+    hook = hooks("h.example.com", "backend", bundle="")
+    made = failing("web", container=crashed(), init=running("wait"), claim="data", secret="tls", node="w1")
+    return [
+        *made,
+        *failing("b", unscheduled=NODES + "1 Insufficient memory", requests={"memory": "1Gi"}),
+        *failing("c", unscheduled=UNBOUND, claim="data"),
+        *failing("d", unscheduled=NODES + "1 node(s) had untolerated taint(s)"),
+        *failing("backend", container=GONE),
+        *unmade('failed calling webhook "h.example.com": no endpoints', "e"),
+        *unmade("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2", "f"),
+        *service("backend"),
+        hook,
+        claim("data", "nfs-csi"),
+        event(claim("data"), "mount.nfs: timed out"),
+        event(made[2], "Readiness probe failed", reason="Unhealthy"),
+        storage_class("nfs-csi", "nfs.csi.k8s.io", default=True),
+        certificate("cert", "tls"),
+        thing("cert-manager.io/v1", "Issuer", "self", spec={"ca": {"secretName": "ca"}}, status={}),
+        node("w1", condition("Ready", "False", "cni plugin not initialized"), memory="8Gi"),
+        signing_request("csr-1", "system:node:w1", "kubernetes.io/kubelet-serving"),
+        thing("serving.kserve.io/v1beta1", "InferenceService", "iris", status={"conditions": [condition("Ready", message="no")]}),
+        thing("v1", "Namespace", "kubeflow", "", metadata={"labels": {"istio-injection": "enabled"}}),
+    ]
+
+
+def _places(value: object, path: tuple = ()) -> list[tuple]:
+    """Where every mapping's values and list's items are, but for what names an object."""
+    found = []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if key not in ("kind", "apiVersion", "metadata", "name", "namespace"):
+            found.append((*path, key))
+        if key != "metadata" or isinstance(item, dict):
+            found += _places(item, (*path, key))
+    return found
+
+
+def _holes(documents: list[dict]) -> Iterator[list[dict]]:
+    """The documents with one value of one of them left out, or null, as the API may send it."""
+    for index, document in enumerate(documents):
+        for *path, last in (place for place in _places(document) if isinstance(place[-1], str)):
+            for left_out in (True, False):
+                changed = copy.deepcopy(document)
+                inner = changed
+                for key in path:
+                    inner = inner[key]
+                inner[last] = None
+                if left_out:
+                    del inner[last]
+                yield [*documents[:index], changed, *documents[index + 1 :]]
+
+
+def test_objects_with_holes_are_explained_as_far_as_they_go():
+    """An explanation never ends a run."""
+    whole = everything()
+    wanted = [Ref.of(item) for item in whole if item["kind"] != "Event"]
+    logs = {Ref.of(item): ("waiting for backend: connection refused",) for item in whole if item["kind"] == "Pod"}
+    count = 0
+    for documents in _holes(whole):
+        count += 1
+        for root in roots.find(Known(documents, logs), wanted):
+            assert root.waiting.reason
+            assert root.line()
+    assert count > 500
