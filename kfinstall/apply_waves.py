@@ -13,7 +13,7 @@ from kfinstall import gates
 from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.cluster.known import Planned
-from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling
+from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.stamp import stamped
 from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
@@ -103,7 +103,9 @@ class _Sender:
         async with asyncio.TaskGroup() as group:
             for item in items:
                 group.create_task(
-                    self.cluster.wait(item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say)
+                    wait_explained(
+                        self.cluster, item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say
+                    )
                 )
 
     async def behind(self, gates: tuple[Gate, ...], items: Sequence[Item]) -> None:

@@ -18,6 +18,7 @@ RULES: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet"), walk_workloads.workload),
     "Pod": walk_pods.pod,
     "Node": walk_nodes.node,
+    "Namespace": walk_nodes.namespace,
     "PersistentVolumeClaim": walk_storage.claim,
     **dict.fromkeys(("Secret", "ConfigMap"), walk_certificates.part),
     "Certificate": walk_certificates.certificate,
@@ -39,6 +40,8 @@ class Root:
     """What waits for one of those: consequences, which are no causes of their own."""
     vague: bool = False
     """A state that passes, or of which nothing more is known."""
+    key: tuple[str, ...] = ()
+    """What it is the same cause by, though its words change: how much is asked for, how many wait."""
 
     @property
     def held_up(self) -> int:
@@ -80,7 +83,7 @@ def find(known: Known, refs: Iterable[Ref], *, whole: bool = False) -> list[Root
 
 def _whole(members: Sequence[tuple[Ref, Cause]]) -> Root:
     first = members[0][1]
-    return Root(first.waiting, tuple(ref for ref, _found in members), vague=first.symptom.vague)
+    return Root(first.waiting, tuple(ref for ref, _found in members), vague=first.symptom.vague, key=first.symptom.key)
 
 
 def _root(members: Sequence[tuple[Ref, Cause]]) -> Root:
@@ -89,7 +92,7 @@ def _root(members: Sequence[tuple[Ref, Cause]]) -> Root:
     first = next((found for ref, found in members if found.subject == ref), members[0][1])
     told = Cause(first.symptom, first.path[first.path.index(first.subject) :]).waiting
     asked = {found.subject: found.symptom.asked for _ref, found in members if found.symptom.asked}
-    return Root(_with_amounts(told, list(asked.values())), direct, behind, first.symptom.vague)
+    return Root(_with_amounts(told, list(asked.values())), direct, behind, first.symptom.vague, first.symptom.key)
 
 
 def _with_amounts(waiting: Waiting, asked: Sequence[Mapping[str, float] | None]) -> Waiting:

@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.cluster.capacity import quantity, requests, size
-from kfinstall.cluster.reasons import condition
+from kfinstall.cluster.reasons import condition, leaving_waiting
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk
 
@@ -42,6 +42,20 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
             ),
         )
     return None
+
+
+def namespace(walk: Walk, ref: Ref) -> Cause | None:
+    """A namespace that goes away: a node that does not say that its pods are gone, or what holds its content."""
+    document = walk.known.get(ref)
+    leaving = leaving_waiting(document)
+    if document is None or leaving is None:
+        return walk.at(ref, symptoms.vague("it is not there yet")) if document is None and walk.known.lacks(ref) else None
+    for item in walk.known.all("v1", "Pod", ref.name):
+        carrier = Ref("v1", "Node", str((item.get("spec") or {}).get("nodeName") or ""))
+        found = walk.behind(ref, carrier) if carrier.name else None
+        if found:
+            return found
+    return walk.at(ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.remedy))
 
 
 def _node_agent(walk: Walk, ref: Ref, said: str) -> Cause | None:
@@ -79,7 +93,11 @@ def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause
     said = symptoms.line(message)
     if "taint" in message:  # newer schedulers do not say which
         return _tainted(walk, ref, said)
-    if not said:
+    if "no nodes available" in message and not walk.known.all("v1", "Node"):
+        return walk.at(
+            ref, symptoms.told(("no node",), "the cluster has no node that could carry pods", "kfinstall --only cluster")
+        )
+    if not said or "no nodes available" in message:
         return walk.at(ref, symptoms.vague("no node was chosen yet", "is kube-scheduler running? kubectl -n kube-system get pods"))
     return walk.at(ref, symptoms.told(("unschedulable", said), f"no node takes it: {said}", "kubectl describe node"))
 

@@ -96,6 +96,12 @@ def custom(walk: Walk, ref: Ref) -> Cause | None:
     document = walk.known.get(ref)
     if document is None:
         return _absent(walk, ref)
+    metadata = document.get("metadata") or {}
+    if metadata.get("deletionTimestamp"):
+        holds = symptoms.line(", ".join(map(str, metadata.get("finalizers") or ())))
+        return walk.at(
+            ref, symptoms.about(ref, f"it goes away and waits for {holds or 'its end'}", "is the controller behind that running?")
+        )
     waiting = workload_waiting(document)
     if waiting is None:
         return None

@@ -53,8 +53,8 @@ class Telling:
 
     def __init__(self, say: Callable[[str], None], hopeless_seconds: float = HOPELESS_SECONDS) -> None:
         self._say = say
-        self._said: set[str] = set()
-        self._hopeless: dict[str, float] = {}
+        self._said: set[tuple[str, ...]] = set()
+        self._hopeless: dict[tuple[str, ...], float] = {}
         self._begin = time.monotonic()
         self._seconds = hopeless_seconds
 
@@ -67,12 +67,10 @@ class Telling:
         """Say what is new; all causes as lines."""
         now = time.monotonic()
         for root in found:
-            if root.waiting.reason not in self._said:
-                self._said.add(root.waiting.reason)
+            if root.key not in self._said:
+                self._said.add(root.key)
                 self._say(root.line(f" since {self.seconds:.0f} s"))
-        self._hopeless = {
-            reason: self._hopeless.get(reason, now) for root in found if root.waiting.hopeless for reason in (root.waiting.reason,)
-        }
+        self._hopeless = {root.key: self._hopeless.get(root.key, now) for root in found if root.waiting.hopeless}
         return [root.line(f" since {self.seconds:.0f} s") for root in found[:_SHOWN_ROOTS]]
 
     @property

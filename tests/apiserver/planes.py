@@ -32,7 +32,16 @@ async def cluster(
             plane.start("webhooks", sys.executable, "-m", "tests.fakes.webhooks")
         async with open_cluster(plane.kubeconfig, plane.port) as client:
             await client.wait(Ref("v1", "ServiceAccount", "default", "default"), there, timeout_seconds=60, say=lambda _text: None)
+            for number in range(2):
+                await client.wait(Ref("v1", "Node", f"stand-in-{number}"), open_, timeout_seconds=60, say=lambda _text: None)
             yield plane, client
+
+
+def open_(node: Document | None) -> Waiting | None:
+    """Whether pods are given to a node."""
+    conditions = ((node or {}).get("status") or {}).get("conditions") or []
+    ready = any((item["type"], item["status"]) == ("Ready", "True") for item in conditions)
+    return None if ready and not ((node or {}).get("spec") or {}).get("taints") else Waiting("it takes no pods yet")
 
 
 def deployment(name: str, image: str = "registry.example/x:1", namespace: str = "default", **pod: Any) -> Document:

@@ -156,14 +156,14 @@ class Kubelets:
         metadata = pod["metadata"]
         words = [f"{metadata['namespace']}/{metadata['name']}/{item['image']}" for item in pod["spec"]["containers"]]
         stuck = self._stuck is not None and any(self._stuck.search(word) for word in words)
-        told = ""
+        told, address = "", next(self._addresses)
         while self._mounts and (missing := await self._missing(pod)):
             if missing != told:
                 told = missing
-                await self._wait_for(pod, missing)
+                await self._wait_for(pod, missing, address)
             await asyncio.sleep(_MOUNT_SECONDS)
         async with self._gate:
-            status = pod_status(pod, next(self._addresses), stuck=stuck)
+            status = pod_status(pod, address, stuck=stuck)
             await self._patch(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status", {"status": status})
 
     async def _missing(self, pod: Document) -> str:
@@ -181,10 +181,10 @@ class Kubelets:
                             )
         return ""
 
-    async def _wait_for(self, pod: Document, missing: str) -> None:
+    async def _wait_for(self, pod: Document, missing: str, address: str) -> None:
         metadata = pod["metadata"]
         where = f"/api/v1/namespaces/{metadata['namespace']}"
-        status = pod_status(pod, next(self._addresses), stuck=False, creating=True)
+        status = pod_status(pod, address, stuck=False, creating=True)
         await self._patch(f"{where}/pods/{metadata['name']}/status", {"status": status})
         about = {"kind": "Pod", "namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
         event = {

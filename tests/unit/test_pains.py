@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -196,8 +197,10 @@ def is_gone(name: str, namespace: str = "kubeflow") -> list[Document]:
     return failing(name, namespace, container=waiting("ErrImagePull", "not found", f"quay.io/x/{name}:1"))
 
 
-def rendered(**kubeflow: object) -> list[Document]:
-    chosen = answers(kubeflow=kubeflow)
+@cache
+def rendered(*, tls: bool = True) -> list[Document]:
+    """What would be sent of the usual components."""
+    chosen = answers(kubeflow={"tls": {"enabled": tls}})
     return own.own_values(choice.parse(simulated.rendering(choice.paths(chosen, RELEASE))), chosen)
 
 
@@ -353,7 +356,7 @@ def one_scheme() -> Told:
 def cookies() -> Told:
     flags = {
         key: value
-        for d in rendered(tls={"enabled": False})
+        for d in rendered(tls=False)
         if d["kind"] == "ConfigMap"
         for key, value in (d.get("data") or {}).items()
         if key.endswith("_APP_SECURE_COOKIES")

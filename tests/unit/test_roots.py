@@ -11,6 +11,7 @@ import pytest
 from kfinstall.cluster import roots
 from kfinstall.cluster.base import Ref
 from kfinstall.cluster.known import Known, explained
+from kfinstall.cluster.workloads import Telling
 from kfinstall.errors import CommandError
 from tests.fakes.documents import (
     NODES,
@@ -415,6 +416,22 @@ class TestNodes:
         tainted = failing(unscheduled=NODES + "1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }")
         assert why([*tainted, full]).reason == "node w1 has no disk left and evicts pods"
 
+    def test_a_namespace_that_goes_away_waits_for_a_node_that_is_away(self):
+        gone = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        held = condition("NamespaceFinalizersRemaining", "True", "example.com/hold in 1 resource instances")
+        leaving = thing("v1", "Namespace", "earlier", "", status={"conditions": [held]}, **gone)
+        ref = Ref.of(leaving)
+        stuck = pod(name="old", namespace="earlier", node="w1", status={"phase": "Running"})
+        (root,) = roots.find(Known([leaving, stuck, node("w1", self.lost)]), [ref])
+        assert root.waiting.reason.startswith("node w1 does not report any more")
+        (root,) = roots.find(Known([leaving, stuck, node("w1", READY)]), [ref])
+        assert "example.com/hold" in root.waiting.reason
+
+    def test_a_scheduler_that_knew_no_node_yet(self):
+        pending = failing(unscheduled="no nodes available to schedule pods")
+        assert why(pending).reason == "the cluster has no node that could carry pods"
+        assert why([*pending, node("w1", READY)]).reason == "no node was chosen yet"
+
     def test_taints_that_somebody_set_are_named_though_the_scheduler_does_not(self):
         master = node("cp", READY)
         master["spec"] = {"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}
@@ -487,6 +504,13 @@ class TestOneLeadsToAnother:
         assert alone is not None
         assert "Revision failed" in alone.waiting.reason
 
+    def test_a_custom_resource_that_goes_away_names_its_finalizers(self):
+        metadata = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["profile-finalizer"]}
+        profile = thing("kubeflow.org/v1", "Profile", "ada", "", metadata=metadata)
+        found = roots.cause(Known([profile]), Ref.of(profile))
+        assert found is not None
+        assert found.waiting.reason == "it goes away and waits for profile-finalizer"
+
     def test_knatives_service_is_not_taken_for_a_service_of_the_core(self):
         knative = thing(
             "serving.knative.dev/v1", "Service", "k", status={"conditions": [condition("Ready", message="no revision")]}
@@ -504,6 +528,17 @@ def test_roots_come_first_and_passing_states_last():
     documents = [*failing("a", container=waiting("ContainerCreating")), *failing("b", container=waiting("ContainerCreating"))]
     found = roots.find(Known([*documents, *failing("c", container=GONE)]), [deploy(name) for name in "abc"])
     assert [(root.vague, len(root.direct)) for root in found] == [(False, 1), (True, 2)]
+
+
+def test_a_cause_is_said_once_though_its_words_change():
+    message = NODES + "2 Insufficient memory."
+    said: list[str] = []
+    telling = Telling(said.append)
+    documents: list[dict] = []
+    for name in "ab":
+        documents += failing(name, unscheduled=message, requests={"memory": "2Gi"})
+        telling.tell(roots.find(Known(documents), [deploy(each) for each in "ab"]))
+    assert len([line for line in said if "enough memory" in line]) == 1
 
 
 def test_what_is_ready_has_no_cause():
