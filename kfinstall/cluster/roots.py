@@ -54,6 +54,11 @@ class Root:
         rest = f"; {len(self.behind)} wait behind it: {names(self.behind)}" if self.behind else ""
         return f"{names(self.direct)}{since}: {self.waiting.reason}{remedy}{rest}"
 
+    def brief(self) -> str:
+        """'kubeflow/mysql: why (12 wait behind it)', where there is little room."""
+        rest = f" ({len(self.behind)} wait behind it)" if self.behind else ""
+        return f"{names(self.direct)}: {self.waiting.reason}{rest}"
+
 
 def names(refs: Sequence[Ref]) -> str:
     """The first few by name, the rest by number."""

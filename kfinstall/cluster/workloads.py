@@ -64,14 +64,14 @@ class Telling:
         return time.monotonic() - self._begin
 
     def tell(self, found: Sequence[Root]) -> list[str]:
-        """Say what is new; all causes as lines."""
+        """Say what is new; the first few causes in short."""
         now = time.monotonic()
         for root in found:
             if root.key not in self._said:
                 self._said.add(root.key)
                 self._say(root.line(f" since {self.seconds:.0f} s"))
         self._hopeless = {root.key: self._hopeless.get(root.key, now) for root in found if root.waiting.hopeless}
-        return [root.line(f" since {self.seconds:.0f} s") for root in found[:_SHOWN_ROOTS]]
+        return [root.brief() for root in found[:_SHOWN_ROOTS]]
 
     @property
     def lost(self) -> bool:
