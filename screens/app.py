@@ -179,6 +179,7 @@ class InstallerApp(App[int]):
     @override
     def _handle_exception(self, error: Exception) -> None:
         # Textual's own handler prints every frame's variables, and one of them could be a secret.
+        error = getattr(error, "error", error)  # of a worker: what it failed with
         self._return_code = 1
         if self._exception is None:
             self._exception = error
@@ -225,8 +226,6 @@ class InstallerApp(App[int]):
         if begin:
             self.begin("install")
 
-    # Going about.
-
     def show(self, name: str) -> None:
         """Go to a screen of the rail."""
         if name not in SCREENS:
@@ -255,15 +254,12 @@ class InstallerApp(App[int]):
             yield SystemCommand(f"Go to {title}", f"Open the screen {title}", lambda name=name: self.show(name))
         for theme in THEMES:
             yield SystemCommand(
-                f"Theme: {theme.name.removeprefix('kfinstall-')}", "Change colours", lambda theme=theme: self._use(theme.name)
+                f"Theme: {theme.name.removeprefix('kfinstall-')}",
+                "Change colours",
+                lambda theme=theme: setattr(self, "theme", theme.name),
             )
         yield SystemCommand("Stop the run", "Finish what runs now, then stop", self.action_stop)
         yield SystemCommand("Quit", "Leave kfinstall; what runs on the nodes goes on", self.action_leave)
-
-    def _use(self, theme: str) -> None:
-        self.theme = theme
-
-    # The draft.
 
     def draft_changed(self) -> None:
         """Save soon, and look for problems, off the interface's thread."""

@@ -100,7 +100,7 @@ def make_room(cluster: ClusterState) -> None:
                 shutil.rmtree(path)
             elif path.name not in ("lock", "cluster.json"):
                 path.unlink()
-        (cluster.path / "runs").mkdir(mode=0o700)
+        (cluster.path / "runs").mkdir(mode=0o700, exist_ok=True)  # the welcome looks at all clusters meanwhile
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from kfinstall.answers.model import Answers
 from kfinstall.desk import history
+from kfinstall.desk.rehearsal import make_room
 from kfinstall.desk.ring import Ring
 from kfinstall.desk.runview import RunView
 from kfinstall.events import (
@@ -225,3 +227,16 @@ def test_a_ring_keeps_the_newest_and_their_numbers(size, items):
     for number in (ring.begin - 1, ring.end):
         with pytest.raises(IndexError):
             ring[number]
+
+
+def test_room_for_a_rehearsal_is_made_while_somebody_looks_at_the_clusters(tmp_path, monkeypatch):
+    cluster = ClusterState(tmp_path, "demo")
+    remove = shutil.rmtree
+
+    def looked_at_meanwhile(path):
+        remove(path)
+        history.summaries(tmp_path)
+
+    monkeypatch.setattr(shutil, "rmtree", looked_at_meanwhile)
+    make_room(cluster)
+    assert (cluster.path / "runs").is_dir()
