@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from typing_extensions import override
@@ -21,7 +20,7 @@ from kfinstall.desk.questions import Question
 from kfinstall.desk.runview import State
 from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
-from screens.asking import put
+from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen
 from screens.looks import DARK, THEMES
 from screens.modals import Confirm, Told
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
     from kfinstall.state import ClusterState
 
 _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
-
-
-class Asked(Message):
-    """The engine asks something; posted from its thread."""
-
-    def __init__(self, question: Question) -> None:
-        super().__init__()
-        self.question = question
 
 
 class InstallerApp(App[int]):

@@ -6,12 +6,21 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from textual.app import App
+from textual.message import Message
 
 from kfinstall.desk.questions import HostKeyAsked, MendAsked, Question
 from kfinstall.secrets import Secret
 from screens.modals import Confirm, HostKey, Password
 
 Given = TypeVar("Given")
+
+
+class Asked(Message):
+    """The engine asks something; posted from its thread."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.question = question
 
 
 def put(app: App[Any], question: Question) -> None:
