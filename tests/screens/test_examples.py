@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, Select, Switch
+from textual.widgets import Input, Select, SelectionList, Switch
 
 from kfinstall import resources
 from kfinstall.answers import fields, jumps
@@ -13,6 +13,7 @@ from kfinstall.desk.draft import Draft
 from screens.base import PART_PHASES
 from screens.form import Row, SecretRow
 from screens.jumps import JumpRow
+from screens.kubeflow import PresetRow
 from tests.screens.conftest import opened, settled
 
 EXAMPLES = {path.stem: path for path in sorted((resources.root() / "examples").glob("*.yaml"))}
@@ -28,6 +29,8 @@ async def fill(pilot, row, value):
             row.query_one(Input).value = name
     elif row.query(Switch):
         row.query_one(Switch).value = value
+    elif isinstance(row, PresetRow) and not isinstance(value, str):
+        await tick(pilot, row.screen.query_one("#components", SelectionList), value)
     elif row.query(Select) and not row.query(Input):
         row.query_one(Select).value = value
     else:
@@ -37,6 +40,14 @@ async def fill(pilot, row, value):
         text = jumps.write(value) if isinstance(row, JumpRow) else fields.write(value)
         editor.insert_text_at_cursor(text)
     await pilot.pause(0)
+
+
+async def tick(pilot, listed, names):
+    """Tick just these components: what nothing needs any more is taken out first."""
+    for name in [option.value for option in reversed(listed.options)]:
+        if (name in names) != (name in listed.selected):
+            listed.toggle(name)
+            await settled(pilot)
 
 
 async def fill_rows(pilot, screen, given):

@@ -103,7 +103,7 @@ async def test_proofs_are_ticked_one_by_one_and_follow_the_components(desk):
         await settled(pilot)
         assert desk.draft.get(("kubeflow", "proofs")) == ["notebooks", "pipelines", "kserve"]
         assert row(app, "kubeflow-proofs").query_one(Input).value == "notebooks, pipelines, kserve"
-        row(app, "kubeflow-components").query_one(Input).value = "mini"
+        row(app, "kubeflow-components").query_one(Select).value = "mini"
         await until(pilot, lambda: app.problems)
         assert "leaves pipelines out" in row(app, "kubeflow-proofs").wrong
         listed.toggle("notebooks")
@@ -133,7 +133,9 @@ async def test_notebook_images_are_ticked_where_their_python_fits(desk):
         await settled(pilot)
         assert desk.draft.get(("kubeflow", "notebookImages")) == ["elyra"]
         assert listed.get_option_at_index(2).disabled
-        row(app, "kubeflow-components").query_one(Input).value = "dashboard"
+        desk.draft.set(("kubeflow", "components"), ["dashboard"])
+        app.draft_changed()
+        app.screen.refresh_form()
         await settled(pilot)
         assert listed.option_count == 0
         row(app, "kubeflow-bundle").query_one(Input).value = "kf.bundle"

@@ -14,7 +14,9 @@ def row(app, name):
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_picture(desk, picture, size):
-    async with opened(desk, "storage", size) as (app, _pilot):
+    async with opened(desk, "storage", size) as (app, pilot):
+        # The server is looked at meanwhile.
+        await until(pilot, lambda: "connecting" not in text_of(app))
         picture(app, "storage")
 
 
