@@ -35,7 +35,7 @@ class _Copy:
         return made
 
     def _text(self, text: str) -> str:
-        if text in self._namespaces:
+        if text in self._namespaces or text == _INJECTION:
             return f"{text}{_SUFFIX}"
         return self._group.sub(rf"{_GROUP_PREFIX}\1", text) if len(text) < 200 else text
 
