@@ -13,11 +13,13 @@ if [[ $KF_SOCKET == *docker* ]]; then kf_service=cri-docker.service; fi
 if [[ $(systemctl show -p LoadState --value "$kf_service") == loaded ]]; then
   systemctl is-active --quiet "$kf_service" || systemctl start "$kf_service" || kf_say "$kf_service does not start; going on without it"
 fi
+# Before anything is deleted there: volumes of pods are mounted below it, and their data is not this node's.
+if [[ $(systemctl show -p LoadState --value kubelet.service) == loaded ]]; then systemctl stop kubelet.service || true; fi
+kf_unmount /var/lib/kubelet
 if command -v kubeadm >/dev/null; then
   timeout "$KF_KUBEADM_SECONDS" kubeadm reset --force --cri-socket "$KF_SOCKET" 2>&1 | sed -u 's/^/  /' ||
     kf_fail 30 "kubeadm reset failed" "its lines above say where; also: journalctl -u kubelet. Then: kfinstall resume"
 fi
-if [[ $(systemctl show -p LoadState --value kubelet.service) == loaded ]]; then systemctl stop kubelet.service || true; fi
 
 # kubeadm leaves the network as it is, on purpose.
 kf_filter() { # TOOL: iptables or ip6tables

@@ -125,6 +125,10 @@ join() {
 reset() {
   [[ $force == yes ]] || { echo "error: aborted reset operation: no answer to its question" >&2; exit 1; }
   systemctl stop kubelet
+  # As the real one: what can't be unmounted ends it, before anything is deleted.
+  awk -v top="$root/var/lib/kubelet/" 'index($2, top) == 1 {print $2}' /proc/self/mounts | sort -r | while IFS= read -r point; do
+    umount -- "$point" || exit 1
+  done || exit 1
   rm -rf -- "$etc" "$root/var/lib/etcd" "$root/var/lib/kubelet" "$state/tokens" "$state/nodes" "$state/init.yaml"
   printf '[reset] Deleting contents of directories: [%s /var/lib/etcd /var/lib/kubelet]\n' "$etc"
 }
