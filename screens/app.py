@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from typing_extensions import override
@@ -71,6 +72,7 @@ class InstallerApp(App[int]):
         self._problems: list[Problem] = []
         self._told: Result | None = None
         self._exit_code = 0
+        self._closing_down = False
         """How the last run of this sitting ended."""
         self._generation = 0
         self._without = ""
@@ -136,6 +138,7 @@ class InstallerApp(App[int]):
     @override
     async def _shutdown(self) -> None:
         # Widgets go one after the other then, and drawing on a half of them fails.
+        self._closing_down = True
         if self._timer is not None:
             self._timer.stop()
         await super()._shutdown()
@@ -171,6 +174,8 @@ class InstallerApp(App[int]):
     def _handle_exception(self, error: Exception) -> None:
         # Textual's own handler prints every frame's variables, and one of them could be a secret.
         error = getattr(error, "error", error)  # of a worker: what it failed with
+        if self._closing_down and isinstance(error, NoMatches):
+            return  # what was read in a thread meanwhile has no widget left to stand in
         self._return_code = 1
         if self._exception is None:
             self._exception = error

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from textual.css.query import NoMatches
 from textual.widgets import Input
+from textual.worker import WorkerFailed
 
 from kfinstall.desk.questions import HostKeyAsked, SecretAsked
 from kfinstall.desk.runview import State
@@ -211,3 +213,15 @@ def test_without_a_terminal_the_wizard_says_what_to_do(tmp_path):
     )
     assert done.returncode == 2
     assert "kfinstall --answers answers.yaml" in done.stderr
+
+
+async def test_what_is_read_while_the_application_closes_is_no_defect(desk):
+    """A read ends in a thread of its own, and may end after the widget that was to show it went."""
+    async with opened(desk, "done") as (app, _pilot):
+        pass
+    with pytest.raises(NoMatches) as met:
+        app.query_one("#verdict")
+    app._handle_exception(WorkerFailed(met.value))
+    assert app._exception is None
+    app._handle_exception(WorkerFailed(ValueError("a defect")))
+    assert isinstance(app._exception, ValueError)

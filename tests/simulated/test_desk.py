@@ -75,7 +75,7 @@ async def test_the_engine_refuses_a_part_whose_needs_are_not_met(sit):
 async def test_a_pause_holds_before_the_next_step_and_goes_on(sit):
     desk = await sit()
     future = desk.start("install", only=("prepare",))
-    await until(desk, lambda: desk.view.current_phase == "prepare")
+    await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.pause(on=True)
     await until(desk, lambda: desk.paused)
     states = [None]
@@ -102,7 +102,7 @@ async def test_a_pause_holds_before_the_next_step_and_goes_on(sit):
 async def test_a_polite_stop_ends_between_steps_and_a_resume_goes_on(sit):
     desk = await sit(pace=0.01)
     future = desk.start("install")
-    await until(desk, lambda: desk.view.current_phase == "prepare")
+    await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.stop()
     result = await asyncio.wrap_future(future)
     assert result.exit_code == 130
@@ -127,7 +127,7 @@ async def test_a_rehearsed_fault_is_over_when_one_goes_on(sit, fault):
 async def test_a_stop_at_once(sit):
     desk = await sit(pace=0.02)
     desk.start("install")
-    await until(desk, lambda: desk.view.current_phase == "prepare")
+    await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.stop(now=True)
     await until(desk, lambda: desk.result is not None)
     assert desk.result.exit_code == 130
