@@ -216,6 +216,10 @@ class EventBus:
     def _clean(self, event: Event) -> Event:
         if not self._redact.armed:
             return event
+        if type(event) is OutputLine:  # by far the most: one look for all of its texts
+            together = f"{event.step}\n{event.target}\n{event.text}"
+            if self._redact(together) is together:
+                return event
         changes: dict[str, Any] = {}
         for name, _key in _keys(type(event)):  # type: ignore[arg-type]
             value = getattr(event, name)

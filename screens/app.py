@@ -17,19 +17,19 @@ from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import limits, resources
-from kfinstall.desk.questions import Question
-from kfinstall.desk.runview import State
 from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen
-from screens.looks import DARK, THEMES
+from screens.looks import DARK, THEMES, begin_with
 from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
 
 if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
     from kfinstall.desk.desk import Desk
+    from kfinstall.desk.questions import Question
+    from kfinstall.desk.runview import State
     from kfinstall.desk.work import Result
     from kfinstall.state import ClusterState
 
@@ -72,15 +72,15 @@ class InstallerApp(App[int]):
         self._problems: list[Problem] = []
         self._told: Result | None = None
         self._exit_code = 0
-        self._closing_down = False
         """How the last run of this sitting ended."""
+        self._closing_down = False
         self._generation = 0
         self._without = ""
         """A server that the run is begun again without, once it has stopped."""
         self._timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK.name
+        begin_with(self, DARK)
         if self.console.color_system in ("standard", "windows"):
             # Shades of a colour are one there: what has the focus is shown the other way round.
             self.add_class("-few-colours")
@@ -385,7 +385,7 @@ class InstallerApp(App[int]):
         return {part: self._state_of(phases) for part, phases in PART_PHASES.items()}
 
     def _state_of(self, phases: tuple[str, ...]) -> State:
-        states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set[State]()
+        states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set()
         return next((known for known in _ORDER if known in states), "waiting")
 
 

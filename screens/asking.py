@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 from textual.message import Message
 
-from kfinstall.desk.questions import HostKeyAsked, MendAsked, Question
 from kfinstall.secrets import Secret
 from screens.modals import Confirm, HostKey, Password
+
+if TYPE_CHECKING:
+    from kfinstall.desk.questions import HostKeyAsked, MendAsked, Question
 
 Given = TypeVar("Given")
 
@@ -25,6 +27,9 @@ class Asked(Message):
 
 def put(app: App[Any], question: Question) -> None:
     """Open the window of a question; its answer goes back to the engine."""
+    # With the engine, which asks: the first screen is there before it.
+    from kfinstall.desk.questions import HostKeyAsked, MendAsked
+
     if isinstance(question, HostKeyAsked):
         _yes_or_no(app, HostKey(question), question)
     elif isinstance(question, MendAsked):

@@ -19,13 +19,13 @@ from textual.widgets import Static
 from typing_extensions import override
 
 from kfinstall import limits
-from kfinstall.desk.runview import RunView, State
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Told
 
 if TYPE_CHECKING:
     from kfinstall.desk.desk import Desk
+    from kfinstall.desk.runview import RunView, State
     from screens.app import InstallerApp
 
 RAIL: Final = (
@@ -159,6 +159,8 @@ class BaseScreen(Screen[None]):
     ready = False
     """Whether it can be drawn on: all its widgets are there."""
 
+    _bars: tuple[Bar, ...] = ()
+    _rails: tuple[Rail, ...] = ()
     _run_drawn: tuple[int, bool] | None = None
     _clock_due = 0.0
 
@@ -178,6 +180,8 @@ class BaseScreen(Screen[None]):
     def on_mount(self) -> None:
         """Everything is there; the first field gets the focus in subclasses that have one."""
         self.ready = True
+        # A query walks over every widget; these are told something many times a second.
+        self._bars, self._rails = tuple(self.query(Bar)), tuple(self.query(Rail))
 
     def action_go(self, by: int) -> None:
         """The screen before or after this one."""
@@ -215,9 +219,9 @@ class BaseScreen(Screen[None]):
 
     def show_run(self, view: RunView) -> None:
         """Draw what happened since; called many times a second while the screen is seen."""
-        for bar in self.query(Bar):
+        for bar in self._bars:
             bar.tell(self.app.state_line())
-        for rail in self.query(Rail):
+        for rail in self._rails:
             rail.plain = self.app.plain
             rail.show(self.app.part_states())
         del view

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -19,6 +19,16 @@ from screens.looks import STYLES
 
 Part = tuple[str, str]
 """A piece of text and the component class that it is drawn in; an empty class is plain text."""
+
+
+class _Ground(NamedTuple):
+    """What all lines of one drawing share. To ask a widget for its style takes as long as to draw a line."""
+
+    top: int
+    width: int
+    lines: int
+    styles: dict[str, Style]
+    """By component class; the empty one is the widget's own."""
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -56,6 +66,7 @@ class LinesView(ScrollView, can_focus=True):
     """What stands there while there is no line."""
     whole: bool = False
     """Whether Enter on a line is to show all of it, however long it is."""
+    _ground: _Ground | None = None
 
     class Chosen(Message):
         """Enter, or a click, on a line."""
@@ -98,25 +109,36 @@ class LinesView(ScrollView, can_focus=True):
             self.scroll_to(y=self.max_scroll_y, animate=False)
 
     @override
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self._look_around()
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._ground = None
+
+    @override
     def render_line(self, y: int) -> Strip:
-        number = y + self.scroll_offset.y
-        width = self.size.width
-        base = self.rich_style
-        if number >= self.count():
+        ground = self._ground or self._look_around()
+        number = y + ground.top
+        base = ground.styles[""]
+        if number >= ground.lines:
             if number or not self.empty:
-                return Strip.blank(width, base)
+                return Strip.blank(ground.width, base)
             parts: Sequence[Part] = [(f" {self.empty}", "look--quiet")]
         else:
             parts = self.line(number)
-        segments = [Segment(text, base + self._style(name)) for text, name in parts]
-        strip = Strip(segments).adjust_cell_length(width, base)
+        styles = ground.styles
+        for _text, name in parts:
+            if name not in styles:
+                styles[name] = base + self.get_component_rich_style(name, partial=True)
+        strip = Strip([Segment(text, styles[name]) for text, name in parts]).adjust_cell_length(ground.width, base)
         if number == self.cursor and self.has_focus:
             few = self.app.has_class("-few-colours")
             strip = strip.apply_style(Style(reverse=True) if few else self.get_component_rich_style("lines--cursor", partial=True))
         return strip
 
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(name, partial=True) if name else Style.null()
+    def _look_around(self) -> _Ground:
+        return _Ground(self.scroll_offset.y, self.size.width, self.count(), {"": self.rich_style})
 
     def on_resize(self) -> None:
         """The width is part of the virtual size."""

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from typing_extensions import override
 
+from kfinstall import limits
 from kfinstall.desk.ring import Ring
 from kfinstall.desk.runview import Level, LogLine
 from screens.lines import LinesView, Part
@@ -25,7 +26,10 @@ _WORDS: Final[dict[Level, str]] = {"output": "", "info": "", "step": "", "warnin
 
 
 class LogView(LinesView):
-    """The lines of one ring. `refresh_log` is to be called some times a second; its cost is that of what is new."""
+    """The lines of one ring. `refresh_log` is to be called some times a second; its cost is that of what is new.
+
+    Where more comes between two calls than can be seen, it draws only every SCREEN_FLOOD_SECONDS: nobody reads that.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "follow", "Follow", show=False)]
     whole = True
@@ -44,6 +48,7 @@ class LogView(LinesView):
         """Numbers of the lines that pass the filter; None where there is none."""
         self._seen = 0
         self._drawn_end = -1
+        self._drawn_at = 0.0
         self.empty = "what runs tells here what it does"
 
     def watch_ring(self, ring: Ring[LogLine]) -> None:
@@ -62,7 +67,11 @@ class LogView(LinesView):
         """Take what is new."""
         if self._ring.end == self._drawn_end:
             return
-        self._drawn_end = self._ring.end
+        now = time.monotonic()
+        floods = self.follow and self._ring.end - self._drawn_end > self.size.height
+        if floods and now < self._drawn_at + limits.SCREEN_FLOOD_SECONDS:
+            return
+        self._drawn_end, self._drawn_at = self._ring.end, now
         self._filter_new()
         self.redraw()
         if self.follow:
@@ -71,7 +80,7 @@ class LogView(LinesView):
     def _refilter(self) -> None:
         self._found = [] if self._wanted or self._levels or self._phases else None
         self.empty = "no line has that" if self._wanted or self._levels else "what runs tells here what it does"
-        self._seen, self._drawn_end = 0, -1
+        self._seen, self._drawn_end, self._drawn_at = 0, -1, 0.0
         self.refresh_log()
 
     def _filter_new(self) -> None:

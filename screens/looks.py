@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+from textual.app import App
 from textual.theme import Theme
 
-from kfinstall.desk.runview import State
+if TYPE_CHECKING:
+    from kfinstall.desk.runview import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,12 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def begin_with(app: App[Any], theme: Theme) -> None:
+    """Take a registered theme before anything is drawn: to set it as later ones are makes every style be read twice."""
+    app.set_reactive(App.theme, theme.name)
+    app.set_class(True, f"-theme-{theme.name}", update=False)
+    app.set_class(theme.dark, "-dark-mode", update=False)
+    app.set_class(not theme.dark, "-light-mode", update=False)
+    app.stylesheet.set_variables(app.get_css_variables())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,9 +12,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from kfinstall.desk.questions import HostKeyAsked, SecretAsked
 from kfinstall.secrets import Secret
 from screens.buttons import Act
+
+if TYPE_CHECKING:
+    from kfinstall.desk.questions import HostKeyAsked, SecretAsked
 
 Answer = TypeVar("Answer")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,8 +17,6 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
-from kfinstall.desk import history
-from kfinstall.desk.history import Summary
 from kfinstall.errors import KfError
 from kfinstall.state import ClusterState
 from screens.base import Bar, BaseScreen, Rail
@@ -26,6 +25,7 @@ from screens.modals import Confirm
 if TYPE_CHECKING:
     from kfinstall.desk.desk import Desk
     from kfinstall.desk.draft import Draft
+    from kfinstall.desk.history import Summary
     from kfinstall.desk.rehearsal import Rehearsal
 
 
@@ -61,13 +61,17 @@ class WelcomeScreen(BaseScreen):
                     ),
                     classes="about",
                 )
-                yield OptionList(id="choices", markup=False)
+                yield OptionList(*_options(), id="choices", markup=False)
                 yield Static("", id="detail", markup=False)
         yield Footer(show_command_palette=False)
 
     @override
     def on_mount(self) -> None:
-        self.action_look()
+        choices = self.query_one("#choices", OptionList)
+        choices.highlighted = self._offered
+        self.set_focus(choices)
+        # What was begun is read when what can be chosen anyway is seen.
+        self.call_after_refresh(self.action_look)
 
     def on_screen_resume(self) -> None:
         """A run may have ended meanwhile."""
@@ -78,7 +82,7 @@ class WelcomeScreen(BaseScreen):
     async def action_look(self) -> None:
         """Find the clusters that were begun."""
         try:
-            found = await asyncio.to_thread(history.summaries, self.app.state_root)
+            found = await asyncio.to_thread(_summaries, self.app.state_root)
             draft = await asyncio.to_thread(_draft_words, self.new_draft) if self.app.has_desk else ""
         except KfError as error:
             self.app.tell(error)
@@ -86,14 +90,7 @@ class WelcomeScreen(BaseScreen):
         self._found = {item.name: item for item in found}
         choices = self.query_one("#choices", OptionList)
         chosen = choices.highlighted_option.id if choices.highlighted_option is not None else None
-        options = [Option(Content("New cluster" if not draft else f"Go on filling in: {draft}"), id="new")]
-        if draft:
-            options.append(Option(Content("New cluster, from nothing"), id="empty"))
-        options += [Option(Content(_title(item)), id=f"cluster:{item.name}") for item in found]
-        options += [
-            Option(Content("Open an answers file"), id="file"),
-            Option(Content("Rehearse on simulated servers"), id="rehearse"),
-        ]
+        options = _options(found, draft)
         choices.set_options(options)
         ids = [option.id for option in options]
         self._offered = ids.index(chosen) if self._moved and chosen in ids else self._likely(found)
@@ -182,7 +179,9 @@ class WelcomeScreen(BaseScreen):
             return
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
-            draft = await asyncio.to_thread(lambda: _draft_of(history.answers_path(cluster)))
+            from kfinstall.desk.history import answers_path
+
+            draft = await asyncio.to_thread(lambda: _draft_of(answers_path(cluster)))
         except KfError as error:
             self.app.tell(error)
             return
@@ -212,6 +211,26 @@ _MEANINGS = {
     "file": "Fills the screens from a file that you wrote, or that an earlier run left.",
     "rehearse": "The whole installation on servers that this computer simulates: the same engine, real SSH, no machine is touched.",
 }
+
+
+def _options(found: Sequence[Summary] = (), draft: str = "") -> list[Option]:
+    """What can be chosen: a draft is told in words, empty where there is none."""
+    options = [Option(Content("New cluster" if not draft else f"Go on filling in: {draft}"), id="new")]
+    if draft:
+        options.append(Option(Content("New cluster, from nothing"), id="empty"))
+    return [
+        *options,
+        *(Option(Content(_title(item)), id=f"cluster:{item.name}") for item in found),
+        Option(Content("Open an answers file"), id="file"),
+        Option(Content("Rehearse on simulated servers"), id="rehearse"),
+    ]
+
+
+def _summaries(root: Path) -> list[Summary]:
+    # The first screen is there before what reads events is imported.
+    from kfinstall.desk import history
+
+    return history.summaries(root)
 
 
 def _new_draft(path: Path) -> Draft:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from kfinstall.desk.ring import Ring
 from kfinstall.errors import ExitCode
@@ -105,8 +105,7 @@ class PhaseView:
         return sum(1 for step in self.steps.values() if step.state in ("done", "unchanged", "warning", "skipped"))
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of a target's log; its text holds no control characters (the engine took them out)."""
 
     at: float

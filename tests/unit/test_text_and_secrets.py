@@ -56,6 +56,16 @@ def test_the_redactor_knows_the_usual_encodings():
         assert MASK in redact(f"x {form} y"), form
 
 
+def test_a_secret_inside_of_another_leaves_nothing_of_either():
+    redact = Redactor()
+    redact.learn(Secret("inner-secret"))
+    redact.learn(Secret("outer inner-secret outer"))
+    assert redact("a outer inner-secret outer b") == f"a {MASK} b"
+    assert redact("a inner-secret b") == f"a {MASK} b"
+    clean = "nothing of either"
+    assert redact(clean) is clean
+
+
 def test_generated_secrets_differ():
     assert generate() != generate()
 
