@@ -63,13 +63,13 @@ class LogView(LinesView):
         self._phases = tuple(f"{phase}." for phase in phases)
         self._refilter()
 
-    def refresh_log(self) -> None:
-        """Take what is new."""
+    def refresh_log(self, *, at_once: bool = False) -> None:
+        """Take what is new; `at_once`: even where it floods."""
         if self._ring.end == self._drawn_end:
             return
         now = time.monotonic()
         floods = self.follow and self._ring.end - self._drawn_end > self.size.height
-        if floods and now < self._drawn_at + limits.SCREEN_FLOOD_SECONDS:
+        if floods and not at_once and now < self._drawn_at + limits.SCREEN_FLOOD_SECONDS:
             return
         self._drawn_end, self._drawn_at = self._ring.end, now
         self._filter_new()
@@ -121,6 +121,7 @@ class LogView(LinesView):
 
     @override
     def action_cursor(self, by: int) -> None:
+        self.refresh_log(at_once=True)
         if self.follow and self.cursor < 0:
             self.cursor = self.count() - 1  # what is seen is the end
         self.follow = False
@@ -137,6 +138,7 @@ class LogView(LinesView):
 
     def action_follow(self) -> None:
         """Go to the end and stay there."""
+        self.refresh_log(at_once=True)
         self.follow = True
         self.cursor = -1
         self.scroll_end(animate=False)

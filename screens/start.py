@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from kfinstall import limits
 from screens.app import InstallerApp
@@ -24,12 +27,23 @@ def stay_quick() -> None:
     gc.set_threshold(*limits.SCREEN_GARBAGE_THRESHOLDS)
 
 
+def _hang_up_with(terminal: TextIO, hangup: int) -> None:
+    """End when the terminal goes. The kernel says so only to whom it controls (not after setsid); others would read its end for ever."""
+    if not hasattr(select, "poll") or not terminal.isatty():
+        return
+    watched = select.poll()
+    watched.register(terminal.fileno(), 0)
+    if any(state & select.POLLHUP for _terminal, state in watched.poll()):
+        os.kill(os.getpid(), hangup)
+
+
 def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
     """Run the interface; gives the exit code."""
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None:
         # Whoever started us may ignore it (nohup); without a terminal there is nobody to show anything to.
         signal.signal(hangup, signal.SIG_DFL)
+        threading.Thread(target=_hang_up_with, args=(sys.stdin, hangup), name="kfinstall-terminal", daemon=True).start()
 
     def loaded() -> Desk:
         made = desk()

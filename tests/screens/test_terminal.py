@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo
 class Terminal:
     """A pseudo-terminal with the program in it."""
 
-    def __init__(self, folder, *words, size=(120, 40), environ=None):
+    def __init__(self, folder, *words, size=(120, 40), environ=None, controls=True):
         self.folder = folder
         self.state = folder / "state"
         self.ours, theirs = os.openpty()
@@ -35,7 +35,7 @@ class Terminal:
             env=environ,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (a terminal of its own needs it)
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controls else None,  # noqa: PLW1509 (a terminal of its own needs it)
         )
         os.close(theirs)
         self.seen = bytearray()
@@ -97,6 +97,13 @@ def terminal(tmp_path):
 
 def began(terminal, step):
     return any(event["event"] == "stepStarted" and event["step"] == step for event in terminal.events())
+
+
+def test_nothing_is_left_behind_by_a_terminal_that_goes_without_a_word(terminal):
+    """After setsid no SIGHUP comes; the program would go on, hold the cluster's lock and read the end of nothing for ever."""
+    started = terminal(controls=False)
+    started.until(lambda: b"Rehearse" in started.seen)
+    assert started.close() == -signal.SIGHUP
 
 
 def test_a_window_closed_in_the_middle_loses_nothing(terminal):
