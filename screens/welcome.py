@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.lazy import Lazy
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from typing_extensions import override
@@ -63,7 +64,8 @@ class WelcomeScreen(BaseScreen):
                 )
                 yield OptionList(*_options(), id="choices", markup=False)
                 yield Static("", id="detail", markup=False)
-        yield Footer(show_command_palette=False)
+        # A fifth of what the first screen takes until it is seen; it comes with the next frame.
+        yield Lazy(Footer(show_command_palette=False))
 
     @override
     def on_mount(self) -> None:
