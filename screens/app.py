@@ -13,6 +13,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
+from textual.theme import Theme
 from textual.timer import Timer
 from typing_extensions import override
 
@@ -21,7 +22,7 @@ from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen
-from screens.looks import DARK, THEMES, begin_with
+from screens.looks import DARK, OWN_THEMES, THEMES, begin_with
 from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
 
@@ -93,6 +94,11 @@ class InstallerApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         # Textual's own themes, which the palette offers too, do not have these.
         return dict(DARK.variables)
+
+    @override
+    def get_theme(self, theme_name: str) -> Theme | None:
+        # Asked for each line that is drawn, where Textual's own joins two dictionaries of themes.
+        return OWN_THEMES.get(theme_name) or super().get_theme(theme_name)
 
     # Starting and ending.
 

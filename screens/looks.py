@@ -84,6 +84,8 @@ CONTRAST: Final = Theme(
     variables={"quiet": "#e0e0e0", "busy": "#00ffff", "border": "#ffffff"},
 )
 THEMES: Final = (DARK, LIGHT, CONTRAST)
+OWN_THEMES: Final = {theme.name: theme for theme in THEMES}
+"""By name."""
 
 
 def contrast(one: str, other: str) -> float:
