@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 _CONTROL: Final = re.compile(
@@ -37,3 +38,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def from_home(path: Path) -> str:
+    """A path as a shell takes it and people read it: ~/... where it is below the home directory, else whole."""
+    whole = path.absolute()
+    try:
+        return str(Path("~") / whole.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # it is elsewhere; nobody has a home here
+        return str(whole)

@@ -23,7 +23,7 @@ from kfinstall.desk.work import Result
 from kfinstall.errors import KfError
 from kfinstall.plan import Plan, PlannedStep
 from kfinstall.state import write_atomically
-from kfinstall.text import duration
+from kfinstall.text import duration, from_home
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
@@ -139,7 +139,7 @@ class ReviewScreen(BaseScreen):
     @work(exclusive=True, group="notes")
     async def _look_for_absent(self) -> None:
         """What the answers refer to and this computer lacks."""
-        notes = [f"answers: {self.desk.draft.path}"]
+        notes = [f"answers: {from_home(self.desk.draft.path)}"]
         try:
             answers = await asyncio.to_thread(self.desk.draft.answers)
             notes += [f"note: {line}" for line in await asyncio.to_thread(absent, answers, self.desk.environ)]

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from kfinstall.errors import KfError
 from kfinstall.state import ClusterState
+from kfinstall.text import from_home
 from screens.base import Bar, BaseScreen, Rail
 from screens.modals import Confirm
 
@@ -273,7 +274,7 @@ def detail(item: Summary) -> list[str]:
     """What is known of a cluster: when, how it ended, what is in doubt, who is set aside."""
     if item.trouble:
         return [item.trouble]
-    lines = [f"state: {item.path}"]
+    lines = [f"state: {from_home(item.path)}"]
     if item.holder:
         lines.append(f"worked on by {item.holder}")
     if item.last is not None:

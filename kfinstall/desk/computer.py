@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kfinstall.text import from_home
+
 _ROOM_MEBIBYTES: Final = 200
 """State, journals and events of several runs with much output."""
 _KEY_NAMES: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -47,8 +49,8 @@ def _room(state_root: Path) -> Item:
     try:
         free = shutil.disk_usage(place).free
     except OSError as error:
-        return Item(f"{state_root} can't be looked at: {error.strerror or error}", good=False)
-    return Item(f"{free / 2**30:.0f} GiB free for the state in {state_root}", good=free >= _ROOM_MEBIBYTES * 2**20)
+        return Item(f"{from_home(state_root)} can't be looked at: {error.strerror or error}", good=False)
+    return Item(f"{free / 2**30:.0f} GiB free for the state in {from_home(state_root)}", good=free >= _ROOM_MEBIBYTES * 2**20)
 
 
 def _characters(environ: Mapping[str, str]) -> Item:

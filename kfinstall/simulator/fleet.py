@@ -27,6 +27,7 @@ from kfinstall.simulator.pki import Pki, pki_from_json
 from kfinstall.simulator.services import Services
 from kfinstall.simulator.ssh import Account, SimServer
 from kfinstall.simulator.units import Units
+from kfinstall.text import from_home
 
 USER: Final = "kfadmin"
 _STATE: Final = "fleet.json"
@@ -156,7 +157,7 @@ class Fleet:
         """The answers that install this fleet; everything that they do not say is the default."""
         return Answers(
             cluster=ClusterAnswers(name="demo"),
-            ssh=Ssh(user=USER, keys=(str(self.client_key),), agent=False),
+            ssh=Ssh(user=USER, keys=(from_home(self.client_key),), agent=False),
             nodes=tuple(self._answer(name) for name in self._names),
         )
 

@@ -5,12 +5,13 @@ import copy
 import json
 import pickle
 import shlex
+from pathlib import Path
 
 import pytest
 
 from kfinstall.events import EventBus, Notice, OutputLine
 from kfinstall.secrets import MASK, Redactor, Secret, generate
-from kfinstall.text import clean
+from kfinstall.text import clean, from_home
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,14 @@ def test_the_bus_redacts_and_drops_a_broken_listener():
 def test_events_have_a_stable_json_form():
     data = OutputLine(step="s", target="t", text="x", at=1.0).to_json()
     assert data == {"version": 1, "event": "outputLine", "at": 1.0, "step": "s", "target": "t", "text": "x"}
+
+
+def test_a_path_below_the_home_directory_is_written_as_a_shell_takes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    inside = tmp_path / "home" / ".local" / "state"
+    assert from_home(inside) == str(Path("~") / ".local" / "state")
+    assert Path(from_home(inside)).expanduser() == inside
+    assert from_home(tmp_path / "else") == str(tmp_path / "else")
+    assert from_home(Path("here")) == str(tmp_path / "here")
