@@ -65,8 +65,8 @@ bench-kubeflow: $(STAMP)  ## Measure waves against the guide's loop on a real AP
 build: $(STAMP)  ## Build wheel and sdist
 	$(BIN)/python -m build --outdir dist .
 
-pictures: $(STAMP)  ## Draw docs/tour: a walk through the wizard on the simulator
-	$(BIN)/python docs/tour.py
+pictures: $(STAMP)  ## Draw docs/tour: a walk through the wizard on the simulator, typed into a terminal (tmux)
+	$(BIN)/python -m docs.tour
 
 docs: $(STAMP)  ## Write the generated documents anew
 	$(BIN)/python docs/generate.py

@@ -1,109 +1,58 @@
-"""Write the pictures of docs/tour.md: a walk through the wizard on the simulator, with a failure, resume and proof.
+"""Write the pictures of docs/tour.md: the walk that tests/screens types into a terminal, drawn as it is seen there.
 
-Run: make pictures (python docs/tour.py). The walk is a real one: real engine, real SSH, simulated servers.
+Run: make pictures (python -m docs.tour). It needs tmux.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+import io
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from textual.pilot import Pilot
+from rich.console import Console
+from rich.text import Text
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
-from screens.app import InstallerApp
+from tests.screens.typed import Terminal
+from tests.screens.walk import walk
 
-FOLDER = Path(__file__).resolve().parent / "tour"
-SIZE = (120, 36)
-FAULT = "kubelet-fails:cp1"
-FORMS = ("prerequisites", "nodes", "storage", "registry", "kubeflow", "spark")
+FOLDER: Final = Path(__file__).resolve().parent / "tour"
+SIZE: Final = (120, 36)
 
 
-class Walk:
-    """One walk: keys, waits, pictures."""
-
-    def __init__(self, pilot: Pilot[int]) -> None:
-        self.pilot = pilot
-        self.app: InstallerApp = pilot.app  # type: ignore[assignment]
-
-    async def until(self, condition: Callable[[], object], seconds: float = 120) -> None:
-        """Wait until something holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                sys.exit("the walk got stuck")
-            await self.pilot.pause(0.05)
-        await self.drawn()
-
-    async def drawn(self) -> None:
-        """Everything is drawn."""
-        await self.pilot.pause(0.3)
-        self.app.pulse()
-        await self.pilot.pause(0.2)
-
-    async def show(self, name: str) -> None:
-        """Go to a screen."""
-        self.app.show(name)
-        await self.drawn()
-
-    def picture(self, name: str) -> None:
-        """Write what is seen now."""
-        FOLDER.mkdir(exist_ok=True)
-        (FOLDER / f"{name}.svg").write_text(self.app.export_screenshot(title="kfinstall"), encoding="utf-8")
+def drawn(rows: Sequence[Text], columns: int) -> str:
+    """The rows of a terminal as SVG."""
+    console = Console(
+        record=True, width=columns, height=len(rows), file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    for number, row in enumerate(rows, 1):
+        # An end of line after the last row would be drawn as one more.
+        console.print(row, no_wrap=True, overflow="crop", highlight=False, end="\n" if number < len(rows) else "")
+    return console.export_svg(title="kfinstall", unique_id="kfinstall")
 
 
-async def walk(root: Path) -> None:
-    """Everything, in the order of the tour."""
-    first = Desk(root, Draft(root / "drafts" / "new.yaml"), environ={})
-    app = InstallerApp(first, root)
-    async with app.run_test(size=SIZE) as pilot:
-        step = Walk(pilot)
-        await step.until(lambda: step.app.screen.query("#choices") and step.app.screen.query_one("#choices").option_count)  # type: ignore[attr-defined]
-        step.picture("welcome")
-        draft = Draft(root / "clusters" / "demo" / "draft.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        app.use(Desk(root, draft, environ={}, rehearsal=Rehearsal(3, (FAULT,), 0.01)), first="prerequisites", fresh=True)
-        await step.until(lambda: app.desk.rehearsal is not None and app.desk.stage is not None)
-        for name in FORMS:
-            await step.show(name)
-            if name == "nodes":
-                await step.until(lambda: len(app.desk.facts) == 3)
-            step.picture(name)
-        await step.show("review")
-        await pilot.press("f6")
-        await step.until(lambda: app.desk.result is not None and not app.desk.running)
-        await step.drawn()
-        step.picture("review")
-        await step.show("preflight")
-        app.begin("check")
-        await step.until(lambda: len(app.desk.view.findings) > 20 and not app.desk.running)
-        step.picture("preflight")
-        await step.show("run")
-        app.begin("install")
-        await step.until(lambda: app.desk.view.current_phase == "prepare" and len(app.desk.view.log) > 60)
-        step.picture("run")
-        await step.until(lambda: app.desk.result is not None and not app.desk.running)
-        await step.drawn()
-        step.picture("failure")
-        await step.show("run")
-        app.begin("resume")
-        await step.until(lambda: ("workloads ready", "") in app.desk.view.counts.get("kubeflow.apply", {}))
-        await pilot.press(*["right_square_bracket"] * 4)
-        await step.drawn()
-        step.picture("resumed")
-        await step.until(lambda: app.desk.result is not None and not app.desk.running)
-        await step.show("done")
-        step.picture("done")
-    await asyncio.to_thread(app.desk.close)
+def main() -> None:
+    """Walk, and draw what is seen on the way."""
+    if shutil.which("tmux") is None:
+        sys.exit("the pictures need tmux: it is the terminal that the walk is typed into")
+    with tempfile.TemporaryDirectory() as scratch:
+        terminal = Terminal(Path(scratch), *SIZE)
+        pictures: dict[str, str] = {}
+
+        def picture(name: str) -> None:
+            pictures[name] = drawn(terminal.coloured(), SIZE[0])
+
+        try:
+            walk(terminal, picture)
+        finally:
+            terminal.close()
+    FOLDER.mkdir(exist_ok=True)
+    for name, svg in pictures.items():
+        (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
-    with tempfile.TemporaryDirectory() as scratch:
-        asyncio.run(walk(Path(scratch)))
+    main()
