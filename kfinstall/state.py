@@ -191,7 +191,11 @@ class ClusterState:
     def runs(self) -> list[RunRecord]:
         """All readable runs, oldest first."""
         found = []
-        for folder in sorted((self.path / "runs").iterdir()):
+        try:
+            folders = sorted((self.path / "runs").iterdir())
+        except FileNotFoundError:  # room is being made for a new rehearsal
+            return []
+        for folder in folders:
             with suppress(StateError, TypeError):
                 data = read_json(folder / "run.json")
                 data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}

@@ -90,8 +90,13 @@ class WelcomeScreen(BaseScreen):
         except KfError as error:
             self.app.tell(error)
             found, draft = [], ""
+        self._offer(found, draft)
+
+    def _offer(self, found: list[Summary], draft: str) -> None:
         self._found = {item.name: item for item in found}
         choices = self.query_one("#choices", OptionList)
+        # A key may have moved it, and only its message not be here yet.
+        self._moved = self._moved or choices.highlighted not in (None, self._offered)
         chosen = choices.highlighted_option.id if choices.highlighted_option is not None else None
         options = _options(found, draft)
         choices.set_options(options)

@@ -95,12 +95,12 @@ def make_room(cluster: ClusterState) -> None:
             hint="keep rehearsals elsewhere: kfinstall demo --state-dir DIR",
         )
     with cluster.lock():
-        for path in cluster.path.iterdir():
-            if path.is_dir():
+        # The welcome looks at all clusters meanwhile: the folder of the runs stays, and so does a marker that it is just writing.
+        for path in (*cluster.path.iterdir(), *(cluster.path / "runs").iterdir()):
+            if path.is_dir() and path.name != "runs":
                 shutil.rmtree(path)
-            elif path.name not in ("lock", "cluster.json"):
+            elif path.is_file() and path.name != "lock" and "cluster.json" not in path.name:
                 path.unlink()
-        (cluster.path / "runs").mkdir(mode=0o700, exist_ok=True)  # the welcome looks at all clusters meanwhile
 
 
 @asynccontextmanager

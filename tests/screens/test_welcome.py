@@ -129,3 +129,16 @@ async def test_what_is_chosen_before_the_engine_is_there_is_opened_then(tmp_path
         listed = app.screen.query_one("#choices", OptionList)
         assert listed.highlighted_option.id == "rehearse", "the choice stays where it was"
     made[0].close()
+
+
+async def test_a_choice_stays_though_the_clusters_are_read_before_it_is_heard_of(fresh):
+    async with opened(fresh, "welcome", size=(80, 24)) as (app, pilot):
+        listed = app.screen.query_one("#choices", OptionList)
+        await until(pilot, lambda: "rehearse" in choices(app))
+        for _time in range(2):
+            listed.highlighted = choices(app)["rehearse"]
+            app.screen._offer([], "")
+            assert listed.highlighted_option.id == "rehearse"
+            await settled(pilot)
+        app.screen._offer([], "")
+        assert listed.highlighted_option.id == "rehearse"

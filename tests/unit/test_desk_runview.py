@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 
 import pytest
 from hypothesis import given
@@ -240,3 +241,28 @@ def test_room_for_a_rehearsal_is_made_while_somebody_looks_at_the_clusters(tmp_p
     monkeypatch.setattr(shutil, "rmtree", looked_at_meanwhile)
     make_room(cluster)
     assert (cluster.path / "runs").is_dir()
+
+
+def test_clusters_are_looked_at_while_room_is_made_again_and_again(tmp_path):
+    cluster = ClusterState(tmp_path, "demo")
+    over, wrong = threading.Event(), []
+
+    def look():
+        while not over.is_set():
+            try:
+                (cluster.path / "cluster.json").unlink()
+                ClusterState(tmp_path, "demo")
+                wrong.extend(item.trouble for item in history.summaries(tmp_path) if item.trouble)
+            except Exception as error:
+                wrong.append(error)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for _time in range(200):
+            cluster.new_run("install", demo={"nodes": 3})
+            make_room(cluster)
+    finally:
+        over.set()
+        watcher.join()
+    assert not wrong
