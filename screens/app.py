@@ -22,7 +22,7 @@ from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen
-from screens.looks import DARK, OWN_THEMES, THEMES, begin_with
+from screens.looks import DARK, OWN_THEMES, THEMES, ascii_only, begin_with
 from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
 
@@ -68,6 +68,8 @@ class InstallerApp(App[int]):
         self._make_desk = desk if callable(desk) else None
         self._desk = None if callable(desk) else desk
         self.plain = plain
+        if plain:
+            self.driver_class = ascii_only(self.driver_class)
         self._first = first
         self._rehearse = rehearse
         self._problems: list[Problem] = []

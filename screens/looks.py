@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import App
+from textual.driver import Driver
 from textual.theme import Theme
 
 if TYPE_CHECKING:
@@ -86,6 +87,29 @@ CONTRAST: Final = Theme(
 THEMES: Final = (DARK, LIGHT, CONTRAST)
 OWN_THEMES: Final = {theme.name: theme for theme in THEMES}
 """By name."""
+
+
+ASCII: Final[dict[int, str]] = str.maketrans(
+    {
+        **{look.glyph: look.plain for look in LOOKS.values()},
+        **dict.fromkeys("▌▐▊▎▍▋▉▏▕│┃", "|"),
+        **dict.fromkeys("▔─━", "-"),
+        **dict.fromkeys("╭╮╰╯┌┐└┘┏┓┗┛", "+"),
+        **dict.fromkeys("▁▂▃▄▅▆▇▀", " "),
+        **dict(zip("█░▼▲←→↑↓·…—", "#.v!<>^v-~-", strict=True)),
+    }
+)
+"""What stands for the characters that the screens and Textual draw with, where only ASCII can be shown; each as wide as its own."""
+
+
+def ascii_only(driver: type[Driver]) -> type[Driver]:
+    """A driver of a terminal that can show ASCII only: borders, scrollbars and whatever a widget draws with become ASCII on their way out."""
+
+    class AsciiDriver(driver):  # type: ignore[valid-type,misc]  # which driver it is depends on the platform
+        def write(self, data: str) -> None:
+            super().write(data.translate(ASCII))
+
+    return AsciiDriver
 
 
 def contrast(one: str, other: str) -> float:
