@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from rich.cells import cell_len, set_cell_size
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -115,7 +116,8 @@ class RunScreen(BaseScreen):
         tree = self.query_one("#tree", StepTree)
         tree.plain = self.app.plain
         tree.show(view)
-        self.query_one("#verdict", Note).tell("\n".join(_progress(view, running=running)))
+        verdict = self.query_one("#verdict", Note)
+        verdict.tell("\n".join(_progress(view, running=running, columns=verdict.content_size.width)))
         self._show_targets(view)
         self._show_cluster(view)
 
@@ -303,8 +305,11 @@ def _as_text(lines: Sequence[LogLine]) -> Iterable[str]:
         yield f"{stamp} {line.target} {line.level} {line.text}"
 
 
-def _progress(view: RunView, *, running: bool) -> Iterable[str]:
-    """How much is done, how long it took, how long the rest will take."""
+def _progress(view: RunView, *, running: bool, columns: int = 0) -> Iterable[str]:
+    """How much is done, how long it took, how long the rest will take; a line for each thing that failed or is waited for.
+
+    These lines are at most `columns` wide, if given: more of them stands in the log, and in the tree.
+    """
     steps = [step for phase in view.phases.values() for step in phase.steps.values()]
     settled = sum(1 for step in steps if step.state in ("done", "unchanged", "warning", "skipped"))
     if not steps or not view.run:
@@ -331,4 +336,6 @@ def _progress(view: RunView, *, running: bool) -> Iterable[str]:
     if aside:
         parts.append(f"set aside: {', '.join(aside)}")
     yield " · ".join(parts)
-    yield from waiting[:_SHOWN_WAITING]
+    failed = [f"{target.name}: {target.evidence}" for step in steps for target in step.targets.values() if target.state == "failed"]
+    for line in (*failed, *waiting)[:_SHOWN_WAITING]:
+        yield line if not columns or cell_len(line) <= columns else f"{set_cell_size(line, columns - 1)}…"

@@ -40,6 +40,9 @@ class StepTree(LinesView):
         self._view = RunView()
         self._rows: list[Row] = []
         self._opened: dict[str, bool] = {}
+        self._run = ""
+        self._leads = True
+        """The cursor goes to what runs or failed, until somebody moves it."""
         self.plain = False
         """ASCII only."""
 
@@ -47,7 +50,32 @@ class StepTree(LinesView):
         """Draw a view as it is now."""
         self._view = view
         self._rows = list(self._make_rows())
+        if view.run != self._run:
+            self._run, self._leads = view.run, True
         self.redraw()
+        if self._leads:
+            self._go_where_it_is()
+
+    def _go_where_it_is(self) -> None:
+        """Keep in sight what failed, or what runs with its targets: a small screen shows a few lines only."""
+        failed = [number for number, row in enumerate(self._rows) if row.target is not None and row.target.state == "failed"]
+        at = next(iter(failed), next((number for number, row in enumerate(self._rows) if _runs(row)), -1))
+        if at < 0 or not self.size.height:
+            return
+        self.cursor = at
+        step = self._rows[at].step
+        self.show_line(min(at + (len(step.targets) if step is not None and not failed else 0), self.count() - 1))
+        self.show_line(at)
+
+    @override
+    def action_cursor(self, by: int) -> None:
+        self._leads = False
+        super().action_cursor(by)
+
+    @override
+    def on_click(self, event: object) -> None:
+        self._leads = False
+        super().on_click(event)
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -73,6 +101,7 @@ class StepTree(LinesView):
 
     def action_open(self, on: bool) -> None:
         """Open or close the line under the cursor."""
+        self._leads = False
         if 0 <= self.cursor < len(self._rows):
             row = self._rows[self.cursor]
             self._opened[row.step.id if row.step else row.phase.id] = on
@@ -126,6 +155,10 @@ class StepTree(LinesView):
             (f"  {look.word}  ", look.style),
             (said, "look--quiet"),
         ]
+
+
+def _runs(row: Row) -> bool:
+    return row.step is not None and row.target is None and row.step.state == "running"
 
 
 def _took(seconds: float) -> str:
