@@ -134,7 +134,7 @@ class LinesView(ScrollView, can_focus=True):
         strip = Strip([Segment(text, styles[name]) for text, name in parts]).adjust_cell_length(ground.width, base)
         if number == self.cursor and self.has_focus:
             few = self.app.has_class("-few-colours")
-            cursor = Style(reverse=True) if few else self.get_component_rich_style("lines--cursor", partial=True)
+            cursor = Style(reverse=True) if few else Style(bgcolor=self.get_component_rich_style("lines--cursor").bgcolor)
             # After the pieces' own styles: each has a background, which a style laid under it would not change.
             strip = Strip(Segment.apply_style(strip, post_style=cursor), strip.cell_length)
         return strip

@@ -68,6 +68,12 @@ class StepTree(LinesView):
         self.show_line(at)
 
     @override
+    def on_resize(self) -> None:
+        super().on_resize()
+        if self._leads:
+            self._go_where_it_is()
+
+    @override
     def action_cursor(self, by: int) -> None:
         self._leads = False
         super().action_cursor(by)

@@ -178,7 +178,7 @@ async def test_the_palette_leads_everywhere(desk):
 
 
 @pytest.mark.parametrize("few", [True, False])
-async def test_the_cursor_is_seen_with_sixteen_colours(desk, few, monkeypatch):
+async def test_the_cursor_is_seen_with_many_colours_and_with_sixteen(desk, few, monkeypatch):
     if few:
         monkeypatch.setenv("TERM", "linux")
         monkeypatch.delenv("COLORTERM")
@@ -188,6 +188,7 @@ async def test_the_cursor_is_seen_with_sixteen_colours(desk, few, monkeypatch):
         tree = app.screen.query_one("#tree")
         here, other = (tree.render_line(number) for number in (tree.cursor, tree.cursor + 1))
         assert all(bool(segment.style.reverse) is few for segment in here)
+        assert few or {segment.style.bgcolor for segment in here}.isdisjoint(segment.style.bgcolor for segment in other)
         assert not any(segment.style.reverse for segment in other)
         app.show("storage")
         await settled(pilot)

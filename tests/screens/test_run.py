@@ -1,6 +1,7 @@
 """The live run, its failure, and its end: drawn from fixed events, and driven for real."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from textual.widgets import Input, OptionList
@@ -151,6 +152,25 @@ async def test_the_tree_opens_closes_and_tells(desk):
         assert "swap is on" in text_of(app)
         assert "Next: look" in text_of(app)
         await pilot.press("escape")
+
+
+async def test_what_failed_is_in_sight_on_a_small_screen_until_one_looks_elsewhere(desk):
+    why = "swap is on: " + "/swap.img " * 20 + "to its end"
+    fed(desk, *(replace(event, evidence=why) if isinstance(event, StepFinished) else event for event in FAILED))
+    async with opened(desk, "run", (80, 24)) as (app, pilot):
+        tree = app.screen.query_one(StepTree)
+        verdict = app.screen.query_one("#verdict")
+        assert "worker1: swap is on" in verdict.content.plain
+        assert max(len(line) for line in verdict.content.plain.splitlines()) <= verdict.content_size.width
+        assert tree.rows[tree.cursor].target.name == "worker1"
+        assert "worker1  failed" in text_of(app)
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "to its end" in text_of(app).replace("\n", " "), "nothing is lost"
+        await pilot.press("escape", "home")
+        desk.view.revision += 1
+        await settled(pilot)
+        assert tree.cursor == 0
 
 
 async def test_logs_by_server_search_level_and_saving(desk, tmp_path):

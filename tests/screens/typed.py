@@ -95,7 +95,7 @@ class Terminal:
 
     def coloured(self) -> list[Text]:
         """The rows of what was seen last, in their colours."""
-        return list(AnsiDecoder().decode(self.capture))
+        return list(AnsiDecoder().decode(self.capture.removesuffix("\n")))
 
     def backgrounds(self, *texts: str) -> list[object]:
         """The colour around each of these texts: what has the focus differs."""
