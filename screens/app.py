@@ -84,9 +84,6 @@ class InstallerApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         begin_with(self, DARK)
-        if self.console.color_system in ("standard", "windows"):
-            # Shades of a colour are one there: what has the focus is shown the other way round.
-            self.add_class("-few-colours")
 
     def _ask(self, question: Question) -> None:
         """Called from the engine's thread."""

@@ -130,4 +130,6 @@ def begin_with(app: App[Any], theme: Theme) -> None:
     app.set_class(True, f"-theme-{theme.name}", update=False)
     app.set_class(theme.dark, "-dark-mode", update=False)
     app.set_class(not theme.dark, "-light-mode", update=False)
+    # Shades of a colour are one where there are sixteen: what has the focus is shown the other way round.
+    app.set_class(app.console.color_system in ("standard", "windows"), "-few-colours", update=False)
     app.stylesheet.set_variables(app.get_css_variables())
