@@ -319,3 +319,11 @@ async def test_fifty_nodes(tmp_path: Path) -> None:
                 return (await send(connection, facts_program(Watch(), {}, MARK)))[0]
 
         assert set(await asyncio.gather(*map(one, fleet.dial))) == {0}
+
+
+async def test_the_key_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kfinstall --state-dir here`: the answers file lies elsewhere, and relative paths in it are its own."""
+    monkeypatch.chdir(tmp_path)
+    async with Fleet(nodes=1, state_dir=Path("here")) as fleet:
+        (key,) = fleet.answers().ssh.keys
+    assert Path(key).expanduser() == tmp_path / fleet.client_key
