@@ -36,6 +36,8 @@ printf '%s pkgs.k8s.io github.com # lab-site\n' "$KF_SITE" >>/etc/hosts
 printf '%s' "$KF_CA" >/usr/local/share/ca-certificates/lab-site.crt
 update-ca-certificates >/dev/null 2>&1
 printf 'Acquire::https::Proxy "DIRECT";\n' >/etc/apt/apt.conf.d/99lab-site
+# A power cut is to hit what the installer writes, not this: it would be lost for half a minute.
+sync
 """
 # What must be the same after a run that had nothing to do; its lock on the control plane comes and goes.
 STATE = r"""
