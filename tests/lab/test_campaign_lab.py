@@ -142,32 +142,31 @@ def campaign(installer: Installer, rounds: int, struck_runs: int) -> int:
 
 def durations(installer: Installer) -> dict[str, float]:
     """An undisturbed run: seconds of each step that changed something, in order."""
-    process = installer.start("install", "--yes")
-    assert process.stdout is not None
     begun, took = {}, {}
-    for line in process.stdout:
-        event, now = json.loads(line), time.monotonic()
-        if event["event"] == "stepStarted":
-            begun[event["step"]] = now
-        elif event["event"] == "stepFinished" and event["outcome"] == "changed":
-            took[event["step"]] = now - begun[event["step"]]
-    assert process.wait() == 0
+    with installer.start("install", "--yes") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event, now = json.loads(line), time.monotonic()
+            if event["event"] == "stepStarted":
+                begun[event["step"]] = now
+            elif event["event"] == "stepFinished" and event["outcome"] == "changed":
+                took[event["step"]] = now - begun[event["step"]]
+    assert process.returncode == 0
     return took
 
 
 def cut_in(installer: Installer, step: str, seconds: float) -> bool:
     """Pull the power cord so long after a step began; False where it had nothing to do."""
-    process = installer.start("install", "--yes")
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["event"] == "stepStarted" and event["step"] == step:
-            time.sleep(seconds)
-            installer.lab.cut(*installer.numbers)
-            installer.lab.start(*installer.numbers)
-            process.communicate()
-            return True
-    process.wait()
+    with installer.start("install", "--yes") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "stepStarted" and event["step"] == step:
+                time.sleep(seconds)
+                installer.lab.cut(*installer.numbers)
+                installer.lab.start(*installer.numbers)
+                process.communicate()
+                return True
     return False
 
 
