@@ -29,16 +29,6 @@ from kfinstall.errors import LockedError, StateError, UsageError
 STATE_VERSION: Final = 1
 
 
-def default_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Where the state lives unless --state-dir says otherwise: the platform's own place for such data."""
-    home = Path.home()
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "kfinstall"
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / "kfinstall"
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "kfinstall"
-
-
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a kill leaves either the old or the new content; mode 0600.
 

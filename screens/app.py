@@ -99,8 +99,6 @@ class InstallerApp(App[int]):
         # Asked for each line that is drawn, where Textual's own joins two dictionaries of themes.
         return OWN_THEMES.get(theme_name) or super().get_theme(theme_name)
 
-    # Starting and ending.
-
     @property
     def desk(self) -> Desk:
         """What the screens work on."""
@@ -118,11 +116,14 @@ class InstallerApp(App[int]):
         if self._desk is not None:
             self._sit_down(self._desk)
         else:
-            own = f"welcome-{self._generation}"  # the one that `show` finds: it keeps what was chosen on it meanwhile
-            self.install_screen(make("welcome"), own)
-            self.push_screen(own)
-            self.call_after_refresh(self._load)
+            self.call_later(self._welcome)  # nothing is shown before this method is through
         self._timer = self.set_interval(limits.SCREEN_REFRESH_SECONDS, self.pulse)
+
+    def _welcome(self) -> None:
+        welcome = make("welcome")
+        self.install_screen(welcome, f"welcome-{self._generation}")  # the one that `show` finds: it keeps what was chosen on it
+        self.push_screen(welcome)
+        welcome.call_after_refresh(self._load)  # the engine's import would hold the first picture up
 
     @work(exclusive=True, group="load")
     async def _load(self) -> None:

@@ -67,6 +67,8 @@ class LinesView(ScrollView, can_focus=True):
     whole: bool = False
     """Whether Enter on a line is to show all of it, however long it is."""
     _ground: _Ground | None = None
+    _said: tuple[int, list[tuple[Part, ...]]] = (-1, [])
+    """Number of the first line that was seen, and the parts of all that were."""
 
     class Chosen(Message):
         """Enter, or a click, on a line."""
@@ -107,6 +109,23 @@ class LinesView(ScrollView, can_focus=True):
             self.vertical_scrollbar.window_virtual_size = size.height
         if self.scroll_y > self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False)
+
+    def redraw_changed(self) -> None:
+        """Draw anew the lines that say something else than when this was last called: to see that takes a part of drawing them.
+
+        For views whose lines depend on `line` alone.
+        """
+        self._grow(Size(self.size.width, self.count()))
+        self.cursor = min(self.cursor, self.count() - 1)
+        top, before = self.scroll_offset.y, self._said
+        lines = [tuple(self.line(number)) for number in range(top, min(top + self.size.height, self.count()))]
+        self._said = top, lines
+        if top != before[0] or len(lines) != len(before[1]) or not lines:
+            self.refresh()
+            return
+        new = [Region(0, y, self.size.width, 1) for y, (was, now) in enumerate(zip(before[1], lines, strict=True)) if was != now]
+        if new:
+            self.refresh(*new)
 
     @override
     def render_lines(self, crop: Region) -> list[Strip]:

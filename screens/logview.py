@@ -23,12 +23,14 @@ _STYLES: Final[dict[Level, str]] = {
     "error": "look--bad",
 }
 _WORDS: Final[dict[Level, str]] = {"output": "", "info": "", "step": "", "warning": "warning: ", "error": "error: "}
+_READABLE_SHARE: Final = 4
+"""A log that moves by more than this part of its height between two drawings is not read."""
 
 
 class LogView(LinesView):
     """The lines of one ring. `refresh_log` is to be called some times a second; its cost is that of what is new.
 
-    Where more comes between two calls than can be seen, it draws only every SCREEN_FLOOD_SECONDS: nobody reads that.
+    Where so much comes between two calls that nobody can read it, it draws only every SCREEN_FLOOD_SECONDS.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f", "follow", "Follow", show=False)]
@@ -63,15 +65,18 @@ class LogView(LinesView):
         self._phases = tuple(f"{phase}." for phase in phases)
         self._refilter()
 
+    @property
+    def due(self) -> bool:
+        """Whether there is something new that is to be drawn now."""
+        new = self._ring.end - self._drawn_end
+        floods = self.follow and new > self.size.height // _READABLE_SHARE
+        return new > 0 and (not floods or time.monotonic() >= self._drawn_at + limits.SCREEN_FLOOD_SECONDS)
+
     def refresh_log(self, *, at_once: bool = False) -> None:
         """Take what is new; `at_once`: even where it floods."""
-        if self._ring.end == self._drawn_end:
+        if not self.due and not (at_once and self._ring.end != self._drawn_end):
             return
-        now = time.monotonic()
-        floods = self.follow and self._ring.end - self._drawn_end > self.size.height
-        if floods and not at_once and now < self._drawn_at + limits.SCREEN_FLOOD_SECONDS:
-            return
-        self._drawn_end, self._drawn_at = self._ring.end, now
+        self._drawn_end, self._drawn_at = self._ring.end, time.monotonic()
         self._filter_new()
         self.redraw()
         if self.follow:

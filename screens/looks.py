@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from textual.app import App
 from textual.driver import Driver
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from kfinstall.desk.runview import State
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A state's glyph, its form where only ASCII can be shown, its word, and the theme's colour for it."""
 
     glyph: str

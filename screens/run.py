@@ -71,6 +71,7 @@ class RunScreen(BaseScreen):
         self._targets: tuple[str, ...] = ()
         self._chosen = _ALL
         self._level = 0
+        self._log_next = False
 
     def compose(self) -> ComposeResult:
         """Tree on the left, logs on the right."""
@@ -108,10 +109,13 @@ class RunScreen(BaseScreen):
         super().show_run(view)
         log = self.query_one("#log", LogView)
         log.watch_ring(view.log if self._chosen == _ALL else view.logs.get(self._chosen, view.log))
-        log.refresh_log()
-        self._show_acts()
         running = self.desk.running
-        if not self.stale(view):
+        # Tree and log in turns while both have news: a key waits for one of them, not for both.
+        self._log_next = not self._log_next and running and log.due
+        if self._log_next or not running:
+            log.refresh_log()
+        self._show_acts()
+        if self._log_next or not self.stale(view):
             return
         tree = self.query_one("#tree", StepTree)
         tree.plain = self.app.plain

@@ -24,6 +24,7 @@ def stay_quick() -> None:
     sys.setswitchinterval(limits.SCREEN_SWITCH_SECONDS)
     # A full collection looks at every object while everything waits: a tenth of a second once the engine is loaded.
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*limits.SCREEN_GARBAGE_THRESHOLDS)
 
 
@@ -55,5 +56,6 @@ def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: b
         code = app.run()
         return int(code if code is not None else app.return_code or 0)
     finally:
+        gc.enable()
         if app.has_desk:
             app.desk.close()

@@ -52,7 +52,7 @@ class StepTree(LinesView):
         self._rows = list(self._make_rows())
         if view.run != self._run:
             self._run, self._leads = view.run, True
-        self.redraw()
+        self.redraw_changed()
         if self._leads:
             self._go_where_it_is()
 

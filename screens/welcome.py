@@ -19,7 +19,6 @@ from textual.widgets.option_list import Option
 from typing_extensions import override
 
 from kfinstall.errors import KfError
-from kfinstall.state import ClusterState
 from kfinstall.text import from_home
 from screens.base import Bar, BaseScreen, Rail
 from screens.modals import Confirm
@@ -185,10 +184,11 @@ class WelcomeScreen(BaseScreen):
         if item.leaving:
             self.app.notify("go on with it at the command line: kfinstall resume", severity="warning", markup=False)
             return
+        from kfinstall.desk.history import answers_path
+        from kfinstall.state import ClusterState
+
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
-            from kfinstall.desk.history import answers_path
-
             draft = await asyncio.to_thread(lambda: _draft_of(answers_path(cluster)))
         except KfError as error:
             self.app.tell(error)

@@ -14,9 +14,9 @@ from typing import Final
 
 from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
+from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, KfError, StateError, defect
-from kfinstall.state import default_directory
 
 _OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
 """What this computer's disk or permissions refuse; not a defect of the program."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
 
 def _open(desk: Callable[[], Desk], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
     # Textual takes a fifth of a second to import, which nothing without screens should cost.
+    # What is imported is no garbage: to look for some meanwhile takes a tenth of the time. It begins again with the engine.
+    gc.disable()
     from screens.start import main
 
     return main(desk, options.state_dir, plain=not terminal.unicode, rehearse=rehearse)
