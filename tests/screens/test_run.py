@@ -221,6 +221,21 @@ async def test_following_ends_when_one_looks_back_and_begins_again(desk):
         assert "the newest" in text_of(app)
 
 
+async def test_of_the_tree_only_lines_that_say_something_new_are_drawn(desk):
+    fed(desk)
+    async with opened(desk, "run") as (app, pilot):
+        tree, drawn = app.screen.query_one("#tree", StepTree), []
+        draw = tree.render_line
+        tree.render_line = lambda y: drawn.append(y) or draw(y)
+        tree.show(desk.view)
+        await settled(pilot)
+        assert drawn == []
+        desk.view.take(StepFinished(at=AT + 3, step="prepare.swap-off", target="worker1", outcome="changed", evidence="it is off"))
+        await settled(pilot)
+        assert 1 <= len(set(drawn)) < len(tree.rows) / 2
+        assert "done" in text_of(app)
+
+
 async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, monkeypatch):
     fed(desk)
     async with opened(desk, "run") as (app, pilot):

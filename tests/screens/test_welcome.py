@@ -142,3 +142,17 @@ async def test_a_choice_stays_though_the_clusters_are_read_before_it_is_heard_of
             await settled(pilot)
         app.screen._offer([], "")
         assert listed.highlighted_option.id == "rehearse"
+
+
+async def test_the_engine_is_loaded_when_the_first_picture_is_there(desk, tmp_path):
+    seen = []
+
+    def load():
+        seen.append(text_of(app))
+        return desk
+
+    app = InstallerApp(load, tmp_path / "state")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.has_desk)
+    assert len(seen) == 1
+    assert "Rehearse on simulated servers" in seen[0]
