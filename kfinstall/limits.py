@@ -190,7 +190,7 @@ JSONL_FLUSH_SECONDS: Final = 0.02
 SCREEN_REFRESH_SECONDS: Final = 0.05
 """How often what happened is shown: twenty times a second."""
 SCREEN_FLOOD_SECONDS: Final = 0.2
-"""A log that gets more lines than fit on the screen is drawn this often."""
+"""A log that moves too fast to be read is drawn this often."""
 SCREEN_CLOCK_SECONDS: Final = 0.25
 """Times that run on the screens are drawn anew this often, where nothing else changes."""
 SCREEN_SWITCH_SECONDS: Final = 0.0005

@@ -64,7 +64,7 @@ class WelcomeScreen(BaseScreen):
                 )
                 yield OptionList(*_options(), id="choices", markup=False)
                 yield Static("", id="detail", markup=False)
-        # A fifth of what the first screen takes until it is seen; it comes with the next frame.
+        # A tenth of what the first screen takes until it is seen; it comes with the next frame.
         yield Lazy(Footer(show_command_palette=False))
 
     @override

@@ -54,7 +54,7 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
 
 def _open(desk: Callable[[], Desk], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
     # Textual takes a fifth of a second to import, which nothing without screens should cost.
-    # What is imported is no garbage: to look for some meanwhile takes a tenth of the time. It begins again with the engine.
+    # What is imported is no garbage: to look for some meanwhile takes a twentieth of the time. It begins again with the engine.
     gc.disable()
     from screens.start import main
 
