@@ -11,6 +11,7 @@ from typing import Final
 from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.cluster.known import Known, explained
+from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.errors import CommandError, KfError
 from kfinstall.step import ApplyContext
 
@@ -138,15 +139,6 @@ async def wait_deployment(context: ApplyContext, cluster: Cluster, ref: Ref, sel
     async with pods(cluster, ref.namespace, selector, ref) as found:
 
         def probe(document: Document | None) -> Waiting | None:
-            return None if available(document) else found.waiting
+            return found.waiting if workload_waiting(document) else None
 
         await cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=context.say)
-
-
-def available(deployment: Document | None) -> bool:
-    """Whether a Deployment's current generation has all its replicas available."""
-    status = (deployment or {}).get("status") or {}
-    spec = (deployment or {}).get("spec") or {}
-    current = status.get("observedGeneration", 0) >= ((deployment or {}).get("metadata") or {}).get("generation", 0)
-    wanted = spec.get("replicas", 1)
-    return bool(current and status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted)

@@ -36,26 +36,51 @@ def _observed(document: Document) -> bool:
     return generation is None or seen is None or int(seen) >= int(generation)
 
 
+def _count(document: Document, key: str) -> int:
+    """A number of the status; the API server leaves out those that are 0."""
+    return int((document.get("status") or {}).get(key) or 0)
+
+
+def _rolled_out(document: Document, *, wanted: int, new: int, old: int, available: int) -> Waiting | None:
+    """As `kubectl rollout status` judges it: the newest form was seen, only its pods are left, and they are available."""
+    if not _observed(document):
+        return Waiting("its controller has not seen its newest form yet")
+    if available >= wanted > new:
+        return Waiting(f"{new} of {wanted} new pods made")
+    if available >= wanted and old > 0:
+        return Waiting(f"{old} old pod{'s' if old > 1 else ''} not gone yet")
+    return None if available >= wanted else Waiting(f"{available} of {wanted} pods ready")
+
+
 def _replicas(document: Document) -> Waiting | None:
-    spec, status = document.get("spec") or {}, document.get("status") or {}
-    wanted = spec.get("replicas", 1)
-    wanted = 1 if wanted is None else int(wanted)
-    ready = int(status.get("availableReplicas") or (status.get("readyReplicas") or 0))
-    updated = int(status.get("updatedReplicas") or ready)
+    spec = document.get("spec") or {}
+    wanted = 1 if spec.get("replicas") is None else int(spec["replicas"])
+    made, available = _count(document, "replicas"), _count(document, "availableReplicas")
     failure = condition(document, "ReplicaFailure")
-    if failure.get("status") == "True" and ready < wanted:
+    if failure.get("status") == "True" and available < wanted:
         return Waiting(f"its pods can't be made: {symptoms.line(failure.get('message'))}")
-    if _observed(document) and ready >= wanted and updated >= wanted:
-        return None
-    return Waiting(f"{ready} of {wanted} pods ready")
+    new, old = wanted, 0
+    if document.get("kind") == "Deployment":
+        new = _count(document, "updatedReplicas")
+        old = made - new
+    elif document.get("kind") == "StatefulSet" and _replaces(document):
+        kept = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
+        new = _count(document, "updatedReplicas") + int(kept)
+    return _rolled_out(document, wanted=wanted, new=new, old=old, available=available)
+
+
+def _replaces(document: Document) -> bool:
+    """Whether its controller replaces pods by itself; else they wait for somebody who deletes them."""
+    strategy = ((document.get("spec") or {}).get("updateStrategy") or {}).get("type") or "RollingUpdate"
+    return bool(strategy == "RollingUpdate")
 
 
 def _daemons(document: Document) -> Waiting | None:
-    status = document.get("status") or {}
-    wanted, ready = int(status.get("desiredNumberScheduled") or 0), int(status.get("numberReady") or 0)
-    if _observed(document) and "desiredNumberScheduled" in status and ready >= wanted:
-        return None
-    return Waiting(f"{ready} of {wanted} pods ready")
+    if "desiredNumberScheduled" not in (document.get("status") or {}):
+        return Waiting("its controller has not seen its newest form yet")
+    wanted = _count(document, "desiredNumberScheduled")
+    new = _count(document, "updatedNumberScheduled") if _replaces(document) else wanted
+    return _rolled_out(document, wanted=wanted, new=new, old=0, available=_count(document, "numberAvailable"))
 
 
 def _claim(document: Document) -> Waiting | None:

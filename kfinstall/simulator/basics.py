@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by
+from kfinstall.simulator.defaults import default_class
 from kfinstall.simulator.selectors import matches_labels
 from kfinstall.simulator.workloads import ready
 
@@ -205,7 +206,7 @@ class Basics:
             return
         if claim["status"].get("phase") == "Bound":
             return
-        if self._bind_existing(claim):
+        if self._bind_existing(claim) or self._given_the_default(claim):
             return
         chosen = self._c.store.get("storageclasses.storage.k8s.io", "", claim["spec"].get("storageClassName") or "")
         if chosen is None or chosen["provisioner"] == _NO_PROVISIONER:
@@ -223,6 +224,13 @@ class Basics:
             self._c.later(self._c.delay(_BIND_LINES), *where)
         else:
             self._provision(claim, chosen)
+
+    def _given_the_default(self, claim: Document) -> bool:
+        """A claim that was made before there was a default class gets it."""
+        default = None if "storageClassName" in claim["spec"] else default_class(self._c.store)
+        if default is not None:
+            self._c.store.put("persistentvolumeclaims", {**claim, "spec": {**claim["spec"], "storageClassName": default}})
+        return default is not None
 
     def _provisioner_runs(self, provisioner: str) -> bool:
         starts = _PROVISIONERS.get(provisioner)

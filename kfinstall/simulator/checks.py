@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -39,8 +40,8 @@ _WORKLOADS: Final = ("deployments.apps", "statefulsets.apps", "daemonsets.apps",
 _CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
-def check(kind: Kind, document: Document) -> None:
-    """Refuse what Kubernetes refuses of a new or changed object.
+def check(kind: Kind, document: Document, old: Document | None = None) -> None:
+    """Refuse what Kubernetes refuses of a new or changed object, and changes of fields that can't be changed.
 
     Raises:
         ApiError: 422.
@@ -53,6 +54,8 @@ def check(kind: Kind, document: Document) -> None:
     problems += by_kind(document) if by_kind is not None else ()
     if kind.schema is not None:
         problems += kind.schema.problems(document)
+    if old is not None:
+        problems += _changed(kind.key, old, document)
     if problems:
         raise invalid(kind, name, *problems)
 
@@ -152,25 +155,44 @@ def _webhooks(document: Document) -> Iterator[Problem]:
             yield f"{path}.clientConfig", "Required value: exactly one of url or service is required"
 
 
+def _storage_class(document: Document) -> Iterator[Problem]:
+    if not document.get("provisioner"):
+        yield "provisioner", "Required value"
+    for field, known in _CLASS_WORDS.items():
+        if document.get(field) not in known:
+            words = ", ".join(f'"{word}"' for word in sorted(known))
+            yield field, f"Unsupported value: {_words(document.get(field))}: supported values: {words}"
+
+
+def _secret(document: Document) -> Iterator[Problem]:
+    key = _LOGIN_KEYS.get(str(document.get("type")))
+    if key is None:
+        return
+    field, value = f"data[{key}]", (document.get("data") or {}).get(key)
+    if value is None:
+        yield field, "Required value"
+        return
+    try:
+        json.loads(base64.b64decode(value))
+    except ValueError:
+        yield field, 'Invalid value: "<secret contents redacted>": not a JSON object'
+
+
+_LOGIN_KEYS: Final = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}
+_CLASS_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "reclaimPolicy": ("Delete", "Retain"),
+    "volumeBindingMode": ("Immediate", "WaitForFirstConsumer"),
+}
 _BY_KIND: Final[Mapping[str, Callable[[Document], Iterator[Problem]]]] = {
     "pods": _pod,
+    "secrets": _secret,
     "services": _service,
     _CRDS: _definition,
+    "storageclasses.storage.k8s.io": _storage_class,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,
     "validatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks,
     **dict.fromkeys(_WORKLOADS, _workload),
 }
-
-
-def check_immutable(kind: Kind, old: Document, new: Document) -> None:
-    """Refuse changes of fields that can't be changed.
-
-    Raises:
-        ApiError: 422.
-    """
-    problems = [*_changed(kind.key, old, new)]
-    if problems:
-        raise invalid(kind, new["metadata"]["name"], *problems)
 
 
 def _changed(key: str, old: Document, new: Document) -> Iterator[Problem]:

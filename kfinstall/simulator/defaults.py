@@ -146,15 +146,20 @@ _WORKLOADS: Final[Mapping[str, Document]] = {
 }
 
 
+def default_class(store: Store) -> str | None:
+    """Name of the class that claims without one get: of several defaults the youngest, as Kubernetes chooses."""
+    found = [item["metadata"] for item in store.list("storageclasses.storage.k8s.io")]
+    marked = [item for item in found if any((item.get("annotations") or {}).get(mark) == "true" for mark in _DEFAULT_MARKS)]
+    youngest = max((item["creationTimestamp"] for item in marked), default="")
+    return min((str(item["name"]) for item in marked if item["creationTimestamp"] == youngest), default=None)
+
+
 def _claim(document: Document, _old: Document | None, store: Store) -> None:
     spec = document.setdefault("spec", {})
     spec.setdefault("volumeMode", "Filesystem")
-    if "storageClassName" not in spec:
-        mark = "storageclass.kubernetes.io/is-default-class"
-        classes = store.list("storageclasses.storage.k8s.io")
-        chosen = [item for item in classes if (item["metadata"].get("annotations") or {}).get(mark) == "true"]
-        if chosen:
-            spec["storageClassName"] = chosen[-1]["metadata"]["name"]
+    chosen = None if "storageClassName" in spec else default_class(store)
+    if chosen is not None:
+        spec["storageClassName"] = chosen
     document.setdefault("status", {"phase": "Pending"})
 
 
@@ -195,6 +200,7 @@ _WEBHOOK: Final[Document] = {
 }
 
 
+_DEFAULT_MARKS: Final = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 _BY_KIND: Final[Mapping[str, Callable[[Document, Document | None, Store], None]]] = {
     "namespaces": _namespace,
     "secrets": _secret,
@@ -222,4 +228,4 @@ def fill_in(kind: Kind, document: Document, old: Document | None, store: Store) 
     complete = _BY_KIND.get(kind.key)
     if complete is not None and document["metadata"].get("name"):
         complete(document, old, store)
-    check(kind, document)
+    check(kind, document, old)

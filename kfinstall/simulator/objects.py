@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kfinstall.simulator import defaults, fields, hooks, patches
-from kfinstall.simulator.checks import check_immutable
 from kfinstall.simulator.kinds import Kind, Kinds
 from kfinstall.simulator.shapes import Shape
 from kfinstall.simulator.status import ApiError, already_exists, conflict, details_of, invalid, modified, not_found, resource_name
@@ -135,7 +134,6 @@ class Objects:
             if _content(old) != _content(new):
                 self.admit(kind, "UPDATE", new)
             defaults.fill_in(kind, new, old, self.store)
-            check_immutable(kind, old, new)
         elif kind.schema is not None:
             new = defaults.tidy(kind, new)
         if manager and new["metadata"].get("managedFields") == old["metadata"].get("managedFields"):

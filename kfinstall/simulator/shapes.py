@@ -37,6 +37,9 @@ _ATOMIC: Final = (
     "secretKeyRef",
     "stringData",
 )
+_ONE_VALUE: Final = "one value"
+_AT_TOP: Final[Mapping[str, str]] = {"imagePullSecrets": _ONE_VALUE}
+"""Fields of an object itself that are not what fields of that name are elsewhere: a ServiceAccount's list, not a pod's."""
 _ATOMIC_ITEMS: Final = ("ownerReferences", "imagePullSecrets")
 
 
@@ -100,7 +103,7 @@ class BuiltIn:
 
     def field(self, name: str) -> BuiltIn:
         """What is known of that name."""
-        return BuiltIn(name)
+        return BuiltIn(name if self._name else _AT_TOP.get(name, name))
 
     def item(self) -> BuiltIn:
         """An item of it."""

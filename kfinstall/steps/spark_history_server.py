@@ -8,6 +8,7 @@ from typing import ClassVar
 from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Want
+from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
@@ -46,7 +47,7 @@ class SparkHistoryServer(Step):
         if changes or view.cluster is None:
             return Needed(changes or ("apply the history server",))
         place = spark_site.site(view.answers, view.release)
-        if not pod_watch.available(view.cluster.get("apps/v1", "Deployment", spark_site.HISTORY, place.namespace)):
+        if workload_waiting(view.cluster.get("apps/v1", "Deployment", spark_site.HISTORY, place.namespace)):
             return Needed((f"wait until {place.namespace}/{spark_site.HISTORY} is available",))
         where = f"at {place.history_base}/ behind the gateway, for {place.user_email}" if place.mesh else "inside the cluster"
         return Satisfied(f"{spark_site.HISTORY} is available {where}")

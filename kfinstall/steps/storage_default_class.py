@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
-from kfinstall import storage_site
-from kfinstall.cluster.base import ClusterFacts, Ref, Want
+from kfinstall import stamp, storage_site
+from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+
+_API: Final = "storage.k8s.io/v1"
 
 
 class StorageDefaultClass(Step):
@@ -41,9 +43,23 @@ class StorageDefaultClass(Step):
         for name, marks in _defaults(view.cluster).items():
             if name != view.answers.storage_class:
                 context.say(f"StorageClass {name} is not the default any more")
-                metadata = {"name": name, "annotations": dict.fromkeys(marks, "false")}
-                await cluster.apply({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": metadata})
+                found = view.cluster.get(_API, "StorageClass", name) if view.cluster else None
+                await cluster.apply(_without_default(found or {}, name, marks))
         await storage_site.apply_class(cluster, view, context)
+
+
+def _without_default(found: Document, name: str, marks: Sequence[str]) -> Document:
+    """What to apply so that a class is no default. Of others' classes nothing but that; our own are written whole.
+
+    Server-side apply takes away what a manager had applied and leaves out: of a class of our own, its provisioner.
+    """
+    metadata: dict[str, Any] = {"name": name, "annotations": dict.fromkeys(marks, "false")}
+    about = found.get("metadata") or {}
+    labels = about.get("labels") or {}
+    if not stamp.LABELS.items() <= labels.items():
+        return {"apiVersion": _API, "kind": "StorageClass", "metadata": metadata}
+    metadata = {"name": name, "labels": labels, "annotations": {**(about.get("annotations") or {}), **metadata["annotations"]}}
+    return {**found, "apiVersion": _API, "kind": "StorageClass", "metadata": metadata}
 
 
 def _defaults(cluster: ClusterFacts | None) -> dict[str, list[str]]:

@@ -22,11 +22,15 @@ def there(document: Document | None) -> Waiting | None:
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, delay: float = 0.2, stuck: str = "", webhooks: bool = False, mounts: bool = False
+    folder: Path, *, delay: float = 0.2, stuck: str = "", webhooks: bool = False, mounts: bool = False, volumes: bool = False
 ) -> AsyncIterator[tuple[ControlPlane, ApiCluster]]:
-    """Pods become ready `delay` seconds after they were scheduled."""
+    """Pods become ready `delay` seconds after they were scheduled. `volumes`: claims get some, and pods with claims run."""
     async with control_plane(folder) as plane:
-        more = ("--mounts",) if mounts else ()
+        more = ["--mounts"] if mounts else []
+        if volumes:
+            (folder / "volumes").mkdir()
+            more.append(f"--volumes={folder / 'volumes'}")
+            plane.start("provisioner", sys.executable, "-m", "tests.fakes.provisioner", more[-1])
         plane.start("kubelets", sys.executable, "-m", "tests.fakes.kubelets", "--delay", str(delay), "--stuck", stuck, *more)
         if webhooks:
             plane.start("webhooks", sys.executable, "-m", "tests.fakes.webhooks")

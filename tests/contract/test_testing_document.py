@@ -37,13 +37,23 @@ def test_every_step_on_nodes_is_in_one_row():
     assert sorted(named) == sorted(step for step in STEPS if step.partition(".")[0] in ON_NODES)
 
 
+def run_by(found, shown, *folders):
+    """Whether one of the files in these folders names the step."""
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in shown.split() if path.startswith(folders)]
+    return any(STEPS[found].__name__ in text or found in text or f'"{found.partition(".")[2]}"' in text for text in texts)
+
+
 def test_a_step_that_is_said_to_be_real_is_run_on_nodes():
     for subject, _real, stands_in, _why, shown in rows():
         for found in ids(subject):
-            step = STEPS[found]
-            texts = [(ROOT / path).read_text(encoding="utf-8") for path in shown.split() if path.startswith("tests/lab/")]
-            run = any(step.__name__ in text or found in text or f'"{found.partition(".")[2]}"' in text for text in texts)
-            assert run or stands_in != "nothing", found
+            assert run_by(found, shown, "tests/lab/") or stands_in != "nothing", found
+
+
+def test_no_step_of_prepare_storage_and_registry_is_only_simulated():
+    for subject, _real, _stands_in, _why, shown in rows():
+        for found in ids(subject):
+            if found.partition(".")[0] in ("prepare", "storage", "registry"):
+                assert run_by(found, shown, "tests/lab/", "tests/apiserver/"), found
 
 
 def test_a_stand_in_has_its_reason():

@@ -84,7 +84,9 @@ def recorded(name: str, place: Path = RECORDED) -> list[Document]:
 
 
 def write(name: str, heard: list[Document], place: Path = RECORDED) -> None:
-    """Record what a real one said; elsewhere than in RECORDED only what is not the same there."""
+    """Record what a real one said; elsewhere than in RECORDED only what is not the same there. A new scenario goes to RECORDED."""
+    if not (RECORDED / f"{name}.json").exists():
+        place = RECORDED
     if place != RECORDED and heard == recorded(name):
         return
     place.mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
 """A real control plane for tests: etcd and kube-apiserver, and kube-controller-manager and kube-scheduler where they are there.
 
 The programs come from the folder that the environment variable KUBEBUILDER_ASSETS names, as with envtest. They run in a
-network namespace of their own in which every Service address is this machine's: a webhook's Service without a stand-in
-behind it refuses at once, as one without endpoints does. No node, no pod, no way out.
+network namespace of their own in which every Service and node address is this machine's: a webhook's Service without a
+stand-in behind it refuses at once, as one without endpoints does. No node, no pod, no way out.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tests.fakes.netns import NetNamespace
 
 ASSETS = "KUBEBUILDER_ASSETS"
 SERVICES = "10.96.0.0/16"
+NODES = "10.1.0.0/24"
 API_PORT = 6443
 _ETCD_PORT = 2379
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -167,7 +168,7 @@ async def control_plane(folder: Path, *, controllers: bool = True, flags: Sequen
     `controllers`: with kube-controller-manager and kube-scheduler, where they are there. `flags`: more for kube-apiserver.
     """
     async with AsyncExitStack() as stack:
-        inside = await stack.enter_async_context(netns.namespace(local=[SERVICES]))
+        inside = await stack.enter_async_context(netns.namespace(local=[SERVICES, NODES]))
         port = await stack.enter_async_context(inside.relay(API_PORT))
         pki = Pki.make(["127.0.0.1"], administrators="system:masters")
         plane = ControlPlane(folder, inside, port, pki.kubeconfig(f"https://127.0.0.1:{API_PORT}"), pki)
@@ -230,6 +231,7 @@ def _apiserver(folder: Path) -> list[str]:
         f"--service-cluster-ip-range={SERVICES}",
         "--authorization-mode=RBAC",
         "--allow-privileged",
+        "--kubelet-preferred-address-types=InternalIP",
         "--client-ca-file=ca.crt",
         "--tls-cert-file=server.crt",
         "--tls-private-key-file=server.key",

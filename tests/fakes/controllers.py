@@ -42,7 +42,9 @@ class Controllers:
                 if backend and self._up(backend["namespace"], backend["name"]):
                     self._bundles(backend["namespace"], backend["name"])
         elif kind == "DaemonSet":
-            self._status(document, {"desiredNumberScheduled": 1, "numberReady": 1})
+            self._status(
+                document, {"desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberReady": 1, "numberAvailable": 1}
+            )
         elif kind == "Service":
             self._ready_backend(document)
         elif kind == "Certificate" and document["apiVersion"] == "cert-manager.io/v1":

@@ -1,8 +1,9 @@
 """Stands in for nodes: registers them, renews their leases, and lets the pods that were scheduled to them become ready.
 
-Run inside a control plane's namespace: python -m tests.fakes.kubelets [--nodes 2] [--delay 0.5] [--stuck REGEX] [--mounts].
-No container ever runs. Pods of Jobs succeed; those whose "namespace/name/image" matches --stuck stay at ImagePullBackOff. With
---mounts a pod begins only once the Secrets and ConfigMaps that it mounts are there, and an event says which is not.
+Run inside a control plane's namespace: python -m tests.fakes.kubelets [--nodes 2] [--delay 0.5] [--stuck REGEX] [--mounts]
+[--volumes FOLDER]. No container runs: pods of Jobs succeed, or those with a claim run their program where --volumes says where
+volumes are; those whose "namespace/name/image" matches --stuck stay at ImagePullBackOff. With --mounts a pod begins only once
+the Secrets and ConfigMaps that it mounts are there, and an event says which is not.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import itertools
 import re
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from kfinstall.cluster.connection import Connection
 from kfinstall.cluster.refusal import Refusal
+from tests.fakes.containers import KUBELET_PORT, Containers
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]
@@ -32,7 +35,6 @@ _INFO = (
     "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion operatingSystem "
     "architecture"
 )
-_DONE_STATE = {"exitCode": 0, "reason": "Completed"}
 
 
 def _now(*, micro: bool = False) -> str:
@@ -50,7 +52,7 @@ def node(name: str, number: int) -> tuple[Document, Document]:
     addresses = [{"type": "InternalIP", "address": f"10.1.0.{number + 11}"}, {"type": "Hostname", "address": name}]
     info = dict.fromkeys(_INFO.split(), "stand-in")
     status = {"capacity": _CAPACITY, "allocatable": _CAPACITY, "conditions": conditions, "addresses": addresses, "nodeInfo": info}
-    return made, status
+    return made, {**status, "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}}}
 
 
 def pull_message(image: str) -> str:
@@ -59,12 +61,20 @@ def pull_message(image: str) -> str:
     return f'Back-off pulling image "{image}": ErrImagePull: rpc error: code = NotFound desc = {said}'
 
 
-def pod_status(pod: Document, address: str, *, stuck: bool, creating: bool = False) -> Document:
-    """What a kubelet reports of a pod that has started (or whose image can't be pulled, or that waits for what it mounts)."""
+def _ended(code: int) -> Document:
+    reason = "Error" if code else "Completed"
+    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": _now(), "finishedAt": _now()}}
+
+
+def pod_status(pod: Document, address: str, *, stuck: bool, creating: bool = False, code: int = 0) -> Document:
+    """What a kubelet reports of a pod that has started (or whose image can't be pulled, or that waits for what it mounts).
+
+    `code`: the exit status of one that ends.
+    """
     spec, now = pod["spec"], _now()
     ends = spec.get("restartPolicy") in ("Never", "OnFailure") and not stuck and not creating
-    over: Document = {"terminated": {**_DONE_STATE, "startedAt": now, "finishedAt": now}}
-    state: Document = over if ends else {"running": {"startedAt": now}}
+    over = _ended(0)
+    state: Document = _ended(code) if ends else {"running": {"startedAt": now}}
     if creating:
         state = {"waiting": {"reason": "ContainerCreating"}}
     ready = not stuck and not ends and not creating
@@ -84,7 +94,7 @@ def pod_status(pod: Document, address: str, *, stuck: bool, creating: bool = Fal
     words = {"Initialized": "True", "PodReadyToStartContainers": "True"}
     words |= dict.fromkeys(("Ready", "ContainersReady"), "True" if ready else "False")
     return {
-        "phase": "Pending" if stuck or creating else "Succeeded" if ends else "Running",
+        "phase": "Pending" if stuck or creating else "Running" if not ends else "Failed" if code else "Succeeded",
         "startTime": now,
         "hostIP": "10.1.0.11",
         "podIP": address,
@@ -95,12 +105,19 @@ def pod_status(pod: Document, address: str, *, stuck: bool, creating: bool = Fal
     }
 
 
+def _claims(pod: Document) -> bool:
+    return any("persistentVolumeClaim" in volume for volume in pod["spec"].get("volumes") or ())
+
+
 class Kubelets:
     """All nodes of the cluster."""
 
-    def __init__(self, api: Connection, *, nodes: int, delay: float, stuck: str, mounts: bool = False) -> None:
+    def __init__(
+        self, api: Connection, *, nodes: int, delay: float, stuck: str, mounts: bool = False, volumes: Path | None = None
+    ) -> None:
         """`delay`: seconds from scheduled to ready, as pulling and starting take."""
         self._mounts = mounts
+        self._containers = Containers(api, volumes) if volumes else None
         self._api = api
         self._names = [f"stand-in-{number}" for number in range(nodes)]
         self._delay = delay
@@ -117,6 +134,8 @@ class Kubelets:
             await self._patch(f"/api/v1/nodes/{name}/status", {"status": status})
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leases())
+            if self._containers:
+                group.create_task(self._containers.serve())
             group.create_task(
                 follow(self._api, _PODS, lambda kind, pod: self._pod(group, kind, pod), query={"fieldSelector": "spec.nodeName!="})
             )
@@ -162,8 +181,9 @@ class Kubelets:
                 told = missing
                 await self._wait_for(pod, missing, address)
             await asyncio.sleep(_MOUNT_SECONDS)
+        code = await self._containers.run(pod) if self._containers and not stuck and _claims(pod) else 0
         async with self._gate:
-            status = pod_status(pod, address, stuck=stuck)
+            status = pod_status(pod, address, stuck=stuck, code=code)
             await self._patch(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status", {"status": status})
 
     async def _missing(self, pod: Document) -> str:
@@ -211,9 +231,10 @@ async def main() -> None:
     parser.add_argument("--delay", type=float, default=0.5, help="seconds from scheduled to ready")
     parser.add_argument("--stuck", default="", help="regular expression of namespace/name/image that never starts")
     parser.add_argument("--mounts", action="store_true", help="pods wait for the Secrets and ConfigMaps that they mount")
+    parser.add_argument("--volumes", type=Path, help="folder of the volumes' directories: pods with claims run their program")
     options = parser.parse_args()
     async with connection() as api:
-        kubelets = Kubelets(api, nodes=options.nodes, delay=options.delay, stuck=options.stuck, mounts=options.mounts)
+        kubelets = Kubelets(api, **vars(options))
         playing = asyncio.create_task(kubelets.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
         with suppress(asyncio.CancelledError):

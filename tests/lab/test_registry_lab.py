@@ -6,14 +6,16 @@ node1 serves; node1 and node3 pull by containerd, node2 by Docker.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from kfinstall import proof_image, registry_site
+from kfinstall import proof_image, pull_secret, registry_site
 from kfinstall.errors import CommandError
+from kfinstall.secrets import Secret
 from kfinstall.step import Conflict, Needed, Satisfied
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_containerd import PrepareContainerd
@@ -145,6 +147,27 @@ async def test_a_docker_that_is_too_old_for_kubernetes_is_told_before_anything_i
         assert isinstance(found, Conflict), found
         assert found.reason.startswith("Docker 20.10.")
         assert isinstance(await nodes.check(PrepareDocker(), CONTAINERD), Conflict)
+
+
+# What kubelets get from the cluster is a Docker client's configuration, which Docker itself judges here.
+async def test_the_pull_secret_of_pods_is_a_login_that_the_registry_takes(nodes: Fleet) -> None:
+    view = await nodes.view(RegistryPush(), SERVER)
+    image = f"{HOST}/{proof_image.REPOSITORY}@{proof_image.build(nodes.answers.cluster.name).digest}"
+
+    async def pulled(password: str) -> str:
+        made = pull_secret.document(view, "kfinstall", Secret(password))
+        login = base64.b64decode(made["data"][".dockerconfigjson"]).decode()
+        write = f"umask 077; mkdir -p /root/login; cat >/root/login/config.json <<'END'\n{login}\nEND\n"
+        try:
+            return await nodes.shell(
+                DOCKER, f"{write}docker rmi {image} >/dev/null 2>&1; docker --config /root/login pull {image} || true"
+            )
+        finally:
+            await nodes.shell(DOCKER, "rm -r /root/login")
+
+    assert "no basic auth credentials" in await nodes.shell(DOCKER, f"docker pull {image} || true")
+    assert "unauthorized" in await pulled("wrong")
+    assert f"Status: Downloaded newer image for {image}" in await pulled(PASSWORD)
 
 
 @pytest.mark.parametrize("name", [DOCKER, CONTAINERD])

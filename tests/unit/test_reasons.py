@@ -10,6 +10,18 @@ from kfinstall.cluster.workloads import wait_available, wait_explained
 from kfinstall.errors import StepTimeoutError
 from tests.fakes.documents import certificate, condition, crashed, deployment, failing, thing, waiting
 
+
+def rollout(kind, strategy=None, wanted=1, **status):
+    """A workload whose controller has seen its newest form."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "web", "namespace": "kubeflow", "generation": 3},
+        "spec": {"replicas": wanted, "updateStrategy": strategy or {"type": "RollingUpdate"}},
+        "status": {"observedGeneration": 3, **status},
+    }
+
+
 WEB = Ref("apps/v1", "Deployment", "web", "kubeflow")
 
 
@@ -18,13 +30,20 @@ WEB = Ref("apps/v1", "Deployment", "web", "kubeflow")
     [
         (None, "not there"),
         (deployment(), "0 of 1"),
-        (deployment(ready=1, observedGeneration=1), "1 of 1"),
+        (deployment(ready=1, observedGeneration=1), "has not seen its newest form yet"),
+        # As a real API server shows rollouts: a field that is 0 is left out.
+        (rollout("Deployment", replicas=1, readyReplicas=1, availableReplicas=1), "0 of 1 new pods made"),
+        (rollout("Deployment", replicas=2, updatedReplicas=1, readyReplicas=1, availableReplicas=1), "1 old pod not gone yet"),
+        (rollout("Deployment", replicas=1, updatedReplicas=1, readyReplicas=1), "0 of 1 pods ready"),
+        (rollout("StatefulSet", replicas=1, readyReplicas=1, availableReplicas=1), "0 of 1 new pods made"),
+        (rollout("DaemonSet", desiredNumberScheduled=2, numberReady=2, numberAvailable=2), "0 of 2 new pods made"),
+        (rollout("DaemonSet", desiredNumberScheduled=2, updatedNumberScheduled=2, numberReady=2), "0 of 2 pods ready"),
         (
             deployment(conditions=[condition("ReplicaFailure", "True", "pods are \x1b[31mforbidden")]),
             "can't be made: pods are forbidden",
         ),
-        ({"kind": "DaemonSet", "status": {"desiredNumberScheduled": 3, "numberReady": 2}}, "2 of 3"),
-        ({"kind": "StatefulSet", "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}, "1 of 2"),
+        (rollout("DaemonSet", desiredNumberScheduled=3, updatedNumberScheduled=3, numberAvailable=2), "2 of 3"),
+        (rollout("StatefulSet", wanted=2, replicas=2, updatedReplicas=2, availableReplicas=1), "1 of 2"),
         ({"kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}, "Pending"),
         ({"kind": "CustomResourceDefinition", "status": {"conditions": None}}, "does not serve"),
         ({"kind": "Job", "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}, "too often"),
@@ -52,6 +71,13 @@ def test_what_is_not_ready(document, words):
     [
         deployment(ready=1),
         deployment(wanted=0),
+        rollout("Deployment", wanted=0),
+        rollout("ReplicaSet", replicas=1, readyReplicas=1, availableReplicas=1),
+        rollout("StatefulSet", replicas=1, updatedReplicas=1, readyReplicas=1, availableReplicas=1),
+        # Pods of these are replaced when somebody deletes them, or never: nothing to wait for.
+        rollout("StatefulSet", {"type": "OnDelete"}, replicas=1, readyReplicas=1, availableReplicas=1),
+        rollout("StatefulSet", {"rollingUpdate": {"partition": 1}}, replicas=1, readyReplicas=1, availableReplicas=1),
+        rollout("DaemonSet", {"type": "OnDelete"}, desiredNumberScheduled=1, numberReady=1, numberAvailable=1),
         {"kind": "DaemonSet", "status": {"desiredNumberScheduled": 0, "numberReady": 0}},
         {"kind": "CustomResourceDefinition", "status": {"conditions": [{"type": "Established", "status": "True"}]}},
         {"kind": "Job", "status": {"conditions": [{"type": "Complete", "status": "True"}]}},

@@ -10,6 +10,7 @@ from tests.differential.scenarios import (
     lists,
     objects,
     patches,
+    storage,
     watches,
     workloads,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "lists",
     "objects",
     "patches",
+    "storage",
     "watches",
     "workloads",
 ]

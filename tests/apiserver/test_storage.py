@@ -1,0 +1,196 @@
+"""The cluster's side of phase storage on a real API server, its scheduler and controllers; the proof's pods run their programs.
+
+What the provisioners' own programs do to an NFS server is theirs; a stand-in makes the volumes as they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from kfinstall import storage_proof, storage_site
+from kfinstall.answers.model import Answers
+from kfinstall.cluster.api import ApiCluster
+from kfinstall.cluster.base import Ref, Waiting, Want
+from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.releases import Release, load
+from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
+from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.steps.storage_local_path import StorageLocalPath
+from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
+from kfinstall.steps.storage_proof import StorageProof
+from tests.apiserver.planes import Document, cluster
+from tests.fakes.apiserver import needs_control_plane
+from tests.fakes.context import FakeContext
+
+pytestmark = [
+    needs_control_plane("kube-controller-manager", "kube-scheduler"),
+    pytest.mark.timeout(180),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+NODES = [{"name": f"stand-in-{number}", "address": f"10.1.0.{number + 11}"} for number in range(2)]
+STORAGE = "storage.k8s.io/v1"
+KINDS: dict[str, tuple[type[Step], dict[str, Any]]] = {
+    "nfs-csi": (StorageNfsCsi, {}),
+    "nfs-client": (StorageNfsSubdir, {"nfs": {"provisioner": "subdir"}}),
+    "local-path": (StorageLocalPath, {"type": "local-path"}),
+}
+
+
+class Site:
+    """A cluster, and what the answers say of its storage."""
+
+    def __init__(self, folder: Path, client: ApiCluster) -> None:
+        self.volumes = folder / "volumes"
+        self.client = client
+        self.said: list[str] = []
+
+    async def view(self, step: Step, storage: Document, release: Release | None = None) -> View:
+        answers = Answers.model_validate({"nodes": NODES, "storage": storage, "spark": {"enabled": False}})
+        bare = View(answers, release or load(answers.cluster.release), CLUSTER_TARGET)
+        return View(bare.answers, bare.release, CLUSTER_TARGET, cluster=await self.client.snapshot(step.wants(bare)))
+
+    async def check(self, step: Step, storage: Document) -> Any:
+        return step.check(await self.view(step, storage))
+
+    async def apply(self, step: Step, storage: Document, release: Release | None = None) -> None:
+        context = FakeContext(await self.view(step, storage, release), cluster=self.client)
+        try:
+            await step.apply(context)
+        finally:
+            self.said += context.said
+
+    async def put(self, kind: str, api_version: str, name: str, **fields: Any) -> None:
+        """Make or replace an object as somebody else would."""
+        ref = Ref(api_version, kind, name)
+        await self.client.delete(ref)
+        path = f"/apis/{api_version}/{kind.lower()}{'es' if kind.endswith('s') else 's'}"
+        metadata = {"name": name, **fields.pop("metadata", {})}
+        await self.client._connection.request("POST", path, body={"metadata": metadata, **fields})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    folder = tmp_path_factory.mktemp("plane")
+    async with cluster(folder, stuck="absent", volumes=True) as (_plane, client):
+        yield Site(folder, client)
+
+
+def phase(name: str) -> tuple[list[Step], Document]:
+    provisioner, storage = KINDS[name]
+    return [provisioner(), StorageDefaultClass(), StorageProof()], storage
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_the_phase_is_done_once_and_leaves_nothing_but_its_record(site: Site, name: str) -> None:
+    steps, storage = phase(name)
+    for step in steps:
+        if isinstance(await site.check(step, storage), Needed):
+            await site.apply(step, storage)
+    for step in steps:
+        found = await site.check(step, storage)
+        assert isinstance(found, Satisfied), (step.id, found)
+        assert name in found.evidence
+    classes = await site.client.list(Want(STORAGE, "StorageClass"))
+    defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(storage_site.DEFAULT) == "true"]
+    assert [item["metadata"]["name"] for item in defaults] == [name]
+    written = "read on stand-in-0" if name != "local-path" else "and read back"
+    record = await site.client.get(Ref("v1", "ConfigMap", "proof-storage", "kfinstall"))
+    assert record is not None
+    assert written in record["data"]["evidence"]
+    assert any(line.startswith("kf-wrote ") for line in site.said)
+    assert any(line.startswith("kf-read ") for line in site.said)
+    for kind, version in (("PersistentVolumeClaim", "v1"), ("Job", "batch/v1")):
+        assert await site.client.list(Want(version, kind, "kfinstall")) == []
+    for volume in await site.client.list(Want("v1", "PersistentVolume")):
+        await site.client.wait(
+            Ref.of({**volume, "apiVersion": "v1", "kind": "PersistentVolume"}), gone, timeout_seconds=30, say=print
+        )
+    assert list(site.volumes.iterdir()) == []
+
+
+def gone(document: Document | None) -> Waiting | None:
+    return Waiting("it is still there") if document else None
+
+
+async def test_a_second_run_sends_nothing_that_the_server_would_change(site: Site) -> None:
+    (step, *_rest), storage = phase("nfs-csi")
+    await site.apply(step, storage)
+
+    async def generations() -> dict[Ref, Any]:
+        """By what a change would show: controllers write status, and so the versions, at any time."""
+        found = (await site.view(step, storage)).cluster
+        assert found is not None
+        marks = {ref: item["metadata"] for ref, item in found.objects.items()}
+        return {ref: (item["uid"], item.get("generation") or item["resourceVersion"]) for ref, item in marks.items()}
+
+    before = await generations()
+    await site.apply(step, storage)
+    assert await generations() == before
+
+
+async def test_defaults_of_others_are_taken_from_them_whoever_manages_them(site: Site) -> None:
+    (step, default, _proof), storage = phase("local-path")
+    await site.apply(step, storage)
+    for name, mark in (("gp2", storage_site.DEFAULT), ("old", storage_site.OLD_DEFAULT)):
+        await site.put(
+            "StorageClass", STORAGE, name, provisioner="example.com/x", metadata={"annotations": {mark: "true", "a": "b"}}
+        )
+    found = await site.check(default, storage)
+    assert isinstance(found, Needed)
+    assert {f"take the default from StorageClass {name}" for name in ("gp2", "old")} <= set(found.changes)
+    await site.apply(default, storage)
+    assert isinstance(await site.check(default, storage), Satisfied)
+    for name, mark in (("gp2", storage_site.DEFAULT), ("old", storage_site.OLD_DEFAULT)):
+        kept = await site.client.get(Ref(STORAGE, "StorageClass", name))
+        assert kept is not None
+        assert (kept["provisioner"], kept["metadata"]["annotations"]) == ("example.com/x", {mark: "false", "a": "b"})
+
+
+async def test_a_class_whose_parameters_change_is_made_anew_and_one_of_others_is_left(site: Site) -> None:
+    (step, *_rest), storage = phase("nfs-csi")
+    await site.apply(step, storage)
+    moved = {"nfs": {"path": "/srv/elsewhere"}}
+    assert await site.check(step, moved) == Needed(("apply StorageClass nfs-csi",))
+    await site.apply(step, moved)
+    assert isinstance(await site.check(step, moved), Satisfied)
+    await site.put("StorageClass", STORAGE, "nfs-csi", provisioner="example.com/x")
+    found = await site.check(step, storage)
+    assert isinstance(found, Conflict)
+    assert "example.com/x" in found.reason
+    await site.client.delete(Ref(STORAGE, "StorageClass", "nfs-csi"))
+    await site.apply(step, storage)
+    assert isinstance(await site.check(step, storage), Satisfied)
+
+
+async def test_a_volume_that_users_of_pods_can_not_write_fails_the_proof_and_the_next_run_mends_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_proof, "_TRIES", 0)
+    (step, _default, proof), storage = phase("nfs-csi")
+    await site.apply(step, storage)
+    driver = {"attachRequired": False, "volumeLifecycleModes": ["Persistent"], "fsGroupPolicy": "None"}
+    await site.put("CSIDriver", STORAGE, "nfs.csi.k8s.io", spec=driver)
+    with pytest.raises(CommandError, match="storage-proof-write failed") as failed:
+        await site.apply(proof, storage)
+    assert "Permission denied" in (failed.value.why or "")
+    assert "kubectl -n kfinstall logs job/storage-proof-write" in (failed.value.hint or "")
+    assert await site.check(step, storage) == Needed(("apply CSIDriver nfs.csi.k8s.io",))
+    for again in (step, proof):
+        await site.apply(again, storage)
+        assert isinstance(await site.check(again, storage), Satisfied)
+
+
+async def test_a_provisioner_that_does_not_come_up_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfinstall.limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS", 15.0)
+    (step, *_rest), storage = phase("nfs-client")
+    release = load("26.03")
+    images = {**release.images, "nfs-subdir-external-provisioner": "registry.example/absent:1"}
+    with pytest.raises(StepTimeoutError) as caught:
+        await site.apply(step, storage, release.model_copy(update={"images": images}))
+    assert "registry.example/absent:1 is not in its registry" in (caught.value.why or "")
