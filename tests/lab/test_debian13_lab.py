@@ -10,20 +10,12 @@ import pytest
 import yaml
 
 from tests.lab import installer as installed
-from tests.lab import proxy
+from tests.lab import past, proxy
 from tests.lab.installer import HOSTS, Installer
 from tests.lab.nodes import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 NUMBER = 2
-# Neither the sites' names nor a way round the proxy: what is fetched is fetched through it. And a daemon.json with a setting of somebody's.
-BEHIND = """
-set -e
-sed -i '/lab-site/d' /etc/hosts
-rm -f /etc/apt/apt.conf.d/99lab-site /etc/apt/apt.conf.d/90lab-proxy
-mkdir -p /etc/docker
-printf '{"debug": true, "exec-opts": ["native.cgroupdriver=cgroupfs"]}' >/etc/docker/daemon.json
-"""
 TOLD = """
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 docker info --format '{{.CgroupDriver}} {{.LoggingDriver}}'
@@ -42,7 +34,7 @@ def installer(lab: Lab, tmp_path: Path) -> Iterator[Installer]:
         sections = {"cluster": {"runtime": "docker"}, "proxy": {"http": proxy.URL, "https": proxy.URL}}
         made = stack.enter_context(installed.installer(lab, tmp_path, (NUMBER,), **sections))
         made.reach()
-        made.ask(made.addresses[0], BEHIND)
+        made.ask(made.addresses[0], past.BEHIND_A_PROXY)
         yield made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,7 +92,7 @@ def test_nothing_is_left_of_an_image_that_was_interrupted(other: None, running_l
     os.killpg(process.pid, signal.SIGINT)
     assert ended(process) == 130
     assert traces() == set()
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".raw"] == []
+    assert [path.name for path in tmp_path.iterdir() if ".raw" in path.name] == []
 
 
 def test_nothing_is_left_of_a_lab_whose_nodes_do_not_start(other: None) -> None:
@@ -133,14 +134,28 @@ def test_nothing_is_left_after_a_kill_and_lab_down(other: None) -> None:
     assert traces() == set()
 
 
-def test_nothing_gets_out_but_requests_for_packages(lab: Lab) -> None:
-    shown = lab.shell(1, "timeout 3 bash -c 'exec 3<>/dev/tcp/192.0.2.1/80' 2>&1 && echo out || echo in")
-    assert shown.splitlines()[-1] == "in"
+def reaches(text: str) -> bool:
+    """Whether a shell's program could connect somewhere."""
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1] == "out"
+
+
+# A server on this machine, at the address by which it goes out itself: reached from here, and not from a node.
+def test_nothing_gets_out_but_requests_for_packages(running_lab: Lab) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as seeker, socket.create_server(("", 0)) as server:
+        seeker.connect(("192.0.2.1", 9))
+        address, port = seeker.getsockname()[0], server.getsockname()[1]
+        connect = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port}' 2>&1 && echo out || echo in"
+        assert reaches(connect)
+        assert running_lab.shell(1, connect).splitlines()[-1] == "in"
     ask = "exec 3<>/dev/tcp/10.78.0.1/3142; printf '%s http://example.com/ HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' {} >&3; head -n 1 <&3"
     for method in ("GET", "CONNECT"):
-        assert " 403 " in lab.shell(1, ask.replace("{}", method))
-    devices = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
+        assert " 403 " in running_lab.shell(1, ask.replace("{}", method))
+    with nodes.inside():
+        devices = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
+        routes = subprocess.run(["ip", "route"], check=True, capture_output=True, text=True).stdout.splitlines()
     assert {line.split()[1].rstrip(":").rstrip("0123456789") for line in devices} == {"lo", "lab", "tap"}
+    assert [line.split()[0] for line in routes] == ["10.78.0.0/24"]
 
 
 def test_the_users_of_a_node(lab: Lab) -> None:

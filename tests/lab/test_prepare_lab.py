@@ -43,11 +43,25 @@ rm -f /etc/systemd/system/lab\\x2dswap\\x2db.swap
 printf '[Swap]\nWhat=/lab-swap-b\n[Install]\nWantedBy=swap.target\n' >'/etc/systemd/system/lab\x2dswap\x2db.swap'
 printf 'net.ipv4.ip_forward = 0\n' >/etc/sysctl.d/99-lab.conf
 sysctl -q -w net.ipv4.ip_forward=0
+# As Docker's own packages leave it, which turns the kubelets' interface off.
+mkdir -p /etc/containerd
+printf 'disabled_plugins = ["cri"]\n' >/etc/containerd/config.toml
+rm -f /etc/apt/sources.list.d/lab-old.list
+command -v zramswap >/dev/null || { apt-get -qq update; apt-get -qq -y --no-install-recommends install zram-tools >/dev/null; }
+printf 'ALGO=%s\nSIZE=16\n' "$(modprobe zram; tr -d '[]' </sys/block/zram0/comp_algorithm | cut -d ' ' -f 1)" >/etc/default/zramswap
+systemctl unmask -q zramswap; systemctl enable -q --now zramswap
 printf 'deb http://apt.kubernetes.io/ kubernetes-xenial main\n' >/etc/apt/sources.list.d/lab-old.list
 systemctl daemon-reload
 systemctl enable -q --now 'lab\x2dswap\x2db.swap'
 swapon -a
-[[ $(wc -l </proc/swaps) -eq 3 ]]
+[[ $(wc -l </proc/swaps) -eq 4 ]]
+"""
+# Whether containerd takes kubelets' calls, what becomes of zram at the next boot, and which swap there is.
+LIVE = """
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+ctr plugins ls | awk '$1 == "io.containerd.grpc.v1" && $2 == "cri" {print $NF}'
+systemctl is-enabled zramswap || true
+cut -f 1 /proc/swaps | cut -d ' ' -f 1
 """
 HAND = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -111,6 +125,8 @@ def test_connect_and_prepare(installer: Installer) -> None:
         assert "/etc/systemd/system/lab\\x2dswap\\x2db.swap /dev/null" in state
         assert "net.ipv4.ip_forward = 1" in state
         assert {"kubeadm", "kubectl", "kubelet"} <= set(state.splitlines())  # held
+    for address in installer.addresses:
+        assert installer.ask(address, LIVE).splitlines() == ["ok", "masked", "Filename"]
 
     assert set(installer.install().values()) == {"unchanged"}
     installer.same(after)
@@ -118,6 +134,8 @@ def test_connect_and_prepare(installer: Installer) -> None:
 
     installer.reboot()
     assert set(installer.plan().values()) == {"satisfied"}
+    for address in installer.addresses:
+        assert installer.ask(address, LIVE).splitlines() == ["ok", "masked", "Filename"]
 
 
 # What looks at a file decides, not what was done once: another hand on a node is seen and mended.
@@ -176,7 +194,7 @@ umask 077
 cat >/root/kubeadm.yaml <<'END'
 @CONFIG@
 END
-kubeadm config validate --config /root/kubeadm.yaml 2>&1
+kubeadm config validate --config /root/kubeadm.yaml 2>&1 && echo valid
 kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU 2>&1 || true
 kubeadm init --dry-run --config /root/kubeadm.yaml --ignore-preflight-errors=NumCPU,SystemVerification 2>&1 && echo whole
 rm /root/kubeadm.yaml
@@ -196,5 +214,5 @@ def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
     lines = told.splitlines()
     assert [line for line in lines if "[ERROR" in line and "cpuset" not in line.lower()] == []
     assert [line for line in lines if "unknown field" in line or "deprecated" in line] == []
-    assert "whole" in lines, told
+    assert {"valid", "whole"} <= set(lines), told
     assert lines[-1] == f"Kubernetes v{package_site.real_version()}"

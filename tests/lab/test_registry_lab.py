@@ -1,6 +1,6 @@
 """The distribution's registry on real nodes: TLS, login, pushes and pulls through containerd and Docker, and what goes wrong with it.
 
-node1 serves; node1 and node3 pull by containerd, node2 by Docker.
+node1 serves and pulls by containerd; node2 and node3 have containerd and Docker, and pull by both.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tests.lab.nodes import Lab
 
 pytestmark = pytest.mark.lab
 SERVER, DOCKER, CONTAINERD = "node1", "node2", "node3"
+OTHERS = (DOCKER, CONTAINERD)
 PASSWORD = 'pass "word\\ with $everything'
 HOST = "10.78.0.11:5000"
 DATA = "/var/lib/kf-lab-registry"
@@ -75,16 +76,18 @@ def runtime_of(name: str) -> str:
 async def set_up(nodes: Fleet) -> None:
     """Runtimes, registry and trust, by the steps; Docker by hand, since its step also fetches what no Debian package has."""
     await asyncio.gather(*(nodes.apply(PrepareBasePackages(), name) for name in nodes.hosts))
-    await asyncio.gather(*(nodes.apply(PrepareContainerd(), name) for name in (SERVER, CONTAINERD)), docker(nodes))
+    await asyncio.gather(*(nodes.apply(PrepareContainerd(), name) for name in nodes.hosts))
+    await asyncio.gather(*(nodes.shell(name, GET_DOCKER, timeout_seconds=900) for name in OTHERS))
     await nodes.apply(RegistryServer(), SERVER)
     await nodes.apply(RegistryPush(), SERVER)
-    for name in nodes.hosts:
-        with runtime(nodes, runtime_of(name)):
+    for kind, name in runtimes():
+        with runtime(nodes, kind):
             await nodes.apply(RegistryTrust(), name)
 
 
-async def docker(nodes: Fleet) -> None:
-    await nodes.shell(DOCKER, GET_DOCKER, timeout_seconds=900)
+def runtimes() -> list[tuple[str, str]]:
+    """Each runtime of each node."""
+    return [("containerd", SERVER), *((kind, name) for kind in ("containerd", "docker") for name in OTHERS)]
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +107,9 @@ async def nodes(lab: Lab, tmp_path: Path, begun: set[str]) -> AsyncIterator[Flee
         yield connected
 
 
-async def pull(nodes: Fleet, name: str, image: str = "") -> None:
+async def pull(nodes: Fleet, name: str, image: str = "", *, kind: str = "") -> None:
     """As the step does it; another image where one is named."""
-    with runtime(nodes, runtime_of(name)):
+    with runtime(nodes, kind or runtime_of(name)):
         step = RegistryPullProof()
         view = await nodes.view(step, name)
         context = Context(nodes, view)
@@ -129,10 +132,10 @@ async def test_images_go_from_any_node_to_any_other(nodes: Fleet) -> None:
     assert "TLS and login" in found.evidence
     assert isinstance(await nodes.check(RegistryPush(), SERVER), Satisfied)
     digest = await pushed_by_docker(nodes)
-    for name in nodes.hosts:
-        await pull(nodes, name)
-        await pull(nodes, name, f"{HOST}/lab/big@{digest}")
-        with runtime(nodes, runtime_of(name)):
+    for kind, name in runtimes():
+        await pull(nodes, name, kind=kind)
+        await pull(nodes, name, f"{HOST}/lab/big@{digest}", kind=kind)
+        with runtime(nodes, kind):
             assert isinstance(await nodes.check(RegistryTrust(), name), Satisfied)
             assert isinstance(await nodes.check(RegistryPullProof(), name), Satisfied)
     before = await nodes.shell(SERVER, "systemctl show -p MainPID kfinstall-registry; sha256sum /etc/kfinstall/registry/*")

@@ -28,7 +28,7 @@ from kfinstall.steps.registry_trust import RegistryTrust
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from tests.lab import installer as installed
-from tests.lab import look
+from tests.lab import look, past
 from tests.lab.fleet import Fleet, fleet
 from tests.lab.installer import Installer
 from tests.lab.look import Look
@@ -64,29 +64,6 @@ UNLIKE = frozenset(
     }
 )
 """Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
-OLD = "/etc/apt/sources.list.d/lab-old.list"
-LOWER = "/etc/sysctl.d/99-lab.conf"
-FILES = {
-    "/etc/fstab": "LABEL=lab / ext4 defaults,noatime 0 1\n# /dev/lab none swap sw 0 0\n/lab-swap-a\tnone\tswap\tsw\t0\t0\n",
-    LOWER: "net.ipv4.ip_forward = 0\nvm.swappiness = 10\n",
-    OLD: "deb http://apt.kubernetes.io/ kubernetes-xenial main\n",
-}
-UNIT = "lab\\x2dswap\\x2db.swap"
-# A server with a past, of which each line breaks somebody's installer.
-PAST = rf"""
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-set -e
-for file in swap-a swap-b; do
-  dd if=/dev/zero of=/lab-$file bs=1M count=16 status=none
-  chmod 0600 /lab-$file
-  mkswap -q /lab-$file
-done
-printf '[Swap]\nWhat=/lab-swap-b\n[Install]\nWantedBy=swap.target\n' >'/etc/systemd/system/{UNIT}'
-sysctl -q -w net.ipv4.ip_forward=0 vm.swappiness=10
-systemctl daemon-reload
-systemctl enable -q --now '{UNIT}'
-swapon -a
-"""
 
 
 @pytest.fixture
@@ -95,9 +72,7 @@ def installer(lab: Lab, tmp_path: Path) -> Iterator[Installer]:
     with installed.installer(lab, tmp_path, (NUMBER,)) as made:
         lab.reset(NUMBER)
         made.reach()
-        for path, content in FILES.items():
-            made.ask(made.addresses[0], f"cat >'{path}' <<'END'\n{content}END")
-        made.ask(made.addresses[0], PAST)
+        past.give(made)
         yield made
     lab.reset(NUMBER)
 
@@ -152,7 +127,7 @@ async def one(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list[
 
 
 async def test_each_step_by_itself(installer: Installer, tmp_path: Path) -> None:
-    twin = Twin(NAME, installer.addresses[0], FILES, ["/lab-swap-a", "/lab-swap-b"], [UNIT])
+    twin = Twin(NAME, installer.addresses[0], past.FILES, list(past.SWAPS), [past.UNIT])
     wrong: list[str] = []
     async with connected(installer, tmp_path / "first") as nodes:
         before = await looked(nodes)

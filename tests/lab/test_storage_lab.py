@@ -26,7 +26,7 @@ from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known
 from tests.lab.nodes import Lab
 
-SERVER, CLIENT = "10.78.0.12", "10.78.0.13"
+SERVER, CLIENT, SECOND = "10.78.0.12", "10.78.0.13", "10.78.0.11"
 pytestmark = pytest.mark.lab
 NASTY = "/srv/kf test's (1) +a,b=c@d:e;f&$g"
 CLEAN = """
@@ -51,8 +51,12 @@ class Pair:
         self.other = CLIENT
 
     def answers(self, **nfs: object) -> Answers:
-        nodes = self.members or [{"name": "server", "address": SERVER}, {"name": "client", "address": self.other}]
+        nodes = self.members or self.pair
         return Answers.model_validate({"nodes": nodes, "storage": {"nfs": nfs}, "spark": {"enabled": False}})
+
+    @property
+    def pair(self) -> list[dict[str, str]]:
+        return [{"name": "server", "address": SERVER}, {"name": "client", "address": self.other}]
 
     async def view(self, step: Step, name: str, **nfs: object) -> View:
         answers = self.answers(**nfs)
@@ -96,7 +100,10 @@ async def pair(lab: Lab, tmp_path: Path) -> AsyncIterator[Pair]:
 @pytest.mark.parametrize(("path", "version"), [("/srv/kf", "4.2"), ("/srv/kf", "4.0"), (NASTY, "4.1"), (NASTY, "3")])
 async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_to_do(pair: Pair, path: str, version: str) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
-    mounts: list[tuple[Step, str]] = [(client, "server"), (client, "client")]
+    pair.members = [*pair.pair, {"name": "second", "address": SECOND}]
+    await pair.enter("second", SECOND)
+    await pair.shell("second", CLEAN)
+    mounts: list[tuple[Step, str]] = [(client, name) for name in ("server", "client", "second")]
     for step, name in [(server, "server"), *mounts]:
         assert isinstance(await pair.check(step, name, path=path, version=version), Needed)
         await pair.apply(step, name, path=path, version=version)
@@ -222,11 +229,12 @@ async def test_a_server_that_is_no_node_is_only_mounted(pair: Pair) -> None:
 
 
 # Volumes are mounted hard: whoever writes while the server is away waits, and loses nothing.
-async def test_a_server_goes_away_and_comes_back(pair: Pair, lab: Lab) -> None:
+@pytest.mark.parametrize("version", ["4.2", "3"])
+async def test_a_server_goes_away_and_comes_back(pair: Pair, lab: Lab, version: str) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
     await pair.apply(server, "server", path="/srv/kf")
-    await pair.apply(client, "client", path="/srv/kf")
-    options = ",".join(storage_site.mount_options(pair.answers(path="/srv/kf")))
+    await pair.apply(client, "client", path="/srv/kf", version=version)
+    options = ",".join(storage_site.mount_options(pair.answers(path="/srv/kf", version=version)))
     await pair.shell("server", "sync")
     text = f"""set -e
     mkdir -p /run/kf-nfs.volume; mount -t nfs -o {options} {SERVER}:/srv/kf /run/kf-nfs.volume
