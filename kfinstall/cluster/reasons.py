@@ -31,9 +31,9 @@ def workload_waiting(document: Document | None) -> Waiting | None:
 
 
 def _observed(document: Document) -> bool:
+    """Whether the controller has seen the newest form. A new DaemonSet's counts are there, all 0, before it has."""
     generation = (document.get("metadata") or {}).get("generation")
-    seen = (document.get("status") or {}).get("observedGeneration")
-    return generation is None or seen is None or int(seen) >= int(generation)
+    return generation is None or _count(document, "observedGeneration") >= int(generation)
 
 
 def _count(document: Document, key: str) -> int:

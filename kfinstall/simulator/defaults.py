@@ -121,7 +121,7 @@ def _workload(document: Document, _old: Document | None, _store: Store) -> None:
     if kind == "Job" and "restartPolicy" not in template:
         template["restartPolicy"] = ""  # has no default there
     pod_defaults(template)
-    document.setdefault("status", {})
+    document.setdefault("status", dict.fromkeys(_NEW_COUNTS.get(document["kind"], ()), 0))
 
 
 _WORKLOADS: Final[Mapping[str, Document]] = {
@@ -200,6 +200,12 @@ _WEBHOOK: Final[Document] = {
 }
 
 
+_NEW_COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "DaemonSet": ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"),
+    "StatefulSet": ("replicas", "availableReplicas"),
+    "ReplicaSet": ("replicas",),
+}
+"""Counts that are there before a controller has looked; the others are left out while they are 0."""
 _DEFAULT_MARKS: Final = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 _BY_KIND: Final[Mapping[str, Callable[[Document, Document | None, Store], None]]] = {
     "namespaces": _namespace,

@@ -36,6 +36,9 @@ WEB = Ref("apps/v1", "Deployment", "web", "kubeflow")
         (rollout("Deployment", replicas=2, updatedReplicas=1, readyReplicas=1, availableReplicas=1), "1 old pod not gone yet"),
         (rollout("Deployment", replicas=1, updatedReplicas=1, readyReplicas=1), "0 of 1 pods ready"),
         (rollout("StatefulSet", replicas=1, readyReplicas=1, availableReplicas=1), "0 of 1 new pods made"),
+        # As the API server makes one; its controller has not looked yet.
+        (rollout("DaemonSet", observedGeneration=0, desiredNumberScheduled=0, numberReady=0), "has not seen its newest form yet"),
+        (rollout("DaemonSet", observedGeneration=None, desiredNumberScheduled=0), "has not seen its newest form yet"),
         (rollout("DaemonSet", desiredNumberScheduled=2, numberReady=2, numberAvailable=2), "0 of 2 new pods made"),
         (rollout("DaemonSet", desiredNumberScheduled=2, updatedNumberScheduled=2, numberReady=2), "0 of 2 pods ready"),
         (

@@ -64,6 +64,16 @@ async def deployments(ask: Ask) -> None:
 
 
 @scenario
+async def new_workloads(ask: Ask) -> None:
+    """What they say before their controllers have looked at them."""
+    one = deployment("one")
+    for kind, plural in (("Deployment", "deployments"), ("DaemonSet", "daemonsets"), ("StatefulSet", "statefulsets")):
+        spec = {key: value for key, value in one["spec"].items() if key != "replicas" or kind != "DaemonSet"}
+        path = ask.path(plural, group="apps/v1")
+        await ask(f"a {kind}", "POST", path, {**one, "kind": kind, "spec": spec}, show=picked("status", "metadata.generation"))
+
+
+@scenario
 async def services(ask: Ask) -> None:
     path = ask.path("services")
     shown = picked("spec", "status", "metadata.generation")
