@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from kfinstall.errors import CommandError
+from kfinstall.step import sha256
 
 
 def names(pem: str) -> tuple[str, ...]:
@@ -35,6 +36,14 @@ def _covers(name: str, wanted: str) -> bool:
     if name.startswith("*."):
         return wanted.partition(".")[2].lower() == name[2:].lower()
     return name.lower() == wanted.lower()
+
+
+def digest(certificate: str) -> str:
+    """Hex SHA-256 of a given certificate (path of a PEM file); empty where it can't be read."""
+    try:
+        return sha256(Path(certificate).expanduser().read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def check(certificate: str, key: str) -> None:

@@ -15,6 +15,10 @@ _INSTALLATIONS: Final = "installations.operator.tigera.io"
 _STATUSES: Final = "tigerastatuses.operator.tigera.io"
 _PROFILES: Final = "profiles.kubeflow.org"
 _SPARK: Final = "sparkapplications.sparkoperator.k8s.io"
+_CERTIFICATES: Final = "certificates.cert-manager.io"
+_CERT_MANAGER: Final = "cert-manager-certificates-issuing"
+_ISSUED: Final = "simulated-issued"
+"""Key of the store under which each Certificate's issued data is kept, to tell it from what others put into its Secret."""
 _NODE_TAINT: Final = "node.kubernetes.io/not-ready"
 _RETRY_LINES: Final = 10
 _PI: Final = "Pi is roughly 3.1415951141595113\n"
@@ -30,6 +34,11 @@ def _workload(kind: str, name: str, namespace: str, owner: Document, image: str,
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": body}
 
 
+def _shown(secret: Document) -> Document:
+    """What a Secret holds of a certificate."""
+    return {key: value for key, value in (secret.get("data") or {}).items() if key in ("tls.crt", "tls.key", "ca.crt")}
+
+
 class Addons:
     """Registers the controllers."""
 
@@ -40,7 +49,8 @@ class Addons:
         controllers.on("nodes", self._node)
         controllers.on(_PROFILES, self._profile)
         controllers.on(_SPARK, self._spark)
-        controllers.on("certificates.cert-manager.io", self._certificate)
+        controllers.on(_CERTIFICATES, self._certificate)
+        controllers.on("secrets", self._secret)
         for key in ("issuers.cert-manager.io", "clusterissuers.cert-manager.io"):
             controllers.on(key, self._issuer)
         controllers.on("apiservices.apiregistration.k8s.io", self._api_service)
@@ -151,19 +161,51 @@ class Addons:
             self._c.set_status(where[0], issuer, {"conditions": [condition("Ready", true=True, reason="IsReady")]})
 
     def _certificate(self, where: Where, certificate: Document | None) -> None:
-        if certificate is None or is_true(certificate, "Ready"):
+        if certificate is None:
+            self._c.store.remove(_ISSUED, where[1], where[2])
             return
         if not self._available("cert-manager", "cert-manager"):
             self._again(where)
             return
-        name = certificate["spec"]["secretName"]
-        made = Pki.make([])
+        generation = certificate["metadata"].get("generation", 1)
+        wanted = {"uid": certificate["metadata"]["uid"], "generation": generation}
+        issued = self._c.store.get(_ISSUED, where[1], where[2]) or {}
+        secret = self._c.store.get("secrets", where[1], certificate["spec"]["secretName"])
+        if (
+            secret is not None
+            and issued.get("for") == wanted
+            and issued["data"] == _shown(secret)
+            and is_true(certificate, "Ready")
+        ):
+            return
+        data = self._issue(where, certificate)
+        self._c.store.put(
+            _ISSUED,
+            {"kind": "Issued", "metadata": {"namespace": where[1], "name": where[2]}, "for": wanted, "data": data},
+        )
+        ready_now = condition("Ready", true=True, reason="Ready", message="Certificate is up to date and has not expired")
+        revision = (certificate.get("status") or {}).get("revision", 0) + 1
+        status = {"conditions": [{**ready_now, "observedGeneration": generation}], "revision": revision}
+        self._c.set_status(where[0], certificate, status)
+
+    def _issue(self, where: Where, certificate: Document) -> Document:
+        """Into a Secret that may be there already: cert-manager takes its fields over and leaves what others put beside them."""
+        made, spec = Pki.make([]), certificate["spec"]
         texts = {"tls.crt": made.server, "tls.key": made.server_key, "ca.crt": made.ca}
         data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-        metadata = {"name": name, "namespace": where[1]}
-        self._c.create({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data})
-        ready_now = condition("Ready", true=True, reason="Ready", message="Certificate is up to date and has not expired")
-        self._c.set_status(where[0], certificate, {"conditions": [ready_now], "revision": 1})
+        issuer = {f"cert-manager.io/issuer-{key}": value for key, value in (spec.get("issuerRef") or {}).items()}
+        annotations = {"cert-manager.io/certificate-name": where[2], **issuer}
+        metadata = {"name": spec["secretName"], "namespace": where[1], "annotations": annotations}
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data}
+        kind = self._c.kinds.by_kind("v1", "Secret")
+        if kind is not None:
+            self._c.objects.apply(kind, where[1], spec["secretName"], secret, _CERT_MANAGER, force=True)
+        return data
+
+    def _secret(self, where: Where, _secret: Document | None) -> None:
+        for certificate in self._c.store.list(_CERTIFICATES, where[1]):
+            if certificate["spec"]["secretName"] == where[2]:
+                self._c.enqueue(_CERTIFICATES, where[1], certificate["metadata"]["name"])
 
     def _api_service(self, where: Where, service: Document | None) -> None:
         if service is not None and not is_true(service, "Available"):

@@ -21,6 +21,11 @@ from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, 
 
 _CERT_MANAGER: Final = "cert-manager.io/v1"
 _CERTIFICATE: Final = Ref(_CERT_MANAGER, "Certificate", "kubeflow-gateway", own.GATEWAY_NAMESPACE)
+_SECRET: Final = Ref("v1", "Secret", own.TLS_SECRET, own.GATEWAY_NAMESPACE)
+_DIGEST: Final = "kfinstall.io/sha256"
+"""Annotation: SHA-256 of the given certificate, which also tells its key."""
+_ISSUED: Final = "cert-manager.io/certificate-name"
+"""Annotation of each Secret that cert-manager wrote."""
 _CA_SECRET: Final = "kfinstall-gateway-ca"  # noqa: S105 (a name)
 
 
@@ -58,6 +63,8 @@ class KubeflowAccess(Step):
         if view.answers.kubeflow.tls.certificate:
             return self._given(view)
         changes = outdated(view.cluster, documents(view.answers))
+        if _holds_given(_annotations(view)):
+            changes = (f"remove the given certificate in {_SECRET}", *changes)
         if changes:
             return Needed(changes)
         waiting = workload_waiting(view.cluster.objects.get(_CERTIFICATE) if view.cluster else None)
@@ -66,11 +73,14 @@ class KubeflowAccess(Step):
         return Satisfied(f"the gateway's certificate is signed by the cluster's own CA for {', '.join(names(view.answers)[:3])}")
 
     def _given(self, view: View) -> Check:
-        secret = view.cluster.get("v1", "Secret", own.TLS_SECRET, own.GATEWAY_NAMESPACE) if view.cluster else None
-        annotations = ((secret or {}).get("metadata") or {}).get("annotations") or {}
-        if annotations.get(ANNOTATION) == self.fingerprint(view):
-            return Satisfied(f"the gateway shows the certificate of {view.answers.kubeflow.tls.certificate}")
-        return Needed((f"put {view.answers.kubeflow.tls.certificate} into Secret {own.GATEWAY_NAMESPACE}/{own.TLS_SECRET}",))
+        path, annotations = view.answers.kubeflow.tls.certificate or "", _annotations(view)
+        wanted = certificate.digest(path)
+        # Where the file can't be read here, what was put in place from it stays.
+        same = annotations.get(_DIGEST) == wanted if wanted else annotations.get(ANNOTATION) == self.fingerprint(view)
+        changes = [f"put {path} into {_SECRET}"] if not (same and _holds_given(annotations)) else []
+        if view.cluster and _CERTIFICATE in view.cluster.objects:
+            changes = [f"delete {_CERTIFICATE}, or cert-manager puts its own back", f"put {path} into {_SECRET}"]
+        return Needed(tuple(changes)) if changes else Satisfied(f"the gateway shows the certificate of {path}")
 
     async def apply(self, context: ApplyContext) -> None:
         """Ask cert-manager for it, or put the given one in place."""
@@ -78,13 +88,30 @@ class KubeflowAccess(Step):
         if tls.certificate and tls.key:
             texts = await asyncio.gather(_read(tls.certificate), _read(tls.key))
             await asyncio.to_thread(certificate.check, tls.certificate, tls.key)
+            await cluster.delete(_CERTIFICATE)
+            if not _holds_given(_annotations(context.view)):
+                # What another manager put into it (the own CA's ca.crt) would stay beside the given one.
+                await cluster.delete(_SECRET)
             await cluster.apply(_secret(texts, self.fingerprint(context.view)))
             return
+        if _holds_given(_annotations(context.view)):
+            await cluster.delete(_SECRET)
         for document in documents(context.view.answers):
             await cluster.apply(stamped(document))
         limit = limits.KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS
         await wait_explained(cluster, _CERTIFICATE, workload_waiting, timeout_seconds=limit, say=context.say)
         context.say(f"browsers trust it with the CA in Secret {own.GATEWAY_NAMESPACE}/{_CA_SECRET}, key ca.crt")
+
+
+def _annotations(view: View) -> Mapping[str, str]:
+    """Those of the gateway's Secret; empty where it is not there."""
+    secret = view.cluster.objects.get(_SECRET) if view.cluster else None
+    return ((secret or {}).get("metadata") or {}).get("annotations") or {}
+
+
+def _holds_given(annotations: Mapping[str, str]) -> bool:
+    """Whether a Secret holds a given certificate; cert-manager leaves kfinstall's annotations when it writes over one."""
+    return _DIGEST in annotations and _ISSUED not in annotations
 
 
 def names(answers: Answers) -> tuple[str, ...]:
@@ -156,6 +183,6 @@ def _secret(texts: Sequence[str], mark: str) -> Document:
         "name": own.TLS_SECRET,
         "namespace": own.GATEWAY_NAMESPACE,
         "labels": dict(LABELS),
-        "annotations": {ANNOTATION: mark, "kfinstall.io/sha256": sha256(texts[0])},
+        "annotations": {ANNOTATION: mark, _DIGEST: sha256(texts[0])},
     }
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data}
