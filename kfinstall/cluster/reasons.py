@@ -11,6 +11,8 @@ from kfinstall.cluster.base import Document, Waiting
 _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")
 """Conditions by which controllers tell that a custom resource is as wanted; the first that is there counts."""
 
+_UNSEEN: Final = Waiting("its controller has not seen its newest form yet")
+
 
 def condition(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """A condition of an object's status; empty where it has none (conditions may be null)."""
@@ -18,6 +20,26 @@ def condition(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         if entry.get("type") == kind:
             return dict(entry)
     return {}
+
+
+def outdated(document: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether a condition of an object tells of an older form of it, as `kubectl wait` judges it.
+
+    A KServe object's status copies the counter of a Deployment that was made for it (kserve issue 6081), and says nothing of this.
+    A CustomResourceDefinition stays established whatever is changed in it.
+    """
+    generation = (document.get("metadata") or {}).get("generation")
+    api_version = str(document.get("apiVersion"))
+    seen = found.get("observedGeneration")
+    if not seen and not api_version.startswith("serving.kserve.io/"):
+        seen = (document.get("status") or {}).get("observedGeneration")
+    return bool(generation and seen and document.get("kind") != "CustomResourceDefinition" and int(seen) < int(generation))
+
+
+def is_true(document: Mapping[str, Any], kind: str) -> bool:
+    """Whether an object has a condition, and it is true of the object's newest form."""
+    found = condition(document, kind)
+    return found.get("status") == "True" and not outdated(document, found)
 
 
 def workload_waiting(document: Document | None) -> Waiting | None:
@@ -44,7 +66,7 @@ def _count(document: Document, key: str) -> int:
 def _rolled_out(document: Document, *, wanted: int, new: int, old: int, available: int) -> Waiting | None:
     """As `kubectl rollout status` judges it: the newest form was seen, only its pods are left, and they are available."""
     if not _observed(document):
-        return Waiting("its controller has not seen its newest form yet")
+        return _UNSEEN
     if available >= wanted > new:
         return Waiting(f"{new} of {wanted} new pods made")
     if available >= wanted and old > 0:
@@ -77,7 +99,7 @@ def _replaces(document: Document) -> bool:
 
 def _daemons(document: Document) -> Waiting | None:
     if "desiredNumberScheduled" not in (document.get("status") or {}):
-        return Waiting("its controller has not seen its newest form yet")
+        return _UNSEEN
     wanted = _count(document, "desiredNumberScheduled")
     new = _count(document, "updatedNumberScheduled") if _replaces(document) else wanted
     return _rolled_out(document, wanted=wanted, new=new, old=0, available=_count(document, "numberAvailable"))
@@ -91,6 +113,8 @@ def _claim(document: Document) -> Waiting | None:
 def _conditioned(kind: str, text: str) -> Any:
     def judge(document: Document) -> Waiting | None:
         found = condition(document, kind)
+        if outdated(document, found):
+            return _UNSEEN
         if found.get("status") == "True":
             return None
         return Waiting(f"{text}: {symptoms.line(found['message'])}" if found.get("message") else text)
@@ -110,6 +134,8 @@ def _job(document: Document) -> Waiting | None:
 def _custom(document: Document) -> Waiting | None:
     for kind in _CUSTOM:
         found = condition(document, kind)
+        if found and outdated(document, found):
+            return _UNSEEN
         if found.get("status") == "True":
             return None
         if found:

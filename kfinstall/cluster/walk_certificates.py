@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref
-from kfinstall.cluster.reasons import condition
+from kfinstall.cluster.reasons import condition, is_true, outdated
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk
 
@@ -58,7 +58,7 @@ def certificate(walk: Walk, ref: Ref) -> Cause | None:
     document = walk.known.get(ref)
     if document is None:
         return walk.not_sent(ref)
-    if condition(document, "Ready").get("status") == "True":
+    if is_true(document, "Ready"):
         return None
     issued_by = (document.get("spec") or {}).get("issuerRef") or {}
     kind = str(issued_by.get("kind") or "Issuer")
@@ -70,13 +70,18 @@ def certificate(walk: Walk, ref: Ref) -> Cause | None:
     texts = [
         condition(item, "Ready").get("message")
         for item in walk.known.all(_API, "CertificateRequest", ref.namespace)
-        if _asks(item, ref)
+        if _asks(item, ref) and not is_true(item, "Ready")
     ]
-    said = next((text for text in texts if text), condition(document, "Ready").get("message"))
+    said = next((text for text in texts if text), _said(document))
     remedy = f"kubectl -n {ref.namespace} describe certificate {ref.name}; kubectl -n cert-manager logs deployment/cert-manager"
     return walk.at(
         ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(said) or 'cert-manager has not looked at it'}", remedy)
     )
+
+
+def _said(document: Document) -> Any:
+    ready = condition(document, "Ready")
+    return None if outdated(document, ready) else ready.get("message")
 
 
 def _asks(request: Document, certificate_ref: Ref) -> bool:
@@ -94,13 +99,12 @@ def issuer(walk: Walk, ref: Ref) -> Cause | None:
             if walk.known.lacks(ref)
             else None
         )
-    ready = condition(document, "Ready")
-    if ready.get("status") == "True":
+    if is_true(document, "Ready"):
         return None
     secret = str(((document.get("spec") or {}).get("ca") or {}).get("secretName") or "")
     behind = walk.behind(ref, Ref("v1", "Secret", secret, ref.namespace or "cert-manager")) if secret else None
     behind = behind or walk.behind(ref, _CERT_MANAGER)
-    said = symptoms.line(ready.get("message")) or "cert-manager has not looked at it"
+    said = symptoms.line(_said(document)) or "cert-manager has not looked at it"
     return behind or walk.at(
         ref, symptoms.about(ref, f"it is not ready: {said}", f"kubectl describe {ref.kind.lower()} {ref.name}")
     )

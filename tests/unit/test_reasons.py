@@ -22,6 +22,12 @@ def rollout(kind, strategy=None, wanted=1, **status):
     }
 
 
+def judged(api_version: str, kind: str, generation: int, seen: int | None, **status) -> dict:
+    """Ready, with the generation that the condition was made of."""
+    ready = condition("Ready", "True") | ({} if seen is None else {"observedGeneration": seen})
+    return thing(api_version, kind, "x", metadata={"generation": generation}, status={"conditions": [ready], **status})
+
+
 WEB = Ref("apps/v1", "Deployment", "web", "kubeflow")
 
 
@@ -61,6 +67,9 @@ WEB = Ref("apps/v1", "Deployment", "web", "kubeflow")
             thing("a.example/v1", "Crate", "c", status={"conditions": [condition("Ready", "False", "too big", "Size")]}),
             "not ready: Size: too big",
         ),
+        (judged("cert-manager.io/v1", "Certificate", 2, 1), "has not seen its newest form yet"),
+        (judged("a.example/v1", "Crate", 2, 1, observedGeneration=2), "has not seen its newest form yet"),
+        (judged("a.example/v1", "Crate", 2, None, observedGeneration=1), "has not seen its newest form yet"),
     ],
 )
 def test_what_is_not_ready(document, words):
@@ -88,6 +97,10 @@ def test_what_is_not_ready(document, words):
         thing("kubeflow.org/v1", "Notebook", "n", status={"readyReplicas": 1}),
         thing("a.example/v1", "Crate", "c", status={"conditions": [condition("Ready", "True")]}),
         thing("a.example/v1", "Crate", "without conditions"),
+        judged("cert-manager.io/v1", "Certificate", 2, 2),
+        judged("a.example/v1", "Crate", 2, 2, observedGeneration=1),
+        # KServe copies the counter of the Deployment that it made.
+        judged("serving.kserve.io/v1beta1", "InferenceService", 5, None, observedGeneration=1),
     ],
 )
 def test_what_is_ready(document):

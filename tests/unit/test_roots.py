@@ -344,6 +344,15 @@ class TestCertificates:
         found = why([*failing(secret="web-tls"), cert, request, issuer, deployment("cert-manager", "cert-manager", ready=1)])
         assert "it is not issued yet: Error obtaining certificate: 429" in found.reason
 
+    def test_what_was_said_of_an_earlier_form_is_not_told(self):
+        cert = certificate("web-cert", "web-tls", "self", "kubeflow", READY | {"message": "up to date", "observedGeneration": 1})
+        cert["metadata"]["generation"] = 2
+        done = {"conditions": [condition("Ready", "True", "Certificate fetched from issuer successfully")]}
+        request = thing("cert-manager.io/v1", "CertificateRequest", "web-cert-1", metadata=owner(cert), status=done)
+        issuer = thing("cert-manager.io/v1", "Issuer", "self", status={"conditions": [READY]})
+        found = why([*failing(secret="web-tls"), cert, request, issuer, deployment("cert-manager", "cert-manager", ready=1)])
+        assert found.reason.endswith("it is not issued yet: cert-manager has not looked at it")
+
     def test_a_certificate_that_is_not_sent_yet_says_what_it_waits_for(self):
         cert, hooked = certificate("web-cert", "web-tls"), Ref("v1", "Service", "cert-manager-webhook", "cert-manager")
         documents = [
