@@ -170,8 +170,13 @@ def _downloads(site: Path, tools: Path) -> dict[str, Artifact]:
 
 
 @contextmanager
-def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) -> Iterator[Installer]:
-    """An installer in `folder`, with its sites served to the nodes; `answers` are sections beside nodes and ssh."""
+def installer(
+    lab: Lab, folder: Path, numbers: tuple[int, ...], *, control_planes: bool = False, **answers: Any
+) -> Iterator[Installer]:
+    """An installer in `folder`, with its sites served to the nodes; `answers` are sections beside nodes and ssh.
+
+    `control_planes`: every node is one, instead of the first.
+    """
     copy, site, work = folder / "copy", folder / "site", folder / "work"
     work.mkdir(parents=True)
     for name in ("kfinstall", "scripts", "assets"):
@@ -181,9 +186,12 @@ def installer(lab: Lab, folder: Path, numbers: tuple[int, ...], **answers: Any) 
     version = releases.load(own["release"]).patch(own.get("kubernetesVersion"))
     package_site.write_repository(site, version.rpartition(".")[0], ("0.0.1", version), work)
     ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
-    nodes = [{"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)]
+    roles = {"roles": ["control-plane", "worker"]} if control_planes else {}
+    nodes = [{"name": f"node{place}", "address": lab.address(number), **roles} for place, number in enumerate(numbers, 1)]
     given = {"version": 1, "nodes": nodes, "ssh": {"user": "kfadmin", "agent": False, "keys": [lab.key]}}
     given["cluster"] = {"name": "lab", "release": own["release"], "kubernetesVersion": version}
+    if control_planes:
+        given["cluster"]["apiEndpoint"] = f"{GATEWAY}:443"
     for section, values in answers.items():
         given[section] = {**given.get(section, {}), **values}
     (folder / "answers.yaml").write_text(yaml.safe_dump(given))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from kfinstall import registry_site
 from kfinstall.step import Needed
 
 # Left out: what only time changes, random keys, caches, kfinstall's own record of what was before, and its lock.
@@ -21,6 +21,8 @@ seen() {
 seen -type f -print0 | xargs -0 -r stat -c $'mode\t%n\t%a %U:%G'
 seen -type f -print0 | xargs -0 -r sha256sum | sed -E $'s/^([0-9a-f]+)  (.*)/content\t\\2\t\\1/'
 seen -type l -printf 'link\t%p\t%l\n'
+seen -type d -printf 'folder\t%p\t%m %u:%g\n'
+sed -nE $'s,^(/(etc|usr/local|opt|srv)/.*),owned\t\\1\t,p' /var/lib/dpkg/info/*.list | sort -u
 dpkg-query -W -f 'package\t${Package}\t${Version} ${db:Status-Status}\n'
 apt-mark showmanual | sed $'s/^/manual\t/'
 apt-mark showhold | sed $'s/^/held\t/'
@@ -53,7 +55,7 @@ class Look:
 
 def changed(before: Look, after: Look) -> list[tuple[str, str]]:
     """(kind, subject) of what is not as it was."""
-    kinds = ("mode", "content", "link", "package", "manual", "held", "swap", "module", "sysctl", "active", "left over")
+    kinds = ("mode", "content", "link", "folder", "package", "manual", "held", "swap", "module", "sysctl", "active", "left over")
     found = []
     for kind in kinds:
         old, new = before.of_kind(kind), after.of_kind(kind)
@@ -84,6 +86,13 @@ def _needed_by(module: str, told: set[str], users: dict[str, str]) -> bool:
     return any(name in told or (name and _needed_by(name, told, users)) for name in names)
 
 
+# What the maintainer scripts of Debian's packages write, beside the files that their packages hold.
+_MAINTAINERS = re.compile(
+    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid|ssl/certs(/.*)?|ca-certificates.conf|alternatives/.*|rc.\.d/.*|init\.d/.*"
+    r"|systemd/(system|user)/(.*\.(wants|requires)(/.*)?|[^/]+\.(service|target|socket)))"
+)
+
+
 def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]]:
     """What changed and the plan does not say.
 
@@ -94,7 +103,7 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
     told |= {_of_swap(word) for word in told if word.startswith("/")}
     own = {unquote(name).removesuffix(".absent") for name in after.of_kind("own")}
     came = bool(new_packages(before, after))
-    users = after.of_kind("module")
+    users, packages = after.of_kind("module"), after.of_kind("owned")
 
     def known(kind: str, subject: str) -> bool:
         name = subject.rpartition("/")[2]
@@ -104,27 +113,59 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
             return subject.startswith("net.bridge.") and "br_netfilter" in told
         if kind == "module" and ("mount" in told or _needed_by(subject, told, users)):
             return True
-        return came and kind in ("mode", "content", "link", "module", "active", "package") and subject not in own
+        if kind == "folder" and any(word.startswith(f"{subject}/") for word in told):
+            return True
+        if not came or subject in own:
+            return False
+        if kind in ("mode", "content", "link", "folder"):
+            return subject in packages or _MAINTAINERS.fullmatch(subject) is not None
+        return kind in ("module", "active", "package")
 
     return [(kind, subject) for kind, subject in changed(before, after) if not known(kind, subject)]
 
 
+# How a plan's words are seen on a node: what they name must have changed there.
+_SEEN = tuple(
+    re.compile(text)
+    for text in (
+        r"install \S+ \S+ as (/\S+)",
+        r"(?:apt-get )?install ([^/]+)",
+        r"write (\S+)",
+        r"swapoff (\S+)",
+        r"comment out in ([^:]+):",
+        r"turn off in (/[^ ,]+)",
+        r"sysctl ([^=]+)=",
+        r"systemctl mask (.+)",
+        r"modprobe (?:what[^:]*: )?(.+)",
+        r"apt-mark hold (.+)",
+        r"(?:systemctl enable --now|systemctl enable|start) (\S+)",
+        r"turn (\S+) on",
+        r"make (/\S+)",
+    )
+)
+_SIGNED = "sign a server certificate"
+# Done and gone: only the step's own check tells of them afterwards.
+_UNSEEN = ("apt-get update", "mount ", "try ", "exportfs", "restart ")
+
+
+def _subjects(change: str) -> list[str]:
+    """What a line of a plan names. Raises: ValueError where no pattern knows how to look for it."""
+    if change.startswith(_SIGNED):
+        return [registry_site.CERTIFICATE]
+    if change.startswith(_UNSEEN):
+        return []
+    for pattern in _SEEN:
+        if match := pattern.match(change):
+            return [word for word in re.split(r"[ ,]+", match[1]) if not re.match(r"[0-9(]", word)]
+    raise ValueError(f"nothing says how this is seen on a node: {change}")
+
+
 def unkept(plan: Needed, before: Look, after: Look) -> list[str]:
-    """What the plan says and did not come to be."""
+    """What the plan says and did not come to be. Raises: ValueError for words that are not known here."""
     happened = {subject for _kind, subject in changed(before, after)}
-    lacking = []
-    for change in plan.changes:
-        verb, _, rest = change.partition(" ")
-        names: Sequence[str] = rest.replace(",", " ").split()
-        if verb == "apt-get" and names[:1] == ["install"]:
-            wanted = [name for name in names[1:] if re.fullmatch(r"[a-z][a-z0-9.+-]+", name)]
-        elif verb in ("write", "swapoff"):
-            wanted = list(names[:1])
-        elif verb == "sysctl":
-            wanted = [names[0].partition("=")[0]]
-        elif change.startswith("systemctl mask"):
-            wanted = list(names[1:])
-        else:
-            continue
-        lacking += [f"{change}: {name}" for name in wanted if name not in happened]
-    return lacking
+
+    def seen(name: str) -> bool:
+        words = (name, f"{name}.service", name.replace("-", "_"))
+        return any(subject in words or subject.endswith(tuple(f"/{word}" for word in words)) for subject in happened)
+
+    return [f"{change}: {name}" for change in plan.changes for name in _subjects(change) if not seen(name)]
