@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from kfinstall.simulator import hooks
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by
 from kfinstall.simulator.defaults import default_class
 from kfinstall.simulator.selectors import matches_labels
@@ -177,18 +178,19 @@ class Basics:
     def _webhook(self, where: Where, configuration: Document | None) -> None:
         if configuration is None:
             return
-        injected = False
         webhooks = []
         for webhook in configuration.get("webhooks") or ():
             client = webhook.get("clientConfig") or {}
             service = client.get("service") or {}
             endpoints = self._c.store.get("endpoints", service.get("namespace", ""), service.get("name", "")) or {}
-            if not client.get("caBundle") and any(subset.get("addresses") for subset in endpoints.get("subsets") or ()):
-                webhook = {**webhook, "clientConfig": {**client, "caBundle": _encoded(self._ca)}}  # noqa: PLW2901
-                injected = True
+            if any(subset.get("addresses") for subset in endpoints.get("subsets") or ()):
+                filled = {**client, "caBundle": client.get("caBundle") or _encoded(self._ca)}
+                webhook = hooks.as_served(where[2], {**webhook, "clientConfig": filled})  # noqa: PLW2901
             webhooks.append(webhook)
-        if injected:
-            self._c.store.put(where[0], {**configuration, "webhooks": webhooks})
+        kind = self._c.kinds.by_kind(configuration["apiVersion"], configuration["kind"])
+        if kind is not None and webhooks != (configuration.get("webhooks") or []):
+            # As an Update: what it changes is taken from whoever applied it.
+            self._c.objects.update(kind, "", where[2], lambda live: {**live, "webhooks": webhooks}, manager="webhook-controller")
 
     # claims
 

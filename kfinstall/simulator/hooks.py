@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kfinstall.simulator.kinds import Kind
 from kfinstall.simulator.selectors import matches_labels
@@ -10,6 +10,28 @@ from kfinstall.simulator.status import internal
 from kfinstall.simulator.store import Store
 
 Document = dict[str, Any]
+
+_ISTIO: Final = "istio-validator"
+_KNATIVE: Final = ("webhook.serving.knative.dev", "validation.webhook.serving.knative.dev")
+
+
+def as_served(configuration: str, webhook: Document) -> Document:
+    """A webhook of a configuration as the controller behind it leaves it, over what was applied.
+
+    istiod sets the failure policy of its validator to Fail once that answers; Knative replaces the rules by one for each kind,
+    with its status (knative.dev/pkg/webhook/resourcesemantics).
+    """
+    if configuration.startswith(_ISTIO):
+        return {**webhook, "failurePolicy": "Fail"}
+    if configuration not in _KNATIVE:
+        return webhook
+    rules = [
+        {**rule, "resources": [plural, f"{plural}/status"]}
+        for rule in webhook.get("rules") or []
+        for plural in rule["resources"]
+        if "/" not in plural
+    ]
+    return {**webhook, "rules": rules}
 
 
 def admit(store: Store, kind: Kind, operation: str, document: Document) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kfinstall.apply_waves import apply_waves
 from kfinstall.cluster import raw
+from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.stamp import content
-from kfinstall.waves import Wave, clean_document, split, without_stray_namespaces
+from kfinstall.waves import ADMISSION, Wave, clean_document, split, without_stray_namespaces
 from tests.apiserver.planes import cluster
 from tests.bench.bench_kubeflow import sidecars
 from tests.fakes.apiserver import needs_control_plane
@@ -25,6 +27,16 @@ pytestmark = [
     pytest.mark.skipif(not REAL.exists(), reason=f"the rendering of Kubeflow 26.03 is not here ({REAL.name})"),
     pytest.mark.timeout(600),
 ]
+
+
+ISTIO = "istio-validator-istio-system"
+KNATIVE = "webhook.serving.knative.dev"
+
+
+async def webhook(client: ApiCluster, what: str, name: str) -> dict[str, Any]:
+    """The first of a configuration."""
+    found = await client.get(Ref(ADMISSION, f"{what}WebhookConfiguration", name))
+    return dict((found or {})["webhooks"][0])
 
 
 async def test_kubeflow_goes_on_once_and_what_was_changed_is_found_and_put_right(tmp_path: Path) -> None:
@@ -58,6 +70,9 @@ async def test_kubeflow_goes_on_once_and_what_was_changed_is_found_and_put_right
             return known.present(await client.snapshot(inventory.wants()), wanted)
 
         # Controllers write into many of them; none of that is taken for a change.
+        served = [await webhook(client, "Validating", ISTIO), await webhook(client, "Mutating", KNATIVE)]
+        assert (served[0]["failurePolicy"], len(served[1]["rules"])) == ("Fail", 10)
+        assert known.outstanding(await client.snapshot(inventory.wants())) == []
         assert set(wanted) - await present() == set()
         injected = Ref("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "istio-sidecar-injector")
         bundle = ((await client.get(injected)) or {})["webhooks"][0]["clientConfig"]["caBundle"]

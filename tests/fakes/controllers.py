@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from kfinstall.simulator.hooks import as_served
 from tests.fakes.api import FakeApi
 
 BUNDLE = "Q0E="
@@ -91,7 +92,13 @@ class Controllers:
                 backend = hook["clientConfig"].get("service") or {}
                 mine = (backend.get("namespace"), backend.get("name")) == (namespace, service)
                 hooks.append({**hook, "clientConfig": {**hook["clientConfig"], "caBundle": BUNDLE}} if mine else hook)
-            if hooks != document.get("webhooks"):
+            served = [
+                as_served(document["metadata"]["name"], hook) if hook["clientConfig"].get("caBundle") == BUNDLE else hook
+                for hook in hooks
+            ]
+            if served != hooks:
+                self.api.edit(self.api.key(document), {"webhooks": served})
+            elif hooks != document.get("webhooks"):
                 self.api.put({**document, "webhooks": hooks})
 
     def _up(self, namespace: str, service: str) -> bool:

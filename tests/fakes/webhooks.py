@@ -2,7 +2,8 @@
 
 Run inside a control plane's namespace: python -m tests.fakes.webhooks [--delay 0]. It listens at the Service's own address
 and port, so that a webhook whose backend is not up is refused by the kernel, as kube-proxy does. As cert-manager and the
-controllers do, it writes its CA into webhook configurations and conversions of CRDs whose backend is up. An object labelled
+controllers do, it writes its CA into webhook configurations and conversions of CRDs whose backend is up, and changes what
+istiod and Knative change in theirs. An object labelled
 `stand-in/deny` is refused, a pod that istiod would see is annotated `stand-in/sidecar`. At its end it prints its calls as JSON.
 """
 
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kfinstall.cluster.connection import METADATA_LIST, Connection
+from kfinstall.simulator.hooks import as_served
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]
@@ -238,6 +240,12 @@ class Webhooks:
                 {"op": "add", "path": f"{where}/caBundle", "value": self._authority.bundle}
                 for where, client in _clients(document)
                 if _service_of(client) in up and client.get("caBundle") != self._authority.bundle
+            ]
+            changes += [
+                {"op": "replace", "path": f"/webhooks/{number}", "value": served}
+                for number, hook in enumerate(document.get("webhooks") or ())
+                if hook["clientConfig"].get("caBundle") == self._authority.bundle
+                and (served := as_served(document["metadata"]["name"], hook)) != hook
             ]
             if changes:
 

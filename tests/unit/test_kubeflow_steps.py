@@ -240,6 +240,19 @@ async def test_an_injected_bundle_survives_being_applied_again(site):
     assert isinstance(await checked(KubeflowApply(), cluster), Satisfied)
 
 
+async def test_what_istiod_and_knative_write_into_their_webhooks_is_no_change(site):
+    fake, _world, cluster = await whole_phase(site)
+
+    def webhook(what, name):
+        return fake.objects["admissionregistration.k8s.io/v1", f"{what}webhookconfigurations", "", name]["webhooks"][0]
+
+    assert webhook("validating", "istio-validator-istio-system")["failurePolicy"] == "Fail"
+    assert len(webhook("mutating", "webhook.serving.knative.dev")["rules"]) == 10
+    begin = len(fake.sent("PATCH"))
+    assert isinstance(await checked(KubeflowApply(), cluster), Satisfied)
+    assert len(fake.sent("PATCH")) == begin
+
+
 async def test_changed_components_need_another_apply(site):
     _fake, _world, cluster = await whole_phase(site)
     assert isinstance(await checked(KubeflowApply(), cluster, components="full"), Needed)
