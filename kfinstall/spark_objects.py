@@ -22,6 +22,11 @@ def _no_sidecar(place: SparkSite) -> dict[str, str]:
     return {"sidecar.istio.io/inject": "false"} if place.mesh else {}
 
 
+def _sidecar(place: SparkSite) -> dict[str, str]:
+    """Where the mesh is to say who may come in: a namespace that was there before Spark may not ask for sidecars."""
+    return {"sidecar.istio.io/inject": "true"} if place.mesh else {}
+
+
 _POD_SECURITY: Final[dict[str, Any]] = {
     "runAsNonRoot": True,
     "runAsUser": _USER,
@@ -162,7 +167,7 @@ def _history_deployment(place: SparkSite) -> Document:
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": selector},
-            "template": {"metadata": {"labels": {**LABELS, **selector}}, "spec": pod},
+            "template": {"metadata": {"labels": {**LABELS, **selector, **_sidecar(place)}}, "spec": pod},
         },
     }
 

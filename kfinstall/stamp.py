@@ -44,6 +44,12 @@ def outdated(cluster: ClusterFacts | None, documents: Iterable[Document]) -> tup
     return tuple(changes)
 
 
+def ours(document: Mapping[str, Any] | None) -> bool:
+    """Whether an object has the label of what kfinstall makes."""
+    labels = ((document or {}).get("metadata") or {}).get("labels") or {}
+    return LABELS.items() <= labels.items()
+
+
 def proof(step: str, fingerprint: str, evidence: str) -> Document:
     """The record of a proof: ConfigMap kfinstall/proof-<step>."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

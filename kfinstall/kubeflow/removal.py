@@ -23,7 +23,6 @@ DEFINITION: Final = "CustomResourceDefinition"
 PROFILE: Final = "Profile"
 CLAIM: Final = "PersistentVolumeClaim"
 _HOOK_SUFFIX: Final = "WebhookConfiguration"
-_OWN: Final = next(iter(stamp.LABELS.items()))
 KEPT: Final = ("kfinstall.io/kept", "kubeflow")
 """Label of a namespace of Kubeflow that stays for the volumes in it, by which a later uninstallation finds it."""
 _PROFILE_LABEL: Final = ("app.kubernetes.io/part-of", "kubeflow-profile")
@@ -80,7 +79,7 @@ def objects(view: View) -> list[Ref]:
     own = (
         ref
         for ref, document in _objects(view).items()
-        if ref.namespace in places and _labels(document).get(_OWN[0]) == _OWN[1] and ref.name != pull_secret.NAME
+        if ref.namespace in places and stamp.ours(document) and ref.name != pull_secret.NAME
     )
     chosen = {
         ref
@@ -105,8 +104,14 @@ def namespaces(view: View) -> frozenset[str]:
 
 
 def profiles(view: View) -> frozenset[str]:
-    """The profiles' namespaces, which outlive them: the controller labels them."""
-    return frozenset(_labelled(view, _PROFILE_LABEL) | {view.answers.profile_namespace})
+    """The profiles' namespaces, which outlive them: the controller labels them, and writes down whose they are.
+
+    One of that name which it did not make is somebody else's.
+    """
+    name, email = view.answers.profile_namespace, view.answers.kubeflow.user.email
+    about = (_objects(view).get(Ref("v1", "Namespace", name)) or {}).get("metadata") or {}
+    own = {name} if (about.get("annotations") or {}).get("owner") == email else set()
+    return frozenset(_labelled(view, _PROFILE_LABEL) | own)
 
 
 def _labelled(view: View, label: tuple[str, str]) -> set[str]:
@@ -115,21 +120,34 @@ def _labelled(view: View, label: tuple[str, str]) -> set[str]:
     return {name for name, labels in there if labels.get(label[0]) == label[1]}
 
 
+def kept(namespace: Mapping[str, Any]) -> bool:
+    """Whether an earlier uninstallation left a namespace for what is in it."""
+    return _labels(namespace).get(KEPT[0]) == KEPT[1]
+
+
+def _whole(view: View) -> frozenset[str]:
+    """The namespaces that go with all that is in them: those that were applied, and one that kfinstall made for Spark."""
+    spark = Ref("v1", "Namespace", view.answers.spark_namespace)
+    return namespaces(view) | ({spark.name} if stamp.ours(_objects(view).get(spark)) else set())
+
+
 def claims(view: View) -> list[Ref]:
-    """The volume claims in Kubeflow's namespaces, the profiles' and Spark's."""
-    places = namespaces(view) | profiles(view) | {view.answers.spark_namespace}
-    return sorted(ref for ref in _objects(view) if ref.kind == CLAIM and ref.namespace in places)
+    """The volume claims in Kubeflow's namespaces, the profiles' and Spark's.
+
+    Where Spark's namespace was there before it, others have claims in it: of those only the ones that kfinstall made.
+    """
+    places, spark = _whole(view) | profiles(view), view.answers.spark_namespace
+    return sorted(
+        ref
+        for ref, document in _objects(view).items()
+        if ref.kind == CLAIM and (ref.namespace in places or (ref.namespace == spark and stamp.ours(document)))
+    )
 
 
 def empty_namespaces(view: View) -> list[Ref]:
     """The namespaces to delete: those that were applied, and one that kfinstall made for Spark, unless a claim is in it."""
     full = {ref.namespace for ref in claims(view)}
-    own = {
-        ref.name
-        for ref, document in _objects(view).items()
-        if ref.kind == "Namespace" and ref.name == view.answers.spark_namespace and _labels(document).get(_OWN[0]) == _OWN[1]
-    }
-    return _present(view, (Ref("v1", "Namespace", name) for name in (namespaces(view) | own) - full))
+    return _present(view, (Ref("v1", "Namespace", name) for name in _whole(view) - full))
 
 
 def profile_namespaces(view: View) -> list[Ref]:
@@ -141,6 +159,11 @@ def kept_namespaces(view: View) -> list[str]:
     """The namespaces that stay: the profiles', and those with claims in them."""
     places = {ref.namespace for ref in claims(view)} | profiles(view)
     return sorted(place for place in places if Ref("v1", "Namespace", place) in _objects(view))
+
+
+def marked(view: View) -> list[str]:
+    """Of those that stay, the ones that a later uninstallation may delete: not the profiles', nor any that was there before."""
+    return [name for name in kept_namespaces(view) if name in _whole(view) - profiles(view)]
 
 
 def owned(view: View, ref: Ref) -> bool:

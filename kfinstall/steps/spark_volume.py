@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Want
+from kfinstall.cluster.base import Cluster, Ref, Want
+from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 _PROGRAM: Final = """
@@ -75,8 +76,10 @@ class SparkVolume(Step):
         view = context.view
         place = spark_site.site(view.answers, view.release)
         cluster = await context.cluster()
-        if place.own_namespace:
+        if place.own_namespace and await _may_be_made(cluster, place.namespace):
             await cluster.apply(spark_objects.namespace(place))
+        elif place.own_namespace:
+            context.say(f"namespace {place.namespace} was there before: it stays as it is, and an uninstallation leaves it")
         document = spark_objects.claim(place, view.answers.storage_class, view.answers.spark.volume_size)
         applied = await cluster.apply(document)
         job = spark_objects.shell_job(place, "spark-volume", _PROGRAM, spark_site.LOGS, _WANTED)
@@ -86,3 +89,12 @@ class SparkVolume(Step):
         claim = await cluster.get(applied.ref)
         evidence = f"{spark_site.VOLUME} ({view.answers.spark.volume_size}) is bound, {spark_site.LOGS} is {_WANTED}"
         await cluster.apply(stamp.proof("spark-volume", self._fingerprint(view, claim), evidence))
+
+
+async def _may_be_made(cluster: Cluster, name: str) -> bool:
+    """Whether a namespace is not there yet, or was made by kfinstall.
+
+    Anybody else's gets no label of ours: by that label an uninstallation deletes it, with all that others have in it.
+    """
+    found = await cluster.get(Ref("v1", "Namespace", name))
+    return found is None or stamp.ours(found) or removal.kept(found)

@@ -36,8 +36,7 @@ class UninstallNamespaces(Removal):
 
     async def after(self, context: ApplyContext, cluster: Cluster) -> None:
         """What stays is marked, and the records go: nothing of them is left to delete."""
-        kept = set(removal.kept_namespaces(context.view)) - removal.profiles(context.view)
-        for name in sorted(kept):
+        for name in removal.marked(context.view):
             await cluster.apply(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict([removal.KEPT])}}
             )

@@ -99,6 +99,47 @@ async def test_data_goes_where_that_is_asked_for_also_later(site):
     assert "registry.password" in generated(fleet.cluster)
 
 
+async def test_a_namespace_that_was_there_before_spark_and_what_others_have_in_it_stays(tmp_path):
+    async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
+        answers = variant(fleet, kubeflow={"enabled": False}, spark={"namespace": "analytics"})
+        await run(fleet, answers, tmp_path, only=("prepare", "cluster", "storage", "registry"))
+        cluster = fleet.cluster
+        theirs = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "analytics", "labels": {"team": "a"}}}
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+        cluster.put(theirs)
+        cluster.put(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "work", "namespace": "analytics"},
+                "spec": spec,
+            }
+        )
+        before = cluster.get("v1", "Namespace", "analytics")["metadata"]["labels"]
+        _session, events = await run(fleet, answers, tmp_path)
+        assert [event.text for event in events if event.name == "outputLine" and "analytics was there before" in event.text]
+        assert cluster.get("v1", "Namespace", "analytics")["metadata"]["labels"] == before
+        assert names(cluster, "v1", "PersistentVolumeClaim", "analytics") == {"work", "spark-volume"}
+
+        await run(fleet, answers, tmp_path, kind="uninstall")
+        assert cluster.get("v1", "Namespace", "analytics")["metadata"]["labels"] == before
+        assert names(cluster, "v1", "PersistentVolumeClaim", "analytics") == {"work", "spark-volume"}
+        await run(fleet, answers, tmp_path, kind="uninstall", delete_data=True)
+        assert names(cluster, "v1", "PersistentVolumeClaim", "analytics") == {"work"}
+        assert cluster.get("v1", "Namespace", "analytics")["metadata"]["labels"] == before
+
+
+async def test_a_namespace_that_was_made_for_spark_goes_with_its_data(tmp_path):
+    async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
+        answers = variant(fleet, kubeflow={"enabled": False}, spark={"namespace": "analytics"})
+        await run(fleet, answers, tmp_path)
+        await run(fleet, answers, tmp_path, kind="uninstall")
+        assert names(fleet.cluster, "v1", "PersistentVolumeClaim", "analytics") == {"spark-volume"}
+        await run(fleet, answers, tmp_path)
+        await run(fleet, answers, tmp_path, kind="uninstall", delete_data=True)
+        assert "analytics" not in names(fleet.cluster, "v1", "Namespace")
+
+
 async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(site, monkeypatch):
     fleet, answers, folder = site
     fleet.cluster.put(NOTEBOOK)

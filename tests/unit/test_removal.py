@@ -47,6 +47,47 @@ def test_each_object_has_one_turn():
     assert removal.empty_namespaces(view(without=(APPLIED[6],))) == [APPLIED[3], APPLIED[2]]
 
 
+OURS = {"labels": {"app.kubernetes.io/managed-by": "kfinstall"}}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "gone", "stays"),
+    [
+        ({}, ["spark-volume"], []),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, ["spark-volume"], []),
+        (OURS, ["spark-volume", "work"], ["team"]),
+        ({"labels": {"kfinstall.io/kept": "kubeflow"}}, ["spark-volume", "work"], ["team"]),
+    ],
+)
+def test_of_a_namespace_that_was_there_before_spark_only_what_kfinstall_made_goes(namespace, gone, stays):
+    answers = ANSWERS.model_copy(update={"spark": ANSWERS.spark.model_copy(update={"namespace": "team"})})
+    objects = {
+        Ref("v1", "Namespace", "team"): {"metadata": namespace},
+        Ref("v1", "PersistentVolumeClaim", "spark-volume", "team"): {"metadata": OURS},
+        Ref("v1", "PersistentVolumeClaim", "work", "team"): {"metadata": {}},
+    }
+    seen = View(answers, release("26.03"), "cluster", cluster=ClusterFacts("v1.34.0", objects))
+    assert [ref.name for ref in removal.claims(seen)] == gone
+    assert removal.marked(seen) == stays
+    assert removal.empty_namespaces(seen) == []
+    del (
+        objects[Ref("v1", "PersistentVolumeClaim", "work", "team")],
+        objects[Ref("v1", "PersistentVolumeClaim", "spark-volume", "team")],
+    )
+    assert [ref.name for ref in removal.empty_namespaces(seen)] == stays
+
+
+def test_a_namespace_with_the_profiles_name_that_no_controller_made_stays():
+    name = Ref("v1", "Namespace", ANSWERS.profile_namespace)
+    work = Ref("v1", "PersistentVolumeClaim", "work", name.name)
+    seen = view(name, work)
+    assert removal.profile_namespaces(seen) == []
+    assert work not in removal.claims(seen)
+    seen = view(name, work, **{name.name: {"annotations": {"owner": ANSWERS.kubeflow.user.email}}})
+    assert removal.profile_namespaces(seen) == [name]
+    assert work in removal.claims(seen)
+
+
 def test_what_is_not_there_is_not_deleted():
     assert removal.objects(view(without=APPLIED)) == []
     assert removal.namespaces(view()) == {"kubeflow", "auth"}
