@@ -111,7 +111,9 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
             return None if ended else found.waiting
 
         ended = await cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=context.say)
-    lines = await _log(cluster, ref.namespace, selector)
+    # Named, for a namespace's sidecar injection may have put others beside it.
+    container = str(job["spec"]["template"]["spec"]["containers"][0]["name"])
+    lines = await _log(cluster, ref.namespace, selector, container)
     failed = _condition(ended, "Failed")
     if failed is not None:
         raise CommandError(
@@ -123,11 +125,11 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
     return lines
 
 
-async def _log(cluster: Cluster, namespace: str, selector: str) -> tuple[str, ...]:
-    """The log of the youngest pod."""
+async def _log(cluster: Cluster, namespace: str, selector: str, container: str) -> tuple[str, ...]:
+    """The log of a container of the youngest pod."""
     found = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
     youngest = sorted(found, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp", "")))[-1:]
-    return await cluster.logs(namespace, youngest[0]["metadata"]["name"]) if youngest else ()
+    return await cluster.logs(namespace, youngest[0]["metadata"]["name"], container=container) if youngest else ()
 
 
 async def wait_deployment(context: ApplyContext, cluster: Cluster, ref: Ref, selector: str, *, timeout_seconds: float) -> None:

@@ -14,6 +14,8 @@ from kfinstall.stamp import LABELS
 NAME: Final = "kfinstall-spark-pi"
 LABEL: Final = "kfinstall.io/proof"
 SELECTOR: Final = f"{LABEL}={NAME},spark-role=driver"
+DRIVER: Final = "spark-kubernetes-driver"
+"""The driver's container, as Spark calls it where no pod template does."""
 CRD: Final = Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "sparkapplications.sparkoperator.k8s.io")
 _SLICES: Final = "20"
 _RESULT: Final = re.compile(r"Pi is roughly (3\.[0-9]+)")

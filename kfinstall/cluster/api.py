@@ -298,7 +298,7 @@ class ApiCluster:
                 "GET", f"{Resource('/api/v1', 'pods', True).item(ref)}/log", query=query, accept="*/*"
             )
         except Refusal as refusal:
-            if refusal.status == 400:  # the container waits to start
+            if refusal.no_log:
                 return ()
             raise refusal.error("read the log of", ref) from refusal
         return clean_lines(answer.body.decode("utf-8", "replace").removesuffix("\n"))

@@ -15,6 +15,7 @@ from kfinstall.text import clean
 _TEXT_LIMIT_CHARACTERS: Final = 600
 _WEBHOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _CONFLICT: Final = re.compile(r'conflict with "([^"]+)"')
+_NOT_RUN: Final = re.compile(r'^container "[^"]+" in pod "[^"]+" is (waiting to start|not available|terminated)')
 _PASSING_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 _UNPASSING: Final = ("denied the request", "spec.selector: Invalid value")
 
@@ -53,6 +54,11 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
         """The name of the webhook that could not be called, or an empty string."""
         found = _WEBHOOK.search(self.message)
         return found.group(1) if found else ""
+
+    @property
+    def no_log(self) -> bool:
+        """Whether a kubelet says that a container has not run: it waits to start, or ended before it did."""
+        return self.status == 400 and _NOT_RUN.search(self.message) is not None
 
     @property
     def conflicting_managers(self) -> tuple[str, ...]:

@@ -125,8 +125,8 @@ async def until(
         await asyncio.gather(waiter, looker, return_exceptions=True)
 
 
-async def last_words(cluster: Cluster, namespace: str, selector: str, container: str = "") -> str:
-    """The last lines that a failed pod of that label said; empty where there is none."""
+async def last_words(cluster: Cluster, namespace: str, selector: str, container: str) -> str:
+    """The last lines that a container of a failed pod of that label said; empty where there is none."""
     for pod in await cluster.list(Want("v1", "Pod", namespace), label_selector=selector):
         if (pod.get("status") or {}).get("phase") != "Failed":
             continue

@@ -27,7 +27,8 @@ WORD: Final = "kfinstall-proof"
 METRIC: Final = "distance"
 _NO_SIDECAR: Final = {"sidecar.istio.io/inject": "false"}
 _PARAMETER: Final = "step"
-_PRIMARY: Final = "trial"
+TRIAL: Final = "trial"
+"""The container of a trial that searches; Katib puts its metrics collector beside it."""
 # Katib's metrics collector looks for the running process: a trial of no length would be gone before it looks. Katib joins the words and
 # puts its own redirection behind the last command, which is why the metric comes last and needs no quotes.
 _TRIAL: Final = f"sleep {limits.KUBEFLOW_PROOF_TRIAL_SECONDS} && echo {METRIC}=${{trialParameters.{_PARAMETER}}}"
@@ -87,7 +88,7 @@ def notebook_path(answers: Answers) -> str:
 
 def experiment(view: View) -> Document:
     """Two trials of random search; each prints its parameter as the metric."""
-    trial = _container(view, _PRIMARY, command=["sh", "-c"], args=[_TRIAL])
+    trial = _container(view, TRIAL, command=["sh", "-c"], args=[_TRIAL])
     template = {
         "metadata": {"labels": {LABEL: "katib", **_NO_SIDECAR}, "annotations": dict(_NO_SIDECAR)},
         "spec": {"restartPolicy": "Never", "containers": [trial]},
@@ -107,7 +108,7 @@ def experiment(view: View) -> Document:
             "resumePolicy": "Never",
             "parameters": [{"name": _PARAMETER, "parameterType": "double", "feasibleSpace": space}],
             "trialTemplate": {
-                "primaryContainerName": _PRIMARY,
+                "primaryContainerName": TRIAL,
                 "trialParameters": [{"name": _PARAMETER, "description": "what is searched", "reference": _PARAMETER}],
                 "trialSpec": job,
             },

@@ -16,6 +16,7 @@ from aiohttp import web
 from kfinstall.simulator import discovery
 from kfinstall.simulator.kinds import Kind, Kinds
 from kfinstall.simulator.lists import Listing, check_accept, render, watch_objects
+from kfinstall.simulator.logs import log
 from kfinstall.simulator.objects import Objects, wrong_name
 from kfinstall.simulator.patches import json_patch, merge_patch, strategic_patch
 from kfinstall.simulator.status import ApiError, PageError, details_of, forbidden, invalid, invalid_options, unknown_resource
@@ -23,8 +24,6 @@ from kfinstall.simulator.store import Store
 
 Document = dict[str, Any]
 
-LOGS: Final = "simulated-logs"
-"""Key of the store that pods' logs are kept under."""
 _OPEN_PATHS: Final = ("/version", "/healthz", "/readyz", "/livez")
 _BODY_BYTES: Final = 8 * 2**20
 _RETRY_AFTER_SECONDS: Final = 1
@@ -270,7 +269,7 @@ class ApiServer:
     async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
         name = target.subresource
         if name == "log" and target.kind.key == "pods":
-            return self._log(request, target)
+            return log(self.store, self.objects.get(target.kind, target.namespace, target.name), request.query)
         if name in ("status", "finalize") and request.method in ("PUT", "PATCH"):
             return await (self._replace if request.method == "PUT" else self._patch)(request, target)
         if name in ("status", "scale") and request.method == "GET":
@@ -298,19 +297,6 @@ class ApiServer:
         return web.json_response(
             _scale(self.objects.update(target.kind, target.namespace, target.name, change, manager=_manager(request)))
         )
-
-    def _log(self, request: web.Request, target: Target) -> web.Response:
-        pod = self.objects.get(target.kind, target.namespace, target.name)
-        containers = [container["name"] for container in pod["spec"]["containers"]]
-        container = request.query.get("container") or containers[0]
-        if container not in containers + [item["name"] for item in pod["spec"].get("initContainers") or []]:
-            raise ApiError(400, f"container {container} is not valid for pod {target.name}")
-        if pod["status"].get("phase") == "Pending":
-            raise ApiError(400, f'container "{container}" in pod "{target.name}" is waiting to start: ContainerCreating')
-        saved = self.store.get(LOGS, target.namespace, target.name)
-        lines = str(saved["text"]).splitlines(keepends=True) if saved and container == containers[0] else []
-        tail = request.query.get("tailLines")
-        return web.Response(text="".join(lines[-int(tail) :] if tail else lines))
 
     _METHODS: Final[dict[tuple[str, bool], Callable[[ApiServer, web.Request, Target], Awaitable[web.StreamResponse]]]] = {
         ("GET", True): _get,

@@ -6,8 +6,8 @@ import asyncio
 import re
 from typing import Any, Final
 
-from kfinstall.simulator.api import LOGS
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like
+from kfinstall.simulator.logs import LOGS
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.patches import timestamp
 from kfinstall.simulator.selectors import matches_labels

@@ -7,8 +7,8 @@ import json
 import re
 from typing import Any, Final
 
-from kfinstall.simulator.api import LOGS
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.logs import LOGS
 from kfinstall.simulator.objects import random_suffix
 from kfinstall.simulator.patches import timestamp
 
@@ -29,6 +29,7 @@ _OWNERS: Final = {
 }
 _NOTEBOOK_PORT: Final = 8888
 _PLACEHOLDER: Final = re.compile(r"\$\{trialParameters\.([^}]+)\}")
+_COLLECTOR: Final = {"name": "metrics-logger-and-collector", "image": "ghcr.io/kubeflow/katib/file-metrics-collector:simulated"}
 EXPERIMENT_LABEL: Final = "katib.kubeflow.org/experiment"
 TRIAL_LABEL: Final = "katib.kubeflow.org/trial"
 
@@ -156,6 +157,7 @@ class UserWork:
         # What Katib's webhook does to the pods of a trial.
         metadata = run["spec"]["template"].setdefault("metadata", {})
         metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+        run["spec"]["template"]["spec"]["containers"].append(dict(_COLLECTOR))
         job = self._made(trial, run["apiVersion"], run["kind"], where[2], run["spec"], labels=labels)
         created = condition("Created", true=True, reason="TrialCreated", message="Trial is created")
         if is_true(job, "Failed"):

@@ -38,7 +38,7 @@ class KubeflowProofKatib(ComponentProof):
 
         ended = await until(context, cluster, ref, waiting, selector=_OF_EXPERIMENT, timeout_seconds=self.timeout_seconds)
         if condition(ended or {}, "Succeeded").get("status") != "True":
-            said = await last_words(cluster, namespace, _OF_EXPERIMENT)
+            said = await last_words(cluster, namespace, _OF_EXPERIMENT, proofs.TRIAL)
             found = condition(ended or {}, "Failed")
             raise ProofError(
                 f"{ref} failed: {found.get('message') or found.get('reason') or 'no reason given'}",

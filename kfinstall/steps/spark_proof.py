@@ -119,7 +119,7 @@ async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> 
 
 async def _pi(context: ApplyContext, cluster: Cluster, place: SparkSite, driver: Mapping[str, Any]) -> str:
     name = driver["metadata"]["name"]
-    log = await cluster.logs(place.namespace, name, tail_lines=limits.SPARK_LOG_TAIL_LINES)
+    log = await cluster.logs(place.namespace, name, container=spark_pi.DRIVER, tail_lines=limits.SPARK_LOG_TAIL_LINES)
     value = spark_pi.result(log)
     if not value:
         raise ProofError(

@@ -128,6 +128,8 @@ class FakeApi:
     owners: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
     """Objects that another field manager owns."""
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
+    no_log: str = ""
+    """Why nobody gets a log; empty where the logs are given."""
     plain_items: bool = False
     """Answer lists with `items: null` where they are empty."""
     admit: Callable[[dict[str, Any]], str] = lambda _document: ""
@@ -231,6 +233,8 @@ class _Server:
             namespace, rest = rest[1], rest[2:]
         if rest[0] not in kinds:
             return web.Response(status=404, text="404 page not found")
+        if rest[2:] == ["log"] and api.no_log:
+            return _status(400, reason="BadRequest", message=api.no_log)
         if rest[2:] == ["log"]:
             return web.Response(text=api.logs[namespace, rest[1]])
         if len(rest) == 1:

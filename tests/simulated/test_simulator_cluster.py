@@ -113,6 +113,21 @@ async def test_jobs_end_and_leave_the_log_that_a_hook_gives(tmp_path: Path, _hoo
         for pod in cluster.objects("v1", "Pod", "default"):
             _status, text = await ask("GET", f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}/log?tailLines=5")
             logs[pod["metadata"]["labels"]["job-name"]] = text
+        two = {
+            "containers": [{"name": "c", "image": "i"}, {"name": "d", "image": "i"}],
+            "initContainers": [{"name": "b", "image": "i"}],
+        }
+        cluster.put({**of_api("Pod", "two", spec=two), "metadata": {"name": "two", "namespace": "default", "labels": {}}})
+        one = two | {"containers": two["containers"][:1]}
+        cluster.put({**of_api("Pod", "native", spec=one), "metadata": {"name": "native", "namespace": "default", "labels": {}}})
+        await until(lambda: ready(cluster.get("v1", "Pod", "two", "default") or {}))
+        await until(lambda: ready(cluster.get("v1", "Pod", "native", "default") or {}))
+        status, text = await ask("GET", "/api/v1/namespaces/default/pods/two/log")
+        assert (status, text["reason"]) == (400, "BadRequest")
+        assert text["message"] == "a container name must be specified for pod two, choose one of: [b c d]"
+        for path in ("two/log?container=d", "native/log"):
+            status, _text = await ask("GET", f"/api/v1/namespaces/default/pods/{path}")
+            assert status == 200
         assert logs == {"good": "read and written\n", "bad": "it broke\n", "plain": "hello there\n"}
 
 

@@ -225,6 +225,30 @@ async def test_logs_are_cleaned(api):
     assert await cluster.logs("default", "p") == ("one", "two")
 
 
+@pytest.mark.parametrize(
+    "said", ["waiting to start: PodInitializing", "waiting to start - no logs yet", "not available", "terminated"]
+)
+async def test_a_container_that_has_not_run_has_no_log(api, said):
+    fake, cluster = api
+    fake.no_log = f'container "main" in pod "p" is {said}'
+    assert await cluster.logs("default", "p", container="main") == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "a container name must be specified for pod p, choose one of: [istio-validation main collector]",
+        "container main is not valid for pod p",
+    ],
+)
+async def test_a_log_that_was_asked_for_wrongly_is_an_error(api, said):
+    fake, cluster = api
+    fake.no_log = said
+    with pytest.raises(CommandError, match=r"refused to read the log of Pod default/p") as caught:
+        await cluster.logs("default", "p")
+    assert caught.value.why == said
+
+
 async def test_a_server_that_is_not_the_clusters_is_refused():
     other = make_certificates()
     async with serve(FakeApi(), other) as port:

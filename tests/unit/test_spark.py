@@ -105,6 +105,7 @@ class LittleCluster:
         raise StepTimeoutError(waiting.reason, hint=waiting.remedy)
 
     async def logs(self, namespace, pod, *, container="", tail_lines=200):
+        assert container, "a sidecar may be beside it"
         return self.log
 
     async def snapshot(self, wants):
