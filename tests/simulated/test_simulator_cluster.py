@@ -117,9 +117,11 @@ async def test_jobs_end_and_leave_the_log_that_a_hook_gives(tmp_path: Path, _hoo
             "containers": [{"name": "c", "image": "i"}, {"name": "d", "image": "i"}],
             "initContainers": [{"name": "b", "image": "i"}],
         }
-        cluster.put({**of_api("Pod", "two", spec=two), "metadata": {"name": "two", "namespace": "default", "labels": {}}})
+        cluster.put({**of_api("Pod", "two", spec=two), "metadata": {"name": "two", "namespace": "default", "labels": {"app": "x"}}})
         one = two | {"containers": two["containers"][:1]}
-        cluster.put({**of_api("Pod", "native", spec=one), "metadata": {"name": "native", "namespace": "default", "labels": {}}})
+        cluster.put(
+            {**of_api("Pod", "native", spec=one), "metadata": {"name": "native", "namespace": "default", "labels": {"app": "x"}}}
+        )
         await until(lambda: ready(cluster.get("v1", "Pod", "two", "default") or {}))
         await until(lambda: ready(cluster.get("v1", "Pod", "native", "default") or {}))
         status, text = await ask("GET", "/api/v1/namespaces/default/pods/two/log")
