@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from kfinstall.simulator.kinds import Kind
+from kfinstall.simulator.quantities import quantity
 from kfinstall.simulator.status import Problem, invalid
 
 Document = dict[str, Any]
@@ -205,12 +206,8 @@ def _changed(key: str, old: Document, new: Document) -> Iterator[Problem]:
         for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
             if old.get(field) != new.get(field):
                 yield field, f"Forbidden: updates to {field} are forbidden."
-    chosen = before.get("storageClassName")
-    if key == "persistentvolumeclaims" and chosen is not None and chosen != after.get("storageClassName"):
-        yield (
-            "spec",
-            "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
-        )
+    if key == "persistentvolumeclaims":
+        yield from _claim(old, new)
     address = before.get("clusterIP")
     if key == "services" and address and after.get("clusterIP") not in (None, "", address) and after.get("type") != "ExternalName":
         yield "spec.clusterIPs[0]", f"Invalid value: {_words([after['clusterIP']])}: may not change once set"
@@ -218,6 +215,23 @@ def _changed(key: str, old: Document, new: Document) -> Iterator[Problem]:
         yield "roleRef", f"Invalid value: {_words(new.get('roleRef'))}: cannot change roleRef"
     if key in ("secrets", "configmaps"):
         yield from _kept_data(key, old, new)
+
+
+def storage(document: Document) -> float:
+    """The bytes that a claim asks for."""
+    return quantity(((document.get("spec") or {}).get("resources") or {}).get("requests", {}).get("storage") or 0)
+
+
+def _claim(old: Document, new: Document) -> Iterator[Problem]:
+    status, chosen = old.get("status") or {}, (old.get("spec") or {}).get("storageClassName")
+    unlike = chosen is not None and chosen != (new.get("spec") or {}).get("storageClassName")
+    if unlike or (status.get("phase") != "Bound" and storage(old) != storage(new)):
+        yield (
+            "spec",
+            "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+        )
+    if storage(new) < storage(old) and storage(new) <= quantity((status.get("capacity") or {}).get("storage") or 0):
+        yield "spec.resources.requests.storage", "Forbidden: field can not be less than status.capacity"
 
 
 def _kept_data(key: str, old: Document, new: Document) -> Iterator[Problem]:

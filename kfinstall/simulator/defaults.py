@@ -7,8 +7,9 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.checks import check
+from kfinstall.simulator.checks import check, storage
 from kfinstall.simulator.kinds import Kind
+from kfinstall.simulator.status import ApiError, details_of
 from kfinstall.simulator.store import Store
 
 Document = dict[str, Any]
@@ -229,9 +230,19 @@ def fill_in(kind: Kind, document: Document, old: Document | None, store: Store) 
     """Complete a document in place.
 
     Raises:
-        ApiError: 422.
+        ApiError: 422, or 403 for a claim whose class does not let it grow.
     """
     complete = _BY_KIND.get(kind.key)
     if complete is not None and document["metadata"].get("name"):
         complete(document, old, store)
     check(kind, document, old)
+    if kind.key == "persistentvolumeclaims" and old is not None and storage(document) > storage(old):
+        _let_grow(kind, document, store)
+
+
+def _let_grow(kind: Kind, document: Document, store: Store) -> None:
+    chosen = store.get("storageclasses.storage.k8s.io", "", str(document["spec"].get("storageClassName") or ""))
+    if not (chosen or {}).get("allowVolumeExpansion"):
+        why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+        name = document["metadata"]["name"]
+        raise ApiError(403, f'{kind.plural} "{name}" is forbidden: {why}', details=details_of(kind.plural, kind.group, name))

@@ -10,6 +10,7 @@ from kfinstall.simulator.controllers import Controllers, Where, condition, condi
 from kfinstall.simulator.logs import LOGS
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.patches import timestamp
+from kfinstall.simulator.quantities import quantity
 from kfinstall.simulator.selectors import matches_labels
 from kfinstall.simulator.workloads import tolerated
 
@@ -24,19 +25,7 @@ _WAIT_LINES: Final = 10
 _SYSTEM: Final = ("kube-system", "calico-system", "calico-apiserver", "tigera-operator")
 """Namespaces whose images are there even where others can't be pulled."""
 _MAX_PODS: Final = 110
-_UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
 _ECHO: Final = re.compile(r"""(?:echo|printf)\s+(?:-\w+\s+)?("[^"]*"|'[^']*'|[^;&|>\n]+)""")
-
-
-def quantity(text: object) -> float:
-    """A Kubernetes quantity as a number: CPUs, or bytes."""
-    value = str(text)
-    if value.endswith("m"):
-        return float(value[:-1]) / 1000
-    for suffix, factor in _UNITS.items():
-        if value.endswith(suffix):
-            return float(value[: -len(suffix)]) * factor
-    return float(value)
 
 
 def requests(pod: Document) -> tuple[float, float]:

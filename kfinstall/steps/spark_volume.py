@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
+from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp, storage_site
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Cluster, Ref, Want
+from kfinstall.cluster.base import Cluster, Document, Ref, Want
+from kfinstall.cluster.capacity import quantity
 from kfinstall.kubeflow import removal
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _PROGRAM: Final = """
 mkdir -p "$1"
@@ -35,9 +36,10 @@ class SparkVolume(Step):
         return answers.spark.enabled
 
     def wants(self, view: View) -> tuple[Want, ...]:
-        """The claim, and the record of its directory."""
+        """The claim, the classes, and the record of its directory."""
         namespace = view.answers.spark_namespace
-        return (Want("v1", "PersistentVolumeClaim", namespace), Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE))
+        record = Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE)
+        return (Want("v1", "PersistentVolumeClaim", namespace), storage_site.CLASSES, record)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
@@ -55,14 +57,16 @@ class SparkVolume(Step):
         namespace = view.answers.spark_namespace
         claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_site.VOLUME, namespace) if view.cluster else None
         phase = ((claim or {}).get("status") or {}).get("phase")
+        refused = _refused(view, claim) if claim and stamp.ours(claim) else None
+        if refused:
+            return refused
         evidence = stamp.proven(view.cluster, "spark-volume", self._fingerprint(view, claim))
         if phase == "Bound" and evidence:
             return Satisfied(evidence)
-        changes = (
-            []
-            if claim
-            else [f"claim {view.answers.spark.volume_size} ReadWriteMany of {view.answers.storage_class} in {namespace}"]
-        )
+        wanted, storage_class = view.answers.spark.volume_size, view.answers.storage_class
+        changes = [] if claim else [f"claim {wanted} ReadWriteMany of {storage_class} in {namespace}"]
+        if claim and stamp.ours(claim) and quantity(_size(claim)) != quantity(wanted):
+            changes = [f"change claim {namespace}/{spark_site.VOLUME} from {_size(claim)} to {wanted}"]
         return Needed((*changes, f"make {spark_site.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"))
 
     def _fingerprint(self, view: View, claim: Mapping[str, object] | None) -> str:
@@ -81,14 +85,56 @@ class SparkVolume(Step):
         elif place.own_namespace:
             context.say(f"namespace {place.namespace} was there before: it stays as it is, and an uninstallation leaves it")
         document = spark_objects.claim(place, view.answers.storage_class, view.answers.spark.volume_size)
-        applied = await cluster.apply(document)
+        ref = Ref.of(document)
+        found = await cluster.get(ref)
+        if found is None or stamp.ours(found):
+            await cluster.apply(document)
+        else:
+            # With the label of ours an uninstallation would take it for one that kfinstall made.
+            context.say(f"claim {place.namespace}/{spark_site.VOLUME} was there before: it is used as it is")
         job = spark_objects.shell_job(place, "spark-volume", _PROGRAM, spark_site.LOGS, _WANTED)
         lines = await pod_watch.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds)
         for line in lines:
             context.say(line)
-        claim = await cluster.get(applied.ref)
-        evidence = f"{spark_site.VOLUME} ({view.answers.spark.volume_size}) is bound, {spark_site.LOGS} is {_WANTED}"
+        claim = await cluster.get(ref)
+        evidence = f"{spark_site.VOLUME} ({_size(claim or document)}) is bound, {spark_site.LOGS} is {_WANTED}"
         await cluster.apply(stamp.proof("spark-volume", self._fingerprint(view, claim), evidence))
+
+
+def _size(claim: Document) -> str:
+    return str((((claim.get("spec") or {}).get("resources") or {}).get("requests") or {}).get("storage") or "")
+
+
+def _refused(view: View, claim: Document) -> Conflict | None:
+    """What the server would not let change of our claim: its class, its size before it is bound, less, and more where the class can't."""
+    place, now, wanted = view.answers.spark_namespace, _size(claim), view.answers.spark.volume_size
+    status, name = claim.get("status") or {}, f"claim {place}/{spark_site.VOLUME}"
+    delete = f"kubectl -n {place} delete deployment/{spark_site.HISTORY} pvc/{spark_site.VOLUME} --ignore-not-found"
+    anew = f"or copy what is needed out of it, and have a new one made: {delete} (what is in it is lost)"
+    live, chosen = (claim.get("spec") or {}).get("storageClassName"), view.answers.storage_class
+    bound = status.get("phase") == "Bound"
+    old, new = quantity(now), quantity(wanted)
+    if (live not in (None, chosen) or old != new) and status.get("phase") == "Pending":
+        what = f"{live}, {now}" if live != chosen else now
+        return Conflict(f"{name} ({what}) is Pending and can't be changed to {chosen}, {wanted}", f"nothing is in it yet: {delete}")
+    if live not in (None, chosen):
+        keep = f"keep what it is on in the answers (storage.type, storage.nfs.provisioner: the ones of {live})"
+        return Conflict(
+            f"{name} is of StorageClass {live}, the answers lead to {chosen}; a claim keeps its class", f"{keep}, {anew}"
+        )
+    keep = f"keep the size in the answers (spark: volumeSize: {now}), {anew}"
+    if new < old and (not bound or new <= quantity((status.get("capacity") or {}).get("storage"))):
+        return Conflict(f"{name} has {now}, the answers want {wanted}: a volume can't shrink", keep)
+    if new > old and (not bound or not _grows(view)):
+        return Conflict(f"{name} has {now}, the answers want {wanted}: StorageClass {chosen} does not let volumes grow", keep)
+    return None
+
+
+def _grows(view: View) -> bool:
+    """Whether the class lets volumes grow: as the answers make it, or as somebody set it."""
+    wanted = storage_site.storage_class(view)
+    live = view.cluster.objects.get(Ref.of(wanted)) if view.cluster else None
+    return any((found or {}).get("allowVolumeExpansion") is True for found in (wanted, live))
 
 
 async def _may_be_made(cluster: Cluster, name: str) -> bool:

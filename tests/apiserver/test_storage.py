@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kfinstall import storage_proof, storage_site
+from kfinstall import spark_objects, spark_site, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting, Want
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.releases import Release, load
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
+from kfinstall.steps.spark_volume import SparkVolume
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
@@ -166,6 +167,40 @@ async def test_a_class_whose_parameters_change_is_made_anew_and_one_of_others_is
     await site.client.delete(Ref(STORAGE, "StorageClass", "nfs-csi"))
     await site.apply(step, storage)
     assert isinstance(await site.check(step, storage), Satisfied)
+
+
+@pytest.mark.parametrize("name", ["nfs-csi", "nfs-client"])
+async def test_sparks_claim_is_a_conflict_exactly_where_the_server_refuses_its_change(site: Site, name: str) -> None:
+    (step, *_rest), storage = phase(name)
+    await site.apply(step, storage)
+    place = spark_site.site(Answers.model_validate({"nodes": NODES, "kubeflow": {"enabled": False}}), load("26.03"))
+    await site.client.apply(spark_objects.namespace(place))
+    ref = Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, place.namespace)
+    await site.client.delete(ref)
+    await site.client.apply(spark_objects.claim(place, name, "2Gi"))
+    bound = lambda found: None if (found or {}).get("status", {}).get("phase") == "Bound" else Waiting("not bound")  # noqa: E731
+    await site.client.wait(ref, bound, timeout_seconds=60, say=print)
+    outcomes = {}
+    for chosen, size in (("nfs-csi", "2Gi"), ("nfs-client", "2Gi"), (name, "2048Mi"), (name, "1Gi"), (name, "3Gi")):
+        sections = {"nodes": NODES, "kubeflow": {"enabled": False}, "spark": {"volumeSize": size}, "storage": KINDS[chosen][1]}
+        bare = View(Answers.model_validate(sections), load("26.03"), CLUSTER_TARGET)
+        seen = View(bare.answers, bare.release, CLUSTER_TARGET, cluster=await site.client.snapshot(SparkVolume().wants(bare)))
+        conflict = isinstance(SparkVolume().check(seen), Conflict)
+        try:
+            await site.client.apply(spark_objects.claim(place, chosen, size))
+        except CommandError:
+            outcomes[chosen, size] = (conflict, "refused")
+        else:
+            outcomes[chosen, size] = (conflict, "changed")
+    refused, changed = (True, "refused"), (False, "changed")
+    assert outcomes == {
+        ("nfs-csi", "2Gi"): changed if name == "nfs-csi" else refused,
+        ("nfs-client", "2Gi"): changed if name == "nfs-client" else refused,
+        (name, "2048Mi"): changed,
+        (name, "1Gi"): refused,
+        (name, "3Gi"): changed if name == "nfs-csi" else refused,
+    }
+    await site.client.delete(ref)
 
 
 async def test_a_volume_that_users_of_pods_can_not_write_fails_the_proof_and_the_next_run_mends_it(

@@ -65,6 +65,37 @@ async def test_bad_objects_are_refused(tmp_path: Path, path: str, document: Any,
         assert words in body["message"]
 
 
+async def test_claims_change_only_as_their_class_allows(tmp_path: Path) -> None:
+    async with initialised(tmp_path, nodes=1, network=False) as (fleet, cluster), client(fleet, tmp_path) as ask:
+        path = "/api/v1/namespaces/default/persistentvolumeclaims"
+        for name, more in (("grows", {"allowVolumeExpansion": True}), ("fixed", {})):
+            body = {"metadata": {"name": name}, "provisioner": "example.com/x", **more}
+            assert (await ask("POST", "/apis/storage.k8s.io/v1/storageclasses", body))[0] == 201
+            spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": name, "resources": {"requests": {"storage": "2Gi"}}}
+            assert (await ask("POST", path, {"metadata": {"name": name}, "spec": spec}))[0] == 201
+
+        async def resized(name: str, size: str) -> tuple[int, str]:
+            status, claim = await ask("GET", f"{path}/{name}")
+            claim["spec"]["resources"]["requests"]["storage"] = size
+            status, body = await ask("PUT", f"{path}/{name}", claim)
+            return status, str(body.get("message", ""))
+
+        unbound = await resized("grows", "3Gi")
+        assert unbound[0] == 422
+        assert "spec is immutable after creation" in unbound[1]
+        for name in ("grows", "fixed"):
+            found = cluster.get("v1", "PersistentVolumeClaim", name, "default")
+            cluster.put({**found, "status": {"phase": "Bound", "capacity": {"storage": "2Gi"}}})
+        assert (await resized("fixed", "2048Mi"))[0] == 200
+        status, words = await resized("fixed", "3Gi")
+        assert status == 403
+        assert 'persistentvolumeclaims "fixed" is forbidden: only dynamically provisioned pvc can be resized' in words
+        status, words = await resized("fixed", "1Gi")
+        assert status == 422
+        assert "field can not be less than status.capacity" in words
+        assert [(await resized("grows", size))[0] for size in ("4Gi", "3Gi", "2Gi")] == [200, 200, 422]
+
+
 async def test_overload_is_told_with_a_time_to_wait(tmp_path: Path) -> None:
     async with initialised(tmp_path, nodes=1, network=False) as (fleet, cluster), client(fleet, tmp_path) as ask:
         cluster.server.refusals.append(ApiError(429, "too many requests"))

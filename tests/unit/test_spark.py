@@ -15,7 +15,7 @@ from kfinstall.cluster.base import Applied, ClusterFacts, Ref
 from kfinstall.errors import CommandError, ProofError, StepTimeoutError
 from kfinstall.facts.model import Facts
 from kfinstall.releases import Release
-from kfinstall.step import Needed, Satisfied, View
+from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from kfinstall.steps.spark_access import SparkAccess
 from kfinstall.steps.spark_history_server import SparkHistoryServer
@@ -162,6 +162,76 @@ def test_builtin_kinds_are_valid_for_the_kubernetes_version(sections):
     for item in builtin:
         kubernetes_validate.validate(item, "1.34", strict=True)
     assert (len(documents) - len(builtin)) == (2 if place.mesh else 0)
+
+
+PLACE = "kubeflow-user-example-com"
+LABELS = {"app.kubernetes.io/managed-by": "kfinstall"}
+
+
+def with_claim(storage_class="nfs-csi", size="10Gi", *, phase="Bound", capacity="10Gi", expands=None, labels=LABELS):
+    """A cluster with Spark's claim."""
+    cluster = LittleCluster()
+    cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, PLACE)] = {
+        "metadata": {"name": spark_site.VOLUME, "namespace": PLACE, "uid": "u", "labels": dict(labels)},
+        "spec": {"storageClassName": storage_class, "resources": {"requests": {"storage": size}}},
+        "status": {"phase": phase, "capacity": {"storage": capacity}},
+    }
+    if expands is not None:
+        cluster.objects[Ref("storage.k8s.io/v1", "StorageClass", storage_class)] = {"allowVolumeExpansion": expands}
+    return cluster
+
+
+SUBDIR = {"storage": {"nfs": {"provisioner": "subdir"}}}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sections", "words", "fix"),
+    [
+        (with_claim("nfs-client"), {}, "is of StorageClass nfs-client, the answers lead to nfs-csi", "storage.type"),
+        (
+            with_claim(size="20Gi", capacity="20Gi"),
+            {},
+            "has 20Gi, the answers want 10Gi: a volume can't shrink",
+            "volumeSize: 20Gi",
+        ),
+        (with_claim("nfs-client", "5Gi"), SUBDIR, "StorageClass nfs-client does not let volumes grow", "volumeSize: 5Gi"),
+        (with_claim("nfs-client", "5Gi", expands=False), SUBDIR, "does not let volumes grow", "volumeSize: 5Gi"),
+        (with_claim(size="5Gi", phase="Pending", capacity="0"), {}, "is Pending", "nothing is in it yet"),
+    ],
+)
+def test_a_claim_that_can_not_be_changed_is_a_conflict_before_anything_is_sent(cluster, sections, words, fix):
+    check = SparkVolume().check(make_view(cluster, **sections))
+    assert isinstance(check, Conflict), check
+    assert words in check.reason
+    assert fix in check.fix
+    assert "Pending" in check.reason or "what is in it is lost" in check.fix, "nobody loses data unasked"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sections"),
+    [
+        (with_claim(), {}),
+        (with_claim(size="10240Mi"), {}),
+        (with_claim(size="5Gi", capacity="5Gi"), {}),
+        (with_claim("nfs-client", "5Gi", expands=True), SUBDIR),
+        (with_claim(size="20Gi", capacity="8Gi"), {}),
+        (with_claim("theirs", "1Gi", labels={}), {}),
+        (with_claim(phase="Pending", capacity="0"), {}),
+    ],
+)
+def test_what_the_server_lets_change_is_no_conflict(cluster, sections):
+    assert isinstance(SparkVolume().check(make_view(cluster, **sections)), Needed)
+
+
+async def test_a_claim_that_somebody_else_made_is_used_as_it_is():
+    cluster = with_claim("theirs", "1Gi", labels={})
+    before = copy.deepcopy(cluster.objects)
+    context = await run(SparkVolume, cluster)
+    assert {ref: cluster.objects[ref] for ref in before} == before
+    assert any("spark-volume was there before" in line for line in context.said)
+    check = SparkVolume().check(make_view(cluster))
+    assert isinstance(check, Satisfied)
+    assert "1Gi" in check.evidence
 
 
 async def test_without_kubeflow_there_is_no_istio_object_and_an_own_account():
