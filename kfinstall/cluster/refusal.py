@@ -87,24 +87,38 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
         if self.webhook:
             return f"is the pod behind webhook {self.webhook} running? kubectl get pods -A | grep -v Running"
         if ref is not None and any(text in self.message for text in _UNCHANGEABLE):
+            if ref.kind in _HOLDS_DATA:
+                return f"put the old value back: {ref} can't be changed there, and what it holds would go with it"
             where = f" -n {ref.namespace}" if ref.namespace else ""
             return f"kubectl{where} delete {ref.kind.lower()} {ref.name}, then kfinstall resume makes it anew"
         for text, hint in _HINTS.items():
             if text in self.message:
                 return hint
+        if self.status == 403:
+            # Admission forbids with the same status; only the authorizer names the user.
+            return _NO_RIGHT if any(text in self.message for text in _UNAUTHORIZED) else ""
         return {
             401: "the client certificate is not valid any more: kubeadm certs check-expiration",
-            403: "the kubeconfig has no right to do that; it must be the administrator's",
             413: "the object is larger than the API server takes (3 MiB, etcd 1.5 MiB)",
             507: "the disk of the control plane is full: df -h /var/lib/etcd",
         }.get(self.status or 0, "")
 
 
-_UNCHANGEABLE: Final = ("field is immutable", "spec.selector: Invalid value")
+_NO_RIGHT: Final = "the kubeconfig has no right to do that; it must be the administrator's"
+_UNAUTHORIZED: Final = ('User "', "is attempting to grant RBAC permissions")
+_UNCHANGEABLE: Final = (
+    "field is immutable",
+    "is immutable after creation",
+    "spec.selector: Invalid value",
+    "cannot change roleRef",
+    "updates to statefulset spec",
+)
+_HOLDS_DATA: Final = ("PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition", "Namespace")
 _HINTS: Final[Mapping[str, str]] = {
     "because it is being terminated": "an earlier namespace of that name still goes away: kubectl get namespaces",
     "is its definition installed?": "kubectl get crds; was the component that brings it left out (kubeflow.components)?",
     "exceeded quota": "a ResourceQuota is in the way: kubectl get resourcequota -A",
+    "must support resize": "its StorageClass can't let it grow: put the old size back",
     "database space exceeded": "etcd is full: etcdctl alarm list; defragment it",
     "no space left on device": "the disk of the control plane is full: df -h /var/lib/etcd",
 }
