@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kfinstall import gates
-from kfinstall.cluster import reasons
+from kfinstall.cluster import claims, reasons
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.cluster.known import Planned
 from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
@@ -75,13 +75,24 @@ class _Sender:
     async def send(self, item: Item) -> None:
         try:
             async with self._slots:
-                applied = await self.cluster.apply(stamped(item.document), timeout_seconds=self.limits.object_seconds)
+                document = await self._as_taken(item)
+                applied = await self.cluster.apply(document, timeout_seconds=self.limits.object_seconds)
         except CommandError as error:
             raise await gates.refusal(self.cluster, item.ref, error, self.planned()) from error
         self.result.applied[item.ref] = applied
         self._tell(item.wave)
         if applied.conflicts:
             self.say(f"{item.ref}: took over fields of {', '.join(applied.conflicts)}")
+
+    async def _as_taken(self, item: Item) -> Document:
+        """What is sent: stamped as what is wanted, and a claim that is there with the spec that it has."""
+        document = stamped(item.document)
+        if item.ref.kind != claims.CLAIM:
+            return document
+        kept = claims.kept(document, await self.cluster.get(item.ref))
+        if claims.size(kept) != claims.size(document):
+            self.say(f"{item.ref} keeps its size of {claims.size(kept)} ({claims.size(document)} is asked for)")
+        return kept
 
     def _tell(self, wave: Wave) -> None:
         self._sent[wave] += 1

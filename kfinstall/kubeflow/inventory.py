@@ -102,8 +102,9 @@ class Inventory:
 _LISTED: Final = frozenset(want.kind for want in wants())
 
 
-_REWRITTEN: Final = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
-"""Kinds whose applied fields others rightly take over: istiod sets a failure policy, Knative the rules. Only their stamp tells."""
+_REWRITTEN: Final = frozenset({"MutatingWebhookConfiguration", "PersistentVolumeClaim", "ValidatingWebhookConfiguration"})
+"""Kinds whose applied fields others rightly take over: istiod sets a failure policy, Knative the rules, a user a claim's size.
+Only their stamp tells."""
 
 
 def _as_applied(ref: Ref, live: tuple[str, str], content: str, fields: str) -> bool:

@@ -270,7 +270,7 @@ class Basics:
                 and not wanted
             )
             modes = set(spec.get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ())
-            if (ours or named or fits) and modes and volume["status"].get("phase") != "Bound":
+            if (ours or named or fits) and modes and (volume.get("status") or {}).get("phase") != "Bound":
                 self._bound(claim, volume)
                 return True
         return False

@@ -223,8 +223,10 @@ def storage(document: Document) -> float:
 
 
 def _claim(old: Document, new: Document) -> Iterator[Problem]:
-    status, chosen = old.get("status") or {}, (old.get("spec") or {}).get("storageClassName")
-    unlike = chosen is not None and chosen != (new.get("spec") or {}).get("storageClassName")
+    status, before, after = old.get("status") or {}, old.get("spec") or {}, new.get("spec") or {}
+    free = {"resources", "volumeAttributesClassName"} if status.get("phase") == "Bound" else {"resources"}
+    free |= {field for field in ("volumeName", "storageClassName") if before.get(field) is None}
+    unlike = any(before.get(field) != after.get(field) for field in {*before, *after} - free)
     if unlike or (status.get("phase") != "Bound" and storage(old) != storage(new)):
         yield (
             "spec",

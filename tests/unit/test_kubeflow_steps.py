@@ -253,6 +253,16 @@ async def test_what_istiod_and_knative_write_into_their_webhooks_is_no_change(si
     assert len(fake.sent("PATCH")) == begin
 
 
+async def test_a_claim_keeps_the_size_that_its_user_gave_it(site):
+    fake, world, cluster = await whole_phase(site)
+    key = ("v1", "persistentvolumeclaims", "kubeflow", "mysql-pv-claim")
+    fake.edit(key, {"spec": {"resources": {"requests": {"storage": "40Gi"}}}})
+    assert isinstance(await checked(KubeflowApply(), cluster), Satisfied)
+    fake.edit(key, {"metadata": {"annotations": {"kfinstall.io/content": "of another release"}}})
+    await run(KubeflowApply(), cluster, world)
+    assert fake.objects[key]["spec"]["resources"]["requests"] == {"storage": "40Gi"}
+
+
 async def test_changed_components_need_another_apply(site):
     _fake, _world, cluster = await whole_phase(site)
     assert isinstance(await checked(KubeflowApply(), cluster, components="full"), Needed)

@@ -76,6 +76,37 @@ async def default_classes(ask: Ask) -> None:
 
 
 @scenario
+async def grown_claims(ask: Ask) -> None:
+    path, volumes = ask.path("persistentvolumeclaims"), "/api/v1/persistentvolumes"
+    await ask.quietly("POST", CLASSES, storage_class("grows", provisioner="example.com/x", allowVolumeExpansion=True))
+    disk = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"},
+        "hostPath": {"path": "/disk"},
+        "storageClassName": "grows",
+    }
+    await ask.quietly("POST", volumes, {"metadata": {"name": "grown-disk"}, "spec": disk})
+    await ask.quietly("POST", path, claim("grown", storageClassName="grows"))
+    await ask.quietly("POST", path, claim("waits", storageClassName="no-such-class"))
+    await ask.until(f"{path}/grown", lambda said: said["status"].get("phase") == "Bound")
+
+    def size(storage: str) -> Document:
+        return {"spec": {"resources": {"requests": {"storage": storage}}}}
+
+    shown = picked("spec.resources", "spec.accessModes", "status.phase")
+    await ask("larger", "PATCH", f"{path}/grown", size("2Gi"), kind=MERGE, show=shown)
+    await refused(ask, "as small as it is", f"{path}/grown", size("1Gi"), MERGE)
+    await refused(ask, "other access modes", f"{path}/grown", {"spec": {"accessModes": ["ReadWriteMany"]}}, MERGE)
+    await refused(ask, "another volume", f"{path}/grown", {"spec": {"volumeName": "other"}}, MERGE)
+    await refused(ask, "larger without a volume", f"{path}/waits", size("2Gi"), MERGE)
+    await ask("a label", "PATCH", f"{path}/grown", {"metadata": {"labels": {"a": "b"}}}, kind=MERGE, show=shown)
+    for name in ("grown", "waits"):
+        await ask.quietly("DELETE", f"{path}/{name}")
+    await ask.quietly("DELETE", f"{volumes}/grown-disk")
+    await ask.quietly("DELETE", f"{CLASSES}/grows")
+
+
+@scenario
 async def pull_secrets(ask: Ask) -> None:
     path = ask.path("serviceaccounts", "default")
 
