@@ -36,6 +36,8 @@ BEHIND_A_PROXY = """
 set -e
 sed -i '/lab-site/d' /etc/hosts
 rm -f /etc/apt/apt.conf.d/99lab-site /etc/apt/apt.conf.d/90lab-proxy
+# The lab writes its own way at every boot.
+PATH=$PATH:/usr/sbin systemctl disable -q lab-first-boot.service
 mkdir -p /etc/docker
 printf '{"debug": true, "exec-opts": ["native.cgroupdriver=cgroupfs"]}' >/etc/docker/daemon.json
 sync

@@ -175,7 +175,8 @@ def resumed(installer: Installer) -> int:
 def same(installer: Installer, wanted: list[list[str]], about: object) -> None:
     """Raise where a node is not what an undisturbed run makes of it."""
     for number, (want, got) in enumerate(zip(wanted, outcomes(installer), strict=True), 1):
-        assert sorted(set(want) ^ set(got)) == [], f"seed {SEED}, node{number}: {about}"
+        lines = sorted(f"{'-' if line in want else '+'} {line}" for line in set(want) ^ set(got))
+        assert not lines, f"seed {SEED}, node{number}, {about}:\n" + "\n".join(lines)
     assert set(installer.plan().values()) == {"satisfied"}
 
 
