@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SERVER_NAME: Final = "kubernetes"
 """A name that every API server's certificate holds, whatever address it is dialled at."""
 REQUEST_TIMEOUT_SECONDS: Final = 60.0
+ROLES_SECONDS: Final = 30.0
+"""How long after it was down an API server may not have read its roles and bindings yet (RBAC) and forbids everything."""
 _CONNECTIONS: Final = 64
 """Watches hold a connection each, so there are more of them than requests at once."""
 _BUFFER_BYTES: Final = 2**21
@@ -52,6 +54,16 @@ class Connection:
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session = session
         self._base = f"https://127.0.0.1:{port}"
+        self._down = -ROLES_SECONDS
+        """When a request last got no answer, or one of a server that can't answer; seconds of the loop's clock."""
+
+    def _heard(self, refusal: Refusal) -> Refusal:
+        """A refusal in the light of those before it."""
+        now = asyncio.get_running_loop().time()
+        if refusal.status is None or (refusal.status >= 500 and not refusal.webhook):
+            self._down = now
+        refusal.roles_unread = refusal.unauthorized and now - self._down < ROLES_SECONDS
+        return refusal
 
     async def request(
         self,
@@ -89,12 +101,12 @@ class Connection:
             ) as response:
                 content = await response.read()
                 if response.status >= 300:
-                    raise parse_refusal(response.status, content, response.headers.get("Retry-After"))
+                    raise self._heard(parse_refusal(response.status, content, response.headers.get("Retry-After")))
                 return Answer(response.status, content)
         except TimeoutError:
-            raise Refusal(None, f"no answer within {timeout_seconds:.0f} s") from None
+            raise self._heard(Refusal(None, f"no answer within {timeout_seconds:.0f} s")) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Refusal(None, _words(error)) from None
+            raise self._heard(Refusal(None, _words(error))) from None
 
     async def watch(self, path: str, query: Mapping[str, str], *, seconds: float) -> AsyncIterator[dict[str, Any]]:
         """The events of a watch, until the server ends it.
@@ -112,13 +124,13 @@ class Connection:
                 self._base + path, params=params, server_hostname=SERVER_NAME, allow_redirects=False, timeout=timeout
             ) as response:
                 if response.status >= 300:
-                    raise parse_refusal(response.status, await response.read(), response.headers.get("Retry-After"))
+                    raise self._heard(parse_refusal(response.status, await response.read(), response.headers.get("Retry-After")))
                 async for event in _json_lines(response.content):
                     yield event
         except TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:
-            raise Refusal(None, _words(error)) from None
+            raise self._heard(Refusal(None, _words(error))) from None
 
 
 async def _json_lines(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:

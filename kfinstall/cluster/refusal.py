@@ -38,6 +38,8 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
     missing_kind: str = ""
     """With 404: the plural of what is missing ('namespaces'), empty where the path itself is unknown."""
     retry_after_seconds: float = 0.0
+    roles_unread: bool = False
+    """A 403 of an API server that may just have started: it answers before it has read who may do what."""
 
     @property
     def passing(self) -> bool:
@@ -46,8 +48,15 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
             return True
         if any(text in self.message for text in _UNPASSING):
             return False
+        if self.roles_unread:
+            return True
         # A quota or limit is no rate limit, though both may come as 429 of an eviction.
         return self.status in _PASSING_STATUS
+
+    @property
+    def unauthorized(self) -> bool:
+        """Whether the user has no right to it; admission forbids with the same status, but only the authorizer names the user."""
+        return self.status == 403 and any(text in self.message for text in _UNAUTHORIZED)
 
     @property
     def webhook(self) -> str:
@@ -95,8 +104,7 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
             if text in self.message:
                 return hint
         if self.status == 403:
-            # Admission forbids with the same status; only the authorizer names the user.
-            return _NO_RIGHT if any(text in self.message for text in _UNAUTHORIZED) else ""
+            return _NO_RIGHT if self.unauthorized else ""
         return {
             401: "the client certificate is not valid any more: kubeadm certs check-expiration",
             413: "the object is larger than the API server takes (3 MiB, etcd 1.5 MiB)",

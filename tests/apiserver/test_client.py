@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,7 @@ from kfinstall.apply_waves import Limits, apply_waves
 from kfinstall.cluster.api import ApiCluster, open_cluster
 from kfinstall.cluster.base import Document, Ref, Waiting, Want
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.simulator.pki import Pki
 from tests.apiserver.planes import config_map, there
 from tests.differential.scenarios.documents import definition
 from tests.fakes.apiserver import ControlPlane, control_plane, needs_control_plane
@@ -154,3 +156,30 @@ async def test_a_watch_lives_through_a_restart_of_the_api_server(client: ApiClus
     applied = await client.apply(config_map("late"), timeout_seconds=90)
     assert applied.changed
     assert (await waiting or {})["metadata"]["name"] == "late"
+
+
+async def test_an_administrator_by_role_lives_through_restarts_of_the_api_server(client: ApiCluster, plane: ControlPlane) -> None:
+    """As kubeadm's admin.conf: the server answers again before it has read the binding, and forbids everything until then."""
+    other = Pki.make([], administrators="kubeadm:cluster-admins")
+    with (plane.folder / "ca.crt").open("a", encoding="ascii") as file:
+        file.write(other.ca)
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "kubeadm:cluster-admins"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "kubeadm:cluster-admins"}],
+    }
+    await client.apply(binding)
+    await plane.restart("kube-apiserver")
+    await plane.ready()
+    text = replace(plane.pki, admin=other.admin, admin_key=other.admin_key).kubeconfig("https://127.0.0.1:6443")
+    async with open_cluster(text, plane.port) as member:
+        for number in range(3):
+            waiting = asyncio.create_task(
+                member.wait(Ref("v1", "ConfigMap", f"role-{number}", "default"), there, timeout_seconds=90, say=quiet)
+            )
+            await asyncio.sleep(1)
+            await plane.restart("kube-apiserver")
+            assert (await member.apply(config_map(f"role-{number}"), timeout_seconds=90)).changed
+            await waiting

@@ -125,6 +125,8 @@ class FakeApi:
     """Answers that the next PATCHes get instead: (status, Status fields, headers)."""
     drop_next: int = 0
     """So many of the next requests are closed without an answer."""
+    forbidden: list[bool] = field(default_factory=list)
+    """Which of the next requests get a 403, as from an API server that has not read its roles yet."""
     owners: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
     """Objects that another field manager owns."""
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -218,6 +220,9 @@ class _Server:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        if api.forbidden and api.forbidden.pop(0):
+            said = f'forbidden: User "kubernetes-admin" cannot {request.method.lower()} path "{request.path}"'
+            return _status(403, reason="Forbidden", message=said)
         parts = request.path.strip("/").split("/")
         if parts == ["version"]:
             return web.json_response({"gitVersion": "v1.34.2"})

@@ -118,6 +118,51 @@ async def test_a_dropped_connection_is_tried_again(api):
     assert (await cluster.apply(config_map("a"), timeout_seconds=20)).changed
 
 
+async def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(api):
+    fake, cluster = api
+    fake.drop_next, fake.forbidden = 2, [True, True]  # a first one on a kept connection is sent again below us
+    assert (await cluster.apply(config_map("a"), timeout_seconds=20)).changed
+    fake.drop_next, fake.forbidden = 2, [True]
+    assert await cluster.get(Ref("v1", "ConfigMap", "a", "default"))
+
+
+async def test_a_wait_survives_an_api_server_that_has_not_read_its_roles_yet(api):
+    fake, cluster = api
+    # The list that is not answered and then forbidden, the one that is, and a watch that is forbidden.
+    await cluster.list(Want("v1", "ConfigMap"))
+    fake.drop_next, fake.forbidden = 2, [True, False, True]
+    asyncio.get_running_loop().call_later(1.5, fake.put, config_map("a"))
+    ref = Ref("v1", "ConfigMap", "a", "default")
+    assert await cluster.wait(ref, lambda d: None if d else Waiting("not made"), timeout_seconds=20, say=lambda _t: None)
+    assert fake.forbidden == []
+
+
+async def test_a_lack_of_rights_is_told_at_once(api):
+    fake, cluster = api
+    fake.forbidden = [True] * 5
+    with pytest.raises(CommandError) as caught:
+        await cluster.list(Want("v1", "ConfigMap"))
+    assert "has no right" in caught.value.hint
+    assert len(fake.forbidden) == 4
+
+
+async def test_what_admission_forbids_after_a_restart_is_told_at_once(api):
+    fake, cluster = api
+    fake.drop_next, fake.refusals = 2, [(403, {"message": 'pods "p" is forbidden: violates PodSecurity "restricted:latest"'}, {})]
+    with pytest.raises(CommandError, match="refused to apply"):
+        await cluster.apply(config_map("a"), timeout_seconds=20)
+
+
+async def test_a_lack_of_rights_that_stays_after_a_restart_is_told_in_the_end(api, monkeypatch):
+    fake, cluster = api
+    monkeypatch.setattr("kfinstall.cluster.connection.ROLES_SECONDS", 0.5)
+    fake.drop_next, fake.forbidden = 2, [True] * 50
+    with pytest.raises(CommandError) as caught:
+        await cluster.apply(config_map("a"), timeout_seconds=20)
+    assert "has no right" in caught.value.hint
+    assert len(fake.forbidden) > 40
+
+
 async def test_a_webhook_that_never_comes_is_named_with_a_remedy(api):
     fake, cluster = api
     fake.admit = lambda _document: 'failed calling webhook "webhook.cert-manager.io": no endpoints available for service "w"'
