@@ -12,6 +12,7 @@ from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.cluster.known import Known, explained
 from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.cluster.walk_workloads import current
 from kfinstall.errors import CommandError, KfError
 from kfinstall.step import ApplyContext
 
@@ -39,7 +40,7 @@ def _ref(pod: Document, namespace: str = "") -> Ref:
 
 def _told(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, Waiting] | None:
     """The name of the first pod that does not run (or of what owns them, where there is none), and why."""
-    refs = [_ref(pod, namespace) for pod in pods] or ([owner] if owner else [])
+    refs = [_ref(pod, namespace) for pod in current(pods)] or ([owner] if owner else [])
     for ref in refs:
         found = roots.cause(known, ref)
         if found and not (found.symptom.vague and _runs(pods, ref)):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref, Waiting
@@ -15,6 +15,8 @@ from kfinstall.cluster.walk_webhooks import hook_cause
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _APPS: Final = "apps/v1"
+_REPLACING: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+"""What makes a new pod for one that failed."""
 _OWNER_LABELS: Final = (
     "serving.kserve.io/inferenceservice",
     "serving.knative.dev/service",
@@ -42,7 +44,7 @@ def workload(walk: Walk, ref: Ref) -> Cause | None:
     sets = [item for item in known.all(_APPS, "ReplicaSet", ref.namespace) if owned(item, {uid(document)})]
     pods = [item for item in known.all("v1", "Pod", ref.namespace) if owned(item, {uid(document), *map(uid, sets)})]
     known.all("v1", "Event", ref.namespace)  # pods ask for them next; read at once they cost one exchange less
-    found = [cause for cause in (walk.behind(ref, Ref.of(pod)) for pod in _youngest_first(pods)) if cause]
+    found = [cause for cause in (walk.behind(ref, Ref.of(pod)) for pod in _youngest_first(current(pods))) if cause]
     certain = [cause for cause in found if not cause.symptom.vague]
     if certain:
         return certain[0]
@@ -87,8 +89,25 @@ def _refused(walk: Walk, ref: Ref, text: str) -> Cause | None:
     return walk.at(ref, found) if found else None
 
 
+def current(pods: Sequence[Document]) -> list[Document]:
+    """The pods of one workload without those that failed and have a younger one in their place.
+
+    Failed pods, evicted ones too, stay until the collector of ended pods takes them, and say nothing of a rollout or try of today.
+    """
+    begun = [_made(pod) for pod in pods if _phase(pod) not in ("Failed", "Succeeded")]
+    return [pod for pod in pods if _phase(pod) != "Failed" or not begun or _made(pod) > max(begun)]
+
+
+def _phase(pod: Document) -> str:
+    return str((pod.get("status") or {}).get("phase") or "")
+
+
+def _made(document: Document) -> str:
+    return str((document.get("metadata") or {}).get("creationTimestamp") or "")
+
+
 def _youngest_first(pods: Sequence[Document]) -> list[Document]:
-    return sorted(pods, key=lambda item: str((item.get("metadata") or {}).get("creationTimestamp") or ""), reverse=True)
+    return sorted(pods, key=_made, reverse=True)
 
 
 def custom(walk: Walk, ref: Ref) -> Cause | None:
@@ -124,8 +143,31 @@ def _made_for(walk: Walk, ref: Ref, document: Document) -> list[Ref]:
         labels = (item.get("metadata") or {}).get("labels") or {}
         return owned(item, {uid(document)}) or any(labels.get(label) == ref.name for label in _OWNER_LABELS)
 
-    kinds = ((_APPS, "Deployment"), (_APPS, "StatefulSet"), ("batch/v1", "Job"), ("v1", "Pod"))
-    return [Ref.of(item) for version, kind in kinds for item in walk.known.all(version, kind, ref.namespace) if of(item)]
+    kinds = ((_APPS, "Deployment"), (_APPS, "StatefulSet"), ("batch/v1", "Job"))
+    workloads = [item for version, kind in kinds for item in walk.known.all(version, kind, ref.namespace) if of(item)]
+    pods = _current_by_workload(walk, [item for item in walk.known.all("v1", "Pod", ref.namespace) if of(item)])
+    return [Ref.of(item) for item in (*workloads, *pods)]
+
+
+def _current_by_workload(walk: Walk, pods: Sequence[Document]) -> list[Document]:
+    """Pods of several workloads, each as `current`; what no workload replaces stays."""
+    groups: dict[str, list[Document]] = {}
+    for pod in pods:
+        makers = (pod.get("metadata") or {}).get("ownerReferences") or []
+        maker = next((item for item in makers if item.get("kind") in _REPLACING), None)
+        groups.setdefault(_above(walk, pod, maker) if maker else uid(pod), []).append(pod)
+    chosen = {uid(pod) for group in groups.values() for pod in current(group)}
+    return [pod for pod in pods if uid(pod) in chosen]
+
+
+def _above(walk: Walk, pod: Document, maker: Mapping[str, Any]) -> str:
+    """The uid of the Deployment of a pod's replica set, which has one for each of its forms; else the maker's own."""
+    own = str(maker.get("uid"))
+    if maker.get("kind") != "ReplicaSet":
+        return own
+    found = walk.known.get(Ref(_APPS, "ReplicaSet", str(maker.get("name")), Ref.of(pod).namespace)) or {}
+    owners = (found.get("metadata") or {}).get("ownerReferences") or []
+    return next((str(item.get("uid")) for item in owners), own)
 
 
 def uid(document: Document) -> str:

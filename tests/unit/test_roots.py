@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import pytest
 
+from kfinstall import pod_watch
 from kfinstall.cluster import roots
-from kfinstall.cluster.base import Ref
+from kfinstall.cluster.base import Ref, Want
 from kfinstall.cluster.known import Known, explained
 from kfinstall.cluster.workloads import Telling
 from kfinstall.errors import CommandError
@@ -101,6 +102,94 @@ def test_a_pod_that_is_not_ready_says_why(found, log, words, remedy):
 )
 def test_of_a_log_the_line_that_tells_is_taken(lines, chosen):
     assert chosen in why(failing(container=crashed()), log=lines).reason
+
+
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage"}
+
+
+def made_at(when: str, document: dict) -> dict:
+    document["metadata"]["creationTimestamp"] = when
+    return document
+
+
+def failed_try(of: dict, when: str, name: str = "web-1") -> dict:
+    ended = {"name": "main", "image": "x", "ready": False, "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
+    return made_at(when, pod(of, name=name, node="w1", status={"phase": "Failed"}, container=ended))
+
+
+def job(**status) -> dict:
+    return thing("batch/v1", "Job", "web", spec={}, status={"active": 1, "failed": 1} | status)
+
+
+class TestFailedPodsThatHaveASuccessor:
+    """Failed pods stay for weeks: nobody but the collector of ended pods deletes them."""
+
+    def test_of_a_rollout_the_new_pod_tells(self):
+        made = deployment()
+        before = replica_set(made)
+        now = copy.deepcopy(before)
+        now["metadata"] |= {"name": "web-def", "uid": "new"}
+        gone = made_at(OLD, pod(before, name="web-abc-1", node="w1", status=EVICTED))
+        creating = waiting("ContainerCreating")
+        young = made_at(NEW, pod(now, name="web-def-1", node="w2", container=creating))
+        full = node("w1", condition("DiskPressure", "True"), READY)
+        for rest in ([], [full]):
+            found = why([made, before, now, gone, young, *rest])
+            assert "evict" not in found.reason, found
+            assert found.reason == "its containers start"
+
+    def test_without_a_younger_one_it_tells(self):
+        made = deployment()
+        between = replica_set(made)
+        other = made_at(OLD, pod(between, name="web-abc-1", node="w2", container=waiting("ContainerCreating")))
+        found = why([made, between, other, made_at(NEW, pod(between, name="web-abc-2", node="w1", status=EVICTED))])
+        assert found.reason.startswith("evicted: ")
+
+    def test_a_job_that_tries_again_does_not_tell_of_its_first_try(self):
+        again = made_at(NEW, pod(job(), name="web-2", node="w1", status={"phase": "Running"}, container=running()))
+        documents = [job(), failed_try(job(), OLD), again]
+        found = roots.cause(Known(documents), Ref("batch/v1", "Job", "web", "kubeflow"))
+        assert found is not None
+        assert found.symptom.vague, found.waiting
+        assert "exit status 3" not in found.waiting.reason
+        found = roots.cause(Known(documents[:2]), Ref("batch/v1", "Job", "web", "kubeflow"))
+        assert found is not None
+        assert "exit status 3" in found.waiting.reason
+
+    def test_behind_a_custom_resource_a_replaced_pod_tells_nothing(self):
+        model = thing(
+            "serving.kserve.io/v1beta1", "InferenceService", "iris", status={"conditions": [condition("Ready", message="slow")]}
+        )
+        label = {"labels": {"serving.kserve.io/inferenceservice": "iris"}}
+        made = deployment("iris", ready=1)
+        made["metadata"] |= label
+        before = replica_set(made)
+        now = copy.deepcopy(before)
+        now["metadata"] |= {"name": "iris-def", "uid": "new"}
+        pods = [
+            made_at(OLD, pod(before, name="iris-1", node="w1", status=EVICTED)),
+            made_at(NEW, pod(now, name="iris-2", node="w1", status={"phase": "Running"}, container=running())),
+        ]
+        for item in pods:
+            item["metadata"] |= label
+        found = roots.cause(Known([model, made, before, now, *pods]), Ref.of(model))
+        assert found is not None
+        assert "evicted" not in found.waiting.reason
+
+    def test_a_step_of_a_workflow_that_failed_still_tells(self):
+        flow = thing("argoproj.io/v1alpha1", "Workflow", "web", status={"conditions": [condition("Completed")]})
+        running_on = made_at(NEW, pod(flow, name="web-2", node="w1", status={"phase": "Running"}, container=running()))
+        found = roots.cause(Known([flow, failed_try(flow, OLD), running_on]), Ref.of(flow))
+        assert found is None or "exit status 3" in found.waiting.reason
+
+    def test_a_wait_for_pods_tells_of_the_one_that_is_tried_now(self):
+        pods = [failed_try(job(), OLD, "a"), made_at(NEW, pod(job(), name="b", container=GONE))]
+        known = Known()
+        known.put(Want("v1", "Pod", "kubeflow"), pods)
+        told = pod_watch._told(known, pods, "kubeflow", None)
+        assert told is not None
+        assert told[0] == "b"
 
 
 class TestRoom:
