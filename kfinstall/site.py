@@ -45,6 +45,8 @@ class Site:
         self.hosts: dict[str, Host] = {}
         self.fleet: dict[str, Facts] = {}
         self.cluster_facts: ClusterFacts | None = None
+        self._wants: tuple[Want, ...] = ()
+        """The lists that all checks read, as of the last time that all were read."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
         self.remedies: dict[str, str] = {}
@@ -147,6 +149,7 @@ class Site:
                 if wants is None or self.cluster_facts is None:
                     self.cluster_facts = await self._read_all(cluster)
                 else:
+                    wants = _with_whole(wants, self._wants)
                     self.cluster_facts = _replaced(self.cluster_facts, await cluster.snapshot(wants), wants)
             self.cluster_problem = ""
         except TimeoutError:
@@ -163,6 +166,7 @@ class Site:
         facts = await cluster.snapshot(wants)
         more = plan.wants_for(dataclasses.replace(self.situation, cluster=facts), self.phases)
         new = tuple(want for want in more if want not in wants)
+        self._wants = (*wants, *new)
         return _replaced(facts, await cluster.snapshot(new), new) if new else facts
 
     async def cluster(self) -> Cluster:
@@ -198,6 +202,17 @@ class Site:
         """Close every connection. What runs detached on the nodes goes on."""
         await self.forget_cluster()
         await asyncio.gather(*(host.close() for host in self.hosts.values()), return_exceptions=True)
+
+
+def _with_whole(wants: Sequence[Want], every: Sequence[Want]) -> tuple[Want, ...]:
+    """Some lists, and those that other checks read whole of what they give the metadata of: they would lose spec and status."""
+    bare = {(want.api_version, want.kind, want.namespace) for want in wants if want.metadata_only}
+    covered = (
+        want
+        for want in every
+        if not want.metadata_only and bare & {(want.api_version, want.kind, ""), (want.api_version, want.kind, want.namespace)}
+    )
+    return tuple(dict.fromkeys((*wants, *covered)))
 
 
 def _replaced(old: ClusterFacts, new: ClusterFacts, wants: Sequence[Want]) -> ClusterFacts:

@@ -57,12 +57,12 @@ class SparkVolume(Step):
         namespace = view.answers.spark_namespace
         claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_site.VOLUME, namespace) if view.cluster else None
         phase = ((claim or {}).get("status") or {}).get("phase")
-        refused = _refused(view, claim) if claim and stamp.ours(claim) else None
-        if refused:
-            return refused
         evidence = stamp.proven(view.cluster, "spark-volume", self._fingerprint(view, claim))
         if phase == "Bound" and evidence:
             return Satisfied(evidence)
+        refused = _refused(view, claim) if claim and stamp.ours(claim) else None
+        if refused:
+            return refused
         wanted, storage_class = view.answers.spark.volume_size, view.answers.storage_class
         changes = [] if claim else [f"claim {wanted} ReadWriteMany of {storage_class} in {namespace}"]
         if claim and stamp.ours(claim) and quantity(_size(claim)) != quantity(wanted):

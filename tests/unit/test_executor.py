@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, releases
+from kfinstall import limits, plan, releases
 from kfinstall.answers.model import Answers
+from kfinstall.cluster.base import ClusterFacts, Ref, Want
 from kfinstall.errors import (
     CommandError,
     ConflictError,
@@ -20,7 +21,7 @@ from kfinstall.errors import (
 )
 from kfinstall.events import EventBus
 from kfinstall.executor import Executor, Stop
-from kfinstall.facts.model import Facts, KfUnit
+from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
 from kfinstall.journal import Entry, Journal
 from kfinstall.phases import Phase
 from kfinstall.secrets import Redactor
@@ -328,3 +329,24 @@ async def test_a_secret_in_an_error_is_masked_in_events_and_journal(world, tmp_p
         await world.run(step(world, act=act))
     assert "planted-secret" not in (tmp_path / "j").read_text()
     assert not [event for event in world.events if "planted-secret" in str(event)]
+
+
+async def test_reading_some_lists_anew_leaves_what_other_checks_need_of_an_object(monkeypatch):
+    """kubeflow.apply reads the metadata of all claims; spark.volume needs the class and the size of its own."""
+    site = Site(FakeSite().all_answers, releases.Release(name="test"), (), None)
+    site.fleet = {"cp1": Facts("cp1", runtime=RuntimeFacts(kubeadm_files=("/etc/kubernetes/admin.conf",)))}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": "spark"}}
+    whole, bare = Want("v1", "PersistentVolumeClaim", "spark"), Want("v1", "PersistentVolumeClaim", metadata_only=True)
+
+    class Lists:
+        async def snapshot(self, wants):
+            return ClusterFacts("v1.34.0", {Ref.of(claim): {**claim, "spec": {}} if whole in wants else claim} if wants else {})
+
+    async def cluster():
+        return Lists()
+
+    monkeypatch.setattr(site, "cluster", cluster)
+    monkeypatch.setattr(plan, "wants_for", lambda _situation, _phases: (whole, bare))
+    await site.read_cluster()
+    await site.read_cluster((bare,))
+    assert "spec" in site.cluster_facts.objects[Ref.of(claim)]

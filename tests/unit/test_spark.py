@@ -223,6 +223,14 @@ def test_what_the_server_lets_change_is_no_conflict(cluster, sections):
     assert isinstance(SparkVolume().check(make_view(cluster, **sections)), Needed)
 
 
+async def test_a_claim_that_its_user_made_larger_stays_proven():
+    cluster = LittleCluster()
+    await run(SparkVolume, cluster)
+    claim = cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, PLACE)]
+    claim["spec"]["resources"]["requests"]["storage"] = claim["status"].setdefault("capacity", {})["storage"] = "20Gi"
+    assert isinstance(SparkVolume().check(make_view(cluster)), Satisfied)
+
+
 async def test_a_claim_that_somebody_else_made_is_used_as_it_is():
     cluster = with_claim("theirs", "1Gi", labels={})
     before = copy.deepcopy(cluster.objects)
