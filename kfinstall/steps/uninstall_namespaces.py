@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from kfinstall.cluster.base import Cluster, Ref
+from kfinstall import stamp
+from kfinstall.cluster.base import Cluster, Document, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View
 from kfinstall.uninstall_step import Removal
+
+_POD_SECURITY: Final = "pod-security.kubernetes.io/"
 
 
 class UninstallNamespaces(Removal):
@@ -37,8 +40,18 @@ class UninstallNamespaces(Removal):
     async def after(self, context: ApplyContext, cluster: Cluster) -> None:
         """What stays is marked, and the records go: nothing of them is left to delete."""
         for name in removal.marked(context.view):
-            await cluster.apply(
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict([removal.KEPT])}}
-            )
+            await cluster.apply(_kept(name, context.view))
         for record in removal.RECORDS:
             await cluster.delete(record)
+
+
+def _kept(name: str, view: View) -> Document:
+    """What to apply to a namespace that stays. Server-side apply takes away what kfinstall had applied and leaves out.
+
+    Stays: what pods may do there, and whose it is. Goes: what asks for parts of Kubeflow that are gone (a sidecar of Istio), and
+    the stamp, by which a later installation would take it for complete.
+    """
+    found = (view.cluster.get("v1", "Namespace", name) if view.cluster else None) or {}
+    labels = (found.get("metadata") or {}).get("labels") or {}
+    stays = {key: value for key, value in labels.items() if key.startswith(_POD_SECURITY) or (key, value) in stamp.LABELS.items()}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**stays, **dict([removal.KEPT])}}}

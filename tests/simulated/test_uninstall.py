@@ -1,13 +1,22 @@
 """`uninstall`: Kubeflow leaves a simulated cluster, in order; killed, held by finalizers, with its data, and put on again after it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits
+from kfinstall import limits, secret_store, stamp
+from kfinstall.cluster.api import open_cluster
+from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
+from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.releases import load
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.step import View
+from kfinstall.steps.uninstall_namespaces import UninstallNamespaces
+from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
+from tests.simulated.simulated_cluster import initialised
 from tests.simulated.test_variants import variant
 
 FAST = ("--headless", "--pace", "0")
@@ -138,6 +147,36 @@ async def test_a_namespace_that_was_made_for_spark_goes_with_its_data(tmp_path):
         await run(fleet, answers, tmp_path)
         await run(fleet, answers, tmp_path, kind="uninstall", delete_data=True)
         assert "analytics" not in names(fleet.cluster, "v1", "Namespace")
+
+
+async def test_a_namespace_that_stays_keeps_its_pod_security_and_whose_it_is(tmp_path):
+    """Server-side apply takes away every label that a manager had applied and leaves out."""
+    async with initialised(tmp_path, nodes=1, network=False) as (fleet, cluster):
+        text = fleet.world.nodes["cp1"].files["/etc/kubernetes/admin.conf"].content
+        async with open_cluster(text, cluster.server.port) as api:
+            security = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "v1.34"}
+            labels = {**stamp.LABELS, **security, "istio-injection": "enabled", "control-plane": "kubeflow"}
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kubeflow", "labels": labels}}
+            await api.apply(stamp.stamped(namespace))
+            cluster.put({**namespace, "metadata": {"name": "kubeflow", "labels": {**labels, "team": "a"}}})
+            claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "mysql", "namespace": "kubeflow"}}
+            spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+            await api.apply({**claim, "spec": spec})
+            await api.apply(secret_store.namespace())
+            await api.apply(Inventory().followed_by("x", {Ref.of(namespace): ("", "")}, []).document())
+            step, answers, release = UninstallNamespaces(), fleet.answers(), load("26.03")
+            for _again in range(2):
+                bare = View(answers, release, "cluster")
+                view = replace(bare, cluster=await api.snapshot(step.wants(bare)))
+                await step.apply(FakeContext(view, cluster=api))
+                kept = cluster.get("v1", "Namespace", "kubeflow")["metadata"]
+                said = {"kubernetes.io/metadata.name": "kubeflow", "kfinstall.io/kept": "kubeflow", "team": "a"}
+                assert kept["labels"] == {**said, **stamp.LABELS, **security}
+                assert stamp.ANNOTATION not in (kept.get("annotations") or {}), "it is not as it was applied any more"
+            await api.apply(stamp.stamped(namespace))
+            assert cluster.get("v1", "Namespace", "kubeflow")["metadata"]["labels"] == {
+                "kubernetes.io/metadata.name": "kubeflow", "team": "a", **labels
+            }  # fmt: skip
 
 
 async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(site, monkeypatch):
