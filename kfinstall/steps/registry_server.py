@@ -66,9 +66,9 @@ class RegistryServer(Step):
         if owner and not running and not owner.startswith("docker-registr"):
             return Conflict(f"TCP port {port} is taken by {owner}", "stop it, or set registry.port in the answers to a free port")
         missing = (*self._files(view), *self._state(view, running=running))
-        if missing:
-            return Needed(missing)
         found = registry_site.parse(facts)
+        if missing:
+            return Needed(missing if found.used_bytes is not None else (*missing, f"make {answers.registry.directory}"))
         used = "" if found.used_bytes is None else f", {found.used_bytes // 2**20} MiB of images"
         how = "TLS and login" if registry_site.secured(answers) else "plain HTTP, no login"
         return Satisfied(f"{registry_site.UNIT} runs, {answers.registry_host} answers {found.status} ({how}){used}")

@@ -86,11 +86,15 @@ def _needed_by(module: str, told: set[str], users: dict[str, str]) -> bool:
     return any(name in told or (name and _needed_by(name, told, users)) for name in names)
 
 
+_SIGNED = "sign a server certificate"
 # What the maintainer scripts of Debian's packages write, beside the files that their packages hold.
 _MAINTAINERS = re.compile(
     r"/etc/(passwd|group|shadow|gshadow|subuid|subgid|ssl/certs(/.*)?|ca-certificates.conf|alternatives/.*|rc.\.d/.*|init\.d/.*"
-    r"|systemd/(system|user)/(.*\.(wants|requires)(/.*)?|[^/]+\.(service|target|socket)))"
+    r"|systemd/(system|user)/(.*\.(wants|requires)(/.*)?|[^/]+\.(service|target|socket))"
+    r"|inputrc|exports|idmapd\.conf|nfs\.conf|python3(/debian_config)?)|/usr/local/lib/python3\.\d+(/dist-packages)?"
 )
+# What containerd makes by itself when it starts, and the empty folder that its configuration leads to.
+_STARTED = re.compile(r"/etc/cni(/net\.d)?|/opt/containerd(/bin|/lib)?|/etc/containerd/certs\.d")
 
 
 def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]]:
@@ -101,6 +105,8 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
     """
     told = words(plan)
     told |= {_of_swap(word) for word in told if word.startswith("/")}
+    if any(change.startswith(_SIGNED) for change in plan.changes):
+        told |= {f"{registry_site.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
     own = {unquote(name).removesuffix(".absent") for name in after.of_kind("own")}
     came = bool(new_packages(before, after))
     users, packages = after.of_kind("module"), after.of_kind("owned")
@@ -118,7 +124,9 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
         if not came or subject in own:
             return False
         if kind in ("mode", "content", "link", "folder"):
-            return subject in packages or _MAINTAINERS.fullmatch(subject) is not None
+            return subject in packages or bool(
+                _MAINTAINERS.fullmatch(subject) or (kind == "folder" and _STARTED.fullmatch(subject))
+            )
         return kind in ("module", "active", "package")
 
     return [(kind, subject) for kind, subject in changed(before, after) if not known(kind, subject)]
@@ -143,7 +151,6 @@ _SEEN = tuple(
         r"make (/\S+)",
     )
 )
-_SIGNED = "sign a server certificate"
 # Done and gone: only the step's own check tells of them afterwards.
 _UNSEEN = ("apt-get update", "mount ", "try ", "exportfs", "restart ")
 
