@@ -15,6 +15,7 @@ from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.cluster.known import Planned
 from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.limits import KUBEFLOW_LEAVING_TIMEOUT_SECONDS
 from kfinstall.stamp import stamped
 from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
@@ -33,8 +34,8 @@ class Limits:
     """Requests under way; the API server is the limit, more of them gain nothing."""
     gate_seconds: float = 1800
     """How long one gate may stay shut: images are pulled meanwhile."""
-    leaving_seconds: float = 300
-    """How long a namespace of an earlier try may take to go away."""
+    leaving_seconds: float = KUBEFLOW_LEAVING_TIMEOUT_SECONDS
+    """How long what was deleted may take to go away: a namespace of an earlier try, a claim that a pod uses."""
     object_seconds: float = 180
     """How long one object is tried while a webhook refuses it."""
     explain_seconds: float = EXPLAIN_EVERY_SECONDS
@@ -65,6 +66,7 @@ class _Sender:
         self.limits = limits
         self.count: Count | None = None
         self.items: Sequence[Item] = ()
+        self.leaving: frozenset[Ref] = frozenset()
         self.total = 0
         self.result = ApplyResult()
         self.of_wave: Counter[Wave] = Counter()
@@ -73,6 +75,7 @@ class _Sender:
         self._gates: dict[Gate, asyncio.Task[None]] = {}
 
     async def send(self, item: Item) -> None:
+        await self._settled(item)
         try:
             async with self._slots:
                 document = await self._as_taken(item)
@@ -109,15 +112,12 @@ class _Sender:
             for item in items:
                 group.create_task(self.send(item))
 
-    async def settle(self, items: Sequence[Item]) -> None:
-        """Wait for what an earlier try left to go away: in a namespace that ends nothing can be made."""
-        async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(
-                    wait_explained(
-                        self.cluster, item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say
-                    )
-                )
+    async def _settled(self, item: Item) -> None:
+        """Wait for what an earlier try left to go away: in a namespace that ends nothing can be made, and what was deleted goes."""
+        if item.wave is Wave.NAMESPACES or item.ref in self.leaving:
+            await wait_explained(
+                self.cluster, item.ref, reasons.leaving_waiting, timeout_seconds=self.limits.leaving_seconds, say=self.say
+            )
 
     async def behind(self, gates: tuple[Gate, ...], items: Sequence[Item]) -> None:
         """The items that wait for the same gates, once those are open."""
@@ -158,7 +158,7 @@ def _probes(gate: Gate) -> list[tuple[Ref, Callable[[Document | None], Waiting |
     if gate.kind == "definition":
         return [(Ref(_APIEXTENSIONS, "CustomResourceDefinition", gate.name), reasons.workload_waiting)]
     if gate.kind == "namespace":
-        return [(Ref("v1", "Namespace", gate.name), reasons.workload_waiting)]
+        return [(Ref("v1", "Namespace", gate.name), reasons.made_waiting)]
     namespace, service = gate.service
     return [
         (Ref("v1", "Endpoints", service, namespace), reasons.endpoints_waiting),
@@ -173,9 +173,12 @@ async def apply_waves(
     limits: Limits | None = None,
     *,
     present: frozenset[Ref] = frozenset(),
+    leaving: frozenset[Ref] = frozenset(),
     count: Count | None = None,
 ) -> ApplyResult:
     """Send all documents but those in `present`, each as soon as the API server can take it.
+
+    `leaving`: objects that were deleted and are still there; they are gone before they are made anew.
 
     Raises:
         StepTimeoutError: a gate stayed shut; with the reason.
@@ -185,7 +188,7 @@ async def apply_waves(
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
     sender.result.skipped = len(documents) - len(items)
-    sender.items, sender.count, sender.total = items, count, len(items)
+    sender.items, sender.leaving, sender.count, sender.total = items, leaving, count, len(items)
     sender.of_wave.update(item.wave for item in items)
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
@@ -196,8 +199,6 @@ async def apply_waves(
             sender.watch(sorted(hooked), group)
             for wave in IN_ORDER:
                 ready = [item for item in items if item.wave is wave]
-                if wave is Wave.NAMESPACES:
-                    await sender.settle(ready)
                 if ready:
                     await sender.send_all(ready)
                     say(f"{wave}: {len(ready)} sent ({time.monotonic() - begin:.0f} s)")

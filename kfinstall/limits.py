@@ -106,6 +106,8 @@ KUBEFLOW_BUNDLE_LARGEST_BYTES: Final = 200_000_000
 KUBEFLOW_APPLY_TIMEOUT_SECONDS: Final = 7200.0
 KUBEFLOW_AVAILABLE_TIMEOUT_SECONDS: Final = 3600.0
 """How long all workloads together may take; most of it is pulling some 50 images."""
+KUBEFLOW_LEAVING_TIMEOUT_SECONDS: Final = 300.0
+"""How long what was deleted, and is made anew, may take to be gone."""
 KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS: Final = 180.0
 KUBEFLOW_PROFILE_TIMEOUT_SECONDS: Final = 300.0
 KUBEFLOW_PROOF_TIMEOUT_SECONDS: Final = 300.0

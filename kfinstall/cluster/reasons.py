@@ -13,6 +13,8 @@ _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")
 
 _UNSEEN: Final = Waiting("its controller has not seen its newest form yet")
 
+_IN_USE: Final = "kubernetes.io/pvc-protection"
+
 
 def condition(document: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """A condition of an object's status; empty where it has none (conditions may be null)."""
@@ -194,10 +196,28 @@ def leaving_waiting(document: Document | None) -> Waiting | None:
     metadata = (document or {}).get("metadata") or {}
     if not metadata.get("deletionTimestamp"):
         return None
-    conditions = ((document or {}).get("status") or {}).get("conditions") or []
-    held = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
-    why = held.get("NamespaceFinalizersRemaining") or next(iter(held.values()), "")
-    return Waiting(
-        f"an earlier one of that name still goes away{f': {why}' if why else ''}",
-        "is the controller that owns its finalizers running? kubectl get namespaces",
-    )
+    why, remedy = _held(document or {}, metadata)
+    return Waiting(f"an earlier one of that name still goes away{f': {why}' if why else ''}", remedy)
+
+
+def made_waiting(document: Document | None) -> Waiting | None:
+    """Whether an object is there, and no earlier one that still goes away."""
+    return Waiting("it is not there yet") if document is None else leaving_waiting(document)
+
+
+def _held(document: Document, metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """What holds an object that was deleted, and what to look at."""
+    owner = "is the controller that owns its finalizers running?"
+    finalizers = [str(name) for name in metadata.get("finalizers") or ()]
+    # A namespace is held by what is in it, and says so.
+    conditions = (document.get("status") or {}).get("conditions") or []
+    said = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
+    inside = {kind: text for kind, text in said.items() if kind.startswith("Namespace")}
+    if inside or not finalizers:
+        return inside.get("NamespaceFinalizersRemaining") or next(iter(inside.values()), ""), f"{owner} kubectl get namespaces"
+    where = f"-n {metadata['namespace']} " if metadata.get("namespace") else ""
+    what = f"{str(document.get('kind')).lower()} {metadata.get('name')}"
+    remedy = f"{owner} kubectl {where}get {what} -o yaml"
+    if _IN_USE in finalizers:
+        remedy = f"it goes once no pod uses it, and what is in it goes with it: kubectl {where}describe {what} names them"
+    return f"its finalizers are open: {', '.join(finalizers)}", remedy

@@ -78,23 +78,25 @@ class Inventory:
 
     def outstanding(self, cluster: ClusterFacts) -> list[str]:
         """One line for each object that is missing or was changed by somebody else."""
-        found = []
+        found, gone = [], going(cluster)
         for ref, (content, fields) in sorted(self.objects.items()):
             live = live_hashes(cluster.objects.get(ref))
             if live is None:
                 if ref.kind in _LISTED:
                     found.append(f"apply {ref}: it is missing")
+            elif ref in gone:
+                found.append(f"apply {ref}: it is being deleted")
             elif not _as_applied(ref, live, content, fields):
                 found.append(f"apply {ref}: it was changed")
         return found
 
     def present(self, cluster: ClusterFacts, wanted: Mapping[Ref, str]) -> frozenset[Ref]:
         """Which of the wanted objects (with the hash of their documents) need not be sent again."""
-        kept = set()
+        kept, gone = set(), going(cluster)
         for ref, content in wanted.items():
             live = live_hashes(cluster.objects.get(ref))
             fields = self.objects.get(ref, ("", ""))[1]
-            if live is not None and _as_applied(ref, live, content, fields):
+            if live is not None and ref not in gone and _as_applied(ref, live, content, fields):
                 kept.add(ref)
         return frozenset(kept)
 
@@ -114,6 +116,23 @@ def _as_applied(ref: Ref, live: tuple[str, str], content: str, fields: str) -> b
 
 def _row(ref: Ref) -> Sequence[str]:
     return (ref.api_version, ref.kind, ref.name, ref.namespace)
+
+
+def leaving(cluster: ClusterFacts) -> frozenset[Ref]:
+    """The objects that are deleted, and still there because something holds them."""
+    marked = (ref for ref, document in cluster.objects.items() if (document.get("metadata") or {}).get("deletionTimestamp"))
+    return frozenset(marked)
+
+
+def going(cluster: ClusterFacts) -> frozenset[Ref]:
+    """Those that are deleted, and what goes with them: all in a namespace, all custom resources of a definition's group."""
+    marked = leaving(cluster)
+    namespaces = {ref.name for ref in marked if ref.kind == "Namespace"}
+    groups = {ref.name.partition(".")[2] for ref in marked if ref.kind == "CustomResourceDefinition"}
+    if not namespaces and not groups:
+        return marked
+    with_them = {ref for ref in cluster.objects if ref.namespace in namespaces or ref.api_version.rpartition("/")[0] in groups}
+    return marked | with_them
 
 
 def live_hashes(document: Mapping[str, Any] | None) -> tuple[str, str] | None:

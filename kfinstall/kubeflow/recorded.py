@@ -71,6 +71,7 @@ async def put(
         documents,
         context.say,
         present=there,
+        leaving=inventory.leaving(live),
         count=lambda done, total, wave: context.progress("objects applied", done, total, part=wave),
     )
     context.say(f"{len(result.applied)} objects sent in {result.seconds:.0f} s, {result.changed} made or changed")

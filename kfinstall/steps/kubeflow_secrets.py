@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import rotation
+from kfinstall import limits, rotation
 from kfinstall.answers.model import Answers
+from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Cluster, Ref, Want
-from kfinstall.kubeflow import own, secret_values
+from kfinstall.cluster.workloads import wait_explained
+from kfinstall.kubeflow import inventory, own, secret_values
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 
@@ -25,9 +27,9 @@ class KubeflowSecrets(Step):
         return answers.kubeflow.enabled
 
     def wants(self, view: View) -> tuple[Want, ...]:
-        """The Secrets' metadata, and the record of rotations."""
-        namespaces = sorted({ref.namespace for ref in secret_values.wanted(view)})
-        return (*(Want("v1", "Secret", name, metadata_only=True) for name in namespaces), rotation.RECORDS)
+        """The metadata of the Secrets and of namespaces, and the record of rotations."""
+        secrets = (Want("v1", "Secret", name, metadata_only=True) for name in _namespaces(view))
+        return (*secrets, Want("v1", "Namespace", metadata_only=True), rotation.RECORDS)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Where the password comes from, and which Secrets there are: never a value."""
@@ -44,9 +46,10 @@ class KubeflowSecrets(Step):
             )
         mark, missing = secret_values.mark(view.answers), []
         refs = secret_values.wanted(view)
+        going = inventory.going(view.cluster) if view.cluster else frozenset()
         for ref in refs:
             metadata = ((view.cluster.objects.get(ref) if view.cluster else None) or {}).get("metadata") or {}
-            if (metadata.get("annotations") or {}).get(secret_values.ANNOTATION) != mark:
+            if ref in going or (metadata.get("annotations") or {}).get(secret_values.ANNOTATION) != mark:
                 missing.append(f"write {ref} with an own value")
         if missing:
             return Needed(tuple(missing))
@@ -56,9 +59,8 @@ class KubeflowSecrets(Step):
         """Write them; what was generated once stays the same. dex starts anew where its password changed."""
         view, cluster = context.view, await context.cluster()
         mark, refs = secret_values.mark(view.answers), secret_values.wanted(view)
-        for namespace in sorted({ref.namespace for ref in refs}):
-            if await cluster.get(Ref("v1", "Namespace", namespace)) is None:
-                await cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        for namespace in _namespaces(view):
+            await _made(cluster, namespace, context)
         for ref in refs:
             current = await cluster.get(ref) if ref == own.DEX_PASSWORDS else None
             held, changed = await secret_values.values(context.secret, ref, current)
@@ -66,6 +68,18 @@ class KubeflowSecrets(Step):
             context.say(f"{ref} holds its own value")
             if changed:
                 await _restart(cluster, context)
+
+
+def _namespaces(view: View) -> list[str]:
+    return sorted({ref.namespace for ref in secret_values.wanted(view)})
+
+
+async def _made(cluster: Cluster, namespace: str, context: ApplyContext) -> None:
+    """The namespace is there; one that ends is waited for first, since nothing can be made in it."""
+    ref, seconds = Ref("v1", "Namespace", namespace), limits.KUBEFLOW_LEAVING_TIMEOUT_SECONDS
+    found = await wait_explained(cluster, ref, reasons.leaving_waiting, timeout_seconds=seconds, say=context.say)
+    if found is None:
+        await cluster.apply({"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": namespace}})
 
 
 async def _restart(cluster: Cluster, context: ApplyContext) -> None:

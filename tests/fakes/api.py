@@ -181,6 +181,12 @@ class FakeApi:
         document["metadata"]["managedFields"] = [{"manager": "kfinstall", "operation": "Apply", "fieldsV1": {"f:fewer": {}}}]
         self.put(document)
 
+    def mark(self, key: tuple[str, str, str, str], **metadata: Any) -> None:
+        """Delete an object that something holds: it is only marked."""
+        document = self.objects[key]
+        marked = {**document["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z", **metadata}
+        self.put({**document, "metadata": marked})
+
     def remove(self, key: tuple[str, str, str, str]) -> dict[str, Any]:
         document = self.objects.pop(key)
         self.version += 1
@@ -316,6 +322,10 @@ class _Server:
         namespaced = api.kinds[key[0]][key[1]][1]
         if namespaced and ("v1", "namespaces", "", key[2]) not in api.objects and key[2] not in ("default", "kube-system"):
             return _status(404, reason="NotFound", message=f'namespaces "{key[2]}" not found', details={"kind": "namespaces"})
+        around = api.objects.get(("v1", "namespaces", "", key[2]), {}).get("metadata", {})
+        if namespaced and around.get("deletionTimestamp") and key not in api.objects:
+            why = f"unable to create new content in namespace {key[2]} because it is being terminated"
+            return _status(403, reason="Forbidden", message=f'{key[1]} "{key[3]}" is forbidden: {why}')
         if message := api.admit(document):
             return _status(500, reason="InternalError", message=message)
         if api.owners.get(key) and query.get("force") != "true":

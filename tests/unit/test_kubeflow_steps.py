@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import json
@@ -146,6 +147,26 @@ def test_the_checks_lists_cover_every_kind_of_the_release():
     assert missing == set()
 
 
+def test_what_goes_away_is_not_there_as_wanted():
+    auth, gone = {"name": "auth", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "2026-01-01T00:00:00Z"
+    crd, of_it = "apiextensions.k8s.io/v1", "security.istio.io/v1"
+    live = {
+        Ref("v1", "Namespace", "auth"): auth,
+        Ref("v1", "ConfigMap", "dex", "auth"): {},
+        Ref("v1", "Namespace", "kubeflow"): {},
+        Ref("v1", "ConfigMap", "stays", "kubeflow"): {},
+        Ref("v1", "PersistentVolumeClaim", "katib-mysql", "kubeflow"): {"deletionTimestamp": gone},
+        Ref(crd, "CustomResourceDefinition", "authorizationpolicies.security.istio.io"): {"deletionTimestamp": gone},
+        Ref(of_it, "AuthorizationPolicy", "all", "kubeflow"): {},
+    }
+    marked = {"annotations": {"kfinstall.io/content": "c"}}
+    facts = ClusterFacts(objects={ref: {"metadata": {**metadata, **marked}} for ref, metadata in live.items()})
+    known = inventory.Inventory("x", dict.fromkeys(live, ("c", "")))
+    kept = known.present(facts, dict.fromkeys(live, "c"))
+    assert {ref.name for ref in kept} == {"kubeflow", "stays"}
+    assert sorted(known.outstanding(facts)) == sorted(f"apply {ref}: it is being deleted" for ref in live if ref not in kept)
+
+
 def test_an_unreadable_inventory_is_none():
     broken = {**inventory.Inventory("x").document(), "data": {"source": "x", "objects": "[1, 2"}}
     assert inventory.read(ClusterFacts(objects={inventory.CONFIG_MAP: broken})) == inventory.Inventory()
@@ -261,6 +282,44 @@ async def test_a_claim_keeps_the_size_that_its_user_gave_it(site):
     fake.edit(key, {"metadata": {"annotations": {"kfinstall.io/content": "of another release"}}})
     await run(KubeflowApply(), cluster, world)
     assert fake.objects[key]["spec"]["resources"]["requests"] == {"storage": "40Gi"}
+
+
+async def once_watched(fake, end):
+    """Do something once somebody waits for an object."""
+    while not fake.watchers:
+        await asyncio.sleep(0.01)
+    end()
+
+
+async def test_a_namespace_that_goes_away_is_waited_for_and_everything_of_it_made_anew(site):
+    fake, world, cluster = await whole_phase(site)
+    fake.mark(("v1", "namespaces", "", "auth"))
+
+    def ends():
+        """As the namespace's controller does it."""
+        for key in [key for key in fake.objects if key[2] == "auth"]:
+            fake.remove(key)
+        fake.remove(("v1", "namespaces", "", "auth"))
+
+    ending = asyncio.create_task(once_watched(fake, ends))
+    said = (await run(KubeflowSecrets(), cluster, world)).said
+    await ending
+    assert "deletionTimestamp" not in fake.objects["v1", "namespaces", "", "auth"]["metadata"]
+    assert ("v1", "secrets", "auth", "dex-passwords") in fake.objects
+    await run(KubeflowApply(), cluster, world)
+    assert ("apps/v1", "deployments", "auth", "dex") in fake.objects
+    assert any(line.startswith("waiting for Namespace auth") and "still goes away" in line for line in said)
+
+
+async def test_an_object_that_goes_away_is_waited_for_and_made_anew(site):
+    fake, world, cluster = await whole_phase(site)
+    key = ("v1", "persistentvolumeclaims", "kubeflow", "katib-mysql")
+    fake.mark(key, finalizers=["kubernetes.io/pvc-protection"])
+    ending = asyncio.create_task(once_watched(fake, lambda: fake.remove(key)))
+    context = await run(KubeflowApply(), cluster, world)
+    await ending
+    assert "deletionTimestamp" not in fake.objects[key]["metadata"]
+    assert any("katib-mysql" in line and "kubernetes.io/pvc-protection" in line for line in context.said)
 
 
 async def test_changed_components_need_another_apply(site):

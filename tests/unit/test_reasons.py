@@ -131,6 +131,21 @@ def test_a_namespace_that_still_goes_away_says_what_holds_it():
     assert leaving_waiting({"metadata": {"name": "n"}}) is None
 
 
+def test_an_object_that_goes_away_names_its_finalizers_and_who_uses_a_claim():
+    gone = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    conditions = {"conditions": [{"type": "Available", "status": "True", "message": "has minimum availability"}]}
+    held = leaving_waiting(
+        thing("apps/v1", "Deployment", "web", metadata={**gone, "finalizers": ["a.example/x"]}, status=conditions)
+    )
+    assert held is not None
+    assert held.reason == "an earlier one of that name still goes away: its finalizers are open: a.example/x"
+    assert held.remedy.endswith("kubectl -n kubeflow get deployment web -o yaml")
+    protected = {**gone, "finalizers": ["kubernetes.io/pvc-protection"]}
+    used = leaving_waiting(thing("v1", "PersistentVolumeClaim", "data", metadata=protected))
+    assert used is not None
+    assert "kubectl -n kubeflow describe persistentvolumeclaim data" in used.remedy
+
+
 class Lists:
     """A cluster that only lists."""
 
