@@ -186,12 +186,15 @@ def installer(
     version = releases.load(own["release"]).patch(own.get("kubernetesVersion"))
     package_site.write_repository(site, version.rpartition(".")[0], ("0.0.1", version), work)
     ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
-    roles = {"roles": ["control-plane", "worker"]} if control_planes else {}
-    nodes = [{"name": f"node{place}", "address": lab.address(number), **roles} for place, number in enumerate(numbers, 1)]
+    nodes: list[dict[str, Any]] = [
+        {"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)
+    ]
     given = {"version": 1, "nodes": nodes, "ssh": {"user": "kfadmin", "agent": False, "keys": [lab.key]}}
     given["cluster"] = {"name": "lab", "release": own["release"], "kubernetesVersion": version}
     if control_planes:
         given["cluster"]["apiEndpoint"] = f"{GATEWAY}:443"
+        for node in nodes:
+            node["roles"] = ["control-plane", "worker"]
     for section, values in answers.items():
         given[section] = {**given.get(section, {}), **values}
     (folder / "answers.yaml").write_text(yaml.safe_dump(given))
