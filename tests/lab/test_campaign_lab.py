@@ -51,12 +51,12 @@ OUTCOME = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'; dpkg --audit; apt-mark showhold; apt-mark showauto
 find /etc /usr/local /var/lib/kfinstall -xdev ! -type d ! -path '/etc/ssh/ssh_host_*' ! -path /etc/machine-id ! -path /etc/.pwd.lock \
-  ! -path '/etc/ld.so.cache' ! -path '*/kfinstall/units/*' ! -path '*/undo/sysctls' ! -path '*/undo/swaps' ! -path /etc/inputrc ! -path '*/kfinstall/lock*' ! -path '/etc/*-' ! -path '/etc/chrony/chrony.keys' \
+  ! -path '/etc/ld.so.cache' ! -path '*/kfinstall/units/*' ! -path '*/undo/sysctls' ! -path '*/undo/swaps' ! -path '*/undo/packages' ! -path '*/undo/units' ! -path /etc/inputrc ! -path '*/kfinstall/lock*' ! -path '/etc/*-' ! -path '/etc/chrony/chrony.keys' \
   -printf '%p %m %u %g %l ' \( -type f -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '\n' \) | sort
 # That one the kernel works out at each boot, from memory that is never quite the same.
 sed -E 's/(max_user_watches) [0-9]+$/\1/' /var/lib/kfinstall/undo/sysctls
-# Which of two comes first differs from boot to boot.
-sort /var/lib/kfinstall/undo/swaps
+# In these lists, which comes first depends on what was done already when a cord was pulled, and on the boot.
+for list in swaps packages units; do sort "/var/lib/kfinstall/undo/$list" | sed "s/^/$list /"; done
 find / -xdev -name '*.kf.*' -o -xdev -name '*.dpkg-new' -o -xdev -name '*.dpkg-tmp'
 cat /proc/swaps; cut -d ' ' -f 1 /proc/modules | sort
 sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables fs.inotify.max_user_instances vm.overcommit_memory
