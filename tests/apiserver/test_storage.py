@@ -16,6 +16,7 @@ from kfinstall import spark_objects, spark_site, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting, Want
+from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.releases import Release, load
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
@@ -178,8 +179,7 @@ async def test_sparks_claim_is_a_conflict_exactly_where_the_server_refuses_its_c
     ref = Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, place.namespace)
     await site.client.delete(ref)
     await site.client.apply(spark_objects.claim(place, name, "2Gi"))
-    bound = lambda found: None if (found or {}).get("status", {}).get("phase") == "Bound" else Waiting("not bound")  # noqa: E731
-    await site.client.wait(ref, bound, timeout_seconds=60, say=print)
+    await site.client.wait(ref, workload_waiting, timeout_seconds=60, say=print)
     outcomes = {}
     for chosen, size in (("nfs-csi", "2Gi"), ("nfs-client", "2Gi"), (name, "2048Mi"), (name, "1Gi"), (name, "3Gi")):
         sections = {"nodes": NODES, "kubeflow": {"enabled": False}, "spark": {"volumeSize": size}, "storage": KINDS[chosen][1]}

@@ -15,15 +15,17 @@ FILES = {
 }
 SWAPS = ("/lab-swap-a", "/lab-swap-b")
 UNIT = "lab\\x2dswap\\x2db.swap"
-_TEXT = rf"""
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-set -e
+MAKE_SWAPS = """\
 for file in swap-a swap-b; do
   dd if=/dev/zero of=/lab-$file bs=1M count=16 status=none
   chmod 0600 /lab-$file
   mkswap -q /lab-$file
 done
-printf '[Swap]\nWhat=/lab-swap-b\n[Install]\nWantedBy=swap.target\n' >'/etc/systemd/system/{UNIT}'
+"""
+_TEXT = rf"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+set -e
+{MAKE_SWAPS}printf '[Swap]\nWhat=/lab-swap-b\n[Install]\nWantedBy=swap.target\n' >'/etc/systemd/system/{UNIT}'
 sysctl -q -w net.ipv4.ip_forward=0 vm.swappiness=10
 systemctl daemon-reload
 systemctl enable -q --now '{UNIT}'
