@@ -23,6 +23,7 @@ import pytest
 
 from tests.lab import installer as installed
 from tests.lab import nodes, past, proxy
+from tests.lab.cords import cut_in_each
 from tests.lab.installer import Installer
 from tests.lab.nodes import Lab
 
@@ -217,31 +218,6 @@ def durations(installer: Installer) -> dict[str, float]:
     return took
 
 
-def cut_in_each(installer: Installer, instants: dict[str, float]) -> tuple[list[str], set[str]]:
-    """Pull the power cord so long after each step began; the steps that were struck, and those of them that were over by then.
-
-    A run may go on by itself once the node is back, or end: then another goes on.
-    """
-    struck: dict[str, float] = {}
-    over: set[str] = set()
-    for _run in range(len(instants) + 1):
-        with installer.start("install", "--yes") as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                event = json.loads(line)
-                step = event.get("step")
-                if event["event"] == "stepStarted" and step in instants and step not in struck:
-                    time.sleep(instants[step])
-                    struck[step] = time.time()
-                    installer.lab.cut(*installer.numbers)
-                    installer.lab.start(*installer.numbers)
-                elif event["event"] == "stepFinished" and event["at"] < struck.get(step, 0):
-                    over.add(step)
-        if process.returncode == 0:
-            break
-    return list(struck), over
-
-
 def in_the_middle(installer: Installer, setting: Setting, steps: set[str]) -> None:
     """Strike each of these steps while it runs, resume, and compare; those that were quicker than the cord once more, sooner."""
     chance = random.Random(SEED)
@@ -255,7 +231,7 @@ def in_the_middle(installer: Installer, setting: Setting, steps: set[str]) -> No
             step: chance.uniform(*part) * took[step] if took[step] > SHORT_SECONDS else 0.0 for step in took if step in left
         }
         print(f"cuts: seed {SEED}, {instants}", file=sys.stderr, flush=True)
-        struck, over = cut_in_each(installer, instants)
+        struck, over = cut_in_each(installer, ("install", "--yes"), instants)
         print(f"cuts: {len(struck)} struck, over before: {sorted(over)}", file=sys.stderr, flush=True)
         resumed(installer)
         same(installer, wanted, instants)

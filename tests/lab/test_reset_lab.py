@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab import past
+from tests.lab.cords import cut_in_each
 from tests.lab.fleet import Context, Fleet, fleet
 from tests.lab.installer import Installer
 from tests.lab.nodes import GATEWAY, Lab
@@ -203,18 +203,8 @@ def test_nodes_are_as_they_were(installer: Installer) -> None:
 def test_a_power_cut_in_the_middle_of_the_way_back(installer: Installer) -> None:
     before = looks(installer)
     installer.install()
-    struck = []
-    for step in ("reset.packages", "reset.files"):
-        running = installer.start("reset", "--yes")
-        assert running.stdout is not None
-        for line in running.stdout:
-            event = json.loads(line)
-            if event["event"] == "stepStarted" and event["step"] == step:
-                installer.lab.cut(1)
-                installer.lab.start(1)
-                struck.append(step)
-                break
-        running.communicate(timeout=900)
-    assert struck == ["reset.packages", "reset.files"]
+    steps = ["reset.packages", "reset.files"]
+    struck, _over = cut_in_each(installer, ("reset", "--yes"), dict.fromkeys(steps, 0.0))
+    assert struck == steps
     reset(installer)
     assert looks(installer)[0] ^ before[0] == set()
