@@ -35,12 +35,14 @@ def traces() -> set[str]:
     return found
 
 
-# A shell starts its background jobs with Ctrl-C ignored, and what is ignored then can't be trapped further down.
-CLEAR = (
-    sys.executable,
-    "-c",
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
-)
+# A shell starts its background jobs with Ctrl-C ignored, and nohup with a hangup; what is ignored then can't be trapped further down.
+TAKEN_AGAIN = """
+import os, signal, sys
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+CLEAR = (sys.executable, "-c", TAKEN_AGAIN)
 
 
 def popen(*words: str, **environment: str) -> subprocess.Popen[bytes]:
