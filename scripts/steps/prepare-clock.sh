@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # A service that keeps the clock; another one that is installed already is preferred to a new one.
+# What a power cut left unpacked has a unit already, and is no service that was there before: it is set up first.
+kf_apt_repair
 for kf_unit in chrony.service ntpsec.service ntp.service openntpd.service; do
   if [[ $(systemctl show -p LoadState --value "$kf_unit") == loaded ]]; then
     kf_unit_on "$kf_unit"
