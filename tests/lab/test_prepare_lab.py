@@ -75,27 +75,6 @@ apt-get -qq -y purge ethtool >/dev/null
 for list in /var/lib/apt/lists/*_Packages*; do : >"$list"; done
 rm -f /var/cache/apt/*.bin
 """
-# As a power cut leaves a service that kfinstall brings: unpacked, so that systemd knows it, and not set up.
-HALF = r"""
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-set -e
-cd /run
-apt-get -qq -y purge systemd-timesyncd >/dev/null
-apt-get -qq -o APT::Sandbox::User=root download systemd-timesyncd
-sed -i '/^systemd-timesyncd[.]service /d' /var/lib/kfinstall/undo/units
-dpkg --unpack systemd-timesyncd_*.deb >/dev/null
-rm systemd-timesyncd_*.deb
-systemctl daemon-reload
-[[ $(systemctl show -p LoadState --value systemd-timesyncd.service) == loaded ]]
-[[ -n $(dpkg --audit) ]]
-"""
-NOTHING_HALF = r"""
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-dpkg --audit
-grep timesyncd /var/lib/kfinstall/undo/units
-systemctl is-enabled systemd-timesyncd.service
-systemctl is-active systemd-timesyncd.service
-"""
 
 
 @pytest.fixture
@@ -169,15 +148,6 @@ def test_a_hand_on_a_prepared_node_is_seen(installer: Installer) -> None:
     assert {key for key, state in installer.plan().items() if state == "needed"} == wanted
     assert {key for key, outcome in installer.install().items() if outcome == "changed"} == wanted
     assert set(installer.plan().values()) == {"satisfied"}
-
-
-# Its unit is no service of the administrator's that was off: it is finished first, and nothing is recorded as if it had been there.
-def test_a_service_that_a_power_cut_left_unpacked_is_set_up_first(installer: Installer) -> None:
-    installer.reach()
-    installer.install()
-    installer.ask(installer.addresses[0], HALF)
-    assert {key for key, outcome in installer.install().items() if outcome == "changed"} == {("prepare.clock", installer.names[0])}
-    assert installer.ask(installer.addresses[0], NOTHING_HALF).splitlines() == ["enabled", "active"]
 
 
 INIT = """

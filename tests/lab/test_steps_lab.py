@@ -64,6 +64,28 @@ UNLIKE = frozenset(
     }
 )
 """Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
+# As a power cut leaves a service that kfinstall brings: unpacked, so that systemd knows it, and not set up.
+HALF = r"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+set -e
+cd /run
+apt-get -qq update
+apt-get -qq -y purge systemd-timesyncd >/dev/null
+apt-get -qq -o APT::Sandbox::User=root download systemd-timesyncd
+rm -rf /var/lib/kfinstall/undo
+dpkg --unpack systemd-timesyncd_*.deb >/dev/null
+rm systemd-timesyncd_*.deb
+systemctl daemon-reload
+[[ $(systemctl show -p LoadState --value systemd-timesyncd.service) == loaded ]]
+[[ -n $(dpkg --audit) ]]
+"""
+NOTHING_HALF = r"""
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+dpkg --audit
+grep -s timesyncd /var/lib/kfinstall/undo/units
+systemctl is-enabled systemd-timesyncd.service
+systemctl is-active systemd-timesyncd.service
+"""
 
 
 @pytest.fixture
@@ -142,3 +164,13 @@ async def test_each_step_by_itself(installer: Installer, tmp_path: Path) -> None
         checks = {kind.id: await nodes.check(kind(), NAME) for kind in STEPS}
     wrong += [f"{name}: {check} after a reboot" for name, check in checks.items() if not isinstance(check, Satisfied)]
     assert not wrong, "\n".join(wrong)
+
+
+# A run that outlives the power cut does the step again: the unit is no service of the administrator's that was off.
+async def test_a_service_that_a_power_cut_left_unpacked_is_set_up_first(lab: Lab, tmp_path: Path) -> None:
+    step = PrepareClock()
+    async with fleet(lab, tmp_path, numbers=(NUMBER,)) as nodes:
+        await nodes.shell(NAME, HALF)
+        await nodes.apply(step, NAME)
+        assert (await nodes.shell(NAME, NOTHING_HALF)).splitlines() == ["enabled", "active"]
+        assert isinstance(await nodes.check(step, NAME), Satisfied)
