@@ -46,9 +46,8 @@ EVERY_STEP = {
     "prepare.tools",
 }
 WITH_DOCKER = {"prepare.proxy", "prepare.docker"}
-# All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches; and what a power
-# cut leaves of others' work for ever: an empty file of readline's maintainer script (dpkg has put down by then that the package is whole, and
-# nothing writes it again), and copies of the user database that systemd-sysusers was writing.
+# All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches; and a file of
+# readline's maintainer script, which a power cut leaves empty: dpkg has put down by then that the package is whole, and nothing writes it again.
 OUTCOME = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'; dpkg --audit; apt-mark showhold; apt-mark showauto
@@ -62,7 +61,7 @@ for list in swaps packages units; do sort "/var/lib/kfinstall/undo/$list" | sed 
 find / -xdev -name '*.kf.*' -o -xdev -name '*.dpkg-new' -o -xdev -name '*.dpkg-tmp'
 cat /proc/swaps; cut -d ' ' -f 1 /proc/modules | sort
 sysctl net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables fs.inotify.max_user_instances vm.overcommit_memory
-systemctl list-unit-files --no-legend --no-pager | grep -v ' transient ' || exit 1
+systemctl list-unit-files --no-legend --no-pager | grep -v ' transient ' || { echo 'systemctl told no units'; exit 1; }
 systemctl --failed --no-legend --plain --no-pager; ls -A /var/lib/dpkg/updates
 """
 
