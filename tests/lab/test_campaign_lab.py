@@ -46,13 +46,15 @@ EVERY_STEP = {
     "prepare.tools",
 }
 WITH_DOCKER = {"prepare.proxy", "prepare.docker"}
-# All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches; and a file of
-# readline's maintainer script, which a power cut leaves empty: dpkg has put down by then that the package is whole, and nothing writes it again.
+# All that the phase decides about: packages, files, units, kernel. Left out: what is random (keys, machine-id), and caches; and what a power
+# cut leaves of others' work for ever: an empty file of readline's maintainer script (dpkg has put down by then that the package is whole, and
+# nothing writes it again), and copies of the user database, with random names, that systemd-sysusers was about to put in its place.
 OUTCOME = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n'; dpkg --audit; apt-mark showhold; apt-mark showauto
 find /etc /usr/local /var/lib/kfinstall -xdev ! -type d ! -path '/etc/ssh/ssh_host_*' ! -path /etc/machine-id ! -path /etc/.pwd.lock \
   ! -path '/etc/ld.so.cache' ! -path '*/kfinstall/units/*' ! -path '*/undo/sysctls' ! -path '*/undo/swaps' ! -path '*/undo/packages' ! -path '*/undo/units' ! -path /etc/inputrc ! -path '*/kfinstall/lock*' ! -path '/etc/*-' ! -path '/etc/chrony/chrony.keys' \
+  ! -path '/etc/.#passwd*' ! -path '/etc/.#group*' ! -path '/etc/.#shadow*' ! -path '/etc/.#gshadow*' \
   -printf '%p %m %u %g %l ' \( -type f -exec sh -c 'sha256sum <"$1"' sh {} \; -o -printf '\n' \) | sort
 # That one the kernel works out at each boot, from memory that is never quite the same.
 sed -E 's/(max_user_watches) [0-9]+$/\1/' /var/lib/kfinstall/undo/sysctls
