@@ -17,6 +17,7 @@ _RECORD: Final = f"{prepare_site.PROOFS}/prepare-docker.json"
 _SERVICE: Final = "/etc/systemd/system/cri-docker.service"
 _SOCKET: Final = "/etc/systemd/system/cri-docker.socket"
 _UNITS: Final = ("docker.service", "cri-docker.socket", "cri-docker.service")
+_OWN_CLIENT_DEBIAN: Final = 13
 _CRI_SOCKET: Final = "/run/cri-dockerd.sock"
 _SETTINGS: Final = (
     '.["exec-opts"] = [(.["exec-opts"] // [])[] | select(startswith("native.cgroupdriver=") | not)] + ["native.cgroupdriver=systemd"]'
@@ -40,11 +41,20 @@ class PrepareDocker(Step):
         return answers.cluster.runtime == "docker"
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """Its files and units."""
+        """Its files, units and packages."""
         return Watch(
             files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
             units=frozenset(_UNITS),
+            packages=frozenset({"jq", "docker-cli"}),
+            commands=frozenset({"docker"}),
         )
+
+    def _packages(self, facts: Facts) -> list[str]:
+        """What apt-get will install; since Debian 13 the client is in a package of its own."""
+        missing = [] if facts.runtime.docker_version else ["docker.io"]
+        missing += [] if prepare_site.installed(facts, "jq") else ["jq"]
+        own_client = facts.os.id == "debian" and prepare_site.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
+        return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
     def _units(self, view: View) -> dict[str, str]:
         service = (
@@ -101,8 +111,7 @@ class PrepareDocker(Step):
             )
         if refused := self._refused(facts):
             return refused
-        changes = [] if facts.runtime.docker_version else ["apt-get install docker.io"]
-        changes += prepare_site.unwritten(facts, self._units(view))
+        changes = prepare_site.unwritten(facts, self._units(view))
         if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
             changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
         for name in _UNITS:
@@ -111,6 +120,10 @@ class PrepareDocker(Step):
                 changes.append(f"systemctl enable --now {name}")
         if not changes and _CRI_SOCKET not in facts.runtime.cri_sockets:
             changes.append("restart cri-dockerd until it answers")
+        # Once all is set up, nothing of it needs jq any more.
+        packages = self._packages(facts) if changes or not facts.runtime.docker_version else []
+        if packages:
+            changes.insert(0, f"apt-get install {' '.join(packages)}")
         if changes:
             return Needed(tuple(changes))
         return Satisfied(f"Docker {facts.runtime.docker_version} with cri-dockerd {artifact.version} runs, its CRI answers")

@@ -32,6 +32,7 @@ for name in @SYSCTLS@; do printf 'sysctl\t%s\t%s\n' "$name" "$(sysctl -n "$name"
 systemctl list-units --no-legend --plain --no-pager --type service,socket,swap,timer |
   awk '$3 == "active" && $1 !~ /^(user|session|kf-|systemd-|run-)/ {print "active\t" $1}'
 find / -xdev -name '*.kf.*' -printf 'left over\t%p\n'
+{ ctr -n k8s.io images ls -q; docker image ls --digests --format '{{.Repository}}@{{.Digest}}'; } 2>/dev/null | sed $'s/^/image\t/;s/$/\t/' || true
 find /var/lib/kfinstall/undo -name '%2F*' ! -name '*.tree' -printf 'own\t%f\n' 2>/dev/null || true
 """
 
@@ -55,7 +56,21 @@ class Look:
 
 def changed(before: Look, after: Look) -> list[tuple[str, str]]:
     """(kind, subject) of what is not as it was."""
-    kinds = ("mode", "content", "link", "folder", "package", "manual", "held", "swap", "module", "sysctl", "active", "left over")
+    kinds = (
+        "mode",
+        "content",
+        "link",
+        "folder",
+        "package",
+        "manual",
+        "held",
+        "swap",
+        "module",
+        "sysctl",
+        "active",
+        "image",
+        "left over",
+    )
     found = []
     for kind in kinds:
         old, new = before.of_kind(kind), after.of_kind(kind)
@@ -95,6 +110,8 @@ _MAINTAINERS = re.compile(
 )
 # What containerd makes by itself when it starts, and the empty folder that its configuration leads to.
 _STARTED = re.compile(r"/etc/cni(/net\.d)?|/opt/containerd(/bin|/lib)?|/etc/containerd/certs\.d")
+# Where a registry keeps what is pushed to it.
+_PUSHED = re.compile(r"/srv/.*/docker(/registry(/v2(/.*)?)?)?")
 
 
 def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]]:
@@ -109,7 +126,14 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
         told |= {f"{registry_site.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
     own = {unquote(name).removesuffix(".absent") for name in after.of_kind("own")}
     came = bool(new_packages(before, after))
+    pushes, pulls = (any(change.startswith(verb) for change in plan.changes) for verb in ("push ", "pull "))
     users, packages = after.of_kind("module"), after.of_kind("owned")
+
+    def follows(kind: str, subject: str) -> bool:
+        """Whether it is what a push keeps, or a pulled image's configuration, which containerd lists beside it."""
+        if kind == "image":
+            return pulls and subject.startswith("sha256:")
+        return pushes and _PUSHED.fullmatch(subject) is not None
 
     def known(kind: str, subject: str) -> bool:
         name = subject.rpartition("/")[2]
@@ -121,8 +145,8 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
             return True
         if kind == "folder" and any(word.startswith(f"{subject}/") for word in told):
             return True
-        if not came or subject in own:
-            return False
+        if not came or subject in own or kind == "image":
+            return follows(kind, subject)
         if kind in ("mode", "content", "link", "folder"):
             return subject in packages or bool(
                 _MAINTAINERS.fullmatch(subject) or (kind == "folder" and _STARTED.fullmatch(subject))
@@ -149,6 +173,7 @@ _SEEN = tuple(
         r"(?:systemctl enable --now|systemctl enable|start) (\S+)",
         r"turn (\S+) on",
         r"make (/\S+)",
+        r"merge .* into (\S+)",
     )
 )
 # Done and gone: only the step's own check tells of them afterwards.
@@ -161,6 +186,10 @@ def _subjects(change: str) -> list[str]:
         return [registry_site.CERTIFICATE]
     if change.startswith(_UNSEEN):
         return []
+    if match := re.match(r"push [^/]+/(\S+):(\S+)$", change):
+        return [f"repositories/{match[1]}/_manifests/tags/{match[2]}"]
+    if change.startswith("pull "):
+        return [change.removeprefix("pull ")]
     for pattern in _SEEN:
         if match := pattern.match(change):
             return [word for word in re.split(r"[ ,]+", match[1]) if not re.match(r"[0-9(]", word)]

@@ -33,15 +33,16 @@ swapon -a
 # It is to outlive a power cut.
 sync
 """
+DAEMON = {"/etc/docker/daemon.json": '{"debug": true, "exec-opts": ["native.cgroupdriver=cgroupfs"]}'}
 # Neither the sites' names nor a way round the proxy: what is fetched is fetched through it. And a daemon.json with a setting of somebody's.
-BEHIND_A_PROXY = """
+BEHIND_A_PROXY = f"""
 set -e
 sed -i '/lab-site/d' /etc/hosts
 rm -f /etc/apt/apt.conf.d/99lab-site /etc/apt/apt.conf.d/90lab-proxy
 # The lab writes its own way at every boot.
 PATH=$PATH:/usr/sbin systemctl disable -q lab-first-boot.service
 mkdir -p /etc/docker
-printf '{"debug": true, "exec-opts": ["native.cgroupdriver=cgroupfs"]}' >/etc/docker/daemon.json
+printf '{DAEMON["/etc/docker/daemon.json"]}' >/etc/docker/daemon.json
 sync
 """
 

@@ -5,65 +5,85 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from kfinstall import prepare_site, registry_site
-from kfinstall.step import Needed, Satisfied, Step
+from kfinstall import registry_site
+from kfinstall.step import Satisfied, Step
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_clock import PrepareClock
 from kfinstall.steps.prepare_containerd import PrepareContainerd
+from kfinstall.steps.prepare_docker import PrepareDocker
 from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
 from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
 from kfinstall.steps.prepare_modules import PrepareModules
+from kfinstall.steps.prepare_proxy import PrepareProxy
 from kfinstall.steps.prepare_swap_off import PrepareSwapOff
 from kfinstall.steps.prepare_sysctl import PrepareSysctl
 from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.steps.registry_pull_proof import RegistryPullProof
+from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
 from kfinstall.steps.registry_trust import RegistryTrust
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
+from tests.lab import alone, look, past, proxy
 from tests.lab import installer as installed
-from tests.lab import look, past
 from tests.lab.fleet import Fleet, fleet
 from tests.lab.installer import Installer
-from tests.lab.look import Look
 from tests.lab.nodes import Lab
-from tests.lab.twin import Twin, differences
+from tests.lab.twin import Twin
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 NUMBER = 3
 NAME = "node3"
 EXPORT, IMAGES = "/srv/kf-steps/volumes", "/srv/kf-steps/images"
-STEPS: tuple[type[Step], ...] = (
-    PrepareApt,
-    PrepareBasePackages,
-    PrepareSwapOff,
-    PrepareModules,
-    PrepareSysctl,
-    PrepareClock,
-    PrepareContainerd,
-    PrepareKubernetesRepository,
-    PrepareKubernetesPackages,
-    PrepareTools,
-    StorageNfsServer,
-    StorageNfsClient,
-    RegistryServer,
-    RegistryTrust,
+IN_BOTH: tuple[type[Step], ...] = (PrepareApt, PrepareBasePackages, PrepareSwapOff, PrepareModules, PrepareSysctl)
+REGISTRY: tuple[type[Step], ...] = (RegistryServer, RegistryTrust, RegistryPush, RegistryPullProof)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A node, what it is installed with, and the steps in their order."""
+
+    number: int
+    steps: tuple[type[Step], ...]
+    docker: bool = False
+    """Debian 13 with Docker, behind a proxy; Debian 12's is too old."""
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"node{self.number}"
+
+
+CONTAINERD = Setting(
+    NUMBER,
+    (
+        *IN_BOTH,
+        PrepareClock,
+        PrepareContainerd,
+        PrepareKubernetesRepository,
+        PrepareKubernetesPackages,
+        PrepareTools,
+        StorageNfsServer,
+        StorageNfsClient,
+        *REGISTRY,
+    ),
+    answers={"storage": {"type": "nfs", "nfs": {"path": EXPORT}}},
 )
-UNLIKE = frozenset(
-    {
-        "/etc/apt/keyrings/kubernetes-apt-keyring.gpg",
-        "/usr/local/bin/kustomize",
-        f"{prepare_site.PROOFS}/prepare-tools.json",
-        registry_site.HTPASSWD,
-    }
+DOCKER = Setting(
+    2,
+    (PrepareProxy, *IN_BOTH, PrepareDocker, *REGISTRY),
+    docker=True,
+    answers={"cluster": {"runtime": "docker"}, "proxy": {"http": proxy.URL, "https": proxy.URL}},
 )
-"""Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
 # As a power cut leaves a service that kfinstall brings: unpacked, so that systemd knows it, and not set up.
 HALF = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -89,79 +109,60 @@ systemctl is-active systemd-timesyncd.service
 
 
 @pytest.fixture
-def installer(lab: Lab, tmp_path: Path) -> Iterator[Installer]:
+def setting(request: pytest.FixtureRequest) -> Setting:
+    """What the test names."""
+    found: Setting = request.param
+    return found
+
+
+@pytest.fixture
+def installer(lab: Lab, tmp_path: Path, setting: Setting) -> Iterator[Installer]:
     """On a node with a new disk, which has a past."""
-    with installed.installer(lab, tmp_path, (NUMBER,)) as made:
-        lab.reset(NUMBER)
+    with ExitStack() as stack:
+        stack.callback(lab.reset, setting.number)
+        if setting.docker:
+            stack.enter_context(proxy.serve(installed.HOSTS))
+            lab.suite("trixie", setting.number)
+        else:
+            lab.reset(setting.number)
+        made = stack.enter_context(installed.installer(lab, tmp_path, (setting.number,), **setting.answers))
         made.reach()
         past.give(made)
+        if setting.docker:
+            made.ask(made.addresses[0], past.BEHIND_A_PROXY)
         yield made
-    lab.reset(NUMBER)
 
 
 @asynccontextmanager
-async def connected(installer: Installer, folder: Path) -> AsyncIterator[Fleet]:
+async def connected(installer: Installer, folder: Path, setting: Setting) -> AsyncIterator[Fleet]:
     """The node, with the answers that every step is in."""
-    cluster = yaml.safe_load((installer.folder / "answers.yaml").read_text())["cluster"]
-    sections = {
-        "cluster": cluster,
-        "storage": {"type": "nfs", "nfs": {"path": EXPORT}},
-        "registry": {"directory": IMAGES, "user": "kfinstall", "password": {"env": "REGISTRY"}},
-    }
-    async with fleet(installer.lab, folder, numbers=(NUMBER,), **sections) as nodes:
+    given = yaml.safe_load((installer.folder / "answers.yaml").read_text())
+    sections = {section: given[section] for section in {"cluster", *setting.answers}}
+    sections["registry"] = {"directory": IMAGES, "user": "kfinstall", "password": {"env": "REGISTRY"}}
+    async with fleet(installer.lab, folder, numbers=(setting.number,), **sections) as nodes:
         nodes.secrets[registry_site.PASSWORD] = "word"
         nodes.downloads = installer.downloads
         yield nodes
 
 
-async def looked(nodes: Fleet) -> Look:
-    names = " ".join(
-        (*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
-    )
-    return Look.of(await nodes.shell(NAME, look.SCRIPT.replace("@SYSCTLS@", names)))
-
-
-async def one(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list[str], Look]:
-    """Do a step; what is not as it should be, and the node after it."""
-    view, wrong = await nodes.view(step, NAME), []
-    plan = step.check(view)
-    assert isinstance(plan, Needed), (step.id, plan)
-    twin.take(view.facts)
-    simulated = twin.view(step, view, nodes.extra)
-    if not isinstance(step.check(simulated), Needed):
-        wrong.append(f"simulated before: {step.check(simulated)}")
-    await nodes.apply(step, NAME)
-    done, after = await nodes.view(step, NAME), await looked(nodes)
-    if not isinstance(step.check(done), Satisfied):
-        wrong.append(f"after: {step.check(done)}")
-    wrong += [f"not in its plan: {kind} {subject}" for kind, subject in look.unannounced(plan, before, after)]
-    wrong += [f"in its plan only: {change}" for change in look.unkept(plan, before, after)]
-    await nodes.apply(step, NAME)
-    last = await looked(nodes)
-    wrong += [f"changed by a second run: {kind} {subject}" for kind, subject in look.changed(after, last)]
-    for script, parameters, stdin in nodes.ran:
-        twin.apply(script, parameters, stdin, done.facts)
-    nodes.ran.clear()
-    again = twin.view(step, done, nodes.extra)
-    unlike = UNLIKE | {f"{registry_site.certs_folder(nodes.answers)}/ca.crt"}
-    wrong += differences(done, again, step.watch(done), step.check, unlike)
-    return [f"{step.id}: {line}" for line in wrong], last
-
-
-async def test_each_step_by_itself(installer: Installer, tmp_path: Path) -> None:
-    twin = Twin(NAME, installer.addresses[0], past.FILES, list(past.SWAPS), [past.UNIT])
+@pytest.mark.parametrize("setting", [pytest.param(CONTAINERD, id="containerd"), pytest.param(DOCKER, id="docker")], indirect=True)
+async def test_each_step_by_itself(installer: Installer, tmp_path: Path, setting: Setting) -> None:
+    files = past.FILES | (past.DAEMON if setting.docker else {})
+    twin = Twin(setting.name, installer.addresses[0], files, list(past.SWAPS), [past.UNIT])
+    if setting.docker:
+        twin.node.version_id, twin.node.codename = "13", "trixie"
     wrong: list[str] = []
-    async with connected(installer, tmp_path / "first") as nodes:
-        before = await looked(nodes)
-        for kind in STEPS:
-            found, before = await one(nodes, kind(), twin, before)
+    async with connected(installer, tmp_path / "first", setting) as nodes:
+        before = await alone.looked(nodes, setting.name)
+        for kind in setting.steps:
+            found, before = await alone.done(nodes, kind(), twin, before)
             wrong += found
     await asyncio.to_thread(installer.reboot)
-    async with connected(installer, tmp_path / "second") as nodes:
+    async with connected(installer, tmp_path / "second", setting) as nodes:
         # Modules that nobody wants at boot come when they are used.
-        found = [(kind, subject) for kind, subject in look.changed(before, await looked(nodes)) if kind != "module"]
-        wrong += [f"changed by a reboot: {kind} {subject}" for kind, subject in found]
-        checks = {kind.id: await nodes.check(kind(), NAME) for kind in STEPS}
+        changes = look.changed(before, await alone.looked(nodes, setting.name))
+        wrong += [f"changed by a reboot: {kind} {subject}" for kind, subject in changes if kind != "module"]
+        checks = {kind.id: await nodes.check(kind(), setting.name) for kind in setting.steps}
     wrong += [f"{name}: {check} after a reboot" for name, check in checks.items() if not isinstance(check, Satisfied)]
     assert not wrong, "\n".join(wrong)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kfinstall import prepare_site, registry_site
 from kfinstall.facts.model import Facts, Watch
@@ -46,17 +46,20 @@ class Twin:
         facts = parse_facts(like.target, _MARK, facts_output(self.node, program.parameters, now), now)
         return View(like.answers, like.release, like.target, {**like.fleet, like.target: facts})
 
-    def apply(self, script: str, parameters: Mapping[str, str], stdin: str, real: Facts) -> list[str]:
-        """The effect of a script that ran on the real node. `real`: that one afterwards; its versions and kernel are taken over."""
-        given = dict(parameters)
-        if "OPTIONAL" in given:
-            there = [name for name in given["OPTIONAL"].split() if name in real.modules]
-            given["OPTIONAL"] = " ".join(there)
-        if "CA" in given:
-            given["CA"] = self.node.files[registry_site.CA].content or ""
-        if version := real.runtime.containerd_version:
-            self.node.packages.setdefault("containerd", SimPackage(version))
-        return list(EFFECTS[script](self.node, given, stdin, self.world))
+    def apply(self, step: Step, ran: Sequence[tuple[str, Mapping[str, str], str]], like: View, extra: Mapping[str, str]) -> None:
+        """The effects of a step's scripts that ran on the real node; `like`: that one afterwards, its versions and kernel are taken over."""
+        for script, parameters, stdin in ran:
+            given, real = dict(parameters), like.facts
+            if "OPTIONAL" in given:
+                there = [name for name in given["OPTIONAL"].split() if name in real.modules]
+                given["OPTIONAL"] = " ".join(there)
+            if "CA" in given:
+                given["CA"] = self.node.files[registry_site.CA].content or ""
+            if "RECORD_PATH" in given:  # what is recorded tells this node's own CA
+                given["RECORD"] = step.parameters(self.view(step, like, extra))["RECORD"]
+            if version := real.runtime.containerd_version:
+                self.node.packages.setdefault("containerd", SimPackage(version))
+            list(EFFECTS[script](self.node, given, stdin, self.world))
 
 
 def differences(real: View, twin: View, watch: Watch, check: Callable[[View], Check], unlike: frozenset[str]) -> list[str]:

@@ -27,6 +27,7 @@ from kfinstall.steps.prepare_tools import PrepareTools
 RELEASE = releases.load("26.03")
 ACTIVE = UnitFact("loaded", "active", "enabled")
 UBUNTU = OsFacts(id="ubuntu", version_id="24.04", architecture="amd64")
+DEBIAN_13 = OsFacts(id="debian", version_id="13", architecture="amd64")
 KUBERNETES = dict.fromkeys(("kubelet", "kubeadm", "kubectl"), PackageFact(f"{RELEASE.patch(None)}-1.1", "installed", held=True))
 
 
@@ -253,13 +254,31 @@ class TestDocker:
 
     def test_satisfied_and_missing(self):
         assert "29.1.3" in satisfied(PrepareDocker, self.facts(), **self.docker)
-        assert "docker.io" in changes(PrepareDocker, **self.docker)
         facts = self.facts()
         for path in facts.files:
             changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)
         assert "answers" in changes(
             PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3", cri_ready=True)), **self.docker
         )
+
+    # All that apt-get brings is in the plan; a Docker that is there brings its own client.
+    @pytest.mark.parametrize(
+        ("system", "there", "packages"),
+        [
+            (UBUNTU, Facts("cp1"), "docker.io jq"),
+            (DEBIAN_13, Facts("cp1"), "docker.io jq docker-cli"),
+            (DEBIAN_13, Facts("cp1", packages={"jq": PackageFact("1.7", "installed")}), "docker.io docker-cli"),
+            (DEBIAN_13, Facts("cp1", runtime=RuntimeFacts(docker_version="28.5.1"), commands={"docker": "/usr/bin/docker"}), "jq"),
+            (UBUNTU, Facts("cp1", runtime=RuntimeFacts(docker_version="29.1.3")), "jq"),
+        ],
+    )
+    def test_the_packages_that_come(self, system, there, packages):
+        check = PrepareDocker().check(view(replace(there, os=system), **self.docker))
+        assert check.changes[0] == f"apt-get install {packages}"
+
+    def test_what_it_was_set_up_with_may_go(self):
+        assert "jq" not in self.facts().packages
+        satisfied(PrepareDocker, self.facts(), **self.docker)
 
     # cri-dockerd speaks API 1.42 and newer; Debian 12 has Docker 20.10. Told before anything is installed.
     def test_too_old(self):

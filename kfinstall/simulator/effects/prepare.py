@@ -151,7 +151,9 @@ def _merged(old: str | None) -> str:
 @effect("prepare-docker")
 def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Install Docker and cri-dockerd."""
-    yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER})
+    yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER, "jq": "1.7.1-3ubuntu1"})
+    if node.os_id == "debian" and "docker" not in node.commands:
+        yield from node.install({"docker-cli": _DOCKER})
     node.commands |= {"docker": "/usr/bin/docker", "containerd": "/usr/bin/containerd"}
     old = node.files.get(parameters["DAEMON"])
     yield from _put(node, parameters["DAEMON"], _merged(old.content if old else None))

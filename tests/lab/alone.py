@@ -1,0 +1,56 @@
+"""One step on a node by itself: what it said it would do beside what it did, and the simulator's node beside the real one."""
+
+from __future__ import annotations
+
+from kfinstall import prepare_site, registry_site
+from kfinstall.step import Needed, Satisfied, Step
+from tests.lab import look
+from tests.lab.fleet import Fleet
+from tests.lab.look import Look
+from tests.lab.twin import Twin, differences
+
+UNLIKE = frozenset(
+    {
+        "/etc/apt/keyrings/kubernetes-apt-keyring.gpg",
+        "/usr/local/bin/kustomize",
+        "/usr/local/bin/cri-dockerd",
+        f"{prepare_site.PROOFS}/prepare-tools.json",
+        f"{registry_site.PROOFS}/registry.push.json",
+        f"{registry_site.PROOFS}/registry.pull-proof.json",
+        registry_site.HTPASSWD,
+    }
+)
+"""Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
+_SYSCTLS = (*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
+
+
+async def looked(nodes: Fleet, name: str) -> Look:
+    """The node as it is now."""
+    return Look.of(await nodes.shell(name, look.SCRIPT.replace("@SYSCTLS@", " ".join(_SYSCTLS))))
+
+
+async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list[str], Look]:
+    """Do a step, and do it again; what is not as it should be, and the node after it."""
+    name, wrong = twin.node.name, []
+    view = await nodes.view(step, name)
+    plan = step.check(view)
+    assert isinstance(plan, Needed), (step.id, plan)
+    twin.take(view.facts)
+    simulated = twin.view(step, view, nodes.extra)
+    if not isinstance(step.check(simulated), Needed):
+        wrong.append(f"simulated before: {step.check(simulated)}")
+    await nodes.apply(step, name)
+    now, after = await nodes.view(step, name), await looked(nodes, name)
+    if not isinstance(step.check(now), Satisfied):
+        wrong.append(f"after: {step.check(now)}")
+    wrong += [f"not in its plan: {kind} {subject}" for kind, subject in look.unannounced(plan, before, after)]
+    wrong += [f"in its plan only: {change}" for change in look.unkept(plan, before, after)]
+    await nodes.apply(step, name)
+    last = await looked(nodes, name)
+    wrong += [f"changed by a second run: {kind} {subject}" for kind, subject in look.changed(after, last)]
+    twin.apply(step, nodes.ran, now, nodes.extra)
+    nodes.ran.clear()
+    again = twin.view(step, now, nodes.extra)
+    unlike = UNLIKE | {f"{registry_site.certs_folder(nodes.answers)}/ca.crt"}
+    wrong += differences(now, again, step.watch(now), step.check, unlike)
+    return [f"{step.id}: {line}" for line in wrong], last
