@@ -9,11 +9,14 @@ from urllib.parse import unquote
 from kfinstall import registry_site
 from kfinstall.step import Needed
 
-# Left out: what only time changes, random keys, caches, kfinstall's own record of what was before, and its lock.
+# Left out: what only time changes, random keys, caches, kfinstall's own record of what was before, its lock, and what runs at a disk's first
+# boot only.
 SCRIPT = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 set -o pipefail
 trees=(/etc /usr/local /opt /srv)
+env=/var/lib/kfinstall/proxy.env
+if [[ -e $env ]]; then trees+=("$env"); fi
 seen() {
   find "${trees[@]}" -xdev ! -path '/etc/ssh/ssh_host_*' ! -path /etc/machine-id ! -path /etc/.pwd.lock ! -path /etc/ld.so.cache ! -path '/etc/*-' \
     ! -path /etc/mtab ! -path '/etc/chrony/chrony.keys' "$@"
@@ -30,7 +33,7 @@ tail -n +2 /proc/swaps | awk '{print "swap\t" $1}'
 awk '{print "module\t" $1 "\t" $4}' /proc/modules
 for name in @SYSCTLS@; do printf 'sysctl\t%s\t%s\n' "$name" "$(sysctl -n "$name" 2>/dev/null)"; done
 systemctl list-units --no-legend --plain --no-pager --type service,socket,swap,timer |
-  awk '$3 == "active" && $1 !~ /^(user|session|kf-|systemd-|run-)/ {print "active\t" $1}'
+  awk '$3 == "active" && $1 !~ /^(user|session|kf-|systemd-|run-|lab-|ldconfig)/ {print "active\t" $1}'
 find / -xdev -name '*.kf.*' -printf 'left over\t%p\n'
 { ctr -n k8s.io images ls -q; docker image ls --digests --format '{{.Repository}}@{{.Digest}}'; } 2>/dev/null | sed $'s/^/image\t/;s/$/\t/' || true
 find /var/lib/kfinstall/undo -name '%2F*' ! -name '*.tree' -printf 'own\t%f\n' 2>/dev/null || true
