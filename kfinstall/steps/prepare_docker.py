@@ -41,11 +41,11 @@ class PrepareDocker(Step):
         return answers.cluster.runtime == "docker"
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """Its files, units and packages."""
+        """Its files and units, and what tells which packages are missing."""
         return Watch(
             files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
             units=frozenset(_UNITS),
-            packages=frozenset({"jq", "docker-cli"}),
+            packages=frozenset({"jq"}),
             commands=frozenset({"docker"}),
         )
 

@@ -3,8 +3,10 @@
 import pytest
 
 from kfinstall import registry_site
-from kfinstall.step import Needed
+from kfinstall.phases import PHASES
+from kfinstall.step import Needed, Scope
 from tests.lab.look import Look, unannounced, unkept
+from tests.lab.test_steps_lab import CONTAINERD, DOCKER
 
 NOTHING = Look(frozenset())
 
@@ -34,6 +36,12 @@ def look(*lines):
         ("systemctl enable kubelet", "link /etc/systemd/system/multi-user.target.wants/kubelet.service /lib"),
         ("turn systemd-timesyncd on", "active systemd-timesyncd.service -"),
         ("make /srv/nfs/kubeflow", "folder /srv/nfs/kubeflow 755 root:root"),
+        ("merge the cgroup driver into /etc/docker/daemon.json", "content /etc/docker/daemon.json abc"),
+        (
+            "push 10.0.0.1:5000/kfinstall/proof:1",
+            "folder /srv/i/docker/registry/v2/repositories/kfinstall/proof/_manifests/tags/1 755 a:b",
+        ),
+        ("pull 10.0.0.1:5000/kfinstall/proof@sha256:abc", "image 10.0.0.1:5000/kfinstall/proof@sha256:abc -"),
         ("sign a server certificate for node1", f"content {registry_site.CERTIFICATE} abc"),
     ],
 )
@@ -62,3 +70,25 @@ def test_what_no_plan_says_is_found_also_where_packages_came():
     ):
         kind, subject = line.split()[:2]
         assert unannounced(plan, NOTHING, look(package, line)) == [(kind, subject)]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("push 10.0.0.1:5000/kfinstall/proof:1", "content /srv/i/docker/registry/v2/blobs/sha256/ab/abc/data abc"),
+        ("pull 10.0.0.1:5000/kfinstall/proof@sha256:abc", "image sha256:def -"),
+    ],
+)
+def test_what_follows_a_push_or_a_pull_is_foreign_without_it(change, line):
+    kind, subject = line.split()[:2]
+    assert unannounced(Needed((change,)), NOTHING, look(line)) == []
+    # Also where packages came: none of them brings an image.
+    assert unannounced(Needed(("apt-get install ipset",)), NOTHING, look("package ipset 7.17", line)) == [(kind, subject)]
+    for other in ("image 10.0.0.1:5000/foreign@sha256:abc -", "content /etc/foreign abc"):
+        assert unannounced(Needed((change,)), NOTHING, look(other)) == [tuple(other.split()[:2])]
+
+
+def test_each_step_on_nodes_is_done_by_itself():
+    steps = [step for phase in PHASES if phase.id in ("prepare", "storage", "registry") for step in phase.steps]
+    wanted = {step.id for step in steps if step.scope is not Scope.CLUSTER}
+    assert {kind.id for setting in (CONTAINERD, DOCKER) for kind in setting.steps} == wanted
