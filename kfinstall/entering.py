@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from kfinstall import invocation
 from kfinstall.errors import KfError, UsageError
 from kfinstall.events import EventBus, NodeConnected, NodeSetAside
 from kfinstall.options import Options
@@ -55,7 +56,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
         cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
         bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
     for name in options.leave_out:
-        errors[name] = UsageError("set aside by the administrator", hint="kfinstall resume takes it in again")
+        errors[name] = UsageError("set aside by the administrator", hint=f"take it in again: {invocation.again()}")
     for name, error in errors.items():
         site.leave_out(name, error)
         bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))

@@ -27,6 +27,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+from kfinstall import invocation
+
 
 class ExitCode(IntEnum):
     """What the process says to its caller. A contract: documented in docs/exit-codes.md, tested, never renumbered."""
@@ -217,5 +219,5 @@ def defect(error: Exception, folder: Path) -> KfError:
     return KfError(
         f"kfinstall met a defect of its own ({type(error).__name__})",
         why="the nodes' work goes on and nothing that was done is lost",
-        hint=f"run: kfinstall resume\nand report {place}" if place else "run: kfinstall resume",
+        hint=f"run: {invocation.again()}\nand report {place}" if place else f"run: {invocation.again()}",
     )

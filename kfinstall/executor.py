@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kfinstall import limits, plan
+from kfinstall import invocation, limits, plan
 from kfinstall.context import Context
 from kfinstall.errors import (
     CommandError,
@@ -63,7 +63,7 @@ class Stop:
             self._moved.clear()
             await self._moved.wait()
         if self.requested:
-            raise InterruptedRunError("stopped as asked, between two steps", hint="go on with: kfinstall resume")
+            raise InterruptedRunError("stopped as asked, between two steps", hint=f"go on with: {invocation.again()}")
 
 
 @dataclass(slots=True)
@@ -222,7 +222,7 @@ class Executor:
                 raise
             except TimeoutError:
                 outcome, evidence = "failed", f"not done within {step.timeout_seconds:.0f} s"
-                hint = f"look at the last lines of {target}, then: kfinstall resume"
+                hint = f"look at the last lines of {target}, then: {invocation.again()}"
                 raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=hint) from None
             finally:
                 seconds = time.monotonic() - begin
@@ -267,7 +267,7 @@ class Executor:
                 raise kind(
                     f"{step.title}: it ran, but the check afterwards does not hold",
                     why=why,
-                    hint="look at its lines above, mend the cause, then: kfinstall resume",
+                    hint=f"look at its lines above, mend the cause, then: {invocation.again()}",
                 )
             await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from kfinstall import registry_site, secret_store, spark_site
+from kfinstall import invocation, registry_site, secret_store, spark_site
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import ClusterFacts, Document
 from kfinstall.journal import Entry
@@ -261,6 +261,6 @@ def _next(answers: Answers) -> tuple[Place, ...]:
         where = f"on {answers.first_control_plane.name}"
         commands.append(Place("Submit a Spark application", where, (f"{spark_site.SUBMIT_PATH} --help",)))
     if answers.kubeflow.enabled:
-        commands.append(Place("Replace the generated secrets", "", ("kfinstall rotate --answers FILE",)))
-    commands.append(Place("Check everything again, any time", "", ("kfinstall doctor --answers FILE",)))
+        commands.append(Place("Replace the generated secrets", "", (invocation.command("rotate"),)))
+    commands.append(Place("Check everything again, any time", "", (invocation.command("doctor"),)))
     return tuple(commands)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from kfinstall import invocation
 from kfinstall.errors import StateError
 
 JOURNAL_VERSION: Final = 1
@@ -158,5 +159,5 @@ def _unwritable(path: Path, error: OSError) -> StateError:
     return StateError(
         f"the journal {path} can't be written, so nothing was changed",
         why=f"{error.strerror or error}",
-        hint=f"free space under {path.parent} (df -h {path.parent}) or choose another --state-dir, then: kfinstall resume",
+        hint=f"free space under {path.parent} (df -h {path.parent}) or choose another --state-dir, then: {invocation.again()}",
     )

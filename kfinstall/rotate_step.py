@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, rotation, secret_store
+from kfinstall import invocation, limits, rotation, secret_store
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.cluster.workloads import wait_available
@@ -53,7 +53,7 @@ class RotateStep(Step):
         """What was asked for last is done."""
         if view.cluster is None:
             return Conflict(
-                "the cluster does not answer, so nothing in it can be replaced", "kfinstall doctor --answers FILE says why"
+                "the cluster does not answer, so nothing in it can be replaced", f"see why: {invocation.command('doctor')}"
             )
         at = rotation.done_at(view.cluster, self.name)
         return Satisfied(f"{self.rotation.what} was replaced at {at}") if at else Needed(tuple(_changes(self.rotation)))
@@ -125,7 +125,7 @@ async def restart(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
             raise StepTimeoutError(
                 f"{ref} did not start anew within {limit:.0f} s",
                 why="\n".join(f"{Ref.of(pod).name} is still there" for pod in pods if _uid(pod) in before),
-                hint=f"kubectl -n {ref.namespace} describe deployment {ref.name}; then: kfinstall resume",
+                hint=f"kubectl -n {ref.namespace} describe deployment {ref.name}; then: {invocation.again()}",
             )
         await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS / 4)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall import releases
+from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.errors import UsageError
@@ -146,7 +146,8 @@ def chosen(answers: Answers, only: Iterable[str]) -> tuple[str, ...]:
     for name in asked:
         if name not in there:
             given = name == "user-password" and answers.kubeflow.enabled
-            why = "the answers say where it comes from; change it there, then: kfinstall --answers FILE" if given else ""
+            again = f"the answers say where it comes from; change it there, then: {invocation.command('install')}"
+            why = again if given else ""
             raise UsageError(f"{name} can't be rotated", why=why, hint=f"what can be: {', '.join(there) or 'nothing'}")
     if not there:
         raise UsageError("there is nothing to rotate", why="Kubeflow is not enabled in the answers")

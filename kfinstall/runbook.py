@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kfinstall import resources
+from kfinstall import invocation, resources
 from kfinstall.plan import Plan, PlannedStep, Situation
 from kfinstall.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
 
@@ -110,5 +110,8 @@ def _section(item: PlannedStep, situation: Situation) -> list[str]:
         lines += ["", "```bash", apply, yaml.safe_dump_all(documents, sort_keys=False).rstrip(), "EOF", "```"]
     elif not step.script:
         lines += ["", "Done, or waited for, through the Kubernetes API."]
-    lines += ["", f"If it fails: mend what its last lines name, then `kfinstall resume` (limit {step.timeout_seconds:.0f} s)."]
+    lines += [
+        "",
+        f"If it fails: mend what its last lines name, then `{invocation.command('resume')}` (limit {step.timeout_seconds:.0f} s).",
+    ]
     return lines

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final
 
-from kfinstall import limits, plan, resources, storage_site
+from kfinstall import invocation, limits, plan, resources, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, ClusterFacts, Want
 from kfinstall.errors import CommandError, KfError
@@ -185,7 +185,7 @@ class Site:
                 )
                 if done.status != 0:
                     raise CommandError(
-                        "there is no cluster yet", node=name, hint="run the phase that makes it: kfinstall --only cluster"
+                        "there is no cluster yet", node=name, hint=f"run the phase that makes it: {invocation.only('cluster')}"
                     )
                 port = await self._stack.enter_async_context(host.forward("127.0.0.1", _API_SERVER_PORT))
                 self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from kfinstall import resources
+from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
 from kfinstall.errors import CommandError
@@ -269,6 +269,6 @@ def failed(step: str, node: str, done: Completed) -> CommandError:
         if line.startswith("kf-error: "):
             message = line.removeprefix("kf-error: ")
         elif line.startswith("kf-hint: "):
-            hint = line.removeprefix("kf-hint: ")
+            hint = invocation.spoken(line.removeprefix("kf-hint: "))
     tail = tuple(line for line in done.lines if not line.startswith(("kf-error: ", "kf-hint: ")))[-20:]
     return CommandError(message, node=node, why="\n".join(tail[-5:]), hint=hint, status=done.status, tail=tail)

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.cluster.base import Cluster, Ref, Want
 from kfinstall.kubeflow import removal
 from kfinstall.kubeflow.deleting import delete_all, refuse
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-
-FORCE: str = "kfinstall uninstall --answers FILE --force-finalizers"
-_LOOK: str = "kubectl get namespaces; is the controller that owns the finalizers running? then: kfinstall resume"
 
 
 class Removal(Step):
@@ -56,7 +53,8 @@ class Removal(Step):
             timeout_seconds=limits.KUBEFLOW_LEAVING_SECONDS,
             count=lambda done, total: context.progress("objects deleted", done, total),
         )
-        refuse(stayed, "objects", _LOOK)
+        look = f"kubectl get namespaces; is the controller that owns the finalizers running? then: {invocation.again()}"
+        refuse(stayed, "objects", look)
         if refs:
             context.say(f"{removal.tally(refs)} deleted")
         await self.after(context, cluster)

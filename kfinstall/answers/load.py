@@ -15,6 +15,7 @@ from typing import Any, Final, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kfinstall import invocation
 from kfinstall.answers import rules, shape
 from kfinstall.answers.anchor import anchored
 from kfinstall.answers.model import Answers, SecretRef
@@ -73,13 +74,13 @@ def load(path: Path) -> Answers:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else None
         raise AnswersError(
-            f"{path} can't be read", why=why or str(error), hint="make one with: kfinstall answers new answers.yaml"
+            f"{path} can't be read", why=why or str(error), hint=f"make one: {invocation.command('answers new', 'answers.yaml')}"
         ) from error
     try:
         text = decode(content)
     except NotYamlError as error:
         place = Problem(error.line, error.column, "", error.message).text(str(path))
-        hint = "kfinstall answers new prints an example"
+        hint = f"see an example: {invocation.command('answers new')}"
         raise AnswersError(f"{path} is no answers file: {error.message}", problems=(place,), hint=hint) from error
     piped = path.is_relative_to("/dev") or not path.is_file()
     return anchored(loads(text, str(path)), Path.cwd() if piped else path.absolute().parent)
@@ -97,7 +98,7 @@ def loads(text: str, name: str = "answers") -> Answers:
         raise AnswersError(
             f"{name}: {count}",
             problems=tuple(problem.text(name) for problem in sorted(found)),
-            hint=f"mend {'it' if len(found) == 1 else 'them'}, then: kfinstall answers check {name}",
+            hint=f"mend {'it' if len(found) == 1 else 'them'}, then: {invocation.command('answers check', name)}",
         )
     return answers
 
@@ -114,7 +115,9 @@ def examine(text: str) -> tuple[Answers | None, list[Problem]]:
     except NotYamlError as error:
         return None, [Problem(error.line, error.column, "", error.message)]
     if node is None:
-        return None, [Problem(1, 1, "", "the file is empty; the key nodes is needed (kfinstall answers new prints an example)")]
+        return None, [
+            Problem(1, 1, "", f"the file is empty; the key nodes is needed (for an example: {invocation.command('answers new')})")
+        ]
     if not isinstance(node, yaml.MappingNode):
         return None, [_at(node, "", "the file must be a mapping that begins with a key such as nodes:")]
     reader = _Reader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
@@ -26,10 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; nothing prints a traceback at a user."""
     terminal = Terminal.detect(os.environ)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser()
+    called = invocation.Invocation(program=invocation.program(), words=tuple(words))
+    with invocation.using(called):
+        return _run(words, terminal)
+
+
+def _run(words: Sequence[str], terminal: Terminal) -> int:
     folder = default_directory(os.environ)
     try:
-        options = parser.parse_args(normalise(words))
+        options = build_parser().parse_args(normalise(words))
+        _learn(options)
         folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
     except KfError as error:
@@ -47,37 +55,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
             terminal.error(defect(error, folder))
             return int(ExitCode.UNEXPECTED)
         where = error.filename or folder
-        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: kfinstall resume"
+        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: {invocation.again()}"
         return _told(StateError(f"{where} can't be used", why=error.strerror or str(error), hint=hint), words, terminal)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
         terminal.error(defect(error, folder))
         return int(ExitCode.UNEXPECTED)
 
 
+def _learn(options: argparse.Namespace) -> None:
+    """Know how this was called, so that hints can be pasted."""
+    invocation.learn(
+        command=options.command,
+        answers=getattr(options, "answers", None) or "",
+        state_dir=options.state_dir,
+        rehearsal=options.command == "demo",
+        dry_run=getattr(options, "dry_run", False),
+    )
+
+
 def _told(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
-    """Show an error, with advice that can be pasted: the given state directory and answers file in their places."""
-    hint = error.hint
-    for option, found in (("--answers", "--answers FILE"), ("--state-dir", "kfinstall resume")):
-        value = _value(words, option)
-        if value and option == "--answers":
-            hint = hint.replace(found, f"--answers {shlex.quote(value)}")
-        elif value:
-            hint = hint.replace(found, f"{found} --state-dir {shlex.quote(value)}")
-    if words[:1] == ["demo"] or words[:1] == ["resume"]:
-        hint = hint.replace("kfinstall --answers FILE --only", "kfinstall resume --only")
-    error.hint = hint
+    """Show an error, on stdout too where the caller asked for JSON."""
     if "--json" in words:
-        parts = {"message": error.message, "node": error.node, "why": error.why, "hint": hint, "exitCode": int(error.exit_code)}
+        parts = {
+            "message": error.message,
+            "node": error.node,
+            "why": error.why,
+            "hint": error.hint,
+            "exitCode": int(error.exit_code),
+        }
         terminal.data(json.dumps({"version": 1, "event": "error", "at": time.time(), **parts}, ensure_ascii=False))
     terminal.error(error)
     return int(error.exit_code)
-
-
-def _value(words: Sequence[str], option: str) -> str:
-    """The value of an option on the command line, empty where it is not there."""
-    for number, word in enumerate(words):
-        if word == option:
-            return words[number + 1] if number + 1 < len(words) else ""
-        if word.startswith(f"{option}="):
-            return word.partition("=")[2]
-    return ""

@@ -7,7 +7,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from kfinstall import releases, resources
+from kfinstall import invocation, releases, resources
 from kfinstall.answers.load import load, loads, problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli.runs import in_session, run_options
@@ -32,7 +32,9 @@ def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
     made = _from_cluster(options, terminal) if options.answers else _rendered_here(options, terminal)
     bundles.write(out, made)
     _tell(made, str(out), options, terminal)
-    terminal.say(f"on the other side: kubeflow: {{bundle: {out.name}}} in the answers; its images: kfinstall bundle --show {out}")
+    terminal.say(
+        f"on the other side: kubeflow: {{bundle: {out.name}}} in the answers; its images: {invocation.command('bundle', '--show', str(out))}"
+    )
     return ExitCode.DONE
 
 
@@ -93,7 +95,10 @@ def _chosen(options: argparse.Namespace) -> Answers:
 def _from_cluster(options: argparse.Namespace, terminal: Terminal) -> Bundle:
     answers = load(Path(options.answers).expanduser())
     if not answers.kubeflow.enabled:
-        raise UsageError("these answers have Kubeflow disabled", hint="render here: kfinstall bundle --out FILE --release RELEASE")
+        raise UsageError(
+            "these answers have Kubeflow disabled",
+            hint=f"render here: {invocation.command('bundle', '--out', options.out, '--release', answers.cluster.release)}",
+        )
     found: list[Bundle] = []
 
     async def fetch(session: Session) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, UsageError
 
@@ -17,7 +18,7 @@ Command = Callable[[argparse.Namespace, Terminal], int]
 def dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the command that was named."""
     if options.command is None:
-        raise UsageError("no command was given", hint="see: kfinstall --help")
+        raise UsageError("no command was given", hint=f"see: {invocation.command('--help')}")
     return _COMMANDS[options.command](options, terminal)
 
 
@@ -28,8 +29,8 @@ def _wizard(options: argparse.Namespace, terminal: Terminal) -> int:
             why=f"TERM is {terminal.environ.get('TERM') or 'not set'}"
             if terminal.interactive
             else "standard input or output is none",
-            hint="write an answers file: kfinstall answers new answers.yaml\n"
-            "then run it:           kfinstall --answers answers.yaml\nor rehearse it:        kfinstall demo --headless",
+            hint=f"write an answers file: {invocation.command('answers new', 'answers.yaml')}\n"
+            f"then run it:           {invocation.command('install')}\nor rehearse it:        {invocation.command('demo', '--headless')}",
         )
     from kfinstall.cli.wizard import wizard
 
@@ -78,7 +79,7 @@ def _answers_new(options: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{path} exists and is not overwritten", hint="name another file") from None
     except OSError as error:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
-    terminal.say(f"wrote {path}; edit it, then: kfinstall answers check {path}")
+    terminal.say(f"wrote {path}; edit it, then: {invocation.command('answers check', str(path))}")
     return ExitCode.DONE
 
 

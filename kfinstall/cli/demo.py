@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from kfinstall import invocation
 from kfinstall.cli.runs import asked, back_work, in_session, install_work, resumed, run_options
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
@@ -18,7 +19,7 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     if kind:
         found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
         if not found:
-            raise UsageError(f"there is no rehearsal to {kind}", hint="begin one with: kfinstall demo --headless")
+            raise UsageError(f"there is no rehearsal to {kind}", hint=f"begin one with: {invocation.command('demo', '--headless')}")
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
         return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, kind=kind))
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
@@ -48,5 +49,5 @@ async def _rehearse(
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
             if kind == "install" and rehearsal.faults:
-                error.hint = f"{error.hint}\nthe fault is over; go on with: kfinstall resume".strip()
+                error.hint = f"{error.hint}\nthe fault is over; go on with: {invocation.command('resume')}".strip()
             raise

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.errors import UsageError
 from kfinstall.state import ClusterState
 from kfinstall.transport.tuning import Limits
@@ -92,7 +92,7 @@ def make_room(cluster: ClusterState) -> None:
     if any(not record.demo for record in cluster.runs()):
         raise UsageError(
             f"{cluster.path} is the state of a real cluster named {cluster.name}",
-            hint="keep rehearsals elsewhere: kfinstall demo --state-dir DIR",
+            hint=f"keep rehearsals elsewhere: {invocation.elsewhere('demo')}",
         )
     with cluster.lock():
         # The welcome looks at all clusters meanwhile: the folder of the runs stays, and so does a marker that it is just writing.

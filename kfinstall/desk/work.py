@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from kfinstall import mending
+from kfinstall import invocation, mending
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.questions import Ask, MendAsked
 from kfinstall.errors import ExitCode, KfError, NodesSetAsideError
@@ -72,7 +72,7 @@ async def mend_first(session: Session, node: str, ask: Ask | None) -> None:
         return
     asked = MendAsked(tuple((name, check, "; ".join(mend.title for mend in mends)) for (name, check), mends in offers.items()))
     if ask is None:
-        raise NotMendedError("nobody is there to say whether it is to be mended", hint="kfinstall check --mend")
+        raise NotMendedError("nobody is there to say whether it is to be mended", hint=invocation.command("check", "--mend"))
     ask(asked)
     if not await asyncio.wrap_future(asked.answer):
         raise NotMendedError(f"nothing was mended on {where}, as you said", hint="retry, or mend it by hand")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import choice
 from kfinstall.kubeflow.images import images
@@ -22,7 +22,6 @@ _MANIFEST: Final = "bundle.json"
 _RENDERING: Final = "rendering.yaml.gz"
 _RECORD: Final = "record.json"
 _IMAGES: Final = "images.txt"
-_AGAIN: Final = "make it anew with: kfinstall bundle --out FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def of(view: View, rendering: bytes, more_images: Sequence[str] = ()) -> Bundle:
     missing = [path for path in choice.paths(view.answers, view.release) if path not in folders]
     documents = [document for found in folders.values() for document in found]
     if missing or not documents:
-        raise CommandError("the rendering is not whole", why=f"it lacks {', '.join(missing) or 'every object'}", hint=_AGAIN)
+        raise CommandError("the rendering is not whole", why=f"it lacks {', '.join(missing) or 'every object'}", hint=_again())
     return Bundle(
         view.release.name,
         choice.components(view.answers, view.release),
@@ -115,7 +114,7 @@ def read(path: str | Path) -> Bundle:
             raise CommandError(
                 f"{path} is no offline bundle",
                 why=f"it is larger than {limits.KUBEFLOW_BUNDLE_LARGEST_BYTES // 10**6} MB",
-                hint=_AGAIN,
+                hint=_again(),
             )
         with tarfile.open(place, mode="r:") as archive:
             members = {
@@ -130,7 +129,7 @@ def read(path: str | Path) -> Bundle:
         hint = "is the path right? it is seen from the folder of the answers file"
         raise CommandError(f"{path} can't be read", why=error.strerror or str(error), hint=hint) from error
     except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
-        raise CommandError(f"{path} is no offline bundle, or a damaged one", why=str(error)[:200], hint=_AGAIN) from error
+        raise CommandError(f"{path} is no offline bundle, or a damaged one", why=str(error)[:200], hint=_again()) from error
     if known != FORMAT:
         hint = "make it anew with this kfinstall, or use the one that made it"
         raise CommandError(f"{path} has format {known}; this kfinstall reads format {FORMAT}", hint=hint)
@@ -151,7 +150,7 @@ def refuse_another(bundle: Bundle, view: View, path: str) -> None:
     if bundle.release != view.release.name:
         raise CommandError(
             f"{path} is of release {bundle.release}, the answers want {view.release.name}",
-            hint=f"kfinstall bundle --out FILE --release {view.release.name}, or set cluster.release",
+            hint=f"set cluster.release, or make one of it: {invocation.command('bundle', '--out', path, '--release', view.release.name)}",
         )
     wanted, brought = choice.components(view.answers, view.release), bundle.components
     if set(wanted) != set(brought):
@@ -162,7 +161,7 @@ def refuse_another(bundle: Bundle, view: View, path: str) -> None:
         raise CommandError(
             f"{path} is of other components than the answers want",
             why="; ".join(parts),
-            hint="make one with the same kubeflow.components: kfinstall bundle --out FILE --answers FILE",
+            hint=f"make one with the same kubeflow.components: {invocation.bundle(path)}",
         )
     if bundle.record != choice.record(view):
         raise CommandError(
@@ -170,3 +169,7 @@ def refuse_another(bundle: Bundle, view: View, path: str) -> None:
             why=f"its record has SHA-256 {sha256(bundle.record)[:12]}, wanted is {sha256(choice.record(view))[:12]}",
             hint="make it anew with this kfinstall",
         )
+
+
+def _again() -> str:
+    return f"make it anew: {invocation.command('bundle', '--out', invocation.FILE)}"

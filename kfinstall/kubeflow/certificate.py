@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from kfinstall import invocation
 from kfinstall.errors import CommandError
 from kfinstall.step import sha256
 
@@ -68,5 +69,5 @@ def check(certificate: str, key: str) -> None:
         raise CommandError(
             f"{certificate} is not valid any more",
             why=f"it ended on {found.not_valid_after_utc:%Y-%m-%d}",
-            hint="renew it, then: kfinstall resume",
+            hint=f"renew it, then: {invocation.again()}",
         )

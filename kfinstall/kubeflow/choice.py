@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.cluster import raw
 from kfinstall.cluster.base import Document, Ref
@@ -154,7 +155,7 @@ async def fetch(context: ApplyContext, *, in_profile: bool = False) -> list[Docu
     done = await context.ask_script("kubeflow-rendering", {"FILE": rendering_path(view)}, timeout_seconds=FETCH_TIMEOUT_SECONDS)
     if done.status != 0:
         raise CommandError(
-            "Kubeflow's rendering is not there", why="\n".join(done.lines[-3:]), hint="kfinstall --only kubeflow makes it"
+            "Kubeflow's rendering is not there", why="\n".join(done.lines[-3:]), hint=f"make it: {invocation.only('kubeflow')}"
         )
     folders = await asyncio.to_thread(_unpack, done.lines)
     namespace = view.answers.profile_namespace
@@ -176,7 +177,7 @@ def unpacked(lines: Sequence[str]) -> bytes:
     try:
         return base64.b64decode("".join(lines), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise CommandError("Kubeflow's rendering arrived damaged", why=str(error), hint="kfinstall resume") from error
+        raise CommandError("Kubeflow's rendering arrived damaged", why=str(error), hint=invocation.again()) from error
 
 
 def _unpack(lines: Sequence[str]) -> dict[str, list[Document]]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, releases, secret_store, stamp
+from kfinstall import invocation, limits, releases, secret_store, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.cluster.roots import Root
@@ -76,7 +76,7 @@ class ComponentProof(Step):
     def _kept(self, error: KfError, view: View) -> KfError:
         kept = [Ref.of(document) for document in self.documents(view)]
         look = [f"kubectl -n {ref.namespace} describe {ref.kind.lower()} {ref.name}" for ref in kept]
-        hints = [error.hint, *(f"it is kept: {line}" for line in look), "then: kfinstall resume"]
+        hints = [error.hint, *(f"it is kept: {line}" for line in look), f"then: {invocation.again()}"]
         error.hint = "\n".join(dict.fromkeys(hint for hint in hints if hint))
         return error
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall import pull_secret, secret_store, stamp
+from kfinstall import invocation, pull_secret, secret_store, stamp
 from kfinstall.cluster.base import ClusterFacts, Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
@@ -49,7 +49,7 @@ def unreachable(view: View) -> Check | None:
     """A conflict where nothing can be told, as the cluster does not answer."""
     if view.cluster is not None:
         return None
-    return Conflict("the cluster does not answer, so what is on it can't be told", "kfinstall doctor --answers FILE says why")
+    return Conflict("the cluster does not answer, so what is on it can't be told", f"see why: {invocation.command('doctor')}")
 
 
 def _everything(found: Inventory) -> frozenset[Ref]:

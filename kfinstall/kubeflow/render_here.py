@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kubeflow import choice
 from kfinstall.step import View, failed, step_program
@@ -34,7 +34,7 @@ def render_here(view: View, parameters: Mapping[str, str], cache: Path, say: Say
     if sys.platform != "linux" or kustomize is None:
         raise UsageError(
             "Kubeflow can only be rendered on Linux on x86_64 or aarch64",
-            hint="take it from a cluster that rendered it: kfinstall bundle --out FILE --answers FILE",
+            hint=f"take it from a cluster that rendered it: {invocation.bundle()}",
         )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kfinstall-bundle-") as folder:
@@ -82,6 +82,6 @@ def packed(done: Completed) -> bytes:
         raise CommandError(
             "the first control plane has not rendered these components",
             why="\n".join(done.lines[-3:]),
-            hint="kfinstall --answers FILE --only kubeflow renders them; or render here: kfinstall bundle --out FILE --release RELEASE",
+            hint=f"render them: {invocation.only('kubeflow')}; or here: {invocation.command('bundle', '--out', 'FILE', '--release', 'RELEASE')}",
         )
     return choice.unpacked(done.lines)

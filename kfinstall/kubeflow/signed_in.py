@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import certificate, own
@@ -41,7 +41,7 @@ async def request(context: ApplyContext, action: str, more: Mapping[str, str], *
     service = await cluster.get(own.GATEWAY_SERVICE)
     address = str(((service or {}).get("spec") or {}).get("clusterIP") or "")
     if not address or address == "None":
-        raise ProofError("the gateway has no address in the cluster", hint="kfinstall --only kubeflow")
+        raise ProofError("the gateway has no address in the cluster", hint=invocation.only("kubeflow"))
     given = {
         **parameters(view),
         **await _trust(cluster, view),

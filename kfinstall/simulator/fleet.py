@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncssh
 
+from kfinstall import invocation
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
@@ -192,7 +193,9 @@ class Fleet:
             data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise StateError(
-                f"the simulated machines in {path} can't be read", why=str(error), hint="begin a new rehearsal: kfinstall demo"
+                f"the simulated machines in {path} can't be read",
+                why=str(error),
+                hint=f"begin a new rehearsal: {invocation.command('demo')}",
             ) from error
         seen: list[str] = []
         for name, saved in data["nodes"].items():

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
@@ -80,6 +80,6 @@ class KubeflowRender(Step):
         packed = Secret(base64.b64encode(found.rendering).decode())  # no secret, but what goes to a program's standard input is one
         done = await context.ask_script("kubeflow-bundle", parameters, stdin=packed, timeout_seconds=choice.FETCH_TIMEOUT_SECONDS)
         if done.status != 0:
-            raise CommandError(f"the rendering of {given} did not arrive", why="\n".join(done.lines[-3:]), hint="kfinstall resume")
+            raise CommandError(f"the rendering of {given} did not arrive", why="\n".join(done.lines[-3:]), hint=invocation.again())
         record = {"RECORD_PATH": choice.record_path(view), "RECORD": choice.record(view)}
         await context.run_script("kubeflow-bundle", {**parameters, **record}, timeout_seconds=self.timeout_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, rotation
+from kfinstall import invocation, limits, rotation
 from kfinstall.answers.model import Answers
 from kfinstall.cluster import reasons
 from kfinstall.cluster.base import Cluster, Ref, Want
@@ -42,7 +42,7 @@ class KubeflowSecrets(Step):
         if begun:
             return Conflict(
                 f"the rotation of {', '.join(begun)} was begun and not finished",
-                f"finish it: kfinstall rotate --answers FILE --only {' '.join(begun)}",
+                f"finish it: {invocation.command('rotate', '--only', *begun)}",
             )
         mark, missing = secret_values.mark(view.answers), []
         refs = secret_values.wanted(view)

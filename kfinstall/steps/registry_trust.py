@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import registry_site
+from kfinstall import invocation, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
@@ -80,7 +80,7 @@ class RegistryTrust(Step):
                     node=node,
                     status=done.status,
                     why="\n".join(done.lines[-3:]),
-                    hint="run the phase from its beginning: kfinstall --only registry",
+                    hint=f"run the phase from its beginning: {invocation.only('registry')}",
                 )
         parameters = {**self.parameters(context.view), "CA": certificate}
         await context.run_script(self.script, parameters, timeout_seconds=self.timeout_seconds)

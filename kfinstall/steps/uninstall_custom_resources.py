@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.cluster.base import Cluster, ClusterFacts, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.kubeflow.deleting import delete_all, refuse
 from kfinstall.step import ApplyContext, Danger, View
-from kfinstall.uninstall_step import FORCE, Removal
+from kfinstall.uninstall_step import Removal
 
 
 class UninstallCustomResources(Removal):
@@ -54,7 +54,11 @@ class UninstallCustomResources(Removal):
                 if await cluster.release(ref):
                     context.say(f"{ref}: finalizers taken off ({why})")
             stayed = await delete_all(cluster, list(stayed), timeout_seconds=seconds, count=count)
-        refuse(stayed, "custom resources", f"is their controller running? kubectl get pods -A; or take the finalizers off: {FORCE}")
+        refuse(
+            stayed,
+            "custom resources",
+            f"is their controller running? kubectl get pods -A; or take the finalizers off: {invocation.command('uninstall', '--force-finalizers')}",
+        )
 
 
 class UninstallHeldResources(UninstallCustomResources):

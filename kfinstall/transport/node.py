@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from kfinstall import invocation
 from kfinstall import limits as numbers
 from kfinstall.errors import CommandError, LostStepError, StepTimeoutError, TransportError, UsageError
 from kfinstall.secrets import Secret
@@ -175,7 +176,7 @@ class NodeHost:
             f"{script} did not end within {timeout_seconds:.0f} s",
             node=self._name,
             why=why,
-            hint="its last lines say what it was doing; then: kfinstall resume",
+            hint=f"its last lines say what it was doing; then: {invocation.again()}",
         )
 
     def _not_started(self, script: str, ended: Exit) -> CommandError:
@@ -186,7 +187,7 @@ class NodeHost:
             node=self._name,
             status=ended.status,
             why="\n".join(tail[-5:]) or f"exit status {ended.status}",
-            hint="free space there (df -h /var/lib; apt-get clean; journalctl --vacuum-size=100M), then: kfinstall resume"
+            hint=f"free space there (df -h /var/lib; apt-get clean; journalctl --vacuum-size=100M), then: {invocation.again()}"
             if full
             else "log in there and look at: df -h /var/lib; systemctl status; journalctl -b -p err",
             tail=tail,
@@ -201,7 +202,7 @@ class NodeHost:
         else:
             what = f"{script} ended without a status"
             why = f"the unit's result is '{follower.reason}': the node lost power or restarted, or the unit was killed"
-        hint = "it is safe to run again: kfinstall resume"
+        hint = f"it is safe to run again: {invocation.again()}"
         kind = CommandError if follower.reason == "timeout" or not follower.run else LostStepError
         return kind(what, node=self._name, why=why, hint=hint, tail=tail)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kfinstall import limits, resources
+from kfinstall import invocation, limits, resources
 from kfinstall.errors import CommandError, KfError, LockedError
 from kfinstall.text import clean
 from kfinstall.transport.base import Host, Program
@@ -63,7 +63,7 @@ class NodeLock:
         if self._lost:
             if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            hint = "the other run goes on; look at: kfinstall status"
+            hint = f"the other run goes on; look at: {invocation.command('status')}"
             raise LockedError("another run took the lock of this cluster over", node=self._host.name, hint=hint) from error
         # A connection that is gone can't release it: then it grows stale.
         with suppress(KfError):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import asyncssh
 
+from kfinstall import invocation
 from kfinstall import limits as numbers
 from kfinstall.errors import TransportError
 from kfinstall.text import clean
@@ -138,7 +139,7 @@ class SshLink:
             "the connection was lost in mid-command",
             node=self._node,
             why=why,
-            hint="what runs detached on the node goes on; follow it with: kfinstall resume",
+            hint=f"what runs detached on the node goes on; follow it with: {invocation.again()}",
         )
 
     async def open(self, host: str, port: int) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ export TMPDIR=$KF_BUILD
 kf_ready='' # whether the builder is there, logged in
 kf_base_is_ours=''
 kf_ready_docker() {
-  command -v docker >/dev/null || kf_fail 70 "docker is not on this node" "kfinstall --only prepare installs it"
+  command -v docker >/dev/null || kf_fail 70 "docker is not on this node" "install it: kfinstall --answers FILE --only prepare"
   docker image inspect "$KF_BASE" >/dev/null 2>&1 || kf_base_is_ours=yes
   if [[ $KF_SECURED == yes ]]; then
     docker --config "$kf_tmp" login --username "$KF_USER" --password-stdin "$KF_HOST" <<<"$kf_password" >"$kf_tmp/out" 2>&1 || kf_explain "$KF_HOST"
@@ -94,7 +94,7 @@ kf_explain() { # what was being done: ends the script with the reason that stand
       "free space: df -h $KF_BUILD and the registry's directory; a notebook image takes some 10 GiB while it is built" ;;
     *toomanyrequests*) kf_fail 60 "the publisher's registry answers: too many requests" "wait an hour, or set registry.mirrors in the answers" ;;
     *nauthorized* | *"authentication required"* | *"sername/password"* | *"sername or password"*) kf_fail 65 "the registry at $KF_HOST refuses the login of $KF_USER" \
-      "run its step again: kfinstall --only registry" ;;
+      "run its step again: kfinstall --answers FILE --only registry" ;;
     *"Could not find a version"* | *"No matching distribution"* | *pypi.org* | *"Failed to establish a new connection"*) kf_fail 66 \
       "pip can't fetch the packages of $1" "can this node reach pypi.org? behind a proxy set proxy.https; or take the image out of kubeflow.notebookImages" ;;
     *"no such host"* | *"i/o timeout"* | *"connection refused"* | *"no route"* | *"Temporary failure in name resolution"*) kf_fail 62 \

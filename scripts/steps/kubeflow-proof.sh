@@ -29,7 +29,7 @@ kf_curl() { # curl with the cookies; kf_status and kf_url tell where it ended, t
     --output "$kf_tmp/page" --write-out '%{http_code} %{url_effective}' "$@" 2>"$kf_tmp/error") || code=$?
   if ((code == 47)); then
     kf_fail 60 "the sign-in goes in circles: $(head -n 1 "$kf_tmp/error")" \
-      "compare the clocks (kfinstall check); kubectl -n auth rollout restart deployment dex; kubectl -n oauth2-proxy rollout restart deployment oauth2-proxy"
+      "compare the clocks (kfinstall check --answers FILE); kubectl -n auth rollout restart deployment dex; kubectl -n oauth2-proxy rollout restart deployment oauth2-proxy"
   fi
   if ((code)); then
     kf_fail 60 "the gateway does not answer: $(head -n 1 "$kf_tmp/error")" "kubectl -n istio-system get pods,svc; is its certificate issued?"
@@ -73,7 +73,7 @@ kf_login() {
 
   kf_curl --data-urlencode "login=$KF_EMAIL" "$kf_url" <<<"data-urlencode = \"password=$(kf_escape "$kf_password")\""
   if [[ $kf_url == *"/dex/auth/"* ]]; then
-    kf_fail 62 "dex refuses the password of $KF_EMAIL" "is Secret auth/dex-passwords the one of this run? kfinstall --only kubeflow"
+    kf_fail 62 "dex refuses the password of $KF_EMAIL" "is Secret auth/dex-passwords the one of this run? kfinstall --answers FILE --only kubeflow"
   fi
   if [[ $kf_status == 50[234] && $kf_url == "$kf_base"* ]]; then kf_settled "$kf_url" </dev/null; fi
   [[ $kf_status == 200 && $kf_url == "$kf_base"* ]] ||

@@ -19,7 +19,7 @@ if [[ -n ${KF_KUSTOMIZE_URL-} ]]; then # the pinned one, kept beside the manifes
   kf_kustomize=$KF_CACHE/kustomize
 fi
 for kf_program in git "$kf_kustomize" gzip curl; do
-  command -v "$kf_program" >/dev/null || kf_fail 50 "$kf_program is not on this node" "run the phase that installs it: kfinstall --only prepare"
+  command -v "$kf_program" >/dev/null || kf_fail 50 "$kf_program is not on this node" "run the phase that installs it: kfinstall --answers FILE --only prepare"
 done
 
 kf_clone() { # url tag folder [sparse folder]: the folder appears only when it is whole
@@ -91,7 +91,7 @@ while IFS= read -r kf_path; do
   printf -- '--- # folder %s\n' "$kf_path" >>"$kf_work/.rendering.yaml"
   "$kf_kustomize" build --load-restrictor LoadRestrictionsNone "$kf_work/$kf_path" >>"$kf_work/.rendering.yaml" 2>"$kf_work/.errors" || {
     tail -n 5 "$kf_work/.errors"
-    kf_fail 55 "kustomize can't build $kf_path" "its version must be the pinned one: kfinstall --only prepare"
+    kf_fail 55 "kustomize can't build $kf_path" "its version must be the pinned one: kfinstall --answers FILE --only prepare"
   }
 done <<<"$KF_PATHS"
 grep -q '^kind: ' "$kf_work/.rendering.yaml" || kf_fail 56 "the rendering is empty" "choose at least one component"

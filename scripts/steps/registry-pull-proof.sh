@@ -51,7 +51,7 @@ if [[ $KF_RUNTIME == docker ]]; then
 elif command -v crictl >/dev/null 2>&1; then
   kf_way=kf_pull_crictl
 elif ! command -v ctr >/dev/null 2>&1; then
-  kf_fail 50 "there is no container runtime on this node" "run the phase that installs it: kfinstall --only prepare"
+  kf_fail 50 "there is no container runtime on this node" "run the phase that installs it: kfinstall --answers FILE --only prepare"
 fi
 
 kf_code=0
@@ -60,9 +60,9 @@ if ((kf_code)); then
   tr '\r' '\n' <"$kf_tmp/out" | grep -Ev '^elapsed|\||^$' | tail -n 5 || true
   case $(<"$kf_tmp/out") in
     *x509* | *certificate*) kf_fail 51 "this node's runtime does not trust the registry's certificate" \
-      "look at /etc/containerd/certs.d/$KF_HOST (or /etc/docker/certs.d) and run: kfinstall --only registry" ;;
+      "look at /etc/containerd/certs.d/$KF_HOST (or /etc/docker/certs.d) and run: kfinstall --answers FILE --only registry" ;;
     *401* | *nauthorized* | *"authorization failed"* | *denied*) kf_fail 52 "the registry refuses the login of user $KF_USER" \
-      "is the password the one it was set up with? run: kfinstall --only registry" ;;
+      "is the password the one it was set up with? run: kfinstall --answers FILE --only registry" ;;
     *"server gave HTTP response"* | *"connection refused"* | *timeout* | *"no route"*) kf_fail 53 "this node's runtime can't reach the registry at $KF_HOST" \
       "open TCP port ${KF_HOST##*:} between the nodes; is NO_PROXY set for the runtime? systemctl show containerd docker -p Environment" ;;
     *"no space left"*) kf_fail 54 "the disk of this node is full" "free space under /var/lib/containerd (or /var/lib/docker): df -h" ;;

@@ -29,11 +29,11 @@ kf_call() { # curl with the login; the HTTP status in kf_status, headers in $kf_
     --config - "$@" <<<"$kf_config") || code=$?
   case $code:$kf_status in
     0:401 | 0:403) kf_fail 40 "the registry refuses the login of user $KF_USER" \
-      "is the password the one it was set up with? run its step again: kfinstall --only registry" ;;
+      "is the password the one it was set up with? run its step again: kfinstall --answers FILE --only registry" ;;
     0:507 | 0:5??) kf_fail 41 "the registry answers $kf_status: $(head -c 300 "$kf_tmp/body" | tr '\n' ' ')" \
       "is its disk full? df -h; journalctl -u kfinstall-registry" ;;
     0:*) ;;
-    60:* | 35:*) kf_fail 42 "the registry's certificate is not one of its CA" "run the phase again: kfinstall --only registry" ;;
+    60:* | 35:*) kf_fail 42 "the registry's certificate is not one of its CA" "run the phase again: kfinstall --answers FILE --only registry" ;;
     *) kf_fail 43 "the registry at $KF_HOST does not answer (curl $code)" "look at: journalctl -u kfinstall-registry" ;;
   esac
 }

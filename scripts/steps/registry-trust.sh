@@ -23,7 +23,7 @@ done <<<"$KF_FILES"
 # containerd reads certs.d at each pull, so nothing is restarted; it must only have been told to look there.
 if [[ $KF_RUNTIME == containerd ]] && command -v containerd >/dev/null 2>&1; then
   if ! containerd config dump 2>/dev/null | grep -Eq 'config_path *= *["'\''].*/etc/containerd/certs\.d'; then
-    kf_fail 30 "containerd does not read /etc/containerd/certs.d" "run the phase that sets containerd up again: kfinstall --only prepare"
+    kf_fail 30 "containerd does not read /etc/containerd/certs.d" "run the phase that sets containerd up again: kfinstall --answers FILE --only prepare"
   fi
 fi
 

@@ -112,7 +112,7 @@ def proof(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
         raise ScriptError(
             62,
             f"kf-error: dex refuses the password of {email}",
-            "kf-hint: is Secret auth/dex-passwords the one of this run? kfinstall --only kubeflow",
+            "kf-hint: is Secret auth/dex-passwords the one of this run? kfinstall --answers FILE --only kubeflow",
         )
     yield "dex took the password; the dashboard answers"
     yield f"the dashboard knows {email}"

@@ -62,7 +62,7 @@ def log_in(world: World, parameters: Mapping[str, str], stdin: str) -> SimNode:
         raise ScriptError(
             40,
             f"kf-error: the registry refuses the login of user {parameters['USER']}",
-            "kf-hint: is the password the one it was set up with? run its step again: kfinstall --only registry",
+            "kf-hint: is the password the one it was set up with? run its step again: kfinstall --answers FILE --only registry",
         )
     return server
 
