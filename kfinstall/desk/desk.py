@@ -171,6 +171,7 @@ class Desk:
             dial=self.stage.dial if self.stage else {},
             patience=PATIENCE if self.stage else Limits(),
             keys=self._keys,
+            node_keys=self.draft.node_keys(),
         )
 
     # Runs.
