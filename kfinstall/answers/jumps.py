@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 DIRECT: Final = "none"
@@ -32,8 +31,9 @@ def read(text: str, before: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, 
         for number, hop in enumerate(hops):
             if number in own or (same is _address and any(_place(old) == _place(hop) for old in before)):
                 continue
-            left = (old for old in before if same(old) == same(hop) and all(old is not taken for taken in own.values()))
-            own |= {number: old for old in islice(left, 1)}
+            left = [old for old in before if same(old) == same(hop) and all(old is not taken for taken in own.values())]
+            if left:
+                own[number] = left[0]
     return [hop | _kept(own.get(number, {})) for number, hop in enumerate(hops)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shlex
 import sys
@@ -68,7 +67,7 @@ def _told(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
     error.hint = hint
     if "--json" in words:
         parts = {"message": error.message, "node": error.node, "why": error.why, "hint": hint, "exitCode": int(error.exit_code)}
-        terminal.data(json.dumps({"version": 1, "event": "error", "at": time.time(), **parts}, ensure_ascii=False))
+        terminal.record({"version": 1, "event": "error", "at": time.time(), **parts})
     terminal.error(error)
     return int(error.exit_code)
 

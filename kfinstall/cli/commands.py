@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, UsageError
+from kfinstall.text import shell
 
 Command = Callable[[argparse.Namespace, Terminal], int]
 
@@ -78,7 +78,7 @@ def _answers_new(options: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{path} exists and is not overwritten", hint="name another file") from None
     except OSError as error:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
-    terminal.say(f"wrote {path}; edit it, then: kfinstall answers check {path}")
+    terminal.say(f"wrote {path}; edit it, then: {shell('kfinstall', 'answers', 'check', str(path))}")
     return ExitCode.DONE
 
 
@@ -93,11 +93,11 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
     except AnswersError as error:
         if options.json:
             for problem in error.problems or (error.message,):
-                terminal.data(json.dumps({"version": 1, "event": "problem", "text": problem}, ensure_ascii=False))
+                terminal.record({"version": 1, "event": "problem", "text": problem})
         raise
     if options.json:
         good = {"version": 1, "event": "good", "cluster": answers.cluster.name, "nodes": len(answers.nodes)}
-        terminal.data(json.dumps(good, ensure_ascii=False))
+        terminal.record(good)
     for line in absent(answers, terminal.environ):
         terminal.say(f"note: {line}")
     terminal.say(f"{path}: good: cluster {answers.cluster.name}, {len(answers.nodes)} node(s)")
@@ -107,7 +107,7 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
 def _answers_schema(_options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.answers.schema import schema
 
-    terminal.data(json.dumps(schema(), indent=2, ensure_ascii=False))
+    terminal.record(schema(), indent=2)
     return ExitCode.DONE
 
 
