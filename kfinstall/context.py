@@ -12,7 +12,6 @@ from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Secret
 from kfinstall.site import Site
 from kfinstall.step import CLUSTER_TARGET, Step, View, failed, step_program
-from kfinstall.text import clean
 from kfinstall.transport.base import Completed, Host, Program
 
 
@@ -28,13 +27,12 @@ class Context:
 
     def say(self, text: str) -> None:
         """Show one line in the target's pane."""
-        self.bus.emit(OutputLine(step=self.step.id, target=self.view.target, text=clean(text)))
+        self.bus.emit(OutputLine(step=self.step.id, target=self.view.target, text=text))
 
     def progress(self, label: str, done: int, total: int, waiting: Sequence[str] = (), *, part: str = "") -> None:
         """Tell how far a count has come."""
-        texts = tuple(clean(text) for text in waiting)
         step, target = self.step.id, self.view.target
-        self.bus.emit(Progress(step=step, target=target, label=label, done=done, total=total, waiting=texts, part=part))
+        self.bus.emit(Progress(step=step, target=target, label=label, done=done, total=total, waiting=tuple(waiting), part=part))
 
     def host(self, name: str) -> Host:
         """The connection to a node."""

@@ -15,6 +15,7 @@ from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing
+from kfinstall.transport.route import keys_of
 
 
 async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
@@ -37,6 +38,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             dial=options.dial.get(name),
             keys=keys,
             limits=options.limits,
+            node_keys=keys_of(site.all_answers.nodes),
         )
 
     names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]

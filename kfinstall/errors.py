@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from kfinstall import invocation
+from kfinstall.text import clean, clean_lines, clean_text, cleaned
 
 
 class ExitCode(IntEnum):
@@ -57,22 +58,24 @@ class KfError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "") -> None:
+        message = clean_text(message)
         super().__init__(message)
         self.message = message
         """What happened, one sentence."""
-        self.why = why
+        self.why = clean_text(why)
         """The evidence, or an empty string."""
-        self.hint = hint
+        self.hint = clean_text(hint)
         """What to run or change next, or an empty string."""
-        self.node = node
+        self.node = clean(node)
         """The node it happened on, or an empty string."""
 
     def lines(self) -> list[str]:
         """The three parts as lines for a terminal."""
-        prefix = f"{self.node}: " if self.node else ""
-        parts = [prefix + self.message]
-        parts += [f"  why:  {line}" for line in self.why.splitlines()]
-        parts += [f"  next: {line}" for line in self.hint.splitlines()]
+        # Cleaned once more: whoever caught it may have put something to it.
+        prefix = f"{clean(self.node)}: " if self.node else ""
+        parts = [prefix + clean_text(self.message)]
+        parts += [f"  why:  {line}" for line in clean_lines(self.why.removesuffix("\n"))]
+        parts += [f"  next: {line}" for line in clean_lines(self.hint.removesuffix("\n"))]
         return parts
 
 
@@ -120,7 +123,7 @@ class CommandError(KfError):
     ) -> None:
         super().__init__(message, why=why, hint=hint, node=node)
         self.status = status
-        self.tail = tail
+        self.tail = cleaned(tail)
 
 
 class LostStepError(CommandError):
@@ -165,7 +168,7 @@ class AnswersError(KfError):
 
     def __init__(self, message: str, *, problems: tuple[str, ...] = (), why: str = "", hint: str = "") -> None:
         super().__init__(message, why=why or "\n".join(problems), hint=hint)
-        self.problems = problems
+        self.problems = cleaned(problems)
 
 
 class StepTimeoutError(KfError):

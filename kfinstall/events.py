@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
 from kfinstall.secrets import Redactor
+from kfinstall.text import clean, cleaned_fields
 
 EVENTS_VERSION: Final = 1
+
+_LARGEST_NUMBER: Final = 1e11
+"""In an event that is read back; dates can be made of smaller ones only."""
 
 Outcome = Literal["unchanged", "changed", "failed", "interrupted", "skipped", "conflict"]
 
@@ -190,7 +194,7 @@ Listener = Callable[[Event], None]
 
 
 class EventBus:
-    """Hands every event to every listener, redacted. Emitting never blocks and never raises."""
+    """Hands every event to every listener, cleaned (see `kfinstall.text`) and redacted. Emitting never blocks and never raises."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
@@ -204,7 +208,7 @@ class EventBus:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def emit(self, event: Event) -> None:
-        """Redact and hand out. A listener that raises is dropped and its error kept in `broken`."""
+        """Clean, redact and hand out. A listener that raises is dropped and its error kept in `broken`."""
         event = self._clean(event)
         for listener in tuple(self._listeners):
             try:
@@ -214,22 +218,29 @@ class EventBus:
                 self.broken.append(f"{type(error).__name__}: {self._redact(str(error))}")
 
     def _clean(self, event: Event) -> Event:
-        if not self._redact.armed:
-            return event
+        # Cleaned before it is redacted: a secret with an unseen character in its middle is none that the redactor knows.
         if type(event) is OutputLine:  # by far the most: one look for all of its texts
-            together = f"{event.step}\n{event.target}\n{event.text}"
-            if self._redact(together) is together:
+            text = clean(event.text)
+            seen = text is event.text and event.step.isprintable() and event.target.isprintable()
+            together = f"{event.step}\t{event.target}\t{text}" if self._redact.armed else ""
+            if seen and (not together or self._redact(together) is together):
                 return event
-        changes: dict[str, Any] = {}
-        for name, _key in _keys(type(event)):  # type: ignore[arg-type]
-            value = getattr(event, name)
-            if isinstance(value, str) and (cleaned := self._redact(value)) != value:
-                changes[name] = cleaned
-            elif (
-                isinstance(value, tuple) and (parts := tuple(self._redact(v) if isinstance(v, str) else v for v in value)) != value
-            ):
-                changes[name] = parts
+            event = dataclasses.replace(event, text=text)
+        return self._redacted(cleaned_fields(event)) if self._redact.armed else cleaned_fields(event)
+
+    def _redacted(self, event: Event) -> Event:
+        values = {name: getattr(event, name) for name, _key in _keys(type(event))}  # type: ignore[arg-type]
+        changes = {name: new for name, value in values.items() if (new := self._masked(value)) != value}
         return dataclasses.replace(event, **changes) if changes else event
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, (tuple, list)):
+            return type(value)(self._masked(item) for item in value)
+        if isinstance(value, Mapping):
+            return {self._masked(key): self._masked(item) for key, item in value.items()}
+        return value
 
 
 _BY_NAME: Final = {
@@ -259,6 +270,20 @@ def from_json(data: dict[str, Any]) -> Event | None:
     values = {item.name: data[_camel(item.name)] for item in dataclasses.fields(kind) if _camel(item.name) in data}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
-        return kind(**values)
+        event = kind(**values)
     except TypeError:
         return None
+    # What stands in a file may have been written by an older version, or by somebody else.
+    return (
+        cleaned_fields(event)
+        if all(_fits(getattr(event, item.name), str(item.type)) for item in dataclasses.fields(event))
+        else None
+    )
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    if annotation == "tuple[str, ...]":
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if annotation in ("int", "float"):
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER
+    return isinstance(value, bool if annotation == "bool" else str)

@@ -17,6 +17,7 @@ from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import ClusterFacts, Document
 from kfinstall.journal import Entry
 from kfinstall.step import View, sha256
+from kfinstall.text import clean, clean_text
 
 CARD_VERSION: Final = 1
 NAME: Final = "handoff"
@@ -163,7 +164,10 @@ def _from_map(document: Document) -> Line | None:
     told = [str(value) for key, value in sorted(data.items()) if key not in ("fingerprint", "at", "inputs")]
     what = name.removeprefix(_PREFIX)
     title = _TITLES.get(what, what.replace("-", " ").capitalize())
-    return Line(title, str(data.get("evidence") or "; ".join(told)), str(data.get("at") or metadata.get("creationTimestamp") or ""))
+    evidence = str(data.get("evidence") or "; ".join(told))
+    when = str(data.get("at") or metadata.get("creationTimestamp") or "")
+    # The card is shown by browsers and pagers too, which are no funnel of ours.
+    return Line(clean(title), clean_text(evidence), clean(when))
 
 
 def dashboard(answers: Answers, cluster: ClusterFacts | None = None) -> Place:
@@ -179,7 +183,7 @@ def dashboard(answers: Answers, cluster: ClusterFacts | None = None) -> Place:
         return Place("Dashboard", f"{scheme}://{_bracketed(host or answers.first_control_plane.address)}:{access.node_port}/")
     service = cluster.get("v1", "Service", _GATEWAY, "istio-system") if cluster else None
     ingress = (((service or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or [{}]
-    host = host or str(ingress[0].get("hostname") or ingress[0].get("ip") or "")
+    host = host or clean(str(ingress[0].get("hostname") or ingress[0].get("ip") or ""))
     if host:
         return Place("Dashboard", f"{scheme}://{_bracketed(host)}/")
     command = f"kubectl -n istio-system get svc {_GATEWAY}"

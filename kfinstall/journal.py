@@ -17,8 +17,11 @@ from typing import Any, Final, Literal, Self
 
 from kfinstall import invocation
 from kfinstall.errors import StateError
+from kfinstall.text import cleaned_fields
 
 JOURNAL_VERSION: Final = 1
+_LATEST_EPOCH_SECONDS: Final = 1e11
+"""What a date can be made of."""
 TAKEN_BACK: Final = "taken back"
 """Outcome of a step whose work a later uninstallation took back."""
 
@@ -40,6 +43,15 @@ class Entry:
     seconds: float = 0.0
     at: float = field(default_factory=time.time)
     version: int = JOURNAL_VERSION
+
+    @property
+    def sound(self) -> bool:
+        """Whether every field is what it should be: a file can hold anything."""
+        texts: tuple[Any, ...] = (self.event, self.run, self.step, self.target, self.fingerprint, self.outcome, self.evidence)
+        numbers: tuple[Any, ...] = (self.seconds, self.at)
+        return all(isinstance(text, str) for text in texts) and all(
+            isinstance(n, (int, float)) and abs(n) < _LATEST_EPOCH_SECONDS for n in numbers
+        )
 
 
 def _write_whole(file: int, line: bytes) -> None:
@@ -93,7 +105,7 @@ class Journal:
     def _parse(self, line: bytes) -> Entry | None:
         try:
             data: Any = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(data, dict):
             return None
@@ -105,9 +117,10 @@ class Journal:
             )
         known = Entry.__slots__
         try:
-            return Entry(**{key: value for key, value in data.items() if key in known})
+            entry = Entry(**{key: value for key, value in data.items() if key in known})
         except TypeError:
             return None
+        return cleaned_fields(entry) if entry.sound else None
 
     def _remember(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -119,6 +132,7 @@ class Journal:
         Raises:
             StateError: it could not be written (disk full, read-only); nothing may be changed then.
         """
+        entry = cleaned_fields(entry)
         line = json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"
         try:
             _write_whole(self._file, line)

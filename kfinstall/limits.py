@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+# texts
+TEXT_LINE_CHARACTERS: Final = 4096
+TEXT_CHARACTERS: Final = 65_536
+"""Of one text in an event, an error or the journal, whoever said it."""
+TEXT_ITEMS: Final = 10_000
+"""Of one list in an event."""
+
 # engine
 FACTS_TIMEOUT_SECONDS: Final = 60.0
 CLUSTER_READ_TIMEOUT_SECONDS: Final = 60.0

@@ -11,6 +11,7 @@ from kfinstall.facts.model import Facts, Watch
 from kfinstall.phases import Phase
 from kfinstall.releases import Release
 from kfinstall.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
+from kfinstall.text import cleaned_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def build(situation: Situation, phases: Sequence[Phase]) -> Plan:
     """Check every step on every target."""
     return Plan(
         tuple(
-            PlannedStep(phase, step, target, step.check(situation.view(target)))
+            PlannedStep(phase, step, target, cleaned_fields(step.check(situation.view(target))))
             for phase, step in steps_of(phases, situation.answers)
             for target in step.targets(situation.answers)
         )

@@ -11,6 +11,7 @@ import yaml
 from kfinstall import invocation, resources
 from kfinstall.plan import Plan, PlannedStep, Situation
 from kfinstall.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
+from kfinstall.text import printable
 
 _NOT_AGAIN = "POINT OF NO RETURN"
 
@@ -90,7 +91,8 @@ def markdown(plan: Plan, situation: Situation) -> str:
         lines += ["", "## Appendix: scripts", "", "### lib.sh", "", "```bash", resources.script("lib").rstrip(), "```"]
         for name in scripts:
             lines += ["", f"### {name}.sh", "", "```bash", resources.script(f"steps/{name}").rstrip(), "```"]
-    return "\n".join(lines) + "\n"
+    # What stands on a node or in a cluster is in it; whoever shows the file on a terminal passes no funnel of ours.
+    return "\n".join(printable(line) for text in lines for line in text.split("\n")) + "\n"
 
 
 def _section(item: PlannedStep, situation: Situation) -> list[str]:

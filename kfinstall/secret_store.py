@@ -28,20 +28,22 @@ class SecretStore:
         self._redact = redact
         self._cluster = cluster
         self._known: dict[str, Secret] = {}
-        self._references: dict[SecretRef, Secret] = {}
+        self._references: dict[tuple[SecretRef, str], Secret] = {}
         self._lock = asyncio.Lock()
         self._named = {"registry.password": answers.registry.password, "kubeflow.user.password": answers.kubeflow.user.password}
 
     async def resolve(self, ref: SecretRef, purpose: str) -> Secret:
-        """A reference of the answers; asked for once, however many nodes use it.
+        """A reference of the answers; read once, and asked for once for each `purpose`, however many nodes use it.
 
         Raises:
             AnswersError: it can't be had; names the key and what to write instead.
         """
+        # {prompt: true} is one word for as many secrets as there are places that it stands at.
+        known_by = ref, purpose if ref.prompt else ""
         async with self._lock:
-            if ref not in self._references:
-                self._references[ref] = self._redact.learn(await asyncio.to_thread(self._resolve, ref, purpose))
-            return self._references[ref]
+            if known_by not in self._references:
+                self._references[known_by] = self._redact.learn(await asyncio.to_thread(self._resolve, ref, purpose))
+            return self._references[known_by]
 
     def learn(self, secret: Secret) -> Secret:
         """Make a secret that is kept nowhere known to the redactor; gives it back."""

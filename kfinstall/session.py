@@ -43,7 +43,6 @@ from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
 from kfinstall.state import APART, CHANGING, ClusterState, RunRecord, write_atomically
 from kfinstall.step import CLUSTER_TARGET
-from kfinstall.text import clean
 from kfinstall.transport.base import Program
 from kfinstall.transport.node_lock import NodeLock
 
@@ -260,7 +259,7 @@ class Session:
         if self.situation.cluster is not None:
             with suppress(KfError):  # it explains; the checks judge
                 for root in await ailing(await self.site.cluster()):
-                    self.bus.emit(Notice(level="warning", text=clean(root.line())))
+                    self.bus.emit(Notice(level="warning", text=root.line()))
         return plan.build(self.situation, self.phases)
 
 

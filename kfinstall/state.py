@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kfinstall.errors import LockedError, StateError, UsageError
+from kfinstall.text import cleaned_fields
 
 STATE_VERSION: Final = 1
 
@@ -189,7 +190,7 @@ class ClusterState:
             with suppress(StateError, TypeError):
                 data = read_json(folder / "run.json")
                 data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-                found.append(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__}))
+                found.append(cleaned_fields(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__})))
         return sorted(found, key=lambda record: record.started_at)
 
     def history(self) -> list[RunRecord]:

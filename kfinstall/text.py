@@ -1,33 +1,101 @@
-"""Remote text is hostile: it is cleaned here once, before an event exists."""
+"""Remote text is hostile: it is cleaned in the two funnels that everything passes, the event bus and the terminal.
+
+`clean` is for one line, `clean_text` for several, `cleaned` for whatever is made of texts; `shell` writes commands to copy.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
+
+from kfinstall import limits
+
+T = TypeVar("T")
 
 _CONTROL: Final = re.compile(
-    "\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[PX^_][^\x1b]*(?:\x1b\\\\)?|[ -/]*[0-~])"
-    "|\x9b[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
-    "|[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    # Sequences with what belongs to them, in seven bits and in eight; then every control character but the tab.
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\\\|\x9c)?|\x1b[ -/]*[0-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+    # What turns the direction of writing, what is not seen (soft hyphen, joiners, fillers, tags, selectors), what ends a line for some readers.
+    "|[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]"
+    "|[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_LINE_LIMIT_CHARACTERS: Final = 4096
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def printable(line: str) -> str:
+    """One line without terminal control sequences, direction marks and unseen characters; what the last carriage return left visible.
+
+    Tabs stay. Half a character (a lone surrogate, which no file and no terminal takes) becomes U+FFFD.
+    """
+    if line.isprintable():  # all but a few are
+        return line
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub("", line.rstrip("\r\n").rpartition("\r")[2]))
 
 
 def clean(line: str) -> str:
-    """Drop terminal control sequences and direction marks; keep what the last carriage return left visible.
-
-    A line longer than 4096 characters is cut, so that one line can't fill memory or a screen.
-    """
-    visible = _CONTROL.sub("", line.rstrip("\r\n").rpartition("\r")[2])
-    if len(visible) > _LINE_LIMIT_CHARACTERS:
-        return visible[:_LINE_LIMIT_CHARACTERS] + "…"
-    return visible
+    """`printable`, and a line longer than TEXT_LINE_CHARACTERS is cut, so that one line can't fill memory or a screen."""
+    if len(line) <= limits.TEXT_LINE_CHARACTERS:
+        return printable(line)
+    visible = printable(line.rstrip("\r\n").rpartition("\r")[2][: limits.TEXT_CHARACTERS])
+    return visible if len(visible) <= limits.TEXT_LINE_CHARACTERS else visible[: limits.TEXT_LINE_CHARACTERS] + "…"
 
 
 def clean_lines(text: str) -> tuple[str, ...]:
     """`clean` for every line of a text."""
     return tuple(clean(line) for line in text.split("\n")) if text else ()
+
+
+def clean_text(text: str) -> str:
+    """`clean` for every line of a text, whose line ends stay; all of it is cut at TEXT_CHARACTERS."""
+    if len(text) <= limits.TEXT_LINE_CHARACTERS and text.isprintable():
+        return text
+    whole = "\n".join(clean(line) for line in text[: limits.TEXT_CHARACTERS].split("\n"))
+    return whole if len(text) <= limits.TEXT_CHARACTERS else whole + "\n…"
+
+
+def cleaned(value: T) -> T:
+    """A value with every text in it cleaned, in lists, tuples and mappings too; the same object where nothing was to be cleaned."""
+    return _cleaned(value)  # type: ignore[no-any-return]
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, (tuple, list)):
+        parts = [_cleaned(item) for item in value[: limits.TEXT_ITEMS]]
+        same = len(parts) == len(value) and all(new is old for new, old in zip(parts, value, strict=True))
+        return value if same else type(value)(parts)
+    if isinstance(value, Mapping):
+        return {_cleaned(key): _cleaned(item) for key, item in list(value.items())[: limits.TEXT_ITEMS]}
+    return value
+
+
+def cleaned_fields(record: T) -> T:
+    """A dataclass's object with every text in its fields cleaned; the same object where nothing was to be cleaned."""
+    found = {item.name: getattr(record, item.name) for item in dataclasses.fields(record)}  # type: ignore[arg-type]
+    changes = {name: new for name, value in found.items() if (new := _cleaned(value)) is not value and new != value}
+    return dataclasses.replace(record, **changes) if changes else record  # type: ignore[type-var]
+
+
+def shell(*words: str) -> str:
+    """A command to copy: each word quoted where a shell would take it for more than a word, and without what can't be seen."""
+    return shlex.join(clean(word) for word in words)
+
+
+def kubectl(*words: str, namespace: str = "", names: Sequence[str] = (), options: Sequence[str] = ()) -> str:
+    """A command of kubectl to copy: 'kubectl -n NAMESPACE WORDS NAMES OPTIONS'.
+
+    `names` come from an API server: one that looks like an option (--all) is kept from being one.
+    """
+    where = ("-n", namespace) if namespace else ()
+    if any(name.startswith("-") for name in map(clean, names)):
+        return shell("kubectl", *where, *words, *options, "--", *names)
+    return shell("kubectl", *where, *words, *names, *options)
 
 
 def duration(seconds: float) -> str:

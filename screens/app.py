@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -12,6 +12,7 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
+from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.timer import Timer
@@ -22,6 +23,7 @@ from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen
+from screens.cleaning import CleanLines
 from screens.looks import DARK, OWN_THEMES, THEMES, ascii_only, begin_with
 from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from kfinstall.state import ClusterState
 
 _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
+
+
+_CLEAN = CleanLines()
 
 
 class InstallerApp(App[int]):
@@ -98,6 +103,11 @@ class InstallerApp(App[int]):
     def get_theme(self, theme_name: str) -> Theme | None:
         # Asked for each line that is drawn, where Textual's own joins two dictionaries of themes.
         return OWN_THEMES.get(theme_name) or super().get_theme(theme_name)
+
+    @override
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        # What no event brought passes here on its way to the terminal: errors, earlier runs' records, facts, answers.
+        return (*super().get_line_filters(), _CLEAN)
 
     @property
     def desk(self) -> Desk:

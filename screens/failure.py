@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
+from kfinstall.answers.jumps import one
 from kfinstall.answers.model import Answers
 from kfinstall.desk import support
 from kfinstall.desk.runview import RunView
@@ -247,6 +248,7 @@ def shell_command(answers: Answers, name: str) -> list[str]:
         command += ["-i", key]
     jumps = own.jump_hosts if own and own.jump_hosts is not None else answers.ssh.jump_hosts
     if jumps:
-        command += ["-J", ",".join(f"{jump.user + '@' if jump.user else ''}{jump.address}:{jump.port}" for jump in jumps)]
+        hops = ({"user": jump.user or answers.ssh.user, "address": jump.address, "port": jump.port} for jump in jumps)
+        command += ["-J", ",".join(map(one, hops))]
     user = (own.user if own else None) or answers.ssh.user
     return [*command, "--", f"{user}@{node.address}" if user else node.address]

@@ -25,7 +25,8 @@ class JumpRow(Row):
     def help(self) -> str:
         return (
             f"{self.spec.help} As with ssh -J: user@host:port, several with commas between them. "
-            f"Each is logged in to like a server: its host key is checked too.\n"
+            f"Each is logged in to like a server: its host key is checked too. The servers' passwords are not sent to it, and keys of "
+            f"a single server are not offered to it: below it has its own.\n"
             f"'{jumps.DIRECT}': straight to this server, whatever holds for the others.\nIn the file: {self.spec.path}"
         )
 
@@ -63,7 +64,7 @@ class JumpHosts(Vertical):
     def _rows(self, number: int, address: str) -> Iterable[Row]:
         key = (*self._key, number)
         keys, password = _labels(address)
-        yield Row(self._draft, (*key, "keys"), keys, hint="as for the servers")
+        yield Row(self._draft, (*key, "keys"), keys, hint="as for all servers")
         yield SecretRow(self._draft, (*key, "password"), password, may_generate=False)
 
     @on(Row.Changed)

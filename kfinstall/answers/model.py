@@ -59,13 +59,15 @@ class Cluster(Section):
 
 
 class JumpHost(Section):
-    """A host that SSH goes through."""
+    """A host that SSH goes through. It is sent its own password only, and offered no key that is written for a node."""
 
     address: t.HostAddress = Field(description="DNS name or IP address.")
     user: t.LoginName | None = Field(None, description="Login user; the one of `ssh` if absent.")
     port: t.Port = Field(22, description="SSH port.")
-    keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; those of `ssh` if empty.")
-    password: SecretRef | None = Field(None, description="Login password.")
+    keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; those of `ssh` if empty, never a node's own.")
+    password: SecretRef | None = Field(
+        None, description="Login password. If absent none is sent: neither that of `ssh`, which is the nodes', nor a node's own."
+    )
 
 
 class Ssh(Section):
@@ -73,10 +75,17 @@ class Ssh(Section):
 
     user: t.LoginName | None = Field(None, description="Login user; your own login name if absent, as with ssh.")
     port: t.Port = Field(22, description="SSH port.")
-    keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; ~/.ssh/id_* if empty.")
-    agent: t.Flag = Field(True, description="Offer the keys of the SSH agent.")
-    passphrase: SecretRef | None = Field(None, description="Passphrase of the private keys.")
-    password: SecretRef | None = Field(None, description="Login password.")
+    keys: tuple[t.LocalFile, ...] = Field(
+        (), description="Private key files, for jump hosts without their own too; ~/.ssh/id_* if empty."
+    )
+    agent: t.Flag = Field(
+        True, description="Offer the keys of the SSH agent; to jump hosts without those that are written for a node."
+    )
+    passphrase: SecretRef | None = Field(
+        None,
+        description="Passphrase of the private keys, those of nodes and jump hosts too; it opens them here and is sent nowhere.",
+    )
+    password: SecretRef | None = Field(None, description="Login password of the nodes; jump hosts have their own.")
     sudo_password: SecretRef | None = Field(None, description="Password for sudo; the login password is tried if absent.")
     jump_hosts: tuple[JumpHost, ...] = Field((), description="Hosts to go through, in order.")
     use_ssh_config: t.Flag = Field(False, description="Also read ~/.ssh/config.")
@@ -87,8 +96,8 @@ class NodeSsh(Section):
 
     user: t.LoginName | None = Field(None, description="Login user.")
     port: t.Port | None = Field(None, description="SSH port.")
-    keys: tuple[t.LocalFile, ...] | None = Field(None, description="Private key files.")
-    password: SecretRef | None = Field(None, description="Login password.")
+    keys: tuple[t.LocalFile, ...] | None = Field(None, description="Private key files; no jump host is offered them.")
+    password: SecretRef | None = Field(None, description="Login password; no jump host is sent it.")
     sudo_password: SecretRef | None = Field(None, description="Password for sudo.")
     jump_hosts: tuple[JumpHost, ...] | None = Field(None, description="Hosts to go through.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
 import shlex
 import sys
@@ -83,6 +82,6 @@ def _told(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
             "hint": error.hint,
             "exitCode": int(error.exit_code),
         }
-        terminal.data(json.dumps({"version": 1, "event": "error", "at": time.time(), **parts}, ensure_ascii=False))
+        terminal.record({"version": 1, "event": "error", "at": time.time(), **parts})
     terminal.error(error)
     return int(error.exit_code)

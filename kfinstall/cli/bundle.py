@@ -50,7 +50,7 @@ def _show(options: argparse.Namespace, terminal: Terminal) -> int:
 def _tell(found: Bundle, path: str, options: argparse.Namespace, terminal: Terminal) -> None:
     if options.json:
         parts = {"release": found.release, "components": found.components, "sha256": found.sha256, "images": found.images}
-        terminal.data(json.dumps({"version": 1, "event": "bundle", "file": path, **parts}))
+        terminal.record({"version": 1, "event": "bundle", "file": path, **parts})
     terminal.say(f"{path}: Kubeflow {found.release}, {len(found.components)} components, {len(found.images)} images")
     terminal.say(f"components: {', '.join(found.components)}")
     terminal.say(f"SHA-256 of the rendering: {found.sha256}")

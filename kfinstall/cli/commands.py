@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -94,11 +93,11 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
     except AnswersError as error:
         if options.json:
             for problem in error.problems or (error.message,):
-                terminal.data(json.dumps({"version": 1, "event": "problem", "text": problem}, ensure_ascii=False))
+                terminal.record({"version": 1, "event": "problem", "text": problem})
         raise
     if options.json:
         good = {"version": 1, "event": "good", "cluster": answers.cluster.name, "nodes": len(answers.nodes)}
-        terminal.data(json.dumps(good, ensure_ascii=False))
+        terminal.record(good)
     for line in absent(answers, terminal.environ):
         terminal.say(f"note: {line}")
     terminal.say(f"{path}: good: cluster {answers.cluster.name}, {len(answers.nodes)} node(s)")
@@ -108,7 +107,7 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
 def _answers_schema(_options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.answers.schema import schema
 
-    terminal.data(json.dumps(schema(), indent=2, ensure_ascii=False))
+    terminal.record(schema(), indent=2)
     return ExitCode.DONE
 
 

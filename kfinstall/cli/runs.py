@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -255,7 +254,7 @@ async def _plan(session: Session, *, options: argparse.Namespace, terminal: Term
 def _tell_plan(plan: Plan, options: argparse.Namespace, terminal: Terminal) -> None:
     if options.json:
         for item in runbook.data(plan):
-            terminal.data(json.dumps(item, ensure_ascii=False))
+            terminal.record(item)
     else:
         for line in runbook.text(plan):
             terminal.data(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ def status(options: argparse.Namespace, terminal: Terminal) -> int:
     with Journal(cluster.journal_path) as journal:
         entries = _newest(journal, record if options.run else None)
         if options.json:
-            terminal.data(json.dumps(_data(record, entries), ensure_ascii=False))
+            terminal.record(_data(record, entries))
         else:
             for line in _lines(cluster, record, entries, all_runs=cluster.runs()):
                 terminal.data(line)
@@ -61,7 +60,10 @@ def _camel(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _when(at: float | None) -> str:
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+    try:
+        return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+    except (OverflowError, OSError, ValueError, TypeError):  # a record that somebody else wrote
+        return "-"
 
 
 def _end(record: RunRecord, holder: str = "") -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from kfinstall.errors import KfError
+from kfinstall.text import clean, clean_text, cleaned, printable
 
 
 class Steady:
@@ -71,39 +73,48 @@ class Terminal:
         return cls(interactive, colour, fancy, environ, screens, columns)
 
     def say(self, text: str) -> None:
-        """One line of narration."""
-        stream = Steady(sys.stderr)
-        stream.write(_safe(text) + "\n")
-        stream.flush()
+        """One line of narration, cleaned: it may hold what a server said."""
+        _narrate(clean_text(text))
 
     def data(self, text: str) -> None:
-        """One line of data."""
+        """Lines of data, cleaned and never cut."""
         stream = Steady(sys.stdout)
-        stream.write(text.encode(stream.encoding, "replace").decode(stream.encoding) + "\n")
+        lines = "\n".join(map(printable, text.split("\n")))
+        stream.write(lines.encode(stream.encoding, "replace").decode(stream.encoding) + "\n")
         stream.flush()
+
+    def record(self, value: Mapping[str, Any], *, indent: int | None = None) -> None:
+        """A JSON object of data; every text in it is cleaned before it is encoded, which would hide from `data` what it holds."""
+        self.data(json.dumps(cleaned(value), ensure_ascii=False, indent=indent))
 
     def error(self, error: KfError) -> None:
         """What happened, why, what to run next."""
-        lines = error.lines()
-        if lines:
-            self.say(("\x1b[31merror\x1b[0m: " if self.colour else "error: ") + lines[0])
-        for line in lines[1:]:
-            self.say(line)
+        # The program's own colour comes last: what is cleaned has none.
+        first, *rest = map(clean_text, error.lines())
+        _narrate(("\x1b[31merror\x1b[0m: " if self.colour else "error: ") + first)
+        for line in rest:
+            _narrate(line)
 
     async def ask_host_key(self, node: str, kind: str, fingerprint: str) -> bool:
         """Show an unknown host key's fingerprint and ask whether it is right."""
-        question = f"{node}: unknown host key {kind} {fingerprint}\n  compare it with the node's console; is it right? [y/N] "
+        question = f"{clean(node)}: unknown host key {clean(kind)} {clean(fingerprint)}\n  compare it with the node's console; is it right? [y/N] "
         return await asyncio.to_thread(self.confirm, question)
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question; anything but yes is no."""
-        sys.stderr.write(_safe(question))
+        sys.stderr.write(_safe(clean_text(question)))
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def ask_secret(self, purpose: str) -> str:
         """Ask for a secret without echo."""
-        return getpass.getpass(f"{purpose}: ", stream=sys.stderr)
+        return getpass.getpass(_safe(f"{clean(purpose)}: "), stream=sys.stderr)
+
+
+def _narrate(text: str) -> None:
+    stream = Steady(sys.stderr)
+    stream.write(_safe(text) + "\n")
+    stream.flush()
 
 
 def _safe(text: str) -> str:

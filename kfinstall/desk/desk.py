@@ -92,13 +92,13 @@ class Desk:
     def replay(self, path: Path, at_most: int = 200_000) -> None:
         """Show what an earlier run told (its events.jsonl), as far as it can be read."""
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-at_most:]
+            lines = path.read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")[-at_most:]
         except OSError:
             return
         for line in lines:
             try:
                 event = from_json(json.loads(line))
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 continue
             if event is not None:
                 self.view.take(event)
@@ -171,6 +171,7 @@ class Desk:
             dial=self.stage.dial if self.stage else {},
             patience=PATIENCE if self.stage else Limits(),
             keys=self._keys,
+            node_keys=self.draft.node_keys(),
         )
 
     # Runs.

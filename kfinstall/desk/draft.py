@@ -108,6 +108,18 @@ class Draft:
         """A copy of the nodes as they stand."""
         return copy.deepcopy(list(self._data.get("nodes") or []))
 
+    def node_keys(self) -> tuple[str, ...]:
+        """The key files that are written for single nodes, seen from the file's folder; of nodes that are not finished too."""
+        own = [node["ssh"].get("keys") for node in self.nodes if isinstance(node.get("ssh"), Mapping)]
+        folder = self.path.absolute().parent
+        return tuple(
+            key if key.startswith("~") else str(folder / key)
+            for keys in own
+            if isinstance(keys, list)
+            for key in keys
+            if isinstance(key, str)
+        )
+
     def set_nodes(self, nodes: Iterable[Mapping[str, Any]]) -> None:
         """Replace all nodes; keys without a value are left out."""
         cleaned = [{key: value for key, value in node.items() if value not in (None, "", [], {})} for node in nodes]

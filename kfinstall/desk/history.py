@@ -177,14 +177,15 @@ def _doubt(view: RunView) -> None:
 def events_of(path: Path) -> Iterator[Event]:
     """The events of a file, as far as it can be read; of very many lines of output only the newest."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # By line ends alone: a text may hold what other readers take for one.
+        lines = path.read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")
     except OSError:
         return
     surplus = len(lines) - _LINES_PER_RUN
     for number, line in enumerate(lines):
         try:
             event = from_json(json.loads(line))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             continue
         if event is not None and not (number < surplus and isinstance(event, OutputLine)):
             yield event

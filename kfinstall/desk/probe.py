@@ -36,6 +36,8 @@ class Visitor:
     dial: Mapping[str, tuple[str, int]]
     patience: Limits
     keys: KeyRing
+    node_keys: tuple[str, ...] = ()
+    """Key files that are written for single nodes: no jump host is offered one of them."""
 
     async def visit(
         self,
@@ -62,6 +64,7 @@ class Visitor:
                 keys=self.keys,
                 limits=self.patience,
                 tell=tell,
+                node_keys=self.node_keys,
             )
             site.hosts[name] = host
             found = await errand(site, host)

@@ -149,15 +149,19 @@ def read(cluster: ClusterFacts | None, at: Ref = CONFIG_MAP) -> Inventory:
     document = (cluster.objects.get(at) if cluster else None) or {}
     data = document.get("data") or {}
     try:
-        rows = [json.loads(line) for line in str(data.get("objects") or "").splitlines()]
+        rows = [json.loads(line) for line in _rows(data.get("objects"))]
         objects = {
             Ref(version, kind, name, namespace): (content, fields) for version, kind, name, namespace, content, fields in rows
         }
-        former = frozenset(Ref(*json.loads(line)) for line in str(data.get("former") or "").splitlines())
-        served = frozenset((version, kind) for version, kind in map(str.split, str(data.get("served") or "").splitlines()))
+        former = frozenset(Ref(*json.loads(line)) for line in _rows(data.get("former")))
+        served = frozenset((version, kind) for version, kind in map(str.split, _rows(data.get("served"))))
     except (ValueError, TypeError):
         return Inventory()
     return Inventory(str(data.get("source") or ""), objects, former, served)
+
+
+def _rows(text: object) -> list[str]:
+    return [line for line in str(text or "").split("\n") if line]
 
 
 def served_by(documents: Iterable[Document]) -> frozenset[tuple[str, str]]:

@@ -155,7 +155,7 @@ class Plain:
 
     def _advice(self, word: str, text: str, indent: int) -> None:
         """What to do about it, one command or key of the answers per line."""
-        for line in text.splitlines():
+        for line in text.split("\n") if text else ():
             self._line(f"  {'':<{self._width}} {'':<{indent}}{word}: {line}")
 
     @_show.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,11 +29,13 @@ async def connect_node(
     user_known_hosts: Path | None = None,
     units_folder: str = UNITS_FOLDER,
     tell: LoginListener | None = None,
+    node_keys: Sequence[str] = (),
 ) -> Host:
     """Log in to a node. Becoming root is proven by the first program that runs there, so that entering costs no exec.
 
     `pins` is the file for accepted host keys; `dial` says where TCP goes if not to the node's address; `keys` is shared by
-    all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in.
+    all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
+    `node_keys` are key files that are written for other nodes: no jump host is offered one of them.
 
     Raises:
         TransportError, LoginError, HostKeyError: it can't be entered; says on which jump host if it was one.
@@ -45,12 +48,13 @@ async def connect_node(
         return NodeHost(node.name, LocalLink(node.name), password, limits=patience, units_folder=units_folder)
     # asyncssh takes a quarter of a second to import, which `kfinstall --help` should not cost.
     from kfinstall.transport.hostkeys import HostKeys
-    from kfinstall.transport.login import Login, targets
+    from kfinstall.transport.login import Login
+    from kfinstall.transport.route import targets
     from kfinstall.transport.ssh import SshLink
 
     known = HostKeys(pins, user_known_hosts) if user_known_hosts is not None else HostKeys(pins)
     login = Login(ssh, secrets, keys or KeyRing(), known, on_unknown_key, accept_new, patience, tell)
-    link = SshLink(login, targets(node, ssh, dial))
+    link = SshLink(login, targets(node, ssh, dial, node_keys))
     await link.connect()
     return NodeHost(node.name, link, password, limits=patience, units_folder=units_folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from kfinstall.secrets import Secret
 if TYPE_CHECKING:
     from asyncssh import SSHKeyPair
 
+_OPENSSH_MAGIC: Final = b"openssh-key-v1\0"
 _DEFAULT_NAMES: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
@@ -53,9 +55,9 @@ class KeyRing:
         """Held while somebody is asked about a host key, so that a jump host which all nodes share is asked about once."""
 
     async def identities(
-        self, keys: Sequence[str], passphrase: SecretRef | None, secrets: SecretSource, node: str
+        self, keys: Sequence[str], passphrase: SecretRef | None, secrets: SecretSource, node: str, key: str = "ssh.keys"
     ) -> list[Identity]:
-        """The named keys, or the usual ones of ~/.ssh that exist.
+        """The named keys, or the usual ones of ~/.ssh that exist; `key` is where in the answers they are named.
 
         Raises:
             LoginError: a named key can't be read, or its passphrase is wrong.
@@ -64,21 +66,25 @@ class KeyRing:
         async with self._loading:
             for path in paths:
                 if path not in self._identities:
-                    self._identities[path] = await self._load(path, passphrase, secrets, node)
+                    self._identities[path] = await self._load(path, passphrase, secrets, node, key)
         return [self._identities[path] for path in paths]
 
-    async def _load(self, path: Path, passphrase: SecretRef | None, secrets: SecretSource, node: str) -> Identity:
+    async def publics(self, keys: Sequence[str]) -> frozenset[bytes]:
+        """The public parts of key files, in SSH's binary form, as far as they can be read without a passphrase."""
+        return frozenset([public for key in keys if (public := await asyncio.to_thread(_public, Path(key)))])
+
+    async def _load(self, path: Path, passphrase: SecretRef | None, secrets: SecretSource, node: str, key: str) -> Identity:
         from asyncssh import KeyEncryptionError, KeyImportError
 
         try:
             return await asyncio.to_thread(_read, path, None)
         except (KeyImportError, KeyEncryptionError) as error:
             if "assphrase" not in str(error):
-                hint = f"check ssh.keys; ssh-keygen -yf {path} should print its public part"
+                hint = f"check {key}; ssh-keygen -yf {path} should print its public part"
                 raise LoginError(f"{path} is not a private key", node=node, why=str(error), hint=hint) from error
         except OSError as error:
             raise LoginError(
-                f"the private key {path} can't be read", node=node, why=error.strerror or str(error), hint="check ssh.keys"
+                f"the private key {path} can't be read", node=node, why=error.strerror or str(error), hint=f"check {key}"
             ) from error
         if passphrase is None:
             return Identity(path, None, await asyncio.to_thread(_public, path))
@@ -111,6 +117,28 @@ def _public(path: Path) -> bytes:
     import asyncssh
 
     try:
-        return asyncssh.read_public_key(f"{path}.pub").public_data
-    except (OSError, asyncssh.KeyImportError):
+        return asyncssh.read_public_key(f"{path.expanduser()}.pub").public_data
+    except (OSError, RuntimeError, asyncssh.KeyImportError):  # RuntimeError: ~user without a home
+        pass
+    try:
+        return _read(path.expanduser(), None).public
+    except (OSError, RuntimeError):
         return b""
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+        return _public_inside(path.expanduser())
+
+
+def _public_inside(path: Path) -> bytes:
+    """The public part that stands in clear in OpenSSH's files of encrypted keys (PROTOCOL.key); empty for other forms."""
+    try:
+        lines = path.read_text("ascii").splitlines()
+        data = base64.b64decode("".join(line for line in lines if not line.startswith("-----")))
+    except (OSError, ValueError):
+        return b""
+    if not data.startswith(_OPENSSH_MAGIC):
+        return b""
+    rest = data[len(_OPENSSH_MAGIC) :]
+    for _cipher_kdf_options in range(3):
+        rest = rest[4 + int.from_bytes(rest[:4]) :]
+    rest = rest[4:]  # how many keys follow
+    return rest[4 : 4 + int.from_bytes(rest[:4])]

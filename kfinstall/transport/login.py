@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -15,7 +14,7 @@ import asyncssh
 from typing_extensions import override
 
 from kfinstall import limits as numbers
-from kfinstall.answers.model import JumpHost, Node, SecretRef, Ssh
+from kfinstall.answers.model import Ssh
 from kfinstall.errors import HostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
@@ -23,68 +22,13 @@ from kfinstall.transport import hostkeys
 from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
+from kfinstall.transport.route import Target
 from kfinstall.transport.tuning import Limits
 
 _CIPHERS: Final = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before asyncssh's own order, which begins with chacha20-poly1305: that costs three times the CPU in Python, and Terrapin (CVE-2023-48795) was about it."""
 
 _TOO_MANY: Final = (asyncssh.DISC_PROTOCOL_ERROR, asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server to log in to: a node, or a jump host on the way to it."""
-
-    node: str
-    """The node that it is for."""
-    label: str
-    """'the node' or 'jump host ADDRESS'."""
-    address: str
-    port: int
-    user: str | None
-    keys: tuple[str, ...]
-    password: SecretRef | None
-    password_key: str
-    """Where in the answers the password stands."""
-    dial: tuple[str, int] | None = None
-    """Where TCP goes, if not to address and port."""
-
-    @property
-    def asked_as(self) -> str:
-        """What a question about its host key calls it."""
-        return self.node if self.label == "the node" else self.label
-
-    @property
-    def by_hand(self) -> str:
-        """The command that tries the same."""
-        user = f"{self.user}@" if self.user else ""
-        return f"ssh{'' if self.port == 22 else f' -p {self.port}'} {user}{self.address}"
-
-
-def targets(node: Node, ssh: Ssh, dial: tuple[str, int] | None) -> tuple[Target, ...]:
-    """The way to a node: its jump hosts in order, the node last; what a node does not say comes from `ssh`."""
-    own = node.ssh
-    user = (own.user if own else None) or ssh.user or (None if ssh.use_ssh_config else getpass.getuser())
-    keys = own.keys if own and own.keys is not None else ssh.keys
-    jumps = own.jump_hosts if own and own.jump_hosts is not None else ssh.jump_hosts
-    password = (own.password if own else None) or ssh.password
-    key = f"nodes.{node.name}.ssh.password" if own and own.password else "ssh.password"
-    port = (own.port if own else None) or ssh.port
-    last = Target(node.name, "the node", node.address, port, user, keys, password, key, dial)
-    return (*(_jump(node.name, jump, user, keys, password) for jump in jumps), last)
-
-
-def _jump(node: str, jump: JumpHost, user: str | None, keys: tuple[str, ...], password: SecretRef | None) -> Target:
-    return Target(
-        node,
-        f"jump host {jump.address}",
-        jump.address,
-        jump.port,
-        jump.user or user,
-        jump.keys or keys,
-        jump.password or password,
-        "ssh.jumpHosts.password" if jump.password else "ssh.password",
-    )
 
 
 class _Client(asyncssh.SSHClient):
@@ -102,10 +46,15 @@ class _Client(asyncssh.SSHClient):
         self.tried: list[str] = []
         self.shown: asyncssh.SSHKey | None = None
         """The host key, if it is none of the trusted ones."""
+        self.reached = False
+        """Whether it was this server that answered, and not one that stands before it."""
+        self.lacking = False
+        """Whether it asked for a password, and there is none for it."""
 
     @override
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
+        self.reached = True
         self._note("reached")
 
     @override
@@ -157,6 +106,7 @@ class _Client(asyncssh.SSHClient):
 
     @override
     def kbdint_auth_requested(self) -> str | None:
+        self.lacking = self.lacking or self._password is None
         return "" if self._password is not None and not self._password_sent else None
 
     @override
@@ -172,6 +122,7 @@ class _Client(asyncssh.SSHClient):
 
     def _once(self, method: str) -> str | None:
         # Sent once: servers lock accounts after a few wrong passwords.
+        self.lacking = self.lacking or self._password is None
         if self._password is None or self._password_sent:
             return None
         self._password_sent = True
@@ -200,8 +151,8 @@ class Login:
             LoginError: it refused every method; says which.
             TransportError: it can't be reached, or does not answer.
         """
-        identities = await self.keys.identities(target.keys, self.ssh.passphrase, self.secrets, target.node)
-        password = await self.secrets.resolve(target.password, target.password_key) if target.password else None
+        identities = await self.keys.identities(target.keys, self.ssh.passphrase, self.secrets, target.node, target.keys_key)
+        password = await self.secrets.resolve(target.password, target.purpose) if target.password else None
         known = self.host_keys.lookup(target.address, target.port)
         connection, client = await self._attempt(target, tunnel, identities, password, known)
         if connection is not None:
@@ -255,7 +206,9 @@ class Login:
                     connection, _owner = await asyncssh.create_connection(
                         lambda: client, host, port, tunnel=tunnel or (), **self._options(target, known)
                     )
-            except asyncssh.HostKeyNotVerifiable:
+            except asyncssh.HostKeyNotVerifiable as error:
+                if not client.reached:
+                    raise _on_the_way(target, error) from error
                 return None, client
             except (asyncssh.Error, OSError) as error:
                 client.refused()
@@ -269,6 +222,8 @@ class Login:
             "config": None,
             "client_keys": None,
             "agent_path": None,
+            # A server could reach back for a forwarded agent at any time, and nothing here needs one.
+            "agent_forwarding": False,
             "gss_host": None,
             "connect_timeout": self.limits.connect_seconds,
             "login_timeout": self.limits.login_seconds,
@@ -284,7 +239,9 @@ class Login:
             options["config"] = [str(path)] if path.exists() else None
             if not target.keys:
                 # Keys that the file names come from asyncssh; closed ones are passed over.
-                options |= {"client_keys": (), "agent_path": ()}
+                options["client_keys"] = ()
+                if self.ssh.agent and not target.withheld:
+                    options["agent_path"] = ()
         return options
 
     async def _offered(self, target: Target, identities: Sequence[Identity], stack: AsyncExitStack) -> list[tuple[str, Any]]:
@@ -305,7 +262,10 @@ class Login:
             raise LoginError(
                 f"the private key {closed[0]} has a passphrase, and the answers give none", node=target.node, hint=hint
             )
+        withheld = await self.keys.publics(target.withheld)
         for key in agent_keys:
+            if key.public_data in withheld:
+                continue
             offered.setdefault(key.public_data, (f"agent key {clean(key.get_comment() or key.get_algorithm())}", key))
         return list(offered.values())[: numbers.SSH_KEYS_OFFERED]
 
@@ -318,18 +278,19 @@ class Login:
             return []
 
     def _explained(self, target: Target, client: _Client, error: Exception) -> TransportError:
+        if isinstance(error, asyncssh.PermissionDenied) and not client.reached:
+            return _on_the_way(target, error)
         why = clean(str(error) or type(error).__name__)
         cut_off = isinstance(error, asyncssh.DisconnectError) and error.code in _TOO_MANY and bool(client.tried)
         if isinstance(error, asyncssh.PermissionDenied) or cut_off:
             tried = "; ".join(client.tried) or "nothing: there is no key, no agent key and no password"
             if self.ssh.use_ssh_config and not target.keys:
                 tried += "; keys of ~/.ssh/config and the agent"
-            hint = f"try: {target.by_hand}\nthen set ssh.user, ssh.keys or ssh.password, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}"
             return LoginError(
                 f"{target.label} refused the login of {target.user or 'the user'}",
                 node=target.node,
-                why=f"{why}\ntried: {tried}",
-                hint=hint,
+                why="\n".join([why, *_lacking(target, client), f"tried: {tried}"]),
+                hint=f"try: {target.by_hand}\nthen set {_settings(target)}, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}",
             )
         where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
         hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
@@ -346,6 +307,32 @@ class Login:
                 f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
             )
         return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
+
+
+def _lacking(target: Target, client: _Client) -> list[str]:
+    """What is said where a server asked for a password that nobody wrote for it."""
+    if not client.lacking:
+        return []
+    told = "" if target.is_node else ": a jump host is sent a password of its own only, never a node's"
+    return [f"it asks for a password, and {target.password_key} is not set{told}"]
+
+
+def _settings(target: Target) -> str:
+    """The answers' keys that decide on a login."""
+    user = "ssh.user" if target.is_node else f"{target.place}.user"
+    keys = target.keys_key if target.is_node else f"{target.place}.keys"
+    return f"{user}, {keys} or {target.password_key}"
+
+
+def _on_the_way(target: Target, error: Exception) -> TransportError:
+    """The error for a server that nothing is written of in the answers: the ProxyJump of the user's own configuration."""
+    kind = HostKeyError if isinstance(error, asyncssh.HostKeyNotVerifiable) else LoginError
+    return kind(
+        f"a jump host that ~/.ssh/config names on the way to {target.label} can't be passed",
+        node=target.node,
+        why=f"{clean(str(error) or type(error).__name__)}\nit is logged in to with what ~/.ssh/config and ~/.ssh hold for it, and with no password",
+        hint=f"try: {target.by_hand}\nor write the way down as jumpHosts, with keys or a password",
+    )
 
 
 async def close_all(chain: Sequence[asyncssh.SSHClientConnection], *, wait: bool) -> None:

@@ -18,8 +18,9 @@ from kfinstall import invocation
 from kfinstall import limits as numbers
 from kfinstall.errors import TransportError
 from kfinstall.text import clean
-from kfinstall.transport.login import Login, Target, close_all
+from kfinstall.transport.login import Login, close_all
 from kfinstall.transport.node import ByteSink, Exit
+from kfinstall.transport.route import Target
 
 _CHUNK_BYTES: Final = 65536
 _STDERR_BYTES: Final = 65536

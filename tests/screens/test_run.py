@@ -439,6 +439,8 @@ def test_the_shell_logs_in_as_the_engine_does():
     )
     assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example:22", "--", "kf@10.0.0.1"]
     assert shell_command(answers, "b") == ["ssh", "-i", "/k/id", "--", "other@10.0.0.2"]
+    answers = loads("ssh: {user: kf, jumpHosts: [{address: 'fd00::1'}]}\nnodes: [{name: a, address: 10.0.0.1, ssh: {user: own}}]\n")
+    assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]:22", "--", "own@10.0.0.1"]
 
 
 async def test_nodes_set_aside_are_told_at_the_run(desk):
