@@ -27,7 +27,9 @@ def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.show:
         return _show(options, terminal)
     if options.kubernetes and options.answers:
-        raise UsageError("--kubernetes and --answers exclude each other", hint="the version is that of the answers: cluster.kubernetesVersion")
+        raise UsageError(
+            "--kubernetes and --answers exclude each other", hint="the version is that of the answers: cluster.kubernetesVersion"
+        )
     out = Path(options.out).expanduser()
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent} is no folder", hint="name a file in one that is there")
@@ -54,7 +56,11 @@ def _tell(found: Bundle, path: str, options: argparse.Namespace, terminal: Termi
     terminal.say(f"{path}: Kubeflow {found.release}, {len(found.components)} components, {len(found.images)} images")
     terminal.say(f"components: {', '.join(found.components)}")
     planes = [image.rpartition(":v")[2] for image in found.images if "/kube-apiserver:" in image]
-    said = f"those of Kubernetes {planes[0]}, and of no other version" if planes else "not among them; make it anew with this kfinstall"
+    said = (
+        f"those of Kubernetes {planes[0]}, and of no other version"
+        if planes
+        else "not among them; make it anew with this kfinstall"
+    )
     terminal.say(f"images of the control plane: {said}")
     terminal.say(f"SHA-256 of the rendering: {found.sha256}")
 

@@ -279,7 +279,12 @@ def test_it_is_made_anew_after_that(machine, which):
         ["0 exit-code activating auto-restart", "1 success active running"],
         ["0 exit-code activating auto-restart", "1 exit-code activating auto-restart", "1 success active running"],
         # kubeadm starts it itself: systemd counts from 0
-        ["57 exit-code activating auto-restart", "0 success active running", "1 exit-code activating auto-restart", "1 success active running"],
+        [
+            "57 exit-code activating auto-restart",
+            "0 success active running",
+            "1 exit-code activating auto-restart",
+            "1 success active running",
+        ],
         # stopped by kubeadm for a moment
         ["0 exit-code failed failed", "0 success active running"],
         ["9 success active running"],
@@ -320,8 +325,14 @@ def test_an_api_server_that_does_not_answer_the_kubelet_yet_is_waited_for(machin
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ('validate service connection: validate CRI v1 runtime API for endpoint "unix:///s": rpc error', "systemctl status containerd"),
-        ('misconfiguration: kubelet cgroup driver: "cgroupfs" is different from docker cgroup driver: "systemd"', "cgroup driver, systemd"),
+        (
+            'validate service connection: validate CRI v1 runtime API for endpoint "unix:///s": rpc error',
+            "systemctl status containerd",
+        ),
+        (
+            'misconfiguration: kubelet cgroup driver: "cgroupfs" is different from docker cgroup driver: "systemd"',
+            "cgroup driver, systemd",
+        ),
         ("kubelet is configured to not run on a host using cgroup v1", "cgroup v2"),
         ("listen tcp 0.0.0.0:10250: bind: address already in use", "ss -ltnp"),
         ("failed to parse kubelet flag: unknown flag: --cni-bin-dir", "/etc/default/kubelet"),
@@ -339,7 +350,13 @@ def test_a_cause_is_named_only_where_the_words_say_it(machine, words, hint):
 
 
 def test_the_kubelets_words_are_bounded_and_hold_no_secret(machine):
-    secrets = ["http://joe:hunter2@proxy:3128", f"token={TOKEN}", f"bootstrap {TOKEN}", 'Authorization: "Bearer eyJabc.def"', "password: s3cret"]
+    secrets = [
+        "http://joe:hunter2@proxy:3128",
+        f"token={TOKEN}",
+        f"bootstrap {TOKEN}",
+        'Authorization: "Bearer eyJabc.def"',
+        "password: s3cret",
+    ]
     journal = [f"E1130 12:00:0{n}.1    7 x.go:{n}] {'x' * n} {text} {'y' * 900}" for n, text in enumerate(secrets)]
     journal += [f"F1130 12:00:07.1    7 x.go:7] {'z' * 5000}"] + ["E1130 12:00:07.2    7 x.go:7] the same 1 again"] * 300
     kubelet(machine, LOOP, journal)

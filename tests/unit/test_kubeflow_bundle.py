@@ -378,7 +378,9 @@ class TestCommandLine:
         told = json.loads(capsys.readouterr().out)
         assert (told["event"], told["release"], told["sha256"]) == ("bundle", "26.03", made().sha256)
 
-    @pytest.mark.parametrize(("words", "version"), [([], "1.35.9"), (["--kubernetes", "1.36"], "1.36.4"), (["--kubernetes", "1.34.2"], "1.34.2")])
+    @pytest.mark.parametrize(
+        ("words", "version"), [([], "1.35.9"), (["--kubernetes", "1.36"], "1.36.4"), (["--kubernetes", "1.34.2"], "1.34.2")]
+    )
     def test_the_images_to_mirror_are_those_of_the_control_plane_too(self, tmp_path, capsys, monkeypatch, words, version):
         def rendered(seen, *_more):
             return simulated.rendering(choice.paths(seen.answers, seen.release))

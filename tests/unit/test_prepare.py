@@ -228,7 +228,7 @@ class TestContainerd:
             assert re.findall(r"pause:([0-9.]+)", text) == [tag]
 
     def test_no_sandbox_image_is_guessed(self):
-        with pytest.raises(AnswersError, match="1.30 are not known"):
+        with pytest.raises(AnswersError, match=r"1\.30 are not known"):
             prepare_site.containerd_v3(view(cluster={"kubernetesVersion": "1.30"}))
 
     @pytest.mark.parametrize("version", ["1.7.28", "2.2.1"])
