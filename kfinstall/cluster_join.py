@@ -134,7 +134,7 @@ async def _revoke(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
     try:
         await cluster.delete(ref)
     except KfError as error:  # it ends by itself; the join's own outcome matters more
-        context.say(f"{ref} could not be deleted ({error.message}); it expires by itself within the hour")
+        context.say(f"{ref} could not be deleted ({error.message}); it expires by itself within two hours")
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +145,7 @@ async def _certificates(context: ApplyContext, cluster: Cluster) -> AsyncIterato
     first = context.view.answers.first_control_plane.name
     config = Secret(cluster_site.certificate_config(context.view, key))
     await context.run_script(
-        "cluster-upload-certs", {}, on=first, stdin=config, timeout_seconds=limits.CLUSTER_JOIN_TIMEOUT_SECONDS
+        "cluster-upload-certs", {}, on=first, stdin=config, timeout_seconds=limits.CLUSTER_UPLOAD_TIMEOUT_SECONDS
     )
     try:
         yield key

@@ -115,12 +115,19 @@ def _registration(view: View, node: Node) -> dict[str, Any]:
     return registration
 
 
-def _patience(view: View, kind: str) -> dict[str, Any]:
-    """How long kubeadm waits for the control plane, at the place that the format has for it."""
-    seconds = f"{limits.CLUSTER_CONTROL_PLANE_SECONDS}s"
-    if _new_format(view):
-        return {"timeouts": {"controlPlaneComponentHealthCheck": seconds}} if kind != "ClusterConfiguration" else {}
-    return {"apiServer": {"timeoutForControlPlane": seconds}} if kind == "ClusterConfiguration" else {}
+def _timeouts(view: View) -> dict[str, Any]:
+    """`timeouts` of v1beta4, for an init and a join alike; v1beta3 has two of them, elsewhere."""
+    if not _new_format(view):
+        return {}
+    seconds = {
+        "controlPlaneComponentHealthCheck": limits.CLUSTER_CONTROL_PLANE_SECONDS,
+        "kubeletHealthCheck": limits.CLUSTER_KUBELET_SECONDS,
+        "kubernetesAPICall": limits.CLUSTER_API_CALL_SECONDS,
+        "etcdAPICall": limits.CLUSTER_ETCD_CALL_SECONDS,
+        "tlsBootstrap": limits.CLUSTER_TLS_BOOTSTRAP_SECONDS,
+        "discovery": limits.CLUSTER_DISCOVERY_SECONDS,
+    }
+    return {"timeouts": {name: f"{value}s" for name, value in seconds.items()}}
 
 
 def _names(answers: Answers) -> list[str]:
@@ -143,7 +150,7 @@ def init_config(view: View) -> str:
         "nodeRegistration": _registration(view, node),
         # kubeadm makes up a token where none is given, valid for a day; the script revokes it at once.
         "bootstrapTokens": [{"ttl": f"{limits.CLUSTER_TOKEN_SECONDS}s", "description": "kubeadm init by kfinstall"}],
-        **_patience(view, "InitConfiguration"),
+        **_timeouts(view),
     }
     if _address(node):
         init["localAPIEndpoint"] = {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}
@@ -154,7 +161,7 @@ def init_config(view: View) -> str:
 def cluster_configuration(view: View) -> dict[str, Any]:
     """kubeadm's ClusterConfiguration. The endpoint is always set: without it no second control plane could ever join."""
     answers = view.answers
-    patience = _patience(view, "ClusterConfiguration")
+    patience = {} if _new_format(view) else {"timeoutForControlPlane": f"{limits.CLUSTER_CONTROL_PLANE_SECONDS}s"}
     return {
         "apiVersion": _api_version(view),
         "kind": "ClusterConfiguration",
@@ -166,19 +173,23 @@ def cluster_configuration(view: View) -> dict[str, Any]:
             "serviceSubnet": str(answers.cluster.service_cidr),
             "dnsDomain": "cluster.local",
         },
-        "apiServer": {"certSANs": _names(answers), **patience.get("apiServer", {})},
+        "apiServer": {"certSANs": _names(answers), **patience},
     }
 
 
 def join_config(view: View, token: str, ca_hash: str, certificate_key: str = "") -> str:
     """kubeadm's configuration for a node that joins. Secret: it holds the token. `certificate_key` makes it a control plane."""
     node = view.node
+    patience = {} if _new_format(view) else {"timeout": f"{limits.CLUSTER_DISCOVERY_SECONDS}s"}
     document: dict[str, Any] = {
         "apiVersion": _api_version(view),
         "kind": "JoinConfiguration",
         "nodeRegistration": _registration(view, node),
-        "discovery": {"bootstrapToken": {"token": token, "apiServerEndpoint": endpoint(view.answers), "caCertHashes": [ca_hash]}},
-        **_patience(view, "JoinConfiguration"),
+        "discovery": {
+            "bootstrapToken": {"token": token, "apiServerEndpoint": endpoint(view.answers), "caCertHashes": [ca_hash]},
+            **patience,
+        },
+        **_timeouts(view),
     }
     if certificate_key:
         plane: dict[str, Any] = {"certificateKey": certificate_key}
@@ -195,5 +206,6 @@ def certificate_config(view: View, certificate_key: str) -> str:
         "kind": "InitConfiguration",
         "certificateKey": certificate_key,
         "nodeRegistration": {"criSocket": socket(view.answers)},
+        **_timeouts(view),
     }
     return _dump(init, cluster_configuration(view))

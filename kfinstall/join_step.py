@@ -16,7 +16,7 @@ class JoinStep(Step):
 
     danger: ClassVar[Danger] = Danger.REVERSIBLE
     script: ClassVar[str] = cluster_join.SCRIPT
-    timeout_seconds: ClassVar[float] = limits.CLUSTER_JOIN_TIMEOUT_SECONDS
+    timeout_seconds: ClassVar[float] = limits.CLUSTER_JOIN_TIMEOUT_SECONDS + limits.CLUSTER_SPARE_SECONDS
     control_plane: ClassVar[bool]
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002

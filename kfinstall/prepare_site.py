@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from kfinstall import limits
@@ -108,17 +108,20 @@ def gone_sources(facts: Facts) -> list[str]:
 
 
 def pause_image(view: View) -> str:
-    """The sandbox image of this Kubernetes minor."""
-    versions = view.release.versions
-    return f"registry.k8s.io/pause:{versions.get(f'pause-{view.minor}', versions['pause'])}"
+    """The sandbox image that this Kubernetes minor's kubeadm names.
+
+    Raises:
+        AnswersError: the minor is not known.
+    """
+    return view.release.pause_image(view.minor)
 
 
-def containerd_v2(view: View) -> str:
-    """config.toml for containerd 1.6 and 1.7 (configuration version 2)."""
+def containerd_v2(view: View, pause: str = "") -> str:
+    """config.toml for containerd 1.6 and 1.7 (configuration version 2). `pause`: another sandbox image than this minor's."""
     plugin = 'plugins."io.containerd.grpc.v1.cri"'
     return (
         "# Written by kfinstall; changes are overwritten.\nversion = 2\ndisabled_plugins = []\n\n"
-        f'[{plugin}]\n  sandbox_image = "{pause_image(view)}"\n'
+        f'[{plugin}]\n  sandbox_image = "{pause or pause_image(view)}"\n'
         f'[{plugin}.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
         f"[{plugin}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
         f'[{plugin}.cni]\n  bin_dir = "/opt/cni/bin"\n  conf_dir = "/etc/cni/net.d"\n'
@@ -126,21 +129,30 @@ def containerd_v2(view: View) -> str:
     )
 
 
-def containerd_v3(view: View) -> str:
-    """config.toml for containerd 2.x (configuration version 3)."""
+def containerd_v3(view: View, pause: str = "") -> str:
+    """config.toml for containerd 2.x (configuration version 3). `pause`: another sandbox image than this minor's."""
     runtime, images = "plugins.'io.containerd.cri.v1.runtime'", "plugins.'io.containerd.cri.v1.images'"
     return (
         "# Written by kfinstall; changes are overwritten.\nversion = 3\ndisabled_plugins = []\n\n"
         f"[{runtime}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
         f"[{runtime}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
-        f"[{images}.pinned_images]\n  sandbox = '{pause_image(view)}'\n"
+        f"[{images}.pinned_images]\n  sandbox = '{pause or pause_image(view)}'\n"
         f"[{images}.registry]\n  config_path = '{CERTS_D}'\n"
     )
 
 
-def containerd_content(view: View) -> str:
-    """config.toml in the form that the installed version reads."""
-    return containerd_v3(view) if major(view.facts.runtime.containerd_version) >= 2 else containerd_v2(view)
+def containerd_content(view: View, pause: str = "") -> str:
+    """config.toml in the form that the installed version reads. `pause`: another sandbox image than this minor's."""
+    form = containerd_v3 if major(view.facts.runtime.containerd_version) >= 2 else containerd_v2
+    return form(view, pause)
+
+
+def repaused(view: View, path: str, content: Callable[[str], str]) -> str:
+    """What to say of a file of ours that names the sandbox image of another minor; empty where it does not. `content`: by image."""
+    for image in view.release.pause_images:
+        if image != pause_image(view) and view.facts.has_file(path, sha256(content(image))):
+            return f"write {path}: sandbox image {pause_image(view)} instead of {image}"
+    return ""
 
 
 def containerd_record(view: View) -> str:

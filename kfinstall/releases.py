@@ -2,7 +2,7 @@
 
 `assets/releases/<area>.yaml` hold what all releases share (kubernetes, network, storage, registry, spark, tools);
 `assets/releases/kubeflow-<name>.yaml` is one row of the matrix and overrides them. Each file has any of the keys
-`versions`, `images`, `artifacts`, `notebooks`, `kubernetes`, `kubeflow`.
+`versions`, `images`, `artifacts`, `notebooks`, `kubeadm`, `kubernetes`, `kubeflow`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from kfinstall import resources
+from kfinstall.errors import AnswersError
 
 
 class _Frozen(BaseModel):
@@ -90,6 +91,23 @@ class KubernetesRow(_Frozen):
     """Minor to the newest patch version that we know."""
 
 
+class KubeadmMinor(_Frozen):
+    """What the kubeadm of a Kubernetes minor names, beside the images of its own version."""
+
+    coredns: str
+    pause: str
+    etcd: dict[int, str]
+    """The first patch of the minor that names it, to the image."""
+
+
+class KubeadmImages(_Frozen):
+    """What `kubeadm config images list` says."""
+
+    images: tuple[str, ...]
+    """Those of its own version, each with {version} (1.34.2) for it."""
+    minors: dict[str, KubeadmMinor]
+
+
 class Release(_Frozen):
     """One row of the matrix, merged with what all rows share."""
 
@@ -103,6 +121,7 @@ class Release(_Frozen):
     images: dict[str, str] = Field(default_factory=dict)
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
     notebooks: dict[str, NotebookImage] = Field(default_factory=dict)
+    kubeadm: KubeadmImages | None = None
     kubernetes: KubernetesRow | None = None
     kubeflow: KubeflowRow | None = None
 
@@ -126,6 +145,42 @@ class Release(_Frozen):
         if wanted is None:
             return self.kubernetes.default
         return wanted if wanted.count(".") == 2 else self.kubernetes.patches.get(wanted, f"{wanted}.0")
+
+    def pause_image(self, minor: str) -> str:
+        """The sandbox image that the kubeadm of a minor (1.34) names.
+
+        Raises:
+            AnswersError: nobody looked at that minor's kubeadm yet.
+        """
+        return self._kubeadm(minor)[1].pause
+
+    def control_plane_images(self, version: str) -> tuple[str, ...]:
+        """All images that the kubeadm of a version (1.34.2) pulls, in the order in which it lists them.
+
+        Raises:
+            AnswersError: nobody looked at that minor's kubeadm yet.
+        """
+        parts = version.split(".")
+        kubeadm, minor = self._kubeadm(".".join(parts[:2]))
+        etcd = minor.etcd[max(first for first in minor.etcd if first <= int(parts[2]))]
+        own = (image.format(version=version) for image in kubeadm.images)
+        return (*own, minor.coredns, minor.pause, etcd)
+
+    def _kubeadm(self, minor: str) -> tuple[KubeadmImages, KubeadmMinor]:
+        known = self.kubeadm.minors if self.kubeadm else {}
+        if self.kubeadm is None or minor not in known:
+            fits = [name for name in known if self.kubernetes is None or name in self.kubernetes.patches]
+            raise AnswersError(
+                f"the images of Kubernetes {minor} are not known to this kfinstall",
+                why=f"known are those of {', '.join(known) or 'no version'}",
+                hint=f"in the answers: cluster.kubernetesVersion, one of {', '.join(fits)}" if fits else "",
+            )
+        return self.kubeadm, known[minor]
+
+    @property
+    def pause_images(self) -> tuple[str, ...]:
+        """The sandbox images of all minors that are known, each once."""
+        return tuple(dict.fromkeys(minor.pause for minor in self.kubeadm.minors.values())) if self.kubeadm else ()
 
 
 @cache

@@ -449,3 +449,126 @@ kf_remove() {
   kf_unmount "$1"
   rm -rf --one-file-system -- "$1"
 }
+
+# The kubelet while kubeadm waits for it. kubeadm itself would wait four minutes for one that ends again and again, and name no cause.
+kf_kubelet_config=/var/lib/kubelet/config.yaml # of kubeadm; until it is there the package's kubelet ends and is started again all the time
+kf_look_seconds=${KF_LOOK_SECONDS:-2}
+kf_loop_restarts=2  # with the end after them three in a row
+kf_loop_failed=3    # looks in a row at a kubelet that systemd has given up
+kf_kubelet_status=33
+
+# kf_kubelet_errors SINCE: the kubelet's own last errors since then (seconds since 1970), each once, without what its log puts before them.
+# What looks like a password or token is left out.
+kf_kubelet_errors() {
+  journalctl _SYSTEMD_UNIT=kubelet.service --since "@$1" -n 400 --no-pager -o cat 2>/dev/null | sed -E \
+    -e 's#(://)[^/@[:space:]]+@#\1***@#g' -e 's#\b[a-z0-9]{6}\.[a-z0-9]{16}\b#***#g' -e 's#(Bearer|Basic) +[^[:space:]"]+#\1 ***#g' \
+    -e 's#((token|password|passwd|secret)["\\]*[=:] *["\\]*)[^[:space:]",;\\]+#\1***#Ig' | awk '
+    /^[IW][0-9][0-9][0-9][0-9] / || /^[ \t]/ || /^goroutine / || /^Usage:/ || NF == 0 { next }
+    { error = /^[EF][0-9][0-9][0-9][0-9] / || /^(panic|fatal error|[Ee]rror): /; text = $0
+      sub(/^[EF][0-9][0-9][0-9][0-9] [0-9:.]+ +[0-9]+ [^]]*\] /, "", text)
+      key = text; gsub(/[0-9]+/, "#", key); text = substr(text, 1, 400)
+      if (error) { errors[key] = NR; words[key] = text } else { others[key] = NR; rest[key] = text } }
+    END { for (key in errors) { any = 1; printf "%d\t%s\n", errors[key], words[key] }
+      if (!any) for (key in others) printf "%d\t%s\n", others[key], rest[key] }' | sort -n | tail -n 5 | cut -f 2- || true
+}
+
+# kf_kubelet_last LINES: of these errors the one that ended it: what it says at its end, or else the last one.
+kf_kubelet_last() {
+  local line last='' fatal=''
+  while IFS= read -r line; do
+    last=$line
+    if [[ $line =~ ^\"command\ failed\"|failed\ to\ run\ Kubelet|^(panic|fatal\ error|[Ee]rror): ]]; then fatal=$line; fi
+  done <<<"$1"
+  # klog's: "command failed" err="failed to run Kubelet: ..."
+  sed -E -e 's#^"command failed" err="(.*)"$#\1#' -e 's#^failed to run Kubelet: ##' -e 's#\\"#"#g' <<<"${fatal:-$last}" | cut -c 1-300
+}
+
+# kf_kubelet_hint WORDS: what to do about it, where the words name the cause.
+kf_kubelet_hint() {
+  local kf_runtime=containerd
+  if [[ ${KF_SOCKET:-} == *docker* ]]; then kf_runtime='docker cri-docker'; fi
+  case $1 in
+  *'running with swap on'*) printf 'swap is on there: sudo swapoff -a, and take it out of /etc/fstab' ;;
+  *'cgroup driver'*)
+    printf 'the kubelet and the container runtime need the same cgroup driver, systemd: sudo grep -ri cgroup %s /etc/containerd/config.toml /etc/docker/daemon.json' "$kf_kubelet_config"
+    ;;
+  *'cgroup v1'*) printf 'this kubelet needs cgroup v2: stat -fc %%T /sys/fs/cgroup says cgroup2fs where it is on; look at the kernel command line (/proc/cmdline)' ;;
+  *'validate service connection'* | *'unknown service runtime.v1'* | *containerd.sock* | *cri-dockerd.sock*)
+    printf 'the container runtime does not answer the kubelet: systemctl status %s; sudo crictl info' "$kf_runtime"
+    ;;
+  *'address already in use'*) printf 'another program has a port that the kubelet needs: sudo ss -ltnp' ;;
+  *'unknown flag'* | *'unknown shorthand flag'* | *'failed to parse kubelet flag'*)
+    printf 'the kubelet is started with a setting that it does not know: look in /etc/default/kubelet and /etc/systemd/system/kubelet.service.d'
+    ;;
+  *'no space left on device'*) printf 'the disk is full: df -h /var/lib/kubelet' ;;
+  *) printf 'why is not known yet; what it says there: sudo journalctl -u kubelet -e' ;;
+  esac
+}
+
+# kf_kubelet_loop: whether the kubelet ends again and again. It keeps what it has seen in kf_seen_*; kubeadm's own start of it counts as none.
+kf_kubelet_loop() {
+  local key value restarts='' result='' active='' sub='' config
+  config=$(stat -c '%i %z' -- "$kf_kubelet_config" 2>/dev/null) || config=''
+  # Before kubeadm has written it the kubelet can't but end.
+  if [[ -z $config || $config == "$kf_seen_config" ]]; then return 1; fi
+  while IFS='=' read -r key value; do
+    case $key in
+    NRestarts) restarts=$value ;;
+    Result) result=$value ;;
+    ActiveState) active=$value ;;
+    SubState) sub=$value ;;
+    esac
+  done < <(systemctl show kubelet.service -p NRestarts -p Result -p ActiveState -p SubState 2>/dev/null || true)
+  if [[ ! $restarts =~ ^[0-9]+$ ]]; then return 1; fi
+  # A start by hand, as kubeadm's, makes systemd count from 0.
+  if [[ -z $kf_seen_restarts ]]; then kf_seen_restarts=$restarts; fi
+  if ((restarts < kf_seen_restarts)); then kf_seen_restarts=0; fi
+  if [[ $result == success || -z $result ]]; then
+    kf_seen_failed=0
+    return 1
+  fi
+  if [[ $active == failed ]]; then kf_seen_failed=$((kf_seen_failed + 1)); else kf_seen_failed=0; fi
+  ((kf_seen_failed >= kf_loop_failed)) && return 0
+  [[ $sub == auto-restart* ]] && ((restarts - kf_seen_restarts >= kf_loop_restarts))
+}
+
+# kf_kubelet_passes WORDS: whether it ended for what may pass by itself: an API server that does not answer yet. kubeadm's own patience holds then.
+kf_kubelet_passes() {
+  [[ $1 == *'certificate signing request'* || $1 == *'https://'* ]] &&
+    [[ $1 =~ 'connection refused'|'connection reset'|'i/o timeout'|'timed out'|'TLS handshake'|'deadline exceeded'|'no route to host'|'unreachable'|EOF|'server was unable'|'try again'|'Too Many Requests' ]]
+}
+
+# kf_kubeadm ARGUMENT...: runs kubeadm with this standard input. A kubelet that ends again and again meanwhile ends it, with the kubelet's words.
+kf_kubeadm() {
+  local in ended job='' status='' part waited since errors last kf_seen_config kf_seen_restarts='' kf_seen_failed=0
+  kf_seen_config=$(stat -c '%i %z' -- "$kf_kubelet_config" 2>/dev/null) || kf_seen_config=''
+  exec {in}<&0
+  # Its number, and its status once it has ended, so that nobody has to sleep.
+  exec {ended}< <(
+    kubeadm "$@" <&"$in" >&"$kf_out" 2>&1 &
+    printf '%s\n' "$!"
+    wait "$!" && status=0 || status=$?
+    printf '%s\n' "$status"
+  )
+  exec {in}<&-
+  read -r -u "$ended" job || true
+  while true; do
+    waited=0
+    read -r -t "$kf_look_seconds" -u "$ended" part || waited=$?
+    status+=$part # a time that is up in the middle of it keeps what was read
+    ((waited > 128)) || break
+    kf_kubelet_loop || continue
+    since=$(stat -c %Y -- "$kf_kubelet_config")
+    errors=$(kf_kubelet_errors "$since")
+    last=$(kf_kubelet_last "$errors")
+    if kf_kubelet_passes "$last"; then continue; fi
+    kill "$job" 2>/dev/null || true
+    read -r -t 10 -u "$ended" part || kill -KILL "$job" 2>/dev/null || true
+    kf_say "the kubelet's last errors:"
+    kf_say "  ${errors//$'\n'/$'\n'  }"
+    kf_fail "$kf_kubelet_status" "the kubelet ends again and again on this node: ${last:-it says nothing}" \
+      "$(kf_kubelet_hint "$last"); then: kfinstall resume"
+  done
+  exec {ended}<&-
+  return "${status:-1}"
+}

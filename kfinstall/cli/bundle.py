@@ -1,4 +1,4 @@
-"""kfinstall bundle: Kubeflow's rendering and the images that it needs, in one file for clusters without a way to the internet."""
+"""kfinstall bundle: Kubeflow's rendering and the images that the cluster needs, in one file for clusters without a way to the internet."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
     """Make one, or show one."""
     if options.show:
         return _show(options, terminal)
+    if options.kubernetes and options.answers:
+        raise UsageError(
+            "--kubernetes and --answers exclude each other", hint="the version is that of the answers: cluster.kubernetesVersion"
+        )
     out = Path(options.out).expanduser()
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent} is no folder", hint="name a file in one that is there")
@@ -53,11 +57,19 @@ def _tell(found: Bundle, path: str, options: argparse.Namespace, terminal: Termi
         terminal.record({"version": 1, "event": "bundle", "file": path, **parts})
     terminal.say(f"{path}: Kubeflow {found.release}, {len(found.components)} components, {len(found.images)} images")
     terminal.say(f"components: {', '.join(found.components)}")
+    planes = [image.rpartition(":v")[2] for image in found.images if "/kube-apiserver:" in image]
+    said = (
+        f"those of Kubernetes {planes[0]}, and of no other version"
+        if planes
+        else "not among them; make it anew with this kfinstall"
+    )
+    terminal.say(f"images of the control plane: {said}")
     terminal.say(f"SHA-256 of the rendering: {found.sha256}")
 
 
 def _bundle(view: View, rendering: bytes) -> Bundle:
-    return bundles.of(view, rendering, [image for name, image in view.release.images.items() if name != "jupyter"])
+    ours = [image for name, image in view.release.images.items() if name != "jupyter"]
+    return bundles.of(view, rendering, [*ours, *view.release.control_plane_images(view.patch)])
 
 
 def _rendered_here(options: argparse.Namespace, terminal: Terminal) -> Bundle:
@@ -76,11 +88,11 @@ def _chosen(options: argparse.Namespace) -> Answers:
     """
     names = [name for name in options.components.replace(",", " ").split() if name]
     preset = len(names) == 1 and names[0] in ("mini", "standard", "full")
-    cluster = {"release": options.release} if options.release else {}
+    cluster = {"release": options.release, "kubernetesVersion": options.kubernetes}
     text = json.dumps(
         {
             "nodes": [{"name": "cp", "address": "192.0.2.1"}, {"name": "w", "address": "192.0.2.2"}],
-            "cluster": cluster,
+            "cluster": {key: value for key, value in cluster.items() if value},
             "kubeflow": {"components": names[0] if preset else names},
             "spark": {"enabled": False},
         }
@@ -88,7 +100,7 @@ def _chosen(options: argparse.Namespace) -> Answers:
     found = problems(text)
     if found:
         told = tuple(f"{problem.key}: {problem.message}" for problem in found)
-        raise AnswersError("there is no such bundle", problems=told, hint="releases and components: docs/kubeflow.md")
+        raise AnswersError("there is no such bundle", problems=told, hint="releases, components and versions: docs/kubeflow.md")
     return loads(text)
 
 

@@ -192,6 +192,9 @@ def _bundle(commands: argparse._SubParsersAction[_Parser]) -> None:
     source.add_argument("--answers", metavar="FILE", help="take what the first control plane of these answers has rendered")
     source.add_argument("--release", metavar="RELEASE", help="render this release here (default: the answers' default)")
     bundle.add_argument("--components", metavar="LIST", default="standard", help="a preset, or components separated by commas")
+    bundle.add_argument(
+        "--kubernetes", metavar="VERSION", default="", help="list the images of this Kubernetes (default: the release's own)"
+    )
     bundle.add_argument("--cache", metavar="DIR", default="", help="where manifests and kustomize are kept between renderings")
     bundle.add_argument("--accept-new-host-keys", action="store_true", help="accept and pin host keys that are not known yet")
     _common(bundle)

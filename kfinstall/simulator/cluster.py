@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from kfinstall import releases
 from kfinstall.simulator.addons import Addons
 from kfinstall.simulator.api import ApiServer
 from kfinstall.simulator.basics import Basics
@@ -201,10 +202,12 @@ class SimCluster(SimApi):
         self._dirty()
 
     def _static_pods(self, name: str) -> None:
+        named = releases.shared("kubernetes").control_plane_images(self.server.version.removeprefix("v"))
+        images = {image.rpartition("/")[2].partition(":")[0]: image for image in named}
         for part in _CONTROL_PLANE:
             labels = {"component": part, "tier": "control-plane"}
             metadata = {"name": f"{part}-{name}", "namespace": "kube-system", "labels": labels}
-            container = {"name": part, "image": f"registry.k8s.io/{part}:{self.server.version}"}
+            container = {"name": part, "image": images[part]}
             spec = {"containers": [container], "nodeName": name, "hostNetwork": True, "tolerations": [{"operator": "Exists"}]}
             self.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 

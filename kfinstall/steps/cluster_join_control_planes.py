@@ -15,7 +15,7 @@ class ClusterJoinControlPlanes(JoinStep):
     id: ClassVar[str] = "cluster.join-control-planes"
     title: ClassVar[str] = "Join the other control planes"
     scope: ClassVar[Scope] = Scope.OTHER_CONTROL_PLANES
-    timeout_seconds: ClassVar[float] = 2 * limits.CLUSTER_JOIN_TIMEOUT_SECONDS
+    timeout_seconds: ClassVar[float] = JoinStep.timeout_seconds + limits.CLUSTER_UPLOAD_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
     at_once: ClassVar[int] = 1
     control_plane: ClassVar[bool] = True

@@ -57,6 +57,11 @@ class PrepareContainerd(Step):
             prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
         }
         changes = prepare_site.unwritten(view.facts, wanted)
+        repaused = prepare_site.repaused(
+            view, prepare_site.CONTAINERD_CONFIG, lambda image: prepare_site.containerd_content(view, image)
+        )
+        if repaused:
+            changes[0] = repaused
         if not changes and not view.facts.has_file(_RECORD, sha256(prepare_site.containerd_record(view))):
             changes.append("restart containerd, which may still run with older settings")
         if unit is None or unit.active != "active" or unit.enabled != "enabled":

@@ -56,12 +56,12 @@ class PrepareDocker(Step):
         own_client = facts.os.id == "debian" and prepare_site.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
         return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
-    def _units(self, view: View) -> dict[str, str]:
+    def _units(self, view: View, pause: str = "") -> dict[str, str]:
         service = (
             "# Written by kfinstall\n[Unit]\nDescription=CRI for Docker\nAfter=network-online.target docker.service\n"
             "Wants=network-online.target\nRequires=cri-docker.socket docker.service\n\n[Service]\nType=notify\n"
             f"ExecStart={_BINARY} --container-runtime-endpoint fd:// --network-plugin=cni "
-            f"--pod-infra-container-image={prepare_site.pause_image(view)}\nExecReload=/bin/kill -s HUP $MAINPID\n"
+            f"--pod-infra-container-image={pause or prepare_site.pause_image(view)}\nExecReload=/bin/kill -s HUP $MAINPID\n"
             f"TimeoutSec=0\nRestartSec=2\nRestart=always\nLimitNOFILE={limits.PREPARE_OPEN_FILES}\nDelegate=yes\nKillMode=process\n\n"
             "[Install]\nWantedBy=multi-user.target\n"
         )
@@ -112,6 +112,9 @@ class PrepareDocker(Step):
         if refused := self._refused(facts):
             return refused
         changes = prepare_site.unwritten(facts, self._units(view))
+        repaused = prepare_site.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
+        if repaused:
+            changes[0] = repaused
         if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
             changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
         for name in _UNITS:

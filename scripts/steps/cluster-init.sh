@@ -48,10 +48,10 @@ for kf_try in 1 2 3; do
 done
 if [[ $kf_pulled == no ]]; then
   kf_fail 31 "the control plane's images can't be pulled" \
-    "its last lines name the image: is registry.k8s.io reachable from there (proxy, DNS)? crictl pull registry.k8s.io/pause:3.10"
+    "its last lines name the image: is registry.k8s.io reachable from there (proxy, DNS)? sudo kubeadm config images pull --config $KF_CONFIG_FILE"
 fi
 # The join command that kubeadm would print holds a token.
-if ! kubeadm init --config "$KF_CONFIG_FILE" --skip-token-print 2>&1; then
+if ! kf_kubeadm init --config "$KF_CONFIG_FILE" --skip-token-print; then
   kf_say "the kubelet's last lines:"
   journalctl -u kubelet -n 15 --no-pager -o cat || true
   kf_fail 30 "kubeadm init failed" "its lines above say where; also: crictl ps -a; journalctl -u kubelet. Then: kfinstall resume"

@@ -20,7 +20,7 @@ fi
 kf_own /etc/kfinstall /var/lib/etcd /var/lib/calico /var/log/calico
 printf '%s' "$KF_BEGUN" | kf_put "$KF_OWNER_FILE" 0644 root:root
 # printf is the shell's own: the token shows up in no process list.
-if ! printf '%s\n' "$kf_config" | kubeadm join --config /dev/stdin 2>&1; then
+if ! kf_kubeadm join --config /dev/stdin < <(printf '%s\n' "$kf_config"); then
   kf_say "the kubelet's last lines:"
   journalctl -u kubelet -n 15 --no-pager -o cat || true
   kf_fail 30 "kubeadm join failed for $KF_NAME" "its lines above say where; also: journalctl -u kubelet. Then: kfinstall resume"

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall import cluster_site
+from kfinstall import cluster_site, releases, resources
+from kfinstall.answers.model import Answers
+from kfinstall.step import View
 from tests.fakes import kubeadm, netns
 from tests.fakes.apiserver import program
 from tests.unit.test_cluster_steps import make
 
-KUBEADM = program("kubeadm")
+KUBEADM = program("kubeadm") or kubeadm.lab_program()
 pytestmark = pytest.mark.skipif(
-    KUBEADM is None or bool(netns.missing()), reason=netns.missing() or "no kubeadm in KUBEBUILDER_ASSETS"
+    KUBEADM is None or bool(netns.missing()), reason=netns.missing() or "no kubeadm in KUBEBUILDER_ASSETS or KFINSTALL_KUBE_BIN"
 )
+EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
 
 
 def dry_run(folder: Path, **settings: Any) -> tuple[str, Path]:
@@ -70,3 +73,43 @@ def test_names_that_it_is_reached_by_are_in_its_certificate(tmp_path: Path) -> N
     names = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {"kubernetes", "localhost", "cp1", "cp2"} <= set(names.get_values_for_type(x509.DNSName))
     assert {"127.0.0.1", "10.0.0.1", "10.0.0.2"} <= {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """kubeadm in a namespace without network."""
+    return subprocess.run(["unshare", "--net", str(KUBEADM), *words], capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_the_images_in_the_list_for_mirrors_are_its_own() -> None:
+    version = kubeadm.version(str(KUBEADM))
+    done = run("config", "images", "list", f"--kubernetes-version=v{version}")
+    assert done.returncode == 0, done.stderr
+    assert tuple(done.stdout.split()) == releases.shared("kubernetes").control_plane_images(version)
+
+
+def example(path: Path) -> Answers:
+    """An example, for a cluster that this kubeadm makes."""
+    own = kubeadm.settings(kubeadm.version(str(KUBEADM)))
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data["cluster"] = {**(data.get("cluster") or {}), **own}
+    (data.get("kubeflow") or {}).pop("release", None)
+    return Answers.model_validate(data)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_it_accepts_the_configurations_of_every_example(tmp_path: Path, path: Path) -> None:
+    answers = example(path)
+    release, first = releases.load(answers.cluster.release), answers.first_control_plane.name
+    key, token, pin = "0" * 64, "abcdef.0123456789abcdef", "sha256:" + "0" * 64
+    view = View(answers, release, first)
+    texts = {"init": cluster_site.init_config(view), "certificates": cluster_site.certificate_config(view, key)}
+    for node in answers.nodes:
+        if node.name != first:
+            member = View(answers, release, node.name)
+            texts[node.name] = cluster_site.join_config(member, token, pin, key if "control-plane" in node.roles else "")
+    for name, text in texts.items():
+        config = tmp_path / f"{name}.yaml"
+        config.write_text(text, encoding="utf-8")
+        done = run("config", "validate", "--config", str(config))
+        assert done.returncode == 0, (name, done.stderr)
+        assert "W" not in {line[:1] for line in done.stderr.splitlines()}, (name, done.stderr)

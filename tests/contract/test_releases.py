@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from kfinstall import releases, resources
+from kfinstall.errors import AnswersError
 from kfinstall.releases import load
 
 FILES = sorted(resources.asset("releases").glob("*.yaml"))
@@ -154,3 +155,48 @@ def test_every_download_has_a_checksum_or_is_an_apt_repository():
         signed = "repository" in name and ("apt" in artifact.url or "/deb/" in artifact.url or "linux/" in artifact.url)
         assert artifact.sha256 or signed, name
         assert not artifact.url.startswith("http://")
+
+
+LISTED = {
+    # What `kubeadm config images list` of these versions says, in its order, below registry.k8s.io/; then its own four.
+    "1.32.1": ("coredns/coredns:v1.11.3", "pause:3.10", "etcd:3.5.16-0"),
+    "1.32.13": ("coredns/coredns:v1.11.3", "pause:3.10", "etcd:3.5.24-0"),
+    "1.33.5": ("coredns/coredns:v1.12.0", "pause:3.10", "etcd:3.5.21-0"),
+    "1.33.10": ("coredns/coredns:v1.12.0", "pause:3.10", "etcd:3.5.24-0"),
+    "1.34.1": ("coredns/coredns:v1.12.1", "pause:3.10.1", "etcd:3.6.4-0"),
+    "1.34.9": ("coredns/coredns:v1.12.1", "pause:3.10.1", "etcd:3.6.5-0"),
+    "1.35.9": ("coredns/coredns:v1.13.1", "pause:3.10.1", "etcd:3.6.6-0"),
+    "1.36.4": ("coredns/coredns:v1.14.2", "pause:3.10.2", "etcd:3.6.8-0"),
+}
+OWN = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+
+
+@pytest.mark.parametrize("version", LISTED)
+def test_the_images_of_a_control_plane_are_those_that_its_kubeadm_names(version):
+    named = [*(f"{part}:v{version}" for part in OWN), *LISTED[version]]
+    assert releases.shared("kubernetes").control_plane_images(version) == tuple(f"registry.k8s.io/{image}" for image in named)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_version_that_can_be_installed_has_its_images(name):
+    release = releases.load(name)
+    for minor, patch in release.kubernetes.patches.items():
+        images = release.control_plane_images(patch)
+        assert len(images) == len(set(images)) == 7
+        assert images[5] == release.pause_image(minor)
+        assert all(re.fullmatch(r"registry\.k8s\.io/[a-z/-]+:v?[0-9][\w.-]+", image) for image in images)
+        # The first patch of a minor has some too, whatever is named later.
+        assert release.control_plane_images(f"{minor}.0")[:5] == tuple(i.replace(f"v{patch}", f"v{minor}.0") for i in images[:5])
+    # One home: no image of a control plane hides among those that every version has.
+    assert not {"pause", *OWN, "etcd", "coredns"} & set(release.images)
+    assert "pause" not in release.versions
+
+
+@pytest.mark.parametrize("minor", ["1.31", "1.37", "1.3", "1.360", "2.36"])
+def test_a_minor_that_nobody_looked_at_has_no_images_and_no_guess(minor):
+    release = releases.load("26.03.1")
+    for ask in (lambda: release.pause_image(minor), lambda: release.control_plane_images(f"{minor}.1")):
+        with pytest.raises(AnswersError, match=f"images of Kubernetes {re.escape(minor)} are not known") as caught:
+            ask()
+        assert caught.value.why == "known are those of 1.32, 1.33, 1.34, 1.35, 1.36"
+        assert caught.value.hint == "in the answers: cluster.kubernetesVersion, one of 1.34, 1.35, 1.36"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 
 from kfinstall import releases
 from kfinstall.releases import Release
+
+
+def lab_program() -> str | None:
+    """The kubeadm that the lab is given, where it is given one."""
+    return shutil.which("kubeadm", path=os.environ.get("KFINSTALL_KUBE_BIN") or "/nowhere")
 
 
 def version(program: str) -> str:

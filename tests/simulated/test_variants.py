@@ -114,5 +114,6 @@ async def test_a_bundle_installs_without_a_network_and_can_be_taken_from_there_a
         assert any("taken from the bundle" in text for text in told)
         assert not any("fetching" in text for text in told)
         await in_session(fleet, answers, tmp_path, take, kind="plan")
+    assert set(view.release.control_plane_images(view.patch)) <= set(found[0].images)
     assert (found[0].components, found[0].record) == (given.components, given.record)
     assert choice.by_folder(found[0].rendering) == choice.by_folder(given.rendering)

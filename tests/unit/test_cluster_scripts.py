@@ -23,10 +23,40 @@ printf '%s %s\\n' "${0##*/}" "$*" >>"$LOG/calls"
 tr '\\0' '\\n' </proc/$$/environ >>"$LOG/environments"
 """
 KUBEADM = """
+kubelet_starts() { # what kubeadm does in kubelet-start; then it waits
+  [[ -n ${KUBELET:-} ]] || return 0
+  [[ ! -e $LOG/story-before ]] || read -rt 0.5 <>"$LOG/never" || true
+  mkdir -p "$ETC/../var/lib/kubelet"
+  echo "kind: KubeletConfiguration" >"$ETC/../var/lib/kubelet/config.yaml"
+  : >"$LOG/started"
+  trap 'echo ended >>"$LOG/kubeadm-ended"; exit 143' TERM
+  # As the real one it waits until the kubelet is well, and this one is where its story says so.
+  until [[ -e $LOG/well ]]; do read -rt 0.02 <>"$LOG/never" || true; done
+}
+case "$1 $2" in
+"init "* | "join "*) kubelet_starts ;;
+esac
 case "$1 $2" in
 "reset --force") rm -rf "$ETC/kubernetes" "$ETC/../var/lib/etcd" ;;
 "init --config") [[ -z ${INIT_FAILS:-} ]] || exit 1; mkdir -p "$ETC/kubernetes"; echo admin >"$ETC/kubernetes/admin.conf" ;;
 "join --config" | "init phase") cat "${@: -1}" >"$LOG/config" ;;
+esac
+"""
+# Each look at the kubelet reads the next line of its story, the last one again and again: NRestarts Result ActiveState SubState.
+SYSTEMCTL = """
+[[ "$1 $2" == "show kubelet.service" && -e $LOG/story ]] || exit 0
+story=$LOG/story
+[[ -e $LOG/started ]] || story=$LOG/story-before
+[[ -e $story ]] || exit 0
+read -r restarts result active sub <"$story" || exit 0
+if [[ $restarts == well ]]; then : >"$LOG/well"; exit 0; fi
+[[ $(wc -l <"$story") -lt 2 ]] || sed -i 1d "$story"
+printf 'NRestarts=%s\\nResult=%s\\nActiveState=%s\\nSubState=%s\\n' "$restarts" "$result" "$active" "$sub"
+"""
+JOURNALCTL = """
+case "$*" in
+_SYSTEMD_UNIT=kubelet.service*) cat "$LOG/journal" ;;
+*) echo kubelet says no ;;
 esac
 """
 KUBECTL = """
@@ -44,11 +74,12 @@ class Machine:
         self.folder, self.bin, self.etc = folder, folder / "bin", folder / "etc"
         self.bin.mkdir()
         self.etc.mkdir()
+        os.mkfifo(folder / "never")
         for name, text in (
             ("kubeadm", KUBEADM),
             ("kubectl", KUBECTL),
-            ("systemctl", ""),
-            ("journalctl", "echo kubelet says no"),
+            ("systemctl", SYSTEMCTL),
+            ("journalctl", JOURNALCTL),
             ("curl", ""),
         ):
             path = self.bin / name
@@ -65,7 +96,7 @@ class Machine:
         for path in ("/var/lib", "/etc"):
             text = text.replace(f" {path}", f" {self.folder}{path}").replace(f"={path}", f"={self.folder}{path}")
         given = {f"KF_{key}": str(value) for key, value in parameters.items()}
-        paths = {"ETC": str(self.etc), "LOG": str(self.folder)}
+        paths = {"ETC": str(self.etc), "LOG": str(self.folder), "KF_LOOK_SECONDS": "0.05"}
         done = subprocess.run(
             [BASH, "-c", text],
             input=stdin,
@@ -82,9 +113,9 @@ class Machine:
         settings = {"OWNER_FILE": owner, "BEGUN": BEGUN, "DONE": DONE, "CONFIG": "kind: x\n", "CONFIG_FILE": config}
         return self.run("cluster-init", environment=environment, SOCKET="unix:///s", PATIENCE_SECONDS=1, **settings)
 
-    def join(self, stdin):
+    def join(self, stdin, **environment):
         settings = {"OWNER_FILE": f"{self.etc}/kfinstall/cluster.conf", "BEGUN": BEGUN, "DONE": DONE, "ROLE": "worker"}
-        return self.run("cluster-join", stdin, NAME="w1", SOCKET="unix:///s", ENDPOINT="10.0.0.1:6443", **settings)
+        return self.run("cluster-join", stdin, environment, NAME="w1", SOCKET="unix:///s", ENDPOINT="10.0.0.1:6443", **settings)
 
     @property
     def calls(self):
@@ -185,3 +216,171 @@ def test_an_earlier_join_is_taken_back_first(machine):
     machine.write("etc/kubernetes/kubelet.conf")
     assert machine.join("kind: x").status == 0
     assert [call for call in machine.calls if call.startswith("kubeadm")] == ["kubeadm reset", "kubeadm join"]
+
+
+# The kubelet while kubeadm waits
+
+LOOP = ["0 exit-code activating auto-restart", "1 success active running", "1 exit-code activating auto-restart"]
+LOOP += ["2 success active running", "2 exit-code activating auto-restart"]
+SWAP = (
+    'E1130 12:00:{:02d}.123456    {} run.go:72] "command failed" err="failed to run Kubelet: running with swap on is not supported, '
+    'please disable swap or set --fail-swap-on flag to false. /proc/swaps contained: [Filename /swap.img]"'
+)
+
+
+def kubelet(machine, story, journal=(), before=()):
+    """What looks at the kubelet will see, and its journal."""
+    machine.write("story", "".join(f"{line}\n" for line in story))
+    if before:
+        machine.write("story-before", "".join(f"{line}\n" for line in before))
+    machine.write("journal", "".join(f"{line}\n" for line in journal))
+
+
+def begin(machine, which):
+    return machine.init(KUBELET="1") if which == "init" else machine.join(f"token: {TOKEN}", KUBELET="1")
+
+
+@pytest.mark.parametrize("which", ["init", "join"])
+def test_a_kubelet_that_ends_again_and_again_ends_kubeadm_at_once_with_its_words(machine, which):
+    journal = [
+        "I1130 12:00:00.000001    100 server.go:1] Starting",
+        *(SWAP.format(second, pid) for second, pid in ((1, 100), (11, 102))),
+    ]
+    kubelet(machine, LOOP, journal)
+    done = begin(machine, which)
+    assert done.status == 33, done.lines
+    assert "the kubelet ends again and again on this node: running with swap on is not supported" in error(done)
+    assert "sudo swapoff -a" in error(done)
+    assert "kfinstall resume" in error(done)
+    assert (machine.folder / "kubeadm-ended").read_text() == "ended\n"
+    assert machine.state == BEGUN
+    # Each error once, though the kubelet's process had another number.
+    assert len([line for line in done.lines if line.startswith("  ") and "swap" in line]) == 1
+    assert not [line for line in done.lines if "server.go" in line]
+
+
+@pytest.mark.parametrize("which", ["init", "join"])
+def test_it_is_made_anew_after_that(machine, which):
+    kubelet(machine, LOOP, [SWAP.format(1, 100)])
+    assert begin(machine, which).status == 33
+    machine.write("etc/kubernetes/pki/ca.crt")  # what kubeadm had made by then
+    (machine.folder / "started").unlink()
+    kubelet(machine, ["0 success active running", "well"])
+    done = begin(machine, which)
+    assert done.status == 0, done.lines
+    assert "kubeadm reset" in machine.calls
+    assert machine.state == DONE
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        ["0 success active running"],
+        ["0 exit-code activating auto-restart", "1 success active running"],
+        ["0 exit-code activating auto-restart", "1 exit-code activating auto-restart", "1 success active running"],
+        # kubeadm starts it itself: systemd counts from 0
+        [
+            "57 exit-code activating auto-restart",
+            "0 success active running",
+            "1 exit-code activating auto-restart",
+            "1 success active running",
+        ],
+        # stopped by kubeadm for a moment
+        ["0 exit-code failed failed", "0 success active running"],
+        ["9 success active running"],
+    ],
+)
+def test_a_start_or_two_are_no_loop(machine, story):
+    kubelet(machine, [*story, "well"], [SWAP.format(1, 100)])
+    done = machine.init(KUBELET="1")
+    assert done.status == 0, done.lines
+    assert not (machine.folder / "kubeadm-ended").exists()
+
+
+def test_before_kubeadm_has_written_its_configuration_the_kubelet_can_only_end(machine):
+    before = [f"{count} exit-code activating auto-restart" for count in range(50, 60)]
+    kubelet(machine, ["0 success active running", "well"], [SWAP.format(1, 100)], before)
+    machine.write("var/lib/kubelet/config.yaml", "an older one\n")  # what something else left counts as none
+    done = machine.init(KUBELET="1")
+    assert done.status == 0, done.lines
+
+
+def test_one_that_systemd_has_given_up_is_told_too(machine):
+    kubelet(machine, ["0 exit-code failed failed"], ["panic: assignment to entry in nil map", "goroutine 1 [running]:"])
+    done = machine.init(KUBELET="1")
+    assert done.status == 33
+    assert "panic: assignment to entry in nil map || why is not known yet" in error(done)
+    assert "journalctl -u kubelet" in error(done)
+
+
+def test_an_api_server_that_does_not_answer_the_kubelet_yet_is_waited_for(machine):
+    refused = (
+        'E1130 12:00:01.1    7 run.go:72] "command failed" err="failed to run Kubelet: cannot create certificate signing request: '
+        'Post \\"https://10.0.0.1:6443/apis\\": dial tcp 10.0.0.1:6443: connect: connection refused"'
+    )
+    kubelet(machine, [*LOOP, "5 exit-code activating auto-restart", "6 success active running", "well"], [refused])
+    assert machine.join("x", KUBELET="1").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            'validate service connection: validate CRI v1 runtime API for endpoint "unix:///s": rpc error',
+            "systemctl status containerd",
+        ),
+        (
+            'misconfiguration: kubelet cgroup driver: "cgroupfs" is different from docker cgroup driver: "systemd"',
+            "cgroup driver, systemd",
+        ),
+        ("kubelet is configured to not run on a host using cgroup v1", "cgroup v2"),
+        ("listen tcp 0.0.0.0:10250: bind: address already in use", "ss -ltnp"),
+        ("failed to parse kubelet flag: unknown flag: --cni-bin-dir", "/etc/default/kubelet"),
+        ("mkdir /var/lib/kubelet/pods: no space left on device", "df -h"),
+        ("could not detect clock speed from output", "why is not known yet"),
+        ("swap: unknown", "why is not known yet"),
+    ],
+)
+def test_a_cause_is_named_only_where_the_words_say_it(machine, words, hint):
+    noise = 'E1130 12:00:01.1    7 kubelet.go:3] "Container runtime network not ready" err="running with swap on"'
+    kubelet(machine, LOOP, [noise, f'E1130 12:00:02.1    7 run.go:72] "command failed" err="failed to run Kubelet: {words}"'])
+    found = error(machine.init(KUBELET="1"))
+    assert f"on this node: {words} || " in found.replace('\\"', '"')
+    assert hint in found.partition(" || ")[2]
+
+
+def test_the_kubelets_words_are_bounded_and_hold_no_secret(machine):
+    secrets = [
+        "http://joe:hunter2@proxy:3128",
+        f"token={TOKEN}",
+        f"bootstrap {TOKEN}",
+        'Authorization: "Bearer eyJabc.def"',
+        "password: s3cret",
+    ]
+    journal = [f"E1130 12:00:0{n}.1    7 x.go:{n}] {'x' * n} {text} {'y' * 900}" for n, text in enumerate(secrets)]
+    journal += [f"F1130 12:00:07.1    7 x.go:7] {'z' * 5000}"] + ["E1130 12:00:07.2    7 x.go:7] the same 1 again"] * 300
+    kubelet(machine, LOOP, journal)
+    done = machine.init(KUBELET="1")
+    assert done.status == 33
+    text = "\n".join(done.lines)
+    for word in ("hunter2", TOKEN, "eyJabc", "s3cret"):
+        assert word not in text
+    assert len(text) < 6000
+    assert max(map(len, done.lines)) < 500
+    assert text.count("the same 1 again") <= 2  # among its errors, and where it is the reason
+
+
+def test_a_silent_kubelet_is_told_as_silent(machine):
+    kubelet(machine, LOOP)
+    assert "on this node: it says nothing || why is not known yet" in error(machine.init(KUBELET="1"))
+
+
+def test_kubeadms_status_is_not_lost_where_it_comes_as_a_looks_time_is_up():
+    text = f"""{resources.script("lib")}
+systemctl() {{ :; }}
+kubeadm() {{ return "$1"; }}
+for number in {{1..60}}; do kf_kubeadm 0; done
+for number in {{1..20}}; do kf_kubeadm 7 && exit 1 || [[ $? == 7 ]] || exit 2; done
+"""
+    done = subprocess.run([BASH, "-c", text], env={"KF_LOOK_SECONDS": "0.001"}, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -32,7 +32,7 @@ NODES = [
     {"name": "w1", "address": "10.0.0.3", "roles": ["worker"]},
 ]
 CA = "c" * 64
-KUBEADM = shutil.which("kubeadm", path=os.environ.get("KUBEBUILDER_ASSETS", "/nowhere"))
+KUBEADM = shutil.which("kubeadm", path=os.environ.get("KUBEBUILDER_ASSETS", "/nowhere")) or kubeadm.lab_program()
 
 
 def make(target="cp1", fleet=None, cluster=None, nodes=NODES, **settings):
@@ -405,7 +405,7 @@ def test_the_objects_of_the_proof_and_the_token_fit_kubernetes():
 
 
 # The real judge of these files; no package of a distribution brings it.
-@pytest.mark.skipif(KUBEADM is None, reason="no kubeadm in KUBEBUILDER_ASSETS")
+@pytest.mark.skipif(KUBEADM is None, reason="no kubeadm in KUBEBUILDER_ASSETS or KFINSTALL_KUBE_BIN")
 @pytest.mark.parametrize("runtime", ["containerd", "docker"])
 @pytest.mark.parametrize("role", ["init", "control-plane", "worker", "certificates"])
 def test_kubeadm_accepts_the_configurations(tmp_path, role, runtime):

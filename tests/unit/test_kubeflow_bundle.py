@@ -9,6 +9,7 @@ import http.server
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -378,8 +379,34 @@ class TestCommandLine:
         assert (told["event"], told["release"], told["sha256"]) == ("bundle", "26.03", made().sha256)
 
     @pytest.mark.parametrize(
+        ("words", "version"), [([], "1.35.9"), (["--kubernetes", "1.36"], "1.36.4"), (["--kubernetes", "1.34.2"], "1.34.2")]
+    )
+    def test_the_images_to_mirror_are_those_of_the_control_plane_too(self, tmp_path, capsys, monkeypatch, words, version):
+        def rendered(seen, *_more):
+            return simulated.rendering(choice.paths(seen.answers, seen.release))
+
+        monkeypatch.setattr(render_here, "render_here", rendered)  # git and a network
+        path = tmp_path / "kf.bundle"
+        assert main(["bundle", "--out", str(path), "--release", "26.03.1", "--components", "mini", *words]) == 0
+        assert f"images of the control plane: those of Kubernetes {version}, and of no other" in capsys.readouterr().err
+        assert main(["bundle", "--show", str(path)]) == 0
+        listed = capsys.readouterr().out.split()
+        wanted = load("26.03.1").control_plane_images(version)
+        assert len(wanted) == 7
+        assert [i for i in listed if re.search(r"/(kube-(?!rbac)[a-z-]+|etcd|coredns|pause):", i)] == sorted(wanted)
+
+    def test_an_older_bundle_lacks_them_and_says_so(self, tmp_path, capsys):
+        path = tmp_path / "kf.bundle"
+        bundle.write(path, made())
+        assert main(["bundle", "--show", str(path)]) == 0
+        assert "images of the control plane: not among them" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
         ("words", "status", "text"),
         [
+            (["--out", "/nowhere.bundle", "--kubernetes", "1.36", "--answers", "f"], 2, "exclude each other"),
+            (["--out", "/nowhere.bundle", "--release", "26.03", "--kubernetes", "1.36"], 15, "runs on Kubernetes 1.33 to 1.34"),
+            (["--out", "/nowhere.bundle", "--kubernetes", "newest"], 15, "kubernetesVersion"),
             (["--out", "x/y/z"], 2, "is no folder"),
             (["--out", "/nowhere.bundle", "--release", "1.6"], 15, "can't be installed any more"),
             (["--out", "/nowhere.bundle", "--release", "26.03", "--components", "katib"], 15, "katib needs"),

@@ -1,5 +1,6 @@
 """The checks of phase prepare, on constructed facts: what is needed, what is not, what can't be; and the contents that they write."""
 
+import re
 import shlex
 import tomllib
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 
 from kfinstall import limits, prepare_site, releases
 from kfinstall.answers.model import Answers
+from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
 from kfinstall.step import Conflict, Needed, Satisfied, View, sha256, step_program
 from kfinstall.steps.prepare_apt import PrepareApt
@@ -216,8 +218,27 @@ class TestContainerd:
         assert images["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10.1"
         assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
 
-    def test_the_sandbox_image_follows_the_minor(self):
-        assert prepare_site.pause_image(view(cluster={"kubernetesVersion": "1.33"})) == "registry.k8s.io/pause:3.10"
+    @pytest.mark.parametrize(
+        ("minor", "tag"), [("1.32", "3.10"), ("1.33", "3.10"), ("1.34", "3.10.1"), ("1.35", "3.10.1"), ("1.36", "3.10.2")]
+    )
+    def test_the_sandbox_image_follows_the_minor(self, minor, tag):
+        made = view(cluster={"kubernetesVersion": minor})
+        assert prepare_site.pause_image(made) == f"registry.k8s.io/pause:{tag}"
+        for text in (prepare_site.containerd_v2(made), prepare_site.containerd_v3(made)):
+            assert re.findall(r"pause:([0-9.]+)", text) == [tag]
+
+    def test_no_sandbox_image_is_guessed(self):
+        with pytest.raises(AnswersError, match=r"1\.30 are not known"):
+            prepare_site.containerd_v3(view(cluster={"kubernetesVersion": "1.30"}))
+
+    @pytest.mark.parametrize("version", ["1.7.28", "2.2.1"])
+    def test_another_minors_sandbox_image_is_told_in_the_plan(self, version):
+        settings = {"cluster": {"release": "26.03.1", "kubernetesVersion": "1.36"}}
+        facts = self.facts(version)  # of 1.34 or 1.35
+        told = f"write {prepare_site.CONTAINERD_CONFIG}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
+        assert changes(PrepareContainerd, facts, **settings).startswith(told)
+        changed = {**facts.files, prepare_site.CONTAINERD_CONFIG: file("somebody's own")}
+        assert "sandbox image" not in changes(PrepareContainerd, replace(facts, files=changed), **settings)
 
     # Docker's containerd.io ships disabled_plugins = ["cri"]: the daemon runs, and kubeadm fails.
     def test_a_daemon_without_cri_is_not_done(self):
@@ -254,6 +275,9 @@ class TestDocker:
 
     def test_satisfied_and_missing(self):
         assert "29.1.3" in satisfied(PrepareDocker, self.facts(), **self.docker)
+        other = {"cluster": {"runtime": "docker", "release": "26.03.1", "kubernetesVersion": "1.36"}}
+        told = changes(PrepareDocker, self.facts(), **other)
+        assert "cri-docker.service: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1" in told
         facts = self.facts()
         for path in facts.files:
             changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)

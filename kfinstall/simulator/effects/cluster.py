@@ -91,9 +91,9 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
     yield from _put(node, parameters["OWNER_FILE"], parameters["BEGUN"])
     yield from _put(node, parameters["CONFIG_FILE"], parameters["CONFIG"], 0o600)
     yield "pulling the control plane's images"
-    for part in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"):
-        yield f"[config/images] Pulled registry.k8s.io/{part}:{settings['kubernetesVersion']}"
-        node.images.add(f"registry.k8s.io/{part}:{settings['kubernetesVersion']}")
+    for image in releases.shared("kubernetes").control_plane_images(settings["kubernetesVersion"].removeprefix("v")):
+        yield f"[config/images] Pulled {image}"
+        node.images.add(image)
     yield f"[init] Using Kubernetes version: {settings['kubernetesVersion']}"
     node.write("/etc/kubernetes/pki/etcd/ca.crt", "etcd")
     yield '[certs] Using certificateDir folder "/etc/kubernetes/pki"'
