@@ -42,7 +42,7 @@ def _was_there(cluster: ClusterFacts, namespace: str) -> bool:
 def applications(cluster: ClusterFacts | None, namespace: str) -> list[str]:
     """The operator's applications that have Spark's volume, and name its former place: kind and name, sorted."""
     found = (item for kind in _APPLICATIONS for item in (cluster.of_kind(kind, namespace) if cluster else ()))
-    return [f"{item['kind']} {item['metadata']['name']}" for item in found if not stamp.ours(item) and _named(item)]
+    return sorted(f"{item['kind']} {item['metadata']['name']}" for item in found if not stamp.ours(item) and _named(item))
 
 
 def _named(application: Document) -> bool:

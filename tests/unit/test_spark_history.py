@@ -159,7 +159,9 @@ def gateway(folder: Path, place, program: int, *, tls: bool, items=None):
 
 def _links(page: str) -> set[str]:
     """Links of a page that lead to this server."""
-    found = (urllib.parse.urldefrag(item.replace("&amp;", "&"))[0] for item in re.findall(r"(?:href|src)=[\"']([^\"'{}]+)[\"']", page))
+    found = (
+        urllib.parse.urldefrag(item.replace("&amp;", "&"))[0] for item in re.findall(r"(?:href|src)=[\"']([^\"'{}]+)[\"']", page)
+    )
     return {item for item in found if item and not item.startswith(("http", "javascript:", "data:", "//"))}
 
 
@@ -214,9 +216,11 @@ def test_every_link_and_a_bookmark_lead_somewhere(tmp_path, event_log):
 @real
 def test_without_the_filter_it_is_wrong_which_shows_that_this_would_be_seen(tmp_path, event_log):
     items = [item for item in copy.deepcopy(documents()) if item["kind"] != "EnvoyFilter"]
-    with history_server(tmp_path, SITE, event_log) as program, gateway(tmp_path, SITE, program, tls=True, items=items) as port:
+    server = history_server(tmp_path, SITE, event_log)
+    with server as program, gateway(tmp_path, SITE, program, tls=True, items=items) as port:
+        browser = Browser(port, "https", "kubeflow.example:30443")
         with pytest.raises(AssertionError, match=r"sent to http://kubeflow\.example:30443/"):
-            Browser(port, "https", "kubeflow.example:30443").get(f"{BASE}/history/app-1")
+            browser.get(f"{BASE}/history/app-1")
 
 
 @real

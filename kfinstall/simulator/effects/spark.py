@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from kfinstall.simulator.model import Document, PodOutcome, SimApi, SimNode, World, effect, pod_hook
 
@@ -44,10 +45,13 @@ Pi is roughly 3.141597
 _NO_DIRECTORY: Final = """26/03/21 10:00:01 ERROR SparkContext: Error initializing SparkContext.
 java.io.FileNotFoundException: File {directory} does not exist
 """
-_EVENT_LOG: Final = "kfinstall.dev/simulated-event-log"
+EVENT_LOG: Final = "kfinstall.dev/simulated-event-log"
+"""Annotation of a driver's pod: its spark.eventLog.dir."""
 _FILES: Final = "kfinstall.dev/simulated-files"
 """Annotation of a claim: what is on its volume."""
-_VOLUMES: Final = re.compile(r"spark\.kubernetes\.driver\.volumes\.persistentVolumeClaim\.([^.]+)\.(mount\.path|options\.claimName)")
+_VOLUMES: Final = re.compile(
+    r"spark\.kubernetes\.driver\.volumes\.persistentVolumeClaim\.([^.]+)\.(mount\.path|options\.claimName)"
+)
 
 
 def driver(namespace: str, name: str, labels: Mapping[str, str], mounts: Mapping[str, str], event_log: str) -> Document:
@@ -66,14 +70,14 @@ def driver(namespace: str, name: str, labels: Mapping[str, str], mounts: Mapping
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**metadata, "annotations": {_EVENT_LOG: event_log}},
+        "metadata": {**metadata, "annotations": {EVENT_LOG: event_log}},
         "spec": {"restartPolicy": "Never", "containers": [container], "volumes": volumes},
     }
 
 
 def _submitted(arguments: Sequence[str]) -> tuple[dict[str, str], str]:
     """What spark-submit makes of its settings: claims with their paths in the driver, and the event log's directory."""
-    pairs = zip(arguments, arguments[1:], strict=False)
+    pairs = itertools.pairwise(arguments)
     settings = dict(value.split("=", 1) for option, value in pairs if option == "--conf" and "=" in value)
     found: dict[str, dict[str, str]] = {}
     for key, value in settings.items():
@@ -81,14 +85,6 @@ def _submitted(arguments: Sequence[str]) -> tuple[dict[str, str], str]:
             found.setdefault(match[1], {})[match[2]] = value
     mounts = {item["options.claimName"]: item["mount.path"] for item in found.values()}
     return mounts, settings.get("spark.eventLog.dir", "")
-
-
-def _described(spec: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-    """The same of a SparkApplication."""
-    claims = {item["name"]: (item.get("persistentVolumeClaim") or {}).get("claimName") for item in spec.get("volumes") or ()}
-    own = (spec.get("driver") or {}).get("volumeMounts") or ()
-    mounts = {claims[item["name"]]: item["mountPath"] for item in own if claims.get(item["name"])}
-    return mounts, (spec.get("sparkConf") or {}).get("spark.eventLog.dir", "")
 
 
 def on_volume(pod: Document, path: str) -> tuple[str, str] | None:
@@ -141,7 +137,7 @@ def spark_pod(pod: Document, world: World) -> PodOutcome | None:
 def _drive(api: SimApi, pod: Document) -> PodOutcome:
     """Write the event log where it is to be, if that directory is there, and print Pi."""
     namespace, labels = pod["metadata"]["namespace"], pod["metadata"]["labels"]
-    directory = (pod["metadata"].get("annotations") or {}).get(_EVENT_LOG, "")
+    directory = (pod["metadata"].get("annotations") or {}).get(EVENT_LOG, "")
     if directory.startswith(("/", "file:")):
         place = on_volume(pod, directory)
         if place is None or place[1] not in files(api, namespace, place[0]):
@@ -163,28 +159,3 @@ def _look_for_log(api: SimApi, pod: Document, directory: str, application: str) 
     if place is None or f"{place[1]}/{application}" not in files(api, pod["metadata"]["namespace"], place[0]):
         return PodOutcome(log=f"no event log of {application} in {directory}:\n", exit_code=1)
     return PodOutcome(log=f"-rw-rw---- 1 185 185 128734 Mar 21 10:00 {directory}/{application}\n")
-
-
-def operate(world: World) -> None:
-    """What the Spark operator does: called whenever a SparkApplication or a pod has changed."""
-    api = world.api
-    if api is None:
-        return
-    for application in api.objects("sparkoperator.k8s.io/v1beta2", "SparkApplication"):
-        metadata = application["metadata"]
-        state = ((application.get("status") or {}).get("applicationState") or {}).get("state", "")
-        if state in ("COMPLETED", "FAILED"):
-            continue
-        name, namespace = metadata["name"], metadata["namespace"]
-        pod = api.get("v1", "Pod", f"{name}-driver", namespace)
-        if pod is None:
-            spec = application.get("spec") or {}
-            labels = (spec.get("driver") or {}).get("labels") or {}
-            api.put(driver(namespace, name, labels, *_described(spec)))
-            wanted = "SUBMITTED"
-        else:
-            phase = (pod.get("status") or {}).get("phase", "Pending")
-            wanted = {"Succeeded": "COMPLETED", "Failed": "FAILED", "Running": "RUNNING"}.get(phase, "SUBMITTED")
-        if wanted != state:
-            status = {"applicationState": {"state": wanted}, "driverInfo": {"podName": f"{name}-driver"}}
-            api.put({**application, "status": status})
