@@ -19,7 +19,9 @@ import pytest
 
 from kfinstall import spark_objects
 from tests.fakes import mesh
+from tests.fakes.definitions import problems
 from tests.unit.test_spark import make_site
+from tests.unit.test_waves import real as rendering
 
 SPARK = os.environ.get("KFINSTALL_SPARK_HOME", "")
 """A Spark distribution, or the folder of Python's package pyspark."""
@@ -163,6 +165,25 @@ def _links(page: str) -> set[str]:
         urllib.parse.urldefrag(item.replace("&amp;", "&"))[0] for item in re.findall(r"(?:href|src)=[\"']([^\"'{}]+)[\"']", page)
     )
     return {item for item in found if item and not item.startswith(("http", "javascript:", "data:", "//"))}
+
+
+def test_the_meshs_objects_are_what_its_definitions_take():
+    definitions = [item for item in rendering() if item["kind"] == "CustomResourceDefinition"]
+    found = [item for item in documents() if "istio.io" in item["apiVersion"]]
+    assert [item["kind"] for item in found] == ["AuthorizationPolicy", "VirtualService", "EnvoyFilter"]
+    assert {item["kind"]: problems(definitions, item) for item in found} == {item["kind"]: [] for item in found}
+
+
+def test_the_filter_is_before_the_history_server_only_and_knows_its_prefix():
+    for place in (SITE, make_site(spark={"namespace": "team"})):
+        (item,) = spark_objects.history_redirects(place)
+        assert item["metadata"]["namespace"] == place.namespace
+        assert item["spec"]["workloadSelector"]["labels"] == {"app.kubernetes.io/name": "spark-history-server"}
+        (patch,) = item["spec"]["configPatches"]
+        assert patch["match"]["context"] == "SIDECAR_INBOUND"
+        assert f'"{place.history_base}"' in patch["patch"]["value"]["typed_config"]["default_source_code"]["inline_string"]
+    (server,) = [item for item in documents() if item["kind"] == "Deployment"]
+    assert server["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "true"
 
 
 @real
