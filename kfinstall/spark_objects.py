@@ -132,7 +132,9 @@ def access(place: SparkSite) -> list[Document]:
 def _history_options(place: SparkSite) -> str:
     options = [f"-Dspark.history.fs.logDirectory=file:{spark_site.LOGS}", f"-Dspark.history.ui.port={limits.SPARK_HISTORY_PORT}"]
     if place.history_base:
-        options += [f"-Dspark.ui.proxyBase={place.history_base}", "-Dspark.ui.proxyRedirectUri=/"]
+        # Not spark.ui.proxyRedirectUri: it gives redirects the scheme of the last hop, misses those of Jetty itself and
+        # drops queries (docs/adr/0023-spark-behind-the-gateway.md). The sidecar makes them right: history_redirects.
+        options.append(f"-Dspark.ui.proxyBase={place.history_base}")
     return " ".join(options)
 
 
@@ -238,3 +240,53 @@ def _history_gateway(place: SparkSite, selector: dict[str, str]) -> list[Documen
         },
     }
     return [authorization, route]
+
+
+_REDIRECTS: Final = """
+local base = "{base}"
+function envoy_on_response(handle)
+  local location = handle:headers():get("location")
+  local path = location and location:gsub("^%a[%w+.-]*://[^/?#]*", "", 1)
+  if path and path:sub(1, 1) == "/" and path:sub(1, 2) ~= "//" then
+    local rest = path:sub(#base + 1, #base + 1)
+    if path:sub(1, #base) ~= base or (rest ~= "" and rest ~= "/" and rest ~= "?") then
+      path = base .. path
+    end
+    handle:headers():replace("location", path)
+  end
+end
+"""
+
+
+def history_redirects(place: SparkSite) -> list[Document]:
+    """What the server's sidecar makes of its redirects: paths behind the gateway, whatever URL the browser came by.
+
+    The server sees plain HTTP and a path without the gateway's prefix, and puts both into each Location.
+    """
+    if not place.mesh:
+        return []
+    router = {"name": "envoy.filters.network.http_connection_manager", "subFilter": {"name": "envoy.filters.http.router"}}
+    code = _REDIRECTS.format(base=place.history_base).strip() + "\n"
+    lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+    patch = {
+        "applyTo": "HTTP_FILTER",
+        "match": {"context": "SIDECAR_INBOUND", "listener": {"filterChain": {"filter": router}}},
+        "patch": {
+            "operation": "INSERT_BEFORE",
+            "value": {
+                "name": "kfinstall.redirects",
+                "typed_config": {"@type": lua, "default_source_code": {"inline_string": code}},
+            },
+        },
+    }
+    return [
+        {
+            "apiVersion": "networking.istio.io/v1alpha3",
+            "kind": "EnvoyFilter",
+            "metadata": _meta(place, spark_site.HISTORY),
+            "spec": {
+                "workloadSelector": {"labels": {"app.kubernetes.io/name": spark_site.HISTORY}},
+                "configPatches": [patch],
+            },
+        }
+    ]

@@ -10,8 +10,12 @@ from kfinstall.answers.model import Answers
 from kfinstall.releases import Release
 
 VOLUME: Final = "spark-volume"
-MOUNT: Final = "/opt/spark/work-dir"
+MOUNT: Final = "/opt/spark/volume"
+"""Where drivers, executors and the history server have the volume: a directory that no image of Spark has."""
 LOGS: Final = f"{MOUNT}/logs"
+WORK_DIR: Final = "/opt/spark/work-dir"
+"""The working directory of Spark's images, where each executor puts its copies of jars and files. Earlier releases (and the
+guide that this tool replaces) mounted the volume over it."""
 HISTORY: Final = "spark-history-server"
 SUBMIT_PATH: Final = "/usr/local/bin/kf-spark-submit"
 IN_CLUSTER_MASTER: Final = "k8s://https://kubernetes.default.svc:443"

@@ -28,6 +28,8 @@ def render(place: SparkSite) -> str:
         "VOLUME": spark_site.VOLUME,
         "MOUNT": spark_site.MOUNT,
         "LOGS": spark_site.LOGS,
+        "WORK_DIR": spark_site.WORK_DIR,
+        "CUSTOM_IMAGE": "yes" if place.custom_image else "no",
         "LABELS": ",".join(f"{key}={value}" for key, value in labels.items()),
         "OVERRIDES": json.dumps({"apiVersion": "v1", "spec": pod}),
     }

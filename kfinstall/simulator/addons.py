@@ -6,6 +6,7 @@ import base64
 from typing import Any, Final
 
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.effects import spark
 from kfinstall.simulator.pki import Pki
 from kfinstall.simulator.workloads import ready
 
@@ -291,8 +292,12 @@ class Addons:
         spec, metadata = application["spec"], application["metadata"]
         driver = spec.get("driver") or {}
         labels = (driver.get("labels") or {}) | {"spark-role": "driver", "sparkoperator.k8s.io/app-name": metadata["name"]}
+        labels["spark-app-selector"] = f"spark-{metadata['uid'][:8]}"
         place = {"name": name, "namespace": metadata["namespace"], "labels": labels, "ownerReferences": owner_of(application)}
+        place["annotations"] = {spark.EVENT_LOG: (spec.get("sparkConf") or {}).get("spark.eventLog.dir", "")}
         container = {"name": "spark-kubernetes-driver", "image": spec.get("image", "spark"), "args": [f"echo {_PI.strip()}"]}
+        if driver.get("volumeMounts"):
+            container["volumeMounts"] = driver["volumeMounts"]
         pod = {"containers": [container], "restartPolicy": "Never", "serviceAccountName": driver.get("serviceAccount", "default")}
         if spec.get("volumes"):
             pod["volumes"] = spec["volumes"]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kfinstall.simulator import spark_history
 from kfinstall.simulator.model import SimApi
 from kfinstall.simulator.patches import timestamp
 
@@ -34,6 +35,8 @@ class Asked:
     path: str
     query: Mapping[str, str]
     body: str = ""
+    authority: str = ""
+    """The header Host: with a port, unlike `host`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Answered:
     status: int
     text: str = ""
     data: Document | None = None
+    location: str = ""
+    """Where a redirect leads."""
 
     @property
     def page(self) -> str:
@@ -56,6 +61,9 @@ def answer(api: SimApi, asked: Asked) -> Answered | None:
         return _pipelines(api, asked)
     if asked.path.startswith("/notebook/"):
         return _notebook(api, asked)
+    if asked.path.startswith(spark_history.PREFIX):
+        told = spark_history.answer(api, asked.user, asked.method, asked.authority, asked.path)
+        return Answered(told.status, told.text, location=told.location) if told else None
     return _inference(api, asked)
 
 

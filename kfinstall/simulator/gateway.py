@@ -67,8 +67,11 @@ class Gateway:
         user = self._user(request)
         if user is None:
             return _redirect(f"/oauth2/start?rd={quote(request.path_qs, safe='')}", 302)
-        asked = Asked(user, request.method, request.host.partition(":")[0], path, dict(request.query), await request.text())
+        host, body = request.host, await request.text()
+        asked = Asked(user, request.method, host.partition(":")[0], path, dict(request.query), body, host)
         found = answer(self._cluster, asked)
+        if found is not None and found.location:
+            return _redirect(_absolute(request, found.location), found.status)
         if found is not None:
             return web.Response(
                 status=found.status, text=found.page, content_type="application/json" if found.data else "text/plain"
@@ -184,6 +187,12 @@ class Gateway:
                     if prefix and prefix != "/" and path.startswith(prefix.rstrip("/")):
                         return True
         return False
+
+
+def _absolute(request: web.Request, location: str) -> str:
+    """Envoy's own redirects name the scheme and the host that were asked; an application's pass as they are."""
+    scheme = "https" if request.secure else "http"
+    return f"{scheme}://{request.host}{location.removeprefix('gateway:')}" if location.startswith("gateway:") else location
 
 
 def _redirect(where: str, status: int) -> web.Response:

@@ -26,7 +26,8 @@ class SparkHistoryServer(Step):
         return answers.spark.enabled and answers.spark.history_server
 
     def _plain(self, view: View) -> list[Document]:
-        return spark_objects.history(spark_site.site(view.answers, view.release))
+        place = spark_site.site(view.answers, view.release)
+        return [*spark_objects.history_redirects(place), *spark_objects.history(place)]
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """The kinds of its objects, in Spark's namespace."""

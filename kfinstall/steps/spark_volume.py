@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp, storage_site
+from kfinstall import limits, pod_watch, spark_moved, spark_objects, spark_site, stamp, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.cluster.capacity import quantity
@@ -36,10 +36,10 @@ class SparkVolume(Step):
         return answers.spark.enabled
 
     def wants(self, view: View) -> tuple[Want, ...]:
-        """The claim, the classes, and the record of its directory."""
+        """The claim, the classes, the record of its directory, and who has it mounted where."""
         namespace = view.answers.spark_namespace
         record = Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE)
-        return (Want("v1", "PersistentVolumeClaim", namespace), storage_site.CLASSES, record)
+        return (Want("v1", "PersistentVolumeClaim", namespace), storage_site.CLASSES, record, *spark_moved.wants(namespace))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
@@ -58,8 +58,9 @@ class SparkVolume(Step):
         claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_site.VOLUME, namespace) if view.cluster else None
         phase = ((claim or {}).get("status") or {}).get("phase")
         evidence = stamp.proven(view.cluster, "spark-volume", self._fingerprint(view, claim))
+        former = spark_moved.applications(view.cluster, namespace)
         if phase == "Bound" and evidence:
-            return Satisfied(evidence)
+            return spark_moved.warning(former) if former else Satisfied(evidence)
         refused = _refused(view, claim) if claim and stamp.ours(claim) else None
         if refused:
             return refused
@@ -67,6 +68,7 @@ class SparkVolume(Step):
         changes = [] if claim else [f"claim {wanted} ReadWriteMany of {storage_class} in {namespace}"]
         if claim and stamp.ours(claim) and quantity(_size(claim)) != quantity(wanted):
             changes = [f"change claim {namespace}/{spark_site.VOLUME} from {_size(claim)} to {wanted}"]
+        changes = [*spark_moved.changes(view.cluster, namespace), *changes]
         return Needed((*changes, f"make {spark_site.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"))
 
     def _fingerprint(self, view: View, claim: Mapping[str, object] | None) -> str:

@@ -16,7 +16,8 @@ def schema_of(definitions: list[Document], api_version: str, kind: str) -> Docum
     (found,) = [item for item in definition["spec"]["versions"] if item["name"] == version and item["served"]]
     schema = found["schema"]["openAPIV3Schema"]
     root = _strict(schema)
-    root.setdefault("properties", {})["metadata"] = {"type": "object"}
+    always = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    root["properties"] = {**root.get("properties", {}), **always}  # known whether a definition names them or not
     return root
 
 

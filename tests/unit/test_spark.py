@@ -435,7 +435,7 @@ def test_the_submit_script_refuses_a_slash_too_many_and_helps(tmp_path):
 
 def test_configuration_has_volume_event_log_and_no_sidecar_for_both_roles():
     values = spark_site.configuration(make_site())
-    assert values["spark.eventLog.dir"] == "file:/opt/spark/work-dir/logs"
+    assert values["spark.eventLog.dir"] == "file:/opt/spark/volume/logs"
     assert values["spark.kubernetes.container.image"] == "10.0.0.1:5000/kfinstall/spark:3.5.2"
     for role in ("driver", "executor"):
         assert values[f"spark.kubernetes.{role}.volumes.persistentVolumeClaim.spark-volume.options.claimName"] == "spark-volume"
