@@ -505,7 +505,7 @@ kf_kubelet_hint() {
   esac
 }
 
-# kf_kubelet_loop: whether the kubelet ends again and again. It keeps what it has seen in kf_seen_*; kubeadm's own start of it counts as none.
+# kf_kubelet_loop: whether the kubelet ends again and again, or for good. It keeps what it has seen in kf_seen_*; kubeadm's own start of it counts as none.
 kf_kubelet_loop() {
   local key value restarts='' result='' active='' sub='' config
   config=$(stat -c '%i %z' -- "$kf_kubelet_config" 2>/dev/null) || config=''
@@ -528,7 +528,10 @@ kf_kubelet_loop() {
     return 1
   fi
   if [[ $active == failed ]]; then kf_seen_failed=$((kf_seen_failed + 1)); else kf_seen_failed=0; fi
-  ((kf_seen_failed >= kf_loop_failed)) && return 0
+  if ((kf_seen_failed >= kf_loop_failed)); then
+    kf_seen_end='has ended on this node, and systemd does not start it again'
+    return 0
+  fi
   [[ $sub == auto-restart* ]] && ((restarts - kf_seen_restarts >= kf_loop_restarts))
 }
 
@@ -541,6 +544,7 @@ kf_kubelet_passes() {
 # kf_kubeadm ARGUMENT...: runs kubeadm with this standard input. A kubelet that ends again and again meanwhile ends it, with the kubelet's words.
 kf_kubeadm() {
   local in ended job='' status='' part waited since errors last kf_seen_config kf_seen_restarts='' kf_seen_failed=0
+  local kf_seen_end='ends again and again on this node'
   kf_seen_config=$(stat -c '%i %z' -- "$kf_kubelet_config" 2>/dev/null) || kf_seen_config=''
   exec {in}<&0
   # Its number, and its status once it has ended, so that nobody has to sleep.
@@ -566,7 +570,7 @@ kf_kubeadm() {
     read -r -t 10 -u "$ended" part || kill -KILL "$job" 2>/dev/null || true
     kf_say "the kubelet's last errors:"
     kf_say "  ${errors//$'\n'/$'\n'  }"
-    kf_fail "$kf_kubelet_status" "the kubelet ends again and again on this node: ${last:-it says nothing}" \
+    kf_fail "$kf_kubelet_status" "the kubelet $kf_seen_end: ${last:-it says nothing}" \
       "$(kf_kubelet_hint "$last"); then: kfinstall resume"
   done
   exec {ended}<&-

@@ -309,7 +309,7 @@ def test_one_that_systemd_has_given_up_is_told_too(machine):
     kubelet(machine, ["0 exit-code failed failed"], ["panic: assignment to entry in nil map", "goroutine 1 [running]:"])
     done = machine.init(KUBELET="1")
     assert done.status == 33
-    assert "panic: assignment to entry in nil map || why is not known yet" in error(done)
+    assert "systemd does not start it again: panic: assignment to entry in nil map || why is not known yet" in error(done)
     assert "journalctl -u kubelet" in error(done)
 
 

@@ -109,3 +109,12 @@ def test_the_kubelet_runs_only_where_a_kubelet_would(node):
 
 def test_an_unknown_command_is_refused(node):
     assert node.run("kubeadm", "frobnicate").returncode == 2
+
+
+def test_it_waits_for_the_kubelet_and_ends_where_that_does_not_run(node):
+    (node.bin / "systemctl").write_text('#!/bin/sh\n[ "$1" != is-active ]\n')
+    node.environment["KUBE_STAND_IN_PATIENCE"] = "0"
+    done = node.run("kubeadm", "init", IGNORE, "--config=/dev/stdin", stdin="kind: ClusterConfiguration\n")
+    assert done.returncode == 1
+    assert "the kubelet is not healthy" in done.stderr
+    assert (node.root / "var/lib/kubelet/config.yaml").exists()

@@ -83,6 +83,16 @@ kubelet_on() {
   # shellcheck disable=SC2016  # a file's content
   printf 'KUBELET_KUBEADM_ARGS=""\n' >"$root/var/lib/kubelet/kubeadm-flags.env"
   systemctl restart kubelet
+  kubelet_check
+}
+running() { systemctl is-active --quiet kubelet; }
+kubelet_check() { # as long as the real one
+  local end=$((SECONDS + ${KUBE_STAND_IN_PATIENCE:-240}))
+  printf '[kubelet-check] Waiting for a healthy kubelet. This can take up to 4m0s\n'
+  until running && sleep 0.3 && running; do
+    ((SECONDS < end)) || { printf 'error execution phase wait-control-plane: the kubelet is not healthy\n' >&2 && exit 1; }
+    sleep 0.5
+  done
 }
 
 init() {
