@@ -90,7 +90,7 @@ def _submitted(arguments: Sequence[str]) -> tuple[dict[str, str], str]:
 def on_volume(pod: Document, path: str) -> tuple[str, str] | None:
     """(claim, path on it) that a path in a pod leads to; None where it is no volume's."""
     volumes = pod["spec"].get("volumes") or ()
-    claims = {item["name"]: (item.get("persistentVolumeClaim") or {}).get("claimName") for item in volumes}
+    claims = {item["name"]: str((item.get("persistentVolumeClaim") or {}).get("claimName") or "") for item in volumes}
     for mount in pod["spec"]["containers"][0].get("volumeMounts") or ():
         where = PurePosixPath(path.removeprefix("file://").removeprefix("file:"))
         if claims.get(mount["name"]) and where.is_relative_to(mount["mountPath"]):
