@@ -15,6 +15,7 @@ from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.walk_workloads import current
 from kfinstall.errors import CommandError, KfError
 from kfinstall.step import ApplyContext
+from kfinstall.text import kubectl
 
 _POLL_SECONDS: Final = 3.0
 
@@ -120,7 +121,7 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
         raise CommandError(
             f"{ref} failed: {failed.get('reason', 'unknown reason')}",
             why="\n".join(lines[-5:]) or found.text,
-            hint=f"look at it: kubectl -n {ref.namespace} logs job/{ref.name}",
+            hint=f"look at it: {kubectl('logs', f'job/{ref.name}', namespace=ref.namespace)}",
             tail=lines[-20:],
         )
     return lines

@@ -18,6 +18,7 @@ from kfinstall.kubeflow import secret_values, signed_in
 from kfinstall.rotation import Rotation
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import kubectl
 
 
 class RotateStep(Step):
@@ -125,7 +126,7 @@ async def restart(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
             raise StepTimeoutError(
                 f"{ref} did not start anew within {limit:.0f} s",
                 why="\n".join(f"{Ref.of(pod).name} is still there" for pod in pods if _uid(pod) in before),
-                hint=f"kubectl -n {ref.namespace} describe deployment {ref.name}; then: {invocation.again()}",
+                hint=f"{kubectl('describe', 'deployment', names=[ref.name], namespace=ref.namespace)}; then: {invocation.again()}",
             )
         await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS / 4)
 

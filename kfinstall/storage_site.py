@@ -17,6 +17,7 @@ from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
+from kfinstall.text import kubectl
 
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"
 SERVER_UNIT: Final = "nfs-server.service"
@@ -166,7 +167,7 @@ def check(view: View, what: str) -> Check:
         name = foreign["metadata"]["name"]
         return Conflict(
             f"StorageClass {name} was made by somebody else, for {foreign.get('provisioner')} {foreign.get('parameters') or ''}".strip(),
-            f"if nothing needs it: kubectl delete storageclass {name} (bound volumes stay)",
+            f"if nothing needs it: {kubectl('delete', 'storageclass', names=[name])} (bound volumes stay)",
         )
     documents = provisioner(view)
     changes = stamp.outdated(view.cluster, [*documents, storage_class(view)])

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Waiting
+from kfinstall.text import kubectl
 
 _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")
 """Conditions by which controllers tell that a custom resource is as wanted; the first that is there counts."""
@@ -215,9 +216,9 @@ def _held(document: Document, metadata: Mapping[str, Any]) -> tuple[str, str]:
     inside = {kind: text for kind, text in said.items() if kind.startswith("Namespace")}
     if inside or not finalizers:
         return inside.get("NamespaceFinalizersRemaining") or next(iter(inside.values()), ""), f"{owner} kubectl get namespaces"
-    where = f"-n {metadata['namespace']} " if metadata.get("namespace") else ""
-    what = f"{str(document.get('kind')).lower()} {metadata.get('name')}"
-    remedy = f"{owner} kubectl {where}get {what} -o yaml"
+    where, kind, named = str(metadata.get("namespace") or ""), str(document.get("kind")).lower(), [str(metadata.get("name"))]
+    remedy = f"{owner} {kubectl('get', kind, names=named, namespace=where, options=('-o', 'yaml'))}"
     if _IN_USE in finalizers:
-        remedy = f"it goes once no pod uses it, and what is in it goes with it: kubectl {where}describe {what} names them"
+        look = kubectl("describe", kind, names=named, namespace=where)
+        remedy = f"it goes once no pod uses it, and what is in it goes with it: {look} names them"
     return f"its finalizers are open: {', '.join(finalizers)}", remedy

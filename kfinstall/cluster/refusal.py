@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
-from kfinstall.text import clean
+from kfinstall.text import clean, kubectl
 
 _TEXT_LIMIT_CHARACTERS: Final = 600
 _WEBHOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
@@ -98,8 +98,8 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
         if ref is not None and any(text in self.message for text in _UNCHANGEABLE):
             if ref.kind in _HOLDS_DATA:
                 return f"put the old value back: {ref} can't be changed there, and what it holds would go with it"
-            where = f" -n {ref.namespace}" if ref.namespace else ""
-            return f"kubectl{where} delete {ref.kind.lower()} {ref.name}, then kfinstall resume makes it anew"
+            again = kubectl("delete", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
+            return f"{again}, then kfinstall resume makes it anew"
         for text, hint in _HINTS.items():
             if text in self.message:
                 return hint

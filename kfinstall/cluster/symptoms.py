@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.text import clean
+from kfinstall.text import clean, kubectl, shell
 
 _TEXT_LIMIT_CHARACTERS: Final = 240
 _TOO_MANY_FILES: Final = "too many open files"
@@ -95,7 +95,8 @@ def pull(image: str, message: str) -> Symptom:
         )
     if "not found" in low or "manifest unknown" in low:
         remedy = (
-            f"does a mirror lack it (registry.mirrors)? sudo crictl pull {image}; if it is gone for good: another cluster.release"
+            f"does a mirror lack it (registry.mirrors)? {shell('sudo', 'crictl', 'pull', image)}; "
+            "if it is gone for good: another cluster.release"
         )
         return told(("image", image), f"image {image} is not in its registry", remedy, hopeless=True)
     if "x509" in low or "certificate" in low:
@@ -223,20 +224,22 @@ def refused(message: str, namespace: str) -> Symptom | None:
         return told(
             ("quota", namespace, name),
             f"ResourceQuota {namespace}/{name} is used up: {asked} asked, {used} of {limited} used",
-            f"kubectl -n {namespace} edit resourcequota {name}",
+            kubectl("edit", "resourcequota", names=[name], namespace=namespace),
         )
     if match := _MUST.search(line(message)):
-        remedy = f"kubectl -n {namespace} describe resourcequota {match[1]}; a LimitRange with defaults would give each pod one"
+        look = kubectl("describe", "resourcequota", names=[match[1]], namespace=namespace)
+        remedy = f"{look}; a LimitRange with defaults would give each pod one"
         return told(
             ("quota", namespace, match[1]), f"ResourceQuota {namespace}/{match[1]} wants every pod to name {match[2]}", remedy
         )
     if "violates podsecurity" in low:
-        remedy = f"kubectl label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=baseline  # or privileged"
+        label = kubectl("label", "--overwrite", "namespace", names=[namespace, "pod-security.kubernetes.io/enforce=baseline"])
+        remedy = f"{label}  # or privileged"
         rules = line(_DETAILS.sub("", message.rpartition("is forbidden:")[2] or message))
         reason = f"the pod security of namespace {namespace} refuses its pods: {rules}"
         return told(("pod security", namespace, rules), reason, remedy)
     if "usage per container" in low or "usage per pod" in low or "usage per persistentvolumeclaim" in low:
-        remedy = f"kubectl -n {namespace} describe limitrange"
+        remedy = kubectl("describe", "limitrange", namespace=namespace)
         return told(("limits", namespace, said), f"a LimitRange of namespace {namespace} refuses it: {said}", remedy)
     if match := re.search(r'serviceaccount "?([\w./-]+)"? not found', message):
         return told(
@@ -248,7 +251,7 @@ def refused(message: str, namespace: str) -> Symptom | None:
         return told(
             ("leaving", namespace),
             f"namespace {namespace} still goes away",
-            f"kubectl get namespace {namespace} -o yaml shows what holds it",
+            f"{kubectl('get', 'namespace', names=[namespace], options=('-o', 'yaml'))} shows what holds it",
         )
     return None
 

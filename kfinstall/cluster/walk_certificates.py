@@ -9,6 +9,7 @@ from kfinstall.cluster.base import Document, Ref
 from kfinstall.cluster.reasons import condition, is_true, outdated
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk
+from kfinstall.text import kubectl
 
 _API: Final = "cert-manager.io/v1"
 _CERT_MANAGER: Final = Ref("apps/v1", "Deployment", "cert-manager", "cert-manager")
@@ -39,7 +40,7 @@ def part(walk: Walk, ref: Ref) -> Cause | None:
             ref, symptoms.about(ref, "it is not made", "is kube-controller-manager running? kubectl -n kube-system get pods")
         )
     what = "it does not exist, and no Certificate makes it" if ref.kind == "Secret" else "it does not exist"
-    remedy = f"kfinstall resume makes its own; else make it: kubectl -n {ref.namespace} create {ref.kind.lower()}"
+    remedy = f"kfinstall resume makes its own; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
     return walk.at(ref, symptoms.about(ref, what, remedy))
 
 
@@ -73,7 +74,8 @@ def certificate(walk: Walk, ref: Ref) -> Cause | None:
         if _asks(item, ref) and not is_true(item, "Ready")
     ]
     said = next((text for text in texts if text), _said(document))
-    remedy = f"kubectl -n {ref.namespace} describe certificate {ref.name}; kubectl -n cert-manager logs deployment/cert-manager"
+    look = kubectl("describe", "certificate", names=[ref.name], namespace=ref.namespace)
+    remedy = f"{look}; kubectl -n cert-manager logs deployment/cert-manager"
     return walk.at(
         ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(said) or 'cert-manager has not looked at it'}", remedy)
     )
@@ -95,7 +97,7 @@ def issuer(walk: Walk, ref: Ref) -> Cause | None:
     if document is None:
         later = walk.not_sent(ref)
         return later or (
-            walk.at(ref, symptoms.about(ref, "it does not exist", f"kubectl get {ref.kind.lower()} -A"))
+            walk.at(ref, symptoms.about(ref, "it does not exist", kubectl("get", ref.kind.lower(), "-A")))
             if walk.known.lacks(ref)
             else None
         )
@@ -106,7 +108,7 @@ def issuer(walk: Walk, ref: Ref) -> Cause | None:
     behind = behind or walk.behind(ref, _CERT_MANAGER)
     said = symptoms.line(_said(document)) or "cert-manager has not looked at it"
     return behind or walk.at(
-        ref, symptoms.about(ref, f"it is not ready: {said}", f"kubectl describe {ref.kind.lower()} {ref.name}")
+        ref, symptoms.about(ref, f"it is not ready: {said}", kubectl("describe", ref.kind.lower(), names=[ref.name]))
     )
 
 
@@ -132,12 +134,13 @@ def signing(ref: Ref, document: Document) -> Symptom | None:
     for kind in ("Denied", "Failed"):
         if kind in told:
             text = f"certificate request {ref.name} ({signer}) was {'denied' if kind == 'Denied' else 'not signed'}: {told[kind]}"
-            return symptoms.told(key, text, f"kubectl delete csr {ref.name}, so that it is asked anew")
+            return symptoms.told(key, text, f"{kubectl('delete', 'csr', names=[ref.name])}, so that it is asked anew")
     if "Approved" in told:
         text = f"certificate request {ref.name} is approved, and no signer takes {signer}"
         return symptoms.told(key, text, "is kube-controller-manager running, with a signer of that name?")
     text = f"certificate request {ref.name} ({signer}) waits for approval"
-    return symptoms.told(key, text, f"kubectl describe csr {ref.name}, and if it is right: kubectl certificate approve {ref.name}")
+    look, approve = kubectl("describe", "csr", names=[ref.name]), kubectl("certificate", "approve", names=[ref.name])
+    return symptoms.told(key, text, f"{look}, and if it is right: {approve}")
 
 
 def signing_request(walk: Walk, ref: Ref) -> Cause | None:

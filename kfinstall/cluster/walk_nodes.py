@@ -12,6 +12,7 @@ from kfinstall.cluster.capacity import quantity, requests, size
 from kfinstall.cluster.reasons import condition, leaving_waiting
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk
+from kfinstall.text import kubectl
 
 _INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
 _RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "pods": "room for pods", "ephemeral-storage": "disk"}
@@ -26,7 +27,8 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
     ready = condition(document, "Ready")
     said = symptoms.line(ready.get("message"))
     if ready.get("status") == "Unknown":
-        remedy = f"is {ref.name} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: kubectl delete node {ref.name}"
+        gone = kubectl("delete", "node", names=[ref.name])
+        remedy = f"is {ref.name} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
         return walk.at(ref, symptoms.told(("node", ref.name), f"node {ref.name} does not report any more: {said}", remedy))
     for kind, what in (("DiskPressure", "disk"), ("MemoryPressure", "memory"), ("PIDPressure", "process numbers")):
         if condition(document, kind).get("status") == "True":
@@ -76,7 +78,8 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     name = str((document.get("spec") or {}).get("nodeName") or "")
     found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
     said = symptoms.line((document.get("status") or {}).get("message"))
-    remedy = f"free disk or memory on {name or 'that node'}: df -h; kubectl describe node {name}".rstrip()
+    look = kubectl("describe", "node", names=[name] if name else ())
+    remedy = f"free disk or memory on {name or 'that node'}: df -h; {look}"
     return found or walk.at(ref, symptoms.told(("evicted", name), f"evicted: {said}", remedy))
 
 

@@ -13,6 +13,7 @@ from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk, newest_events
 from kfinstall.cluster.walk_certificates import unsigned
 from kfinstall.cluster.walk_nodes import evicted, unscheduled
+from kfinstall.text import kubectl
 
 _MISSING: Final = re.compile(r'\b(secret|configmap) "(?:[a-z0-9.-]+/)?([a-z0-9.-]+)" not found', re.IGNORECASE)
 _HOST: Final = re.compile(r"[a-z0-9][a-z0-9.-]*", re.IGNORECASE)
@@ -163,7 +164,7 @@ def _no_sidecar(walk: Walk, ref: Ref, document: Document) -> Cause | None:
     if not wanted or _SIDECAR in names or spec.get("hostNetwork"):
         return None
     found = walk.behind(ref, _ISTIOD)
-    remedy = f"kubectl -n {ref.namespace} delete pod {ref.name}  # the next one gets it"
+    remedy = f"{kubectl('delete', 'pod', names=[ref.name], namespace=ref.namespace)}  # the next one gets it"
     return found or walk.at(
         ref, symptoms.told(("sidecar", str(ref)), "its pod has no Istio sidecar: it was made before istiod answered", remedy)
     )
@@ -205,7 +206,7 @@ def _told_by_events(walk: Walk, ref: Ref) -> Cause | None:
             return cause
         if reason == "Unhealthy":
             document = walk.known.get(ref) or {}
-            remedy = f"kubectl -n {ref.namespace} logs {ref.name}"
+            remedy = kubectl("logs", names=[ref.name], namespace=ref.namespace)
             unhealthy = symptoms.vague(f"its pod runs but does not say that it is ready: {symptoms.line(message)}", remedy)
             return _no_sidecar(walk, ref, document) or walk.at(ref, unhealthy)
         if reason == "Pulling":

@@ -8,6 +8,7 @@ from typing import Final
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.cluster.walk import Cause, Walk, newest_events
+from kfinstall.text import kubectl
 
 _DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 _BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
@@ -34,7 +35,11 @@ def claim(walk: Walk, ref: Ref) -> Cause | None:
     if phase == "Lost":
         return walk.at(
             ref,
-            symptoms.about(ref, "its volume is gone", f"restore the volume, or: kubectl -n {ref.namespace} delete pvc {ref.name}"),
+            symptoms.about(
+                ref,
+                "its volume is gone",
+                f"restore the volume, or: {kubectl('delete', 'pvc', names=[ref.name], namespace=ref.namespace)}",
+            ),
         )
     annotations = (document.get("metadata") or {}).get("annotations") or {}
     name = (document.get("spec") or {}).get("storageClassName", annotations.get(_BETA_CLASS))

@@ -9,6 +9,7 @@ from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.cluster.reasons import endpoints_waiting
 from kfinstall.cluster.walk import Cause, Walk
+from kfinstall.text import kubectl
 
 ADMISSION: Final = "admissionregistration.k8s.io/v1"
 HOOKS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -39,7 +40,8 @@ def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
             ref, symptoms.told(key, f"webhook {name} can't be reached from the API server, though its pod is ready", _FIREWALL)
         )
     if known:
-        remedy = f"kubectl -n {ref.namespace} rollout restart {ref.kind.lower()} {ref.name} makes them at once"
+        again = kubectl("rollout", "restart", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
+        remedy = f"{again} makes them at once"
         return walk.at(ref, symptoms.vague(f"webhook {name} answers now; pods that it held up are tried again soon", remedy))
     return walk.at(ref, symptoms.told(key, f"webhook {name} does not answer yet", "its own pod must be ready first"))
 
@@ -108,7 +110,9 @@ def service(walk: Walk, ref: Ref) -> Cause | None:
     return walk.at(
         ref,
         symptoms.about(
-            ref, f"no workload is behind it ({symptoms.line(wanted)})", f"kubectl -n {ref.namespace} get pods -l {wanted}"
+            ref,
+            f"no workload is behind it ({symptoms.line(wanted)})",
+            kubectl("get", "pods", "-l", wanted.replace(", ", ","), namespace=ref.namespace),
         ),
     )
 

@@ -12,6 +12,7 @@ from kfinstall.cluster.reasons import condition, workload_waiting
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk, newest_events
 from kfinstall.cluster.walk_webhooks import hook_cause
+from kfinstall.text import kubectl
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 _APPS: Final = "apps/v1"
@@ -132,7 +133,7 @@ def custom(walk: Walk, ref: Ref) -> Cause | None:
         found = _refused(walk, ref, str(event.get("message") or "")) if event.get("type") != "Normal" else None
         if found:
             return found
-    remedy = waiting.remedy or f"kubectl -n {ref.namespace} describe {ref.kind.lower()} {ref.name}".replace(" -n  ", " ")
+    remedy = waiting.remedy or kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
     return walk.at(ref, symptoms.about(ref, symptoms.line(waiting.reason), remedy))
 
 

@@ -14,6 +14,7 @@ from kfinstall.cluster.workloads import Telling, too_late, why_not
 from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kubeflow import choice, proofs, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import kubectl
 
 _LOOK_SECONDS: Final = 5.0
 
@@ -75,7 +76,7 @@ class ComponentProof(Step):
 
     def _kept(self, error: KfError, view: View) -> KfError:
         kept = [Ref.of(document) for document in self.documents(view)]
-        look = [f"kubectl -n {ref.namespace} describe {ref.kind.lower()} {ref.name}" for ref in kept]
+        look = [kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace) for ref in kept]
         hints = [error.hint, *(f"it is kept: {line}" for line in look), f"then: {invocation.again()}"]
         error.hint = "\n".join(dict.fromkeys(hint for hint in hints if hint))
         return error

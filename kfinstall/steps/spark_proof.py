@@ -11,6 +11,7 @@ from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import ProofError
 from kfinstall.spark_site import SparkSite
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import kubectl
 
 _LOG_PROGRAM: Final = """
 for path in "$1/$2" "$1"/eventlog_v2_"$2"; do
@@ -125,7 +126,7 @@ async def _pi(context: ApplyContext, cluster: Cluster, place: SparkSite, driver:
         raise ProofError(
             "SparkPi ended without a value of Pi in its driver's log",
             why="\n".join(log[-5:]),
-            hint=f"look at it: kubectl -n {place.namespace} logs {name}",
+            hint=f"look at it: {kubectl('logs', names=[name], namespace=place.namespace)}",
         )
     context.say(f"Pi is roughly {value}")
     return value

@@ -13,6 +13,7 @@ import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from kfinstall.errors import HostKeyError, StateError
+from kfinstall.text import shell
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
@@ -144,7 +145,7 @@ def changed(node: str, where: str, known: Known, key: SSHKey) -> HostKeyError:
     """The error for a server that shows another key than the known one: a new installation, or an attack."""
     kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
     before = ", ".join(f"{old.get_algorithm()} {old.get_fingerprint()}" for old in known.keys)
-    commands = [f"ssh-keygen -R '{known.name}' -f '{path}'" for path in known.sources]
+    commands = [shell("ssh-keygen", "-R", known.name, "-f", str(path)) for path in known.sources]
     return HostKeyError(
         f"the host key of {where} has CHANGED; nothing was sent there",
         node=node,
