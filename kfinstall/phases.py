@@ -78,6 +78,7 @@ from kfinstall.steps.spark_proof import SparkProof
 from kfinstall.steps.spark_submit_script import SparkSubmitScript
 from kfinstall.steps.spark_volume import SparkVolume
 from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
@@ -165,6 +166,7 @@ PHASES: Final = (
         (
             StorageNfsServer,
             StorageNfsClient,
+            StorageLocalDirectory,
             StorageLocalPath,
             StorageNfsCsi,
             StorageNfsSubdir,

@@ -98,6 +98,14 @@ kf_folder() {
   mkdir -p -- "$1"
 }
 
+# kf_private DIRECTORY: the same, and what it makes is open to root alone from its first moment. One that is there keeps its mode.
+kf_private() {
+  (
+    umask 077
+    kf_folder "$1"
+  )
+}
+
 # kf_own DIRECTORY...: records directories that are not there yet; whatever will be in them goes with them when the node is reset.
 kf_own() {
   local path kf_name

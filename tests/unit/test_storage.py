@@ -18,10 +18,11 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.simulator.effects import storage as effects
-from kfinstall.simulator.model import ScriptError, SimUnit
+from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
 from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
@@ -34,6 +35,7 @@ from tests.simulated.simulated_cluster import initialised
 STEPS = [
     StorageNfsServer,
     StorageNfsClient,
+    StorageLocalDirectory,
     StorageLocalPath,
     StorageNfsCsi,
     StorageNfsSubdir,
@@ -102,6 +104,8 @@ class Lab:
 async def lab(folder, storage=None):
     async with initialised(folder) as (fleet, simulated):
         config = fleet.world.nodes["cp1"].files["/etc/kubernetes/admin.conf"].content
+        for _line in EFFECTS["cluster-network"](fleet.world.nodes["cp1"], {"VERSION": "3.32.1"}, "", fleet.world):
+            pass
         async with open_cluster(config, simulated.server.port, patience_seconds=5) as cluster:
             yield Lab(fleet, simulated, cluster, storage)
 
@@ -379,7 +383,7 @@ async def test_another_export_is_mounted_again(tmp_path):
         ({}, "nfs-server nfs-client nfs-csi default-class proof"),
         ({"nfs": {"provisioner": "subdir"}}, "nfs-server nfs-client nfs-subdir default-class proof"),
         ({"nfs": {"server": "10.99.0.1"}}, "nfs-client nfs-csi default-class proof"),
-        ({"type": "local-path"}, "local-path default-class proof"),
+        ({"type": "local-path"}, "local-directory local-path default-class proof"),
     ],
 )
 def test_the_answers_choose_the_steps(storage, applying):

@@ -19,16 +19,27 @@ def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[
         yield path
 
 
+def _private(node: SimNode, path: str) -> Iterator[str]:
+    if path not in node.files:
+        missing = path
+        while missing and missing not in node.files:
+            node.files[missing] = SimFile(None, 0o700)
+            missing = missing.rpartition("/")[0]
+        yield f"made {path}, for root alone"
+
+
+@effect("storage-local-directory")
+def directory(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Make it."""
+    yield from _private(node, parameters["DIRECTORY"])
+
+
 @effect("storage-nfs-server")
 def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Install, make the directory, export it."""
     yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
     path = parameters["DIRECTORY"]
-    if path not in node.files:
-        node.write(f"{path}/.", "")
-        del node.files[f"{path}/."]
-        node.files[path] = SimFile(None, 0o755)
-        yield f"made {path}"
+    yield from _private(node, path)
     yield from _put(node, parameters["EXPORTS_FILE"], parameters["EXPORTS"])
     node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
     node.listeners[2049] = "?"
