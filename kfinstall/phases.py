@@ -82,6 +82,7 @@ from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
@@ -166,6 +167,7 @@ PHASES: Final = (
         (
             StorageNfsServer,
             StorageNfsClient,
+            StorageNfsPolicy,
             StorageLocalDirectory,
             StorageLocalPath,
             StorageNfsCsi,

@@ -200,10 +200,16 @@ async def test_only_pods_get_into_volumes_and_every_user_of_a_pod_does(pair: Pai
     cp /bin/true $d/subdir-185/program; chmod 4755 $d/subdir-185/program; $d/subdir-185/program
     grep -o " $d/[cs][a-z]*-185 nfs4* [a-z,]*" /proc/mounts | tr , '\n' | grep -c -x -e nosuid -e nodev"""
     told = await pair.shell("client", text, timeout_seconds=240)
-    assert told == tuple(f"of-{user}" for user in (185, 1000, 65534) for _ in "12") + ("4",), told
-    there = await pair.shell("server", f"stat -c '%a %U' /srv/kf-deep /srv/kf-deep/er {path}; stat -c %u:%g {path}/csi-1000/file {path}/subdir-65534/file")
+    assert told == (*(f"of-{user}" for user in (185, 1000, 65534) for _ in "12"), "4"), told
+    there = await pair.shell(
+        "server",
+        f"stat -c '%a %U' /srv/kf-deep /srv/kf-deep/er {path}; stat -c %u:%g {path}/csi-1000/file {path}/subdir-65534/file",
+    )
     assert there == ("700 root",) * 3 + ("1000:1000", "65534:65534")
-    refused = await pair.shell("server", f"setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'cat {path}/subdir-185/file || {path}/subdir-185/program'")
+    refused = await pair.shell(
+        "server",
+        f"setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'cat {path}/subdir-185/file || {path}/subdir-185/program'",
+    )
     assert len(refused) == 2
     assert all("Permission denied" in line for line in refused), refused
     assert isinstance(await pair.check(step, "server", path=path, version=version), Satisfied)
@@ -224,7 +230,13 @@ async def test_local_volumes_are_root_s_to_find_and_the_pods_to_write(pair: Pair
     done 2>&1
     stat -c '%a %U' /srv/kf-local {path}"""
     told = await pair.shell("client", text)
-    assert [line for line in told if "Permission denied" not in line] == ["of-185", "of-1000", "of-65534", "700 root", "700 root"], told
+    assert [line for line in told if "Permission denied" not in line] == [
+        "of-185",
+        "of-1000",
+        "of-65534",
+        "700 root",
+        "700 root",
+    ], told
     assert len(told) == 8
     await pair.shell("client", f"umount /run/kf-nfs.volume; chmod 0755 {path}")
     await pair.apply(step, "client")

@@ -26,6 +26,7 @@ from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
@@ -35,6 +36,7 @@ from tests.simulated.simulated_cluster import initialised
 STEPS = [
     StorageNfsServer,
     StorageNfsClient,
+    StorageNfsPolicy,
     StorageLocalDirectory,
     StorageLocalPath,
     StorageNfsCsi,
@@ -166,7 +168,7 @@ async def test_another_kind_of_storage_takes_the_default_from_the_class_that_was
         await site.run()
         (old,) = site.simulated.objects(CLASS, "StorageClass")
         site.answers = site.answers.model_copy(update={"storage": make_answers(after).storage})
-        await site.run(done=("storage.nfs-server", "storage.nfs-client") if before == {} else ())
+        await site.run(done=("storage.nfs-server", "storage.nfs-client", "storage.nfs-policy") if before == {} else ())
         classes = {item["metadata"]["name"]: item for item in site.simulated.objects(CLASS, "StorageClass")}
         marks = {name: item["metadata"]["annotations"][storage_site.DEFAULT] for name, item in classes.items()}
         assert marks == {old["metadata"]["name"]: "false", site.answers.storage_class: "true"}
@@ -380,9 +382,9 @@ async def test_another_export_is_mounted_again(tmp_path):
 @pytest.mark.parametrize(
     ("storage", "applying"),
     [
-        ({}, "nfs-server nfs-client nfs-csi default-class proof"),
-        ({"nfs": {"provisioner": "subdir"}}, "nfs-server nfs-client nfs-subdir default-class proof"),
-        ({"nfs": {"server": "10.99.0.1"}}, "nfs-client nfs-csi default-class proof"),
+        ({}, "nfs-server nfs-client nfs-policy nfs-csi default-class proof"),
+        ({"nfs": {"provisioner": "subdir"}}, "nfs-server nfs-client nfs-policy nfs-subdir default-class proof"),
+        ({"nfs": {"server": "10.99.0.1"}}, "nfs-client nfs-policy nfs-csi default-class proof"),
         ({"type": "local-path"}, "local-directory local-path default-class proof"),
     ],
 )

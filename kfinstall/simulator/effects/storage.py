@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall import prepare_site, storage_proof
+from kfinstall import prepare_site, storage_policy, storage_proof
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.nfs import clients
 
@@ -144,3 +144,22 @@ def storage_proof_pod(pod: Document, world: World) -> PodOutcome | None:
     if there is None or there.content != f"{content}\n":
         return PodOutcome(log="kf-wrong: read ''\n", exit_code=1)
     return PodOutcome(log=f"kf-read {content}\n")
+
+
+@pod_hook
+def storage_policy_pod(pod: Document, world: World) -> PodOutcome | None:
+    """The pod that must not reach the NFS server: a policy of that address and port refuses it, whatever its namespace."""
+    if storage_policy.LABEL not in (pod["metadata"].get("labels") or {}):
+        return None
+    target = pod["spec"]["containers"][0]["command"][4]
+    address, _colon, port = target.rpartition(":")
+    length = 128 if ":" in address else 32
+    rules = [
+        rule
+        for found in (world.api.objects(storage_policy.API, "GlobalNetworkPolicy") if world.api else ())
+        for rule in found["spec"].get("egress") or ()
+        if rule["action"] == "Deny" and rule.get("protocol") == "TCP" and int(port) in rule["destination"].get("ports", ())
+    ]
+    if any(f"{address.strip('[]')}/{length}" in rule["destination"].get("nets", ()) for rule in rules):
+        return PodOutcome(log=f"{storage_policy.REFUSED} {target} (TIMEOUT)\n")
+    return PodOutcome(log=f"{storage_policy.REACHED} {target}: the policy is not in force\n", exit_code=1)
