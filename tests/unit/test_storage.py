@@ -199,6 +199,23 @@ async def test_other_parameters_make_our_class_anew(tmp_path):
         assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["parameters"]["share"] == "/srv/elsewhere"
 
 
+# Kubernetes lets mountOptions be changed, and a class that is made anew would for a moment be none.
+async def test_a_class_of_an_older_installation_gets_the_mount_options_in_place(tmp_path):
+    async with lab(tmp_path) as site:
+        step = StorageNfsCsi()
+        await site.apply(step)
+        wanted = storage_site.storage_class(View(site.answers, site.release, CLUSTER_TARGET))
+        assert {"nosuid", "nodev"} < set(wanted["mountOptions"])
+        assert not {"noexec", "nosymfollow"} & set(wanted["mountOptions"])
+        await site.cluster.apply(stamp.stamped({**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}))
+        assert await site.check(step) == Needed(("apply StorageClass nfs-csi",))
+        site.said.clear()
+        await site.apply(step)
+        assert not any("anew" in line for line in site.said)
+        assert isinstance(await site.check(step), Satisfied)
+        assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["mountOptions"] == wanted["mountOptions"]
+
+
 async def test_what_somebody_deleted_is_needed_again(tmp_path):
     async with lab(tmp_path, {"type": "local-path"}) as site:
         step = StorageLocalPath()
