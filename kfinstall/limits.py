@@ -231,6 +231,10 @@ STORAGE_TRY_TIMEOUT_SECONDS: Final = 8
 """How long a server that is only tried, while the form is filled in, may take to answer."""
 STORAGE_USER_ID: Final = 65534
 """Who the proof's pods run as: nobody, as a volume's user usually is not root."""
+STORAGE_POLICY_TRIES: Final = 20
+"""How often a pod tries to reach the NFS server, two seconds apart, until Calico has the policy in force."""
+STORAGE_SERVER_ADDRESSES: Final = 16
+"""How many addresses of the NFS server's name are taken from one node."""
 
 # The interactive front end.
 ENGINE_CLOSE_SECONDS: Final = 10.0

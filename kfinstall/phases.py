@@ -78,9 +78,11 @@ from kfinstall.steps.spark_proof import SparkProof
 from kfinstall.steps.spark_submit_script import SparkSubmitScript
 from kfinstall.steps.spark_volume import SparkVolume
 from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
@@ -165,6 +167,8 @@ PHASES: Final = (
         (
             StorageNfsServer,
             StorageNfsClient,
+            StorageNfsPolicy,
+            StorageLocalDirectory,
             StorageLocalPath,
             StorageNfsCsi,
             StorageNfsSubdir,

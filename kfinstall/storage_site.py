@@ -37,6 +37,13 @@ def uses_nfs(answers: Answers) -> bool:
     return answers.storage.type == "nfs"
 
 
+def directories(answers: Answers, node: str) -> tuple[str, ...]:
+    """The directories of a node that volumes are made in."""
+    if answers.storage.type == "local-path":
+        return (answers.storage.local_path.directory,)
+    return (answers.storage.nfs.path,) if answers.nfs_node is not None and answers.nfs_node.name == node else ()
+
+
 def export_path(path: str) -> str:
     """A path as exports(5) and etab write it: blanks, quotes, hashes and backslashes as octal."""
     return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)
@@ -76,8 +83,11 @@ def source(answers: Answers) -> str:
 
 
 def mount_options(answers: Answers) -> list[str]:
-    """How volumes are mounted. Hard: an I/O error in a database is worse than a wait."""
-    return [f"nfsvers={answers.storage.nfs.version}", "hard", "noatime"]
+    """How volumes are mounted. Hard: an I/O error in a database is worse than a wait.
+
+    What a volume's files say of themselves makes nobody root, and opens no device. Programs run: notebooks keep environments there.
+    """
+    return [f"nfsvers={answers.storage.nfs.version}", "hard", "noatime", "nosuid", "nodev"]
 
 
 def storage_class(view: View) -> Document:

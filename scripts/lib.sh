@@ -98,6 +98,14 @@ kf_folder() {
   mkdir -p -- "$1"
 }
 
+# kf_private DIRECTORY: the same, and what it makes is open to root alone from its first moment. One that is there keeps its mode.
+kf_private() {
+  (
+    umask 077
+    kf_folder "$1"
+  )
+}
+
 # kf_own DIRECTORY...: records directories that are not there yet; whatever will be in them goes with them when the node is reset.
 kf_own() {
   local path kf_name
@@ -441,6 +449,33 @@ kf_unmount() {
   if awk '{print $2}' /proc/self/mounts | awk -v top="$1/" 'index($0 "/", top) == 1 {found = 1} END {exit !found}'; then
     kf_fail 18 "something is still mounted in $1" "see what: findmnt -R $1; unmount it, then: kfinstall resume"
   fi
+}
+
+# kf_write_test DIRECTORY: as root writes a file there, reads it, gives it to others and removes it, all on one descriptor: whoever serves the
+# directory may plant links, under any name and at any moment. What fails is printed. Bash can't create without following; perl-base is in
+# every Debian and Ubuntu. Two owners: a server that squashes root can't give a file to both of them.
+kf_write_test() {
+  perl -e '
+    use strict;
+    use Fcntl qw(:DEFAULT SEEK_SET);
+    use IO::Handle;
+    chdir $ARGV[0] or die "can\x27t enter the directory: $!\n";
+    open my $random, "<:raw", "/dev/urandom" or die "can\x27t read /dev/urandom: $!\n";
+    sysread($random, my $bytes, 16) == 16 or die "can\x27t read /dev/urandom: $!\n";
+    my ($name, $text, $found) = (".kfinstall-" . unpack("H*", $bytes), "kfinstall\n", "");
+    sysopen my $file, $name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600 or die "can\x27t create a file: $!\n";
+    my $done = eval {
+      -f $file or die "what the server created is no file\n";
+      (syswrite($file, $text) // 0) == length $text && $file->sync or die "can\x27t write: $!\n";
+      sysseek($file, 0, SEEK_SET) && defined sysread($file, $found, 64) or die "can\x27t read: $!\n";
+      $found eq $text or die "reads something else than was written\n";
+      for my $owner (65534, 185) { chown $owner, $owner, $file or die "can\x27t give a file away: $!\n" }
+      1;
+    };
+    my $why = $@;
+    unlink $name or !$done or die "can\x27t remove a file: $!\n";
+    die $why unless $done;
+  ' -- "$1" 2>&1
 }
 
 # kf_remove DIRECTORY: the whole of it, but nothing that is mounted there.

@@ -40,7 +40,7 @@ def _addresses(lines: Lines) -> tuple[str, ...]:
     for line in lines:
         words = line.split()
         address = _word_after(words, "inet") or _word_after(words, "inet6")
-        if address and not _OWN_INTERFACES.fullmatch(words[1].partition("@")[0]):
+        if address and "temporary" not in words and not _OWN_INTERFACES.fullmatch(words[1].partition("@")[0]):
             _network("network", address)
             found[address if "/" in address else f"{address}/32"] = None
     return tuple(found)

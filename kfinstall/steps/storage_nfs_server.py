@@ -57,7 +57,7 @@ class StorageNfsServer(Step):
         if package is None or package.status != "installed":
             changes.append(f"apt-get install {_PACKAGE}")
         if "directory" not in told:
-            changes.append(f"make {path}")
+            changes.append(f"make {path}, for root alone")
         if not facts.has_file(storage_site.EXPORTS_FILE, sha256(storage_site.exports(view.answers)), mode=0o644):
             changes.append(f"write {storage_site.EXPORTS_FILE} for {', '.join(node.address for node in view.answers.nodes)}")
         unit = facts.units.get(storage_site.SERVER_UNIT)

@@ -6,9 +6,9 @@ fi
 kf_own /var/lib/nfs
 kf_apt_install nfs-kernel-server
 if [[ ! -d $KF_DIRECTORY ]]; then
-  kf_folder "$KF_DIRECTORY"
-  chmod 0755 -- "$KF_DIRECTORY"
-  kf_say "made $KF_DIRECTORY"
+  # The nodes' kernels enter it as root, and pods below it only by its mounts: no user of this node has business here.
+  kf_private "$KF_DIRECTORY"
+  kf_say "made $KF_DIRECTORY, for root alone"
 fi
 printf '%s' "$KF_EXPORTS" | kf_put "$KF_EXPORTS_FILE" 0644 root:root
 kf_unit_on "$KF_SERVICE"

@@ -5,25 +5,29 @@ What the provisioners' own programs do to an NFS server is theirs; a stand-in ma
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
-from kfinstall import spark_objects, spark_site, storage_proof, storage_site
+from kfinstall import spark_objects, spark_site, stamp, storage_policy, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.releases import Release, load
+from kfinstall.simulator.effects.cluster import _crd
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.steps.spark_volume import SparkVolume
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
 from tests.apiserver.planes import Document, cluster
@@ -120,6 +124,40 @@ def gone(document: Document | None) -> Waiting | None:
     return Waiting("it is still there") if document else None
 
 
+def definitions() -> list[Document]:
+    """Calico's own (operator-crds.yaml) where KFINSTALL_CALICO_CRDS names the file, else the simulator's, which take anything."""
+    path = os.environ.get("KFINSTALL_CALICO_CRDS", "")
+    if not path:
+        return [_crd(storage_policy.API.partition("/")[0], kind) for kind in ("Tier", "GlobalNetworkPolicy")]
+    wanted = {"tiers.crd.projectcalico.org", "globalnetworkpolicies.crd.projectcalico.org"}
+    return [item for item in yaml.safe_load_all(Path(path).read_text()) if item and item["metadata"]["name"] in wanted]
+
+
+# Whether a pod is refused is Calico's to show; that the objects are what its definitions ask for, and stay as they are, is the API server's.
+async def test_the_policy_that_keeps_pods_from_the_server_is_taken_as_it_is(site: Site) -> None:
+    step, storage = StorageNfsPolicy(), {"nfs": {"server": "10.1.0.99"}}
+    for definition in definitions():
+        await site.client.apply(definition)
+        await site.client.wait(Ref.of(definition), established, timeout_seconds=60, say=print)
+    view = await site.view(step, storage)
+    found = []
+    for _again in "12":
+        for document in step.documents(view):
+            await site.client.apply(stamp.stamped(document))
+        found.append([await site.client.get(Ref.of(document)) for document in step.documents(view)])
+    assert found[0] == found[1]
+    for document, kept in zip(step.documents(view), found[0], strict=True):
+        assert kept is not None
+        assert kept["spec"] == document["spec"]
+    assert await site.check(step, storage) == Needed(("see that a pod does not reach 10.1.0.99:2049",))
+
+
+def established(document: Document | None) -> Waiting | None:
+    conditions = ((document or {}).get("status") or {}).get("conditions") or []
+    good = any((item["type"], item["status"]) == ("Established", "True") for item in conditions)
+    return None if good else Waiting("it is not established")
+
+
 async def test_a_second_run_sends_nothing_that_the_server_would_change(site: Site) -> None:
     (step, *_rest), storage = phase("nfs-csi")
     await site.apply(step, storage)
@@ -168,6 +206,26 @@ async def test_a_class_whose_parameters_change_is_made_anew_and_one_of_others_is
     await site.client.delete(Ref(STORAGE, "StorageClass", "nfs-csi"))
     await site.apply(step, storage)
     assert isinstance(await site.check(step, storage), Satisfied)
+
+
+# Installations of before have classes that mount with fewer options: they are changed in place, and nothing is made anew.
+@pytest.mark.parametrize("name", ["nfs-csi", "nfs-client"])
+async def test_other_mount_options_of_our_class_are_changed_in_place(site: Site, name: str) -> None:
+    (step, *_rest), storage = phase(name)
+    await site.apply(step, storage)
+    ref = Ref(STORAGE, "StorageClass", name)
+    now = await site.client.get(ref)
+    wanted = storage_site.storage_class(await site.view(step, storage))
+    before = {**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}
+    await site.client.apply(stamp.stamped(before))
+    assert await site.check(step, storage) == Needed((f"apply StorageClass {name}",))
+    await site.apply(step, storage)
+    assert isinstance(await site.check(step, storage), Satisfied)
+    after = await site.client.get(ref)
+    assert now is not None
+    assert after is not None
+    assert after["metadata"]["uid"] == now["metadata"]["uid"]
+    assert after["mountOptions"] == ["nfsvers=4.1", "hard", "noatime", "nosuid", "nodev"]
 
 
 @pytest.mark.parametrize("name", ["nfs-csi", "nfs-client"])

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from kfinstall import releases, storage_site
-from kfinstall.answers.model import Answers, Node, Ssh
+from kfinstall.answers.model import Answers, LocalPath, Node, Ssh, Storage
 from kfinstall.desk import tries
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.transport.base import Host, Program
@@ -175,6 +176,71 @@ async def test_owners_are_the_same_on_both_sides(pair: Pair, version: str) -> No
         "999:998 700",
         "999:998 600",
     )
+
+
+# As the provisioners make volumes (csi-driver-nfs: the kubelet gives it to the pod's group; the older one: open to everybody), and as the
+# kubelets mount them: the directory itself. Its parents are root's alone, on the server's disk.
+@pytest.mark.parametrize("version", ["4.2", "4.1", "4.0", "3"])
+async def test_only_pods_get_into_volumes_and_every_user_of_a_pod_does(pair: Pair, version: str) -> None:
+    path, step = "/srv/kf-deep/er/kf", StorageNfsServer()
+    await pair.apply(step, "server", path=path, version=version)
+    await pair.apply(StorageNfsClient(), "client", path=path, version=version)
+    options = ",".join(storage_site.mount_options(pair.answers(path=path, version=version)))
+    text = f"""set -e; umask 022
+    d=$(mktemp -d /run/kf-nfs.XXXXXX); trap 'umount -l $d/* 2>/dev/null; rmdir $d/* $d' EXIT; chmod 0711 $d; mkdir $d/all
+    mount -t nfs -o vers={version} {SERVER}:{path} $d/all
+    for user in 185 1000 65534; do
+      mkdir $d/all/csi-$user; chown :$user $d/all/csi-$user; chmod g+rwxs $d/all/csi-$user
+      mkdir $d/all/subdir-$user; chmod 0777 $d/all/subdir-$user
+      for volume in csi-$user subdir-$user; do
+        mkdir $d/$volume; mount -t nfs -o {options} {SERVER}:{path}/$volume $d/$volume
+        setpriv --reuid $user --regid $user --groups $user sh -c "echo of-$user >$d/$volume/file && cat $d/$volume/file"
+      done
+    done
+    cp /bin/true $d/subdir-185/program; chmod 4755 $d/subdir-185/program; $d/subdir-185/program
+    grep -o " $d/[cs][a-z]*-185 nfs4* [a-z,]*" /proc/mounts | tr , '\n' | grep -c -x -e nosuid -e nodev"""
+    told = await pair.shell("client", text, timeout_seconds=240)
+    assert told == (*(f"of-{user}" for user in (185, 1000, 65534) for _ in "12"), "4"), told
+    there = await pair.shell(
+        "server",
+        f"stat -c '%a %U' /srv/kf-deep /srv/kf-deep/er {path}; stat -c %u:%g {path}/csi-1000/file {path}/subdir-65534/file",
+    )
+    assert there == ("700 root",) * 3 + ("1000:1000", "65534:65534")
+    refused = await pair.shell(
+        "server",
+        f"setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'cat {path}/subdir-185/file || {path}/subdir-185/program'",
+    )
+    assert len(refused) == 2
+    assert all("Permission denied" in line for line in refused), refused
+    assert isinstance(await pair.check(step, "server", path=path, version=version), Satisfied)
+
+
+# A kubelet gives a pod its volume by binding it, which walks no directory as the pod's user.
+async def test_local_volumes_are_root_s_to_find_and_the_pods_to_write(pair: Pair) -> None:
+    step, path = StorageLocalDirectory(), "/srv/kf-local/volumes"
+    answers = pair.answers().model_copy(update={"storage": Storage(type="local-path", local_path=LocalPath(directory=path))})
+    pair.answers = lambda **_nfs: answers  # type: ignore[method-assign]
+    assert await pair.check(step, "client") == Needed((f"make {path}, for root alone",))
+    await pair.apply(step, "client")
+    assert await pair.check(step, "client") == Satisfied(f"{path} is there, mode 0700 of root:root")
+    text = f"""set -e; umask 022
+    mkdir -m 0777 -p {path}/pvc-1; chmod 0777 {path}/pvc-1; mkdir -p /run/kf-nfs.volume; mount --bind {path}/pvc-1 /run/kf-nfs.volume
+    for user in 185 1000 65534; do
+      setpriv --reuid $user --regid $user --clear-groups sh -c "echo of-$user >/run/kf-nfs.volume/$user; cat {path}/pvc-1/$user || cat /run/kf-nfs.volume/$user"
+    done 2>&1
+    stat -c '%a %U' /srv/kf-local {path}"""
+    told = await pair.shell("client", text)
+    assert [line for line in told if "Permission denied" not in line] == [
+        "of-185",
+        "of-1000",
+        "of-65534",
+        "700 root",
+        "700 root",
+    ], told
+    assert len(told) == 8
+    await pair.shell("client", f"umount /run/kf-nfs.volume; chmod 0755 {path}")
+    await pair.apply(step, "client")
+    assert await pair.check(step, "client") == Satisfied(f"{path} is there, mode 0755 of root:root")
 
 
 # A neighbour in the same network that is no node: the client itself, under an address that the server does not know.

@@ -9,7 +9,7 @@ from kfinstall.facts.model import KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import Conflict, Satisfied, View
 from kfinstall.steps.connect_login import ConnectLogin
@@ -235,6 +235,47 @@ def test_local_path_needs_room_on_every_node():
     wanted = answers(storage={"type": "local-path"}, spark={"enabled": False})
     fleet = with_space(read(wanted, machines()), "worker2", local=10)
     assert conflict(check(PreflightDisk, fleet, "worker2", wanted), "storage.localPath.minimumFree")
+
+
+@pytest.mark.parametrize(
+    ("modes", "told"),
+    [
+        ({}, ""),
+        ({"": (0o755, "root:root")}, "mode 0755 and belongs to root:root"),
+        ({"": (0o777, "root:root"), "parent": (0o755, "root:root")}, "mode 0777"),
+        ({"": (0o700, "root:root")}, ""),
+        ({"": (0o750, "root:root")}, ""),
+        ({"": (0o750, "root:users")}, "mode 0750 and belongs to root:users"),
+        ({"": (0o700, "alice:alice")}, "sudo chown root:root {path} && sudo chmod 0700 {path}"),
+        ({"": (0o711, "root:root")}, "sudo chmod 0700 {path}"),
+        ({"": (0o755, "root:root"), "parent": (0o700, "root:root")}, ""),
+        ({"": (0o755, "root:root"), "parent": (0o700, "alice:alice")}, "mode 0755"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["nfs", "local-path"])
+def test_who_may_enter_where_volumes_will_be_is_a_warning_that_names_the_command(kind, modes, told):
+    path = "/srv/my data/vol"
+    wanted = answers(storage={"type": kind, "nfs": {"path": path}, "localPath": {"directory": path}}, spark={"enabled": False})
+    nodes = machines()
+    for node in nodes.values():
+        for part, (mode, owner) in modes.items():
+            node.files[path.rpartition("/")[0] if part else path] = SimFile(None, mode, owner)
+    fleet = read(wanted, nodes)
+    for name in ("cp1", "worker1"):
+        found = check(PreflightDisk, fleet, name, wanted)
+        if not told or (kind == "nfs" and name != "cp1"):
+            assert isinstance(found, Satisfied), found
+        else:
+            assert conflict(found, told.format(path="'/srv/my data/vol'"), warning=True)
+
+
+def test_a_running_member_is_told_too_of_a_directory_that_others_enter(fleet):
+    nodes = machines()
+    nodes["cp1"].files["/srv/nfs/kubeflow"] = SimFile(None, 0o755)
+    runtime = RuntimeFacts(ca_sha256="a" * 64, node_name="cp1")
+    seen = read(answers(), nodes)
+    found = check(PreflightDisk, seen | {"cp1": replace(seen["cp1"], runtime=runtime)})
+    assert conflict(found, "sudo chmod 0700 /srv/nfs/kubeflow", warning=True)
 
 
 def test_the_disk_follows_the_runtime():

@@ -62,6 +62,44 @@ def error(done):
     return f"{found.message} || {found.hint}"
 
 
+class TestPrivate:
+    def test_what_is_made_is_the_owners_alone_and_recorded_and_what_is_there_keeps_its_mode(self, machine):
+        (machine.folder / "srv").mkdir(mode=0o755)
+        path = machine.folder / "srv" / "a" / "b"
+        for _again in "12":
+            assert machine.run('kf_private "$KF_P"; umask', P=path).lines == ("0022",)
+        assert [(machine.folder / name).stat().st_mode & 0o777 for name in ("srv", "srv/a", "srv/a/b")] == [0o755, 0o700, 0o700]
+        path.chmod(0o755)
+        machine.run('kf_private "$KF_P"', P=path)
+        assert path.stat().st_mode & 0o777 == 0o755
+        kept = sorted(entry.name for entry in (machine.folder / "var/lib/kfinstall/undo").iterdir())
+        assert sorted(name.rpartition("%2F")[2] for name in kept) == ["a.absent", "b.absent"]
+
+    def test_it_is_private_from_its_first_moment(self, machine):
+        machine.program("chmod", f"echo chmod $* >>{machine.folder}/calls")
+        machine.run('kf_private "$KF_P"', P=machine.folder / "srv" / "a")
+        assert not (machine.folder / "calls").exists()
+        assert (machine.folder / "srv").stat().st_mode & 0o777 == 0o700
+
+    def test_a_file_in_its_place_is_an_error(self, machine):
+        (machine.folder / "a").write_text("")
+        assert machine.run('kf_private "$KF_P/b"; echo went on', P=machine.folder / "a").status != 0
+
+    @pytest.mark.parametrize(("script", "status"), [("storage-local-directory", 20), ("storage-nfs-server", 20)])
+    def test_the_scripts_refuse_what_is_no_directory(self, machine, script, status):
+        path = machine.folder / "taken"
+        path.write_text("an administrator's")
+        done = machine.step(script, DIRECTORY=path, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        assert (done.status, path.read_text()) == (status, "an administrator's")
+        assert "is no directory" in error(done)
+
+    def test_local_volumes_find_their_directory(self, machine):
+        path = machine.folder / "opt" / "volumes"
+        assert machine.step("storage-local-directory", DIRECTORY=path).lines == (f"made {path}, for root alone",)
+        assert machine.step("storage-local-directory", DIRECTORY=path).lines == ()
+        assert path.stat().st_mode & 0o777 == 0o700
+
+
 class TestPut:
     def test_writes_once_and_says_so(self, machine):
         body = 'printf "a\\n" | kf_put "$KF_P" 0640 root:root'

@@ -18,13 +18,15 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.simulator.effects import storage as effects
-from kfinstall.simulator.model import ScriptError, SimUnit
+from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
 from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
+from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
@@ -34,6 +36,8 @@ from tests.simulated.simulated_cluster import initialised
 STEPS = [
     StorageNfsServer,
     StorageNfsClient,
+    StorageNfsPolicy,
+    StorageLocalDirectory,
     StorageLocalPath,
     StorageNfsCsi,
     StorageNfsSubdir,
@@ -102,6 +106,8 @@ class Lab:
 async def lab(folder, storage=None):
     async with initialised(folder) as (fleet, simulated):
         config = fleet.world.nodes["cp1"].files["/etc/kubernetes/admin.conf"].content
+        for _line in EFFECTS["cluster-network"](fleet.world.nodes["cp1"], {"VERSION": "3.32.1"}, "", fleet.world):
+            pass
         async with open_cluster(config, simulated.server.port, patience_seconds=5) as cluster:
             yield Lab(fleet, simulated, cluster, storage)
 
@@ -162,7 +168,7 @@ async def test_another_kind_of_storage_takes_the_default_from_the_class_that_was
         await site.run()
         (old,) = site.simulated.objects(CLASS, "StorageClass")
         site.answers = site.answers.model_copy(update={"storage": make_answers(after).storage})
-        await site.run(done=("storage.nfs-server", "storage.nfs-client") if before == {} else ())
+        await site.run(done=("storage.nfs-server", "storage.nfs-client", "storage.nfs-policy") if before == {} else ())
         classes = {item["metadata"]["name"]: item for item in site.simulated.objects(CLASS, "StorageClass")}
         marks = {name: item["metadata"]["annotations"][storage_site.DEFAULT] for name, item in classes.items()}
         assert marks == {old["metadata"]["name"]: "false", site.answers.storage_class: "true"}
@@ -191,6 +197,23 @@ async def test_other_parameters_make_our_class_anew(tmp_path):
         await site.apply(step)
         assert isinstance(await site.check(step), Satisfied)
         assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["parameters"]["share"] == "/srv/elsewhere"
+
+
+# Kubernetes lets mountOptions be changed, and a class that is made anew would for a moment be none.
+async def test_a_class_of_an_older_installation_gets_the_mount_options_in_place(tmp_path):
+    async with lab(tmp_path) as site:
+        step = StorageNfsCsi()
+        await site.apply(step)
+        wanted = storage_site.storage_class(View(site.answers, site.release, CLUSTER_TARGET))
+        assert {"nosuid", "nodev"} < set(wanted["mountOptions"])
+        assert not {"noexec", "nosymfollow"} & set(wanted["mountOptions"])
+        await site.cluster.apply(stamp.stamped({**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}))
+        assert await site.check(step) == Needed(("apply StorageClass nfs-csi",))
+        site.said.clear()
+        await site.apply(step)
+        assert not any("anew" in line for line in site.said)
+        assert isinstance(await site.check(step), Satisfied)
+        assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["mountOptions"] == wanted["mountOptions"]
 
 
 async def test_what_somebody_deleted_is_needed_again(tmp_path):
@@ -376,10 +399,10 @@ async def test_another_export_is_mounted_again(tmp_path):
 @pytest.mark.parametrize(
     ("storage", "applying"),
     [
-        ({}, "nfs-server nfs-client nfs-csi default-class proof"),
-        ({"nfs": {"provisioner": "subdir"}}, "nfs-server nfs-client nfs-subdir default-class proof"),
-        ({"nfs": {"server": "10.99.0.1"}}, "nfs-client nfs-csi default-class proof"),
-        ({"type": "local-path"}, "local-path default-class proof"),
+        ({}, "nfs-server nfs-client nfs-policy nfs-csi default-class proof"),
+        ({"nfs": {"provisioner": "subdir"}}, "nfs-server nfs-client nfs-policy nfs-subdir default-class proof"),
+        ({"nfs": {"server": "10.99.0.1"}}, "nfs-client nfs-policy nfs-csi default-class proof"),
+        ({"type": "local-path"}, "local-directory local-path default-class proof"),
     ],
 )
 def test_the_answers_choose_the_steps(storage, applying):

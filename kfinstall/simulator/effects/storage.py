@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall import prepare_site, storage_proof
+from kfinstall import prepare_site, storage_policy, storage_proof
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.nfs import clients
 
@@ -19,16 +19,27 @@ def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[
         yield path
 
 
+def _private(node: SimNode, path: str) -> Iterator[str]:
+    if path not in node.files:
+        missing = path
+        while missing and missing not in node.files:
+            node.files[missing] = SimFile(None, 0o700)
+            missing = missing.rpartition("/")[0]
+        yield f"made {path}, for root alone"
+
+
+@effect("storage-local-directory")
+def directory(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Make it."""
+    yield from _private(node, parameters["DIRECTORY"])
+
+
 @effect("storage-nfs-server")
 def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Install, make the directory, export it."""
     yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
     path = parameters["DIRECTORY"]
-    if path not in node.files:
-        node.write(f"{path}/.", "")
-        del node.files[f"{path}/."]
-        node.files[path] = SimFile(None, 0o755)
-        yield f"made {path}"
+    yield from _private(node, path)
     yield from _put(node, parameters["EXPORTS_FILE"], parameters["EXPORTS"])
     node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
     node.listeners[2049] = "?"
@@ -133,3 +144,22 @@ def storage_proof_pod(pod: Document, world: World) -> PodOutcome | None:
     if there is None or there.content != f"{content}\n":
         return PodOutcome(log="kf-wrong: read ''\n", exit_code=1)
     return PodOutcome(log=f"kf-read {content}\n")
+
+
+@pod_hook
+def storage_policy_pod(pod: Document, world: World) -> PodOutcome | None:
+    """The pod that must not reach the NFS server: a policy of that address and port refuses it, whatever its namespace."""
+    if storage_policy.LABEL not in (pod["metadata"].get("labels") or {}):
+        return None
+    target = pod["spec"]["containers"][0]["command"][4]
+    address, _colon, port = target.rpartition(":")
+    length = 128 if ":" in address else 32
+    rules = [
+        rule
+        for found in (world.api.objects(storage_policy.API, "GlobalNetworkPolicy") if world.api else ())
+        for rule in found["spec"].get("egress") or ()
+        if rule["action"] == "Deny" and rule.get("protocol") == "TCP" and int(port) in rule["destination"].get("ports", ())
+    ]
+    if any(f"{address.strip('[]')}/{length}" in rule["destination"].get("nets", ()) for rule in rules):
+        return PodOutcome(log=f"{storage_policy.REFUSED} {target} (TIMEOUT)\n")
+    return PodOutcome(log=f"{storage_policy.REACHED} {target}: the policy is not in force\n", exit_code=1)

@@ -23,7 +23,7 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     path = parameters.get("NFS_PATH", "")
     if not path or "nfs-common" not in node.packages:
         return ""
-    directory = f"directory=755 {node.files[path].owner}\n" if path in node.files else ""
+    directory = f"directory={node.files[path].mode:o} {node.files[path].owner}\n" if path in node.files else ""
     foreign = ""
     if any(line.split()[:1] == [storage_site.export_path(path)] for line in text_of(node, "/etc/exports").splitlines()):
         foreign = "foreign=/etc/exports\n"

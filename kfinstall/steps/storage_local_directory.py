@@ -1,0 +1,40 @@
+"""storage.local-directory: the directory of local-path's volumes is there before a kubelet makes it, which would be for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall.answers.model import Answers
+from kfinstall.facts.model import Watch
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+
+
+class StorageLocalDirectory(Step):
+    """Open to root alone: volumes themselves have mode 0777. One that was there keeps its mode; preflight warns of it."""
+
+    id: ClassVar[str] = "storage.local-directory"
+    title: ClassVar[str] = "Make the directory of local volumes"
+    script: ClassVar[str] = "storage-local-directory"
+    timeout_seconds: ClassVar[float] = 60
+    estimate_seconds: ClassVar[float] = 1
+
+    def applies(self, answers: Answers) -> bool:
+        """Where volumes are directories of the nodes."""
+        return answers.storage.type == "local-path"
+
+    def watch(self, view: View) -> Watch:
+        """The directory."""
+        return Watch(files=frozenset({view.answers.storage.local_path.directory}))
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The directory."""
+        return {"DIRECTORY": view.answers.storage.local_path.directory}
+
+    def check(self, view: View) -> Check:
+        """It is there."""
+        path = view.answers.storage.local_path.directory
+        found = view.facts.files.get(path)
+        if found is None or found.kind not in ("directory", "symlink"):
+            return Needed((f"make {path}, for root alone",))
+        return Satisfied(f"{path} is there" + (f", mode {found.mode:04o} of {found.owner}" if found.kind == "directory" else ""))
