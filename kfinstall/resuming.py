@@ -68,7 +68,7 @@ def choose(root: Path, run_id: str | None) -> Chosen:
         )
     if run_id is None and record.kind in APART and never_agreed(cluster, record):
         raise UsageError(
-            f"the newest run {record.id} was {kind} that nobody confirmed, and it changed nothing",
+            f"the newest run {record.id}, {kind}, was refused or declined and changed nothing",
             why=record.message,
             hint=run_commands.either(cluster, record, _before(cluster, record)),
         )

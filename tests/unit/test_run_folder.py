@@ -170,9 +170,7 @@ def test_killed_at_any_instant_again_and_again(tmp_path):
     seed = random.Random(13)
     highest = 0
     for _round in range(12):
-        with subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(tmp_path), ANSWERS], stdout=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path), ANSWERS], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "ready\n"
             time.sleep(seed.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
