@@ -307,18 +307,19 @@ async def open_session(
             stack.enter_context(state.lock())
         record = state.new_run(
             "plan" if options.dry_run else options.kind,
+            answers=save.dump(answers),
             answers_file=options.answers_file,
             phases=tuple(phase.id for phase in chosen),
             delete_data=options.delete_data,
             force_finalizers=options.force_finalizers,
             rotate=options.rotate,
             rotation=options.rotation,
+            strict=options.strict,
+            leave_out=options.leave_out,
+            dry_run=options.dry_run,
             demo=options.demo,
         )
-        save.save(answers, state.run_directory(record.id) / "answers.yaml")
-        path = state.run_directory(record.id) / "events.jsonl"
-        path.touch(mode=0o600)
-        events = stack.enter_context(path.open("w", encoding="utf-8"))
+        events = stack.enter_context((state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8"))
         stack.callback(bus.subscribe(JsonLines(events)))
         site = Site(answers, release, known, open_cluster)
         stack.push_async_callback(site.close)

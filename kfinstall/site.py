@@ -35,6 +35,12 @@ def required_nodes(answers: Answers) -> frozenset[str]:
     return frozenset(node.name for node in nodes if node is not None)
 
 
+def spare_nodes(answers: Answers) -> tuple[str, ...]:
+    """Names of the nodes that a run can go on without."""
+    required = required_nodes(answers)
+    return tuple(node.name for node in answers.nodes if node.name not in required)
+
+
 class Site:
     """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
 

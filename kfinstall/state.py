@@ -6,7 +6,8 @@
                         known_hosts    host keys that were accepted for this cluster
                         lock           held by the run that is going on
                         proof.html, proof.json
-                        runs/<id>/     run.json, events.jsonl, answers.yaml
+                        runs/<id>/     run.json, events.jsonl, answers.yaml (kfinstall.run_folder)
+<state>/runs.lock       held for the moment in which a run's folder is made
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from kfinstall.errors import LockedError, StateError, UsageError
+from kfinstall import limits, record_fields, run_folder
+from kfinstall.durable import locked, try_lock
+from kfinstall.errors import ExitCode, LockedError, StateError, UsageError
 from kfinstall.text import cleaned_fields
 
 STATE_VERSION: Final = 1
@@ -61,6 +64,9 @@ APART: Final = (*BACK, "rotate")
 """Kinds of runs with phases of their own; one that is gone on with stays of its kind."""
 CHANGING: Final = ("install", "resume", *APART)
 """Kinds of runs that change something, and can be gone on with."""
+DECLINED: Final = "nothing was changed"
+"""How a run ends that somebody, who was asked, did not want."""
+_NO_ANSWERS: Final = "# a run without answers\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class RunRecord:
     started_at: float
     answers_file: str = ""
     phases: tuple[str, ...] = ()
+    """What the run was about: its phases, in order. One that goes on with it does no more than these."""
     demo: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the simulator for a rehearsal; empty for real machines."""
     exit_code: int | None = None
@@ -89,7 +96,43 @@ class RunRecord:
     """Which secrets a rotation replaces; all that can be if empty."""
     rotation: str = ""
     """The run that first asked for this rotation; empty for the first itself."""
+    strict: bool = False
+    """Warnings of the preflight end it."""
+    leave_out: tuple[str, ...] = ()
+    """Nodes that the administrator set aside for it."""
+    dry_run: bool = False
+    """It only told what a reset, an uninstallation or a rotation would do (its kind is plan then)."""
+    number: int = 0
+    """Counts the runs of all clusters of this state directory, whatever the clock says; 0 where an older kfinstall wrote it."""
     version: int = STATE_VERSION
+    unclear: tuple[str, ...] = ()
+    """Fields of its file that can't be understood. Never written."""
+
+    @property
+    def declined(self) -> bool:
+        """Whether it ended as runs do that nobody agreed to."""
+        return self.exit_code == ExitCode.USAGE or (self.exit_code == ExitCode.INTERRUPTED and self.message == DECLINED)
+
+    @property
+    def order(self) -> tuple[int, float, str]:
+        """What sorts runs, the newest last; those without a number come first, by the clock."""
+        return self.number, self.started_at, self.id
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], folder: str) -> Self:
+        """The record that a run's file in that folder holds.
+
+        Raises:
+            StateError: it does not say which run it is.
+        """
+        values, unclear = record_fields.understood(data, newest_version=STATE_VERSION)
+        if values.get("id") != folder or not {"kind", "cluster", "started_at"} <= values.keys():
+            raise StateError(f"{folder}/{run_folder.RECORD} does not say which run it is")
+        return cleaned_fields(cls(**values, unclear=unclear))
+
+    def to_json(self) -> dict[str, Any]:
+        """What its file holds."""
+        return {name: value for name, value in asdict(self).items() if name != "unclear"}
 
 
 class ClusterState:
@@ -138,24 +181,31 @@ class ClusterState:
         """Path of the host keys that were accepted."""
         return self.path / "known_hosts"
 
-    def new_run(self, kind: str, **details: Any) -> RunRecord:
-        """Make the directory of a new run; its id sorts by time."""
+    def new_run(self, kind: str, *, answers: str = _NO_ANSWERS, **details: Any) -> RunRecord:
+        """Make the folder of a new run, with its answers (YAML) and its record; its id sorts by time, its number by what came first.
+
+        Raises:
+            StateError: it can't be made; nothing of it stays then.
+        """
+        root, runs = self.path.parents[1], self.path / "runs"
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        for number in range(1000):
-            run_id = f"{self.name}-{stamp}" + (f"-{number}" if number else "")
-            with suppress(FileExistsError):
-                try:
-                    (self.path / "runs" / run_id).mkdir(mode=0o700)
-                except FileExistsError:
-                    raise
-                except OSError as error:
-                    raise StateError(
-                        f"{self.path} can't be written", why=str(error), hint="free space or choose another --state-dir"
-                    ) from error
-                record = RunRecord(run_id, kind, self.name, time.time(), **details)
-                self.save_run(record)
-                return record
-        raise StateError(f"{self.path / 'runs'} has too many runs of this second")
+        try:
+            with locked(root / "runs.lock", limits.RUN_FOLDER_LOCK_SECONDS):
+                run_folder.sweep(runs)
+                number = run_folder.highest_number(root) + 1
+                for again in range(1000):
+                    run_id = f"{self.name}-{stamp}" + (f"-{again}" if again else "")
+                    record = RunRecord(run_id, kind, self.name, time.time(), number=number, **details)
+                    files = {run_folder.ANSWERS: answers, run_folder.EVENTS: "", run_folder.RECORD: _text(record)}
+                    if run_folder.make(runs, run_id, files):
+                        return record
+        except OSError as error:
+            raise StateError(
+                f"{runs} can't be written",
+                why=error.strerror or str(error),
+                hint=f"free space under {root} or choose another --state-dir",
+            ) from error
+        raise StateError(f"{runs} has too many runs of this second")
 
     def run_directory(self, run_id: str) -> Path:
         """The directory of a run."""
@@ -163,7 +213,7 @@ class ClusterState:
 
     def save_run(self, record: RunRecord) -> None:
         """Write run.json."""
-        write_atomically(self.run_directory(record.id) / "run.json", json.dumps(asdict(record), indent=1) + "\n")
+        write_atomically(self.run_directory(record.id) / run_folder.RECORD, _text(record))
 
     def archive(self, run_id: str) -> None:
         """Move the journal and the proof card into a run's folder: they tell of a cluster that is no more.
@@ -180,18 +230,38 @@ class ClusterState:
                 raise StateError(f"{path} can't be moved", why=error.strerror or str(error), hint="move it away by hand") from error
 
     def runs(self) -> list[RunRecord]:
-        """All readable runs, oldest first."""
+        """All readable runs that were begun, oldest first."""
+        return sorted((record for record in self.records() if self._begun(record)), key=lambda record: record.order)
+
+    def records(self) -> list[RunRecord]:
+        """All readable records, those too of runs that were killed before they began."""
         found = []
-        try:
-            folders = sorted((self.path / "runs").iterdir())
-        except FileNotFoundError:  # room is being made for a new rehearsal
-            return []
-        for folder in folders:
-            with suppress(StateError, TypeError):
-                data = read_json(folder / "run.json")
-                data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-                found.append(cleaned_fields(RunRecord(**{key: value for key, value in data.items() if key in RunRecord.__slots__})))
-        return sorted(found, key=lambda record: record.started_at)
+        for folder in run_folder.folders(self.path / "runs"):
+            with suppress(StateError):
+                found.append(RunRecord.of(read_json(folder / run_folder.RECORD), folder.name))
+        return found
+
+    def _begun(self, record: RunRecord) -> bool:
+        folder = self.run_directory(record.id)
+        return record.exit_code is not None or run_folder.has_answers(folder) or run_folder.has_events(folder)
+
+    def resumable(self, record: RunRecord) -> bool:
+        """Whether a run is of a kind that can be gone on with, and its answers are there."""
+        return record.kind in CHANGING and run_folder.has_answers(self.run_directory(record.id))
+
+    def incomplete(self) -> dict[str, str]:
+        """Folders that hold no whole run: their names, and what is wrong with them."""
+        runs = self.path / "runs"
+        found = dict.fromkeys(run_folder.unfinished(runs), "killed while it was made, or just being made")
+        for folder in run_folder.folders(runs):
+            try:
+                RunRecord.of(read_json(folder / run_folder.RECORD), folder.name)
+            except StateError as error:
+                found[folder.name] = error.message
+            else:
+                if not run_folder.has_answers(folder):
+                    found[folder.name] = f"{folder / run_folder.ANSWERS} is missing"
+        return found
 
     def history(self) -> list[RunRecord]:
         """The runs that made the cluster what it is since the last reset that ended well: those that installed, or took Kubeflow off."""
@@ -214,7 +284,7 @@ class ClusterState:
         except OSError:
             return ""
         try:
-            if _try_lock(handle):
+            if try_lock(handle):
                 return ""
             return os.pread(handle, 200, 1).decode("utf-8", "replace").strip() if sys.platform != "win32" else "another process"
         finally:
@@ -230,7 +300,7 @@ class ClusterState:
         path = self.path / "lock"
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not _try_lock(handle):
+            if not try_lock(handle):
                 holder = os.pread(handle, 200, 1).decode("utf-8", "replace").strip() if sys.platform != "win32" else ""
                 raise LockedError(
                     f"another run works on cluster {self.name}",
@@ -245,22 +315,8 @@ class ClusterState:
             os.close(handle)
 
 
-def _try_lock(handle: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _text(record: RunRecord) -> str:
+    return json.dumps(record.to_json(), indent=1) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -308,7 +364,7 @@ def refuse_rehearsals(root: Path, name: str) -> None:
     if name not in clusters(root):
         return
     found = ClusterState(root, name)
-    if any(record.demo for record in found.runs()):
+    if any(record.demo for record in found.records()):
         raise UsageError(
             f"{found.path} is the state of a rehearsal",
             why=f"kfinstall demo keeps its machines there, and the answers name their cluster {name} too",
@@ -317,20 +373,25 @@ def refuse_rehearsals(root: Path, name: str) -> None:
 
 
 def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tuple[ClusterState, RunRecord]:
-    """The named run, or the newest one of all clusters (of the kinds that change something, if `resumable`).
+    """The named run, or the newest one of all clusters (of those that can be gone on with, if `resumable`).
 
     Raises:
         UsageError: there is none.
     """
-    found = [(state, record) for name in clusters(root) for state in [ClusterState(root, name)] for record in state.runs()]
+    states = [ClusterState(root, name) for name in clusters(root)]
+    found = [(state, record) for state in states for record in state.runs()]
     if resumable:
-        found = [pair for pair in found if pair[1].kind in CHANGING]
+        found = [(state, record) for state, record in found if state.resumable(record)]
     if run_id is not None:
         found = [pair for pair in found if pair[1].id == run_id]
-        if not found:
-            raise UsageError(f"there is no run {run_id}", hint="list what there is with: kfinstall status")
-    if not found:
-        for folder in sorted(root.glob("clusters/*/runs/*/")):
-            read_json(folder / "run.json")  # says which file it is that can't be read
-        raise UsageError("there is no run yet", why=f"nothing under {root}", hint="start one with: kfinstall --answers FILE")
-    return max(found, key=lambda pair: pair[1].started_at)
+    if found:
+        return max(found, key=lambda pair: pair[1].order)
+    broken = {name: reason for state in states for name, reason in state.incomplete().items() if run_id in (None, name)}
+    if run_id is not None and broken:
+        raise UsageError(f"run {run_id} is not complete", why=broken[run_id], hint="list what there is with: kfinstall status")
+    if run_id is not None:
+        raise UsageError(f"there is no run {run_id}", hint="list what there is with: kfinstall status")
+    if broken:
+        why = "\n".join(f"{name}: {reason}" for name, reason in broken.items())
+        raise UsageError("there is no complete run", why=why, hint="start one with: kfinstall --answers FILE")
+    raise UsageError("there is no run yet", why=f"nothing under {root}", hint="start one with: kfinstall --answers FILE")

@@ -355,7 +355,7 @@ class InstallerApp(App[int]):
         """A run ended: tell it, and go where one can do something about it."""
         without, self._without = self._without, ""
         if without and result.exit_code == ExitCode.INTERRUPTED:
-            self.begin("resume", leave_out=(without,))
+            self.begin("again", leave_out=(without,))
             return
         if result.error is not None and result.kind != "check":
             if "failure" in SCREENS and result.exit_code != ExitCode.SET_ASIDE:

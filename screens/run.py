@@ -18,6 +18,7 @@ from textual.widgets import Button, Footer, Input, OptionList, Tab, Tabs
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
+from kfinstall.desk import going_on
 from kfinstall.desk.runview import Level, LogLine, RunView
 from kfinstall.errors import KfError
 from kfinstall.state import write_atomically
@@ -243,8 +244,17 @@ class RunScreen(BaseScreen):
         reason = self.app.why_not_run()
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
+            return
+        try:
+            kind, first = going_on.way(self.desk.cluster_state)
+        except KfError as error:
+            self.app.tell(error)
+            return
+        if first:
+            self.app.show("review")
+            self.app.notify(first, markup=False)
         else:
-            self.app.begin("resume" if self.desk.view.run else "install")
+            self.app.begin(kind)
 
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:

@@ -185,17 +185,16 @@ class WelcomeScreen(BaseScreen):
             self.app.notify("go on with it at the command line: kfinstall resume", severity="warning", markup=False)
             return
         from kfinstall.desk.history import answers_path
+        from kfinstall.desk.rehearsal import Rehearsal
         from kfinstall.state import ClusterState
 
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
             draft = await asyncio.to_thread(lambda: _draft_of(answers_path(cluster)))
+            rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
         except KfError as error:
             self.app.tell(error)
             return
-        from kfinstall.desk.rehearsal import Rehearsal
-
-        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
         self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.finished else "run")
 
     def _rehearse(self, rehearsal: Rehearsal | None) -> None:

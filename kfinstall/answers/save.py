@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from kfinstall.answers.model import Answers
+from kfinstall.durable import sync_directory
 from kfinstall.errors import StateError
 
 HEAD: Final = "# Written by kfinstall; run it again with: kfinstall --answers THIS-FILE\n"
@@ -36,7 +37,7 @@ def save(answers: Answers, path: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -44,12 +45,3 @@ def save(answers: Answers, path: Path) -> None:
         raise StateError(
             f"{path} can't be written", why=error.strerror or str(error), hint=f"free space under {path.parent}"
         ) from error
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the new name last through a power cut, as its content does already."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

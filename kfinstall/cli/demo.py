@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 
-from kfinstall import invocation
-from kfinstall.cli.runs import asked, back_work, in_session, install_work, resumed, run_options
+from kfinstall import invocation, resuming
+from kfinstall.cli.runs import back_work, consented, in_session, install_work, run_options, tell_resumed
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
 from kfinstall.errors import KfError, UsageError
+from kfinstall.options import Options
+from kfinstall.site import spare_nodes
 from kfinstall.state import APART, ClusterState, RunRecord
 
 
@@ -21,7 +24,8 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
         if not found:
             raise UsageError(f"there is no rehearsal to {kind}", hint=f"begin one with: {invocation.command('demo', '--headless')}")
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
-        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, kind=kind))
+        asked = dataclasses.replace(run_options(options, terminal, kind=kind), only=None, start=None)
+        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, asked))
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
@@ -29,22 +33,28 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
         return rehearse(options, terminal, rehearsal)
     cluster = ClusterState(options.state_dir, CLUSTER_NAME)
     make_room(cluster)
-    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, kind="install"))
+    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, kind="install")))
 
 
-def resume_demo(options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord) -> int:
+def resume_demo(
+    options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord, given: resuming.Selection
+) -> int:
     """Start the simulated machines as they were left, and go on."""
+    rehearsal = Rehearsal.of(record.demo)
+    wanted = resuming.options_of(cluster, record, given, spare=record.leave_out)
     terminal.say(f"going on with rehearsal {record.id}")
-    vars(options).update(asked(record))
-    return asyncio.run(_rehearse(options, terminal, Rehearsal.of(record.demo), cluster, kind=resumed(record)))
+    tell_resumed(options, terminal, resuming.told(record, wanted, given))
+    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, consented(wanted, options, terminal)))
 
 
 async def _rehearse(
-    options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal, cluster: ClusterState, *, kind: str
+    options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal, cluster: ClusterState, asked: Options
 ) -> int:
+    kind = asked.kind
     async with on_stage(rehearsal, cluster, fresh=kind == "install") as stage:
-        wanted = stage.on(run_options(options, terminal, kind=kind))
         work = back_work(options, terminal, kind) if kind in APART else install_work(options, terminal)
+        aside = tuple(name for name in asked.leave_out if name in spare_nodes(stage.answers))
+        wanted = stage.on(dataclasses.replace(asked, leave_out=aside))
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:

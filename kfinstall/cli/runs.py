@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
-from kfinstall import runbook, state
+from kfinstall import resuming, runbook, state
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
+from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.cluster.base import Cluster
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, ProofError, UsageError
@@ -28,6 +31,7 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Session, open_session
+from kfinstall.site import spare_nodes
 from kfinstall.text import duration
 
 Work = Callable[[Session], Awaitable[int]]
@@ -43,47 +47,54 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def resume(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Go on with the last (or named) run, from the answers that it was started with."""
-    cluster, record = state.find_run(options.state_dir, options.run, resumable=options.run is None)
+    """Go on with the last (or named) run: from its answers, about what it was about, but for what the command line gives anew."""
+    chosen = resuming.choose(options.state_dir, options.run)
+    cluster, record = chosen.cluster, chosen.record
+    given = resuming.Selection(options.only, options.start, strict=options.strict)
+    for line in chosen.passed_over:
+        terminal.say(line)
     if record.demo:
         from kfinstall.cli.demo import resume_demo
 
-        return resume_demo(options, terminal, cluster, record)
+        return resume_demo(options, terminal, cluster, record, given)
     answers = load(cluster.run_directory(record.id) / "answers.yaml")
+    wanted = resuming.options_of(cluster, record, given, spare=spare_nodes(answers))
     terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    wanted = run_options(options, terminal, kind=resumed(record), answers_file=record.answers_file, **asked(record))
-    return drive(answers, wanted, options, terminal)
+    tell_resumed(options, terminal, resuming.told(record, wanted, given))
+    return drive(answers, consented(wanted, options, terminal), options, terminal)
 
 
-def resumed(record: state.RunRecord) -> str:
-    """The kind of the run that goes on with this one."""
-    return record.kind if record.kind in state.APART else "resume"
+def tell_resumed(options: argparse.Namespace, terminal: Terminal, lines: tuple[str, ...]) -> None:
+    """Say what is gone on with, with commands that can be pasted."""
+    default = options.state_dir == default_directory(terminal.environ)
+    place = "" if default else f" --state-dir {shlex.quote(str(options.state_dir))}"
+    for line in lines:
+        terminal.say(line.replace("kfinstall resume", f"kfinstall resume{place}"))
 
 
-_ASKED: Final = ("delete_data", "force_finalizers", "dry_run")
-
-
-def asked(record: state.RunRecord) -> dict[str, Any]:
-    """What a run was asked to take away or to replace, for the one that goes on with it."""
-    rotation = (record.rotation or record.id) if record.kind == "rotate" else ""
-    taken = {"delete_data": record.delete_data, "force_finalizers": record.force_finalizers}
-    return {**taken, "rotating": record.rotate, "rotation": rotation}
-
-
-def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "", **more: Any) -> Options:
-    """The session's options from those of the command line."""
-    return Options(
-        kind=kind,
-        only=None if kind == "rotate" else getattr(options, "only", None),
-        rotate=tuple(more.pop("rotating", None) or getattr(options, "rotating", None) or ()),
-        rotation=more.pop("rotation", "") or getattr(options, "rotation", ""),
-        start=getattr(options, "start", None),
-        strict=getattr(options, "strict", False),
+def consented(wanted: Options, options: argparse.Namespace, terminal: Terminal) -> Options:
+    """Options with what this call of the command line consents to, or can be asked."""
+    return dataclasses.replace(
+        wanted,
         accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
         host_key_question=terminal.ask_host_key if terminal.interactive else None,
-        answers_file=answers_file,
-        **cast("dict[str, Any]", {name: getattr(options, name, False) for name in _ASKED} | more),
     )
+
+
+def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "") -> Options:
+    """The session's options from those of the command line."""
+    wanted = Options(
+        kind=kind,
+        only=getattr(options, "only", None),
+        rotate=tuple(getattr(options, "rotating", None) or ()),
+        start=getattr(options, "start", None),
+        strict=getattr(options, "strict", False),
+        answers_file=answers_file,
+        delete_data=getattr(options, "delete_data", False),
+        force_finalizers=getattr(options, "force_finalizers", False),
+        dry_run=getattr(options, "dry_run", False),
+    )
+    return consented(wanted, options, terminal)
 
 
 def drive(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal) -> int:
@@ -198,7 +209,7 @@ def _confirm(plan: Plan, terminal: Terminal) -> None:
     mark = plan.point_of_no_return
     warning = f"; point of no return: {mark.step.title} on {mark.target}" if mark else ""
     if not terminal.confirm(f"{len(plan.pending)} changes, about {duration(plan.seconds)}{warning}. Go on? [y/N] "):
-        raise InterruptedRunError("nothing was changed", hint="run it again and answer y, or give --yes")
+        raise resuming.declined()
 
 
 def _show_card(session: Session, terminal: Terminal) -> None:

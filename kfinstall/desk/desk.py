@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import json
 from collections import deque
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import Cluster
-from kfinstall.desk import tries
+from kfinstall.desk import going_on, tries
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.loop import EngineLoop
@@ -30,10 +31,11 @@ from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
 from kfinstall.options import Options
+from kfinstall.resuming import Selection, newest
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import open_session
-from kfinstall.site import Site, required_nodes
-from kfinstall.state import ClusterState
+from kfinstall.site import Site, spare_nodes
+from kfinstall.state import CHANGING, ClusterState
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
@@ -66,6 +68,9 @@ class Desk:
         """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
         self._mend: str | None = None
+        self._wanted: Options | None = None
+        self._before_it = ""
+        """What was begun last at this desk, and the cluster's newest run before it."""
         self._before: tuple[Result | None, tuple[str, str]] = (None, ("", ""))
         self._stop = Stop()
         self._checking = Checking()
@@ -185,14 +190,16 @@ class Desk:
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> concurrent.futures.Future[Result]:
-        """Begin a run on the draft as it stands: install, resume, plan, doctor, or check (which looks again until stopped).
+        """Begin a run on the draft as it stands: install, resume, again, plan, doctor, or check (which looks again until stopped).
 
+        `resume` is about what the newest run was about (see kfinstall.resuming), with the answers of the draft. `again` is a
+        resume of what was begun last here, or the same once more where it is not of a kind that is resumed or did not get so far.
         `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
 
         Raises:
             AnswersError: the draft is not complete.
             StateError: it can't be saved.
-            UsageError: a run goes on, or the cluster's state is a rehearsal's.
+            UsageError: a run goes on, the cluster's state is a rehearsal's, or there is nothing to go on with here.
         """
         if self.running:
             raise InterruptedRunError("a run goes on already", hint="wait for it, or stop it")
@@ -200,23 +207,35 @@ class Desk:
         answers = load(self.draft.path)
         if self.stage is None:
             state.refuse_rehearsals(self.state_root, answers.cluster.name)
-        options = Options(
-            kind=kind,
-            only=only,
-            start=start,
-            tolerant=kind == "check",
-            leave_out=leave_out,
+        wanted = self._not_recorded() if kind == "again" else None
+        if wanted is None and kind in ("again", "resume"):
+            wanted = going_on.options(self.cluster_state, Selection(only, start), spare_nodes(answers))
+        wanted = wanted or Options(kind=kind, only=only, start=start, tolerant=kind == "check")
+        options = dataclasses.replace(
+            wanted,
+            leave_out=tuple(dict.fromkeys((*wanted.leave_out, *leave_out))),
             host_key_question=self._host_key if self.ask else None,
             answers_file=str(self.draft.path.resolve()),
         )
+        self._wanted, self._before_it = options, self._newest_run()
         self._stop = Stop()
         self._mend, self._before = mend, (self.result, self.view.last_failure)
         self.result = None
         self.drain(len(self._events))
-        self.view.expect(answers, phases.choose(only=only, start=start))
+        self.view.expect(answers, phases.choose(only=options.only, start=options.start))
         self._task = None
         self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
         return self._future
+
+    def _not_recorded(self) -> Options | None:
+        """What was begun last here, where no record of it is there to be resumed."""
+        wanted = self._wanted
+        recorded = wanted is not None and wanted.kind in CHANGING and self._newest_run() != self._before_it
+        return None if recorded else wanted
+
+    def _newest_run(self) -> str:
+        record = newest(self.cluster_state)
+        return record.id if record is not None else ""
 
     async def run(self, kind: str = "install", **more: str | tuple[str, ...] | None) -> Result:
         """`start` and wait for the end.
@@ -244,8 +263,7 @@ class Desk:
             answers = self.draft.answers()
         except AnswersError:
             return ()
-        names = tuple(node.name for node in answers.nodes if node.name not in required_nodes(answers))
-        return names if len(answers.nodes) > 1 else ()
+        return spare_nodes(answers) if len(answers.nodes) > 1 else ()
 
     def pause(self, *, on: bool) -> None:
         """Wait before the next step, or go on."""

@@ -89,7 +89,7 @@ def summaries(root: Path) -> list[Summary]:
         StateError: the state directory can't be read.
     """
     found = [_summary(root, name) for name in state.clusters(root)]
-    return sorted(found, key=lambda item: item.last.started_at if item.last else 0.0, reverse=True)
+    return sorted(found, key=lambda item: item.last.order if item.last else (0, 0.0, ""), reverse=True)
 
 
 def _summary(root: Path, name: str) -> Summary:
@@ -97,9 +97,10 @@ def _summary(root: Path, name: str) -> Summary:
         cluster = ClusterState(root, name)
         runs = cluster.runs()
         changing = cluster.installs()
-        begun = [record for record in runs if record.kind in state.CHANGING]
         with Journal(cluster.journal_path) as journal:
             newest = {(entry.step, entry.target): entry for entry in journal.entries()}
+            told = {entry.run for entry in journal.entries()}
+        begun = [run for run in runs if run.kind in state.CHANGING and (run.id in told or not run.declined)]
     except StateError as error:
         return Summary(name, root / "clusters" / name, None, rehearsal=False, holder="", trouble=error.message)
     failed = tuple(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kfinstall import invocation, limits
 from kfinstall.errors import UsageError
+from kfinstall.run_folder import UNFINISHED
 from kfinstall.state import ClusterState
 from kfinstall.transport.tuning import Limits
 
@@ -36,8 +37,15 @@ class Rehearsal:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """The rehearsal of a recorded run, whose faults are over."""
-        return cls(nodes=settings["nodes"], pace=settings.get("pace"))
+        """The rehearsal of a recorded run, whose faults are over.
+
+        Raises:
+            UsageError: the settings are none.
+        """
+        nodes, pace = settings.get("nodes"), settings.get("pace")
+        if type(nodes) is not int or not 1 <= nodes <= limits.DEMO_NODES_AT_MOST or type(pace) not in (int, float, type(None)):
+            raise UsageError("what was rehearsed can't be read from its record", hint="begin a new one: kfinstall demo")
+        return cls(nodes=nodes, pace=pace)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def make_room(cluster: ClusterState) -> None:
         UsageError: a real cluster of that name has its state there.
         LockedError: a rehearsal goes on there.
     """
-    if any(not record.demo for record in cluster.runs()):
+    if any(not record.demo for record in cluster.records()):
         raise UsageError(
             f"{cluster.path} is the state of a real cluster named {cluster.name}",
             hint=f"keep rehearsals elsewhere: {invocation.elsewhere('demo')}",
@@ -97,7 +105,7 @@ def make_room(cluster: ClusterState) -> None:
     with cluster.lock():
         # The welcome looks at all clusters meanwhile: the folder of the runs stays, and so does a marker that it is just writing.
         for path in (*cluster.path.iterdir(), *(cluster.path / "runs").iterdir()):
-            if path.is_dir() and path.name != "runs":
+            if path.is_dir() and path.name != "runs" and not path.name.startswith(UNFINISHED):
                 shutil.rmtree(path)
             elif path.is_file() and path.name != "lock" and "cluster.json" not in path.name:
                 path.unlink()
