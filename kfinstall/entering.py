@@ -20,6 +20,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
     """Connect to every node and read its facts; a worker that can't be reached is set aside.
 
     Raises:
+        ChangedHostKeyError: a node or a jump host shows another host key than the known one; nothing is run anywhere then.
         KfError: a node that the run can't go on without.
     """
     keys = KeyRing()
@@ -36,6 +37,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             dial=options.dial.get(name),
             keys=keys,
             limits=options.limits,
+            on_changed=site.changed_keys.meet,
         )
 
     names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
@@ -48,6 +50,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             raise result
         else:
             site.hosts[name] = result
+    site.changed_keys.refuse()
     errors |= await site.read_nodes(site.hosts)
     _judge(site, errors, options)
     for name in site.fleet:

@@ -11,6 +11,7 @@ from typing import Literal
 from kfinstall import limits, plan
 from kfinstall.context import Context
 from kfinstall.errors import (
+    ChangedHostKeyError,
     CommandError,
     ConflictError,
     InterruptedRunError,
@@ -95,6 +96,7 @@ class Executor:
         """Run the phases in order.
 
         Raises:
+            ChangedHostKeyError: a node or a jump host shows another host key than before; no node is set aside for it.
             KfError: a step failed on a node that the run can't go on without, or everywhere.
         """
         self._stop.working = True
@@ -146,6 +148,7 @@ class Executor:
 
     async def _step(self, step: Step) -> None:
         await self._stop.between_steps()
+        self._site.changed_keys.refuse()
         pending: list[tuple[str, View, Needed]] = []
         for target in step.targets(self._site.answers):
             view = self._site.situation.view(target)
@@ -157,7 +160,15 @@ class Executor:
         if not pending:
             return
         limit = asyncio.Semaphore(step.at_once or len(pending))
-        results = await asyncio.gather(*(self._target(step, item, limit) for item in pending), return_exceptions=True)
+        tasks = [asyncio.ensure_future(self._target(step, item, limit)) for item in pending]
+        forget = self._site.changed_keys.subscribe(lambda error: self._stop_all(tasks, error))
+        try:
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            forget()
+        if self._site.changed_keys:
+            await self._site.look_for_changed_keys()
+            self._site.changed_keys.refuse()
         failures: dict[str, KfError] = {}
         for (target, _view, _check), result in zip(pending, results, strict=True):
             if isinstance(result, KfError):
@@ -166,6 +177,15 @@ class Executor:
                 raise result
         if failures:
             self._after_failures(step, failures)
+
+    def _stop_all(self, tasks: Sequence[asyncio.Task[None]], error: ChangedHostKeyError) -> None:
+        """A host key changed: stop at once on every node. What runs detached there goes on, as with every stop."""
+        text = f"{error.message}; the run stops at once, and what runs on the other nodes goes on there"
+        self._bus.emit(Notice(level="error", target=error.node, text=text))
+        for task in tasks:
+            # The one that met it goes on to tell so.
+            if task is not asyncio.current_task():
+                task.cancel()
 
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
@@ -214,6 +234,9 @@ class Executor:
                 self.tally.changed += 1
             except KfError as error:
                 outcome, evidence, hint = "failed", error.message, error.hint
+                if isinstance(error, ChangedHostKeyError):
+                    error.node = error.node or ("" if target == CLUSTER_TARGET else target)
+                    self._site.changed_keys.meet(error)
                 if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
                     node = error.node or ("" if target == CLUSTER_TARGET else target)
                     raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
@@ -226,6 +249,8 @@ class Executor:
                 raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=hint) from None
             finally:
                 seconds = time.monotonic() - begin
+                if outcome == "interrupted" and (changed := self._site.changed_keys.of(target)):
+                    outcome, evidence, hint = "failed", changed.message, changed.hint
                 evidence = self._redact(evidence)
                 self._journal.record(Entry("finished", self._run, step.id, target, fingerprint, outcome, evidence, seconds))
                 told: Outcome = "changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted"

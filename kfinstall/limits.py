@@ -11,6 +11,10 @@ VERIFY_PATIENCE_SECONDS: Final = 60.0
 """How long a step's own check may still say 'not yet' after its script ended, for things that settle by themselves."""
 VERIFY_INTERVAL_SECONDS: Final = 1.0
 NODE_LOCK_HEARTBEAT_SECONDS: Final = 10.0
+RECORD_TEXT_CHARACTERS: Final = 8000
+"""Of each text of a run's record: what nodes and API servers said is in it."""
+CHANGED_KEYS_LOOK_SECONDS: Final = 15.0
+"""Once one host key has changed, how long it is found out which others have too."""
 
 # mending
 MEND_TIMEOUT_SECONDS: Final = 1200.0

@@ -24,8 +24,8 @@ from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
-from kfinstall.desk.work import NotMendedError, Result, mend_first, work
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, defect
+from kfinstall.desk.work import Brought, NotMendedError, Result, mend_first, work
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
@@ -304,6 +304,8 @@ class Desk:
         redact = Redactor()
         bus = EventBus(redact)
         bus.subscribe(self._events.append)
+        brought = Brought()
+        error: KfError | None = None
         try:
             async with open_session(
                 answers,
@@ -317,22 +319,16 @@ class Desk:
             ) as session:
                 if self._mend is not None:
                     await mend_first(session, self._mend, self.ask)
-                result = await work(session, self._checking, self._stop)
-        except NotMendedError as error:
+                await work(session, self._checking, self._stop, brought)
+        except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
+            error = told(caught, self.state_root)
+        code = error.exit_code if error is not None else ExitCode.DONE
+        before, failure = self._before
+        if isinstance(error, NotMendedError) and before is not None:
             # What failed before is still what there is to decide on.
-            before, self.view.last_failure = self._before
-            result = before or Result(options.kind, int(error.exit_code), error)
-        except KfError as error:
-            result = Result(options.kind, int(error.exit_code), error)
-        except asyncio.CancelledError:
-            stopped = InterruptedRunError(
-                "stopped at once, as asked", hint="what runs on the nodes goes on; go on with: kfinstall resume"
-            )
-            result = Result(options.kind, int(stopped.exit_code), stopped)
-        except Exception as error:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
-            result = Result(options.kind, int(ExitCode.UNEXPECTED), defect(error, self.state_root))
-        self.result = result
-        return result
+            error, self.view.last_failure = before.error or error, failure
+        self.result = Result(options.kind, int(code), error, brought.plan, brought.situation, brought.card)
+        return self.result
 
     def mend(self, node: str, check: str) -> None:
         """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.
