@@ -58,7 +58,7 @@ class ExitCode(IntEnum):
 class KfError(Exception):
     """Something a user must know: what happened, why we think so, and what to run next."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
+    exit_code: ExitCode = ExitCode.UNEXPECTED
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "") -> None:

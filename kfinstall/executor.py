@@ -182,10 +182,11 @@ class Executor:
         """A host key changed: stop at once on every node. What runs detached there goes on, as with every stop."""
         text = f"{error.message}; the run stops at once, and what runs on the other nodes goes on there"
         self._bus.emit(Notice(level="error", target=error.node, text=text))
+        # The one that met it goes on to tell so, and others that meet one at this very moment too.
+        here = asyncio.current_task()
         for task in tasks:
-            # The one that met it goes on to tell so.
-            if task is not asyncio.current_task():
-                task.cancel()
+            if task is not here:
+                asyncio.get_running_loop().call_soon(task.cancel)
 
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
@@ -220,6 +221,7 @@ class Executor:
     async def _target(self, step: Step, item: tuple[str, View, Needed], limit: asyncio.Semaphore) -> None:
         target, view, check = item
         async with limit:
+            self._site.changed_keys.refuse()
             begin = time.monotonic()
             running = view.facts.kf_units.get(f"kf-{step.script}") if step.script and target != CLUSTER_TARGET else None
             attached = running is not None and running.running

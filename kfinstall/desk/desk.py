@@ -31,7 +31,7 @@ from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
 from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import open_session
+from kfinstall.session import Session, open_session
 from kfinstall.site import Site, required_nodes
 from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener
@@ -318,17 +318,27 @@ class Desk:
                 stop=self._stop,
             ) as session:
                 if self._mend is not None:
-                    await mend_first(session, self._mend, self.ask)
+                    await self._mend_first(session, self._mend)
                 await work(session, self._checking, self._stop, brought)
         except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
             error = told(caught, self.state_root)
-        code = error.exit_code if error is not None else ExitCode.DONE
         before, failure = self._before
-        if isinstance(error, NotMendedError) and before is not None:
-            # What failed before is still what there is to decide on.
-            error, self.view.last_failure = before.error or error, failure
-        self.result = Result(options.kind, int(code), error, brought.plan, brought.situation, brought.card)
+        if before is not None and error is not None and error is before.error:
+            self.result, self.view.last_failure = before, failure
+        else:
+            code = error.exit_code if error is not None else ExitCode.DONE
+            self.result = Result(options.kind, int(code), error, brought.plan, brought.situation, brought.card)
         return self.result
+
+    async def _mend_first(self, session: Session, node: str) -> None:
+        """Offer what can be mended; where it is declined, what failed before is still what the run ends with."""
+        try:
+            await mend_first(session, node, self.ask)
+        except NotMendedError:
+            before = self._before[0]
+            if before is not None and before.error is not None:
+                raise before.error from None
+            raise
 
     def mend(self, node: str, check: str) -> None:
         """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.

@@ -176,6 +176,10 @@ def replay(cluster: ClusterState, view: RunView) -> None:
 class EarlierError(KfError):
     """What an earlier run ended with, as far as its record and its events tell."""
 
+    def __init__(self, ending: Ending, message: str = "", *, why: str = "", hint: str = "", node: str = "") -> None:
+        super().__init__(message or ending.message, why=why, hint=hint, node=node)
+        self.exit_code = ending.exit_code
+
 
 def ending(cluster: ClusterState, view: RunView) -> Result | None:
     """How the last run that changed something ended, for a view that has seen it; None where it ended well, or never did."""
@@ -186,10 +190,11 @@ def ending(cluster: ClusterState, view: RunView) -> Result | None:
     if record is None or end is None or end.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE):
         return None
     if end.why or end.hint:
-        return Result(record.kind, int(end.exit_code), EarlierError(end.message, why=end.why, hint=end.hint, node=end.node))
+        return Result(record.kind, int(end.exit_code), EarlierError(end, why=end.why, hint=end.hint, node=end.node))
     target = view.failed_target
     same = target is not None and target.evidence and end.message.startswith(target.evidence)
     error = EarlierError(
+        end,
         end.message or "the run ended before its time",
         why=target.evidence if target is not None and not same else "",
         hint=target.hint if target is not None and target.hint else "retry: what is done is only checked",
