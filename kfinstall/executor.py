@@ -17,6 +17,7 @@ from kfinstall.errors import (
     InterruptedRunError,
     KfError,
     PreflightError,
+    PreflightWarningError,
     ProofError,
     StepTimeoutError,
 )
@@ -81,8 +82,18 @@ class Executor:
     """Runs phases on a site. Its only ways out are events, the journal and KfErrors."""
 
     def __init__(
-        self, site: Site, bus: EventBus, journal: Journal, secrets: SecretStore, redact: Redactor, *, run: str, stop: Stop
+        self,
+        site: Site,
+        bus: EventBus,
+        journal: Journal,
+        secrets: SecretStore,
+        redact: Redactor,
+        *,
+        run: str,
+        stop: Stop,
+        strict: bool = False,
     ) -> None:
+        """`strict`: a warning of a read-only step ends the run."""
         self._site = site
         self._bus = bus
         self._journal = journal
@@ -90,6 +101,7 @@ class Executor:
         self._redact = redact
         self._run = run
         self._stop = stop
+        self._strict = strict
         self.tally = Tally()
 
     async def run(self, phases: Sequence[Phase]) -> None:
@@ -124,6 +136,7 @@ class Executor:
 
         Raises:
             PreflightError: at least one finding is an error.
+            PreflightWarningError: at least one is a warning, and the run is strict.
         """
         found = self.findings(steps)
         self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
@@ -133,6 +146,13 @@ class Executor:
                 f"{len(errors)} finding{'s' if len(errors) > 1 else ''} on {len({f.node for f in errors})} node(s) must be mended first",
                 why="\n".join(f"{f.node}: {f.message}" for f in errors),
                 hint="\n".join(dict.fromkeys(f"{f.node}: {f.fix}" for f in errors if f.fix)),
+            )
+        warnings = [finding for finding in found if finding.level == "warning"]
+        if self._strict and warnings:
+            raise PreflightWarningError(
+                f"{len(warnings)} warning(s), and --strict was given",
+                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
+                hint="mend them, or run without --strict",
             )
         return found
 

@@ -7,7 +7,7 @@ import dataclasses
 import getpass
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,6 @@ from kfinstall.errors import (
     ConflictError,
     ExitCode,
     KfError,
-    PreflightWarningError,
     ProofError,
     UsageError,
     told,
@@ -70,7 +69,16 @@ class Session:
     """What the work came to where that is no error: DONE, or CHANGES. How the run ends is told by its last event and its record."""
 
     def __post_init__(self) -> None:
-        self.executor = Executor(self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop)
+        self.executor = Executor(
+            self.site,
+            self.bus,
+            self.journal,
+            self.secrets,
+            self.redact,
+            run=self.record.id,
+            stop=self.stop,
+            strict=self.options.strict,
+        )
 
     @property
     def situation(self) -> plan.Situation:
@@ -99,9 +107,7 @@ class Session:
         """
         chosen = [phase for phase in phases.PHASES if phase.read_only]
         steps = [step for _phase, step in plan.steps_of(chosen, self.site.answers)]
-        findings = self.executor.examine(steps)
-        self._strict(findings)
-        return findings
+        return self.executor.examine(steps)
 
     async def recheck(self) -> list[Finding]:
         """Read every node anew and check again; tells the findings and raises nothing about them.
@@ -117,20 +123,12 @@ class Session:
         chosen = [phase for phase in phases.PHASES if phase.read_only]
         return self.executor.findings([step for _phase, step in plan.steps_of(chosen, self.site.answers)])
 
-    def _strict(self, findings: Sequence[Finding]) -> None:
-        warnings = [finding for finding in findings if finding.level == "warning"]
-        if self.options.strict and warnings:
-            raise PreflightWarningError(
-                f"{len(warnings)} warning(s), and --strict was given",
-                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
-                hint="mend them, or run without --strict",
-            )
-
     async def install(self) -> None:
         """Run the chosen phases.
 
         Raises:
             UsageError: a phase that the chosen ones need has not been done.
+            PreflightWarningError: warnings, under --strict.
             NodesSetAsideError: it is done, but not on every node.
             KfError: a step failed where the run can't go on.
         """
