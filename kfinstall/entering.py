@@ -22,6 +22,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
     """Connect to every node and read its facts; a worker that can't be reached is set aside.
 
     Raises:
+        ChangedHostKeyError: a node or a jump host shows another host key than the known one; nothing is run anywhere then.
         KfError: a node that the run can't go on without.
     """
     keys = KeyRing()
@@ -39,6 +40,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             keys=keys,
             limits=options.limits,
             node_keys=keys_of(site.all_answers.nodes),
+            on_changed=site.changed_keys.meet,
         )
 
     names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
@@ -51,6 +53,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             raise result
         else:
             site.hosts[name] = result
+    site.changed_keys.refuse()
     errors |= await site.read_nodes(site.hosts)
     _judge(site, errors, options)
     for name in site.fleet:

@@ -7,7 +7,8 @@
     ├─ CommandError        10    a command on a node, or a request to the cluster, failed
     ├─ TransportError      13    the connection itself
     │  ├─ LoginError       13    no method was accepted
-    │  └─ HostKeyError     13    unknown or changed; never retried
+    │  └─ HostKeyError     13    unknown, or not to be trusted; never retried
+    │     └─ ChangedHostKeyError  changed or revoked; stops the whole run
     ├─ SudoError           14
     ├─ AnswersError        15    carries every problem at once
     ├─ StepTimeoutError    16
@@ -22,13 +23,19 @@ An error is identified by its type, never by its text.
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import shlex
 import traceback
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from kfinstall import invocation
 from kfinstall.text import clean, clean_lines, clean_text, cleaned
+
+_OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
+"""What this computer's disk or permissions refuse; not a defect of the program."""
 
 
 class ExitCode(IntEnum):
@@ -54,7 +61,7 @@ class ExitCode(IntEnum):
 class KfError(Exception):
     """Something a user must know: what happened, why we think so, and what to run next."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.UNEXPECTED
+    exit_code: ExitCode = ExitCode.UNEXPECTED
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "") -> None:
@@ -155,6 +162,19 @@ class HostKeyError(TransportError):
         self.fingerprint = fingerprint
 
 
+class ChangedHostKeyError(HostKeyError):
+    """A server shows another host key than the one we know, or one that is marked as revoked: no node is set aside for it, the run stops.
+
+    `server` is the node's name or 'jump host ADDRESS'; `node` is the one that it was met on the way to.
+    """
+
+    def __init__(
+        self, message: str, *, why: str = "", hint: str = "", node: str = "", fingerprint: str = "", server: str = ""
+    ) -> None:
+        super().__init__(message, why=why, hint=hint, node=node, fingerprint=fingerprint)
+        self.server = server or node
+
+
 class SudoError(KfError):
     """The login user can't become root."""
 
@@ -224,3 +244,19 @@ def defect(error: Exception, folder: Path) -> KfError:
         why="the nodes' work goes on and nothing that was done is lost",
         hint=f"run: {invocation.again()}\nand report {place}" if place else f"run: {invocation.again()}",
     )
+
+
+def told(error: BaseException, folder: Path) -> KfError:
+    """What a user is told of whatever ended a run; the trace of a defect goes to a file in the state directory `folder`."""
+    if isinstance(error, KfError):
+        return error
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
+        return InterruptedRunError(
+            "stopped at once, as asked", hint="what runs on the nodes goes on; follow it with: kfinstall resume"
+        )
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: kfinstall resume"
+        return StateError(f"{error.filename or folder} can't be used", why=error.strerror or str(error), hint=hint)
+    if isinstance(error, Exception):
+        return defect(error, folder)
+    raise error

@@ -70,6 +70,8 @@ class RunFinished(Event):
     exit_code: int
     seconds: float
     set_aside: tuple[str, ...] = ()
+    message: str = ""
+    """What it ended with, one sentence; empty where it is simply done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,13 @@ from typing import Literal
 from kfinstall import invocation, limits, plan
 from kfinstall.context import Context
 from kfinstall.errors import (
+    ChangedHostKeyError,
     CommandError,
     ConflictError,
     InterruptedRunError,
     KfError,
     PreflightError,
+    PreflightWarningError,
     ProofError,
     StepTimeoutError,
 )
@@ -80,8 +82,18 @@ class Executor:
     """Runs phases on a site. Its only ways out are events, the journal and KfErrors."""
 
     def __init__(
-        self, site: Site, bus: EventBus, journal: Journal, secrets: SecretStore, redact: Redactor, *, run: str, stop: Stop
+        self,
+        site: Site,
+        bus: EventBus,
+        journal: Journal,
+        secrets: SecretStore,
+        redact: Redactor,
+        *,
+        run: str,
+        stop: Stop,
+        strict: bool = False,
     ) -> None:
+        """`strict`: a warning of a read-only step ends the run."""
         self._site = site
         self._bus = bus
         self._journal = journal
@@ -89,12 +101,14 @@ class Executor:
         self._redact = redact
         self._run = run
         self._stop = stop
+        self._strict = strict
         self.tally = Tally()
 
     async def run(self, phases: Sequence[Phase]) -> None:
         """Run the phases in order.
 
         Raises:
+            ChangedHostKeyError: a node or a jump host shows another host key than before; no node is set aside for it.
             KfError: a step failed on a node that the run can't go on without, or everywhere.
         """
         self._stop.working = True
@@ -122,6 +136,7 @@ class Executor:
 
         Raises:
             PreflightError: at least one finding is an error.
+            PreflightWarningError: at least one is a warning, and the run is strict.
         """
         found = self.findings(steps)
         self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
@@ -131,6 +146,13 @@ class Executor:
                 f"{len(errors)} finding{'s' if len(errors) > 1 else ''} on {len({f.node for f in errors})} node(s) must be mended first",
                 why="\n".join(f"{f.node}: {f.message}" for f in errors),
                 hint="\n".join(dict.fromkeys(f"{f.node}: {f.fix}" for f in errors if f.fix)),
+            )
+        warnings = [finding for finding in found if finding.level == "warning"]
+        if self._strict and warnings:
+            raise PreflightWarningError(
+                f"{len(warnings)} warning(s), and --strict was given",
+                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
+                hint="mend them, or run without --strict",
             )
         return found
 
@@ -146,6 +168,7 @@ class Executor:
 
     async def _step(self, step: Step) -> None:
         await self._stop.between_steps()
+        self._site.changed_keys.refuse()
         pending: list[tuple[str, View, Needed]] = []
         for target in step.targets(self._site.answers):
             view = self._site.situation.view(target)
@@ -157,7 +180,15 @@ class Executor:
         if not pending:
             return
         limit = asyncio.Semaphore(step.at_once or len(pending))
-        results = await asyncio.gather(*(self._target(step, item, limit) for item in pending), return_exceptions=True)
+        tasks = [asyncio.ensure_future(self._target(step, item, limit)) for item in pending]
+        forget = self._site.changed_keys.subscribe(lambda error: self._stop_all(tasks, error))
+        try:
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            forget()
+        if self._site.changed_keys:
+            await self._site.look_for_changed_keys()
+            self._site.changed_keys.refuse()
         failures: dict[str, KfError] = {}
         for (target, _view, _check), result in zip(pending, results, strict=True):
             if isinstance(result, KfError):
@@ -166,6 +197,16 @@ class Executor:
                 raise result
         if failures:
             self._after_failures(step, failures)
+
+    def _stop_all(self, tasks: Sequence[asyncio.Task[None]], error: ChangedHostKeyError) -> None:
+        """A host key changed: stop at once on every node. What runs detached there goes on, as with every stop."""
+        text = f"{error.message}; the run stops at once, and what runs on the other nodes goes on there"
+        self._bus.emit(Notice(level="error", target=error.node, text=text))
+        # The one that met it goes on to tell so, and others that meet one at this very moment too.
+        here = asyncio.current_task()
+        for task in tasks:
+            if task is not here:
+                asyncio.get_running_loop().call_soon(task.cancel)
 
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
@@ -200,6 +241,7 @@ class Executor:
     async def _target(self, step: Step, item: tuple[str, View, Needed], limit: asyncio.Semaphore) -> None:
         target, view, check = item
         async with limit:
+            self._site.changed_keys.refuse()
             begin = time.monotonic()
             running = view.facts.kf_units.get(f"kf-{step.script}") if step.script and target != CLUSTER_TARGET else None
             attached = running is not None and running.running
@@ -214,6 +256,9 @@ class Executor:
                 self.tally.changed += 1
             except KfError as error:
                 outcome, evidence, hint = "failed", error.message, error.hint
+                if isinstance(error, ChangedHostKeyError):
+                    error.node = error.node or ("" if target == CLUSTER_TARGET else target)
+                    self._site.changed_keys.meet(error)
                 if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
                     node = error.node or ("" if target == CLUSTER_TARGET else target)
                     raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
@@ -226,6 +271,8 @@ class Executor:
                 raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=hint) from None
             finally:
                 seconds = time.monotonic() - begin
+                if outcome == "interrupted" and (changed := self._site.changed_keys.of(target)):
+                    outcome, evidence, hint = "failed", changed.message, changed.hint
                 evidence = self._redact(evidence)
                 self._journal.record(Entry("finished", self._run, step.id, target, fingerprint, outcome, evidence, seconds))
                 told: Outcome = "changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted"

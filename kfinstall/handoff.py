@@ -74,6 +74,17 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A node that was set aside: nothing is proven of it."""
+
+    node: str
+    address: str
+    reason: str
+    hint: str
+    """What to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProofCard:
     """All that is handed over."""
 
@@ -88,22 +99,28 @@ class ProofCard:
     next_commands: tuple[Place, ...]
     done: tuple[Line, ...] = ()
     """What the journal knows: each step that changed something."""
+    set_aside: tuple[Missing, ...] = ()
+    """Nodes that it was made without."""
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; version, then the fields in camelCase."""
+        """A JSON object; version, then the fields in camelCase; setAside only where a node is."""
         body = asdict(self)
         body["nextCommands"] = body.pop("next_commands")
+        missing = body.pop("set_aside")
+        if missing:
+            body["setAside"] = missing
         return {"version": CARD_VERSION, **body}
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of everything but the time it was made at and the journal."""
-        body = {key: value for key, value in self.to_json().items() if key not in ("at", "done")}
+        """Short hash of everything but the time it was made at, the journal, and why nodes are missing."""
+        body = {key: value for key, value in self.to_json().items() if key not in ("at", "done", "setAside")}
         return sha256(json.dumps(body, sort_keys=True))[:16]
 
     def lines(self) -> list[str]:
         """For a terminal."""
         text = [f"{self.cluster}: Kubernetes {self.kubernetes}, release {self.release}", ""]
+        text += [f"  NOT proven  {gone.node} ({gone.address}), set aside: {gone.reason}" for gone in self.set_aside]
         text += [f"  proven  {line.what}: {line.evidence}" for line in self.proofs]
         for place in (*self.places, *self.next_commands):
             text.append(f"  {place.what}: {place.where}" if place.where else f"  {place.what}:")
@@ -114,17 +131,18 @@ class ProofCard:
         return text
 
 
-def card(view: View, entries: Iterable[Entry] = (), *, at: float | None = None) -> ProofCard:
-    """The card of a cluster. `at` (epoch seconds) is now where absent."""
+def card(view: View, entries: Iterable[Entry] = (), *, at: float | None = None, set_aside: Iterable[Missing] = ()) -> ProofCard:
+    """The card of a cluster, which `view` shows without the nodes that are set aside. `at` (epoch seconds) is now where absent."""
     answers = view.answers
     entries = tuple(entries)
+    missing = tuple(set_aside)
     return ProofCard(
         cluster=answers.cluster.name,
         release=view.release.name,
         kubernetes=(view.cluster.version if view.cluster else "").removeprefix("v") or view.patch,
         at=_iso(dt.datetime.now(dt.UTC).timestamp() if at is None else at),
         nodes=tuple(Place(node.name, node.address, note=", ".join(node.roles)) for node in answers.nodes),
-        proofs=_proofs(view.cluster, entries),
+        proofs=_proofs(view.cluster, [entry for entry in entries if entry.target not in {gone.node for gone in missing}]),
         places=_places(view),
         logins=_logins(answers),
         next_commands=_next(answers),
@@ -133,6 +151,7 @@ def card(view: View, entries: Iterable[Entry] = (), *, at: float | None = None) 
             for entry in entries
             if entry.event == "finished" and entry.outcome == "changed"
         ),
+        set_aside=missing,
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from html import escape
 
 from kfinstall import resources
-from kfinstall.handoff import Line, Login, Place, ProofCard
+from kfinstall.handoff import Line, Login, Missing, Place, ProofCard
 
 
 def html(card: ProofCard) -> str:
     """The whole page."""
     title = f"{card.cluster}: proof card"
-    subtitle = f"Kubernetes {card.kubernetes} · release {card.release} · {len(card.nodes)} nodes · {_time(card.at)}"
+    count = f"{len(card.nodes)} of {len(card.nodes) + len(card.set_aside)}" if card.set_aside else f"{len(card.nodes)}"
+    subtitle = f"Kubernetes {card.kubernetes} · release {card.release} · {count} nodes · {_time(card.at)}"
     parts = [
         f"<h1>{escape(card.cluster)}</h1>",
         f'<p class="sub">{escape(subtitle)}</p>',
+        *(["<h2>Not proven</h2>", _table([_missing(gone) for gone in card.set_aside])] if card.set_aside else ()),
         "<h2>Proven</h2>",
         _table([_proof(line) for line in card.proofs]) if card.proofs else '<p class="note">Nothing has been proven yet.</p>',
         "<h2>Where everything is</h2>",
@@ -50,6 +52,14 @@ def _time(iso: str) -> str:
 def _proof(line: Line, mark: str = "✓ ") -> str:
     when = escape(_time(line.when))
     return f'<th><span class="ok">{mark}</span>{escape(line.what)}</th><td>{escape(line.evidence)}</td><td class="when">{when}</td>'
+
+
+def _missing(gone: Missing) -> str:
+    hints = _code(tuple(gone.hint.splitlines()))
+    return (
+        f'<th><span class="bad">✗ </span>{escape(gone.node)}</th>'
+        f'<td>{escape(gone.address)}: set aside: {escape(gone.reason)}{hints}</td><td class="when"></td>'
+    )
 
 
 def _place(place: Place) -> str:

@@ -20,6 +20,10 @@ VERIFY_INTERVAL_SECONDS: Final = 1.0
 NODE_LOCK_HEARTBEAT_SECONDS: Final = 10.0
 RUN_FOLDER_LOCK_SECONDS: Final = 20.0
 """Several runs that begin at once wait for each other; each takes a few flushes of a disk."""
+RECORD_TEXT_CHARACTERS: Final = 8000
+"""Of each text of a run's record: what nodes and API servers said is in it."""
+CHANGED_KEYS_LOOK_SECONDS: Final = 15.0
+"""Once one host key has changed, how long it is found out which others have too."""
 
 # mending
 MEND_TIMEOUT_SECONDS: Final = 1200.0

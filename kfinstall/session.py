@@ -7,13 +7,12 @@ import dataclasses
 import getpass
 import json
 import socket
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfinstall import handoff, handoff_html, limits, phases, plan, resources, rotation, secret_store
+from kfinstall import ending, handoff, handoff_html, limits, phases, plan, resources, rotation, secret_store
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts
@@ -23,13 +22,12 @@ from kfinstall.errors import (
     CommandError,
     ConflictError,
     ExitCode,
-    InterruptedRunError,
     KfError,
-    NodesSetAsideError,
-    PreflightWarningError,
+    ProofError,
     UsageError,
+    told,
 )
-from kfinstall.events import EventBus, Finding, Notice, RunFinished, RunStarted
+from kfinstall.events import EventBus, Finding, Notice, RunStarted
 from kfinstall.executor import Executor, Stop
 from kfinstall.journal import TAKEN_BACK, Entry, Journal
 from kfinstall.options import Options
@@ -66,9 +64,20 @@ class Session:
     executor: Executor = field(init=False)
     taken_back: bool = field(default=False, init=False)
     """A reset is done on every node: what the journal tells is history."""
+    outcome: ExitCode = field(default=ExitCode.DONE, init=False)
+    """What the work came to where that is no error: DONE, or CHANGES. How the run ends is told by its last event and its record."""
 
     def __post_init__(self) -> None:
-        self.executor = Executor(self.site, self.bus, self.journal, self.secrets, self.redact, run=self.record.id, stop=self.stop)
+        self.executor = Executor(
+            self.site,
+            self.bus,
+            self.journal,
+            self.secrets,
+            self.redact,
+            run=self.record.id,
+            stop=self.stop,
+            strict=self.options.strict,
+        )
 
     @property
     def situation(self) -> plan.Situation:
@@ -97,9 +106,7 @@ class Session:
         """
         chosen = [phase for phase in phases.PHASES if phase.read_only]
         steps = [step for _phase, step in plan.steps_of(chosen, self.site.answers)]
-        findings = self.executor.examine(steps)
-        self._strict(findings)
-        return findings
+        return self.executor.examine(steps)
 
     async def recheck(self) -> list[Finding]:
         """Read every node anew and check again; tells the findings and raises nothing about them.
@@ -115,20 +122,12 @@ class Session:
         chosen = [phase for phase in phases.PHASES if phase.read_only]
         return self.executor.findings([step for _phase, step in plan.steps_of(chosen, self.site.answers)])
 
-    def _strict(self, findings: Sequence[Finding]) -> None:
-        warnings = [finding for finding in findings if finding.level == "warning"]
-        if self.options.strict and warnings:
-            raise PreflightWarningError(
-                f"{len(warnings)} warning(s), and --strict was given",
-                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
-                hint="mend them, or run without --strict",
-            )
-
     async def install(self) -> None:
         """Run the chosen phases.
 
         Raises:
             UsageError: a phase that the chosen ones need has not been done.
+            PreflightWarningError: warnings, under --strict.
             NodesSetAsideError: it is done, but not on every node.
             KfError: a step failed where the run can't go on.
         """
@@ -160,6 +159,8 @@ class Session:
         async with NodeLock(first, owner(self.record.id)):
             await self.executor.run(self.phases)
         await self._forget()
+        if self.site.set_aside:
+            self._drop_card()
         self._tell_set_aside()
         self.taken_back = True
 
@@ -183,15 +184,19 @@ class Session:
         async with NodeLock(first, owner(self.record.id)):
             await self.executor.run(self.phases)
         for entry in self.journal.newest():
-            if entry.step.partition(".")[0] in phases.UNINSTALLED and entry.outcome != TAKEN_BACK:
+            there = entry.target not in self.site.set_aside
+            if there and entry.step.partition(".")[0] in phases.UNINSTALLED and entry.outcome != TAKEN_BACK:
                 undone = Entry(
                     "finished", self.record.id, entry.step, entry.target, entry.fingerprint, TAKEN_BACK, "Kubeflow was uninstalled"
                 )
                 self.journal.record(undone)
-        # It tells of what is no more; an installation that hands over writes it anew.
+        self._drop_card()
+        self._tell_set_aside()
+
+    def _drop_card(self) -> None:
+        """It tells of what is no more; an installation that hands over writes it anew."""
         for name in ("proof.json", "proof.html"):
             (self.state.path / name).unlink(missing_ok=True)
-        self._tell_set_aside()
 
     async def rotate(self) -> None:
         """Replace generated secrets by new ones, wherever they are read.
@@ -227,18 +232,23 @@ class Session:
                 self.bus.emit(Notice(level="info", target=name, text="/var/lib/kfinstall stays: there is data in it"))
 
     def _tell_set_aside(self) -> None:
-        if self.site.set_aside:
-            names = ", ".join(self.site.set_aside)
-            raise NodesSetAsideError(
-                f"finished without {names}",
-                why="\n".join(f"{name}: {reason}" for name, reason in self.site.set_aside.items()),
-                hint="\n".join([*self._remedies(), "then: kfinstall resume"]),
-            )
+        error = ending.without(self.site.set_aside, self.site.remedies)
+        if error is not None:
+            raise error
 
-    def _remedies(self) -> list[str]:
-        """What to do about each node that is set aside; what only says to resume is left to the end."""
-        lines = [f"{name}: {line}" for name, hint in self.site.remedies.items() for line in hint.splitlines()]
-        return [line for line in lines if not line.endswith(": kfinstall resume")] or ["mend them"]
+    def finish(self) -> None:
+        """The work is through: what it left out is told, whatever was made of it meanwhile.
+
+        Raises:
+            ChangedHostKeyError: somebody met a changed host key, and passed over it.
+            NodesSetAsideError: it is done, but not on every node.
+            StateError: the journal of a cluster that is no more can't be put away.
+        """
+        self.site.changed_keys.refuse()
+        self._tell_set_aside()
+        if self.taken_back:
+            self.journal.close()
+            self.state.archive(self.record.id)
 
     async def _hand_over(self) -> None:
         """Write the proof card into the state directory, where there is something to prove."""
@@ -252,7 +262,11 @@ class Session:
 
     def proof_card(self) -> handoff.ProofCard:
         """The proof card as things are known now."""
-        return handoff.card(self.situation.view(CLUSTER_TARGET), self.journal.entries())
+        missing = [
+            handoff.Missing(name, self.answers.node(name).address, reason, self.site.remedies.get(name, ""))
+            for name, reason in self.site.set_aside.items()
+        ]
+        return handoff.card(self.situation.view(CLUSTER_TARGET), self.journal.entries(), set_aside=missing)
 
     async def doctor(self) -> Plan:
         """Every step's check against the living cluster; the root causes of what is not ready there are told."""
@@ -261,6 +275,20 @@ class Session:
                 for root in await ailing(await self.site.cluster()):
                     self.bus.emit(Notice(level="warning", text=root.line()))
         return plan.build(self.situation, self.phases)
+
+    def judge(self, found: Plan) -> None:
+        """What the doctor found.
+
+        Raises:
+            ProofError: something does not hold any more; names all of it.
+        """
+        drift = [*found.pending, *found.conflicts]
+        if drift:
+            raise ProofError(
+                f"{len(drift)} step(s) do not hold any more",
+                why="\n".join(f"{item.step.id} on {item.target}: {_open(item)}" for item in drift),
+                hint="put it right with: kfinstall --answers FILE",
+            )
 
 
 def _open(item: plan.PlannedStep) -> str:
@@ -301,7 +329,6 @@ async def open_session(
     )
     known = chosen if options.kind in APART else phases.PHASES  # of others all are known: needs of other phases are checked too
     state = ClusterState(state_root, answers.cluster.name)
-    begin = time.monotonic()
     async with AsyncExitStack() as stack:
         if options.kind in CHANGING and not options.dry_run:
             stack.enter_context(state.lock())
@@ -319,44 +346,45 @@ async def open_session(
             dry_run=options.dry_run,
             demo=options.demo,
         )
-        events = stack.enter_context((state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8"))
+        closing = ending.Closing(state, record, bus, redact, state_root)
+        stack.push(closing.unless_told)
+        events = (state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8")
+        stack.callback(ending.close_quietly, events, bus)
         stack.callback(bus.subscribe(JsonLines(events)))
         site = Site(answers, release, known, open_cluster)
-        stack.push_async_callback(site.close)
+        stack.push_async_callback(_close, site)
         secrets = SecretStore(answers, resolve, redact, site.cluster)
-        sessions: list[Session] = []
-        stack.callback(_archive, state, sessions)
         journal = stack.enter_context(Journal(state.journal_path))
         bus.emit(
             RunStarted(run=record.id, cluster=answers.cluster.name, kind=options.kind, nodes=tuple(n.name for n in answers.nodes))
         )
-        exit_code, message = ExitCode.UNEXPECTED, "killed"
+        cause: BaseException | None = None
+        error: KfError | None = None
+        outcome = ExitCode.DONE
         try:
             await enter_nodes(site, secrets, state, options, bus)
             _tell_doubt(journal, site, bus)
             made = Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
-            sessions.append(made)
             yield made
-            exit_code, message = ExitCode.DONE, ""
-        except KfError as error:
-            exit_code, message = error.exit_code, redact(error.message)
-            raise
-        except asyncio.CancelledError:
-            exit_code, message = ExitCode.INTERRUPTED, "stopped at once, as asked"
-            raise InterruptedRunError(message, hint="what runs on the nodes goes on; follow it with: kfinstall resume") from None
-        finally:
-            aside = tuple(site.set_aside)
-            done = dataclasses.replace(record, exit_code=int(exit_code), finished_at=time.time(), message=message, set_aside=aside)
-            with suppress(KfError):
-                state.save_run(done)
-            bus.emit(RunFinished(run=record.id, exit_code=int(exit_code), seconds=time.monotonic() - begin, set_aside=aside))
+            made.finish()
+            outcome = made.outcome
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt) as caught:  # noqa: BLE001 (edge: whatever ends a run is recorded and told alike)
+            # What a changed host key led to is no news beside it.
+            error = site.changed_keys.error() or told(caught, state_root)
+            cause = caught if isinstance(caught, Exception) and caught is not error else None
+        error = closing.end(error, outcome, tuple(site.set_aside))
+        if error is not None:
+            raise error from cause
 
 
-def _archive(state: ClusterState, sessions: Sequence[Session]) -> None:
-    """After a reset the journal tells of a cluster that is no more."""
-    for session in sessions:
-        if session.taken_back:
-            state.archive(session.record.id)
+async def _close(site: Site) -> None:
+    """Close the connections. Whoever asks once more to stop meanwhile changes nothing about how the run ended."""
+    try:
+        await site.close()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
 
 
 def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:

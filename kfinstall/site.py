@@ -7,19 +7,20 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Final
 
 from kfinstall import invocation, limits, plan, resources, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.changed_keys import ChangedKeys
 from kfinstall.cluster.base import Cluster, ClusterFacts, Want
-from kfinstall.errors import CommandError, KfError
+from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.phases import Phase
 from kfinstall.releases import Release
-from kfinstall.transport.base import Host, Program
+from kfinstall.transport.base import Host, Program, Reaching
 
 OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
 """(kubeconfig text, local port that leads to the API server) -> the cluster."""
@@ -55,6 +56,8 @@ class Site:
         """The lists that all checks read, as of the last time that all were read."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
+        self.changed_keys = ChangedKeys()
+        """Host keys that were found changed in this run; nothing more may be done then."""
         self.remedies: dict[str, str] = {}
         """Node name to what to do about it, for those that are set aside."""
         self.cluster_problem = ""
@@ -131,16 +134,31 @@ class Site:
         return facts
 
     async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
-        """Read several nodes at once; the errors by node."""
+        """Read several nodes at once; the errors by node.
+
+        Raises:
+            ChangedHostKeyError: a node shows another host key than before; tells all of them.
+        """
         wanted = list(dict.fromkeys(names))
         results = await asyncio.gather(*(self.read_node(name) for name in wanted), return_exceptions=True)
         errors: dict[str, KfError] = {}
         for name, result in zip(wanted, results, strict=True):
+            if isinstance(result, ChangedHostKeyError):
+                self.changed_keys.meet(result)
             if isinstance(result, KfError):
                 errors[name] = result
             elif isinstance(result, BaseException):
                 raise result
+        self.changed_keys.refuse()
         return errors
+
+    async def look_for_changed_keys(self) -> None:
+        """Make every lost connection anew, so that all host keys which changed are known, and not only the first that was met."""
+        looks = [host.reach() for host in self.hosts.values() if isinstance(host, Reaching)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.CHANGED_KEYS_LOOK_SECONDS):
+                # What else is wrong with them is of no interest now.
+                await asyncio.gather(*looks, return_exceptions=True)
 
     async def read_cluster(self, wants: Sequence[Want] | None = None) -> None:
         """Read the lists that the checks need (or only some of them); nothing where there is no admin.conf yet."""

@@ -87,6 +87,10 @@ class RunRecord:
     """None while it runs, or where it was killed."""
     finished_at: float | None = None
     message: str = ""
+    why: str = ""
+    hint: str = ""
+    node: str = ""
+    """What it ended with, in the parts of kfinstall.errors.KfError; the end as a whole: kfinstall.ending.recorded."""
     set_aside: tuple[str, ...] = ()
     delete_data: bool = False
     """A reset or an uninstallation that takes volumes (and images) along."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
     from kfinstall.desk.desk import Desk
     from kfinstall.desk.questions import Question
-    from kfinstall.desk.runview import State
+    from kfinstall.desk.runview import RunView, State
     from kfinstall.desk.work import Result
     from kfinstall.state import ClusterState
 
@@ -40,6 +40,18 @@ _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting
 
 
 _CLEAN = CleanLines()
+
+
+_SEEN_ANYWAY: Final = frozenset(
+    {
+        ("check", ExitCode.PREFLIGHT),
+        ("check", ExitCode.INTERRUPTED),
+        ("plan", ExitCode.INTERRUPTED),
+        ("doctor", ExitCode.INTERRUPTED),
+        ("doctor", ExitCode.PROOF),
+    }
+)
+"""(kind, end) of runs that need no window: what they found stands on their own screen, or somebody just stopped them."""
 
 
 class InstallerApp(App[int]):
@@ -357,15 +369,16 @@ class InstallerApp(App[int]):
         if without and result.exit_code == ExitCode.INTERRUPTED:
             self.begin("again", leave_out=(without,))
             return
-        if result.error is not None and result.kind != "check":
-            if "failure" in SCREENS and result.exit_code != ExitCode.SET_ASIDE:
-                self.show("failure")
-            else:
-                self.tell(result.error)
-        elif result.kind in ("install", "resume"):
-            self.notify("everything that was asked for is done and proven", title="Done", markup=False)
         if result.card:
             self.show("done")
+        # What is told comes last: a screen that is shown takes windows away.
+        if result.error is None:
+            if result.kind in ("install", "resume"):
+                self.notify("everything that was asked for is done and proven", title="Done", markup=False)
+        elif result.kind in ("install", "resume") and result.exit_code != ExitCode.SET_ASIDE:
+            self.show("failure")
+        elif (result.kind, result.exit_code) not in _SEEN_ANYWAY:
+            self.tell(result.error)
 
     def tell(self, error: KfError) -> None:
         """Show an error: what happened, why, what to do next."""
@@ -394,7 +407,7 @@ class InstallerApp(App[int]):
             return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
         if view.exit_code is None:
             return f"{rehearsal}{self.desk.draft.get(('cluster', 'name'))}"
-        return f"{rehearsal}{'done in' if view.succeeded else 'stopped after'} {duration(view.seconds)}"
+        return f"{rehearsal}{_ended(view)} {duration(view.seconds)}"
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""
@@ -403,6 +416,16 @@ class InstallerApp(App[int]):
     def _state_of(self, phases: tuple[str, ...]) -> State:
         states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set()
         return next((known for known in _ORDER if known in states), "waiting")
+
+
+def _ended(view: RunView) -> str:
+    """How a run ended, in front of how long it took."""
+    if view.exit_code == ExitCode.SET_ASIDE:
+        return f"finished without {', '.join(view.set_aside)} in"
+    if view.succeeded:
+        return "done in"
+    found = view.exit_code in (ExitCode.PREFLIGHT, ExitCode.PREFLIGHT_WARNING, ExitCode.PROOF)
+    return "not all is well, after" if found and view.kind in ("check", "doctor") else "stopped after"
 
 
 def _part_of(phase: str) -> str:

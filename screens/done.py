@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +18,9 @@ from textual.widgets import Button, Footer
 from typing_extensions import override
 
 from kfinstall.desk.runview import RunView
-from kfinstall.errors import KfError, StateError
-from kfinstall.state import read_json
+from kfinstall.ending import Ending, recorded
+from kfinstall.errors import ExitCode, KfError, StateError
+from kfinstall.state import RunRecord, read_json
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import Part
@@ -77,26 +80,35 @@ class DoneScreen(BaseScreen):
     @work(exclusive=True, group="card")
     async def _read(self) -> None:
         """Take the card from the state: the same whether it was written now or last week."""
-        try:
-            path = self.desk.cluster_state.path
-            proof = await asyncio.to_thread(read_json, path / "proof.json")
-        except KfError:
-            self.query_one("#verdict", Note).tell("There is no proof card yet: it is written when everything is through.")
-            self.query_one(PlanView).show([])
-            return
-        rehearsal = " A rehearsal: the servers are simulated." if self.desk.rehearsal is not None else ""
-        self.query_one("#verdict", Note).tell(f"{_title(proof)}{rehearsal}")
-        self.query_one(PlanView).show(list(card_lines(proof, path, plain=self.app.plain)))
+        proof: Mapping[str, Any] | None = None
+        last: RunRecord | None = None
+        path = self.desk.state_root
+        with suppress(KfError):  # there is none yet
+            state = self.desk.cluster_state
+            path = state.path
+            last = await asyncio.to_thread(lambda: next(reversed(state.installs()), None))
+            proof = defaultdict(str, await asyncio.to_thread(read_json, path / "proof.json"))
+        end = recorded(last) if last is not None else None
+        result = self.desk.result
+        drift = result.error if result is not None and result.kind == "doctor" and result.plan is not None else None
+        killed = last is not None and end is None and not self.desk.running
+        text = "\n".join(heading(proof, end, killed=killed, drift=drift, plain=self.app.plain))
+        rehearsal = " A rehearsal: the servers are simulated." if self.desk.rehearsal is not None and proof is not None else ""
+        self.query_one("#verdict", Note).tell(f"{text}{rehearsal}")
+        lines = [*missing_lines(proof, end, plain=self.app.plain)]
+        lines += card_lines(proof, path, plain=self.app.plain) if proof is not None else ()
+        self.query_one(PlanView).show(lines)
 
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
         self.query_one("#doctor", Act).why_not = self.app.why_not_run()
         result = self.desk.result
-        if result is None or result is self._shown or result.kind != "doctor":
+        if result is None or result is self._shown:
             return
         self._shown = result
-        if result.plan is not None:
+        self._read()
+        if result.kind == "doctor" and result.plan is not None:
             open_steps = [*result.plan.pending, *result.plan.conflicts]
             first = open_steps[0] if open_steps else None
             text = (
@@ -136,8 +148,41 @@ class DoneScreen(BaseScreen):
             self.app.notify(f"wrote {path}", markup=False)
 
 
-def _title(proof: Mapping[str, Any]) -> str:
-    return f"{proof.get('cluster', '')}: Kubernetes {proof.get('kubernetes', '')}, Kubeflow release {proof.get('release', '')}, proven."
+def heading(
+    proof: Mapping[str, Any] | None, end: Ending | None, *, killed: bool, drift: KfError | None, plain: bool
+) -> Iterator[str]:
+    """What the card comes to (there is none if None), beside how the last installation ended (not known if None)."""
+    bad = "! " if plain else "▲ "
+    what = f"{proof['cluster']}: Kubernetes {proof['kubernetes']}, Kubeflow release {proof['release']}" if proof else ""
+    well = end is None or end.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
+    aside = [name for name, _reason, _hint in missing(proof, end)]
+    if drift is not None:
+        yield f"{bad}{drift.message}."
+    if killed:
+        yield f"{bad}The last run was killed."
+    elif end is not None and not well:
+        yield f"{bad}The last run did not end well: {end.message or f'exit code {int(end.exit_code)}'}."
+    if aside:
+        yield f"{bad}Finished without {', '.join(aside)}. F5 on the screen Run takes {'it' if len(aside) == 1 else 'them'} in again."
+    if proof is None:
+        yield "There is no proof card yet: it is written when everything is through."
+    elif aside:
+        yield f"{what}; proven without {', '.join(aside)}."
+    else:
+        yield f"{what}, proven." if well and not killed and drift is None else f"{what}; the card is of {proof['at']}."
+
+
+def missing(proof: Mapping[str, Any] | None, end: Ending | None) -> list[tuple[str, str, str]]:
+    """(node, why, what to do) of those that the last installation or its card left out."""
+    if end is not None and end.exit_code == ExitCode.SET_ASIDE:
+        return [(name, _of(name, end.why), _of(name, end.hint)) for name in end.set_aside]
+    told = proof.get("setAside", ()) if proof is not None else ()
+    return [(str(item.get("node", "")), str(item.get("reason", "")), str(item.get("hint", ""))) for item in told]
+
+
+def _of(node: str, text: str) -> str:
+    """What a text of several nodes (see kfinstall.ending.without) says of one."""
+    return "\n".join(line.removeprefix(f"{node}: ") for line in text.splitlines() if line.startswith(f"{node}: "))
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -147,6 +192,14 @@ def _copy_file(source: Path, target: Path) -> None:
         raise StateError(
             f"{target} can't be written", why=error.strerror or str(error), hint=f"the card is also here: {source}"
         ) from error
+
+
+def missing_lines(proof: Mapping[str, Any] | None, end: Ending | None, *, plain: bool = False) -> Iterator[Sequence[Part]]:
+    """What is not proven, why, and what to do about it, as lines to draw."""
+    for node, why, hint in missing(proof, end):
+        yield [("! " if plain else "▲ ", "look--warn"), (node, "look--strong"), ("  not proven: set aside", "look--warn")]
+        yield from ([(f"    {line}", "look--quiet")] for line in why.splitlines())
+        yield from ([("    ", ""), (line, "look--busy")] for line in hint.splitlines())
 
 
 def card_lines(proof: Mapping[str, Any], folder: Path, *, plain: bool = False) -> Iterator[Sequence[Part]]:

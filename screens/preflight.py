@@ -272,7 +272,7 @@ def verdict(view: RunView, *, checking: bool) -> str:
         f"{warnings} warning{'' if warnings == 1 else 's'}",
         f"{len(view.findings) - errors - warnings} good",
     ]
-    text = ("✗ " if errors else "▲ " if warnings else "✓ ") + ", ".join(parts)
+    text = ("✗ " if errors else "▲ " if warnings or aside else "✓ ") + ", ".join(parts)
     if aside:
         text += f"; not reached: {', '.join(aside)}"
     return text + ("; looking again every few seconds" if checking and errors else "")

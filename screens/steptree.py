@@ -134,7 +134,11 @@ class StepTree(LinesView):
         phase = row.phase
         count = f"  {phase.settled}/{len(phase.steps)}" if phase.steps else ""
         took = phase.seconds if phase.state != "running" else max(0.0, time.time() - phase.began_at)
-        return [*self._head(phase.state, ""), (phase.title, "look--strong"), (count, "look--quiet"), (_took(took), "look--quiet")]
+        line: list[Part] = [*self._head(phase.shown, ""), (phase.title, "look--strong"), (count, "look--quiet")]
+        line.append((_took(took), "look--quiet"))
+        if phase.without and phase.state != "running":
+            line.append((f"  without {', '.join(phase.without)}", "look--warn"))
+        return line
 
     def _head(self, state: State, indent: str) -> list[Part]:
         look = LOOKS[state]

@@ -195,7 +195,10 @@ class WelcomeScreen(BaseScreen):
         except KfError as error:
             self.app.tell(error)
             return
-        self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.finished else "run")
+        from kfinstall.desk.rehearsal import Rehearsal
+
+        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
+        self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.handed_over else "run")
 
     def _rehearse(self, rehearsal: Rehearsal | None) -> None:
         if rehearsal is None:
@@ -276,6 +279,9 @@ def _title(item: Summary) -> str:
 
 def detail(item: Summary) -> list[str]:
     """What is known of a cluster: when, how it ended, what is in doubt, who is set aside."""
+    # With what reads the clusters: the first screen is there before it.
+    from kfinstall.ending import in_words
+
     if item.trouble:
         return [item.trouble]
     lines = [f"state: {from_home(item.path)}"]
@@ -283,12 +289,12 @@ def detail(item: Summary) -> list[str]:
         lines.append(f"worked on by {item.holder}")
     if item.last is not None:
         began = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.last.started_at))
-        ended = f"exit code {item.last.exit_code}" if item.last.exit_code is not None else "it was killed"
-        lines.append(f"last run: {began}, {ended}" + (f": {item.last.message}" if item.last.message else ""))
+        lines.append(f"last run: {began}, {in_words(item.ending)}")
     if item.changed:
         lines.append("done: " + ", ".join(f"{phase} {count}" for phase, count in item.changed) + " changes")
     if item.set_aside:
         lines.append(f"set aside: {', '.join(item.set_aside)}; resume takes them in again")
+        lines += [f"  {line}" for line in item.ending.why.splitlines()[:4]] if item.ending is not None else []
     lines += [f"failed: {text}" for text in item.failed[:4]]
     lines += [f"in doubt: {text}" for text in item.in_doubt[:4]]
     return lines

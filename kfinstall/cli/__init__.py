@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import asyncio
+import json
 import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from kfinstall import invocation
 from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, StateError, defect
-
-_OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
-"""What this computer's disk or permissions refuse; not a defect of the program."""
+from kfinstall.errors import ExitCode, KfError, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,21 +41,13 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.UNEXPECTED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         terminal.say("stopped")
         return int(ExitCode.INTERRUPTED)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
-    except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
-            terminal.error(defect(error, folder))
-            return int(ExitCode.UNEXPECTED)
-        where = error.filename or folder
-        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: {invocation.again()}"
-        return _told(StateError(f"{where} can't be used", why=error.strerror or str(error), hint=hint), words, terminal)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
-        terminal.error(defect(error, folder))
-        return int(ExitCode.UNEXPECTED)
+        return _told(told(error, folder), words, terminal)
 
 
 def _learn(options: argparse.Namespace) -> None:

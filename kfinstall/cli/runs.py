@@ -21,7 +21,7 @@ from kfinstall.answers.secrets import resolve
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.cluster.base import Cluster
-from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, ProofError, UsageError
+from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
 from kfinstall.mending import mend, offered
@@ -152,7 +152,8 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
         open_cluster=_open_cluster,
         stop=stop,
     ) as session:
-        return await work(session)
+        session.outcome = ExitCode(await work(session))
+    return int(session.outcome)
 
 
 def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
@@ -321,13 +322,5 @@ _KEPT: Final = {
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = await session.doctor()
     _tell_plan(plan, options, terminal)
-    drift = [*plan.pending, *plan.conflicts]
-    if drift:
-        raise ProofError(
-            f"{len(drift)} step(s) do not hold any more",
-            why="\n".join(
-                f"{item.step.id} on {item.target}: {'; '.join(item.changes) or getattr(item.check, 'reason', '')}" for item in drift
-            ),
-            hint="put it right with: kfinstall --answers FILE",
-        )
+    session.judge(plan)
     return ExitCode.DONE

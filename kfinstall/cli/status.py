@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from kfinstall import state
 from kfinstall.cli.terminal import Terminal
+from kfinstall.ending import in_words, recorded
 from kfinstall.errors import ExitCode
 from kfinstall.journal import Entry, Journal
 from kfinstall.state import ClusterState, RunRecord
@@ -44,10 +45,12 @@ def _newest(journal: Journal, record: RunRecord | None) -> list[Entry]:
 
 
 def _data(record: RunRecord, entries: list[Entry]) -> dict[str, Any]:
+    ending = recorded(record)
+    told = {"exit_code": int(ending.exit_code), "message": ending.message} if ending is not None else {}
     return {
         "version": 1,
         "event": "status",
-        "run": _camel(asdict(record)),
+        "run": _camel(asdict(record) | told),
         "done": [asdict(entry) for entry in entries if entry.outcome == "changed"],
         "failed": [asdict(entry) for entry in entries if entry.outcome in ("failed", "interrupted")],
         "inDoubt": [asdict(entry) for entry in entries if entry.event == "started"],
@@ -66,18 +69,22 @@ def _when(at: float | None) -> str:
         return "-"
 
 
-def _end(record: RunRecord, holder: str = "") -> str:
-    if record.exit_code is None:
-        return f"still running ({holder})" if holder else "it was killed"
-    return f"exit code {record.exit_code}" + (f": {record.message}" if record.message else "")
+def _end(record: RunRecord, all_runs: list[RunRecord], holder: str) -> str:
+    """How a run ended; only the newest one that changes something can hold the lock."""
+    newest = next((run.id for run in reversed(all_runs) if run.kind in state.CHANGING), "")
+    return in_words(recorded(record), holder if record.id == newest else "", record.kind)
 
 
 def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
     yield f"cluster {cluster.name}   state in {cluster.path}"
     holder = cluster.holder()
-    yield f"run {record.id} ({record.kind}) began {_when(record.started_at)}: {_end(record, holder)}"
+    ending = recorded(record)
+    yield f"run {record.id} ({record.kind}) began {_when(record.started_at)}: {_end(record, all_runs, holder)}"
     if record.set_aside:
         yield f"set aside: {', '.join(record.set_aside)}"
+    if ending is not None:
+        yield from (f"  why:  {line}" for line in ending.why.splitlines())
+        yield from (f"  next: {line}" for line in ending.hint.splitlines())
     done = [entry for entry in entries if entry.outcome == "changed"]
     failed = [entry for entry in entries if entry.outcome in ("failed", "interrupted")]
     doubt = [entry for entry in entries if entry.event == "started"]
@@ -93,7 +100,9 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
     others = [run for run in all_runs if run.id != record.id][-5:]
     if others:
         yield "other runs, the newest last:"
-        yield from (f"  {run.id} ({run.kind}): {_end(run)}" for run in others)
-    changing = any(run.kind in state.CHANGING for run in all_runs)
-    if changing and not holder and (failed or doubt or record.exit_code != 0):
+        yield from (f"  {run.id} ({run.kind}): {_end(run, all_runs, holder)}" for run in others)
+    changing = [recorded(run) for run in all_runs if run.kind in state.CHANGING]
+    open_end = bool(changing) and not (changing[-1] is not None and changing[-1].whole)
+    said = ending is not None and "kfinstall resume" in ending.hint
+    if changing and not holder and not said and (failed or doubt or open_end):
         yield "next: kfinstall resume"

@@ -29,10 +29,12 @@ class Checking:
         """Do what is wanted now; called in the engine's loop."""
         self._asked.set()
 
-    async def keep(self, session: Session, stop: Stop) -> KfError | None:
-        """Check, mend, and look again while something is red; gives what is still wrong.
+    async def keep(self, session: Session, stop: Stop) -> None:
+        """Check, mend, and look again while something is red.
 
         Raises:
+            PreflightError: nobody wants to know any more, and something is still red.
+            ChangedHostKeyError: a node shows another host key than before.
             KfError: no node answers any more.
         """
         error: KfError | None = None
@@ -50,7 +52,8 @@ class Checking:
                 self._asked.clear()
             if not self._wanted and all(finding.level != "error" for finding in await session.recheck()):
                 error = None
-        return error
+        if error is not None:
+            raise error
 
     async def _mend(self, session: Session, node: str, check: str) -> None:
         try:

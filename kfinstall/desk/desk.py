@@ -25,15 +25,15 @@ from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
-from kfinstall.desk.work import NotMendedError, Result, mend_first, work
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, defect
+from kfinstall.desk.work import Brought, NotMendedError, Result, mend_first, work
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
 from kfinstall.events import Event, EventBus, from_json
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
 from kfinstall.options import Options
 from kfinstall.resuming import Selection, newest
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import open_session
+from kfinstall.session import Session, open_session
 from kfinstall.site import Site, spare_nodes
 from kfinstall.state import CHANGING, ClusterState
 from kfinstall.transport.base import Host, LoginListener
@@ -323,6 +323,8 @@ class Desk:
         redact = Redactor()
         bus = EventBus(redact)
         bus.subscribe(self._events.append)
+        brought = Brought()
+        error: KfError | None = None
         try:
             async with open_session(
                 answers,
@@ -335,23 +337,27 @@ class Desk:
                 stop=self._stop,
             ) as session:
                 if self._mend is not None:
-                    await mend_first(session, self._mend, self.ask)
-                result = await work(session, self._checking, self._stop)
-        except NotMendedError as error:
-            # What failed before is still what there is to decide on.
-            before, self.view.last_failure = self._before
-            result = before or Result(options.kind, int(error.exit_code), error)
-        except KfError as error:
-            result = Result(options.kind, int(error.exit_code), error)
-        except asyncio.CancelledError:
-            stopped = InterruptedRunError(
-                "stopped at once, as asked", hint="what runs on the nodes goes on; go on with: kfinstall resume"
-            )
-            result = Result(options.kind, int(stopped.exit_code), stopped)
-        except Exception as error:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
-            result = Result(options.kind, int(ExitCode.UNEXPECTED), defect(error, self.state_root))
-        self.result = result
-        return result
+                    await self._mend_first(session, self._mend)
+                await work(session, self._checking, self._stop, brought)
+        except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
+            error = told(caught, self.state_root)
+        before, failure = self._before
+        if before is not None and error is not None and error is before.error:
+            self.result, self.view.last_failure = before, failure
+        else:
+            code = error.exit_code if error is not None else ExitCode.DONE
+            self.result = Result(options.kind, int(code), error, brought.plan, brought.situation, brought.card)
+        return self.result
+
+    async def _mend_first(self, session: Session, node: str) -> None:
+        """Offer what can be mended; where it is declined, what failed before is still what the run ends with."""
+        try:
+            await mend_first(session, node, self.ask)
+        except NotMendedError:
+            before = self._before[0]
+            if before is not None and before.error is not None:
+                raise before.error from None
+            raise
 
     def mend(self, node: str, check: str) -> None:
         """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.

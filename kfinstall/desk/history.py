@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kfinstall import state
 from kfinstall.desk.runview import RunView
+from kfinstall.ending import Ending, recorded
 from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.events import Event, OutputLine, RunFinished, from_json
 from kfinstall.journal import Journal
@@ -23,7 +24,21 @@ _LINES_PER_RUN: Final = 20_000
 """More of a run's output than a view keeps is not read back."""
 
 
-_LEAVING: Final = {"reset": "a reset", "uninstall": "an uninstallation"}
+_LEAVING: Final = {"reset": "a reset", "uninstall": "an uninstallation", "rotate": "a rotation"}
+
+
+_NOT_BEGUN: Final = frozenset(
+    {
+        ExitCode.USAGE,
+        ExitCode.PREFLIGHT,
+        ExitCode.SSH,
+        ExitCode.SUDO,
+        ExitCode.ANSWERS,
+        ExitCode.LOCKED,
+        ExitCode.INTERRUPTED,
+    }
+)
+"""A run that ended so before the journal tells of it was refused, or its question was answered with no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +61,24 @@ class Summary:
     proven: bool = False
     """Whether there is a proof card."""
     leaving: str = ""
-    """What was begun and has not ended well: 'a reset', 'an uninstallation'; empty where nothing was."""
+    """What was begun and has not ended well: 'a reset', 'an uninstallation', 'a rotation'; empty where nothing was."""
     trouble: str = ""
     """Why its state can't be read."""
 
     @property
+    def ending(self) -> Ending | None:
+        """How its last run ended; None where it goes on, or nobody wrote down how."""
+        return recorded(self.last) if self.last is not None else None
+
+    @property
     def finished(self) -> bool:
         """Whether its last run ended well, and all is proven."""
-        return self.proven and self.last is not None and self.last.exit_code == ExitCode.DONE
+        return self.proven and self.ending is not None and self.ending.whole
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether there is a proof card, and its last run was through, if perhaps without some nodes."""
+        return self.proven and self.ending is not None and self.ending.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
 
     @property
     def standing(self) -> str:
@@ -73,8 +98,8 @@ class Summary:
             int(ExitCode.SET_ASIDE): f"finished without {', '.join(self.set_aside)}; resume",
             int(ExitCode.INTERRUPTED): "stopped; resume",
         }
-        code = self.last.exit_code
-        return "left in the middle; resume" if code is None else known.get(code, "failed; resume")
+        ending = self.ending
+        return "left in the middle; resume" if ending is None else known.get(int(ending.exit_code), "failed; resume")
 
     @property
     def set_aside(self) -> tuple[str, ...]:
@@ -108,6 +133,8 @@ def _summary(root: Path, name: str) -> Summary:
         for entry in newest.values()
         if entry.outcome in ("failed", "interrupted")
     )
+    acted = {entry.run for entry in newest.values()}
+    begun = [record for record in begun if record.id in acted or record.exit_code not in _NOT_BEGUN]
     doubt = tuple(f"{entry.step} on {entry.target}" for entry in newest.values() if entry.event == "started")
     changed = Counter(entry.step.partition(".")[0] for entry in newest.values() if entry.outcome == "changed")
     return Summary(
@@ -139,12 +166,20 @@ def replay(cluster: ClusterState, view: RunView) -> None:
             view.take(event)
         if not ended and view.run == record.id:
             # It was killed: what it had begun is in doubt, and nothing of it runs here any more.
-            view.take(RunFinished(run=record.id, exit_code=int(ExitCode.INTERRUPTED), seconds=0.0))
+            end = recorded(record) or Ending(ExitCode.INTERRUPTED)
+            told = RunFinished(
+                run=record.id, exit_code=int(end.exit_code), seconds=0.0, set_aside=end.set_aside, message=end.message
+            )
+            view.take(told)
             _doubt(view)
 
 
 class EarlierError(KfError):
     """What an earlier run ended with, as far as its record and its events tell."""
+
+    def __init__(self, ending: Ending, message: str = "", *, why: str = "", hint: str = "", node: str = "") -> None:
+        super().__init__(message or ending.message, why=why, hint=hint, node=node)
+        self.exit_code = ending.exit_code
 
 
 def ending(cluster: ClusterState, view: RunView) -> Result | None:
@@ -152,17 +187,21 @@ def ending(cluster: ClusterState, view: RunView) -> Result | None:
     from kfinstall.desk.work import Result
 
     record = next(reversed(cluster.installs()), None)
-    if record is None or record.exit_code in (None, ExitCode.DONE, ExitCode.SET_ASIDE):
+    end = recorded(record) if record is not None else None
+    if record is None or end is None or end.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE):
         return None
+    if end.why or end.hint:
+        return Result(record.kind, int(end.exit_code), EarlierError(end, why=end.why, hint=end.hint, node=end.node))
     target = view.failed_target
-    same = target is not None and target.evidence and record.message.startswith(target.evidence)
+    same = target is not None and target.evidence and end.message.startswith(target.evidence)
     error = EarlierError(
-        record.message or "the run ended before its time",
+        end,
+        end.message or "the run ended before its time",
         why=target.evidence if target is not None and not same else "",
         hint=target.hint if target is not None and target.hint else "retry: what is done is only checked",
         node=target.name if target is not None and target.name in view.nodes else "",
     )
-    return Result(record.kind, int(record.exit_code or 0), error)
+    return Result(record.kind, int(end.exit_code), error)
 
 
 def _doubt(view: RunView) -> None:

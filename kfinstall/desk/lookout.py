@@ -226,5 +226,6 @@ def describe(facts: Facts) -> str:
 
 
 def _why(error: KfError) -> str:
-    kind = {HostKeyError: "host key", SudoError: "sudo", LoginError: "login"}.get(type(error), "")
+    kinds = ((HostKeyError, "host key"), (SudoError, "sudo"), (LoginError, "login"))
+    kind = next((word for known, word in kinds if isinstance(error, known)), "")
     return f"{kind}: {error.message}" if kind else error.message

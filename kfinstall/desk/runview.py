@@ -48,6 +48,7 @@ _FROM_OUTCOME: Final[dict[str, State]] = {
     "interrupted": "interrupted",
     "skipped": "skipped",
 }
+_LEFT_OUT: Final = frozenset({"waiting", "running", "interrupted"})
 _RANK: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "warning", "waiting", "done", "unchanged", "skipped")
 
 
@@ -78,6 +79,8 @@ class StepView:
     def state(self) -> State:
         """The most telling state of its targets."""
         states = {target.state for target in self.targets.values()}
+        if "skipped" in states and states <= {"done", "unchanged", "skipped"} and len(states) > 1:
+            return "warning"  # done, but not everywhere
         if "waiting" in states and states & {"done", "unchanged"}:
             return "running"
         return next((state for state in _RANK if state in states), "waiting")
@@ -97,7 +100,14 @@ class PhaseView:
     state: State = "waiting"
     began_at: float = 0.0
     seconds: float = 0.0
+    without: tuple[str, ...] = ()
+    """Nodes that were set aside when it ended."""
     steps: dict[str, StepView] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> State:
+        """The state for whoever looks: done without a node is no success."""
+        return "warning" if self.without and self.state in ("done", "unchanged") else self.state
 
     @property
     def settled(self) -> int:
@@ -135,6 +145,8 @@ class RunView:
     seconds: float = 0.0
     exit_code: int | None = None
     """None while it runs, and before."""
+    message: str = ""
+    """What it ended with; empty where it is simply done."""
     phases: dict[str, PhaseView] = field(default_factory=dict)
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
@@ -164,6 +176,11 @@ class RunView:
         return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
 
     @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Nodes that it goes on without, or went."""
+        return tuple(node.name for node in self.nodes.values() if node.state == "set aside")
+
+    @property
     def failed_target(self) -> TargetView | None:
         """What is known of what failed last."""
         step, target = self.last_failure
@@ -176,9 +193,9 @@ class RunView:
         self.phases = {phase.id: self.phases.get(phase.id) or PhaseView(phase.id, phase.title) for phase in phases}
 
     def state_of(self, phase: str) -> State:
-        """The state of a phase; waiting where nothing is known of it."""
+        """The state of a phase, as it is shown; waiting where nothing is known of it."""
         known = self.phases.get(phase)
-        return known.state if known is not None else "waiting"
+        return known.shown if known is not None else "waiting"
 
     def expect(self, answers: Answers, phases: Sequence[Phase]) -> None:
         """Show what is going to come, before it does; what earlier runs did of these phases goes, of others it stays."""
@@ -235,14 +252,20 @@ class RunView:
     @_take.register
     def _(self, event: RunStarted) -> None:
         self.run, self.kind, self.cluster, self.began_at, self.exit_code = event.run, event.kind, event.cluster, event.at, None
-        self.seconds = 0.0
+        self.seconds, self.message = 0.0, ""
         self.nodes = {name: NodeView(name) for name in event.nodes}
         self.last_failure = ("", "")
         self.revision += 1
 
     @_take.register
     def _(self, event: RunFinished) -> None:
-        self.exit_code, self.seconds = event.exit_code, event.seconds
+        self.exit_code, self.seconds, self.message = event.exit_code, event.seconds, event.message
+        for name in event.set_aside:
+            if name not in self.set_aside:
+                self.nodes[name] = NodeView(name, "set aside")
+        if event.exit_code == ExitCode.DONE and event.set_aside:
+            # So it was written by earlier versions for runs in the screens.
+            self.exit_code = int(ExitCode.SET_ASIDE)
         self.revision += 1
 
     @_take.register
@@ -254,6 +277,9 @@ class RunView:
     @_take.register
     def _(self, event: NodeSetAside) -> None:
         self.nodes[event.node] = NodeView(event.node, "set aside", event.reason)
+        for phase in self.phases.values():
+            if phase.state == "running":
+                self._leave_out(phase)
         self._line(event.at, event.node, "error", f"set aside at {event.step}: {event.reason}")
         self.revision += 1
 
@@ -261,6 +287,11 @@ class RunView:
     def _(self, event: PhaseStarted) -> None:
         phase = self._phase(event.phase, event.title)
         phase.state, phase.began_at, phase.seconds = "running", event.at, 0.0
+        for step in phase.steps.values():
+            for target in step.targets.values():
+                if target.state == "skipped":  # an earlier run went on without its node
+                    target.state, target.evidence = "waiting", ""
+        self._leave_out(phase)
         self.current_phase = event.phase
         self.revision += 1
 
@@ -268,6 +299,7 @@ class RunView:
     def _(self, event: PhaseFinished) -> None:
         phase = self._phase(event.phase, event.phase)
         phase.state, phase.seconds = _FROM_OUTCOME[event.outcome], event.seconds
+        self._leave_out(phase)
         if phase.state in ("done", "unchanged") and any(step.state == "warning" for step in phase.steps.values()):
             phase.state = "warning"
         self.revision += 1
@@ -314,6 +346,15 @@ class RunView:
         if not event.part:
             self.progress[event.step] = event
         self.revision += 1
+
+    def _leave_out(self, phase: PhaseView) -> None:
+        """What was to come on nodes that are set aside does not come any more."""
+        phase.without = self.set_aside if self.exit_code is None else ()
+        for step in phase.steps.values():
+            for name in phase.without:
+                target = step.targets.get(name)
+                if target is not None and target.state in _LEFT_OUT:
+                    target.state, target.evidence = "skipped", f"set aside: {self.nodes[name].description}"
 
     def _phase(self, phase_id: str, title: str) -> PhaseView:
         return self.phases.setdefault(phase_id, PhaseView(phase_id, title))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kfinstall import invocation, mending
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.questions import Ask, MendAsked
-from kfinstall.errors import ExitCode, KfError, NodesSetAsideError
+from kfinstall.errors import InterruptedRunError, KfError, NodesSetAsideError
 from kfinstall.events import Notice
 from kfinstall.executor import Stop
 from kfinstall.plan import Plan, Situation
@@ -22,40 +22,56 @@ class Result:
     kind: str
     exit_code: int
     error: KfError | None = None
+    """What there is to decide on, where that is not all that was asked for."""
     plan: Plan | None = None
-    """Of kind plan: what would change."""
+    """Of kind plan: what would change; of kind doctor: what holds."""
     situation: Situation | None = None
     """What the plan was made from; a runbook is written of both."""
     card: tuple[str, ...] = ()
     """Of a run that handed over: the proof card's lines."""
 
 
-class NotMendedError(KfError):
+@dataclass(slots=True)
+class Brought:
+    """What a run brought besides its end, as far as it came."""
+
+    plan: Plan | None = None
+    situation: Situation | None = None
+    card: tuple[str, ...] = ()
+
+
+class NotMendedError(InterruptedRunError):
     """Somebody was asked whether something is to be mended, and said no."""
 
 
-async def work(session: Session, checking: Checking, stop: Stop) -> Result:
-    """Do what the session's kind says.
+async def work(session: Session, checking: Checking, stop: Stop, brought: Brought) -> None:
+    """Do what the session's kind says, and put what it brings into `brought`.
 
     Raises:
-        KfError: it failed.
+        KfError: what it ended with, where that is not all that was asked for.
     """
     kind = session.options.kind
     if kind in ("plan", "doctor"):
-        found = await session.doctor() if kind == "doctor" else session.plan()
-        return Result(kind, int(ExitCode.DONE), plan=found, situation=session.situation)
-    if kind == "check":
-        refused = await checking.keep(session, stop)
-        return Result(kind, int(refused.exit_code if refused else ExitCode.DONE), refused)
-    error: KfError | None = None
-    try:
-        await session.install()
-    except NodesSetAsideError as aside:
-        error = aside
-    card: tuple[str, ...] = ()
-    if any(phase.id == "handoff" for phase in session.phases):
-        card = tuple(session.redact(line) for line in session.proof_card().lines())
-    return Result(kind, int(error.exit_code if error else ExitCode.DONE), error, card=card)
+        brought.plan = await session.doctor() if kind == "doctor" else session.plan()
+        brought.situation = session.situation
+        if kind == "doctor":
+            session.judge(brought.plan)
+    elif kind == "check":
+        await checking.keep(session, stop)
+    else:
+        try:
+            await session.install()
+        except NodesSetAsideError:
+            brought.card = _card(session)
+            raise
+        brought.card = _card(session)
+
+
+def _card(session: Session) -> tuple[str, ...]:
+    """The proof card's lines, where there is something to hand over."""
+    if not any(phase.id == "handoff" for phase in session.phases):
+        return ()
+    return tuple(session.redact(line) for line in session.proof_card().lines())
 
 
 async def mend_first(session: Session, node: str, ask: Ask | None) -> None:

@@ -28,6 +28,7 @@ class FaultKind:
 FAULTS: Final[Mapping[str, FaultKind]] = {
     "ssh-drop": FaultKind("the connection is cut in the middle of a step, once", in_step=True),
     "reboot": FaultKind("the node restarts in the middle of a step and is back after a while", in_step=True),
+    "new-host-key": FaultKind("the connection is cut in the middle of a step, and the node shows another host key", in_step=True),
     "power-cut": FaultKind("the node dies in the middle of a step and stays down until the next run", in_step=True),
     "apt-lock": FaultKind("unattended-upgrades holds the package manager's lock for a while"),
     "disk-full": FaultKind("the disk has no room left"),

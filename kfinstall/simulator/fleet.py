@@ -247,6 +247,7 @@ class Fleet:
             seen.append(node)
             server = self.servers[name]
             server.down = False
+            server.show(self._host_keys[name])
             if name in struck:
                 await server.close()
                 server.refuses, server.host_key = False, self._host_keys[name]
@@ -278,9 +279,11 @@ class Fleet:
                 self.strike(fault.name, node)
 
     def strike(self, fault: str, node: str) -> None:
-        """Let ssh-drop, reboot or power-cut happen on a node now."""
+        """Let ssh-drop, new-host-key, reboot or power-cut happen on a node now."""
         server = self.servers[node]
-        if fault == "ssh-drop":
+        if fault == "new-host-key":
+            server.show(asyncssh.generate_private_key("ssh-ed25519"))
+        if fault in ("ssh-drop", "new-host-key"):
             server.cut()
             return
         server.down = True

@@ -122,6 +122,12 @@ class SimServer:
         elif self._socket is not None:
             self._socket.close()
 
+    def show(self, key: asyncssh.SSHKey) -> None:
+        """Show another host key to whoever connects from now on."""
+        self.host_key = key
+        if self._acceptor is not None:
+            self._acceptor.update(server_host_keys=[key])
+
     def cut(self) -> None:
         """Cut every connection at once, as a lost network does."""
         for connection in list(self.connections):

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from kfinstall.errors import UsageError
 from kfinstall.secrets import Secret
@@ -85,6 +85,18 @@ class Host(Protocol):
 
     async def close(self) -> None:
         """Close the connection. What runs detached goes on."""
+
+
+@runtime_checkable
+class Reaching(Protocol):
+    """A host whose connection can be made anew by itself."""
+
+    async def reach(self) -> None:
+        """Be connected: log in again if the connection was lost; nothing is run there.
+
+        Raises:
+            TransportError: it can't be reached.
+        """
 
 
 HostKeyQuestion = Callable[[str, str, str], Awaitable[bool]]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from kfinstall.answers.model import Node, Ssh
+from kfinstall.errors import ChangedHostKeyError
 from kfinstall.transport.base import Host, HostKeyQuestion, LoginListener
 from kfinstall.transport.keyring import KeyRing, SecretSource
 from kfinstall.transport.local import LocalLink
@@ -30,12 +31,14 @@ async def connect_node(
     units_folder: str = UNITS_FOLDER,
     tell: LoginListener | None = None,
     node_keys: Sequence[str] = (),
+    on_changed: Callable[[ChangedHostKeyError], None] | None = None,
 ) -> Host:
     """Log in to a node. Becoming root is proven by the first program that runs there, so that entering costs no exec.
 
     `pins` is the file for accepted host keys; `dial` says where TCP goes if not to the node's address; `keys` is shared by
     all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
     `node_keys` are key files that are written for other nodes: no jump host is offered one of them.
+    `on_changed` hears of a changed or revoked host key whenever the connection is made, now and again later.
 
     Raises:
         TransportError, LoginError, HostKeyError: it can't be entered; says on which jump host if it was one.
@@ -53,7 +56,7 @@ async def connect_node(
     from kfinstall.transport.ssh import SshLink
 
     known = HostKeys(pins, user_known_hosts) if user_known_hosts is not None else HostKeys(pins)
-    login = Login(ssh, secrets, keys or KeyRing(), known, on_unknown_key, accept_new, patience, tell)
+    login = Login(ssh, secrets, keys or KeyRing(), known, on_unknown_key, accept_new, patience, tell, on_changed)
     link = SshLink(login, targets(node, ssh, dial, node_keys))
     await link.connect()
     return NodeHost(node.name, link, password, limits=patience, units_folder=units_folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
-from kfinstall.errors import HostKeyError, StateError
+from kfinstall.errors import ChangedHostKeyError, HostKeyError, StateError
 from kfinstall.text import shell
 
 if TYPE_CHECKING:
@@ -36,17 +36,28 @@ class Known:
     """asyncssh's form: host keys, CA keys, revoked keys, and four lists for X.509."""
     sources: tuple[Path, ...]
     """Files that a host key of it stands in."""
+    files: tuple[Path, ...] = ()
+    """All files that were looked into."""
+    asked: tuple[str, ...] = ()
+    """Host key algorithms to offer, where they are not those of its keys."""
 
     @property
     def keys(self) -> Sequence[SSHKey]:
         """Its host keys."""
         return self.trusted[0]
 
+    @property
+    def revoked(self) -> Sequence[SSHKey]:
+        """Keys that it must never show."""
+        return self.trusted[2]
+
     def algorithms(self) -> list[str]:
         """Host key algorithms to offer: those of known keys first, or the server would show a key that we can't compare.
 
         The others follow, so that a server which has no known key any more is seen as changed instead of failing cryptically.
         """
+        if self.asked:
+            return list(self.asked)
         known = [algorithm.decode() for key in self.keys for algorithm in key.sig_algorithms]
         if self.trusted[1]:
             known = [algorithm.decode() for algorithm in get_default_certificate_algs()] + known
@@ -76,7 +87,7 @@ class HostKeys:
                 into.extend(more)
             if found[0]:
                 sources.append(path)
-        return Known(name, merged, tuple(sources))
+        return Known(name, merged, tuple(sources), (self.pins, self.user_file))
 
     def pin(self, name: str, key: SSHKey) -> None:
         """Remember an accepted key, durably, in a file that only the user can read.
@@ -141,15 +152,69 @@ def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:
     )
 
 
-def changed(node: str, where: str, known: Known, key: SSHKey) -> HostKeyError:
+def changed(node: str, where: str, known: Known, key: SSHKey) -> ChangedHostKeyError:
     """The error for a server that shows another key than the known one: a new installation, or an attack."""
     kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
-    before = ", ".join(f"{old.get_algorithm()} {old.get_fingerprint()}" for old in known.keys)
+    places = list(_places(known))
+    before = [f"known is {old.get_algorithm()} {old.get_fingerprint()}, from {path} line {line}" for path, line, old in places]
+    unplaced = [f"known is {old.get_algorithm()} {old.get_fingerprint()}" for old in known.keys] if not places else []
     commands = [shell("ssh-keygen", "-R", known.name, "-f", str(path)) for path in known.sources]
-    return HostKeyError(
+    return ChangedHostKeyError(
         f"the host key of {where} has CHANGED; nothing was sent there",
         node=node,
+        server=_server(node, where),
         fingerprint=fingerprint,
-        why=f"{known.name} shows {kind} {fingerprint}\nknown is {before}",
+        why="\n".join([f"{known.name} shows {kind} {fingerprint}", *before, *unplaced]),
         hint="\n".join(["only if you know why (installed anew), compare the fingerprint at its console, then:", *commands]),
     )
+
+
+def revoked(node: str, where: str, known: Known, key: SSHKey | None) -> ChangedHostKeyError:
+    """The error for a server that shows a key which somebody marked as revoked; `key` is None where it could not be seen again."""
+    shown = f"{key.get_algorithm()} {key.get_fingerprint()}" if key is not None else "it"
+    marks = [(path, line) for path, line, old in _places(known, marker="revoked") if key is None or old == key]
+    marked = [f"{path} line {line} marks it as @revoked" for path, line in marks]
+    commands = [shell("sed", "-i.old", f"{line}d", str(path)) for path, line in marks]
+    return ChangedHostKeyError(
+        f"the host key of {where} is REVOKED; nothing was sent there",
+        node=node,
+        server=_server(node, where),
+        fingerprint=key.get_fingerprint() if key is not None else "",
+        why="\n".join([f"{known.name} shows {shown}", *marked]),
+        hint="\n".join(["give the server a new host key; only if the mark is wrong, take its line out:", *commands]),
+    )
+
+
+def other_authority(node: str, where: str, known: Known, authority: SSHKey) -> ChangedHostKeyError:
+    """The error for a server whose host certificate another authority signed than the known one."""
+    places = [
+        f"known is authority {old.get_algorithm()} {old.get_fingerprint()}, from {path} line {line}"
+        for path, line, old in _places(known, marker="cert-authority")
+    ]
+    fingerprint = authority.get_fingerprint()
+    return ChangedHostKeyError(
+        f"the authority of the host certificate of {where} has CHANGED; nothing was sent there",
+        node=node,
+        server=_server(node, where),
+        fingerprint=fingerprint,
+        why="\n".join([f"{known.name} shows a certificate of {authority.get_algorithm()} {fingerprint}", *places]),
+        hint=f"ask who runs that authority; if it is the right one, change the @cert-authority line of known_hosts for {known.name}",
+    )
+
+
+def _server(node: str, where: str) -> str:
+    return node if where == "the node" else where
+
+
+def _places(known: Known, marker: str = "") -> Iterator[tuple[Path, int, SSHKey]]:
+    """(file, line, key) of each line that names the server with that marker; plain host keys for none."""
+    at = {"": 0, "cert-authority": 1, "revoked": 2}[marker]
+    for path in known.files:
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            if _readable(line):
+                found: Sequence[Any] = asyncssh.import_known_hosts(line).match(known.name, "", None)[at]
+                yield from ((path, number, key) for key in found)

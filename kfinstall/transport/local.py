@@ -29,6 +29,9 @@ class LocalLink:
         """The user that kfinstall runs as."""
         return getpass.getuser()
 
+    async def connect(self) -> None:
+        """This machine is always there."""
+
     async def execute(self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float) -> Exit:
         """Run a command with `data` as its whole standard input (see kfinstall.transport.node.Link)."""
         try:

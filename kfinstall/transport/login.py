@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from kfinstall import limits as numbers
 from kfinstall.answers.model import Ssh
-from kfinstall.errors import HostKeyError, LoginError, TransportError
+from kfinstall.errors import ChangedHostKeyError, HostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
 from kfinstall.transport import hostkeys
@@ -50,6 +50,8 @@ class _Client(asyncssh.SSHClient):
         """Whether it was this server that answered, and not one that stands before it."""
         self.lacking = False
         """Whether it asked for a password, and there is none for it."""
+        self.authority: asyncssh.SSHKey | None = None
+        """Who signed the host certificate, if it is none of the trusted ones."""
 
     @override
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -90,6 +92,11 @@ class _Client(asyncssh.SSHClient):
     @override
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.shown = key
+        return False
+
+    @override
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.authority = key
         return False
 
     @override
@@ -142,12 +149,15 @@ class Login:
     accept_new: bool
     limits: Limits
     tell: LoginListener | None = None
+    on_changed: Callable[[ChangedHostKeyError], None] | None = None
+    """Hears of a changed or revoked host key before the error is raised."""
 
     async def enter(self, target: Target, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         """Log in to a server.
 
         Raises:
-            HostKeyError: its key is unknown and nobody accepted it, or it has changed.
+            HostKeyError: its key is unknown and nobody accepted it.
+            ChangedHostKeyError: its key is not the known one, or is revoked.
             LoginError: it refused every method; says which.
             TransportError: it can't be reached, or does not answer.
         """
@@ -159,12 +169,12 @@ class Login:
             return connection
         shown = client.shown
         if shown is None or known.keys:
-            raise self._refused_key(target, known, shown)
+            raise await self._refused_key(target, tunnel, known, client)
         await self._accept(target, shown)
         known = self.host_keys.lookup(target.address, target.port)
         connection, client = await self._attempt(target, tunnel, identities, password, known)
         if connection is None:
-            raise self._refused_key(target, known, client.shown)
+            raise await self._refused_key(target, tunnel, known, client)
         return connection
 
     async def _accept(self, target: Target, shown: asyncssh.SSHKey) -> None:
@@ -180,14 +190,42 @@ class Login:
                 raise hostkeys.unknown(target.node, target.label, known.name, shown)
             self.host_keys.pin(known.name, shown)
 
-    def _refused_key(self, target: Target, known: Known, shown: asyncssh.SSHKey | None) -> TransportError:
-        if shown is not None:
-            return hostkeys.changed(target.node, target.label, known, shown)
+    async def _refused_key(
+        self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
+    ) -> TransportError:
+        error = await self._why_refused(target, tunnel, known, client)
+        if self.on_changed is not None and isinstance(error, ChangedHostKeyError):
+            self.on_changed(error)
+        return error
+
+    async def _why_refused(
+        self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
+    ) -> TransportError:
+        if client.shown is not None:
+            return hostkeys.changed(target.node, target.label, known, client.shown)
+        if client.authority is not None:
+            return hostkeys.other_authority(target.node, target.label, known, client.authority)
+        if known.revoked:
+            shown = await self._plain_key(target, tunnel, known)
+            authority = next((key for key in known.trusted[1] if key in known.revoked), None)
+            if shown is None or shown in known.revoked or authority is not None:
+                key = shown if authority is None or shown in known.revoked else authority
+                return hostkeys.revoked(target.node, target.label, known, key)
         return HostKeyError(
             f"the host certificate or revoked key of {target.label} can't be trusted",
             node=target.node,
             hint=f"look at the @cert-authority and @revoked lines of known_hosts for {known.name}",
         )
+
+    async def _plain_key(self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known) -> asyncssh.SSHKey | None:
+        """The host key that a server shows to somebody who trusts none; None where it shows none now."""
+        # The library tells which key it refused for all reasons but a mark as revoked.
+        plain = tuple(name for name in known.algorithms() if "-cert-" not in name)
+        nothing = Known(known.name, tuple([] for _ in range(7)), (), asked=plain)
+        with suppress(TransportError):
+            _connection, client = await self._attempt(target, tunnel, (), None, nothing)
+            return client.shown
+        return None
 
     async def _attempt(
         self,

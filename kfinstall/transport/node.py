@@ -48,6 +48,9 @@ class Link(Protocol):
             TransportError: there was no exit status within the time.
         """
 
+    async def connect(self) -> None:
+        """Be connected, anew if the connection was lost."""
+
     async def open(self, host: str, port: int) -> tuple[Any, Any]:
         """Open a TCP connection from that machine: reader and writer."""
 
@@ -209,6 +212,10 @@ class NodeHost:
     def forward(self, host: str, port: int) -> AbstractAsyncContextManager[int]:
         """A local TCP port on 127.0.0.1 that leads to host:port as seen from the node."""
         return forwarded(lambda: self._link.open(host, port))
+
+    async def reach(self) -> None:
+        """Be connected (see kfinstall.transport.base.Reaching)."""
+        await self._link.connect()
 
     async def close(self) -> None:
         """Close the connection. What runs detached goes on."""

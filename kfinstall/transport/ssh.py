@@ -16,7 +16,7 @@ import asyncssh
 
 from kfinstall import invocation
 from kfinstall import limits as numbers
-from kfinstall.errors import TransportError
+from kfinstall.errors import ChangedHostKeyError, TransportError
 from kfinstall.text import clean
 from kfinstall.transport.login import Login, close_all
 from kfinstall.transport.node import ByteSink, Exit
@@ -40,6 +40,8 @@ class SshLink:
         self._channels = asyncio.Semaphore(numbers.SSH_CHANNELS)
         self._limits = login.limits
         self._node = self._route[-1].node
+        self._changed: ChangedHostKeyError | None = None
+        """Why nothing is tried here any more."""
 
     @property
     def user(self) -> str:
@@ -50,7 +52,7 @@ class SshLink:
         """Log in, if there is no living connection.
 
         Raises:
-            TransportError, LoginError, HostKeyError: names the jump host if it was one.
+            TransportError, LoginError, HostKeyError, ChangedHostKeyError: names the jump host if it was one.
         """
         await self._live()
 
@@ -58,12 +60,17 @@ class SshLink:
         async with self._dialling:
             if self._chain and not any(connection.is_closed() for connection in self._chain):
                 return self._chain[-1]
+            if self._changed is not None:
+                raise self._changed
             await self._drop()
             deadline = time.monotonic() + self._limits.refused_seconds
             pause = 0.25
             while True:
                 try:
                     self._chain = await self._dial()
+                except ChangedHostKeyError as error:
+                    self._changed = error
+                    raise
                 except TransportError as error:
                     # A server that restarts refuses for a moment, and one with too many logins at once drops some.
                     if not isinstance(error.__cause__, _AGAIN) or time.monotonic() + pause > deadline:

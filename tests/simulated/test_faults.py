@@ -23,7 +23,7 @@ def demo(kfinstall, fault, *words):
         ("disk-full:worker1", 20),
         ("disk-full:cp1", 10),
         ("node-down:worker1", 20),
-        ("wrong-host-key:worker1", 20),
+        ("wrong-host-key:worker1", 13),
         ("sudo-password:worker1", 20),
         ("node-down:cp1", 13),
         ("wrong-host-key:cp1", 13),

@@ -266,3 +266,81 @@ def test_clusters_are_looked_at_while_room_is_made_again_and_again(tmp_path):
         over.set()
         watcher.join()
     assert not wrong
+
+
+def phase_of(view, steps, *, kind="install", aside=(), late=(), outcome="changed"):
+    """One run of the phase prepare on a and b: (step, target, outcome) in `steps`; nodes set aside before it, or in it."""
+    view.take(RunStarted(run="r", cluster="c", kind=kind, nodes=("a", "b")))
+    view.take_all(NodeSetAside(node=name, step="connect.login", reason="off") for name in aside)
+    view.take(PhaseStarted(phase="prepare", title="Prepare", steps=2))
+    view.take_all(StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps)
+    view.take_all(NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late)
+    view.take(PhaseFinished(phase="prepare", outcome=outcome, seconds=1.0))
+    gone = (*aside, *late)
+    view.take(
+        RunFinished(run="r", exit_code=20 if gone else 0, seconds=2.0, set_aside=gone, message="finished without b" if gone else "")
+    )
+
+
+def states(view):
+    return {step.id: step.state for step in view.phases["prepare"].steps.values() if step.targets["a"].state != "waiting"}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["expected", "replayed"])
+def test_a_phase_without_a_server_is_amber_and_green_again_when_it_was_taken_in(known):
+    """Red before: it was green."""
+    view = RunView()
+    view.outline(PHASES)
+    if known:
+        view.expect(ANSWERS, PHASES)
+    phase_of(view, [("prepare.apt", "a", "changed")], aside=("b",))
+    assert view.state_of("prepare") == "warning"
+    assert (view.exit_code, view.message, view.set_aside) == (20, "finished without b", ("b",))
+    assert view.phases["prepare"].without == ("b",)
+    if known:
+        assert states(view) == {"prepare.apt": "warning"}, "done, but not on b"
+        assert "off" in view.phases["prepare"].steps["prepare.apt"].targets["b"].evidence
+    assert view.state_of("cluster") == "waiting", "the run was not about it"
+    phase_of(view, [("prepare.apt", "a", "unchanged"), ("prepare.apt", "b", "changed")], kind="resume")
+    assert (view.state_of("prepare"), view.phases["prepare"].without, view.set_aside) == ("done", (), ())
+    assert states(view) == {"prepare.apt": "done"}
+
+
+def test_a_server_that_fails_in_the_middle_leaves_no_step_running():
+    view = RunView()
+    view.expect(ANSWERS, PHASES)
+    phase_of(
+        view,
+        [("prepare.apt", "a", "changed"), ("prepare.apt", "b", "failed"), ("prepare.swap-off", "a", "changed")],
+        late=("b",),
+    )
+    assert states(view) == {"prepare.apt": "failed", "prepare.swap-off": "warning"}
+    assert view.state_of("prepare") == "warning"
+
+
+@pytest.mark.parametrize("code", [0, 20], ids=["written by an earlier version", "as it is"])
+def test_a_run_that_set_servers_aside_is_seen_as_such_when_it_is_opened_again(tmp_path, code):
+    events = [
+        replaced if not isinstance(replaced, RunFinished) else dataclasses.replace(replaced, exit_code=code) for replaced in EVENTS
+    ]
+    cluster = record_of(tmp_path, events)
+    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=code, set_aside=("b",)))
+    view = RunView()
+    history.replay(cluster, view)
+    assert (view.exit_code, view.set_aside, view.state_of("prepare")) == (20, ("b",), "warning")
+
+
+def test_a_run_whose_last_event_is_lost_is_told_by_its_record(tmp_path):
+    """Red before: whatever the record said, it was told as stopped."""
+    cluster = record_of(tmp_path, EVENTS[:-1])
+    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=20, set_aside=("b",), message="finished without b"))
+    view = RunView()
+    history.replay(cluster, view)
+    assert (view.exit_code, view.message, view.set_aside) == (20, "finished without b", ("b",))
+
+
+def test_a_failure_is_told_again_as_its_record_has_it(tmp_path):
+    cluster = ended(tmp_path, "c", exit_code=13, message="CHANGED", why="b shows x", hint="ssh-keygen -R b", node="b")
+    ending = history.ending(cluster, RunView())
+    assert ending.error.lines() == ["b: CHANGED", "  why:  b shows x", "  next: ssh-keygen -R b"]
+    assert ending.exit_code == int(ending.error.exit_code) == 13

@@ -10,6 +10,7 @@ from kfinstall import limits, plan, releases
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref, Want
 from kfinstall.errors import (
+    ChangedHostKeyError,
     CommandError,
     ConflictError,
     InterruptedRunError,
@@ -211,6 +212,61 @@ async def test_siblings_of_a_failure_finish_what_they_do(world):
     with pytest.raises(CommandError):
         await world.run(step(world, act=act))
     assert sorted(finished) == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("changed", [("w1",), ("cp1",), ("w1", "w2")])
+async def test_a_changed_host_key_sets_nobody_aside_and_stops_everything_at_once(world, tmp_path, changed):
+    """Red before: a worker's was set aside and the rest went on."""
+    others, endless = asyncio.Event(), asyncio.Event()
+    waiting = 3 - len(changed)
+    begun, later = [], []
+
+    async def act(target):
+        begun.append(target)
+        if len(begun) == 3:
+            others.set()
+        await others.wait()
+        if target in changed:
+            raise ChangedHostKeyError(f"the key of {target} has CHANGED", why=f"{target} shows x", node=target)
+        await endless.wait()
+
+    async def next_one(target):
+        later.append(target)
+
+    with pytest.raises(ChangedHostKeyError) as caught:
+        await world.run(step(world, act=act), step(world, "prepare.other", act=next_one))
+    assert int(caught.value.exit_code) == 13
+    assert all(name in "\n".join(caught.value.lines()) for name in changed), "all of them at once"
+    assert later == []
+    assert world.site.set_aside == {}
+    assert "nodeSetAside" not in {event.name for event in world.events}
+    outcomes = {target: outcome for _step, target, outcome in world.outcomes()}
+    assert {name: outcome for name, outcome in outcomes.items() if name in changed} == dict.fromkeys(changed, "failed")
+    assert list(outcomes.values()).count("interrupted") == waiting
+    assert [event.outcome for event in world.events if event.name == "phaseFinished"] == ["failed"]
+    assert any(event.level == "error" and "CHANGED" in event.text for event in world.events if event.name == "notice")
+    assert all(entry.event == "finished" for entry in world.journal.newest())
+
+
+async def test_what_waits_for_its_turn_does_not_begin_after_a_changed_host_key(world):
+    begun = []
+
+    async def act(target):
+        begun.append(target)
+        raise ChangedHostKeyError("CHANGED", node=target)
+
+    with pytest.raises(ChangedHostKeyError):
+        await world.run(step(world, act=act, at_once=1))
+    assert len(begun) == 1, "and nothing is tried again"
+
+
+async def test_a_changed_host_key_that_somebody_passed_over_stops_the_run_before_the_next_step(world):
+    async def act(target):
+        world.site.changed_keys.meet(ChangedHostKeyError("CHANGED", node="cp1"))
+        raise CommandError("the cluster does not answer")
+
+    with pytest.raises(ChangedHostKeyError):
+        await world.run(step(world, act=act, scope=Scope.CLUSTER))
 
 
 async def test_lost_connections_are_tried_again_and_logins_never(world):

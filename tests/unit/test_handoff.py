@@ -186,3 +186,27 @@ async def test_the_step_sees_proofs_that_came_after_its_view_and_is_then_satisfi
     assert kept["proofs"][0]["evidence"] == "Pi"
     changed = make_view(*cluster.objects.values(), proof("storage", "f", "written and read"))
     assert isinstance(HandoffCard().check(changed), Needed)
+
+
+def test_a_node_that_is_set_aside_is_on_the_card_as_not_proven_in_all_its_forms():
+    """Red before: it was on none."""
+    view = make_view()
+    gone = handoff.Missing("w9", "10.0.0.9", "<no> answer", "is it on?\ntry: ssh 10.0.0.9")
+    entries = [
+        Entry("finished", "r", "registry.pull-proof", "w9", "f", "changed", "pulled last week"),
+        Entry("finished", "r", "registry.pull-proof", "other", "f", "changed", "pulled"),
+    ]
+    card = handoff.card(view, entries, at=0, set_aside=[gone])
+    assert [line.what for line in card.proofs if "w9" in line.what] == [], "what it proved before is no proof now"
+    assert any("other" in line.what for line in card.proofs)
+    assert json.loads(json.dumps(card.to_json()))["setAside"] == [
+        {"node": "w9", "address": "10.0.0.9", "reason": "<no> answer", "hint": "is it on?\ntry: ssh 10.0.0.9"}
+    ]
+    assert "  NOT proven  w9 (10.0.0.9), set aside: <no> answer" in card.lines()
+    page = html(card)
+    assert "Not proven" in page
+    assert "w9" in page
+    assert "<no>" not in page
+    count = len(view.answers.nodes)
+    assert f"{count} of {count + 1} nodes" in page
+    assert card.fingerprint == handoff.card(view, entries[1:], at=0).fingerprint, "the step in the cluster does not know why"
