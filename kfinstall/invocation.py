@@ -91,19 +91,20 @@ def program(argument: str = "", platform: str = sys.platform) -> str:
     return PROGRAM if same else shlex.quote(str(called))
 
 
-def command(name: str, *words: str) -> str:
-    """A command line of kfinstall that does `name` on what this call was about; `words` are its further arguments, unquoted.
+def command(name: str, *words: str, answers: str = "") -> str:
+    """A command line of kfinstall that does `name`; `words` are its further arguments, unquoted.
 
-    `install` with a selection of phases becomes `resume` with that selection where the call was one: there the answers are those of the run.
+    It is about what this call was about, unless `answers` names another answers file. `install` becomes `resume` where the call
+    was one: there the answers are those of the run.
     """
     now = current()
-    if now.rehearsal:
+    if now.rehearsal and not answers:
         name, words = _rehearsed(name, words)
-    if name == "install" and now.command == "resume":
+    if name == "install" and now.command == "resume" and not answers:
         name = "resume"
     parts = [now.program, *([] if name == "install" else name.split())]
     if name in ANSWERED:
-        parts += ["--answers", shlex.quote(now.answers or FILE)]
+        parts += ["--answers", shlex.quote(answers or now.answers or FILE)]
     parts += [shlex.quote(word) for word in words]
     if now.state_dir:
         parts += ["--state-dir", shlex.quote(now.state_dir)]

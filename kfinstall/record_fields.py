@@ -28,7 +28,7 @@ def _time(value: Any) -> bool:
 
 
 _FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("id", "kind", "cluster", "answers_file", "message", "rotation"), _text),
+    **dict.fromkeys(("id", "kind", "cluster", "answers_file", "message", "why", "hint", "node", "rotation"), _text),
     **dict.fromkeys(("phases", "set_aside", "rotate", "leave_out"), _names),
     **dict.fromkeys(("delete_data", "force_finalizers", "strict", "dry_run"), _flag),
     "started_at": _time,
@@ -38,7 +38,7 @@ _FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
     "version": lambda value: _whole(value) and value >= 1,
     "demo": lambda value: isinstance(value, dict),
 }
-_TOLD_ONLY: Final = frozenset({"answers_file", "message", "finished_at", "set_aside"})
+_TOLD_ONLY: Final = frozenset({"answers_file", "message", "why", "hint", "node", "finished_at", "set_aside"})
 """What somebody reads, and no run is decided by."""
 
 
