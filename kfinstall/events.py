@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
 from kfinstall.secrets import Redactor
-from kfinstall.text import clean, cleaned_fields
+from kfinstall.text import clean, cleaned_fields, is_clean
 
 EVENTS_VERSION: Final = 1
 
@@ -223,7 +223,7 @@ class EventBus:
         # Cleaned before it is redacted: a secret with an unseen character in its middle is none that the redactor knows.
         if type(event) is OutputLine:  # by far the most: one look for all of its texts
             text = clean(event.text)
-            seen = text is event.text and event.step.isprintable() and event.target.isprintable()
+            seen = text is event.text and is_clean(event.step) and is_clean(event.target)
             together = f"{event.step}\t{event.target}\t{text}" if self._redact.armed else ""
             if seen and (not together or self._redact(together) is together):
                 return event

@@ -95,6 +95,11 @@ def markdown(plan: Plan, situation: Situation) -> str:
     return "\n".join(printable(line) for text in lines for line in text.split("\n")) + "\n"
 
 
+def _quoted(value: str) -> str:
+    # Cleaned before it is quoted: what is taken out afterwards could take a quote with it.
+    return shlex.quote("\n".join(map(printable, value.split("\n"))))
+
+
 def _section(item: PlannedStep, situation: Situation) -> list[str]:
     step = item.step
     lines = ["", f"### {item.target}: {step.title}", ""]
@@ -103,7 +108,7 @@ def _section(item: PlannedStep, situation: Situation) -> list[str]:
     lines += [f"- {change}" for change in item.changes]
     view = situation.view(item.target)
     if step.script:
-        exports = [f"export KF_{key}={shlex.quote(value)}" for key, value in sorted(step.parameters(view).items())]
+        exports = [f"export KF_{key}={_quoted(value)}" for key, value in sorted(step.parameters(view).items())]
         where = f"# on {situation.answers.first_control_plane.name}" if item.target == CLUSTER_TARGET else f"# on {item.target}"
         lines += ["", "```bash", where, *exports, f"bash <(cat lib.sh {step.script}.sh)", "```"]
     documents = step.documents(view)

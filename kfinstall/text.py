@@ -24,7 +24,14 @@ _CONTROL: Final = re.compile(
     "|[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]"
     "|[\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0\U000e0100-\U000e01ef]")
+"""What Python counts as printable, and nobody sees."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def is_clean(text: str) -> bool:
+    """Whether there is nothing in one line to be cleaned, as in all but a few; a text with tabs or line ends is looked at as if there were."""
+    return text.isprintable() and (text.isascii() or _UNSEEN.search(text) is None)
 
 
 def printable(line: str) -> str:
@@ -32,7 +39,7 @@ def printable(line: str) -> str:
 
     Tabs stay. Half a character (a lone surrogate, which no file and no terminal takes) becomes U+FFFD.
     """
-    if line.isprintable():  # all but a few are
+    if is_clean(line):
         return line
     return _SURROGATE.sub("\ufffd", _CONTROL.sub("", line.rstrip("\r\n").rpartition("\r")[2]))
 
@@ -52,7 +59,7 @@ def clean_lines(text: str) -> tuple[str, ...]:
 
 def clean_text(text: str) -> str:
     """`clean` for every line of a text, whose line ends stay; all of it is cut at TEXT_CHARACTERS."""
-    if len(text) <= limits.TEXT_LINE_CHARACTERS and text.isprintable():
+    if len(text) <= limits.TEXT_LINE_CHARACTERS and is_clean(text):
         return text
     whole = "\n".join(clean(line) for line in text[: limits.TEXT_CHARACTERS].split("\n"))
     return whole if len(text) <= limits.TEXT_CHARACTERS else whole + "\n…"

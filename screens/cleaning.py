@@ -8,7 +8,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 from typing_extensions import override
 
-from kfinstall.text import printable
+from kfinstall.text import is_clean, printable
 
 
 class CleanLines(LineFilter):
@@ -16,13 +16,13 @@ class CleanLines(LineFilter):
 
     @override
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if all(segment.text.isprintable() for segment in segments):
+        if all(is_clean(segment.text) for segment in segments):
             return segments
         return [self._cleaned(segment) for segment in segments]
 
     def _cleaned(self, segment: Segment) -> Segment:
         text = segment.text
-        if text.isprintable():
+        if is_clean(text):
             return segment
         # Carriage returns and line ends mean nothing within a drawn line: nothing before them is hidden.
         kept = printable(text.replace("\r", "").replace("\n", "").replace("\t", " "))

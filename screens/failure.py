@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import subprocess
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.desk import support
 from kfinstall.desk.runview import RunView
 from kfinstall.errors import KfError
+from kfinstall.text import shell
 from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act
 from screens.opening import AskPath
@@ -150,7 +150,7 @@ class FailureScreen(BaseScreen):
         try:
             command = shell_command(self.desk.draft.answers(), self.node)
             with self.app.suspend():
-                print(f"\n{shlex.join(command)}\nLeave it with: exit\n")  # noqa: T201 (the interface is suspended)
+                print(f"\n{shell(*command)}\nLeave it with: exit\n")  # noqa: T201 (the interface is suspended)
                 subprocess.run(command, check=False)
         except KfError as error:
             self.app.tell(error)

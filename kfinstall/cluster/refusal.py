@@ -62,7 +62,7 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
     def webhook(self) -> str:
         """The name of the webhook that could not be called, or an empty string."""
         found = _WEBHOOK.search(self.message)
-        return found.group(1) if found else ""
+        return clean(found.group(1)) if found else ""
 
     @property
     def no_log(self) -> bool:

@@ -12,7 +12,7 @@ from kfinstall.cluster.capacity import quantity, requests, size
 from kfinstall.cluster.reasons import condition, leaving_waiting
 from kfinstall.cluster.symptoms import Symptom
 from kfinstall.cluster.walk import Cause, Walk
-from kfinstall.text import kubectl
+from kfinstall.text import kubectl, shell
 
 _INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
 _RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "pods": "room for pods", "ephemeral-storage": "disk"}
@@ -28,11 +28,12 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
     said = symptoms.line(ready.get("message"))
     if ready.get("status") == "Unknown":
         gone = kubectl("delete", "node", names=[ref.name])
-        remedy = f"is {ref.name} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
+        remedy = f"is {shell(ref.name)} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
         return walk.at(ref, symptoms.told(("node", ref.name), f"node {ref.name} does not report any more: {said}", remedy))
     for kind, what in (("DiskPressure", "disk"), ("MemoryPressure", "memory"), ("PIDPressure", "process numbers")):
         if condition(document, kind).get("status") == "True":
-            remedy = f"on {ref.name}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {ref.name} more, or add a node"
+            where = shell(ref.name)
+            remedy = f"on {where}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {where} more, or add a node"
             return walk.at(
                 ref, symptoms.told(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", remedy)
             )
@@ -40,7 +41,7 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
         return _node_agent(walk, ref, said) or walk.at(
             ref,
             symptoms.told(
-                ("node", ref.name), f"node {ref.name} is not ready: {said}", f"on {ref.name}: journalctl -u kubelet -n 50"
+                ("node", ref.name), f"node {ref.name} is not ready: {said}", f"on {shell(ref.name)}: journalctl -u kubelet -n 50"
             ),
         )
     return None
@@ -79,7 +80,7 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
     said = symptoms.line((document.get("status") or {}).get("message"))
     look = kubectl("describe", "node", names=[name] if name else ())
-    remedy = f"free disk or memory on {name or 'that node'}: df -h; {look}"
+    remedy = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
     return found or walk.at(ref, symptoms.told(("evicted", name), f"evicted: {said}", remedy))
 
 

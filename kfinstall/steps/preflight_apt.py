@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View
+from kfinstall.text import shell
 
 _SHOWN_PACKAGES: Final = 5
 _UPGRADES: Final = "unattended-upgrades.service apt-daily.service apt-daily-upgrade.service"
@@ -18,7 +19,7 @@ def _findings(view: View) -> Iterator[Finding]:
     if apt.lock_holder:
         pid, _, program = apt.lock_holder.partition(" ")
         whose = f" (a step of kfinstall runs: {', '.join(running)})" if running else ""
-        fix = f"wait until it is done: sudo tail --pid={pid} -f /dev/null"
+        fix = f"wait until it is done: {shell('sudo', 'tail', f'--pid={pid}', '-f', '/dev/null')}"
         if program.startswith(("unattended-upgr", "apt.systemd.dai")):
             fix += f"\nor: sudo systemctl stop {_UPGRADES}"
         upgrades = program.startswith(("unattended-upgr", "apt.systemd.dai"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from kfinstall.answers.types import size_bytes
 from kfinstall.facts.model import FileFact, SpaceFact, Watch
 from kfinstall.preflight import Finding, gibibytes, member, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
+from kfinstall.text import shell
 
 _KUBELET: Final = "/var/lib/kubelet"
 _RUNTIME_DIRECTORIES: Final = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
@@ -60,7 +60,7 @@ def _system(view: View) -> Iterator[Finding]:
             room = f"{gibibytes(least)} are needed, better {gibibytes(comfort)}"
             yield Finding(
                 f"{gibibytes(free)} free at {mount} for {' and '.join(directories)}; {room}",
-                f"sudo du -xh --max-depth=2 {shlex.quote(mount)} | sort -h | tail  # or a larger disk for {mount}",
+                f"{shell('sudo', 'du', '-xh', '--max-depth=2', mount)} | sort -h | tail  # or a larger disk for {mount}",
                 warning=free >= least,
             )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall.preflight import Finding, half_done, kubeadm_was_here, member, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View
+from kfinstall.text import shell
 
 _REMEDIES: Final = {
     "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh || sudo rm -rf /etc/rancher/k3s /var/lib/rancher/k3s",
@@ -26,11 +26,11 @@ def _trace(text: str) -> Finding:
     if kind == "cni-configuration":
         later = path.rpartition("/")[2] > _OWN_CNI
         mend = Mend(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),))
-        return Finding(f"{path} is another pod network's configuration", f"sudo rm {shlex.quote(path)}", warning=later, mend=mend)
+        return Finding(f"{path} is another pod network's configuration", shell("sudo", "rm", path), warning=later, mend=mend)
     if kind == "cni-interface":
         name = path.rpartition("/")[2]
-        return Finding(f"the network interface {name} is another pod network's", f"sudo ip link delete {shlex.quote(name)}")
-    return Finding(f"{kind} is or was installed ({path})", _REMEDIES.get(kind, f"ls -l {shlex.quote(path)}"))
+        return Finding(f"the network interface {name} is another pod network's", shell("sudo", "ip", "link", "delete", name))
+    return Finding(f"{kind} is or was installed ({path})", _REMEDIES.get(kind, shell("ls", "-l", path)))
 
 
 def _kubeadm(view: View) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def _sockets(view: View) -> Iterator[Finding]:
         sockets.discard(_SOCKETS["containerd"])  # Docker runs on containerd: its socket belongs there
     for socket in sorted(sockets - {own}):
         text = f"another container runtime listens at {socket}: kubeadm and crictl will ask which one is meant"
-        yield Finding(text, f"sudo lsof {socket}  # then remove that runtime", warning=True)
+        yield Finding(text, f"{shell('sudo', 'lsof', socket)}  # then remove that runtime", warning=True)
 
 
 class PreflightLeftovers(Step):

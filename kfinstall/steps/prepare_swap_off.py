@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.text import shell
 
 
 class PrepareSwapOff(Step):
@@ -18,8 +19,8 @@ class PrepareSwapOff(Step):
     def check(self, view: View) -> Check:
         """Neither active, nor in fstab, nor by a unit, nor by zram."""
         swap = view.facts.swap
-        changes = [f"swapoff {device}" for device in swap.active]
+        changes = [shell("swapoff", device) for device in swap.active]
         changes += [f"comment out in /etc/fstab: {' '.join(line.split())}" for line in swap.fstab]
-        changes += [f"systemctl mask {unit}" for unit in swap.units]
+        changes += [shell("systemctl", "mask", unit) for unit in swap.units]
         changes += ["turn zram swap off"] if swap.zram else []
         return Needed(tuple(changes)) if changes else Satisfied("no swap is on, none comes back at boot")

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from kfinstall import limits, reset_site
 from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.text import shell
 
 
 class ResetPackages(Step):
@@ -22,9 +23,9 @@ class ResetPackages(Step):
         found = reset_site.record(view.facts)
         changes: list[str] = []
         if found.get("packages"):
-            changes.append(f"apt-get purge {' '.join(reset_site.names(found['packages']))}")
+            changes.append(shell("apt-get", "purge", *reset_site.names(found["packages"])))
         if found.get("held"):
-            changes.append(f"apt-mark unhold {' '.join(reset_site.names(found['held']))}")
+            changes.append(shell("apt-mark", "unhold", *reset_site.names(found["held"])))
         if found.get("upgraded"):
             changes.append(f"leave upgraded: {' '.join(reset_site.names(found['upgraded']))}")
         return Needed(tuple(changes)) if changes else Satisfied("no package is recorded as brought by kfinstall")
