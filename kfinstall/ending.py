@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
 
-from kfinstall import limits
+from kfinstall import invocation, limits
 from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, told
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.secrets import Redactor
@@ -43,11 +43,11 @@ def without(set_aside: Mapping[str, str], remedies: Mapping[str, str]) -> NodesS
         return None
     lines = [f"{name}: {line}" for name, hint in remedies.items() for line in hint.splitlines()]
     # What only says to go on is left to the end.
-    lines = [line for line in lines if not line.endswith(": kfinstall resume")] or ["mend them"]
+    lines = [line for line in lines if not line.endswith(f": {invocation.again()}")] or ["mend them"]
     return NodesSetAsideError(
         f"finished without {', '.join(set_aside)}",
         why="\n".join(f"{name}: {reason}" for name, reason in set_aside.items()),
-        hint="\n".join([*lines, "then: kfinstall resume"]),
+        hint="\n".join([*lines, f"then: {invocation.again()}"]),
     )
 
 

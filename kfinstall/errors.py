@@ -252,10 +252,10 @@ def told(error: BaseException, folder: Path) -> KfError:
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return InterruptedRunError(
-            "stopped at once, as asked", hint="what runs on the nodes goes on; follow it with: kfinstall resume"
+            "stopped at once, as asked", hint=f"what runs on the nodes goes on; follow it with: {invocation.again()}"
         )
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: kfinstall resume"
+        hint = f"free space there (df -h {shlex.quote(str(folder))}), or choose another --state-dir; then: {invocation.again()}"
         return StateError(f"{error.filename or folder} can't be used", why=error.strerror or str(error), hint=hint)
     if isinstance(error, Exception):
         return defect(error, folder)

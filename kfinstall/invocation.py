@@ -27,7 +27,7 @@ _LOOKING: Final = ("check", "plan", "doctor", "bundle")
 _TAKING: Final = ("reset", "uninstall", "rotate")
 _REHEARSED: Final = ("--delete-data", "--force-finalizers")
 _WRITTEN: Final = re.compile(
-    rf"(?<![\w/.-]){PROGRAM}(?P<words> (?:resume|status)|(?: (?:check|plan|doctor|reset|uninstall|rotate))? --answers {FILE})"
+    rf"(?<![\w/.-]){PROGRAM}(?P<words> (?:resume|status)| answers check {FILE}|(?: (?:check|plan|doctor|reset|uninstall|rotate))? --answers {FILE})"
     r"(?P<more>(?: --only [a-z-]+| --mend| --force-finalizers)*)(?! --state-dir)(?![\w-])"
 )
 """A command as scripts and tables write it, which know nothing of this call."""
@@ -161,6 +161,8 @@ def spoken(text: str) -> str:
 
 def _put(found: re.Match[str]) -> str:
     name = found["words"].replace(f" --answers {FILE}", "").strip() or "install"
+    if name == f"answers check {FILE}":
+        return command("answers check", current().answers or FILE)
     more = found["more"].split()
     if not more and name in ("resume", "install"):
         return again() if name == "resume" else reinstall()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import phases, run_commands, run_folder
+from kfinstall import invocation, phases, run_commands, run_folder
 from kfinstall.errors import ExitCode, InterruptedRunError, KfError, UsageError
 from kfinstall.journal import Journal
 from kfinstall.options import Options
@@ -219,7 +219,7 @@ def _apart(record: RunRecord, given: Selection) -> Options:
     if given.chosen:
         raise UsageError(
             f"run {record.id} was {run_commands.called(record)}, which has no phases to choose",
-            hint=f"go on with all of it: kfinstall resume {record.id}",
+            hint=f"go on with all of it: {invocation.command('resume', record.id)}",
         )
     return Options(
         kind=record.kind,
@@ -249,7 +249,9 @@ def told(record: RunRecord, wanted: Options, given: Selection = _NOTHING) -> tup
         lines.append(f"it was {run_commands.called(record)}")
     elif not given.chosen and (named := about(record)):
         names = ", ".join(name for name in named if name != "connect") or "connect"
-        lines.append(f"it was about {names} only, and no more than that is done; everything: kfinstall resume --from connect")
+        lines.append(
+            f"it was about {names} only, and no more than that is done; everything: {invocation.command('resume', '--from', 'connect')}"
+        )
     if wanted.strict and not given.strict:
         lines.append("as it was begun with --strict, warnings of the preflight end it")
     if wanted.leave_out:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from kfinstall import phases, run_folder
+from kfinstall import invocation, phases, run_folder
 from kfinstall.state import APART, CHANGING, ClusterState, RunRecord
 
 _CALLED: Final = {
@@ -42,12 +41,15 @@ def command(cluster: ClusterState, record: RunRecord, kind: str, *, own: bool = 
     if kind == "rotate" and record.rotate and not record.demo:
         words += ["--only", *record.rotate]
     if record.demo:
-        return [shlex.join(["kfinstall", "demo", *([f"--{kind}"] if kind in APART else []), *words])]
+        return [invocation.command("demo", *([f"--{kind}"] if kind in APART else []), *words)]
     file = Path(record.answers_file) if record.answers_file and not own else None
     path = file if file is not None and file.is_file() else cluster.run_directory(record.id) / run_folder.ANSWERS
-    head = ["kfinstall", *([] if kind == "install" else [kind]), "--answers", str(path)]
     choices = _choices(record) if kind == "install" and record.kind in CHANGING else [[]]
-    return [shlex.join([*head, *words, *choice]) for choice in choices]
+    return [invocation.command(kind, *words, *choice, answers=str(path)) for choice in choices]
+
+
+def _resume(record: RunRecord, *words: str) -> str:
+    return invocation.command("resume", record.id, *words)
 
 
 def _choices(record: RunRecord) -> list[list[str]]:
@@ -73,7 +75,7 @@ def instead(cluster: ClusterState, record: RunRecord, newest: RunRecord | None) 
     elif newest is None:
         lines.append(f"install: {command(cluster, record, 'install')[0]}")
     if newest is not None and cluster.resumable(newest):
-        lines.append(f"go on with {called(newest)}: kfinstall resume {newest.id}")
+        lines.append(f"go on with {called(newest)}: {_resume(newest)}")
     return "\n".join(lines)
 
 
@@ -81,7 +83,7 @@ def either(cluster: ClusterState, record: RunRecord, before: RunRecord | None) -
     """For a run that nobody confirmed: do it, or go on with the one before it."""
     lines = [f"do it: {command(cluster, record, record.kind, own=True)[0]}"]
     if before is not None:
-        lines.append(f"go on with {called(before)} before it: kfinstall resume {before.id}")
+        lines.append(f"go on with {called(before)} before it: {_resume(before)}")
     return "\n".join(lines)
 
 
@@ -89,7 +91,7 @@ def on_purpose(cluster: ClusterState, record: RunRecord, newest: RunRecord | Non
     """For a run that others came after: go on with the newest one, or do the older one's work on purpose."""
     lines = []
     if newest is not None and cluster.resumable(newest):
-        lines.append(f"go on with the newest, {called(newest)}: kfinstall resume {newest.id}")
+        lines.append(f"go on with the newest, {called(newest)}: {_resume(newest)}")
     own = command(cluster, record, record.kind, own=True)
     lines += [f"{'on purpose' if number == 0 else 'then'}: {line}" for number, line in enumerate(own)]
     return "\n".join(lines)
@@ -97,13 +99,13 @@ def on_purpose(cluster: ClusterState, record: RunRecord, newest: RunRecord | Non
 
 def anew(record: RunRecord, complete: RunRecord | None) -> str:
     """For a run whose answers are gone: go on with the newest complete one, or begin anew."""
-    lines = [f"go on with the newest complete one: kfinstall resume {complete.id}"] if complete is not None else []
-    file = shlex.quote(record.answers_file) if record.answers_file else "FILE"
-    kind = f"{record.kind} " if record.kind in APART else ""
-    return "\n".join([*lines, f"begin anew: kfinstall {kind}--answers {file}" if not record.demo else "begin anew: kfinstall demo"])
+    lines = [f"go on with the newest complete one: {_resume(complete)}"] if complete is not None else []
+    kind = record.kind if record.kind in APART else "install"
+    begin = invocation.command(kind, answers=record.answers_file or invocation.FILE)
+    return "\n".join([*lines, f"begin anew: {invocation.command('demo') if record.demo else begin}"])
 
 
 def by_phase(record: RunRecord, known: Sequence[str]) -> str:
     """For a run of which it is not known what it was about: choose, or everything."""
-    lines = [f"phase {name}: kfinstall resume {record.id} --only {name}" for name in known if name != "connect"]
-    return "\n".join([*lines, f"everything: kfinstall resume {record.id} --from {phases.names()[0]}"])
+    lines = [f"phase {name}: {_resume(record, '--only', name)}" for name in known if name != "connect"]
+    return "\n".join([*lines, f"everything: {_resume(record, '--from', phases.names()[0])}"])

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfinstall import ending, handoff, handoff_html, limits, phases, plan, resources, rotation, secret_store
+from kfinstall import ending, handoff, handoff_html, invocation, limits, phases, plan, resources, rotation, secret_store
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts
@@ -137,7 +137,7 @@ class Session:
             raise UsageError(
                 f"phase {self._chosen} needs phase {need.phase.id}, which is not done",
                 why="\n".join(f"{item.step.id} on {item.target}: {_open(item)}" for item in missing[:5]),
-                hint=f"run it first: kfinstall --answers FILE --only {need.phase.id}",
+                hint=f"run it first: {invocation.only(need.phase.id)}",
             )
         if self.site.cluster_problem:
             self.bus.emit(Notice(level="warning", text=f"the cluster does not answer: {self.site.cluster_problem}"))
@@ -178,7 +178,7 @@ class Session:
                 raise ConflictError(
                     f"the rotation of {', '.join(begun)} was begun and not finished",
                     why="only while its servers run can it be told which password their data knows",
-                    hint=f"finish it: kfinstall rotate --answers FILE --only {' '.join(begun)}\nor give --delete-data",
+                    hint=f"finish it: {invocation.command('rotate', '--only', *begun)}\nor give --delete-data",
                 )
         first = self.site.hosts[self.answers.first_control_plane.name]
         async with NodeLock(first, owner(self.record.id)):
@@ -226,7 +226,7 @@ class Session:
                     "the record of what was changed can't be removed",
                     node=name,
                     why="\n".join(done.lines[-3:]),
-                    hint="look there at /var/lib/kfinstall/undo, then: kfinstall resume",
+                    hint=f"look there at /var/lib/kfinstall/undo, then: {invocation.again()}",
                 )
             if "data" in done.lines:
                 self.bus.emit(Notice(level="info", target=name, text="/var/lib/kfinstall stays: there is data in it"))
@@ -287,7 +287,7 @@ class Session:
             raise ProofError(
                 f"{len(drift)} step(s) do not hold any more",
                 why="\n".join(f"{item.step.id} on {item.target}: {_open(item)}" for item in drift),
-                hint="put it right with: kfinstall --answers FILE",
+                hint=f"put it right with: {invocation.reinstall()}",
             )
 
 

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kfinstall import limits, record_fields, run_folder
+from kfinstall import invocation, limits, record_fields, run_folder
 from kfinstall.durable import locked, try_lock
 from kfinstall.errors import ExitCode, LockedError, StateError, UsageError
 from kfinstall.text import cleaned_fields
@@ -309,7 +309,7 @@ class ClusterState:
                 raise LockedError(
                     f"another run works on cluster {self.name}",
                     why=f"{path} is held by {holder or 'another process'}",
-                    hint="wait for it, or look at it with: kfinstall status",
+                    hint=f"wait for it, or look at it with: {invocation.command('status')}",
                 )
             os.truncate(handle, 0)
             # The first byte stays free: on Windows a locked byte can't be read by the one who is told who holds it.
@@ -392,10 +392,18 @@ def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tupl
         return max(found, key=lambda pair: pair[1].order)
     broken = {name: reason for state in states for name, reason in state.incomplete().items() if run_id in (None, name)}
     if run_id is not None and broken:
-        raise UsageError(f"run {run_id} is not complete", why=broken[run_id], hint="list what there is with: kfinstall status")
+        raise UsageError(
+            f"run {run_id} is not complete", why=broken[run_id], hint=f"list what there is with: {invocation.command('status')}"
+        )
     if run_id is not None:
-        raise UsageError(f"there is no run {run_id}", hint="list what there is with: kfinstall status")
+        raise UsageError(f"there is no run {run_id}", hint=f"list what there is with: {invocation.command('status')}")
     if broken:
         why = "\n".join(f"{name}: {reason}" for name, reason in broken.items())
-        raise UsageError("there is no complete run", why=why, hint="start one with: kfinstall --answers FILE")
-    raise UsageError("there is no run yet", why=f"nothing under {root}", hint="start one with: kfinstall --answers FILE")
+        raise UsageError(
+            "there is no complete run", why=why, hint=f"start one with: {invocation.command('install', answers=invocation.FILE)}"
+        )
+    raise UsageError(
+        "there is no run yet",
+        why=f"nothing under {root}",
+        hint=f"start one with: {invocation.command('install', answers=invocation.FILE)}",
+    )

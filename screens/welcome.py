@@ -18,6 +18,7 @@ from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
+from kfinstall import invocation
 from kfinstall.errors import KfError
 from kfinstall.text import from_home
 from screens.base import Bar, BaseScreen, Rail
@@ -182,7 +183,7 @@ class WelcomeScreen(BaseScreen):
             self.app.notify(item.trouble or f"it is being worked on by {item.holder}", severity="warning", markup=False)
             return
         if item.leaving:
-            self.app.notify("go on with it at the command line: kfinstall resume", severity="warning", markup=False)
+            self.app.notify(f"go on with it at the command line: {invocation.command('resume')}", severity="warning", markup=False)
             return
         from kfinstall.desk.history import answers_path
         from kfinstall.desk.rehearsal import Rehearsal

@@ -43,7 +43,7 @@ def resume_demo(
     rehearsal = Rehearsal.of(record.demo)
     wanted = resuming.options_of(cluster, record, given, spare=record.leave_out)
     terminal.say(f"going on with rehearsal {record.id}")
-    tell_resumed(options, terminal, resuming.told(record, wanted, given))
+    tell_resumed(terminal, resuming.told(record, wanted, given))
     return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, consented(wanted, options, terminal)))
 
 

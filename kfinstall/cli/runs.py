@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,11 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
-from kfinstall import resuming, runbook, state
+from kfinstall import invocation, resuming, runbook, state
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
-from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.cluster.base import Cluster
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
@@ -51,6 +49,7 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     chosen = resuming.choose(options.state_dir, options.run)
     cluster, record = chosen.cluster, chosen.record
     given = resuming.Selection(options.only, options.start, strict=options.strict)
+    invocation.learn(answers=record.answers_file, rehearsal=bool(record.demo))
     for line in chosen.passed_over:
         terminal.say(line)
     if record.demo:
@@ -60,16 +59,14 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     answers = load(cluster.run_directory(record.id) / "answers.yaml")
     wanted = resuming.options_of(cluster, record, given, spare=spare_nodes(answers))
     terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    tell_resumed(options, terminal, resuming.told(record, wanted, given))
+    tell_resumed(terminal, resuming.told(record, wanted, given))
     return drive(answers, consented(wanted, options, terminal), options, terminal)
 
 
-def tell_resumed(options: argparse.Namespace, terminal: Terminal, lines: tuple[str, ...]) -> None:
-    """Say what is gone on with, with commands that can be pasted."""
-    default = options.state_dir == default_directory(terminal.environ)
-    place = "" if default else f" --state-dir {shlex.quote(str(options.state_dir))}"
+def tell_resumed(terminal: Terminal, lines: tuple[str, ...]) -> None:
+    """Say what is gone on with."""
     for line in lines:
-        terminal.say(line.replace("kfinstall resume", f"kfinstall resume{place}"))
+        terminal.say(line)
 
 
 def consented(wanted: Options, options: argparse.Namespace, terminal: Terminal) -> Options:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from kfinstall import state
+from kfinstall import invocation, state
 from kfinstall.cli.terminal import Terminal
 from kfinstall.ending import in_words, recorded
 from kfinstall.errors import ExitCode
@@ -103,6 +103,6 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
         yield from (f"  {run.id} ({run.kind}): {_end(run, all_runs, holder)}" for run in others)
     changing = [recorded(run) for run in all_runs if run.kind in state.CHANGING]
     open_end = bool(changing) and not (changing[-1] is not None and changing[-1].whole)
-    said = ending is not None and "kfinstall resume" in ending.hint
+    said = ending is not None and f"{invocation.PROGRAM} resume" in ending.hint
     if changing and not holder and not said and (failed or doubt or open_end):
-        yield "next: kfinstall resume"
+        yield f"next: {invocation.command('resume')}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from kfinstall import invocation
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
 from kfinstall.text import clean, kubectl
@@ -99,7 +100,7 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
             if ref.kind in _HOLDS_DATA:
                 return f"put the old value back: {ref} can't be changed there, and what it holds would go with it"
             again = kubectl("delete", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
-            return f"{again}, then kfinstall resume makes it anew"
+            return f"{again}, then make it anew: {invocation.reinstall()}"
         for text, hint in _HINTS.items():
             if text in self.message:
                 return hint

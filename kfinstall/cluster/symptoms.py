@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kfinstall.cluster.base import Ref, Waiting
+from kfinstall.invocation import spoken
 from kfinstall.text import clean, kubectl, shell
 
 _TEXT_LIMIT_CHARACTERS: Final = 240
+MADE: Final = "if it is Kubeflow's, make it: kfinstall --answers FILE"
+"""What to do about an object that is not there."""
 _TOO_MANY_FILES: Final = "too many open files"
 PULL_REASONS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _TELLING: Final = re.compile(
@@ -49,17 +52,17 @@ def line(message: object) -> str:
 
 def told(key: Sequence[str], reason: str, remedy: str = "", *, hopeless: bool = False) -> Symptom:
     """A symptom in short."""
-    return Symptom(tuple(key), Waiting(reason, remedy, hopeless))
+    return Symptom(tuple(key), Waiting(reason, spoken(remedy), hopeless))
 
 
 def about(ref: Ref, reason: str, remedy: str = "") -> Symptom:
     """A symptom that speaks of an object itself: 'it does not exist'."""
-    return Symptom((str(ref), reason), Waiting(reason, remedy), about=ref)
+    return Symptom((str(ref), reason), Waiting(reason, spoken(remedy)), about=ref)
 
 
 def vague(reason: str, remedy: str = "") -> Symptom:
     """A state that passes, or of which nothing more is known."""
-    return Symptom(("vague", reason), Waiting(reason, remedy), vague=True)
+    return Symptom(("vague", reason), Waiting(reason, spoken(remedy)), vague=True)
 
 
 def registry_of(image: str) -> str:
@@ -91,7 +94,7 @@ def pull(image: str, message: str) -> Symptom:
         return told(
             ("registry", registry, "unreachable"),
             f"registry {registry} can't be reached ({said}; image {image})",
-            "check DNS, proxy and firewall of that node: kfinstall check",
+            "check DNS, proxy and firewall of that node: kfinstall check --answers FILE",
         )
     if "not found" in low or "manifest unknown" in low:
         remedy = (
@@ -103,7 +106,7 @@ def pull(image: str, message: str) -> Symptom:
         return told(
             ("registry", registry, "certificate"),
             f"registry {registry}: its certificate is not trusted (image {image})",
-            "kfinstall --only registry puts its CA on every node",
+            "put its CA on every node: kfinstall --answers FILE --only registry",
         )
     if "no space left" in low:
         return told(("image", image), f"image {image} can't be unpacked: the node's disk is full", "sudo crictl rmi --prune; df -h")
@@ -142,20 +145,20 @@ _ENDS: Final = (
         (_TOO_MANY_FILES, "inotify"),
         "limits",
         "container {name} ends: too many open files",
-        "fs.inotify limits are too low: kfinstall --only prepare",
+        "fs.inotify limits are too low: kfinstall --answers FILE --only prepare",
     ),
     (("x86-64-v2",), "cpu", "container {name}: the processor lacks x86-64-v2", "set the virtual machine's CPU type to host"),
     (
         ("unable to initialize table", "can't initialize iptables", "tables-restore"),
         "modules",
         "container {name} ends: {said}",
-        "kernel modules of iptables are missing: kfinstall --only prepare",
+        "kernel modules of iptables are missing: kfinstall --answers FILE --only prepare",
     ),
     (
         ("data directory has files in it", "--initialize specified"),
         "crash",
         "container {name} ends: its volume holds what an earlier database left ({said})",
-        "if that is not needed: delete the claim, and its directory on the server; kfinstall resume makes it anew",
+        "if that is not needed: delete the claim, and its directory on the server; then make it anew: kfinstall --answers FILE",
     ),
     (
         ("operation not permitted", "permission denied"),
@@ -167,7 +170,7 @@ _ENDS: Final = (
         ("is not compatible, need at least",),
         "version",
         "container {name} ends: {said}",
-        "cluster.kubernetesVersion: one that the release runs on (kfinstall answers check)",
+        "cluster.kubernetesVersion: one that the release runs on (kfinstall answers check FILE)",
     ),
     (
         ('strconv.atoi: parsing "tcp://',),
@@ -245,7 +248,7 @@ def refused(message: str, namespace: str) -> Symptom | None:
         return told(
             ("account", namespace, match[1]),
             f"service account {match[1]} does not exist",
-            "kfinstall resume makes it, if it is Kubeflow's",
+            MADE,
         )
     if "because it is being terminated" in low:
         return told(
@@ -257,7 +260,7 @@ def refused(message: str, namespace: str) -> Symptom | None:
 
 
 _HAPPENED: Final = (
-    (_TOO_MANY_FILES, "limits", "too many open files", "fs.inotify limits are too low: kfinstall --only prepare"),
+    (_TOO_MANY_FILES, "limits", "too many open files", "fs.inotify limits are too low: kfinstall --answers FILE --only prepare"),
     (
         "failed to create pod sandbox",
         "sandbox",
@@ -268,7 +271,7 @@ _HAPPENED: Final = (
         "mountvolume.",
         "mount",
         "a volume can't be mounted: {}",
-        "does the NFS server answer? is nfs-common on the node (kfinstall --only storage)?",
+        "does the NFS server answer? is nfs-common on the node (kfinstall --answers FILE --only storage)?",
     ),
     ("failedattachvolume", "mount", "a volume can't be attached: {}", "kubectl describe pod"),
     ("unable to attach or mount volumes", "mount", "a volume can't be mounted: {}", "kubectl describe pod"),

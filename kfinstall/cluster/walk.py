@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.cluster.known import Known
 from kfinstall.cluster.symptoms import Symptom
@@ -99,7 +100,9 @@ def _ring(members: list[Ref]) -> Symptom:
     told = [ref for ref in members if ref.kind not in _UNTOLD]
     hook = next((ref for ref in told if ref.kind.endswith(_HOOKS)), None)
     who = " and ".join(str(ref) for ref in told if ref.kind in WORKLOADS or ref == hook) or " and ".join(map(str, told))
-    remedy = f"{kubectl('delete', hook.kind.lower(), names=[hook.name])}, then kfinstall resume makes it anew" if hook else ""
+    remedy = (
+        f"{kubectl('delete', hook.kind.lower(), names=[hook.name])}, then make it anew: {invocation.reinstall()}" if hook else ""
+    )
     return Symptom(("ring", *sorted(map(str, told))), Waiting(f"{who} wait for each other", remedy))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kfinstall import invocation
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.cluster.reasons import condition, is_true, outdated
@@ -40,7 +41,7 @@ def part(walk: Walk, ref: Ref) -> Cause | None:
             ref, symptoms.about(ref, "it is not made", "is kube-controller-manager running? kubectl -n kube-system get pods")
         )
     what = "it does not exist, and no Certificate makes it" if ref.kind == "Secret" else "it does not exist"
-    remedy = f"kfinstall resume makes its own; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
+    remedy = f"let kfinstall make its own: {invocation.reinstall()}; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
     return walk.at(ref, symptoms.about(ref, what, remedy))
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.cluster.capacity import quantity, requests, size
@@ -99,7 +100,7 @@ def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause
         return _tainted(walk, ref, said)
     if "no nodes available" in message and not walk.known.all("v1", "Node"):
         return walk.at(
-            ref, symptoms.told(("no node",), "the cluster has no node that could carry pods", "kfinstall --only cluster")
+            ref, symptoms.told(("no node",), "the cluster has no node that could carry pods", invocation.only("cluster"))
         )
     if not said or "no nodes available" in message:
         return walk.at(ref, symptoms.vague("no node was chosen yet", "is kube-scheduler running? kubectl -n kube-system get pods"))

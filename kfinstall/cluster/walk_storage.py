@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.cluster import symptoms
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.cluster.walk import Cause, Walk, newest_events
@@ -12,7 +13,6 @@ from kfinstall.text import kubectl
 
 _DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 _BETA_CLASS: Final = "volume.beta.kubernetes.io/storage-class"
-_STORAGE: Final = "kfinstall --only storage"
 _PROVISIONERS: Final = {
     "nfs.csi.k8s.io": Ref("apps/v1", "Deployment", "csi-nfs-controller", "kube-system"),
     "rancher.io/local-path": Ref("apps/v1", "Deployment", "local-path-provisioner", "local-path-storage"),
@@ -24,11 +24,7 @@ def claim(walk: Walk, ref: Ref) -> Cause | None:
     """Why a claim is not bound."""
     document = walk.known.get(ref)
     if document is None:
-        return (
-            walk.at(ref, symptoms.about(ref, "it does not exist", "kfinstall resume makes it, if it is Kubeflow's"))
-            if walk.known.lacks(ref)
-            else None
-        )
+        return walk.at(ref, symptoms.about(ref, "it does not exist", symptoms.MADE)) if walk.known.lacks(ref) else None
     phase = (document.get("status") or {}).get("phase")
     if phase == "Bound":
         return None
@@ -57,7 +53,7 @@ def _without_class(walk: Walk, ref: Ref) -> Cause:
         return _of_class(walk, ref, max(defaults))
     there = ", ".join(sorted(Ref.of(item).name for item in classes))
     which = f"there is no default one (there is {there})" if there else "there is no default one"
-    return walk.at(ref, symptoms.told(("no default class",), f"it has no storage class: {which}", _STORAGE))
+    return walk.at(ref, symptoms.told(("no default class",), f"it has no storage class: {which}", invocation.only("storage")))
 
 
 def _of_class(walk: Walk, ref: Ref, name: str) -> Cause:
@@ -67,7 +63,10 @@ def _of_class(walk: Walk, ref: Ref, name: str) -> Cause:
         return walk.at(ref, symptoms.about(ref, "it wants a volume that an administrator made, and none fits", "kubectl get pv"))
     if found is None and walk.known.lacks(Ref("storage.k8s.io/v1", "StorageClass", name)):
         return walk.at(
-            ref, symptoms.told(("class", name), f"storage class {name} does not exist", f"{_STORAGE}; kubectl get storageclass")
+            ref,
+            symptoms.told(
+                ("class", name), f"storage class {name} does not exist", f"{invocation.only('storage')}; kubectl get storageclass"
+            ),
         )
     if "waiting for first consumer" in said.lower() or "waiting for pod" in said.lower():
         return walk.at(ref, symptoms.vague(f"its volume (class {name}) is made once a node is chosen for its pod"))
@@ -79,8 +78,10 @@ def _of_class(walk: Walk, ref: Ref, name: str) -> Cause:
     if behind:
         return behind
     if not said:
-        return walk.at(ref, symptoms.vague(f"its volume (class {name}) is being made", "is the NFS server up? kfinstall doctor"))
-    remedy = "does the NFS server answer, and export that directory? kfinstall check"
+        return walk.at(
+            ref, symptoms.vague(f"its volume (class {name}) is being made", f"is the NFS server up? {invocation.command('doctor')}")
+        )
+    remedy = f"does the NFS server answer, and export that directory? {invocation.command('check')}"
     return walk.at(ref, symptoms.about(ref, f"its volume (class {name}) can't be made: {said}", remedy))
 
 

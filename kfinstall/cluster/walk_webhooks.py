@@ -15,7 +15,9 @@ ADMISSION: Final = "admissionregistration.k8s.io/v1"
 HOOKS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _INJECTED_FROM: Final = "cert-manager.io/inject-ca-from"
 _INJECTOR: Final = Ref("apps/v1", "Deployment", "cert-manager-cainjector", "cert-manager")
-_FIREWALL: Final = "check firewalls between nodes (UDP 4789, TCP 179, 5473, 10250) and the proxy's exceptions: kfinstall check"
+_FIREWALL: Final = (
+    "check firewalls between nodes (UDP 4789, TCP 179, 5473, 10250) and the proxy's exceptions: kfinstall check --answers FILE"
+)
 
 
 def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
@@ -83,9 +85,7 @@ def service(walk: Walk, ref: Ref) -> Cause | None:
     if document is None:
         if not walk.known.lacks(ref):
             return None
-        return walk.not_sent(ref) or walk.at(
-            ref, symptoms.about(ref, "it does not exist", "kfinstall resume makes it, if it is Kubeflow's")
-        )
+        return walk.not_sent(ref) or walk.at(ref, symptoms.about(ref, "it does not exist", symptoms.MADE))
     selector = (document.get("spec") or {}).get("selector") or {}
     if not selector or endpoints_waiting(walk.known.get(Ref("v1", "Endpoints", ref.name, ref.namespace))) is None:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 
-from kfinstall import limits, phases, state
+from kfinstall import invocation, limits, phases, state
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
@@ -140,7 +140,8 @@ class Desk:
         async def enter() -> Stage:
             return await self._stack.enter_async_context(on_stage(rehearsal, self.cluster_state, fresh=fresh))
 
-        self.stage = await self.engine.call(enter())
+        with invocation.using(self._called()):
+            self.stage = await self.engine.call(enter())
         return self.stage
 
     async def probe(self, name: str, answers: Answers | None = None, tell: LoginListener | None = None) -> Facts:
@@ -150,7 +151,8 @@ class Desk:
             KfError: says what stands in the way.
         """
         seen_from, visitor = answers or self.draft.answers(), self._visitor()
-        facts = await self.engine.call(visitor.facts(seen_from, name, heard_here(tell)))
+        with invocation.using(self._called()):
+            facts = await self.engine.call(visitor.facts(seen_from, name, heard_here(tell)))
         self.facts[name] = facts
         return facts
 
@@ -165,7 +167,8 @@ class Desk:
         async def run(_site: Site, host: Host) -> Tried:
             return await tries.run(host, errand)
 
-        return await self.engine.call(visitor.visit(answers, name, run, heard_here(tell)))
+        with invocation.using(self._called()):
+            return await self.engine.call(visitor.visit(answers, name, run, heard_here(tell)))
 
     def _visitor(self) -> Visitor:
         return Visitor(
@@ -224,8 +227,15 @@ class Desk:
         self.drain(len(self._events))
         self.view.expect(answers, phases.choose(only=options.only, start=options.start))
         self._task = None
-        self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
+        with invocation.using(self._called(options.kind)):  # the engine's task takes the context along
+            self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
         return self._future
+
+    def _called(self, kind: str = "wizard") -> invocation.Invocation:
+        """How somebody goes on at a command line with what is done here."""
+        rehearsal = self.stage is not None or self.rehearsal is not None
+        answers = "" if rehearsal else str(self.draft.path.absolute())
+        return dataclasses.replace(invocation.current(), command=kind, words=(), answers=answers, rehearsal=rehearsal)
 
     def _not_recorded(self) -> Options | None:
         """What was begun last here, where no record of it is there to be resumed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kfinstall import resuming, run_commands
+from kfinstall import invocation, resuming, run_commands
 from kfinstall.errors import ExitCode, UsageError
 from kfinstall.options import Options
 from kfinstall.state import BACK, ClusterState, RunRecord
@@ -50,6 +50,6 @@ def options(cluster: ClusterState, given: resuming.Selection, spare: Collection[
     if record.kind in BACK:
         raise UsageError(
             f"the newest run {record.id} was {run_commands.called(record)}, and is not finished",
-            hint=f"go on with it at the command line: kfinstall resume {record.id}",
+            hint=f"go on with it at the command line: {invocation.command('resume', record.id)}",
         )
     return resuming.options_of(cluster, record, given, spare=spare)

@@ -108,10 +108,10 @@ def _open(view: View) -> Iterator[Finding]:
         user, _colon, group = found.owner.partition(":")
         if user == "root" and not found.mode & (0o007 if group == "root" else 0o077):
             continue
-        owner = f"sudo chown root:root {shlex.quote(path)} && " if user != "root" else ""
+        owner = f"{shell('sudo', 'chown', 'root:root', path)} && " if user != "root" else ""
         yield Finding(
             f"{path} has mode {found.mode:04o} and belongs to {found.owner}: other users of the server reach the volumes in it",
-            f"{owner}sudo chmod 0700 {shlex.quote(path)}  # pods and nodes need no more; unless something else uses it",
+            f"{owner}{shell('sudo', 'chmod', '0700', path)}  # pods and nodes need no more; unless something else uses it",
             warning=True,
         )
 

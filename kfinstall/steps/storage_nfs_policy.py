@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import limits, pod_watch, secret_store, stamp, storage_policy, storage_site
+from kfinstall import invocation, limits, pod_watch, secret_store, stamp, storage_policy, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
@@ -90,7 +90,7 @@ class StorageNfsPolicy(Step):
             raise CommandError(
                 f"a pod still reaches the NFS server at {storage_policy.target(context.view)}",
                 why=error.why,
-                hint="is calico-node ready on every node? kubectl -n calico-system get pods -o wide; then: kfinstall resume",
+                hint=f"is calico-node ready on every node? kubectl -n calico-system get pods -o wide; then: {invocation.again()}",
                 tail=error.tail,
             ) from None
         await cluster.delete(storage_policy.JOB)
