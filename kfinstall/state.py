@@ -371,7 +371,7 @@ def refuse_rehearsals(root: Path, name: str) -> None:
     if any(record.demo for record in found.records()):
         raise UsageError(
             f"{found.path} is the state of a rehearsal",
-            why=f"kfinstall demo keeps its machines there, and the answers name their cluster {name} too",
+            why=f"rehearsals keep their machines there, and the answers name their cluster {name} too",
             hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
         )
 

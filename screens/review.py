@@ -76,7 +76,7 @@ class ReviewScreen(BaseScreen):
         "F6 logs in to the servers, reads what they are like, and shows what would change. It changes nothing.\n"
         "F5 does everything that is still to do, in order; what is done already is only checked.\n"
         "The point of no return is the first step that is hard to take back.\n"
-        "The answers file is complete: kfinstall --answers FILE does the same without a terminal."
+        "The answers file is complete; the same without a terminal: kfinstall --answers FILE"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "run_all", "Run all", id="run-all"),

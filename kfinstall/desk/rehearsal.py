@@ -44,7 +44,9 @@ class Rehearsal:
         """
         nodes, pace = settings.get("nodes"), settings.get("pace")
         if type(nodes) is not int or not 1 <= nodes <= limits.DEMO_NODES_AT_MOST or type(pace) not in (int, float, type(None)):
-            raise UsageError("what was rehearsed can't be read from its record", hint="begin a new one: kfinstall demo")
+            raise UsageError(
+                "what was rehearsed can't be read from its record", hint=f"begin a new one: {invocation.command('demo')}"
+            )
         return cls(nodes=nodes, pace=pace)
 
     @property
