@@ -92,6 +92,14 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
     if others:
         yield "other runs, the newest last:"
         yield from (f"  {run.id} ({run.kind}): {_end(run)}" for run in others)
-    changing = any(run.kind in state.CHANGING for run in all_runs)
-    if changing and not holder and (failed or doubt or record.exit_code != 0):
-        yield "next: kfinstall resume"
+    if not holder and (failed or doubt or record.exit_code != 0):
+        yield from _next(cluster, all_runs)
+
+
+def _next(cluster: ClusterState, runs: list[RunRecord]) -> Iterator[str]:
+    """The command that goes on with this cluster; the newest run of all may be another one's."""
+    newest = next((run for run in reversed(runs) if cluster.resumable(run)), None)
+    if newest is None or (newest.kind in state.BACK and newest.exit_code == ExitCode.DONE):
+        return
+    found, _record = state.find_run(cluster.path.parents[1], None, resumable=True)
+    yield "next: kfinstall resume" + ("" if found.name == cluster.name else f" {newest.id}")
