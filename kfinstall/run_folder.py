@@ -44,9 +44,12 @@ def make(runs: Path, name: str, files: Mapping[str, str]) -> bool:
     return True
 
 
-def sweep(runs: Path) -> None:
-    """Remove what killed makers left. Only for who holds the lock that every maker holds: nothing of a living one is there then."""
-    for folder in runs.glob(f"{UNFINISHED}*"):
+def sweep(root: Path) -> None:
+    """Remove what killed makers left, of all clusters of a state directory.
+
+    Only for who holds the lock that every maker holds: nothing of a living one is there then.
+    """
+    for folder in root.glob(f"clusters/*/runs/{UNFINISHED}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

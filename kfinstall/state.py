@@ -195,7 +195,7 @@ class ClusterState:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         try:
             with locked(root / "runs.lock", limits.RUN_FOLDER_LOCK_SECONDS):
-                run_folder.sweep(runs)
+                run_folder.sweep(root)
                 number = run_folder.highest_number(root) + 1
                 for again in range(1000):
                     run_id = f"{self.name}-{stamp}" + (f"-{again}" if again else "")

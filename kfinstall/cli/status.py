@@ -104,5 +104,14 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
     changing = [recorded(run) for run in all_runs if run.kind in state.CHANGING]
     open_end = bool(changing) and not (changing[-1] is not None and changing[-1].whole)
     said = ending is not None and f"{invocation.PROGRAM} resume" in ending.hint
-    if changing and not holder and not said and (failed or doubt or open_end):
-        yield f"next: {invocation.command('resume')}"
+    if not holder and not said and (failed or doubt or open_end):
+        yield from _next(cluster, all_runs)
+
+
+def _next(cluster: ClusterState, runs: list[RunRecord]) -> Iterator[str]:
+    """The command that goes on with this cluster; the newest run of all may be another one's."""
+    newest = next((run for run in reversed(runs) if cluster.resumable(run)), None)
+    if newest is None or (newest.kind in state.BACK and newest.exit_code == ExitCode.DONE):
+        return
+    found, _record = state.find_run(cluster.path.parents[1], None, resumable=True)
+    yield f"next: {invocation.command('resume', *([] if found.name == cluster.name else [newest.id]))}"

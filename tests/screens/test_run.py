@@ -348,6 +348,42 @@ async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
         await until(pilot, lambda: "proven." in text_of(app))
 
 
+async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(rehearsal):
+    async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
+        app.begin("install", only=("preflight", "prepare"))
+        await until(pilot, lambda: desk.result is not None and not desk.running, 100)
+        assert desk.result.exit_code == 0
+        await pilot.press("f5")
+        await until(pilot, lambda: app.screen.name_on_rail == "review")
+        await settled(pilot)
+        assert "about preflight, prepare only" in text_of(app)
+        assert not desk.running
+        assert [record.kind for record in desk.cluster_state.runs()] == ["install"]
+
+
+async def test_a_failed_part_is_retried_alone(rehearsal):
+    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
+        app.begin("install", only=("preflight", "prepare"))
+        await until(pilot, lambda: "It stopped" in text_of(app), 100)
+        await pilot.press("r")
+        await until(pilot, lambda: desk.result is not None and desk.result.kind == "resume" and not desk.running, 100)
+        assert desk.result.exit_code == 0
+        assert [record.phases for record in desk.cluster_state.runs()] == [("connect", "preflight", "prepare")] * 2
+
+
+@pytest.mark.parametrize("key", ["r", "f", "a"])
+async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehearsal, key):
+    async with rehearsal(faults=["node-down:worker1"]) as desk, opened(desk, "review") as (app, pilot):
+        app.begin("plan")
+        await until(pilot, lambda: "It stopped" in text_of(app), 100)
+        failed = desk.result
+        await pilot.press(key)
+        await until(pilot, lambda: desk.result is not None and desk.result is not failed and not desk.running, 100)
+        assert desk.result.kind == "plan"
+        assert desk.result.exit_code == (0 if key == "a" else 13)
+        assert [record.kind for record in desk.cluster_state.runs()] == ["plan"] * 2
+
+
 async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_on(rehearsal):
     async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
         await pilot.press("f5")
