@@ -133,7 +133,7 @@ def _history_options(place: SparkSite) -> str:
     options = [f"-Dspark.history.fs.logDirectory=file:{spark_site.LOGS}", f"-Dspark.history.ui.port={limits.SPARK_HISTORY_PORT}"]
     if place.history_base:
         # Not spark.ui.proxyRedirectUri: it gives redirects the scheme of the last hop, misses those of Jetty itself and
-        # drops queries (docs/adr/0023-spark-behind-the-gateway.md). The sidecar makes them right: history_redirects.
+        # drops queries (docs/adr/0027-spark-behind-the-gateway.md). The sidecar makes them right: history_redirects.
         options.append(f"-Dspark.ui.proxyBase={place.history_base}")
     return " ".join(options)
 
