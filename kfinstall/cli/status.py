@@ -15,7 +15,7 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode
 from kfinstall.journal import Entry, Journal
 from kfinstall.state import ClusterState, RunRecord
-from kfinstall.text import duration
+from kfinstall.text import duration, hanging
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -69,7 +69,7 @@ def _when(at: float | None) -> str:
 def _end(record: RunRecord, holder: str = "") -> str:
     if record.exit_code is None:
         return f"still running ({holder})" if holder else "it was killed"
-    return f"exit code {record.exit_code}" + (f": {record.message}" if record.message else "")
+    return f"exit code {record.exit_code}" + (f": {hanging(record.message, 6)}" if record.message else "")
 
 
 def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
             yield f"{title}:"
         for entry in chosen:
             took = f" ({duration(entry.seconds)})" if entry.seconds else ""
-            known = f": {entry.evidence}" if entry.evidence else ""
+            known = f": {hanging(entry.evidence, 6)}" if entry.evidence else ""
             yield f"  {_when(entry.at)}  {entry.step} on {entry.target}{took}{known}"
     if not entries:
         yield "nothing was changed yet"
