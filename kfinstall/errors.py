@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from kfinstall import invocation
-from kfinstall.text import clean, clean_lines, clean_text, cleaned
+from kfinstall.text import clean, clean_lines, clean_text, cleaned, hanging
 
 _OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE})
 """What this computer's disk or permissions refuse; not a defect of the program."""
@@ -80,7 +80,7 @@ class KfError(Exception):
         """The three parts as lines for a terminal."""
         # Cleaned once more: whoever caught it may have put something to it.
         prefix = f"{clean(self.node)}: " if self.node else ""
-        parts = [prefix + clean_text(self.message)]
+        parts = [hanging(prefix + clean_text(self.message), 2)]
         parts += [f"  why:  {line}" for line in clean_lines(self.why.removesuffix("\n"))]
         parts += [f"  next: {line}" for line in clean_lines(self.hint.removesuffix("\n"))]
         return parts

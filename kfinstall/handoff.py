@@ -17,7 +17,7 @@ from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import ClusterFacts, Document
 from kfinstall.journal import Entry
 from kfinstall.step import View, sha256
-from kfinstall.text import clean, clean_text
+from kfinstall.text import clean, clean_text, hanging
 
 CARD_VERSION: Final = 1
 NAME: Final = "handoff"
@@ -120,8 +120,8 @@ class ProofCard:
     def lines(self) -> list[str]:
         """For a terminal."""
         text = [f"{self.cluster}: Kubernetes {self.kubernetes}, release {self.release}", ""]
-        text += [f"  NOT proven  {gone.node} ({gone.address}), set aside: {gone.reason}" for gone in self.set_aside]
-        text += [f"  proven  {line.what}: {line.evidence}" for line in self.proofs]
+        text += [f"  NOT proven  {gone.node} ({gone.address}), set aside: {hanging(gone.reason, 10)}" for gone in self.set_aside]
+        text += [f"  proven  {line.what}: {hanging(line.evidence, 10)}" for line in self.proofs]
         for place in (*self.places, *self.next_commands):
             text.append(f"  {place.what}: {place.where}" if place.where else f"  {place.what}:")
             text += [f"      {command}" for command in place.commands]

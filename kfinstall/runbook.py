@@ -11,7 +11,7 @@ import yaml
 from kfinstall import invocation, resources
 from kfinstall.plan import Plan, PlannedStep, Situation
 from kfinstall.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
-from kfinstall.text import printable
+from kfinstall.text import hanging, printable
 
 _NOT_AGAIN = "POINT OF NO RETURN"
 
@@ -26,12 +26,12 @@ def text(plan: Plan) -> Iterator[str]:
         if isinstance(item.check, Needed):
             mark = f"  <- {_NOT_AGAIN}" if item.step.danger is Danger.POINT_OF_NO_RETURN else ""
             yield f"  + {item.target}: {item.step.title}{mark}"
-            yield from (f"      {change}" for change in item.check.changes)
+            yield from (f"      {hanging(change, 8)}" for change in item.check.changes)
         elif isinstance(item.check, Conflict):
-            yield f"  {'!' if item.check.warning else 'x'} {item.target}: {item.step.title}: {item.check.reason}"
-            yield f"      fix: {item.check.fix}"
+            yield f"  {'!' if item.check.warning else 'x'} {item.target}: {item.step.title}: {hanging(item.check.reason, 6)}"
+            yield f"      fix: {hanging(item.check.fix, 11)}"
         else:
-            yield f"  = {item.target}: {item.step.title}: {item.check.evidence}"
+            yield f"  = {item.target}: {item.step.title}: {hanging(item.check.evidence, 6)}"
     yield (
         f"{len(plan.pending)} to change, {len(plan.satisfied)} as wanted, {len(plan.warnings)} warnings, "
         f"{len(plan.conflicts)} in the way; about {max(1, round(plan.seconds / 60))} min"

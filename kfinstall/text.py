@@ -65,6 +65,11 @@ def clean_text(text: str) -> str:
     return whole if len(text) <= limits.TEXT_CHARACTERS else whole + "\n…"
 
 
+def hanging(text: str, columns: int) -> str:
+    """A text in a place of one line: its further lines are set in, so that none can pass for a line of the program's own."""
+    return text.replace("\n", "\n" + " " * columns)
+
+
 def cleaned(value: T) -> T:
     """A value with every text in it cleaned, in lists, tuples and mappings too; the same object where nothing was to be cleaned."""
     return _cleaned(value)  # type: ignore[no-any-return]

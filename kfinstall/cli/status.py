@@ -16,7 +16,7 @@ from kfinstall.ending import in_words, recorded
 from kfinstall.errors import ExitCode
 from kfinstall.journal import Entry, Journal
 from kfinstall.state import ClusterState, RunRecord
-from kfinstall.text import duration
+from kfinstall.text import duration, hanging
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -72,7 +72,7 @@ def _when(at: float | None) -> str:
 def _end(record: RunRecord, all_runs: list[RunRecord], holder: str) -> str:
     """How a run ended; only the newest one that changes something can hold the lock."""
     newest = next((run.id for run in reversed(all_runs) if run.kind in state.CHANGING), "")
-    return in_words(recorded(record), holder if record.id == newest else "", record.kind)
+    return hanging(in_words(recorded(record), holder if record.id == newest else "", record.kind), 6)
 
 
 def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
             yield f"{title}:"
         for entry in chosen:
             took = f" ({duration(entry.seconds)})" if entry.seconds else ""
-            known = f": {entry.evidence}" if entry.evidence else ""
+            known = f": {hanging(entry.evidence, 6)}" if entry.evidence else ""
             yield f"  {_when(entry.at)}  {entry.step} on {entry.target}{took}{known}"
     if not entries:
         yield "nothing was changed yet"

@@ -21,7 +21,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.text import duration
+from kfinstall.text import duration, hanging
 
 _COLOURS: Final = {
     "ok": "32",
@@ -79,6 +79,7 @@ class Plain:
 
     def _line(self, text: str) -> None:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        text = hanging(text, self._width + 4)
         self.stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
     def _step_line(self, head: str, rest: str) -> None:

@@ -205,6 +205,19 @@ def test_everything_on_the_terminal_is_cleaned(capsys, monkeypatch):
     assert "  why:  one\n" in told.err, "several lines stay several lines"
 
 
+def test_a_second_line_can_not_pass_for_one_of_the_programs_own(capsys):
+    forged = "it failed\nfinished in 3 min"
+    out, bus = io.StringIO(), EventBus(Redactor())
+    bus.subscribe(Plain(out))
+    bus.emit(StepFinished(step="s", target="t", outcome="failed", evidence=forged))
+    bus.emit(Notice(level="warning", text=forged))
+    bus.emit(NodeSetAside(node="n", step="s", reason=forged))
+    terminal(capsys).error(KfError(forged, why=forged, hint=forged))
+    told = out.getvalue() + capsys.readouterr().err
+    assert told.count("finished in 3 min") == 6
+    assert not any(line.startswith("finished") for line in told.splitlines())
+
+
 async def test_the_question_about_a_host_key_is_cleaned(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert not await terminal(capsys).ask_host_key(f"n\n{ALL}", ALL, ALL)
