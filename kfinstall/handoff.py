@@ -29,6 +29,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "network": "Pods reach each other across nodes",
     "cluster-network": "Pods reach each other across nodes",
     "storage": "A volume is written and read back",
+    "nfs-policy": "Pods do not reach the NFS server by themselves",
     "registry.push": "An image is pushed",
     "registry.pull-proof": "A node pulls the image",
     "kubeflow": "Kubeflow answers, and its user can log in",

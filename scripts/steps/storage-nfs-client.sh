@@ -3,8 +3,9 @@
 kf_own /var/lib/nfs
 kf_apt_install nfs-common
 
-kf_leave_mount() { # FOLDER: nothing of a mount stays
-  (kf_unmount "$1") || true
+kf_leave_mount() { # FOLDER: nothing stays of a mount; older runs mounted at the folder itself, and each mount call may have made one
+  local point
+  for point in "$1/mount" "$1/mount" "$1"; do umount -l -- "$point" 2>/dev/null || true; done
   rmdir -- "$1/mount" 2>/dev/null || true
   rmdir -- "$1" 2>/dev/null || true
 }

@@ -146,6 +146,7 @@ firewall	ufw
 = ip
 2: ens18    inet 192.168.0.111/24 metric 100 brd 192.168.0.255 scope global dynamic ens18\       valid_lft 86000sec
 2: ens18    inet6 fd00::111/64 scope global dynamic mngtmpaddr noprefixroute \       valid_lft forever preferred_lft forever
+2: ens18    inet6 fd00::9c1e:77ff:fe00:1/64 scope global temporary dynamic \       valid_lft 86000sec preferred_lft 14000sec
 5: vxlan.calico    inet 10.244.166.128/32 scope global vxlan.calico\       valid_lft forever preferred_lft forever
 6: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0\       valid_lft forever preferred_lft forever
 default via 192.168.0.1 dev ens18 proto dhcp src 192.168.0.111 metric 100

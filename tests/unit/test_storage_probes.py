@@ -54,14 +54,11 @@ class Node:
         }.items():
             text = text.replace(old, new)
         text = text.replace("/usr/local/sbin:", f"{self.bin}:/usr/local/sbin:", 1)
-        # The mounts of the node, as far as the function that unmounts looks at them.
-        text = text.replace("/proc/self/mounts", f"<(for at in {self.run}/*/mount; do echo \"x $at nfs\"; done | grep -v '[*]')")
         environment = {f"KF_{name}": value for name, value in parameters.items()}
         return subprocess.run([BASH, "-c", text], capture_output=True, text=True, timeout=60, check=False, env=environment)
 
     def step(self, **how):
-        lib = re.sub(r"^  if awk .*?^  fi$", "", resources.script("lib"), flags=re.MULTILINE | re.DOTALL)
-        return self.shell(f"{lib}\n{resources.script('steps/storage-nfs-client')}", **STEP, **how)
+        return self.shell(f"{resources.script('lib')}\n{resources.script('steps/storage-nfs-client')}", **STEP, **how)
 
     def tried(self, **how):
         text = resources.script("ask/storage-try").replace('exec 3<>"/dev/tcp/$1/2049"', "true")
