@@ -22,8 +22,9 @@ from kfinstall import limits, resources
 from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.text import duration
 from screens.asking import Asked, put
-from screens.base import PART_PHASES, RAIL, BaseScreen
+from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
 from screens.cleaning import CleanLines
+from screens.ends import SEEN_ANYWAY, in_the_bar
 from screens.looks import DARK, OWN_THEMES, THEMES, ascii_only, begin_with
 from screens.modals import Confirm, Told
 from screens.table import SCREENS, make
@@ -32,26 +33,13 @@ if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
     from kfinstall.desk.desk import Desk
     from kfinstall.desk.questions import Question
-    from kfinstall.desk.runview import RunView, State
+    from kfinstall.desk.runview import State
     from kfinstall.desk.work import Result
     from kfinstall.state import ClusterState
 
 _ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
 
-
 _CLEAN = CleanLines()
-
-
-_SEEN_ANYWAY: Final = frozenset(
-    {
-        ("check", ExitCode.PREFLIGHT),
-        ("check", ExitCode.INTERRUPTED),
-        ("plan", ExitCode.INTERRUPTED),
-        ("doctor", ExitCode.INTERRUPTED),
-        ("doctor", ExitCode.PROOF),
-    }
-)
-"""(kind, end) of runs that need no window: what they found stands on their own screen, or somebody just stopped them."""
 
 
 class InstallerApp(App[int]):
@@ -327,7 +315,7 @@ class InstallerApp(App[int]):
             more = f" (and {len(self._problems) - 1} more, see Review)" if len(self._problems) > 1 else ""
             return f"{first.key}: {first.message}{more}" if first.key else f"{first.message}{more}"
         reason, need = self.desk.why_not(phases)
-        return f"it needs the part {_part_of(need)} first, which is not proven yet" if need else reason
+        return f"it needs the part {part_of(need)} first, which is not proven yet" if need else reason
 
     def begin(
         self,
@@ -377,7 +365,7 @@ class InstallerApp(App[int]):
                 self.notify("everything that was asked for is done and proven", title="Done", markup=False)
         elif result.kind in ("install", "resume") and result.exit_code != ExitCode.SET_ASIDE:
             self.show("failure")
-        elif (result.kind, result.exit_code) not in _SEEN_ANYWAY:
+        elif (result.kind, result.exit_code) not in SEEN_ANYWAY:
             self.tell(result.error)
 
     def tell(self, error: KfError) -> None:
@@ -407,7 +395,7 @@ class InstallerApp(App[int]):
             return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
         if view.exit_code is None:
             return f"{rehearsal}{self.desk.draft.get(('cluster', 'name'))}"
-        return f"{rehearsal}{_ended(view)} {duration(view.seconds)}"
+        return f"{rehearsal}{in_the_bar(view)} {duration(view.seconds)}"
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""
@@ -416,18 +404,3 @@ class InstallerApp(App[int]):
     def _state_of(self, phases: tuple[str, ...]) -> State:
         states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set()
         return next((known for known in _ORDER if known in states), "waiting")
-
-
-def _ended(view: RunView) -> str:
-    """How a run ended, in front of how long it took."""
-    if view.exit_code == ExitCode.SET_ASIDE:
-        return f"finished without {', '.join(view.set_aside)} in"
-    if view.succeeded:
-        return "done in"
-    found = view.exit_code in (ExitCode.PREFLIGHT, ExitCode.PREFLIGHT_WARNING, ExitCode.PROOF)
-    return "not all is well, after" if found and view.kind in ("check", "doctor") else "stopped after"
-
-
-def _part_of(phase: str) -> str:
-    titles = dict(RAIL)
-    return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)

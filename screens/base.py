@@ -54,6 +54,12 @@ PART_PHASES: Final[dict[str, tuple[str, ...]]] = {
 """Which phases a part runs; logging in comes before each of them."""
 
 
+def part_of(phase: str) -> str:
+    """The title of the part that runs a phase."""
+    titles = dict(RAIL)
+    return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
+
+
 class Explained:
     """A widget that F1 can explain."""
 

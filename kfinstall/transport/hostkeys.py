@@ -152,13 +152,35 @@ def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:
     )
 
 
+def refused(
+    node: str, where: str, known: Known, *, shown: SSHKey | None, authority: SSHKey | None, plain: SSHKey | None
+) -> HostKeyError:
+    """The error for a key that was not accepted though something is known of its server.
+
+    `shown` is a host key that is none of the known ones, `authority` who signed a certificate, if it is none of the known ones;
+    where neither is there, `plain` is what the server shows to somebody who trusts no key, None where it shows nothing.
+    """
+    if shown is not None:
+        return changed(node, where, known, shown)
+    if authority is not None:
+        return other_authority(node, where, known, authority)
+    mark = next((key for key in known.trusted[1] if key in known.revoked), None)
+    if known.revoked and (plain is None or plain in known.revoked or mark is not None):
+        return revoked(node, where, known, plain if plain in known.revoked else mark)
+    return HostKeyError(
+        f"the host certificate or revoked key of {where} can't be trusted",
+        node=node,
+        hint=f"look at the @cert-authority and @revoked lines of known_hosts for {known.name}",
+    )
+
+
 def changed(node: str, where: str, known: Known, key: SSHKey) -> ChangedHostKeyError:
     """The error for a server that shows another key than the known one: a new installation, or an attack."""
     kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
     places = list(_places(known))
     before = [f"known is {old.get_algorithm()} {old.get_fingerprint()}, from {path} line {line}" for path, line, old in places]
     unplaced = [f"known is {old.get_algorithm()} {old.get_fingerprint()}" for old in known.keys] if not places else []
-    commands = [shell("ssh-keygen", "-R", known.name, "-f", str(path)) for path in known.sources]
+    commands = removals(known)
     return ChangedHostKeyError(
         f"the host key of {where} has CHANGED; nothing was sent there",
         node=node,
@@ -167,6 +189,11 @@ def changed(node: str, where: str, known: Known, key: SSHKey) -> ChangedHostKeyE
         why="\n".join([f"{known.name} shows {kind} {fingerprint}", *before, *unplaced]),
         hint="\n".join(["only if you know why (installed anew), compare the fingerprint at its console, then:", *commands]),
     )
+
+
+def removals(known: Known) -> list[str]:
+    """Commands that take the known host keys of a server out of their files."""
+    return [shell("ssh-keygen", "-R", known.name, "-f", str(path)) for path in known.sources]
 
 
 def revoked(node: str, where: str, known: Known, key: SSHKey | None) -> ChangedHostKeyError:

@@ -18,7 +18,7 @@ from kfinstall.answers.model import Ssh
 from kfinstall.errors import ChangedHostKeyError, HostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
-from kfinstall.transport import hostkeys
+from kfinstall.transport import config_jumps, hostkeys
 from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
@@ -201,21 +201,13 @@ class Login:
     async def _why_refused(
         self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
     ) -> TransportError:
-        if client.shown is not None:
-            return hostkeys.changed(target.node, target.label, known, client.shown)
-        if client.authority is not None:
-            return hostkeys.other_authority(target.node, target.label, known, client.authority)
-        if known.revoked:
-            shown = await self._plain_key(target, tunnel, known)
-            authority = next((key for key in known.trusted[1] if key in known.revoked), None)
-            if shown is None or shown in known.revoked or authority is not None:
-                key = shown if authority is None or shown in known.revoked else authority
-                return hostkeys.revoked(target.node, target.label, known, key)
-        return HostKeyError(
-            f"the host certificate or revoked key of {target.label} can't be trusted",
-            node=target.node,
-            hint=f"look at the @cert-authority and @revoked lines of known_hosts for {known.name}",
-        )
+        if not client.reached:
+            config = Path.home() / ".ssh" / "config"
+            return config_jumps.refused(target.node, target.address, target.port, config, self.host_keys.user_file)
+        plain = None
+        if client.shown is None and client.authority is None and known.revoked:
+            plain = await self._plain_key(target, tunnel, known)
+        return hostkeys.refused(target.node, target.label, known, shown=client.shown, authority=client.authority, plain=plain)
 
     async def _plain_key(self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known) -> asyncssh.SSHKey | None:
         """The host key that a server shows to somebody who trusts none; None where it shows none now."""

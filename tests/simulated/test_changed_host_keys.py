@@ -8,8 +8,13 @@ from contextlib import asynccontextmanager, suppress
 import asyncssh
 import pytest
 
+from kfinstall.cluster.api import open_cluster
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, KfError, TransportError
+from kfinstall.events import EventBus
+from kfinstall.options import Options
 from kfinstall.resources import script
+from kfinstall.secrets import Redactor
+from kfinstall.session import open_session
 from kfinstall.simulator.fleet import USER, Fleet
 from kfinstall.state import ClusterState
 from kfinstall.transport.base import Program
@@ -68,6 +73,21 @@ async def three(folder, **more):
 
 async def nothing(_session):
     """No work: how a run ends when it is only opened."""
+
+
+def open_session_without_dial(answers, folder):
+    """The nodes are looked for where the answers say."""
+    redact = Redactor()
+    options = Options(kind="check", limits=QUICK)
+    return open_session(
+        answers,
+        options,
+        state_root=folder,
+        bus=EventBus(redact),
+        redact=redact,
+        resolve=lambda *_ref: None,
+        open_cluster=open_cluster,
+    )
 
 
 OPENED = ({"kind": kind} for kind in ("install", "resume", "check", "plan", "doctor", "reset", "uninstall", "rotate"))
@@ -229,6 +249,35 @@ async def test_a_jump_host_whose_key_changed_is_told_once_for_all_nodes_behind_i
             assert caught.value.hint.count(f"[127.0.0.1]:{port}") == (0 if when == "revoked" else 1)
             record = last_record(tmp_path)
             assert (record.exit_code, record.set_aside) == (13, ())
+        finally:
+            acceptor.close()
+            await acceptor.wait_closed()
+
+
+@pytest.mark.parametrize("known", ["changed", "unknown"])
+async def test_a_jump_host_of_the_ssh_configuration_is_told_by_its_name(tmp_path, monkeypatch, known):
+    """Red before: 'the host certificate or revoked key of the node can't be trusted', and the worker was set aside."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    keys = [asyncssh.generate_private_key("ssh-ed25519") for _number in range(2)]
+    async with three(tmp_path) as fleet:
+        public = asyncssh.read_private_key(fleet.client_key).export_public_key().decode()
+        acceptor = await asyncssh.listen("127.0.0.1", 0, server_factory=lambda: _Jump(public), server_host_keys=[keys[1]])
+        try:
+            port = acceptor.get_port()
+            old = " ".join(keys[0].export_public_key().decode().split()[:2])
+            (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {old}\n" if known == "changed" else "")
+            (home / ".ssh" / "config").write_text(
+                f"Host bastion\n  HostName 127.0.0.1\nHost 10.77.*\n  ProxyJump {USER}@bastion:{port}\n"
+            )
+            answers = fleet.answers()
+            answers = answers.model_copy(update={"ssh": answers.ssh.model_copy(update={"use_ssh_config": True})})
+            fleet.pin()
+            with pytest.raises(HostKeyError, match=r"jump host \[127\.0\.0\.1\]") as caught:
+                async with open_session_without_dial(answers, tmp_path):
+                    pass
+            assert isinstance(caught.value, ChangedHostKeyError) is (known == "changed")
         finally:
             acceptor.close()
             await acceptor.wait_closed()

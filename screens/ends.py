@@ -1,0 +1,31 @@
+"""How a run ended, in the words of the bar; and which ends need a window. Light to import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kfinstall.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kfinstall.desk.runview import RunView
+
+SEEN_ANYWAY: Final = frozenset(
+    {
+        ("check", ExitCode.PREFLIGHT),
+        ("check", ExitCode.INTERRUPTED),
+        ("plan", ExitCode.INTERRUPTED),
+        ("doctor", ExitCode.INTERRUPTED),
+        ("doctor", ExitCode.PROOF),
+    }
+)
+"""(kind, end) of runs that need no window: what they found stands on their own screen, or somebody just stopped them."""
+
+
+def in_the_bar(view: RunView) -> str:
+    """How a run ended, in front of how long it took."""
+    if view.exit_code == ExitCode.SET_ASIDE:
+        return f"finished without {', '.join(view.set_aside)} in"
+    if view.succeeded:
+        return "done in"
+    found = view.exit_code in (ExitCode.PREFLIGHT, ExitCode.PREFLIGHT_WARNING, ExitCode.PROOF)
+    return "not all is well, after" if found and view.kind in ("check", "doctor") else "stopped after"
