@@ -17,6 +17,7 @@ from kfinstall.answers import save
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts
 from kfinstall.cluster.workloads import ailing
+from kfinstall.durable import write_atomically
 from kfinstall.entering import enter_nodes
 from kfinstall.errors import (
     CommandError,
@@ -39,7 +40,7 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import OpenCluster, Site
-from kfinstall.state import APART, CHANGING, ClusterState, RunRecord, write_atomically
+from kfinstall.state import APART, CHANGING, ClusterState, RunRecord
 from kfinstall.step import CLUSTER_TARGET
 from kfinstall.transport.base import Program
 from kfinstall.transport.node_lock import NodeLock

@@ -16,7 +16,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,36 +25,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from kfinstall import invocation, limits, record_fields, run_folder
-from kfinstall.durable import locked, try_lock
+from kfinstall.durable import locked, try_lock, write_atomically
 from kfinstall.errors import ExitCode, LockedError, StateError, UsageError
 from kfinstall.text import cleaned_fields
 
 STATE_VERSION: Final = 1
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a kill leaves either the old or the new content; mode 0600.
-
-    Raises:
-        StateError: it can't be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StateError(
-            f"{path} can't be written",
-            why=error.strerror or str(error),
-            hint=f"free space under {path.parent} or choose another --state-dir",
-        ) from error
 
 
 BACK: Final = ("reset", "uninstall")

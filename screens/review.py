@@ -20,9 +20,9 @@ from kfinstall import runbook
 from kfinstall.answers.secrets import absent
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.work import Result
+from kfinstall.durable import write_atomically
 from kfinstall.errors import KfError
 from kfinstall.plan import Plan, PlannedStep
-from kfinstall.state import write_atomically
 from kfinstall.text import duration, from_home
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act

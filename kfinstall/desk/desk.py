@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -27,7 +26,7 @@ from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
 from kfinstall.desk.work import Brought, NotMendedError, Result, mend_first, work
 from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
-from kfinstall.events import Event, EventBus, from_json
+from kfinstall.events import Event, EventBus
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
 from kfinstall.options import Options
@@ -93,20 +92,6 @@ class Desk:
             self.view.take(event)
             taken += 1
         return taken
-
-    def replay(self, path: Path, at_most: int = 200_000) -> None:
-        """Show what an earlier run told (its events.jsonl), as far as it can be read."""
-        try:
-            lines = path.read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")[-at_most:]
-        except OSError:
-            return
-        for line in lines:
-            try:
-                event = from_json(json.loads(line))
-            except (ValueError, AttributeError, RecursionError):
-                continue
-            if event is not None:
-                self.view.take(event)
 
     def foresee(self, answers: Answers) -> None:
         """Show what the phases that nothing is known of yet will do with these answers."""

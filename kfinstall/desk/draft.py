@@ -15,8 +15,8 @@ from kfinstall.answers.load import Problem, examine, loads
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import HEAD
 from kfinstall.answers.source import NotYamlError, compose, decode
+from kfinstall.durable import write_atomically
 from kfinstall.errors import AnswersError, StateError
-from kfinstall.state import write_atomically
 
 Key = tuple[str | int, ...]
 """Where a value stands: ("nodes", 0, "address")."""

@@ -5,7 +5,7 @@ import multiprocessing
 
 import pytest
 
-from kfinstall import state
+from kfinstall import durable, state
 from kfinstall.errors import LockedError, StateError, UsageError
 from kfinstall.state import ClusterState, find_run
 
@@ -82,13 +82,13 @@ def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path):
 
 def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
     path = tmp_path / "f"
-    state.write_atomically(path, "old")
+    durable.write_atomically(path, "old")
 
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(state.os, "fsync", full)
     with pytest.raises(StateError, match="can't be written"):
-        state.write_atomically(path, "new")
+        durable.write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
