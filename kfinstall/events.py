@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
+from kfinstall import limits
 from kfinstall.secrets import Redactor
 from kfinstall.text import clean, cleaned_fields, is_clean
 
@@ -222,12 +223,11 @@ class EventBus:
     def _clean(self, event: Event) -> Event:
         # Cleaned before it is redacted: a secret with an unseen character in its middle is none that the redactor knows.
         if type(event) is OutputLine:  # by far the most: one look for all of its texts
-            text = clean(event.text)
-            seen = text is event.text and is_clean(event.step) and is_clean(event.target)
-            together = f"{event.step}\t{event.target}\t{text}" if self._redact.armed else ""
-            if seen and (not together or self._redact(together) is together):
+            together = f"{event.step} {event.target} {event.text}"
+            short = len(together) <= limits.TEXT_LINE_CHARACTERS
+            if short and is_clean(together) and (not self._redact.armed or self._redact(together) is together):
                 return event
-            event = dataclasses.replace(event, text=text)
+            event = dataclasses.replace(event, text=clean(event.text))
         return self._redacted(cleaned_fields(event)) if self._redact.armed else cleaned_fields(event)
 
     def _redacted(self, event: Event) -> Event:

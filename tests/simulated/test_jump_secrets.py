@@ -103,6 +103,12 @@ async def jump(*, password: str = "", key: str = "", kbdint: bool = False) -> As
     finally:
         acceptor.close()
         await acceptor.wait_closed()
+        for connection in heard.connections:
+            connection.abort()
+            await connection.wait_closed()
+        # A transport that was told to close does so in the loop's next turns.
+        for _turn in range(3):
+            await asyncio.sleep(0)
 
 
 class Values:
