@@ -96,6 +96,13 @@ def _address(node: Node) -> str:
         return ""
 
 
+def _local_endpoint(node: Node) -> dict[str, Any]:
+    """Where the node's own API server listens; nothing for a DNS name. Without it kubeadm looks for a default route, which need not be."""
+    if not _address(node):
+        return {}
+    return {"localAPIEndpoint": {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}}
+
+
 def _new_format(view: View) -> bool:
     return tuple(int(part) for part in view.minor.split(".")) >= _V1BETA4_MINOR
 
@@ -152,8 +159,7 @@ def init_config(view: View) -> str:
         "bootstrapTokens": [{"ttl": f"{limits.CLUSTER_TOKEN_SECONDS}s", "description": "kubeadm init by kfinstall"}],
         **_timeouts(view),
     }
-    if _address(node):
-        init["localAPIEndpoint"] = {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}
+    init |= _local_endpoint(node)
     kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "cgroupDriver": "systemd"}
     return _dump(init, cluster_configuration(view), kubelet)
 
@@ -192,20 +198,19 @@ def join_config(view: View, token: str, ca_hash: str, certificate_key: str = "")
         **_timeouts(view),
     }
     if certificate_key:
-        plane: dict[str, Any] = {"certificateKey": certificate_key}
-        if _address(node):
-            plane["localAPIEndpoint"] = {"advertiseAddress": _address(node), "bindPort": limits.CLUSTER_API_SERVER_PORT}
-        document["controlPlane"] = plane
+        document["controlPlane"] = {"certificateKey": certificate_key, **_local_endpoint(node)}
     return _dump(document)
 
 
 def certificate_config(view: View, certificate_key: str) -> str:
     """Configuration for `kubeadm init phase upload-certs`. Secret: it holds the key that the certificates are encrypted with."""
-    init = {
+    node = view.answers.first_control_plane
+    init: dict[str, Any] = {
         "apiVersion": _api_version(view),
         "kind": "InitConfiguration",
         "certificateKey": certificate_key,
         "nodeRegistration": {"criSocket": socket(view.answers)},
+        **_local_endpoint(node),
         **_timeouts(view),
     }
     return _dump(init, cluster_configuration(view))

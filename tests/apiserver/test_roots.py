@@ -227,7 +227,7 @@ async def test_claims_without_a_class_or_with_one_that_is_not_there(client: ApiC
     assert found["plain"].reason == (
         "PersistentVolumeClaim claims/plain is not bound: it has no storage class: there is no default one"
     )
-    assert found["plain"].remedy == "kfinstall --only storage"
+    assert found["plain"].remedy == "kfinstall --answers FILE --only storage"
     assert found["lost"].reason == "PersistentVolumeClaim claims/lost is not bound: storage class lost does not exist"
 
 

@@ -87,7 +87,9 @@ def built(tree):
             continue
         if getattr(node.func.value, "id", "") != "invocation" or node.func.attr not in ("command", "only"):
             continue
-        words = [word.value if isinstance(word, ast.Constant) else None for word in node.args if not isinstance(word, ast.Starred)]
+        words = [word.value if isinstance(word, ast.Constant) else None for word in node.args]
+        if isinstance(node.args[-1], ast.Starred) and words[-2:-1] != ["--only"]:
+            words.pop()
         if node.func.attr == "only":
             yield ("install", "--only", words[0])
         else:

@@ -161,7 +161,7 @@ def test_secrets_do_not_get_into_a_record_and_remote_text_is_bounded(tmp_path):
     record, redact = cluster.new_run("install"), Redactor()
     redact.learn(Secret("hunter22"))
     closing = ending.Closing(cluster, record, EventBus(redact), redact, tmp_path)
-    closing.end(CommandError("no: hunter22", why="hunter22 " * 100_000, hint="hunter22"))
+    closing.end(CommandError("no: hunter22", why="hunter22 wrong\n" * 100_000, hint="hunter22"))
     text = (cluster.run_directory(record.id) / "run.json").read_text()
     assert "hunter22" not in text
     assert len(cluster.runs()[-1].why) == limits.RECORD_TEXT_CHARACTERS

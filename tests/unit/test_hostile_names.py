@@ -149,7 +149,7 @@ def test_ordinary_names_look_as_ever():
         "kubectl get namespace web-1 -o yaml shows what holds it",
         "kubectl label --overwrite namespace web-1 pod-security.kubernetes.io/enforce=baseline  # or privileged",
         "is the controller that owns its finalizers running? kubectl -n web-1 get deployment web-1 -o yaml",
-        "kubectl -n web-1 delete deployment web-1, then kfinstall resume makes it anew",
+        "kubectl -n web-1 delete deployment web-1, then make it anew: kfinstall resume",
         "does a mirror lack it (registry.mirrors)? sudo crictl pull web-1; if it is gone for good: another cluster.release",
         "sudo rm web-1",
     ):

@@ -235,7 +235,7 @@ class TestScripts:
         file.write_bytes(b"damaged")
         done = subprocess.run([BASH, "-c", step], env=environment, capture_output=True, text=True, check=False, timeout=20)
         assert done.returncode == 57
-        assert "kf-hint: kfinstall resume" in done.stdout
+        assert "kf-hint: bring it again: kfinstall resume" in done.stdout
 
 
 KUSTOMIZE = f"""#!{sys.executable} -S

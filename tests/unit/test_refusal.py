@@ -81,7 +81,7 @@ def test_what_admission_forbids_is_not_a_matter_of_rights(message, hint):
 )
 def test_what_can_not_be_changed_is_made_anew(ref, message):
     assert (
-        refusal(422, message).hint(ref) == f"kubectl -n kubeflow delete {ref.kind.lower()} b, then kfinstall resume makes it anew"
+        refusal(422, message).hint(ref) == f"kubectl -n kubeflow delete {ref.kind.lower()} b, then make it anew: kfinstall resume"
     )
 
 

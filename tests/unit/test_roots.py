@@ -220,7 +220,7 @@ class TestClaims:
         known = Known([*documents, claim("data"), claim("more"), storage_class("local-path", "rancher.io/local-path")])
         (root,) = roots.find(known, [deploy("a"), deploy("b")])
         assert "there is no default one (there is local-path)" in root.waiting.reason
-        assert root.waiting.remedy == "kfinstall --only storage"
+        assert root.waiting.remedy == "kfinstall --answers FILE --only storage"
         assert [ref.name for ref in root.direct] == ["a", "b"]
 
     def test_a_class_that_does_not_exist(self):
