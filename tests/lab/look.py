@@ -175,7 +175,7 @@ _SEEN = tuple(
         r"apt-mark hold (.+)",
         r"(?:systemctl enable --now|systemctl enable|start) (\S+)",
         r"turn (\S+) on",
-        r"make (/\S+)",
+        r"make (/[^\s,]+)",
         r"merge .* into (\S+)",
     )
 )

@@ -31,6 +31,7 @@ from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
 from kfinstall.steps.registry_trust import RegistryTrust
+from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from tests.lab import alone, look, past, proxy
@@ -80,7 +81,7 @@ CONTAINERD = Setting(
 )
 DOCKER = Setting(
     2,
-    (PrepareProxy, *IN_BOTH, PrepareDocker, *REGISTRY),
+    (PrepareProxy, *IN_BOTH, PrepareDocker, StorageLocalDirectory, *REGISTRY),
     docker=True,
     answers={"cluster": {"runtime": "docker"}, "proxy": {"http": proxy.URL, "https": proxy.URL}},
 )
