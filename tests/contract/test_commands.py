@@ -88,7 +88,7 @@ def built(tree):
         if getattr(node.func.value, "id", "") != "invocation" or node.func.attr not in ("command", "only"):
             continue
         words = [word.value if isinstance(word, ast.Constant) else None for word in node.args]
-        if isinstance(node.args[-1], ast.Starred) and words[-2:-1] != ["--only"]:
+        while isinstance(node.args[len(words) - 1], ast.Starred) and words[-2:-1] != ["--only"]:
             words.pop()
         if node.func.attr == "only":
             yield ("install", "--only", words[0])
