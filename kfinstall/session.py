@@ -19,15 +19,7 @@ from kfinstall.cluster.base import ClusterFacts
 from kfinstall.cluster.workloads import ailing
 from kfinstall.durable import write_atomically
 from kfinstall.entering import enter_nodes
-from kfinstall.errors import (
-    CommandError,
-    ConflictError,
-    ExitCode,
-    KfError,
-    ProofError,
-    UsageError,
-    told,
-)
+from kfinstall.errors import CommandError, ConflictError, ExitCode, KfError, ProofError, UsageError, told
 from kfinstall.events import EventBus, Finding, Notice, RunStarted
 from kfinstall.executor import Executor, Stop
 from kfinstall.journal import TAKEN_BACK, Entry, Journal

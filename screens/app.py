@@ -20,7 +20,6 @@ from typing_extensions import override
 
 from kfinstall import limits, resources
 from kfinstall.errors import ExitCode, KfError, defect
-from kfinstall.text import duration
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
 from screens.cleaning import CleanLines
@@ -383,19 +382,7 @@ class InstallerApp(App[int]):
 
     def state_line(self) -> str:
         """The run in a few words, for the bar."""
-        if self._desk is None:
-            return "starting"
-        view = self.desk.view
-        rehearsal = "rehearsal · " if self.desk.rehearsal else ""
-        if self.desk.running:
-            if view.kind in ("check", "plan", "doctor"):
-                return f"{rehearsal}looking at the servers"
-            phase = view.phases.get(view.current_phase)
-            word = "paused" if self.desk.paused else "stopping" if self.desk.stopping else "running"
-            return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
-        if view.exit_code is None:
-            return f"{rehearsal}{self.desk.draft.get(('cluster', 'name'))}"
-        return f"{rehearsal}{in_the_bar(view)} {duration(view.seconds)}"
+        return in_the_bar(self._desk) if self._desk is not None else "starting"
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""

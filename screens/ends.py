@@ -1,12 +1,14 @@
-"""How a run ended, in the words of the bar; and which ends need a window. Light to import."""
+"""How a run goes and how it ended, in the words of the bar; and which ends need a window. Light to import."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from kfinstall.errors import ExitCode
+from kfinstall.text import duration
 
 if TYPE_CHECKING:
+    from kfinstall.desk.desk import Desk
     from kfinstall.desk.runview import RunView
 
 SEEN_ANYWAY: Final = frozenset(
@@ -21,7 +23,22 @@ SEEN_ANYWAY: Final = frozenset(
 """(kind, end) of runs that need no window: what they found stands on their own screen, or somebody just stopped them."""
 
 
-def in_the_bar(view: RunView) -> str:
+def in_the_bar(desk: Desk) -> str:
+    """The run in a few words: what it is at, or how it ended and how long it took."""
+    view = desk.view
+    rehearsal = "rehearsal · " if desk.rehearsal else ""
+    if desk.running:
+        if view.kind in ("check", "plan", "doctor"):
+            return f"{rehearsal}looking at the servers"
+        phase = view.phases.get(view.current_phase)
+        word = "paused" if desk.paused else "stopping" if desk.stopping else "running"
+        return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
+    if view.exit_code is None:
+        return f"{rehearsal}{desk.draft.get(('cluster', 'name'))}"
+    return f"{rehearsal}{_ended(view)} {duration(view.seconds)}"
+
+
+def _ended(view: RunView) -> str:
     """How a run ended, in front of how long it took."""
     if view.exit_code == ExitCode.SET_ASIDE:
         return f"finished without {', '.join(view.set_aside)} in"
