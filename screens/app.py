@@ -370,9 +370,8 @@ class InstallerApp(App[int]):
     def tell(self, error: KfError) -> None:
         """Show an error: what happened, why, what to do next."""
         parts = [error.message, error.why, f"Next: {error.hint}" if error.hint else ""]
-        self.push_screen(
-            Told(f"On {error.node}" if error.node else "It could not be done", "\n\n".join(part for part in parts if part))
-        )
+        failed = "Not on every server" if error.exit_code == ExitCode.SET_ASIDE else "It could not be done"
+        self.push_screen(Told(f"On {error.node}" if error.node else failed, "\n\n".join(part for part in parts if part)))
 
     @on(Asked)
     def _asked(self, event: Asked) -> None:
