@@ -16,47 +16,49 @@ from kfinstall.transport.hostkeys import HostKeys, Known, removals
 def refused(node: str, address: str, port: int, config: Path, known_hosts: Path) -> HostKeyError:
     """The error for a jump host of `config` on the way to a server, whose host key was not trusted.
 
-    asyncssh looks into `known_hosts` only. Where the keys of none of them are known it is an unknown one; else one may have changed.
+    asyncssh looks into `known_hosts`, or the files that `config` names for it. Where the keys of none of them are known it is an
+    unknown one; else one may have changed.
     """
-    keys = HostKeys(Path(os.devnull), known_hosts)
-    hops = [keys.lookup(host, hop_port) for host, hop_port in _hops(address, port, config)]
-    names = ", ".join(hop.name for hop in hops)
+    hops = list(_hops(address, port, config, known_hosts))
+    names = ", ".join(dict.fromkeys(hop.name for hop in hops))
     known = [hop for hop in hops if hop.keys or hop.revoked]
-    where = f"jump host {names}" if len(hops) == 1 else f"one of the jump hosts {names}"
+    single = len({hop.name for hop in hops}) == 1
+    where = f"jump host {names}" if single else f"one of the jump hosts {names}"
+    named = f"~/.ssh/config names it on the way to {address}"
     if not known:
+        files = ", ".join(dict.fromkeys(str(hop.files[0]) for hop in hops)) or str(known_hosts)
         return HostKeyError(
-            f"the host key of {where} is not known",
+            f"the host key of {where} of ~/.ssh/config is not known",
             node=node,
-            why=f"{config} names it as ProxyJump for {address}, and {known_hosts} does not know it",
-            hint="log in to it once by hand and compare its fingerprint, or name it in the answers: ssh.jumpHosts",
+            why=f"{named}, and {files} does not know it",
+            hint="log in to it once by hand and compare its fingerprint, or write the way down as ssh.jumpHosts",
         )
-    what = "has CHANGED" if len(hops) == 1 else "has CHANGED, or is not known"
-    hint = ["only if you know why (installed anew), compare the fingerprint at its console, then:", *_commands(known)]
+    what = "has CHANGED" if single else "has CHANGED, or is not known"
+    hint = ["only if you know why (installed anew), compare the fingerprint at its console, then:"]
+    hint += [command for hop in known for command in removals(hop)]
     return ChangedHostKeyError(
-        f"the host key of {where} {what}; nothing was sent there",
+        f"the host key of {where} of ~/.ssh/config {what}; nothing was sent there",
         node=node,
         server=where,
-        why="\n".join([f"{config} names it as ProxyJump for {address}", *(_before(hop) for hop in known)]),
+        why="\n".join([named, *(_before(hop) for hop in known)]),
         hint="\n".join(hint),
     )
 
 
-def _commands(known: list[Known]) -> Iterator[str]:
-    for hop in known:
-        yield from removals(hop)
-
-
 def _before(hop: Known) -> str:
     keys = ", ".join(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in (*hop.keys, *hop.revoked))
-    return f"known of {hop.name} is {keys}"
+    return f"known of {hop.name} is {keys}, from {hop.files[0]}"
 
 
-def _hops(address: str, port: int, config: Path) -> Iterator[tuple[str, int]]:
+def _hops(address: str, port: int, config: Path, known_hosts: Path) -> Iterator[Known]:
+    """What each file knows of each jump host."""
     for text in str(_options(address, port, config).tunnel or "").split(","):
         host, _colon, number = text.rpartition("@")[2].partition(":")
         if host:
             found = _options(host, int(number) if number.isdigit() else None, config)
-            yield found.host, found.port
+            files = found.config.get("UserKnownHostsFile") or [str(known_hosts)]
+            for file in files:
+                yield HostKeys(Path(file).expanduser(), Path(os.devnull)).lookup(found.host, found.port)
 
 
 def _options(host: str, port: int | None, config: Path) -> Any:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from kfinstall import limits as numbers
 from kfinstall.answers.model import Ssh
-from kfinstall.errors import ChangedHostKeyError, HostKeyError, LoginError, TransportError
+from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
 from kfinstall.transport import config_jumps, hostkeys
@@ -236,9 +236,7 @@ class Login:
                     connection, _owner = await asyncssh.create_connection(
                         lambda: client, host, port, tunnel=tunnel or (), **self._options(target, known)
                     )
-            except asyncssh.HostKeyNotVerifiable as error:
-                if not client.reached:
-                    raise _on_the_way(target, error) from error
+            except asyncssh.HostKeyNotVerifiable:
                 return None, client
             except (asyncssh.Error, OSError) as error:
                 client.refused()
@@ -354,10 +352,9 @@ def _settings(target: Target) -> str:
     return f"{user}, {keys} or {target.password_key}"
 
 
-def _on_the_way(target: Target, error: Exception) -> TransportError:
+def _on_the_way(target: Target, error: Exception) -> LoginError:
     """The error for a server that nothing is written of in the answers: the ProxyJump of the user's own configuration."""
-    kind = HostKeyError if isinstance(error, asyncssh.HostKeyNotVerifiable) else LoginError
-    return kind(
+    return LoginError(
         f"a jump host that ~/.ssh/config names on the way to {target.label} can't be passed",
         node=target.node,
         why=f"{clean(str(error) or type(error).__name__)}\nit is logged in to with what ~/.ssh/config and ~/.ssh hold for it, and with no password",

@@ -254,7 +254,7 @@ async def test_a_jump_host_whose_key_changed_is_told_once_for_all_nodes_behind_i
             await acceptor.wait_closed()
 
 
-@pytest.mark.parametrize("known", ["changed", "unknown"])
+@pytest.mark.parametrize("known", ["changed", "changed elsewhere", "unknown"])
 async def test_a_jump_host_of_the_ssh_configuration_is_told_by_its_name(tmp_path, monkeypatch, known):
     """Red before: 'the host certificate or revoked key of the node can't be trusted', and the worker was set aside."""
     home = tmp_path / "home"
@@ -267,9 +267,11 @@ async def test_a_jump_host_of_the_ssh_configuration_is_told_by_its_name(tmp_path
         try:
             port = acceptor.get_port()
             old = " ".join(keys[0].export_public_key().decode().split()[:2])
-            (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {old}\n" if known == "changed" else "")
+            elsewhere = f"Host *\n  UserKnownHostsFile {home}/kh\n" if known == "changed elsewhere" else ""
+            path = home / "kh" if elsewhere else home / ".ssh" / "known_hosts"
+            path.write_text(f"[127.0.0.1]:{port} {old}\n" if known != "unknown" else "")
             (home / ".ssh" / "config").write_text(
-                f"Host bastion\n  HostName 127.0.0.1\nHost 10.77.*\n  ProxyJump {USER}@bastion:{port}\n"
+                f"Host bastion\n  HostName 127.0.0.1\nHost 10.77.*\n  ProxyJump {USER}@bastion:{port}\n{elsewhere}"
             )
             answers = fleet.answers()
             answers = answers.model_copy(update={"ssh": answers.ssh.model_copy(update={"use_ssh_config": True})})
@@ -277,7 +279,8 @@ async def test_a_jump_host_of_the_ssh_configuration_is_told_by_its_name(tmp_path
             with pytest.raises(HostKeyError, match=r"jump host \[127\.0\.0\.1\]") as caught:
                 async with open_session_without_dial(answers, tmp_path):
                     pass
-            assert isinstance(caught.value, ChangedHostKeyError) is (known == "changed")
+            assert isinstance(caught.value, ChangedHostKeyError) is (known != "unknown")
+            assert known == "unknown" or f"ssh-keygen -R '[127.0.0.1]:{port}' -f {path}" in caught.value.hint
         finally:
             acceptor.close()
             await acceptor.wait_closed()
