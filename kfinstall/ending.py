@@ -32,6 +32,12 @@ class Ending:
     """Nodes that it went on without, whatever else it ended with."""
 
     @property
+    def sentence(self) -> str:
+        """What it ended with, and where."""
+        named = not self.node or self.node in self.message
+        return self.message if named or not self.message else f"{self.node}: {self.message}"
+
+    @property
     def whole(self) -> bool:
         """Whether what was asked for is done, on every node."""
         return self.exit_code == ExitCode.DONE and not self.set_aside
@@ -76,7 +82,7 @@ def recorded(record: RunRecord) -> Ending | None:
 def in_words(ending: Ending | None, holder: str = "", kind: str = "install") -> str:
     """An end in a few words: 'exit code 20: finished without worker1'; `holder` is who works on the cluster now, if anybody does."""
     if ending is not None:
-        return f"exit code {int(ending.exit_code)}" + (f": {ending.message}" if ending.message else "")
+        return f"exit code {int(ending.exit_code)}" + (f": {ending.sentence}" if ending.message else "")
     if holder:
         return f"still running ({holder})"
     if kind not in CHANGING:  # these hold no lock
@@ -116,7 +122,7 @@ class Closing:
                 exit_code=int(ending.exit_code),
                 seconds=seconds,
                 set_aside=ending.set_aside,
-                message=ending.message,
+                message=ending.sentence,
             )
         )
         return error

@@ -104,11 +104,16 @@ def command(name: str, *words: str, answers: str = "") -> str:
         name = "resume"
     parts = [now.program, *([] if name == "install" else name.split())]
     if name in ANSWERED:
-        parts += ["--answers", shlex.quote(answers or now.answers or FILE)]
+        parts += ["--answers", shlex.quote(path(answers or now.answers or FILE))]
     parts += [shlex.quote(word) for word in words]
     if now.state_dir:
-        parts += ["--state-dir", shlex.quote(now.state_dir)]
+        parts += ["--state-dir", shlex.quote(path(now.state_dir))]
     return " ".join(parts)
+
+
+def path(text: str) -> str:
+    """A path as a word of a command line, where none is taken for an option."""
+    return f"./{text}" if text.startswith("-") else text
 
 
 def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -162,7 +167,7 @@ def spoken(text: str) -> str:
 def _put(found: re.Match[str]) -> str:
     name = found["words"].replace(f" --answers {FILE}", "").strip() or "install"
     if name == f"answers check {FILE}":
-        return command("answers check", current().answers or FILE)
+        return command("answers check", path(current().answers or FILE))
     more = found["more"].split()
     if not more and name in ("resume", "install"):
         return again() if name == "resume" else reinstall()

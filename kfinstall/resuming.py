@@ -103,7 +103,17 @@ def _passed_over(root: Path, chosen: RunRecord) -> tuple[str, ...]:
                 newer = run.kind in CHANGING and run.order > chosen.order
             if newer:
                 lines.append(f"passed over, as it is not complete: {state.run_directory(folder)}: {reason}")
-    return tuple(lines)
+    return (*lines, *_uncounted(ClusterState(root, chosen.cluster), chosen))
+
+
+def _uncounted(cluster: ClusterState, chosen: RunRecord) -> list[str]:
+    """Runs that an older kfinstall made after this one by the clock, which is not believed: they are told, since nothing else tells their order."""
+    older = [run for run in cluster.runs() if run.kind in CHANGING and run.number < chosen.number and not run.number]
+    return [
+        f"run {run.id} of an older kfinstall is not counted, and by the clock it is newer; on purpose: {run_commands.resume(run)}"
+        for run in older
+        if run.started_at > chosen.started_at and _others(cluster, chosen, run)
+    ]
 
 
 def _stamp(run_id: str, cluster: str) -> str:

@@ -48,7 +48,8 @@ def command(cluster: ClusterState, record: RunRecord, kind: str, *, own: bool = 
     return [invocation.command(kind, *words, *choice, answers=str(path)) for choice in choices]
 
 
-def _resume(record: RunRecord, *words: str) -> str:
+def resume(record: RunRecord, *words: str) -> str:
+    """The command that goes on with this very run."""
     return invocation.command("resume", record.id, *words)
 
 
@@ -75,7 +76,7 @@ def instead(cluster: ClusterState, record: RunRecord, newest: RunRecord | None) 
     elif newest is None:
         lines.append(f"install: {command(cluster, record, 'install')[0]}")
     if newest is not None and cluster.resumable(newest):
-        lines.append(f"go on with {called(newest)}: {_resume(newest)}")
+        lines.append(f"go on with {called(newest)}: {resume(newest)}")
     return "\n".join(lines)
 
 
@@ -83,7 +84,7 @@ def either(cluster: ClusterState, record: RunRecord, before: RunRecord | None) -
     """For a run that nobody confirmed: do it, or go on with the one before it."""
     lines = [f"do it: {command(cluster, record, record.kind, own=True)[0]}"]
     if before is not None:
-        lines.append(f"go on with {called(before)} before it: {_resume(before)}")
+        lines.append(f"go on with {called(before)} before it: {resume(before)}")
     return "\n".join(lines)
 
 
@@ -91,7 +92,7 @@ def on_purpose(cluster: ClusterState, record: RunRecord, newest: RunRecord | Non
     """For a run that others came after: go on with the newest one, or do the older one's work on purpose."""
     lines = []
     if newest is not None and cluster.resumable(newest):
-        lines.append(f"go on with the newest, {called(newest)}: {_resume(newest)}")
+        lines.append(f"go on with the newest, {called(newest)}: {resume(newest)}")
     own = command(cluster, record, record.kind, own=True)
     lines += [f"{'on purpose' if number == 0 else 'then'}: {line}" for number, line in enumerate(own)]
     return "\n".join(lines)
@@ -99,7 +100,7 @@ def on_purpose(cluster: ClusterState, record: RunRecord, newest: RunRecord | Non
 
 def anew(record: RunRecord, complete: RunRecord | None) -> str:
     """For a run whose answers are gone: go on with the newest complete one, or begin anew."""
-    lines = [f"go on with the newest complete one: {_resume(complete)}"] if complete is not None else []
+    lines = [f"go on with the newest complete one: {resume(complete)}"] if complete is not None else []
     kind = record.kind if record.kind in APART else "install"
     begin = invocation.command(kind, answers=record.answers_file or invocation.FILE)
     return "\n".join([*lines, f"begin anew: {invocation.command('demo') if record.demo else begin}"])
@@ -107,5 +108,5 @@ def anew(record: RunRecord, complete: RunRecord | None) -> str:
 
 def by_phase(record: RunRecord, known: Sequence[str]) -> str:
     """For a run of which it is not known what it was about: choose, or everything."""
-    lines = [f"phase {name}: {_resume(record, '--only', name)}" for name in known if name != "connect"]
-    return "\n".join([*lines, f"everything: {_resume(record, '--from', phases.names()[0])}"])
+    lines = [f"phase {name}: {resume(record, '--only', name)}" for name in known if name != "connect"]
+    return "\n".join([*lines, f"everything: {resume(record, '--from', phases.names()[0])}"])

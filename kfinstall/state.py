@@ -305,7 +305,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StateError(
             f"{path} can't be read",
             why=str(error),
@@ -375,6 +375,14 @@ def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tupl
         why = "\n".join(f"{name}: {reason}" for name, reason in broken.items())
         raise UsageError(
             "there is no complete run", why=why, hint=f"start one with: {invocation.command('install', answers=invocation.FILE)}"
+        )
+    others = [record for state in states for record in state.runs()]
+    if others:
+        last = max(others, key=lambda record: record.order)
+        raise UsageError(
+            "there is no run that can be gone on with",
+            why=f"what there is changed nothing, or is of a kind that is not known here; the newest is {last.id} ({last.kind})",
+            hint=f"see them: {invocation.command('status')}\nstart one with: {invocation.command('install', answers=invocation.FILE)}",
         )
     raise UsageError(
         "there is no run yet",

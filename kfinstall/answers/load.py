@@ -98,7 +98,7 @@ def loads(text: str, name: str = "answers") -> Answers:
         raise AnswersError(
             f"{name}: {count}",
             problems=tuple(problem.text(name) for problem in sorted(found)),
-            hint=f"mend {'it' if len(found) == 1 else 'them'}, then: {invocation.command('answers check', name)}",
+            hint=f"mend {'it' if len(found) == 1 else 'them'}, then: {invocation.command('answers check', invocation.path(name))}",
         )
     return answers
 

@@ -78,7 +78,7 @@ def _answers_new(options: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{path} exists and is not overwritten", hint="name another file") from None
     except OSError as error:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
-    terminal.say(f"wrote {path}; edit it, then: {invocation.command('answers check', str(path))}")
+    terminal.say(f"wrote {path}; edit it, then: {invocation.command('answers check', invocation.path(str(path)))}")
     return ExitCode.DONE
 
 

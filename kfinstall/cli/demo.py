@@ -25,7 +25,11 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
             raise UsageError(f"there is no rehearsal to {kind}", hint=f"begin one with: {invocation.command('demo', '--headless')}")
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
         asked = dataclasses.replace(run_options(options, terminal, kind=kind), only=None, start=None)
-        return asyncio.run(_rehearse(options, terminal, Rehearsal.of(found[-1].demo), cluster, asked))
+        return asyncio.run(
+            _rehearse(
+                options, terminal, dataclasses.replace(Rehearsal.of(found[-1].demo), faults=tuple(options.fault)), cluster, asked
+            )
+        )
     rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse

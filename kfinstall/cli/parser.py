@@ -8,7 +8,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from kfinstall import __version__
+from kfinstall import __version__, invocation
 from kfinstall.errors import UsageError
 
 COMMANDS: Final = (
@@ -48,7 +48,7 @@ class _Parser(argparse.ArgumentParser):
 
     @override
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(message, hint=f"see: {self.prog} --help")
+        raise UsageError(message, hint=f"see: {invocation.current().program}{self.prog.removeprefix(invocation.PROGRAM)} --help")
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

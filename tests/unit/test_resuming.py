@@ -323,3 +323,22 @@ def test_the_screens_go_on_with_no_way_back(cluster, kind):
     with pytest.raises(KfError, match="no run to go on with"):
         going_on.options(cluster, Selection(), ())
     assert going_on.way(cluster)[0] == "install"
+
+
+def test_a_later_run_of_an_older_kfinstall_is_told_and_not_taken(tmp_path):
+    cluster = ClusterState(tmp_path, "c")
+    counted = cluster.new_run("install", answers=OLD, phases=ALL)
+    other = cluster.new_run("install", answers=NEW, phases=ALL)
+    path = cluster.run_directory(other.id) / "run.json"
+    data = {key: value for key, value in json.loads(path.read_text()).items() if key != "number"}
+    path.write_text(json.dumps(data | {"started_at": counted.started_at + 60}))
+    chosen = resuming.choose(tmp_path, None)
+    assert chosen.record.id == counted.id
+    assert [f"kfinstall resume {other.id}" in line for line in chosen.passed_over] == [True]
+
+
+def test_runs_that_changed_nothing_are_not_taken_for_no_runs(tmp_path):
+    ClusterState(tmp_path, "c").new_run("check", answers=OLD)
+    with pytest.raises(UsageError, match="no run that can be gone on with") as raised:
+        resuming.choose(tmp_path, None)
+    assert "(check)" in raised.value.why
