@@ -141,3 +141,11 @@ def test_answers_check_notes_what_is_not_on_this_computer(kfinstall, tmp_path):
     assert json.loads(done.stdout)["event"] == "good"
     assert "ssh.keys[0]: there is no file /no/such/key here" in done.stderr
     assert "registry.password: the environment variable NOT_SET is not set here" in done.stderr
+
+
+def test_a_fault_on_the_way_back_counts(kfinstall):
+    assert kfinstall("demo", *FAST).returncode == 0
+    assert kfinstall("demo", "--headless", "--reset", "--fault", "nothing:worker2").returncode == 2
+    code, events, _errors = kfinstall.events("demo", "--headless", "--reset", "--pace", "0", "--fault", "node-down:worker2")
+    assert (code, events[-2]["setAside"]) == (20, ["worker2"])
+    assert kfinstall("resume").returncode == 0
