@@ -18,6 +18,8 @@ VERIFY_PATIENCE_SECONDS: Final = 60.0
 """How long a step's own check may still say 'not yet' after its script ended, for things that settle by themselves."""
 VERIFY_INTERVAL_SECONDS: Final = 1.0
 NODE_LOCK_HEARTBEAT_SECONDS: Final = 10.0
+RUN_LOCK_GLANCE_SECONDS: Final = 0.5
+"""How long a cluster's lock is tried again: longer than somebody needs who looks who holds it."""
 RUN_FOLDER_LOCK_SECONDS: Final = 20.0
 """Several runs that begin at once wait for each other; each takes a few flushes of a disk."""
 RECORD_TEXT_CHARACTERS: Final = 8000

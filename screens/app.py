@@ -362,9 +362,11 @@ class InstallerApp(App[int]):
         if result.error is None:
             if result.kind in ("install", "resume"):
                 self.notify("everything that was asked for is done and proven", title="Done", markup=False)
-        elif result.kind in ("install", "resume") and result.exit_code != ExitCode.SET_ASIDE:
-            self.show("failure")
-        elif (result.kind, result.exit_code) not in SEEN_ANYWAY:
+        elif (result.kind, result.exit_code) in SEEN_ANYWAY:
+            return
+        elif result.kind in ("install", "resume", "plan") and result.exit_code != ExitCode.SET_ASIDE:
+            self.show("failure")  # its retry does the same again, and a plan changes nothing
+        else:
             self.tell(result.error)
 
     def tell(self, error: KfError) -> None:

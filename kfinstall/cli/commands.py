@@ -29,7 +29,7 @@ def _wizard(options: argparse.Namespace, terminal: Terminal) -> int:
             if terminal.interactive
             else "standard input or output is none",
             hint=f"write an answers file: {invocation.command('answers new', 'answers.yaml')}\n"
-            f"then run it:           {invocation.command('install')}\nor rehearse it:        {invocation.command('demo', '--headless')}",
+            f"then run it:           {invocation.command('install', answers='answers.yaml')}\nor rehearse it:        {invocation.command('demo', '--headless')}",
         )
     from kfinstall.cli.wizard import wizard
 

@@ -155,7 +155,7 @@ async def test_checks_that_meet_a_changed_host_key_tell_it(rehearsal):
         ("install", ASIDE, True, "welcome"),
         ("check", PreflightError("2 findings"), False, "welcome"),
         ("check", ASIDE, True, "welcome"),
-        ("plan", CommandError("it failed"), True, "welcome"),
+        ("plan", CommandError("it failed"), False, "run"),
         ("doctor", ProofError("2 step(s) do not hold any more"), False, "welcome"),
         ("doctor", CommandError("it failed"), True, "welcome"),
     ],
