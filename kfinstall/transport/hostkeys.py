@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from kfinstall.errors import ChangedHostKeyError, HostKeyError, StateError
 from kfinstall.text import shell
+from kfinstall.transport import known_hosts
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
 
+    from kfinstall.transport.known_hosts import Match
+
 _DEFAULT_PORT = 22
 _PIN_MODE = 0o600
+_SHOWN_NAMES = 5
+_LONGEST_ADDRESSED = 300
 
 
 def known_name(address: str, port: int) -> str:
@@ -76,16 +81,17 @@ class HostKeys:
         """All that both files know of a server.
 
         Raises:
-            StateError: a file can't be read, or is not a known_hosts file.
+            StateError: a file can't be read.
         """
         name = known_name(address, port)
         merged: tuple[list[Any], ...] = tuple([] for _ in range(7))
         sources = []
         for path in (self.pins, self.user_file):
-            found = _read(path).match(name, "", None)
-            for into, more in zip(merged, found, strict=True):
-                into.extend(more)
-            if found[0]:
+            found = known_hosts.read(path).find(name)
+            for match in found:
+                for into, more in zip(merged, match.line.keys, strict=True):
+                    into.extend(more)
+            if any(match.line.keys[0] for match in found):
                 sources.append(path)
         return Known(name, merged, tuple(sources), (self.pins, self.user_file))
 
@@ -110,34 +116,6 @@ class HostKeys:
         except OSError as error:
             hint = "free space there, or choose another place with --state-dir"
             raise StateError(f"{self.pins} can't be written", why=error.strerror or str(error), hint=hint) from error
-
-
-def _read(path: Path) -> asyncssh.SSHKnownHosts:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        text = ""
-    except OSError as error:
-        raise StateError(f"{path} can't be read", why=error.strerror or str(error), hint=f"check: ls -l {path}") from error
-    return _parsed(text)
-
-
-# Every login looks into the same two files, which name every node: parsed once, or the cost would grow with the square of the nodes.
-@lru_cache(maxsize=4)
-def _parsed(text: str) -> asyncssh.SSHKnownHosts:
-    try:
-        return asyncssh.import_known_hosts(text)
-    except ValueError:
-        return asyncssh.import_known_hosts("\n".join(line for line in text.splitlines() if _readable(line)))
-
-
-def _readable(line: str) -> bool:
-    """Whether one line can be understood; OpenSSH passes over those that can't, and so do we."""
-    try:
-        asyncssh.import_known_hosts(line)
-    except ValueError:
-        return False
-    return True
 
 
 def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:
@@ -192,16 +170,60 @@ def changed(node: str, where: str, known: Known, key: SSHKey) -> ChangedHostKeyE
 
 
 def removals(known: Known) -> list[str]:
-    """Commands that take the known host keys of a server out of their files."""
-    return [shell("ssh-keygen", "-R", known.name, "-f", str(path)) for path in known.sources]
+    """Commands that take the known host keys of a server out of their files; before each, what else its line is for."""
+    return [line for path in known.sources for line in _removals(path, known)]
+
+
+def _removals(path: Path, known: Known) -> Iterator[str]:
+    matches = list(_matches(path, known))
+    if not matches:
+        yield shell("ssh-keygen", "-R", known.name, "-f", str(path))
+    if any(match.line.hidden for match in matches):
+        yield shell("sed", "-i.old", r"1s/^\xef\xbb\xbf//", str(path))
+    # First, or ssh-keygen would forget the whole pattern with the server's own line.
+    for match in matches:
+        if match.pattern:
+            yield f"{_shared(path, match)}; the command takes only {', '.join(match.spelled)} out:"
+            yield shell("sed", "-i.old", _excluded(match), str(path))
+    own = [match for match in matches if not match.pattern]
+    yield from (f"{_shared(path, match)}; the command forgets their key as well:" for match in own if match.others)
+    for name in dict.fromkeys(name for match in own for name in match.spelled):
+        yield shell("ssh-keygen", "-R", name, "-f", str(path))
+
+
+def _shared(path: Path, match: Match) -> str:
+    shown, more = match.others[:_SHOWN_NAMES], len(match.others) - _SHOWN_NAMES
+    return f"{path} line {match.line.number} is for {', '.join(shown)}{f' and {more} others' if more > 0 else ''} too"
+
+
+def _excluded(match: Match) -> str:
+    """What sed does to a line so that it no longer stands for one server."""
+    names = "".join(f",!{name}" for name in match.spelled)
+    names = re.sub(r"[\\&/]", r"\\\g<0>", names)
+    hosts = match.line.hosts
+    if len(hosts) > _LONGEST_ADDRESSED or not hosts.isascii():
+        return rf"{match.line.number}s/^[[:blank:]]*[^[:blank:]]*/&{names}/"
+    # By its words, not its number: commands for other servers may be pasted before, and add to it or take lines away.
+    hosts = re.sub(r"[\\.*\[\]^$/]", r"\\\g<0>", hosts)
+    return rf"s/^\([[:blank:]]*{hosts}\)\([,[:blank:]]\)/\1{names}\2/"
 
 
 def revoked(node: str, where: str, known: Known, key: SSHKey | None) -> ChangedHostKeyError:
     """The error for a server that shows a key which somebody marked as revoked; `key` is None where it could not be seen again."""
     shown = f"{key.get_algorithm()} {key.get_fingerprint()}" if key is not None else "it"
-    marks = [(path, line) for path, line, old in _places(known, marker="revoked") if key is None or old == key]
-    marked = [f"{path} line {line} marks it as @revoked" for path, line in marks]
-    commands = [shell("sed", "-i.old", f"{line}d", str(path)) for path, line in marks]
+    marks = [
+        (path, match)
+        for path in known.files
+        for match in _matches(path, known, "revoked")
+        if key is None or any(old == key for old in match.line.keys[2])
+    ]
+    marked = [f"{path} line {match.line.number} marks it as @revoked" for path, match in marks]
+    commands = []
+    # From the end, or each command would change the numbers of the next.
+    for path, match in reversed(marks):
+        if match.others:
+            commands.append(f"{_shared(path, match)}; the command takes their mark out as well:")
+        commands.append(shell("sed", "-i.old", f"{match.line.number}d", str(path)))
     return ChangedHostKeyError(
         f"the host key of {where} is REVOKED; nothing was sent there",
         node=node,
@@ -237,11 +259,11 @@ def _places(known: Known, marker: str = "") -> Iterator[tuple[Path, int, SSHKey]
     """(file, line, key) of each line that names the server with that marker; plain host keys for none."""
     at = {"": 0, "cert-authority": 1, "revoked": 2}[marker]
     for path in known.files:
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for number, line in enumerate(lines, 1):
-            if _readable(line):
-                found: Sequence[Any] = asyncssh.import_known_hosts(line).match(known.name, "", None)[at]
-                yield from ((path, number, key) for key in found)
+        for match in _matches(path, known, marker):
+            yield from ((path, match.line.number, key) for key in match.line.keys[at])
+
+
+def _matches(path: Path, known: Known, marker: str = "") -> Iterator[Match]:
+    """Lines of a file that name the server with that marker; none where it can't be read any more."""
+    with suppress(StateError):
+        yield from (match for match in known_hosts.read(path).find(known.name) if match.line.marker == marker)
