@@ -27,12 +27,22 @@ _ALL_PODS: Final = "has(projectcalico.org/namespace)"
 """Every pod in Calico's network, and no host endpoint that somebody may have made: kubelets and the CSI driver mount from there."""
 REACHED: Final = "kf-reached"
 REFUSED: Final = "kf-refused"
+UNKNOWN: Final = "kf-unknown"
+_DROPPED: Final = "TIMEOUT"
+"""agnhost's answer where packets get no answer, as Calico's Deny leaves them. Any other end has another cause: a server that does not listen
+(REFUSED), no route (OTHER), no such program."""
 _PROGRAM: Final = f"""
+set -f
 for try in $(seq "$2"); do
-  if ! said=$(/agnhost connect "$1" --timeout=5s 2>&1); then echo "{REFUSED} $1 ($said)"; exit 0; fi
+  if said=$(/agnhost connect "$1" --timeout=5s 2>&1); then
+    last="{REACHED} $1: the policy is not in force"
+  else
+    case $said in {_DROPPED} | {_DROPPED}:*) echo "{REFUSED} $1 ($said)"; exit 0 ;; esac
+    last="{UNKNOWN} $1: $(echo $said)"
+  fi
   sleep 2
 done
-echo "{REACHED} $1: the policy is not in force"
+echo "$last"
 exit 1
 """
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -87,22 +87,50 @@ kf_keep() {
   fi
 }
 
-# kf_folder DIRECTORY: makes it, and records every directory of its path that was not there.
-kf_folder() {
-  local path=$1 missing=()
+# kf_absent DIRECTORY: what of its path is not there, the deepest first, into the array kf_absent. Where it can't be made, the script ends.
+kf_absent() {
+  local path=$1
+  kf_absent=()
+  while [[ $path == *//* ]]; do path=${path//\/\//\/}; done
+  path=${path%/}
   while [[ -n $path && ! -e $path ]]; do
-    missing+=("$path")
+    if [[ -L $path ]]; then
+      kf_fail 20 "$path is a symbolic link to $(readlink -- "$path"), which is not there" \
+        "is a disk not mounted (findmnt; /etc/fstab)? mount or make what it leads to, or name another directory in the answers; then: kfinstall resume"
+    fi
+    kf_absent+=("$path")
     path=${path%/*}
   done
-  for path in "${missing[@]}"; do kf_keep "$path"; done
+  if [[ -n $path && ! -d $path ]]; then
+    kf_fail 20 "$path is there and is no directory: $1 can't be made" \
+      "look at it there: ls -ld $path; move it away if nothing needs it, or name another directory in the answers; then: kfinstall resume"
+  fi
+}
+
+# kf_folder DIRECTORY: makes it, and records every directory of its path that was not there.
+kf_folder() {
+  local path kf_absent
+  kf_absent "$1"
+  for path in "${kf_absent[@]}"; do kf_keep "$path"; done
   mkdir -p -- "$1"
 }
 
 # kf_private DIRECTORY: the same, and what it makes is open to root alone from its first moment. One that is there keeps its mode.
+# A default access list of the parent makes the umask void, but not the mode that mkdir asks for: that closes what the list would grant.
 kf_private() {
   (
     umask 077
-    kf_folder "$1"
+    kf_absent "$1"
+    for path in "${kf_absent[@]}"; do kf_keep "$path"; done
+    for ((at = ${#kf_absent[@]} - 1; at >= 0; at--)); do
+      path=${kf_absent[at]}
+      mkdir -m 0700 -- "$path"
+      if command -v setfacl >/dev/null; then setfacl -b -k -- "$path" 2>/dev/null || true; fi # what is made in it inherits nothing either
+      if [[ -L $path || ! -O $path || $(stat -c %a -- "$path") != *700 ]]; then
+        kf_fail 20 "$path was made for root alone and is not: $(stat -c 'mode %a, %U:%G' -- "$path" 2>&1)" \
+          "is its file system one without modes, or may others write in ${path%/*}? choose another directory in the answers"
+      fi
+    done
   )
 }
 

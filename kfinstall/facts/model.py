@@ -48,6 +48,10 @@ class FileFact:
     size_bytes: int = 0
     sha256: str = ""
     """Hex digest of a regular file's content, empty for other kinds."""
+    target: str = ""
+    """Of a symlink: where it leads to in the end, without links; that and the directories on the way are facts of their own. Empty where it leads nowhere."""
+    access_list: bool = False
+    """Whether a directory has an access list: it may let others in whom the permission bits and the owner don't name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import stat
-from typing import Final
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any, Final
 
 from kfinstall.facts.lines import Lines, SectionError, columns, number
 from kfinstall.facts.model import FileFact, SpaceFact, UnitFact
@@ -18,22 +21,32 @@ def _hexadecimal(text: str) -> int:
 
 
 def files(lines: Lines) -> dict[str, FileFact]:
-    """stat's lines, then sha256sum's."""
+    """stat's lines, where symlinks lead, which directories have access lists, then sha256sum's lines."""
     found: dict[str, FileFact] = {}
     hashes: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    listed: set[str] = set()
     for line in lines:
         if match := _HASH.fullmatch(line):
             hashes[match[2]] = match[1]
-            continue
-        kind, mode_text, owner, size, _changed, path = columns("files", line, 6)
-        if kind != "stat":
-            raise SectionError("files", line)
-        mode = number("files", mode_text, _hexadecimal)
-        found[path] = FileFact(_KINDS.get(stat.S_IFMT(mode), "other"), stat.S_IMODE(mode), owner, number("files", size, int))
-    return {
-        path: FileFact(fact.kind, fact.mode, fact.owner, fact.size_bytes, hashes.get(path, "") if fact.kind == "file" else "")
-        for path, fact in found.items()
-    }
+        elif line.startswith("link\t"):
+            _kind, target, path = columns("files", line, 3)
+            targets[path] = target
+        elif line.startswith("acl\t"):
+            listed.add(columns("files", line, 2)[1])
+        else:
+            kind, mode_text, owner, size, _changed, path = columns("files", line, 6)
+            if kind != "stat":
+                raise SectionError("files", line)
+            mode = number("files", mode_text, _hexadecimal)
+            found[path] = FileFact(_KINDS.get(stat.S_IFMT(mode), "other"), stat.S_IMODE(mode), owner, number("files", size, int))
+    return {path: replace(fact, **_more(path, fact.kind, hashes, targets, listed)) for path, fact in found.items()}
+
+
+def _more(path: str, kind: str, hashes: Mapping[str, str], targets: Mapping[str, str], listed: AbstractSet[str]) -> dict[str, Any]:
+    if kind == "file":
+        return {"sha256": hashes.get(path, "")}
+    return {"target": targets.get(path, "")} if kind == "symlink" else {"access_list": path in listed}
 
 
 def changed(lines: Lines, paths: frozenset[str]) -> float | None:

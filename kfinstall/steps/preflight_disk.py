@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
-from kfinstall import limits, storage_site
+from kfinstall import limits, storage_site, volume_access
 from kfinstall.answers.types import size_bytes
-from kfinstall.facts.model import FileFact, SpaceFact, Watch
+from kfinstall.facts.model import SpaceFact, Watch
 from kfinstall.preflight import Finding, gibibytes, member, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 from kfinstall.text import shell
@@ -89,33 +88,6 @@ def _asked(view: View) -> Iterator[Finding]:
             yield Finding(text, f"{claims[0].key}: a smaller size, or another disk for {claims[0].directory}", warning=True)
 
 
-def _parents(path: str) -> list[str]:
-    return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "/"]
-
-
-def _closed(fact: FileFact | None) -> bool:
-    """Whether only root enters it."""
-    return fact is not None and fact.kind == "directory" and fact.owner == "root:root" and not fact.mode & 0o001
-
-
-def _open(view: View) -> Iterator[Finding]:
-    """Volumes whose files, and whose programs with a bit to run as root, every user of the server could reach."""
-    files = view.facts.files
-    for path in storage_site.directories(view.answers, view.target):
-        found = files.get(path)
-        if found is None or found.kind != "directory" or any(_closed(files.get(parent)) for parent in _parents(path)):
-            continue
-        user, _colon, group = found.owner.partition(":")
-        if user == "root" and not found.mode & (0o007 if group == "root" else 0o077):
-            continue
-        owner = f"{shell('sudo', 'chown', 'root:root', path)} && " if user != "root" else ""
-        yield Finding(
-            f"{path} has mode {found.mode:04o} and belongs to {found.owner}: other users of the server reach the volumes in it",
-            f"{owner}{shell('sudo', 'chmod', '0700', path)}  # pods and nodes need no more; unless something else uses it",
-            warning=True,
-        )
-
-
 def _member(view: View) -> Iterator[Finding]:
     """A node that already works needs room to go on, not the room for a beginning."""
     file_systems = {space.mount: space for space in view.facts.space.values()}
@@ -138,7 +110,7 @@ class PreflightDisk(Step):
         kept = storage_site.directories(view.answers, view.target)
         return Watch(
             space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
-            files=frozenset({*kept, *(parent for path in kept for parent in _parents(path))}),
+            files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
         )
 
     def check(self, view: View) -> Check:
@@ -149,4 +121,4 @@ class PreflightDisk(Step):
         mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
         found = _member(view) if member(view) else (*_system(view), *_asked(view))
-        return verdict((*found, *_open(view)), evidence or "nothing to keep there")
+        return verdict((*found, *volume_access.findings(view)), evidence or "nothing to keep there")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from kfinstall import volume_access
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View
+from kfinstall.text import shell
 
 
 class StorageLocalDirectory(Step):
@@ -24,8 +26,9 @@ class StorageLocalDirectory(Step):
         return answers.storage.type == "local-path"
 
     def watch(self, view: View) -> Watch:
-        """The directory."""
-        return Watch(files=frozenset({view.answers.storage.local_path.directory}))
+        """The directory, and what leads to it."""
+        path = view.answers.storage.local_path.directory
+        return Watch(files=frozenset({path, *volume_access.parents(path)}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The directory."""
@@ -34,7 +37,16 @@ class StorageLocalDirectory(Step):
     def check(self, view: View) -> Check:
         """It is there."""
         path = view.answers.storage.local_path.directory
-        found = view.facts.files.get(path)
-        if found is None or found.kind not in ("directory", "symlink"):
+        files = view.facts.files
+        why = volume_access.broken(files, path)
+        if why:
+            return Conflict(
+                f"{why}: volumes can't be in {path}",
+                f"storage.localPath.directory: another directory, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
+            )
+        found = files.get(path)
+        if found is not None and found.kind == "symlink":
+            found = files.get(found.target)
+        if found is None:
             return Needed((f"make {path}, for root alone",))
-        return Satisfied(f"{path} is there" + (f", mode {found.mode:04o} of {found.owner}" if found.kind == "directory" else ""))
+        return Satisfied(f"{path} is there, mode {found.mode:04o} of {found.owner}")

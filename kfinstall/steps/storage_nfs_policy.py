@@ -10,6 +10,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import clean, kubectl
 
 _PROOF: Final = "nfs-policy"
 _PLURALS: Final = {"Tier": "tiers", "GlobalNetworkPolicy": "globalnetworkpolicies"}
@@ -78,19 +79,39 @@ class StorageNfsPolicy(Step):
         """Let a pod try.
 
         Raises:
-            CommandError: it got through.
+            CommandError: it got through, or its try ended with something else than a refusal.
         """
         try:
             limit = limits.STORAGE_PROOF_TIMEOUT_SECONDS
             for line in await pod_watch.run_job(context, cluster, storage_policy.job(context.view), timeout_seconds=limit):
                 context.say(line)
         except CommandError as error:
+            target = storage_policy.target(context.view)
+            unknown = next((line for line in error.tail if line.startswith(storage_policy.UNKNOWN)), "")
+            if unknown:
+                words = unknown.partition(f"{target}:")[2]
+                words = clean(words).strip() or "no words"
+                raise CommandError(
+                    f"whether pods are kept from the NFS server at {target} is not known: a pod's try ended with {words}",
+                    why="a policy of Calico leaves a try without an answer (TIMEOUT); this is another end",
+                    hint=f"{self._remedy(words)}; then: {invocation.again()}",
+                    tail=error.tail,
+                ) from None
             if not any(line.startswith(storage_policy.REACHED) for line in error.tail):
                 raise
             raise CommandError(
-                f"a pod still reaches the NFS server at {storage_policy.target(context.view)}",
+                f"a pod still reaches the NFS server at {target}",
                 why=error.why,
                 hint=f"is calico-node ready on every node? kubectl -n calico-system get pods -o wide; then: {invocation.again()}",
                 tail=error.tail,
             ) from None
         await cluster.delete(storage_policy.JOB)
+
+    def _remedy(self, words: str) -> str:
+        if words.startswith("REFUSED"):
+            return (
+                "does the server listen (on it: ss -ltn sport = :2049)? or does Calico reject instead of drop? "
+                "kubectl get felixconfigurations.crd.projectcalico.org default -o yaml"
+            )
+        job = storage_policy.JOB
+        return f"look at it: {kubectl('describe', 'job', namespace=job.namespace, names=[job.name])}"

@@ -1,12 +1,48 @@
 #!/usr/bin/env bash
 # What the steps asked for: files, units, kernel settings, modules, free space, programs; and detached steps.
 
+# kf_links: where the links of KF_LIST lead. What that is, and the directories on the way to it, are added to the list.
+kf_links() {
+  local path target
+  local -A known=()
+  for path in "${KF_LIST[@]}"; do known[$path]=1; done
+  for path in "${KF_LIST[@]}"; do
+    [[ -L $path ]] || continue
+    target=$(timeout 3 readlink -e -- "$path") # a dead NFS server would hang it
+    [[ -n $target && $target != *[$'\n\t']* ]] || continue
+    printf 'link\t%s\t%s\n' "$target" "$path"
+    while [[ -n $target ]]; do
+      [[ -n ${known[$target]:-} ]] || KF_LIST+=("$target")
+      known[$target]=1
+      target=${target%/*}
+    done
+  done
+}
+
+# kf_access_lists: which directories of KF_LIST have an access list; stat shows its mask as the group's bits, and no more of it.
+kf_access_lists() {
+  local at path lines words directories=()
+  for path in "${KF_LIST[@]}"; do
+    [[ -d $path && ! -L $path ]] && directories+=("$path")
+  done
+  ((${#directories[@]})) || return
+  mapfile -t lines < <(ls -ldnUq -- "${directories[@]}")
+  ((${#lines[@]} == ${#directories[@]})) || return # one went meanwhile: whose line is whose is not known
+  for at in "${!lines[@]}"; do
+    words=${lines[at]%% *}
+    [[ $words == *+ ]] && printf 'acl\t%s\n' "${directories[at]}"
+  done
+}
+
 kf_files() {
-  local path regular=()
+  local path asked regular=()
   kf_list "${KF_FILES:-}"
+  asked=("${KF_LIST[@]}")
+  kf_links
   stat -c $'stat\t%f\t%U:%G\t%s\t%Y\t%n' -- "${KF_LIST[@]}" \
     /var/lib/apt/lists /var/lib/apt/lists/partial /var/lib/apt/periodic/update-success-stamp
-  for path in "${KF_LIST[@]}"; do
+  kf_access_lists
+  for path in "${asked[@]}"; do
     [[ -f $path && ! -L $path ]] && regular+=("$path")
   done
   ((${#regular[@]})) && sha256sum -- "${regular[@]}"

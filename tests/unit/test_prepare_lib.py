@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -62,6 +63,18 @@ def error(done):
     return f"{found.message} || {found.hint}"
 
 
+def inherit(folder, *, named):
+    """A default access list that grants everybody everything, as `setfacl -d` writes it; with a user of its own where `named`."""
+    everybody = 0xFFFFFFFF
+    entries = [(0x01, 7, everybody), *([(0x02, 7, 1000)] if named else []), (0x04, 7, everybody)]
+    entries += [*([(0x10, 7, everybody)] if named else []), (0x20, 7, everybody)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(folder, "system.posix_acl_default", value)
+    except OSError as error_:
+        pytest.skip(f"this file system has no access lists: {error_}")
+
+
 class TestPrivate:
     def test_what_is_made_is_the_owners_alone_and_recorded_and_what_is_there_keeps_its_mode(self, machine):
         (machine.folder / "srv").mkdir(mode=0o755)
@@ -84,6 +97,57 @@ class TestPrivate:
     def test_a_file_in_its_place_is_an_error(self, machine):
         (machine.folder / "a").write_text("")
         assert machine.run('kf_private "$KF_P/b"; echo went on', P=machine.folder / "a").status != 0
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_a_default_access_list_of_the_parent_opens_nothing(self, machine, named):
+        parent = machine.folder / "acl"
+        parent.mkdir()
+        inherit(parent, named=named)
+        (parent / "shown").mkdir()
+        assert (parent / "shown").stat().st_mode & 0o777 == 0o777
+        assert machine.run('kf_private "$KF_P"', P=parent / "nfs" / "vol").status == 0
+        assert [(parent / name).stat().st_mode & 0o777 for name in ("nfs", "nfs/vol")] == [0o700, 0o700]
+
+    def test_access_lists_are_dropped_where_the_node_can(self, machine):
+        machine.program("setfacl", f'echo "$*" >>{machine.folder}/calls')
+        assert machine.run('kf_private "$KF_P"', P=machine.folder / "a" / "b").status == 0
+        made = [machine.folder / "a", machine.folder / "a" / "b"]
+        assert (machine.folder / "calls").read_text().splitlines() == [f"-b -k -- {path}" for path in made]
+
+    def test_what_is_not_closed_after_all_ends_it(self, machine):
+        machine.program("mkdir", 'exec /bin/mkdir -m 0755 -- "${@: -1}"')
+        done = machine.run('kf_private "$KF_P"; echo went on', P=machine.folder / "a")
+        assert done.status == 20
+        assert "mode 755" in error(done)
+
+    def test_slashes_too_many_do_no_harm(self, machine):
+        assert machine.run('kf_private "$KF_P"', P=f"{machine.folder}//srv//a/").status == 0
+        assert (machine.folder / "srv" / "a").stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.parametrize("script", ["storage-local-directory", "storage-nfs-server"])
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("dangling", "dangling is a symbolic link to /kf-not-mounted/x, which is not there"),
+            ("dangling/below/it", "dangling is a symbolic link to /kf-not-mounted/x, which is not there"),
+            ("loop", "loop is a symbolic link to loop, which is not there"),
+            ("file/below", "file is there and is no directory"),
+            ("to-file", "to-file is there and is no directory"),
+        ],
+    )
+    def test_what_leads_nowhere_is_told_in_a_sentence_with_what_to_do(self, machine, script, name, told):
+        (machine.folder / "dangling").symlink_to("/kf-not-mounted/x")
+        (machine.folder / "loop").symlink_to("loop")
+        (machine.folder / "file").write_text("an administrator's")
+        (machine.folder / "to-file").symlink_to("file")
+        for program in ("apt-get", "dpkg", "dpkg-query"):
+            machine.program(program, "echo installed 1" if program == "dpkg-query" else "")
+        done = machine.step(script, DIRECTORY=machine.folder / name, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        assert done.status == 20
+        assert told in error(done)
+        assert "answers" in error(done)
+        assert not (machine.folder / "var/lib/kfinstall/undo" / f"{name}.absent").exists()
+        assert os.readlink(machine.folder / "dangling") == "/kf-not-mounted/x"
 
     @pytest.mark.parametrize(("script", "status"), [("storage-local-directory", 20), ("storage-nfs-server", 20)])
     def test_the_scripts_refuse_what_is_no_directory(self, machine, script, status):

@@ -13,6 +13,8 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, NetworkFacts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.simulator import pods
+from kfinstall.simulator.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
@@ -176,24 +178,52 @@ async def test_a_pod_that_gets_through_fails_the_step_and_says_what_to_look_at(t
         assert isinstance(await site.check(STEP), Needed)
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"), [("REFUSED", "does the server listen"), ("sh: /agnhost: not found", "describe job nfs-policy-proof")]
+)
+async def test_a_try_that_ends_otherwise_is_no_proof_and_is_told_with_its_words(tmp_path, monkeypatch, words, hint):
+    def ended(pod, world):
+        if storage_policy.LABEL not in (pod["metadata"].get("labels") or {}):
+            return None
+        return PodOutcome(log=f"{storage_policy.UNKNOWN} {pod['spec']['containers'][0]['command'][4]}: {words}\n", exit_code=1)
+
+    async with lab(tmp_path) as site:
+        monkeypatch.setattr(pods, "POD_HOOKS", [ended, *POD_HOOKS])
+        with pytest.raises(CommandError, match="is not known") as caught:
+            await site.apply(STEP)
+        assert words in caught.value.message
+        assert hint in caught.value.hint
+        assert isinstance(await site.check(STEP), Needed)
+
+
 @pytest.mark.skipif(sys.platform == "win32" or not shutil.which("seq"), reason="runs the pod's program: needs a POSIX shell")
 @pytest.mark.parametrize(
     ("answers", "status", "last"),
     [
-        (["exit 1"], 0, "kf-refused 10.0.0.1:2049 (TIMEOUT)"),
-        (["exit 0", "exit 0", "exit 1"], 0, "kf-refused 10.0.0.1:2049 (TIMEOUT)"),
-        (["exit 0"], 1, "kf-reached 10.0.0.1:2049: the policy is not in force"),
+        (["TIMEOUT"], 0, "kf-refused 10.0.0.1:2049 (TIMEOUT)"),
+        (["", "", "TIMEOUT"], 0, "kf-refused 10.0.0.1:2049 (TIMEOUT)"),
+        ([""], 1, "kf-reached 10.0.0.1:2049: the policy is not in force"),
+        (["OTHER: no route to host", "TIMEOUT"], 0, "kf-refused 10.0.0.1:2049 (TIMEOUT)"),
+        (["REFUSED"], 1, "kf-unknown 10.0.0.1:2049: REFUSED"),
+        (["DNS: no * such host"], 1, "kf-unknown 10.0.0.1:2049: DNS: no * such host"),
+        (["UNKNOWN: bad arguments: TIMEOUT"], 1, "kf-unknown 10.0.0.1:2049: UNKNOWN: bad arguments: TIMEOUT"),
+        (None, 1, "not found"),
     ],
 )
 def test_the_pods_program_waits_for_calico_and_is_content_with_nothing_but_a_refusal(tmp_path, answers, status, last):
     program = tmp_path / "agnhost"
-    cases = "\n".join(f"{number}) last='{answer}';;" for number, answer in enumerate(answers))
+    cases = "\n".join(f"{number}) last='{answer}';;" for number, answer in enumerate(answers or ()))
     program.write_text(
-        f"#!/bin/sh\nn=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) >{tmp_path}/n\nlast='{answers[-1]}'\n"
-        f"case $n in\n{cases}\nesac\ncase $last in 'exit 1') echo TIMEOUT;; esac\n$last\n"
+        f"#!/bin/sh\nn=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) >{tmp_path}/n\nlast='{(answers or [''])[-1]}'\n"
+        f'case $n in\n{cases}\nesac\n[ -z "$last" ] || {{ echo "$last"; exit 1; }}\n'
     )
-    program.chmod(0o755)
+    if answers is None:
+        program.unlink()
+    else:
+        program.chmod(0o755)
     command = storage_policy.job(seen())["spec"]["template"]["spec"]["containers"][0]["command"]
     text = command[2].replace("/agnhost", str(program)).replace("sleep 2", "")
     done = subprocess.run(["sh", command[1], text, "try", "10.0.0.1:2049", "4"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, last), done
+    assert done.returncode == status, done
+    assert done.stdout.splitlines()[-1].endswith(last), done
+    assert done.stdout.startswith("kf-unknown 10.0.0.1:2049: ") == ("unknown" in last or answers is None), done
