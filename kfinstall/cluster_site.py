@@ -10,6 +10,7 @@ import yaml
 
 from kfinstall import limits
 from kfinstall.answers.model import Answers, Node
+from kfinstall.answers.types import endpoint_host
 from kfinstall.step import View, sha256
 
 OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
@@ -79,7 +80,7 @@ def endpoint(answers: Answers) -> str:
     """host:port that every node reaches the API server at."""
     if answers.cluster.api_endpoint:
         return answers.cluster.api_endpoint
-    address = answers.first_control_plane.address
+    address = answers.first_control_plane.address.rstrip(".")
     return f"{f'[{address}]' if ':' in address else address}:{limits.CLUSTER_API_SERVER_PORT}"
 
 
@@ -139,9 +140,9 @@ def _timeouts(view: View) -> dict[str, Any]:
 
 def _names(answers: Answers) -> list[str]:
     """Names of the API server's certificate; the installer itself comes by 127.0.0.1 through SSH."""
-    planes = [text for node in answers.control_planes for text in (node.name, node.address)]
-    host = endpoint(answers).rpartition(":")[0].strip("[]")
-    return list(dict.fromkeys(["127.0.0.1", "localhost", host, *planes]))
+    # kubeadm refuses a name with a dot at its end.
+    planes = [text.rstrip(".") for node in answers.control_planes for text in (node.name, node.address)]
+    return list(dict.fromkeys(["127.0.0.1", "localhost", endpoint_host(endpoint(answers)), *planes]))
 
 
 def _dump(*documents: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from kfinstall import limits
 from kfinstall.answers.model import Answers
+from kfinstall.answers.types import endpoint_host
 from kfinstall.facts.model import Facts
 from kfinstall.releases import Artifact
 from kfinstall.step import View, sha256
@@ -182,7 +183,7 @@ def no_proxy(answers: Answers) -> str:
     hosts += [node.address for node in answers.nodes] + [node.name for node in answers.nodes]
     hosts += [str(ipaddress.ip_network(answers.cluster.pod_cidr)), str(ipaddress.ip_network(answers.cluster.service_cidr))]
     if answers.cluster.api_endpoint:
-        hosts.append(answers.cluster.api_endpoint.rpartition(":")[0])
+        hosts.append(endpoint_host(answers.cluster.api_endpoint))
     if answers.storage.type == "nfs":
         hosts.append(answers.nfs_address)
     return ",".join(dict.fromkeys([*hosts, *answers.proxy.no_proxy]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall import pull_secret
+from kfinstall import cluster_site, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.releases import Release
 
@@ -20,7 +20,6 @@ HISTORY: Final = "spark-history-server"
 SUBMIT_PATH: Final = "/usr/local/bin/kf-spark-submit"
 IN_CLUSTER_MASTER: Final = "k8s://https://kubernetes.default.svc:443"
 _REPOSITORY: Final = "kfinstall/spark"
-_API_PORT: Final = 6443
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,6 @@ def site(answers: Answers, release: Release) -> SparkSite:
     namespace = answers.spark_namespace
     in_profile = answers.kubeflow.enabled and namespace == answers.profile_namespace
     upstream = answers.spark.image or release.images["spark"]
-    endpoint = answers.cluster.api_endpoint or _host_port(answers.first_control_plane.address)
     return SparkSite(
         namespace=namespace,
         account="default-editor" if in_profile else "spark",
@@ -86,17 +84,13 @@ def site(answers: Answers, release: Release) -> SparkSite:
         image=target_image(answers, upstream) if answers.registry.enabled else upstream,
         pull_secret=pull_secret.NAME if pull_secret.needed(answers) else "",
         volume_image=release.images["spark-volume"],
-        master=f"k8s://https://{endpoint}",
+        master=f"k8s://https://{cluster_site.endpoint(answers)}",
         history_base=f"/spark-history/{namespace}" if answers.kubeflow.enabled else "",
         version=release.versions["spark"],
         scala=release.versions["spark-scala"],
         custom_image=answers.spark.image is not None,
         user_email=answers.kubeflow.user.email,
     )
-
-
-def _host_port(address: str) -> str:
-    return f"[{address}]:{_API_PORT}" if ":" in address else f"{address}:{_API_PORT}"
 
 
 def configuration(place: SparkSite) -> dict[str, str]:

@@ -55,7 +55,9 @@ class Cluster(Section):
     service_cidr: t.Cidr = Field("10.96.0.0/16", alias="serviceCIDR", description="Addresses of Services.")
     runtime: Literal["containerd", "docker"] = Field("containerd", description="Container runtime; docker brings cri-dockerd.")
     cni: Literal["calico"] = Field("calico", description="Pod network.")
-    api_endpoint: t.Endpoint | None = Field(None, description="host:port of a load balancer in front of several control planes.")
+    api_endpoint: t.Endpoint | None = Field(
+        None, description="host:port of a load balancer in front of several control planes; an IPv6 address in brackets."
+    )
 
 
 class JumpHost(Section):

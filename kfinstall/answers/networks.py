@@ -11,6 +11,7 @@ from typing import Final
 
 from kfinstall.answers.broken import Broken
 from kfinstall.answers.model import Answers
+from kfinstall.answers.types import endpoint_host
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -59,7 +60,7 @@ def _machines(answers: Answers) -> Iterator[tuple[str, Address]]:
     if answers.storage.type == "nfs" and answers.nfs_node is None:
         named.append(("the NFS server", answers.nfs_address))
     if answers.cluster.api_endpoint is not None:
-        named.append(("apiEndpoint", answers.cluster.api_endpoint.rpartition(":")[0]))
+        named.append(("apiEndpoint", endpoint_host(answers.cluster.api_endpoint)))
     for owner, text in named:
         address = _address(text)
         if address is not None:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, Strict
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_ENDPOINT: Final = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
 _SIZE: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)")
 _UNITS_BYTES: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _PATH: Final = re.compile(r"/[A-Za-z0-9._@+,=:/ '\"()&;$-]*")
@@ -55,13 +56,26 @@ def cidr(value: str) -> str:
 
 
 def endpoint(value: str) -> str:
-    """host or host:port; port 6443 where absent."""
-    host, separator, port = value.rpartition(":")
-    if not separator or not port.isdigit():
-        host, port = value, "6443"
+    """host or host:port, an IPv6 address in brackets, as URLs and kubeadm have it; port 6443 where absent."""
+    match = _ENDPOINT.fullmatch(value)
+    if match is None:
+        if value.count(":") > 1 or "[" in value or "]" in value:
+            raise ValueError(f"{value!r} is not host:port; an IPv6 address stands in brackets: [fd00::1]:6443")
+        raise ValueError(f"{value!r} is not host:port, such as k8s.example.com:6443")
+    host, port = match["ipv6"] or match["host"], match["port"] or "6443"
     if not 0 < int(port) < 65536:
         raise ValueError(f"{port} is not a TCP port")
-    return f"{host_address(host.strip('[]'))}:{port}"
+    address = host_address(host).rstrip(".")
+    if (":" in address) is (match["ipv6"] is None):
+        raise ValueError(
+            f"{value!r}: brackets are for an IPv6 address, such as [fd00::1]:6443; write a name or an IPv4 address without"
+        )
+    return f"{f'[{address}]' if ':' in address else address}:{int(port)}"
+
+
+def endpoint_host(value: str) -> str:
+    """The host of an endpoint of the form of `endpoint`, an IPv6 address without its brackets."""
+    return value.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
 def absolute_path(value: str) -> str:

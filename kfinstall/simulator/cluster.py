@@ -91,7 +91,7 @@ class SimCluster(SimApi):
         """What kubeadm init does on the first control plane."""
         self.server.version = version if version.startswith("v") else f"v{version}"
         self._serve()
-        config = self.pki.kubeconfig(f"https://{node.address}:{API_PORT}")
+        config = self.pki.kubeconfig(f"https://{f'[{node.address}]' if ':' in node.address else node.address}:{API_PORT}")
         for file in ("admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"):
             node.write(f"/etc/kubernetes/{file}", config, 0o600)
         node.write("/etc/kubernetes/pki/ca.crt", self.pki.ca)

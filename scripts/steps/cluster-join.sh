@@ -15,7 +15,7 @@ if [[ -e /etc/kubernetes/kubelet.conf || -e /etc/kubernetes/pki/ca.crt || -d /va
 fi
 if ! curl --noproxy '*' --silent --insecure --max-time 10 --output /dev/null "https://$KF_ENDPOINT/version"; then
   kf_fail 32 "this node can't reach the API server at $KF_ENDPOINT" \
-    "is TCP ${KF_ENDPOINT##*:} open between the nodes? try it there: curl -k https://$KF_ENDPOINT/version"
+    "is TCP ${KF_ENDPOINT##*:} open between the nodes? try it there: curl -k 'https://$KF_ENDPOINT/version'"
 fi
 kf_own /etc/kfinstall /var/lib/etcd /var/lib/calico /var/log/calico
 printf '%s' "$KF_BEGUN" | kf_put "$KF_OWNER_FILE" 0644 root:root

@@ -75,6 +75,41 @@ def test_names_that_it_is_reached_by_are_in_its_certificate(tmp_path: Path) -> N
     assert {"127.0.0.1", "10.0.0.1", "10.0.0.2"} <= {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 
+IPV6: dict[str, Any] = {
+    "nodes": [
+        {"name": "cp1", "address": "fd00::11", "roles": ["control-plane"]},
+        {"name": "cp2", "address": "fd00::12", "roles": ["control-plane"]},
+        {"name": "cp3", "address": "fd00::13", "roles": ["control-plane"]},
+        {"name": "w1", "address": "fd00::14", "roles": ["worker"]},
+    ],
+    "podCIDR": "fd10::/56",
+    "serviceCIDR": "fd11::/112",
+}
+ENDPOINTS = [
+    pytest.param({"apiEndpoint": "lb.example.org.:8443"}, "lb.example.org:8443", id="name"),
+    pytest.param({**IPV6, "apiEndpoint": "[fd00::1]:6443"}, "[fd00::1]:6443", id="ipv6"),
+    pytest.param({**IPV6, "apiEndpoint": "[fd00::1]"}, "[fd00::1]:6443", id="ipv6-port"),
+    pytest.param({**IPV6, "nodes": IPV6["nodes"][::3]}, "[fd00::11]:6443", id="ipv6-node"),
+]
+
+
+@pytest.mark.parametrize(("settings", "server"), ENDPOINTS)
+def test_init_and_joins_agree_on_the_endpoint(tmp_path: Path, settings: dict[str, Any], server: str) -> None:
+    _said, made = dry_run(tmp_path, **settings)
+    (admin,) = made.rglob("admin.conf")
+    assert yaml.safe_load(admin.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"] == f"https://{server}"
+    own = kubeadm.settings(kubeadm.version(str(KUBEADM)))
+    config = tmp_path / "join.yaml"
+    for name, key in (("w1", ""), ("cp2", "0" * 64)):
+        view = make(name, **own, **settings)
+        if name in {node.name for node in view.answers.nodes}:
+            config.write_text(
+                cluster_site.join_config(view, "abcdef.0123456789abcdef", "sha256:" + "0" * 64, key), encoding="utf-8"
+            )
+            done = run("config", "validate", "--config", str(config))
+            assert done.returncode == 0, (name, done.stderr)
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """kubeadm in a namespace without network."""
     return subprocess.run(["unshare", "--net", str(KUBEADM), *words], capture_output=True, text=True, check=False, timeout=100)

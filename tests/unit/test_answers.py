@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from kfinstall import resources
+from kfinstall.answers import types
 from kfinstall.answers.example import example
 from kfinstall.answers.load import load, loads, problems
 from kfinstall.answers.model import Answers, SecretRef
@@ -249,3 +250,42 @@ def test_the_schema_refuses_what_the_loader_refuses():
     Draft202012Validator.check_schema(schema())
     assert list(validator.iter_errors({}))
     assert list(validator.iter_errors({"nodes": [{"name": "a", "address": "10.0.0.1", "role": "x"}]}))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("k8s.example.com", "k8s.example.com:6443"),
+        ("K8s.Example.com.:443", "k8s.example.com:443"),
+        ("10.0.0.9:06443", "10.0.0.9:6443"),
+        ("[fd00::1]:8443", "[fd00::1]:8443"),
+        ("[fd00::1]", "[fd00::1]:6443"),
+        ("[FD00:0:0:0:0:0:0:1]:8443", "[fd00::1]:8443"),
+    ],
+)
+def test_an_endpoint_keeps_the_brackets_of_an_ipv6_address(value, kept):
+    assert types.endpoint(value) == kept
+    assert types.endpoint(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["fd00::1", "fd00::1:6443", "fd00:0:0:0:0:0:0:1:6443", "[fd00::1", "fd00::1]:6443", "[fd00::1]6443", "[fd00::1%eth0]:6443"],
+)
+def test_an_ipv6_endpoint_without_brackets_is_refused_with_the_form_to_write(value):
+    with pytest.raises(ValueError, match=r"\[fd00::1\]:6443|without '%'"):
+        types.endpoint(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", ":6443", "lb:", "lb:0", "lb:65536", "lb:" + "9" * 5000, "lb:²", "[lb.example]:6443", "[10.0.0.9]:6443"]
+)
+def test_what_is_no_endpoint_is_refused(value):
+    with pytest.raises(ValueError, match=r"."):
+        types.endpoint(value)
+
+
+def test_pods_may_not_have_the_address_of_an_ipv6_endpoint():
+    nodes = [{"name": f"cp{number}", "address": f"fd00::1{number}", "roles": ["control-plane"]} for number in (1, 2, 3)]
+    cluster = {"podCIDR": "fd10::/56", "serviceCIDR": "fd11::/112", "apiEndpoint": "[fd10::5]:6443"}
+    assert "apiEndpoint's address fd10::5" in "\n".join(told(yaml.safe_dump({"version": 1, "cluster": cluster, "nodes": nodes})))

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, network_proof, network_site, releases, stamp
+from kfinstall import cluster_join, cluster_site, network_proof, network_site, prepare_site, releases, spark_site, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
@@ -117,6 +117,33 @@ def test_a_load_balancer_is_the_endpoint_and_in_the_certificate():
     found = documents(make(apiEndpoint="lb.example.org:8443"))["ClusterConfiguration"]
     assert found["controlPlaneEndpoint"] == "lb.example.org:8443"
     assert "lb.example.org" in found["apiServer"]["certSANs"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "name"),
+    [
+        ("[fd00::1]:6443", "[fd00::1]:6443", "fd00::1"),
+        ("[FD00:0:0:0:0:0:0:1]", "[fd00::1]:6443", "fd00::1"),
+        ("lb.example.org.:8443", "lb.example.org:8443", "lb.example.org"),  # kubeadm takes no dot at the end
+    ],
+)
+def test_an_endpoint_is_written_as_kubeadm_splits_it(given, kept, name):
+    view = make("w1", apiEndpoint=given)
+    cluster = documents(view)["ClusterConfiguration"]
+    assert cluster["controlPlaneEndpoint"] == kept
+    assert name in cluster["apiServer"]["certSANs"]
+    join = yaml.safe_load(cluster_site.join_config(view, "a.b", "sha256:x"))
+    assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == kept
+    assert cluster_join.parameters(view)["ENDPOINT"] == kept
+    assert spark_site.site(view.answers, view.release).master == f"k8s://https://{kept}"
+    assert name in prepare_site.no_proxy(view.answers).split(",")
+
+
+def test_a_node_whose_name_ends_in_a_dot_is_in_the_certificate_without_it():
+    cluster = documents(make(nodes=[{"name": "cp1", "address": "cp1.example.org."}]))["ClusterConfiguration"]
+    assert cluster["controlPlaneEndpoint"] == "cp1.example.org:6443"
+    assert "cp1.example.org" in cluster["apiServer"]["certSANs"]
+    assert not [name for name in cluster["apiServer"]["certSANs"] if name.endswith(".")]
 
 
 def test_a_node_by_name_leaves_its_address_to_kubeadm():
