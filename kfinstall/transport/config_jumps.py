@@ -21,10 +21,18 @@ def refused(node: str, address: str, port: int, config: Path, known_hosts: Path)
     """
     hops = list(_hops(address, port, config, known_hosts))
     names = ", ".join(dict.fromkeys(hop.name for hop in hops))
-    known = [hop for hop in hops if hop.keys or hop.revoked]
+    found = [hop for hop in hops if hop.keys or hop.revoked]
+    known = [hop for hop in found if _compared(hop)]
     single = len({hop.name for hop in hops}) == 1
     where = f"jump host {names}" if single else f"one of the jump hosts {names}"
     named = f"~/.ssh/config names it on the way to {address}"
+    if found and not known:
+        return HostKeyError(
+            f"the host key of {where} of ~/.ssh/config can't be compared",
+            node=node,
+            why="\n".join([named, *(f"{hop.files[0]} spells {hop.name} in another way" for hop in found)]),
+            hint="write its name there exactly as above, or write the way down as ssh.jumpHosts",
+        )
     if not known:
         files = ", ".join(dict.fromkeys(str(hop.files[0]) for hop in hops)) or str(known_hosts)
         return HostKeyError(
@@ -43,6 +51,15 @@ def refused(node: str, address: str, port: int, config: Path, known_hosts: Path)
         why="\n".join([named, *(_before(hop) for hop in known)]),
         hint="\n".join(hint),
     )
+
+
+def _compared(hop: Known) -> bool:
+    """Whether asyncssh finds the lines too: it takes capitals and an IPv6 address in another spelling for another name."""
+    try:
+        found = asyncssh.read_known_hosts(str(hop.files[0])).match(hop.name, "", None)
+    except (OSError, ValueError):
+        return True
+    return bool(found[0] or found[2])
 
 
 def _before(hop: Known) -> str:

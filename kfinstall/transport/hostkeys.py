@@ -187,7 +187,7 @@ def _removals(path: Path, known: Known) -> Iterator[str]:
             yield shell("sed", "-i.old", _excluded(match), str(path))
     own = [match for match in matches if not match.pattern]
     yield from (f"{_shared(path, match)}; the command forgets their key as well:" for match in own if match.others)
-    for name in dict.fromkeys(name for match in own for name in match.spelled):
+    for name in dict.fromkeys(match.spelled[0] for match in own):
         yield shell("ssh-keygen", "-R", name, "-f", str(path))
 
 

@@ -106,9 +106,10 @@ def spellings(name: str) -> tuple[str, ...]:
     address = _ipv6(host)
     if address is None:
         return (given,)
-    groups, zone, scope = address.exploded.partition("%")
+    zone = f"%{address.scope_id}" if address.scope_id else ""
+    groups = ipaddress.IPv6Address(int(address)).exploded
     short = ":".join(f"{int(group, 16):x}" for group in groups.split(":"))
-    all_of_it = (address.compressed, short + zone + scope, address.exploded)
+    all_of_it = (address.compressed, short + zone, groups + zone)
     return tuple(dict.fromkeys([given, *(f"[{host}]{port}" if port else host for host in all_of_it)]))
 
 
@@ -134,7 +135,7 @@ def _match(line: Line, names: tuple[str, ...]) -> Match | None:
     spelled: list[str] = []
     others: list[str] = []
     pattern = False
-    for written in line.hosts.split(","):
+    for written in filter(None, line.hosts.split(",")):
         if written.startswith("!"):
             if _named(written[1:], names):
                 return None

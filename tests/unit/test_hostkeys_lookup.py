@@ -51,6 +51,9 @@ AS_OPENSSH = [
     ("FD00::*", "fd00::1", 22, True),
     ("h[o]st", "host", 22, False),
     ("!host", "host", 22, False),
+    ("host.example,", "host.example", 22, True),
+    ("fe80::1%Eth0", "fe80::1%eth0", 22, True),
+    ("fe80::1%eth0", "fe80::1", 22, False),
     ("host.example2", "host.example", 22, False),
 ]
 
@@ -181,7 +184,7 @@ def test_the_removal_from_a_pattern_with_a_port_too(files, written):
 
 
 def test_the_names_that_a_removal_forgets_too_are_told(files):
-    files.user_file.write_text(f"h1,H2,10.0.0.5 {public(KEYS[0])}\nh9 {public(KEYS[0])}\n")
+    files.user_file.write_text(f"h1,,H2,10.0.0.5 {public(KEYS[0])}\nh9 {public(KEYS[0])}\n")
     lines = hostkeys.removals(files.lookup("h2", 22))
     assert lines == [
         f"{files.user_file} line 1 is for h1, 10.0.0.5 too; the command forgets their key as well:",
