@@ -19,6 +19,7 @@ example:
   kf-spark-submit --name pi ${EXAMPLE[*]} 100
 
 The volume was at $WORK_DIR before. Options that name it there are translated, and told; what can't be told apart is refused.
+What spark-submit itself reads or writes (properties, pod templates, spark.kubernetes.file.upload.path) is never translated: the volume is not mounted there.
   KF_SPARK_WORK_DIR=volume   in this submission $WORK_DIR means the volume, in the application's arguments too
   KF_SPARK_WORK_DIR=keep     it means what the image, or a volume of the submission's own, has there
 

@@ -230,7 +230,10 @@ def test_all_that_is_refused_is_told_at_once_and_a_wrong_word_too(submit):
         (["--driver-library-path", f"lib:{OLD}/lib"], f"lib:{NEW}/lib"),
         (["--conf", f"spark.executor.extraClassPath=lib:{OLD}/a.jar"], f"spark.executor.extraClassPath=lib:{NEW}/a.jar"),
         (["--conf", f"spark.executorEnv.PYTHONPATH=src:{OLD}"], f"spark.executorEnv.PYTHONPATH=src:{NEW}"),
-        (["--conf", f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{OLD}/l"], f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{NEW}/l"),
+        (
+            ["--conf", f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{OLD}/l"],
+            f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{NEW}/l",
+        ),
     ],
 )
 def test_a_colon_is_between_paths_where_a_key_holds_several(submit, given, wanted):
