@@ -1,6 +1,7 @@
 """kf-spark-submit, run by bash: submissions that name the place where Spark's volume was before."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -220,6 +221,107 @@ def test_all_that_is_refused_is_told_at_once_and_a_wrong_word_too(submit):
     assert (code, len(told.splitlines())) == (2, 3)
     code, _words, told = submit("local:///app.py", KF_SPARK_WORK_DIR="image")
     assert (code, "KF_SPARK_WORK_DIR is volume or keep, not image" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (["--driver-class-path", f"conf:{OLD}/lib/*"], f"conf:{NEW}/lib/*"),
+        (["--driver-library-path", f"lib:{OLD}/lib"], f"lib:{NEW}/lib"),
+        (["--conf", f"spark.executor.extraClassPath=lib:{OLD}/a.jar"], f"spark.executor.extraClassPath=lib:{NEW}/a.jar"),
+        (["--conf", f"spark.executorEnv.PYTHONPATH=src:{OLD}"], f"spark.executorEnv.PYTHONPATH=src:{NEW}"),
+        (
+            ["--conf", f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{OLD}/l"],
+            f"spark.kubernetes.driverEnv.LD_LIBRARY_PATH=l:{NEW}/l",
+        ),
+    ],
+)
+def test_a_colon_is_between_paths_where_a_key_holds_several(submit, given, wanted):
+    code, words, told = submit(*given, "local:///app.py")
+    assert (code, words[1]) == (0, wanted), told
+
+
+@pytest.mark.parametrize("sub", ["tmp", "/a//b/", "./tmp/x/.."])
+def test_a_volume_below_the_former_place_keeps_only_what_is_below_it(submit, sub):
+    own = f"{MOUNT.format(role='driver', kind='emptyDir', name='spark-local-dir-1')}={OLD}/{sub}"
+    inside = f"spark.local.dir={OLD}/{'a/b' if 'a' in sub else 'tmp'}/x"
+    settings = ["--conf", own, "--conf", inside, "--conf", f"spark.eventLog.dir={OLD}/logs", f"local://{OLD}/app.py"]
+    code, words, told = submit(*settings)
+    assert code == 0, told
+    assert words == ["--conf", own, "--conf", inside, "--conf", f"spark.eventLog.dir={NEW}/logs", f"local://{NEW}/app.py"]
+    assert submit(*settings, f"{OLD}/in.csv")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "wanted"),
+    [
+        (f"SELECT * FROM parquet.`{OLD}/t`", f"SELECT * FROM parquet.`{NEW}/t`"),
+        (f"delta.`{OLD}`", f"delta.`{NEW}`"),
+        (f"-o{OLD}/x", f"-o{NEW}/x"),
+        (f"sqlite:///{OLD}/x.db", None),
+        (f"${{OUT:-{OLD}/x}}", None),
+        ("/opt/spark/conf/../work-dir/x", None),
+        ("--out=/opt/spark/./conf/./../work-dir", None),
+        (f"{OLD}/../work-dir/x", None),
+        ("../work-dir/x", None),
+        ("/../opt/spark/work-dir/x", None),
+        (f"{OLD}*/x", None),
+        ('{"a": "\\/opt\\/spark\\/work-dir\\/x"}', None),
+        ("x%2Fopt%2Fspark%2Fwork-dir", None),
+        ("${SPARK_HOME}/work-dir/x", None),
+        (f"see {OLD}.", None),
+    ],
+)
+def test_paths_in_other_words_are_translated_or_refused(submit, argument, wanted):
+    code, _words, told = submit("local:///app.py", argument)
+    assert (code, f"names {OLD}" in told) == (2, True)
+    code, words, told = submit("local:///app.py", argument, KF_SPARK_WORK_DIR="volume")
+    if wanted:
+        assert (code, words[-1]) == (0, wanted), told
+    else:
+        assert (code, "write the path out" in told) == (2, True)
+    code, words, told = submit("local:///app.py", argument, KF_SPARK_WORK_DIR="keep")
+    assert (code, words[-1], told) == (0, argument, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [json.dumps([{"a": i} for i in range(8000)] + [f"{OLD}/x"]), json.dumps([f"{OLD}/x"] * 1000), "a" * 100_000 + OLD],
+    ids=["one", "many", "without-end"],
+)
+def test_a_long_argument_is_read_in_time(submit, text):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert submit("local:///app.py", text)[0] == 2
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 8
+
+
+def test_where_files_are_uploaded_is_of_the_submitting_side(submit):
+    given = ["--conf", f"spark.kubernetes.file.upload.path=file://{OLD}/up", "local:///app.py"]
+    code, _words, told = submit(*given)
+    assert (code, "spark.kubernetes.file.upload.path: spark-submit itself writes to" in told) == (2, True)
+    assert submit(*given, KF_SPARK_WORK_DIR="keep")[:2] == (0, given)
+    code, _words, told = submit("--conf", f"spark.kubernetes.authenticate.driver.caCertFile={OLD}/ca", "local:///app.py")
+    assert (code, "spark-submit itself reads" in told) == (2, True)
+
+
+@pytest.mark.parametrize("given", [[f"--properties-file={OLD}/p"], ["--conf", f"spark.kubernetes.driver.podTemplateFile={OLD}/t"]])
+def test_what_spark_submit_itself_reads_is_not_told_to_be_local(submit, given):
+    code, _words, told = submit(*given, "local:///app.py", spark=True)
+    assert (code, "local:" in told, "spark-submit itself reads" in told) == (2, False, True)
+
+
+@pytest.mark.parametrize("scheme", ["", "file:", "file://", "file://localhost"])
+def test_pod_templates_are_looked_into_wherever_they_are_named(submit, tmp_path, scheme):
+    template = tmp_path / "driver.yaml"
+    template.write_text(f"mountPath: {OLD}\n")
+    key = "spark.kubernetes.driver.podTemplateFile"
+    code, _words, told = submit("--conf", f"{key}={scheme}{template}", "local:///app.py")
+    assert (code, f"kf-spark-submit: {template}, line 1 names" in told) == (2, True)
+    settings = tmp_path / "app.conf"
+    for between in (" ", "=", " : ", "=\\\n  "):
+        settings.write_text(f"spark.a b\n{key}{between}{scheme}{template}\n")
+        code, _words, told = submit("--properties-file", str(settings), "local:///app.py", spark=True)
+        assert (code, f"kf-spark-submit: {template}, line 1 names" in told) == (2, True), between
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
