@@ -550,7 +550,7 @@ kf_kubelet_hint() {
   *'unknown flag'* | *'unknown shorthand flag'* | *'failed to parse kubelet flag'*)
     printf 'the kubelet is started with a setting that it does not know: look in /etc/default/kubelet and /etc/systemd/system/kubelet.service.d'
     ;;
-  *'not yet valid'* | *'has expired or is not yet valid'*)
+  *'not yet valid'*)
     printf 'a certificate is not valid at the time of this node: is its clock right? timedatectl; sudo openssl x509 -noout -dates -in /etc/kubernetes/pki/ca.crt'
     ;;
   *'no space left on device'*) printf 'the disk is full: df -h /var/lib/kubelet' ;;
