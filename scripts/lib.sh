@@ -520,12 +520,27 @@ kf_loop_restarts=2  # with the end after them three in a row
 kf_loop_failed=3    # looks in a row at a kubelet that systemd has given up
 kf_kubelet_status=33
 
+# kf_redact: standard input without what looks like a login, password or token. Rather a word too many than one too few: up to the last @ of
+# an address (a password may hold /, : and @), and of a quoted value all. Each rule ends at a quote or space, so that the reason stays.
+kf_redact() {
+  sed -E \
+    -e 's#://[^[:space:]"<>]*@#://***@#g' -e 's#([a-z]+_proxy["\\]*[=:][[:space:]"\\]*)[^[:space:]"/]*@#\1***@#Ig' \
+    -e 's#(invalid port )\\*"[^"]*"#\1***#g' -e 's#(://[^[:space:]/:"]+:[^][:space:]/"0-9:][^[:space:]/"]*)#://***#g' \
+    -e 's#\b[a-z0-9]{6}\.[a-z0-9]{16}\b#***#g' -e 's#\beyJ[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]*)*#***#g' \
+    -e 's#\b(Bearer|Basic)[[:space:]]+[^[:space:]"\\]+#\1 ***#Ig' \
+    -e "s#((token|password|passwd|passphrase|passwort|pwd|secret|api[_-]?key|credentials?)[\"'\\\\]*[[:space:]]*[=:][[:space:]]*)(\\\\*\"[^\"]*\"?|'[^']*'?|[^[:space:]\",;\\\\]+)#\\1***#Ig" \
+    -e 's#[^[:space:]"/@=:]+:[^[:space:]"@]+@[^[:space:]"]+#***#g'
+}
+
+# kf_kubelet_tail: its last lines, whatever they say.
+kf_kubelet_tail() {
+  kf_say "the kubelet's last lines:"
+  journalctl -u kubelet -n 15 --no-pager -o cat | cut -c 1-1000 | kf_redact || true
+}
+
 # kf_kubelet_errors SINCE: the kubelet's own last errors since then (seconds since 1970), each once, without what its log puts before them.
-# What looks like a password or token is left out.
 kf_kubelet_errors() {
-  journalctl _SYSTEMD_UNIT=kubelet.service --since "@$1" -n 400 --no-pager -o cat 2>/dev/null | sed -E \
-    -e 's#(://)[^/@[:space:]]+@#\1***@#g' -e 's#\b[a-z0-9]{6}\.[a-z0-9]{16}\b#***#g' -e 's#(Bearer|Basic) +[^[:space:]"]+#\1 ***#g' \
-    -e 's#((token|password|passwd|secret)["\\]*[=:] *["\\]*)[^[:space:]",;\\]+#\1***#Ig' | awk '
+  journalctl _SYSTEMD_UNIT=kubelet.service --since "@$1" -n 400 --no-pager -o cat 2>/dev/null | kf_redact | awk '
     /^[IW][0-9][0-9][0-9][0-9] / || /^[ \t]/ || /^goroutine / || /^Usage:/ || NF == 0 { next }
     { error = /^[EF][0-9][0-9][0-9][0-9] / || /^(panic|fatal error|[Ee]rror): /; text = $0
       sub(/^[EF][0-9][0-9][0-9][0-9] [0-9:.]+ +[0-9]+ [^]]*\] /, "", text)
@@ -563,6 +578,9 @@ kf_kubelet_hint() {
   *'unknown flag'* | *'unknown shorthand flag'* | *'failed to parse kubelet flag'*)
     printf 'the kubelet is started with a setting that it does not know: look in /etc/default/kubelet and /etc/systemd/system/kubelet.service.d'
     ;;
+  *'not yet valid'*)
+    printf 'a certificate is not valid at the time of this node: is its clock right? timedatectl; sudo openssl x509 -noout -dates -in /etc/kubernetes/pki/ca.crt'
+    ;;
   *'no space left on device'*) printf 'the disk is full: df -h /var/lib/kubelet' ;;
   *) printf 'why is not known yet; what it says there: sudo journalctl -u kubelet -e' ;;
   esac
@@ -598,8 +616,13 @@ kf_kubelet_loop() {
   [[ $sub == auto-restart* ]] && ((restarts - kf_seen_restarts >= kf_loop_restarts))
 }
 
-# kf_kubelet_passes WORDS: whether it ended for what may pass by itself: an API server that does not answer yet. kubeadm's own patience holds then.
+# kf_kubelet_passes WORDS: whether it ended for what may pass by itself: an API server or a busy container runtime that does
+# not answer yet. kubeadm's own patience holds then. A socket that is not there, or that speaks another version, does not pass by itself.
 kf_kubelet_passes() {
+  if [[ $1 =~ 'validate service connection'|'validate CRI'|'/containerd.sock'|'/cri-dockerd.sock' ]]; then
+    [[ $1 =~ DeadlineExceeded|'eadline exceeded' ]]
+    return
+  fi
   [[ $1 == *'certificate signing request'* || $1 == *'https://'* ]] &&
     [[ $1 =~ 'connection refused'|'connection reset'|'i/o timeout'|'timed out'|'TLS handshake'|'deadline exceeded'|'no route to host'|'unreachable'|EOF|'server was unable'|'try again'|'Too Many Requests' ]]
 }

@@ -52,8 +52,7 @@ if [[ $kf_pulled == no ]]; then
 fi
 # The join command that kubeadm would print holds a token.
 if ! kf_kubeadm init --config "$KF_CONFIG_FILE" --skip-token-print; then
-  kf_say "the kubelet's last lines:"
-  journalctl -u kubelet -n 15 --no-pager -o cat || true
+  kf_kubelet_tail
   kf_fail 30 "kubeadm init failed" "its lines above say where; also: crictl ps -a; journalctl -u kubelet. Then: kfinstall resume"
 fi
 kubectl -n kube-system delete secrets --field-selector type=bootstrap.kubernetes.io/token --ignore-not-found

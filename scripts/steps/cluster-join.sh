@@ -21,8 +21,7 @@ kf_own /etc/kfinstall /var/lib/etcd /var/lib/calico /var/log/calico
 printf '%s' "$KF_BEGUN" | kf_put "$KF_OWNER_FILE" 0644 root:root
 # printf is the shell's own: the token shows up in no process list.
 if ! kf_kubeadm join --config /dev/stdin < <(printf '%s\n' "$kf_config"); then
-  kf_say "the kubelet's last lines:"
-  journalctl -u kubelet -n 15 --no-pager -o cat || true
+  kf_kubelet_tail
   kf_fail 30 "kubeadm join failed for $KF_NAME" "its lines above say where; also: journalctl -u kubelet. Then: kfinstall resume"
 fi
 printf '%s' "$KF_DONE" | kf_put "$KF_OWNER_FILE" 0644 root:root

@@ -141,7 +141,8 @@ class Script:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={f"KF_{key}": value for key, value in given.items()} | {"HOME": str(self.folder)},
+            env={f"KF_{key}": value for key, value in given.items()}
+            | {"HOME": str(self.folder), "KF_STATE_DIRECTORY": f"{self.folder}/state"},
         )
         out, _err = await process.communicate(password.encode())
         assert not list(self.folder.glob("kfinstall-proof*")), "cookies stay nowhere"

@@ -39,7 +39,7 @@ esac
 case "$1 $2" in
 "reset --force") rm -rf "$ETC/kubernetes" "$ETC/../var/lib/etcd" ;;
 "init --config") [[ -z ${INIT_FAILS:-} ]] || exit 1; mkdir -p "$ETC/kubernetes"; echo admin >"$ETC/kubernetes/admin.conf" ;;
-"join --config" | "init phase") cat "${@: -1}" >"$LOG/config" ;;
+"join --config" | "init phase") [[ -z ${JOIN_FAILS:-} ]] || exit 1; cat "${@: -1}" >"$LOG/config" ;;
 esac
 """
 # Each look at the kubelet reads the next line of its story, the last one again and again: NRestarts Result ActiveState SubState.
@@ -56,7 +56,7 @@ printf 'NRestarts=%s\\nResult=%s\\nActiveState=%s\\nSubState=%s\\n' "$restarts" 
 JOURNALCTL = """
 case "$*" in
 _SYSTEMD_UNIT=kubelet.service*) cat "$LOG/journal" ;;
-*) echo kubelet says no ;;
+*) echo kubelet says no; cat "$LOG/tail" 2>/dev/null ;;
 esac
 """
 KUBECTL = """
@@ -96,7 +96,12 @@ class Machine:
         for path in ("/var/lib", "/etc"):
             text = text.replace(f" {path}", f" {self.folder}{path}").replace(f"={path}", f"={self.folder}{path}")
         given = {f"KF_{key}": str(value) for key, value in parameters.items()}
-        paths = {"ETC": str(self.etc), "LOG": str(self.folder), "KF_LOOK_SECONDS": "0.05"}
+        paths = {
+            "ETC": str(self.etc),
+            "LOG": str(self.folder),
+            "KF_LOOK_SECONDS": "0.05",
+            "KF_STATE_DIRECTORY": f"{self.folder}/state",
+        }
         done = subprocess.run(
             [BASH, "-c", text],
             input=stdin,
@@ -337,6 +342,10 @@ def test_an_api_server_that_does_not_answer_the_kubelet_yet_is_waited_for(machin
         ("listen tcp 0.0.0.0:10250: bind: address already in use", "ss -ltnp"),
         ("failed to parse kubelet flag: unknown flag: --cni-bin-dir", "/etc/default/kubelet"),
         ("mkdir /var/lib/kubelet/pods: no space left on device", "df -h"),
+        (
+            "x509: certificate has expired or is not yet valid: current time 2020-01-01T00:00:00Z is before 2026-01-01",
+            "timedatectl",
+        ),
         ("could not detect clock speed from output", "why is not known yet"),
         ("swap: unknown", "why is not known yet"),
     ],
@@ -370,17 +379,62 @@ def test_the_kubelets_words_are_bounded_and_hold_no_secret(machine):
     assert text.count("the same 1 again") <= 2  # among its errors, and where it is the reason
 
 
+def test_a_container_runtime_that_is_merely_slow_is_waited_for(machine):
+    words = (
+        'validate service connection: validate CRI v1 runtime API for endpoint \\"unix:///run/containerd/containerd.sock\\": '
+        "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+    )
+    line = f'E1130 12:00:01.1    7 run.go:72] "command failed" err="failed to run Kubelet: {words}"'
+    kubelet(machine, [*LOOP, "5 exit-code activating auto-restart", "6 success active running", "well"], [line])
+    assert machine.join("x", KUBELET="1").status == 0
+
+
+LEAKS = [
+    ('parse "http://user:pa/ss-s3cret@proxy:3128": invalid port ":pa-s3cret" after host', "s3cret"),
+    ('pull "https://user:p@ss-s3cret@reg/v2/" failed', "s3cret"),
+    ("http_proxy=user:s3cret@proxy:3128", "s3cret"),
+    ("HTTPS_PROXY: user:s3@kreet@proxy", "kreet"),
+    ("passphrase=s3cret", "s3cret"),
+    ("pwd: s3cret", "s3cret"),
+    ('password="two s3cret words"', "s3cret"),
+    ('\\"password\\": \\"two s3cret words\\"', "s3cret"),
+    ("secret: 'two s3cret words'", "s3cret"),
+    ("credential eyJhbGciOiJSUzI1NiJ9.s3cret-part.sig_s3cret", "s3cret"),
+    ("Authorization: bearer s3cret", "s3cret"),
+    ("login joe:s3cret@registry refused", "s3cret"),
+]
+
+
+@pytest.mark.parametrize(("line", "secret"), LEAKS)
+def test_no_secret_is_in_the_kubelets_words_or_last_lines(machine, line, secret):
+    kubelet(machine, LOOP, [f"E1130 12:00:01.1    7 x.go:1] {line}"])
+    done = machine.init(KUBELET="1")
+    assert done.status == 33
+    machine.write("tail", f"{line}\n")
+    for failing in (machine.init(INIT_FAILS="1"), machine.join("x", JOIN_FAILS="1")):
+        assert failing.status == 30
+        assert "kubelet says no" in failing.lines
+        assert secret not in "\n".join((*failing.lines, *done.lines))
+
+
+def test_what_names_the_cause_is_not_redacted(machine):
+    words = 'Get "https://10.0.0.1:6443/api": dial tcp [fd00::1]:6443: x509: certificate signed by unknown authority'
+    machine.write("tail", f"{words}\n")
+    assert words in machine.init(INIT_FAILS="1").lines
+
+
 def test_a_silent_kubelet_is_told_as_silent(machine):
     kubelet(machine, LOOP)
     assert "on this node: it says nothing || why is not known yet" in error(machine.init(KUBELET="1"))
 
 
-def test_kubeadms_status_is_not_lost_where_it_comes_as_a_looks_time_is_up():
+def test_kubeadms_status_is_not_lost_where_it_comes_as_a_looks_time_is_up(tmp_path):
     text = f"""{resources.script("lib")}
 systemctl() {{ :; }}
 kubeadm() {{ return "$1"; }}
 for number in {{1..60}}; do kf_kubeadm 0; done
 for number in {{1..20}}; do kf_kubeadm 7 && exit 1 || [[ $? == 7 ]] || exit 2; done
 """
-    done = subprocess.run([BASH, "-c", text], env={"KF_LOOK_SECONDS": "0.001"}, capture_output=True, timeout=60, check=False)
+    environment = {"KF_LOOK_SECONDS": "0.001", "KF_STATE_DIRECTORY": str(tmp_path)}
+    done = subprocess.run([BASH, "-c", text], env=environment, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

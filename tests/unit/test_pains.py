@@ -141,7 +141,10 @@ def ran(name: str, programs: dict[str, str], stdin: str = "", **parameters: str)
         text = f"{resources.script('lib')}\nPATH={folder}:$PATH\n{resources.script(f'steps/{name}')}".replace(
             "/run/kfinstall", f"{folder}/kfinstall"
         )
-        given = {f"KF_{key}": value for key, value in parameters.items()} | {"PATH": os.environ["PATH"]}
+        given = {f"KF_{key}": value for key, value in parameters.items()} | {
+            "PATH": os.environ["PATH"],
+            "KF_STATE_DIRECTORY": f"{folder}/state",
+        }
         done = subprocess.run([BASH, "-c", text], input=stdin, capture_output=True, text=True, timeout=60, check=False, env=given)
     return Completed(done.returncode, tuple((done.stdout + done.stderr).replace(folder, "").splitlines()))
 

@@ -216,6 +216,7 @@ class Server:
         environ = {f"KF_{key}": value for key, value in parameters.items()} | {
             "FOLDER": str(self.folder),
             "PATH": os.environ["PATH"],
+            "KF_STATE_DIRECTORY": f"{self.folder}/state",
         }
         return subprocess.run([BASH, "-c", text], input=stdin, env=environ, capture_output=True, text=True, timeout=30, check=False)
 
