@@ -91,7 +91,9 @@ class Journal:
 
     def _load(self) -> Iterator[Entry]:
         try:
-            raw = self._path.read_bytes() if self._path.exists() else b""
+            raw = self._path.read_bytes()
+        except FileNotFoundError:  # none yet, or room is just being made for a new rehearsal
+            raw = b""
         except OSError as error:
             raise StateError(f"the journal {self._path} can't be read", why=str(error), hint="check its owner and mode") from error
         for line in raw.split(b"\n"):

@@ -523,13 +523,13 @@ kf_kubelet_status=33
 # kf_redact: standard input without what looks like a login, password or token. Rather a word too many than one too few: up to the last @ of
 # an address (a password may hold /, : and @), and of a quoted value all. Each rule ends at a quote or space, so that the reason stays.
 kf_redact() {
-  sed -E \
+  sed -E -e 's#@(sha(256|512):)#\x01\1#g' \
     -e 's#://[^[:space:]"<>]*@#://***@#g' -e 's#([a-z]+_proxy["\\]*[=:][[:space:]"\\]*)[^[:space:]"/]*@#\1***@#Ig' \
     -e 's#(invalid port )\\*"[^"]*"#\1***#g' -e 's#(://[^[:space:]/:"]+:[^][:space:]/"0-9:][^[:space:]/"]*)#://***#g' \
     -e 's#\b[a-z0-9]{6}\.[a-z0-9]{16}\b#***#g' -e 's#\beyJ[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]*)*#***#g' \
     -e 's#\b(Bearer|Basic)[[:space:]]+[^[:space:]"\\]+#\1 ***#Ig' \
     -e "s#((token|password|passwd|passphrase|passwort|pwd|secret|api[_-]?key|credentials?)[\"'\\\\]*[[:space:]]*[=:][[:space:]]*)(\\\\*\"[^\"]*\"?|'[^']*'?|[^[:space:]\",;\\\\]+)#\\1***#Ig" \
-    -e 's#[^[:space:]"/@=:]+:[^[:space:]"@]+@[^[:space:]"]+#***#g'
+    -e 's#[^[:space:]"/@=:]+:[^[:space:]"@]+@[^[:space:]"]+#***#g' -e 's#\x01#@#g'
 }
 
 # kf_kubelet_tail: its last lines, whatever they say.

@@ -380,7 +380,7 @@ async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehe
         await pilot.press(key)
         await until(pilot, lambda: desk.result is not None and desk.result is not failed and not desk.running, 100)
         assert desk.result.kind == "plan"
-        assert desk.result.exit_code == (0 if key == "a" else 13)
+        assert desk.result.exit_code == (20 if key == "a" else 13)
         assert [record.kind for record in desk.cluster_state.runs()] == ["plan"] * 2
 
 
