@@ -122,7 +122,9 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         return "demo", (f"--{name}", *(word for word in words if word in _REHEARSED))
     if name == "check":
         return "resume", ("--only", "preflight")
-    if name in ("install", "plan", "doctor"):
+    if name == "install":
+        return "resume", tuple(words or ("--from", "connect"))
+    if name in ("plan", "doctor"):
         return "resume", tuple(words)
     return name, tuple(words)
 

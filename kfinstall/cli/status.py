@@ -109,9 +109,12 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
 
 
 def _next(cluster: ClusterState, runs: list[RunRecord]) -> Iterator[str]:
-    """The command that goes on with this cluster; the newest run of all may be another one's."""
-    newest = next((run for run in reversed(runs) if cluster.resumable(run)), None)
-    if newest is None or (newest.kind in state.BACK and newest.exit_code == ExitCode.DONE):
+    """The command that goes on with what is not whole in this cluster: the newest run of all may be another one's, or have done its part."""
+    there = [run for run in runs if cluster.resumable(run)]
+    if not there or (there[-1].kind in state.BACK and there[-1].exit_code == ExitCode.DONE):
         return
-    found, _record = state.find_run(cluster.path.parents[1], None, resumable=True)
-    yield f"next: {invocation.command('resume', *([] if found.name == cluster.name else [newest.id]))}"
+    begun = next((number for number in range(len(there), 0, -1) if there[number - 1].kind in state.BACK), 0)
+    ends = [(run, recorded(run)) for run in there[begun:]]
+    unfinished = next((run for run, end in reversed(ends) if end is None or not end.whole), there[-1])
+    _found, first = state.find_run(cluster.path.parents[1], None, resumable=True)
+    yield f"next: {invocation.command('resume', *([] if first.id == unfinished.id else [unfinished.id]))}"

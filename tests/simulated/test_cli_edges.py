@@ -149,3 +149,12 @@ def test_a_fault_on_the_way_back_counts(kfinstall):
     code, events, _errors = kfinstall.events("demo", "--headless", "--reset", "--pace", "0", "--fault", "node-down:worker2")
     assert (code, events[-2]["setAside"]) == (20, ["worker2"])
     assert kfinstall("resume").returncode == 0
+
+
+def test_status_names_the_run_that_is_not_whole(kfinstall):
+    assert kfinstall("demo", "--headless", "--pace", "0", "--only", "prepare", "--fault", "disk-full:cp1").returncode == 10
+    failed = json.loads(kfinstall("status", "--json").stdout)["run"]["id"]
+    assert kfinstall("resume", "--only", "connect").returncode == 0
+    assert f"resume {failed} --state-dir" in kfinstall("status").stdout, "the newest run did its part, and would do no more"
+    assert kfinstall("resume", failed).returncode == 0
+    assert "next:" not in kfinstall("status").stdout
