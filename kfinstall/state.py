@@ -381,21 +381,16 @@ def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tupl
         )
     if run_id is not None:
         raise UsageError(f"there is no run {run_id}", hint=f"list what there is with: {invocation.command('status')}")
+    begin = f"start one with: {invocation.command('install', answers=invocation.FILE)}"
     if broken:
         why = "\n".join(f"{name}: {reason}" for name, reason in broken.items())
-        raise UsageError(
-            "there is no complete run", why=why, hint=f"start one with: {invocation.command('install', answers=invocation.FILE)}"
-        )
+        raise UsageError("there is no complete run", why=why, hint=begin)
     others = [record for state in states for record in state.runs()]
     if others:
         last = max(others, key=lambda record: record.order)
         raise UsageError(
             "there is no run that can be gone on with",
             why=f"what there is changed nothing, or is of a kind that is not known here; the newest is {last.id} ({last.kind})",
-            hint=f"see them: {invocation.command('status')}\nstart one with: {invocation.command('install', answers=invocation.FILE)}",
+            hint=f"see them: {invocation.command('status')}\n{begin}",
         )
-    raise UsageError(
-        "there is no run yet",
-        why=f"nothing under {root}",
-        hint=f"start one with: {invocation.command('install', answers=invocation.FILE)}",
-    )
+    raise UsageError("there is no run yet", why=f"nothing under {root}", hint=begin)
