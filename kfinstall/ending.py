@@ -122,7 +122,7 @@ class Closing:
                 exit_code=int(ending.exit_code),
                 seconds=seconds,
                 set_aside=ending.set_aside,
-                message=ending.sentence,
+                message=ending.message,
             )
         )
         return error
