@@ -252,3 +252,13 @@ class Facts:
         """Whether a regular file has exactly that content (and mode)."""
         fact = self.files.get(path)
         return fact is not None and fact.kind == "file" and fact.sha256 == sha256 and (mode is None or fact.mode == mode)
+
+    def runs(self, unit: str) -> bool:
+        """Whether a watched unit is active."""
+        fact = self.units.get(unit)
+        return fact is not None and fact.active == "active"
+
+    def installed(self, package: str) -> bool:
+        """Whether a watched package is installed whole."""
+        fact = self.packages.get(package)
+        return fact is not None and fact.status == "installed"
