@@ -5,6 +5,7 @@ import pytest
 from kfinstall import cluster_site, phases, plan, releases, reset_site, resources
 from kfinstall.answers.load import load
 from kfinstall.errors import StateError, UsageError
+from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.state import ClusterState
 from kfinstall.step import Conflict, Danger, Needed, Satisfied, sha256
@@ -13,6 +14,7 @@ from kfinstall.steps.reset_files import ResetFiles
 from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
+from kfinstall.undo_facts import UndoRecord
 
 RECORD = (
     "file\t/etc/fstab\nabsent\t/etc/containerd/config.toml\ngone\t/etc/apt/keyrings\ntree\t/etc/kubernetes\n"
@@ -51,7 +53,7 @@ def test_another_clusters_member_is_never_touched(answers):
 
 
 def test_every_kind_of_record_is_a_change(answers):
-    found = view(answers, extra={"undo": RECORD})
+    found = view(answers, sections={UndoRecord: UndoRecord.parse(RECORD.splitlines())})
     assert ResetServices().check(found) == Needed(("containerd.service: back to not-found and inactive",))
     assert ResetPackages().check(found) == Needed(
         ("apt-get purge containerd runc", "apt-mark unhold kubelet", "leave upgraded: iptables")
@@ -68,9 +70,18 @@ def test_every_kind_of_record_is_a_change(answers):
 
 
 def test_a_record_of_what_is_gone_is_dropped_and_none_is_satisfied(answers):
-    assert isinstance(ResetFiles().check(view(answers, extra={"undo": "gone\t/etc/x\n"})), Needed)
+    assert isinstance(ResetFiles().check(view(answers, sections={UndoRecord: UndoRecord(gone=("/etc/x",))})), Needed)
     for step in (ResetServices(), ResetPackages(), ResetFiles()):
         assert isinstance(step.check(view(answers)), Satisfied)
+
+
+def test_a_record_that_cant_be_understood_is_refused_and_an_empty_line_of_it_tells_nothing(answers):
+    for line in ("/etc/fstab", "secrets\t/etc/shadow"):
+        with pytest.raises(SectionError, match="undo"):
+            UndoRecord.parse(["file\t/etc/fstab", line])
+    empty = UndoRecord.parse(["units\t ", "packages\t", "swaps\t"])
+    for step in (ResetServices(), ResetPackages(), ResetFiles()):
+        assert isinstance(step.check(view(answers, sections={UndoRecord: empty})), Satisfied)
 
 
 def test_data_is_what_holds_volumes_and_images(answers):
