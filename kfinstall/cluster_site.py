@@ -11,7 +11,8 @@ import yaml
 from kfinstall import limits
 from kfinstall.answers.model import Answers, Node
 from kfinstall.answers.types import endpoint_host
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
 """Written before kubeadm changes a node, and again when it is a member: so a half-done node is told from a foreign one."""

@@ -271,11 +271,6 @@ class Step:
         return hashlib.sha256(f"{self.id}\0{inputs}".encode()).hexdigest()[:16]
 
 
-def sha256(text: str) -> str:
-    """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:
     """The program of scripts/steps/<name>.sh with scripts/lib.sh before it."""
     text = resources.script("lib") + "\n" + resources.script(f"steps/{name}")

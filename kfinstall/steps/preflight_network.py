@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.cluster.symptoms import registry_of
 from kfinstall.facts.model import Watch
-from kfinstall.preflight import Finding, member, not_read, verdict
-from kfinstall.step import Check, Danger, Mend, Step, View, sha256
+from kfinstall.preflight import member
+from kfinstall.step import Check, Danger, Mend, Step, View
+from kfinstall.text import sha256
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -12,7 +12,8 @@ from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 
 class RegistryTrust(Step):

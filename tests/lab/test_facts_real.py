@@ -17,8 +17,8 @@ from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.prepare_facts import OthersFiles
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.simulator.sections import renderers
-from kfinstall.step import sha256
 from kfinstall.storage_facts import NfsExport, NfsServerName
+from kfinstall.text import sha256
 from kfinstall.undo_facts import UndoRecord
 
 BASH = shutil.which("bash") or ""
