@@ -33,7 +33,7 @@ from kfinstall.events import (
     StepStarted,
 )
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site

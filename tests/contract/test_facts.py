@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfinstall import phases, plan, releases, resources
+from kfinstall import plan, releases, resources
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, Proxy, Registry, Storage
 from kfinstall.facts.lines import SectionError
@@ -15,11 +15,12 @@ from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import SECTIONS
 from kfinstall.facts.request import FIRST, LAST, facts_program
 from kfinstall.facts.section import MOST_CHARACTERS, MOST_LINES, FactSection, parsed, queries
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.step import Satisfied, Step, View
 from kfinstall.storage_facts import NfsExport
+from kfinstall.workflows import installation, reset, rotate, uninstall
 
-STEPS = [kind for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL, phases.ROTATE) for kind in phase.steps]
+STEPS = [kind for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE) for kind in phase.steps]
 OWNED = sorted({kind for step in STEPS for kind in step.reads}, key=lambda kind: kind.section)
 each_owned = pytest.mark.parametrize("kind", OWNED, ids=[kind.section for kind in OWNED])
 NAMED = Answers.model_validate(
@@ -150,12 +151,12 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     path, registry = answers.storage.nfs.path, {"REGISTRY_HOST": answers.registry_host}
     registry["REGISTRY_DIRECTORY"] = answers.registry.directory
     nfs = {"NFS_PATH": path, "NFS_EXPORT": path, "NFS_ADDRESS": answers.first_control_plane.address}
-    assert query(answers, phases.PHASES) == (nfs | registry, {"nfs", "nfs-server", "registry", "cluster", "prepare"})
-    assert query(answers, (phases.RESET,)) == ({}, {"undo"})
-    assert query(answers, (phases.UNINSTALL, phases.ROTATE)) == ({}, set())
+    assert query(answers, installation.PHASES) == (nfs | registry, {"nfs", "nfs-server", "registry", "cluster", "prepare"})
+    assert query(answers, (reset.PHASE,)) == ({}, {"undo"})
+    assert query(answers, (uninstall.PHASE, rotate.PHASE)) == ({}, set())
     # The server is no node of ours: none of them exports anything.
-    assert query(NAMED, phases.PHASES)[0].keys() - registry == {"NFS_ADDRESS"}
+    assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS"}
     local = answers.model_copy(update={"storage": Storage(type="local-path"), "registry": Registry(enabled=False)})
-    assert query(local, phases.PHASES) == ({}, {"cluster", "prepare"})
+    assert query(local, installation.PHASES) == ({}, {"cluster", "prepare"})
     proxied = local.model_copy(update={"proxy": Proxy(https="http://proxy:3128")})
-    assert query(proxied, phases.PHASES)[0] == {"HTTPS_PROXY": "http://proxy:3128"}
+    assert query(proxied, installation.PHASES)[0] == {"HTTPS_PROXY": "http://proxy:3128"}

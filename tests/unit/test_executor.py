@@ -24,7 +24,7 @@ from kfinstall.events import EventBus
 from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site
 from kfinstall.step import Conflict, Needed, Satisfied, Scope, Step
