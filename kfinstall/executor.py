@@ -161,7 +161,7 @@ class Executor:
         found: list[Finding] = []
         for step in steps:
             for target in (only,) if only else step.targets(self._site.answers):
-                finding = _finding(step, target, step.check(self._site.situation.view(target)))
+                finding = _finding(step, target, step.check(self._site.situation.view(target, step)))
                 found.append(finding)
                 self._bus.emit(finding)
         return found
@@ -171,7 +171,7 @@ class Executor:
         self._site.changed_keys.refuse()
         pending: list[tuple[str, View, Needed]] = []
         for target in step.targets(self._site.answers):
-            view = self._site.situation.view(target)
+            view = self._site.situation.view(target, step)
             check = step.check(view)
             if isinstance(check, Needed):
                 pending.append((target, view, check))
@@ -302,7 +302,7 @@ class Executor:
         deadline = loop.time() + limits.VERIFY_PATIENCE_SECONDS
         while True:
             await self._read_again(step, target)
-            check = step.check(self._site.situation.view(target))
+            check = step.check(self._site.situation.view(target, step))
             if isinstance(check, Satisfied):
                 return check.evidence
             if isinstance(check, Conflict) and check.warning:
@@ -324,7 +324,7 @@ class Executor:
             await self._site.read_node(target)
         elif self._site.cluster_facts is None:
             await self._site.read_node(first)
-        wants = step.wants(self._site.situation.view(target))
+        wants = step.wants(self._site.situation.view(target, step))
         if wants or target == CLUSTER_TARGET:
             await self._site.read_cluster(wants)
         elif self._site.cluster_facts is None and target == first:

@@ -23,7 +23,7 @@ def offered(session: Session) -> dict[tuple[str, str], tuple[Mend, ...]]:
         for kind in phase.steps:
             step = kind()
             for node in step.targets(session.site.answers):
-                check = step.check(session.situation.view(node))
+                check = step.check(session.situation.view(node, step))
                 if isinstance(check, Conflict) and check.mends:
                     found[node, step.id] = check.mends
     return found
@@ -38,7 +38,7 @@ async def mend(session: Session, node: str, check: str) -> Finding:
         KfError: a fix failed.
     """
     step = _step(session, check)
-    view = session.situation.view(node)
+    view = session.situation.view(node, step)
     found = step.check(view) if node in session.site.fleet else None
     if not isinstance(found, Conflict) or not found.mends:
         raise UsageError(f"there is nothing on {node} that kfinstall can mend for {check}", hint="do what the finding's fix says")

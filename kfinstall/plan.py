@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Want
 from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.section import FactSection
 from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
@@ -23,9 +24,9 @@ class Situation:
     fleet: Mapping[str, Facts] = field(default_factory=dict)
     cluster: ClusterFacts | None = None
 
-    def view(self, target: str) -> View:
-        """What the check of a step on that target may look at."""
-        return View(self.answers, self.release, target, self.fleet, self.cluster)
+    def view(self, target: str, step: Step | None = None) -> View:
+        """What the check of a step on that target may look at. Without a step nothing is refused."""
+        return View(self.answers, self.release, target, self.fleet, self.cluster, type(step) if step else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def build(situation: Situation, phases: Sequence[Phase]) -> Plan:
     """Check every step on every target."""
     return Plan(
         tuple(
-            PlannedStep(phase, step, target, cleaned_fields(step.check(situation.view(target))))
+            PlannedStep(phase, step, target, cleaned_fields(step.check(situation.view(target, step))))
             for phase, step in steps_of(phases, situation.answers)
             for target in step.targets(situation.answers)
         )
@@ -116,8 +117,13 @@ def watch_for(situation: Situation, phases: Sequence[Phase], node: str) -> Watch
     watch = Watch()
     for _phase, step in steps_of(phases, situation.answers):
         if node in step.targets(situation.answers):
-            watch |= step.watch(situation.view(node))
+            watch |= step.watch(situation.view(node, step))
     return watch
+
+
+def reads_for(situation: Situation, phases: Sequence[Phase]) -> tuple[type[FactSection], ...]:
+    """The sections of the facts that the steps look at, without repetition. Of every node: a step may look at other nodes than its target."""
+    return tuple(dict.fromkeys(kind for _phase, step in steps_of(phases, situation.answers) for kind in step.reads))
 
 
 def wants_for(situation: Situation, phases: Sequence[Phase]) -> tuple[Want, ...]:
@@ -125,7 +131,7 @@ def wants_for(situation: Situation, phases: Sequence[Phase]) -> tuple[Want, ...]
     wants: dict[Want, None] = {}
     for _phase, step in steps_of(phases, situation.answers):
         for target in step.targets(situation.answers) or (CLUSTER_TARGET,):
-            wants |= dict.fromkeys(step.wants(situation.view(target)))
+            wants |= dict.fromkeys(step.wants(situation.view(target, step)))
     return tuple(wants)
 
 

@@ -12,6 +12,7 @@ from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
 from kfinstall.facts.model import Facts
+from kfinstall.prepare_facts import OthersFiles
 from kfinstall.releases import Artifact
 from kfinstall.step import View
 from kfinstall.text import sha256
@@ -50,19 +51,15 @@ LOWEST_SYSCTLS: Final[Mapping[str, int]] = {
     "fs.inotify.max_user_instances": limits.PREPARE_INOTIFY_INSTANCES,
     "fs.inotify.max_user_watches": limits.PREPARE_INOTIFY_WATCHES,
 }
-_SYSCTL_COLUMNS: Final = 4
 BASE_PACKAGES: Final = ("ca-certificates", "curl", "gnupg", "conntrack", "socat", "ebtables", "ipset", "iptables", "ethtool")
 KUBERNETES_PACKAGES: Final = ("kubelet", "kubeadm", "kubectl")
 MODULES_HEAD: Final = "# kfinstall: what Kubernetes and Istio need, as far as this kernel has it"
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"\s*-?[0-9]{1,18}")
+"""Of a longer one the first digits: more than any setting needs."""
 PROOFS: Final = "/var/lib/kfinstall/proofs"
 PROXY_ENV: Final = "/var/lib/kfinstall/proxy.env"
 """Sourced by scripts/lib.sh."""
-
-
-def installed(facts: Facts, package: str) -> bool:
-    """Whether a package is installed whole."""
-    fact = facts.packages.get(package)
-    return fact is not None and fact.status == "installed"
 
 
 def modules_content(facts: Facts) -> str:
@@ -77,8 +74,7 @@ def sysctl_values(view: View) -> dict[str, str]:
     if ":" in view.answers.cluster.pod_cidr:
         values["net.ipv6.conf.all.forwarding"] = "1"
     for name, lowest in LOWEST_SYSCTLS.items():
-        present = view.facts.sysctls.get(name, "")
-        values[name] = str(max(lowest, int(present) if present.isdigit() else 0))
+        values[name] = str(max(lowest, _whole(view.facts.sysctls.get(name, ""))))
     return values
 
 
@@ -92,21 +88,13 @@ def sysctl_content(view: View) -> str:
 def lowered_at_boot(view: View) -> list[tuple[str, str]]:
     """(file, `name = value`) of settings below ours that /etc sets later at boot than our file does."""
     wanted, found = sysctl_values(view), []
-    for line in view.facts.extra.get("prepare", "").splitlines():
-        kind, *rest = line.split("\t")
-        if kind == "sysctl" and len(rest) == _SYSCTL_COLUMNS:
-            order, path, name, value = rest
-            # Like awk's: what is no number counts as 0.
-            number = re.match(r"\s*-?\d+", value)
-            if order > SYSCTL_FILE.rpartition("/")[2] and int(number[0] if number else 0) < int(wanted.get(name, 0)):
-                found.append((path, f"{name} = {value}"))
+    for setting in view.fact(OthersFiles).settings:
+        # Like awk's: what is no number counts as 0.
+        number = _NUMBER.match(setting.value)
+        later = setting.order > SYSCTL_FILE.rpartition("/")[2]
+        if later and int(number[0] if number else 0) < int(wanted.get(setting.name, 0)):
+            found.append((setting.path, f"{setting.name} = {setting.value}"))
     return found
-
-
-def gone_sources(facts: Facts) -> list[str]:
-    """Files in which apt still finds the repository of Kubernetes that is gone since March 2024."""
-    lines = facts.extra.get("prepare", "").splitlines()
-    return [line.partition("\t")[2] for line in lines if line.startswith("gone\t")]
 
 
 def pause_image(view: View) -> str:
@@ -164,8 +152,12 @@ def containerd_record(view: View) -> str:
 
 def major(version: str) -> int:
     """The first number of a version, 0 where there is none."""
-    head = version.partition(".")[0]
-    return int(head) if head.isdigit() else 0
+    return _whole(version.partition(".")[0])
+
+
+def _whole(text: str) -> int:
+    """A number in a few ASCII digits; 0 for any other text."""
+    return int(text) if _DIGITS.fullmatch(text) else 0
 
 
 def artifact(view: View, name: str) -> Artifact | None:

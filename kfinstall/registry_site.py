@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
 from typing import Final
 
 import yaml
@@ -12,6 +11,7 @@ import yaml
 from kfinstall import limits
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.facts.model import Facts
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.step import View
 from kfinstall.text import sha256
 
@@ -167,46 +167,9 @@ def docker_daemon(answers: Answers) -> dict[str, list[str]]:
     return keys
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryFacts:
-    """What section `registry` of the facts told."""
-
-    status: int = 0
-    """HTTP status of GET /v2/ as the node sees it; 0 where there was no answer."""
-    expires_at: float = 0.0
-    """End of the server certificate, epoch seconds; 0 where there is none."""
-    names: tuple[str, ...] = ()
-    used_bytes: int | None = None
-    ca_sha256: str = ""
-    """SHA-256 of the CA certificate's file; empty on other nodes."""
-
-    @property
-    def answers(self) -> bool:
-        """Whether a registry answered: 200, or 401 for a visitor without a login."""
-        return self.status in (200, 401)
-
-
-def parse(facts: Facts) -> RegistryFacts:
-    """Read section `registry`; whatever is not understood counts as absent."""
-    values: dict[str, str] = {}
-    for line in facts.extra.get("registry", "").splitlines():
-        key, separator, value = line.partition("=")
-        if separator:
-            values[key] = value
-    digits = {key: int(values[key]) for key in ("status", "expires_at", "used_bytes") if values.get(key, "").isdigit()}
-    return RegistryFacts(
-        status=digits.get("status", 0),
-        expires_at=float(digits.get("expires_at", 0)),
-        names=tuple(sorted(values.get("names", "").split())),
-        used_bytes=digits.get("used_bytes"),
-        ca_sha256=values.get("ca_sha256", ""),
-    )
-
-
 def ca_sha256(view: View) -> str:
     """SHA-256 of the CA certificate on the registry's node, as its facts told; empty where there is none yet."""
-    facts = view.fleet.get(view.answers.registry_node.name)
-    return parse(facts).ca_sha256 if facts else ""
+    return view.fact_of(view.answers.registry_node.name, RegistryFacts).ca_sha256
 
 
 def renewal_due(found: RegistryFacts, now: float) -> bool:

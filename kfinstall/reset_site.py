@@ -1,30 +1,20 @@
-"""What the steps of reset share: the undo record of a node (scripts/lib.sh, kf_keep and kf_note), and whose node it is."""
+"""What the steps of reset share: data directories, and whose node it is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kfinstall import cluster_site, limits
 from kfinstall.answers.model import Answers
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 DATA_PROOF: Final = "/var/lib/kfinstall/proofs/reset-data.json"
 
 
-def record(facts: Facts) -> dict[str, list[str]]:
-    """The record by kind: file, absent, tree, gone, packages, held, upgraded, units, units.stopped, sysctls, swaps."""
-    found: dict[str, list[str]] = {}
-    for line in facts.extra.get("undo", "").splitlines():
-        kind, _tab, text = line.partition("\t")
-        if text:
-            found.setdefault(kind, []).append(text)
-    return found
-
-
-def names(lines: list[str]) -> list[str]:
+def names(lines: Iterable[str]) -> list[str]:
     """The first word of each line of a list."""
     return [line.split(" ", 1)[0] for line in lines]
 

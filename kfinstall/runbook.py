@@ -106,7 +106,7 @@ def _section(item: PlannedStep, situation: Situation) -> list[str]:
     if step.danger is Danger.POINT_OF_NO_RETURN:
         lines += [f"**{_NOT_AGAIN}.**", ""]
     lines += [f"- {change}" for change in item.changes]
-    view = situation.view(item.target)
+    view = situation.view(item.target, step)
     if step.script:
         exports = [f"export KF_{key}={_quoted(value)}" for key, value in sorted(step.parameters(view).items())]
         where = f"# on {situation.answers.first_control_plane.name}" if item.target == CLUSTER_TARGET else f"# on {item.target}"

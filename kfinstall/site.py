@@ -6,11 +6,11 @@ import asyncio
 import dataclasses
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Final
 
-from kfinstall import invocation, limits, plan, resources, storage_site
+from kfinstall import invocation, limits, plan, resources
 from kfinstall.answers.model import Answers
 from kfinstall.changed_keys import ChangedKeys
 from kfinstall.cluster.base import Cluster, ClusterFacts, Want
@@ -18,6 +18,7 @@ from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.transport.base import Host, Program, Reaching
@@ -91,18 +92,6 @@ class Site:
         self.remedies[node] = error.hint
         self.fleet.pop(node, None)
 
-    def _extra(self) -> Mapping[str, str]:
-        answers = self.all_answers
-        extra: dict[str, str] = {}
-        if answers.storage.type == "nfs":
-            extra |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
-            extra["NFS_EXPORT"] = storage_site.export_path(answers.storage.nfs.path)
-        if answers.registry.enabled:
-            extra |= {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
-        proxy = answers.proxy
-        extra |= {key: value for key, value in (("HTTP_PROXY", proxy.http), ("HTTPS_PROXY", proxy.https)) if value}
-        return extra
-
     async def read_node(self, name: str) -> Facts:
         """Read one node's facts, in one exec.
 
@@ -115,7 +104,8 @@ class Site:
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
-        program = facts_program(watch, self._extra(), mark)
+        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
         if done.status != 0:
@@ -127,7 +117,7 @@ class Site:
                 why="\n".join(done.lines[-3:]) or f"exit status {done.status}",
                 hint="log in there and look at its disk (df -h) and its log (journalctl -p err -b)",
             )
-        facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2)
+        facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
         self.fleet[name] = facts

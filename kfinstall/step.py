@@ -17,6 +17,7 @@ from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.section import FactSection, Section
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Completed, Host, Program
@@ -96,6 +97,8 @@ class View:
     """Facts by node name; a node that is set aside or was never reached is missing."""
     cluster: ClusterFacts | None = None
     """None while there is no API server."""
+    reader: type[Step] | None = None
+    """The step that looks: it may ask for the sections that it names in `reads`, and for no other. None where no step does: for all."""
 
     @property
     def node(self) -> Node:
@@ -106,6 +109,21 @@ class View:
     def facts(self) -> Facts:
         """The target node's facts; empty facts where it was not read."""
         return self.fleet.get(self.target) or Facts(node=self.target)
+
+    def fact(self, kind: type[Section]) -> Section:
+        """A part's own section of the target node's facts; its defaults where the node was not read.
+
+        Raises:
+            TypeError: the step that looks does not name it in `reads`; so it may never have been read.
+        """
+        return self.fact_of(self.target, kind)
+
+    def fact_of(self, node: str, kind: type[Section]) -> Section:
+        """The same of another node."""
+        if self.reader is not None and kind not in self.reader.reads:
+            raise TypeError(f"{self.reader.id} looks at {kind.__name__} and does not name it in `reads`")
+        facts = self.fleet.get(node)
+        return facts.section(kind) if facts else kind()
 
     @property
     def minor(self) -> str:
@@ -196,6 +214,8 @@ class Step:
     """It changes nothing that lasts but proves that something works: its failure is a failed proof (exit 30)."""
     script: ClassVar[str] = ""
     """Name in scripts/steps of the script that the default `apply` runs."""
+    reads: ClassVar[tuple[type[FactSection], ...]] = ()
+    """The parts' own sections of the facts that it looks at, of whichever node (see View.fact)."""
 
     def applies(self, answers: Answers) -> bool:  # noqa: ARG002
         """Whether the answers ask for it at all."""

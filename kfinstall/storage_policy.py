@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from kfinstall import limits, stamp
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.step import View
+from kfinstall.storage_facts import Address, NfsServerName, server_address
 
 API: Final = "crd.projectcalico.org/v1"
 """Calico's own store. Its other API, projectcalico.org/v3, needs a server that the operator does not start by itself."""
@@ -45,32 +45,23 @@ done
 echo "$last"
 exit 1
 """
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def _address(text: str) -> _Address | None:
-    try:
-        found = ipaddress.ip_address(text.strip())
-    except ValueError:
-        return None
-    special = found.is_loopback or found.is_unspecified or found.is_link_local or found.is_multicast
-    return None if special else found
+def _resolved(view: View) -> Iterator[Address]:
+    """What the nodes say that the server's name means."""
+    for name in sorted(view.fleet):
+        yield from view.fact_of(name, NfsServerName).addresses
 
 
-def _resolved(view: View) -> Iterator[str]:
-    """What the nodes say that the server's name means: the section nfs-server of their facts."""
-    for _name, facts in sorted(view.fleet.items()):
-        yield from facts.extra.get("nfs-server", "").split()[: limits.STORAGE_SERVER_ADDRESSES]
-
-
-def addresses(view: View) -> tuple[_Address, ...]:
+def addresses(view: View) -> tuple[Address, ...]:
     """Where the server is reached: what the answers name first, then all other addresses of a server that is a node."""
-    wanted = view.answers.nfs_address
-    texts = [wanted] if _address(wanted) else list(_resolved(view))
+    wanted = server_address(view.answers.nfs_address)
+    known = [wanted] if wanted else list(_resolved(view))
     node = view.answers.nfs_node
     if node is not None and node.name in view.fleet:
-        texts += sorted(text.partition("/")[0] for text in view.fleet[node.name].network.addresses)
-    return tuple(dict.fromkeys(found for found in map(_address, texts) if found is not None))
+        texts = sorted(text.partition("/")[0] for text in view.fleet[node.name].network.addresses)
+        known += [found for found in map(server_address, texts) if found is not None]
+    return tuple(dict.fromkeys(known))
 
 
 def tier() -> Document:

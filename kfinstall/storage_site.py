@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -17,6 +16,7 @@ from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.cluster.reasons import workload_waiting
 from kfinstall.cluster.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
+from kfinstall.storage_facts import export_path
 from kfinstall.text import kubectl
 
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"
@@ -27,14 +27,7 @@ OLD_DEFAULT: Final = "storageclass.beta.kubernetes.io/is-default-class"
 CLASSES: Final = Want("storage.k8s.io/v1", "StorageClass")
 _EXPORT_OPTIONS: Final = "rw,sync,no_subtree_check,no_root_squash"
 """No root squash: the provisioner and the kubelets give directories to the users of pods, as root of a node."""
-_SPECIAL: Final = re.compile(r"""[\x00-\x20\x7f"#\\]""")
-"""What nfs-utils writes as octal in etab, and nothing else: the same path must read the same in both files."""
 _WORKLOADS: Final = ("Deployment", "DaemonSet")
-
-
-def export_path(path: str) -> str:
-    """A path as exports(5) and etab write it: blanks, quotes, hashes and backslashes as octal."""
-    return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)
 
 
 def exports(answers: Answers) -> str:
@@ -57,11 +50,6 @@ def _is_number(address: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def told(view: View) -> Mapping[str, str]:
-    """The facts section `nfs` of the target node."""
-    return dict(line.partition("=")[::2] for line in view.facts.extra.get("nfs", "").splitlines())
 
 
 def source(answers: Answers) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from kfinstall.facts.section import FactSection, Section
+
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -243,8 +245,8 @@ class Facts:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Program name to its path, for the watch's commands that exist."""
     kf_units: Mapping[str, KfUnit] = field(default_factory=dict)
-    extra: Mapping[str, str] = field(default_factory=dict)
-    """Raw text of sections that no family parses: scripts/facts of a phase (exports, mounts, registry) read here."""
+    sections: Mapping[type[FactSection], FactSection] = field(default_factory=dict)
+    """What parts read beyond that (see View.fact)."""
     read_at: float = 0.0
     """The installer's clock in the middle of the round trip, epoch seconds."""
 
@@ -252,3 +254,18 @@ class Facts:
         """Whether a regular file has exactly that content (and mode)."""
         fact = self.files.get(path)
         return fact is not None and fact.kind == "file" and fact.sha256 == sha256 and (mode is None or fact.mode == mode)
+
+    def runs(self, unit: str) -> bool:
+        """Whether a watched unit is active."""
+        fact = self.units.get(unit)
+        return fact is not None and fact.active == "active"
+
+    def installed(self, package: str) -> bool:
+        """Whether a watched package is installed whole."""
+        fact = self.packages.get(package)
+        return fact is not None and fact.status == "installed"
+
+    def section(self, kind: type[Section]) -> Section:
+        """A part's own section; its defaults where it was not read."""
+        found = self.sections.get(kind)
+        return found if isinstance(found, kind) else kind()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.step import Check, Needed, Satisfied, Scope, Step, View
 
 
@@ -15,22 +16,17 @@ class ClusterKubeconfig(Step):
     title: ClassVar[str] = "Give the login user a kubeconfig"
     scope: ClassVar[Scope] = Scope.FIRST_CONTROL_PLANE
     script: ClassVar[str] = "cluster-kubeconfig"
+    reads = (LoginKubeconfig,)
     timeout_seconds: ClassVar[float] = 60
     estimate_seconds: ClassVar[float] = 1
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Whose it is to be, and how the file beside a foreign one is called."""
-        return {"LOGIN": _login(view).get("login", ""), "NAME": view.answers.cluster.name}
+        return {"LOGIN": view.fact(LoginKubeconfig).login, "NAME": view.answers.cluster.name}
 
     def check(self, view: View) -> Check:
         """A kubeconfig of the login user holds the administrator's present certificate."""
-        told = _login(view)
-        path = told.get("kubeconfig", "")
-        if path:
-            return Satisfied(f"{path} of {told.get('login')}")
-        return Needed((f"write ~/.kube/config for {told.get('login') or 'the login user'}",))
-
-
-def _login(view: View) -> dict[str, str]:
-    """The facts section `cluster`: login, kubeconfig."""
-    return dict(line.partition("=")[::2] for line in view.facts.extra.get("cluster", "").splitlines())
+        found = view.fact(LoginKubeconfig)
+        if found.path:
+            return Satisfied(f"{found.path} of {found.login}")
+        return Needed((f"write ~/.kube/config for {found.login or 'the login user'}",))

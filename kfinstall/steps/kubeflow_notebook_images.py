@@ -10,6 +10,7 @@ from kfinstall import limits, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import notebook_images
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
@@ -25,6 +26,7 @@ class KubeflowNotebookImages(Step):
     title: ClassVar[str] = "Build the notebook images"
     scope: ClassVar[Scope] = Scope.REGISTRY_NODE
     script: ClassVar[str] = "kubeflow-notebook-images"
+    reads = (RegistryFacts,)
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_NOTEBOOK_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 600
 

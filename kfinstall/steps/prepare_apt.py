@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from kfinstall import limits, prepare_site
 from kfinstall.facts.model import Watch
+from kfinstall.prepare_facts import OthersFiles
 from kfinstall.step import Check, Needed, Satisfied, Step, View
 
 
@@ -16,6 +17,7 @@ class PrepareApt(Step):
     id: ClassVar[str] = "prepare.apt"
     title: ClassVar[str] = "Update the package lists"
     script: ClassVar[str] = "prepare-apt"
+    reads = (OthersFiles,)
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 20
 
@@ -32,7 +34,8 @@ class PrepareApt(Step):
 
     def check(self, view: View) -> Check:
         """Nothing is broken, no source is gone, and the lists are fresh or not needed any more."""
-        gone = [f"turn off in {path} the repository of Kubernetes that is gone" for path in prepare_site.gone_sources(view.facts)]
+        sources = view.fact(OthersFiles).gone_sources
+        gone = [f"turn off in {path} the repository of Kubernetes that is gone" for path in sources]
         found = self._lists(view)
         return found if not gone else Needed((*gone, *(found.changes if isinstance(found, Needed) else ())))
 
@@ -43,7 +46,7 @@ class PrepareApt(Step):
         runtime = view.facts.runtime
         # Whichever package brought it: containerd.io, containerd-stable and docker-ce are as good.
         ready = runtime.containerd_version if view.answers.cluster.runtime == "containerd" else runtime.docker_version
-        if ready and all(prepare_site.installed(view.facts, name) for name in self._packages()):
+        if ready and all(view.facts.installed(name) for name in self._packages()):
             return Satisfied("all packages that later steps need are installed")
         age = apt.updated_age_seconds
         if age is not None and 0 <= age < limits.PREPARE_LISTS_AGE_SECONDS:

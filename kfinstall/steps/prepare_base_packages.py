@@ -29,7 +29,7 @@ class PrepareBasePackages(Step):
 
     def check(self, view: View) -> Check:
         """All are installed."""
-        missing = [name for name in prepare_site.BASE_PACKAGES if not prepare_site.installed(view.facts, name)]
+        missing = [name for name in prepare_site.BASE_PACKAGES if not view.facts.installed(name)]
         if missing:
             return Needed((f"apt-get install {' '.join(missing)}",))
         return Satisfied(f"{len(prepare_site.BASE_PACKAGES)} packages installed")

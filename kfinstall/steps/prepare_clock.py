@@ -34,8 +34,7 @@ class PrepareClock(Step):
     def check(self, view: View) -> Check:
         """One of them is active, or the clock is kept from outside."""
         for name in _SERVICES:
-            unit = view.facts.units.get(name)
-            if unit is not None and unit.active == "active":
+            if view.facts.runs(name):
                 state = "synchronised" if view.facts.clock.synchronized else "not synchronised yet"
                 return Satisfied(f"{name} is active, {state}")
         if view.facts.clock.synchronized:

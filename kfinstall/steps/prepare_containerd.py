@@ -12,6 +12,7 @@ from kfinstall.step import Check, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_site.PROOFS}/prepare-containerd.json"
+_UNIT: Final = "containerd.service"
 _SOCKET: Final = "/run/containerd/containerd.sock"
 
 
@@ -32,7 +33,7 @@ class PrepareContainerd(Step):
         """Its files and its unit."""
         return Watch(
             files=frozenset({prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS, _RECORD}),
-            units=frozenset({"containerd.service"}),
+            units=frozenset({_UNIT}),
         )
 
     def parameters(self, view: View) -> Mapping[str, str]:
@@ -49,7 +50,6 @@ class PrepareContainerd(Step):
     def check(self, view: View) -> Check:
         """Installed, configured, running, and its CRI socket answers."""
         runtime = view.facts.runtime
-        unit = view.facts.units.get("containerd.service")
         if not runtime.containerd_version:
             files = (prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS)
             return Needed(("apt-get install containerd", *(f"write {path}" for path in files)))
@@ -65,7 +65,7 @@ class PrepareContainerd(Step):
             changes[0] = repaused
         if not changes and not view.facts.has_file(_RECORD, sha256(prepare_site.containerd_record(view))):
             changes.append("restart containerd, which may still run with older settings")
-        if unit is None or unit.active != "active" or unit.enabled != "enabled":
+        if not view.facts.runs(_UNIT) or view.facts.units[_UNIT].enabled != "enabled":
             changes.append("systemctl enable --now containerd")
         elif _SOCKET not in runtime.cri_sockets:
             changes.append("restart containerd until its CRI plugin answers")

@@ -53,7 +53,7 @@ class PrepareDocker(Step):
     def _packages(self, facts: Facts) -> list[str]:
         """What apt-get will install; since Debian 13 the client is in a package of its own."""
         missing = [] if facts.runtime.docker_version else ["docker.io"]
-        missing += [] if prepare_site.installed(facts, "jq") else ["jq"]
+        missing += [] if facts.installed("jq") else ["jq"]
         own_client = facts.os.id == "debian" and prepare_site.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
         return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
@@ -119,8 +119,7 @@ class PrepareDocker(Step):
         if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
             changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
         for name in _UNITS:
-            unit = facts.units.get(name)
-            if unit is None or unit.active != "active" or unit.enabled != "enabled":
+            if not facts.runs(name) or facts.units[name].enabled != "enabled":
                 changes.append(f"systemctl enable --now {name}")
         if not changes and _CRI_SOCKET not in facts.runtime.cri_sockets:
             changes.append("restart cri-dockerd until it answers")

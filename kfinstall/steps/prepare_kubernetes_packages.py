@@ -31,8 +31,7 @@ class PrepareKubernetesPackages(Step):
         """All three in that version, held, and the kubelet on at boot."""
         facts, changes = view.facts, []
         for name in prepare_site.KUBERNETES_PACKAGES:
-            fact = facts.packages.get(name)
-            present = fact.version.partition("-")[0] if fact is not None and fact.status == "installed" else ""
+            present = facts.packages[name].version.partition("-")[0] if facts.installed(name) else ""
             if present and present != view.patch:
                 if facts.runtime.kubeadm_files:
                     return Conflict(

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from kfinstall import prepare_site
 from kfinstall.facts.model import Watch
+from kfinstall.prepare_facts import OthersFiles
 from kfinstall.step import Check, Needed, Satisfied, Step, View
 
 
@@ -16,6 +17,7 @@ class PrepareSysctl(Step):
     id: ClassVar[str] = "prepare.sysctl"
     title: ClassVar[str] = "Set kernel parameters"
     script: ClassVar[str] = "prepare-sysctl"
+    reads = (OthersFiles,)
     estimate_seconds: ClassVar[float] = 2
 
     def watch(self, view: View) -> Watch:

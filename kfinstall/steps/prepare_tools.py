@@ -43,7 +43,7 @@ class PrepareTools(Step):
         facts, artifact = view.facts, prepare_site.artifact(view, "kustomize")
         if artifact is None:
             return Conflict(f"no kustomize is pinned for {facts.os.architecture}", "make an amd64 machine the first control plane")
-        changes = [] if prepare_site.installed(facts, "git") else ["apt-get install git"]
+        changes = [] if facts.installed("git") else ["apt-get install git"]
         binary = facts.files.get(_BINARY)
         if binary is None or not facts.has_file(_RECORD, sha256(f"{artifact.sha256}\n{binary.sha256}\n")):
             changes.append(f"install kustomize {artifact.version} as {_BINARY}")

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from kfinstall import proof_image, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
@@ -23,6 +24,7 @@ class RegistryPullProof(Step):
     title: ClassVar[str] = "Pull the image on every node"
     scope: ClassVar[Scope] = Scope.EVERY_NODE
     script: ClassVar[str] = "registry-pull-proof"
+    reads = (RegistryFacts,)
     estimate_seconds: ClassVar[float] = 4
     proof: ClassVar[bool] = True
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from kfinstall import proof_image, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
@@ -23,6 +24,7 @@ class RegistryPush(Step):
     title: ClassVar[str] = "Push an image"
     scope: ClassVar[Scope] = Scope.REGISTRY_NODE
     script: ClassVar[str] = "registry-push"
+    reads = (RegistryFacts,)
     estimate_seconds: ClassVar[float] = 3
     proof: ClassVar[bool] = True
 

@@ -10,6 +10,7 @@ import bcrypt
 from kfinstall import limits, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
@@ -22,6 +23,7 @@ class RegistryServer(Step):
     title: ClassVar[str] = "Run a container registry"
     scope: ClassVar[Scope] = Scope.REGISTRY_NODE
     script: ClassVar[str] = "registry-server"
+    reads = (RegistryFacts,)
     estimate_seconds: ClassVar[float] = 40
 
     def applies(self, answers: Answers) -> bool:
@@ -61,13 +63,12 @@ class RegistryServer(Step):
         """Files as wanted, unit running, certificate good for a while, and the registry answers."""
         answers, facts = view.answers, view.facts
         port = answers.registry.port
-        unit = facts.units.get(registry_site.UNIT)
-        running = unit is not None and unit.active == "active"
+        running = facts.runs(registry_site.UNIT)
         owner = facts.network.listeners.get(port, "")
         if owner and not running and not owner.startswith("docker-registr"):
             return Conflict(f"TCP port {port} is taken by {owner}", "stop it, or set registry.port in the answers to a free port")
         missing = (*self._files(view), *self._state(view, running=running))
-        found = registry_site.parse(facts)
+        found = view.fact(RegistryFacts)
         if missing:
             return Needed(missing if found.used_bytes is not None else (*missing, f"make {answers.registry.directory}"))
         used = "" if found.used_bytes is None else f", {found.used_bytes // 2**20} MiB of images"
@@ -87,7 +88,7 @@ class RegistryServer(Step):
 
     def _state(self, view: View, *, running: bool) -> tuple[str, ...]:
         changes = [] if running else [f"start {registry_site.UNIT}"]
-        found = registry_site.parse(view.facts)
+        found = view.fact(RegistryFacts)
         if registry_site.secured(view.answers):
             password = view.facts.files.get(registry_site.HTPASSWD)
             if password is None or password.mode & 0o007:

@@ -11,6 +11,7 @@ from kfinstall import invocation, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
@@ -22,6 +23,7 @@ class RegistryTrust(Step):
     title: ClassVar[str] = "Let every node trust the registry"
     scope: ClassVar[Scope] = Scope.EVERY_NODE
     script: ClassVar[str] = "registry-trust"
+    reads = (RegistryFacts,)
     estimate_seconds: ClassVar[float] = 3
 
     def applies(self, answers: Answers) -> bool:
@@ -60,7 +62,7 @@ class RegistryTrust(Step):
             wanted = registry_site.ca_sha256(view)
             if not wanted or not view.facts.has_file(path, wanted):
                 changes.append(f"write {path}")
-        found = registry_site.parse(view.facts)
+        found = view.fact(RegistryFacts)
         if not found.answers:
             changes.append(f"try {answers.registry_host} from here")
         if changes:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall import limits, reset_site
+from kfinstall import limits
 from kfinstall.step import Check, Needed, Satisfied, Step, View
-
-_SAID = (("file", "restore"), ("absent", "remove"), ("tree", "remove all of"), ("sysctls", "sysctl"), ("swaps", "swapon"))
+from kfinstall.undo_facts import UndoRecord
 
 
 class ResetFiles(Step):
@@ -16,14 +15,22 @@ class ResetFiles(Step):
     id: ClassVar[str] = "reset.files"
     title: ClassVar[str] = "Put files, kernel settings and swap back"
     script: ClassVar[str] = "reset-files"
+    reads = (UndoRecord,)
     timeout_seconds: ClassVar[float] = limits.RESET_FILES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
 
     def check(self, view: View) -> Check:
         """The record names no path, setting or device."""
-        found = reset_site.record(view.facts)
-        changes = [f"{verb} {line}" for kind, verb in _SAID for line in found.get(kind, [])]
-        changes += [f"start {line.split()[0]} if it stands" for line in found.get("units.stopped", []) if line.endswith(" active")]
-        if not changes and (found.get("gone") or found.get("units.stopped")):
+        found = view.fact(UndoRecord)
+        told = {
+            "restore": found.files,
+            "remove": found.absent,
+            "remove all of": found.trees,
+            "sysctl": found.sysctls,
+            "swapon": found.swaps,
+        }
+        changes = [f"{verb} {line}" for verb, lines in told.items() for line in lines]
+        changes += [f"start {line.split()[0]} if it stands" for line in found.stopped if line.endswith(" active")]
+        if not changes and (found.gone or found.stopped):
             changes = ["drop a record of what is gone already"]
         return Needed(tuple(changes)) if changes else Satisfied("nothing is recorded that was different before kfinstall")

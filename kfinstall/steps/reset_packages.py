@@ -7,6 +7,7 @@ from typing import ClassVar
 from kfinstall import limits, reset_site
 from kfinstall.step import Check, Needed, Satisfied, Step, View
 from kfinstall.text import shell
+from kfinstall.undo_facts import UndoRecord
 
 
 class ResetPackages(Step):
@@ -15,17 +16,18 @@ class ResetPackages(Step):
     id: ClassVar[str] = "reset.packages"
     title: ClassVar[str] = "Remove the packages that kfinstall brought"
     script: ClassVar[str] = "reset-packages"
+    reads = (UndoRecord,)
     timeout_seconds: ClassVar[float] = limits.RESET_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
 
     def check(self, view: View) -> Check:
         """The record names no package."""
-        found = reset_site.record(view.facts)
+        found = view.fact(UndoRecord)
         changes: list[str] = []
-        if found.get("packages"):
-            changes.append(shell("apt-get", "purge", *reset_site.names(found["packages"])))
-        if found.get("held"):
-            changes.append(shell("apt-mark", "unhold", *reset_site.names(found["held"])))
-        if found.get("upgraded"):
-            changes.append(f"leave upgraded: {' '.join(reset_site.names(found['upgraded']))}")
+        if found.packages:
+            changes.append(shell("apt-get", "purge", *reset_site.names(found.packages)))
+        if found.held:
+            changes.append(shell("apt-mark", "unhold", *reset_site.names(found.held)))
+        if found.upgraded:
+            changes.append(f"leave upgraded: {' '.join(reset_site.names(found.upgraded))}")
         return Needed(tuple(changes)) if changes else Satisfied("no package is recorded as brought by kfinstall")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall import reset_site
 from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.undo_facts import UndoRecord
 
 
 class ResetServices(Step):
@@ -14,10 +14,11 @@ class ResetServices(Step):
     id: ClassVar[str] = "reset.services"
     title: ClassVar[str] = "Stop the services that kfinstall started"
     script: ClassVar[str] = "reset-services"
+    reads = (UndoRecord,)
     estimate_seconds: ClassVar[float] = 5
 
     def check(self, view: View) -> Check:
         """The record names no unit."""
-        units = [line.split() for line in reset_site.record(view.facts).get("units", [])]
+        units = [line.split() for line in view.fact(UndoRecord).units]
         changes = tuple(f"{unit[0]}: back to {' and '.join(unit[1:])}" for unit in units)
         return Needed(changes) if changes else Satisfied("no service is recorded as started by kfinstall")

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from kfinstall import limits, registry_site, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
@@ -23,6 +24,7 @@ class SparkImage(Step):
     title: ClassVar[str] = "Put Spark's image into the registry"
     scope: ClassVar[Scope] = Scope.REGISTRY_NODE
     script: ClassVar[str] = "spark-image"
+    reads = (RegistryFacts,)
     timeout_seconds: ClassVar[float] = limits.SPARK_IMAGE_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 120
 

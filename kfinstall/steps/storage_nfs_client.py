@@ -44,8 +44,7 @@ class StorageNfsClient(Step):
 
     def check(self, view: View) -> Check:
         """The client is installed, and a mount of this export is on record."""
-        package = view.facts.packages.get(_PACKAGE)
-        if package is None or package.status != "installed":
+        if not view.facts.installed(_PACKAGE):
             return Needed((f"apt-get install {_PACKAGE}", f"mount {storage_site.source(view.answers)} once"))
         if not view.facts.has_file(_RECORD, sha256(_record(view))):
             return Needed((f"mount {storage_site.source(view.answers)} once",))

@@ -10,6 +10,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.storage_facts import NfsServerName
 from kfinstall.text import clean, kubectl
 
 _PROOF: Final = "nfs-policy"
@@ -22,6 +23,7 @@ class StorageNfsPolicy(Step):
     id: ClassVar[str] = "storage.nfs-policy"
     title: ClassVar[str] = "Keep pods from the NFS server"
     scope: ClassVar[Scope] = Scope.CLUSTER
+    reads = (NfsServerName,)
     timeout_seconds: ClassVar[float] = limits.STORAGE_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 15
 

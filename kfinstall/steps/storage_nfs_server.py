@@ -9,6 +9,7 @@ from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.storage_facts import NfsExport
 from kfinstall.text import sha256
 
 _PACKAGE: Final = "nfs-kernel-server"
@@ -21,6 +22,7 @@ class StorageNfsServer(Step):
     title: ClassVar[str] = "Serve a directory by NFS"
     scope: ClassVar[Scope] = Scope.NFS_NODE
     script: ClassVar[str] = "storage-nfs-server"
+    reads = (NfsExport,)
     timeout_seconds: ClassVar[float] = limits.STORAGE_NODE_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
 
@@ -47,27 +49,25 @@ class StorageNfsServer(Step):
 
     def check(self, view: View) -> Check:
         """The kernel exports the directory to exactly the nodes."""
-        facts, told, path = view.facts, storage_site.told(view), view.answers.storage.nfs.path
-        if told.get("foreign"):
+        facts, live, path = view.facts, view.fact(NfsExport), view.answers.storage.nfs.path
+        if live.elsewhere:
             return Conflict(
-                f"{path} is exported by {told['foreign']} already",
-                f"take it out of {told['foreign']} (then: sudo exportfs -ra), or choose another directory: storage.nfs.path",
+                f"{path} is exported by {live.elsewhere} already",
+                f"take it out of {live.elsewhere} (then: sudo exportfs -ra), or choose another directory: storage.nfs.path",
             )
         changes: list[str] = []
-        package = facts.packages.get(_PACKAGE)
-        if package is None or package.status != "installed":
+        if not facts.installed(_PACKAGE):
             changes.append(f"apt-get install {_PACKAGE}")
-        if "directory" not in told:
+        if not live.directory:
             changes.append(f"make {path}, for root alone")
         if not facts.has_file(storage_site.EXPORTS_FILE, sha256(storage_site.exports(view.answers)), mode=0o644):
             changes.append(f"write {storage_site.EXPORTS_FILE} for {', '.join(node.address for node in view.answers.nodes)}")
-        unit = facts.units.get(storage_site.SERVER_UNIT)
-        if unit is None or unit.active != "active" or unit.enabled not in ("enabled", "static"):
-            changes.append(f"start {storage_site.SERVER_UNIT}")
-        clients = set(told.get("clients", "").split())
-        if not changes and not storage_site.exported(view.answers, clients):
+        unit = storage_site.SERVER_UNIT
+        if not facts.runs(unit) or facts.units[unit].enabled not in ("enabled", "static"):
+            changes.append(f"start {unit}")
+        if not changes and not storage_site.exported(view.answers, live.clients):
             changes.append("exportfs -ra")
         if changes:
             return Needed(tuple(changes))
-        count = len(clients)
+        count = len(live.clients)
         return Satisfied(f"{path} is exported to {count} node{'' if count == 1 else 's'}, and to nobody else")

@@ -23,6 +23,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import Reads
 from kfinstall.options import Options
 from kfinstall.phase import Phase
 from kfinstall.releases import load as load_release
@@ -86,11 +87,12 @@ def _bare(answers: Answers, number: int, name: str) -> SimNode:
 def bare(answers: Answers, chosen: tuple[Phase, ...]) -> plan.Situation:
     """Servers that nothing was done to."""
     situation = plan.Situation(answers, load_release(answers.cluster.release))
+    reads: Reads = {kind: {} for kind in plan.reads_for(situation, chosen)}
     fleet = {}
     for number, node in enumerate(answers.nodes):
-        program = facts_program(plan.watch_for(situation, chosen, node.name), {}, "mark")
+        program = facts_program(plan.watch_for(situation, chosen, node.name), reads, "mark")
         fleet[node.name] = parse_facts(
-            node.name, "mark", facts_output(_bare(answers, number, node.name), program.parameters, NOW), NOW
+            node.name, "mark", facts_output(_bare(answers, number, node.name), program.parameters, NOW), NOW, reads
         )
     return plan.Situation(answers, situation.release, fleet)
 
@@ -100,21 +102,23 @@ def _kept() -> dict[str, Any]:
     return dict(json.loads(gzip.decompress(RECORDED.read_bytes())))
 
 
-def installed(name: str, workflow: str) -> plan.Situation:
+def installed(name: str, workflow: str, chosen: tuple[Phase, ...]) -> plan.Situation:
     """A cluster as `record` found it."""
     kept = _kept()[name]
     answers = Answers.model_validate(kept["answers"])
     told = kept["workflows"][workflow.partition("-")[0]]
-    fleet = {node: parse_facts(node, mark, text, at) for node, (mark, text, at) in told["facts"].items()}
+    situation = plan.Situation(answers, load_release(answers.cluster.release))
+    reads = plan.reads_for(situation, chosen)
+    fleet = {node: parse_facts(node, mark, text, at, reads) for node, (mark, text, at) in told["facts"].items()}
     cluster = ClusterFacts(told["version"], {Ref.of(item): item for item in told["objects"]}) if told["version"] else None
-    return plan.Situation(answers, load_release(answers.cluster.release), fleet, cluster)
+    return plan.Situation(answers, situation.release, fleet, cluster)
 
 
 def described(situation: plan.Situation, chosen: tuple[Phase, ...]) -> Iterator[dict[str, Any]]:
     """One object a step and target: what `plan --json` says, and what would be run."""
     found = plan.build(situation, chosen)
     for item, data in zip(found.steps, runbook.data(found), strict=True):
-        view, step = situation.view(item.target), item.step
+        view, step = situation.view(item.target, item.step), item.step
         parameters = step.parameters(view)
         watch = step.watch(view)
         program = step_program(step.script, parameters) if step.script else None
@@ -153,7 +157,7 @@ def cases() -> dict[str, Any]:
             )
         for name in INSTALLED:
             made[f"installed-{name}.{workflow}"] = lambda name=name, workflow=workflow, options=options: (
-                installed(name, workflow),
+                installed(name, workflow, phases_of(options)),
                 phases_of(options),
             )
     return made
@@ -178,9 +182,9 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
     told: dict[str, tuple[str, str, float]] = {}
     parse = site.parse_facts
 
-    def keep(node: str, mark: str, text: str, read_at: float) -> Any:
+    def keep(node: str, mark: str, text: str, read_at: float, reads: Reads) -> Any:
         told[node] = (mark, text, read_at)
-        return parse(node, mark, text, read_at)
+        return parse(node, mark, text, read_at, reads)
 
     async def look(session: Any) -> None:
         situation = session.situation

@@ -36,7 +36,7 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     plan = step.check(view)
     assert isinstance(plan, Needed), (step.id, plan)
     twin.take(view.facts)
-    simulated = twin.view(step, view, nodes.extra)
+    simulated = twin.view(step, view)
     if not isinstance(step.check(simulated), Needed):
         wrong.append(f"simulated before: {step.check(simulated)}")
     await nodes.apply(step, name)
@@ -48,9 +48,9 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     await nodes.apply(step, name)
     last = await looked(nodes, name)
     wrong += [f"changed by a second run: {kind} {subject}" for kind, subject in look.changed(after, last)]
-    twin.apply(step, nodes.ran, now, nodes.extra)
+    twin.apply(step, nodes.ran, now)
     nodes.ran.clear()
-    again = twin.view(step, now, nodes.extra)
+    again = twin.view(step, now)
     unlike = UNLIKE | {f"{registry_site.certs_folder(nodes.answers)}/ca.crt"}
     wrong += differences(now, again, step.watch(now), step.check, unlike)
     return [f"{step.id}: {line}" for line in wrong], last

@@ -18,6 +18,7 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
 from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
@@ -62,12 +63,11 @@ class Pair:
     async def view(self, step: Step, name: str, **nfs: object) -> View:
         answers = self.answers(**nfs)
         release = releases.load(answers.cluster.release)
-        path = answers.storage.nfs.path
-        extra = {"NFS_PATH": path, "NFS_ADDRESS": SERVER, "NFS_EXPORT": storage_site.export_path(path)}
+        reads = queries(step.reads, answers)
         mark = secrets.token_hex(8)
         watch = step.watch(View(answers, release, name))
-        done = await self.hosts[name].ask(facts_program(watch, extra, mark), timeout_seconds=120)
-        facts: Facts = parse_facts(name, mark, "\n".join(done.lines), time.time())
+        done = await self.hosts[name].ask(facts_program(watch, reads, mark), timeout_seconds=120)
+        facts: Facts = parse_facts(name, mark, "\n".join(done.lines), time.time(), reads)
         return View(answers, release, name, {name: facts})
 
     async def check(self, step: Step, name: str, **nfs: object) -> Check:

@@ -9,6 +9,7 @@ from kfinstall import prepare_site, registry_site
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.machine import fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
@@ -39,14 +40,15 @@ class Twin:
             if fact.status == "installed":
                 self.node.packages.setdefault(name, SimPackage(fact.version, held=fact.held))
 
-    def view(self, step: Step, like: View, extra: Mapping[str, str]) -> View:
+    def view(self, step: Step, like: View) -> View:
         """What the step sees of the simulated node."""
-        program = facts_program(step.watch(like), extra, _MARK)
+        reads = queries(step.reads, like.answers)
+        program = facts_program(step.watch(like), reads, _MARK)
         now = time.time()
-        facts = parse_facts(like.target, _MARK, facts_output(self.node, program.parameters, now), now)
+        facts = parse_facts(like.target, _MARK, facts_output(self.node, program.parameters, now), now, reads)
         return View(like.answers, like.release, like.target, {**like.fleet, like.target: facts})
 
-    def apply(self, step: Step, ran: Sequence[tuple[str, Mapping[str, str], str]], like: View, extra: Mapping[str, str]) -> None:
+    def apply(self, step: Step, ran: Sequence[tuple[str, Mapping[str, str], str]], like: View) -> None:
         """The effects of a step's scripts that ran on the real node; `like`: that one afterwards, its versions and kernel are taken over."""
         for script, parameters, stdin in ran:
             given, real = dict(parameters), like.facts
@@ -56,7 +58,7 @@ class Twin:
             if "CA" in given:
                 given["CA"] = self.node.files[registry_site.CA].content or ""
             if "RECORD_PATH" in given:  # what is recorded tells this node's own CA
-                given["RECORD"] = step.parameters(self.view(step, like, extra))["RECORD"]
+                given["RECORD"] = step.parameters(self.view(step, like))["RECORD"]
             if version := real.runtime.containerd_version:
                 self.node.packages.setdefault("containerd", SimPackage(version))
             list(EFFECTS[script](self.node, given, stdin, self.world))

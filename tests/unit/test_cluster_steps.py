@@ -16,6 +16,7 @@ from kfinstall import cluster_join, cluster_site, network_proof, network_site, p
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
+from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.simulator.pki import Pki
 from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.cluster_init import ClusterInit
@@ -47,9 +48,14 @@ def owned(view, state):
     return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
 
 
-def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", extra=None):
+def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", login=None):
     runtime = RuntimeFacts(kubeadm_files=files, etcd_data=True, ca_sha256=ca, node_name=name)
-    return Facts(node=view.target, runtime=runtime, files=owned(view, state) if state else {}, extra=extra or {})
+    return Facts(
+        node=view.target,
+        runtime=runtime,
+        files=owned(view, state) if state else {},
+        sections={LoginKubeconfig: login} if login else {},
+    )
 
 
 def living(*documents, version="v1.34.9"):
@@ -341,11 +347,11 @@ async def test_a_cluster_that_does_not_publish_its_ca_is_an_error_with_the_fix()
 
 def test_kubeconfig():
     view = make()
-    facts = plane(view, state="done", extra={"cluster": "login=ada\n"})
+    facts = plane(view, state="done", login=LoginKubeconfig.parse(["login=ada"]))
     step = ClusterKubeconfig()
     assert step.check(replace(view, fleet={"cp1": facts})) == Needed(("write ~/.kube/config for ada",))
     assert step.parameters(replace(view, fleet={"cp1": facts}))["LOGIN"] == "ada"
-    there = replace(facts, extra={"cluster": "login=ada\nkubeconfig=/home/ada/.kube/config\n"})
+    there = replace(facts, sections={LoginKubeconfig: LoginKubeconfig.parse(["login=ada", "kubeconfig=/home/ada/.kube/config"])})
     assert step.check(replace(view, fleet={"cp1": there})) == Satisfied("/home/ada/.kube/config of ada")
 
 

@@ -11,6 +11,9 @@ from kfinstall.errors import CommandError, KfError
 from kfinstall.facts import machine, network, runtime, upkeep, watched
 from kfinstall.facts.model import KfUnit, PackageFact, SpaceFact, UnitFact
 from kfinstall.facts.parse import SECTIONS, parse_facts
+from kfinstall.registry_facts import RegistryFacts
+from kfinstall.storage_facts import NfsExport
+from kfinstall.undo_facts import UndoRecord
 
 DATA = Path(__file__).parent / "data" / "facts"
 DEBIAN = (DATA / "debian-12.txt").read_text(encoding="utf-8")
@@ -290,9 +293,13 @@ def test_white_space_inside_a_kernel_setting():
     assert watched.sysctls(["net.ipv4.ip_local_port_range\t32768\t60999"]) == {"net.ipv4.ip_local_port_range": "32768 60999"}
 
 
-def test_unknown_sections_are_kept_raw():
-    facts = parse_facts("n", "M", bare(nfs="export /srv\nmounted yes\n", registry=""), 1.0)
-    assert dict(facts.extra) == {"nfs": "export /srv\nmounted yes", "registry": ""}
+def test_a_section_that_a_part_owns_is_parsed_where_it_is_read_and_left_out_elsewhere():
+    text = bare(nfs="directory=755 0:0\nclients=10.0.0.1 w2\n", registry="", other="nonsense\n")
+    facts = parse_facts("n", "M", text, 1.0, (NfsExport, RegistryFacts, UndoRecord))
+    assert facts.section(NfsExport) == NfsExport(directory=True, clients=frozenset({"10.0.0.1", "w2"}))
+    assert facts.section(RegistryFacts) == RegistryFacts()
+    assert facts.section(UndoRecord) == UndoRecord()
+    assert parse_facts("n", "M", text, 1.0).sections == {}
 
 
 def test_noise_before_the_first_section_is_left_out():

@@ -1,10 +1,13 @@
 """The simulator prints what the parsers understand, and what is parsed is what the model says."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from kfinstall.facts.model import KfUnit, UnitFact, Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import FactSection
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit
 from kfinstall.simulator.sections import facts_output, renderers
 from kfinstall.text import sha256
@@ -21,9 +24,19 @@ WATCH = Watch(
 )
 
 
-def read(node, now=1000.0, extra=None):
-    program = facts_program(WATCH, extra or {}, "0123abcd")
-    return parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, now), now)
+@dataclass(frozen=True)
+class Zzz(FactSection):
+    section = "zzz"
+    lines: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, lines):
+        return cls(tuple(lines))
+
+
+def read(node, now=1000.0, reads=()):
+    program = facts_program(WATCH, {}, "0123abcd")
+    return parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, now), now, reads)
 
 
 @pytest.fixture
@@ -100,11 +113,12 @@ def test_a_containerd_whose_cri_plugin_is_off_does_not_answer(node):
     assert not runtime.cri_ready
 
 
-def test_faults_are_appended_to_sections_and_unknown_sections_pass_through(node):
+def test_faults_are_appended_to_sections_and_others_are_for_whoever_reads_them(node):
     node.extra |= {"apt": "lock\t812 unattended-upgr", "zzz": "a\nb"}
-    facts = read(node)
+    facts = read(node, reads=(Zzz,))
     assert facts.apt.lock_holder == "812 unattended-upgr"
-    assert facts.extra["zzz"] == "a\nb"
+    assert facts.section(Zzz) == Zzz(("a", "b"))
+    assert read(node).section(Zzz) == Zzz()
 
 
 def test_every_section_has_a_renderer_and_the_end_comes_last():

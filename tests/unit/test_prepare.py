@@ -11,6 +11,7 @@ from kfinstall import limits, prepare_site, releases
 from kfinstall.answers.model import Answers
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
+from kfinstall.prepare_facts import OthersFiles
 from kfinstall.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
@@ -41,6 +42,10 @@ def view(facts=None, **more):
     return View(Answers.model_validate({"nodes": nodes} | more), RELEASE, "cp1", {"cp1": facts})
 
 
+def others(text):
+    return {OthersFiles: OthersFiles.parse(text.splitlines())}
+
+
 def file(text, mode=0o644):
     return FileFact("file", mode, "root:root", len(text), sha256(text))
 
@@ -67,7 +72,7 @@ class TestApt:
     base = dict.fromkeys(prepare_site.BASE_PACKAGES, PackageFact("1", "installed"))
 
     def test_a_source_that_is_gone_is_named_even_with_fresh_lists(self):
-        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), extra={"prepare": "gone\t/etc/apt/sources.list.d/k.list"})
+        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), sections=others("gone\t/etc/apt/sources.list.d/k.list"))
         wanted = "turn off in /etc/apt/sources.list.d/k.list the repository of Kubernetes that is gone"
         assert changes(PrepareApt, facts) == wanted
         assert changes(PrepareApt, replace(facts, apt=AptFacts())) == f"{wanted} | apt-get update"
@@ -158,12 +163,26 @@ class TestKernel:
         told = f"sysctl\t{order}\t/etc/sysctl.conf\t{name}\t{value}\nnonsense\nsysctl\t99\t"
         wanted = prepare_site.sysctl_values(view())
         files = {prepare_site.SYSCTL_FILE: file(prepare_site.sysctl_content(view()))}
-        facts = Facts("cp1", sysctls=wanted, files=files, extra={"prepare": told})
+        facts = Facts("cp1", sysctls=wanted, files=files, sections=others(told))
         if lost:
             line = f"turn off in /etc/sysctl.conf, which is read later: {name} = {value}"
             assert changes(PrepareSysctl, facts) == line
         else:
             satisfied(PrepareSysctl, facts)
+
+    # What no kernel says. Digits are more than 0 to 9 to Python, and more than 4300 of them are no number to it.
+    @pytest.mark.parametrize("text", ["\u00b2", "\u0661", "9" * 5000, "-" + "9" * 5000, "", "x"])
+    def test_numbers_without_sense_are_none(self, text):
+        wanted = prepare_site.sysctl_values(view())
+        facts = Facts(
+            "cp1",
+            sysctls=wanted | {"fs.inotify.max_user_instances": text},
+            sections=others(f"sysctl\t99-x.conf\t/etc/x\tnet.ipv4.ip_forward\t{text}"),
+        )
+        assert prepare_site.sysctl_values(view(facts)) == wanted
+        assert "sysctl fs.inotify.max_user_instances=2280" in changes(PrepareSysctl, facts)
+        assert ("/etc/x" in changes(PrepareSysctl, facts)) is (text != "9" * 5000)
+        assert prepare_site.major(text) == 0
 
     def test_a_higher_value_of_the_machine_stays(self):
         facts = Facts("cp1", sysctls={"fs.inotify.max_user_instances": "8192"})

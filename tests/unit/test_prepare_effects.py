@@ -9,6 +9,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
 from kfinstall.simulator.machine import boot, fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
@@ -53,8 +54,9 @@ def seen(given, node):
     watch = Watch()
     for step in STEPS:
         watch |= step().watch(view)
-    program = facts_program(watch, {}, "0123abcd")
-    facts = parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, 1000.0), 1000.0)
+    reads = queries({kind for step in STEPS for kind in step.reads}, given)
+    program = facts_program(watch, reads, "0123abcd")
+    facts = parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, 1000.0), 1000.0, reads)
     return View(given, view.release, node.name, {node.name: facts})
 
 

@@ -13,6 +13,7 @@ import yaml
 from kfinstall import proof_image, registry_site, resources
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, FileFact, NetworkFacts, PackageFact, RuntimeFacts, UnitFact
+from kfinstall.registry_facts import RegistryFacts
 from kfinstall.releases import Release
 from kfinstall.simulator.effects import registry as _registry  # noqa: F401
 from kfinstall.simulator.model import ScriptError, SimNode, World
@@ -41,7 +42,6 @@ class Lab:
 
     def facts(self, name, **more):
         node = self.world.nodes[name]
-        asked = {"REGISTRY_HOST": self.answers.registry_host, "REGISTRY_DIRECTORY": self.answers.registry.directory}
         files = {
             p: FileFact("file" if f.content is not None else "directory", f.mode, f.owner, 0, f.sha256)
             for p, f in node.files.items()
@@ -53,7 +53,7 @@ class Lab:
             units={u: UnitFact("loaded", "active" if v.active else "inactive", "enabled") for u, v in node.units.items()},
             network=more.pop("network", NetworkFacts(listeners=dict(node.listeners))),
             runtime=RuntimeFacts(ca_sha256="cluster1"),
-            extra={"registry": render(node, asked)},
+            sections={RegistryFacts: RegistryFacts.parse(render(node, RegistryFacts.query(self.answers)).splitlines())},
             read_at=more.pop("read_at", __import__("time").time()),
             **more,
         )
@@ -247,9 +247,11 @@ def test_names_of_the_certificate_fit_address_and_name():
 
 
 def test_facts_without_sense_count_as_absent():
-    found = registry_site.parse(Facts("x", extra={"registry": "status=abc\nnonsense\nexpires_at=\nnames=B A \n"}))
-    assert found == registry_site.RegistryFacts(names=("A", "B"))
+    found = RegistryFacts.parse(["status=abc", "nonsense", "expires_at=", "names=B A "])
+    assert found == RegistryFacts(names=("A", "B"))
     assert not found.answers
+    # Digits are more than 0 to 9 to Python, and more than 4300 of them are no number to it.
+    assert RegistryFacts.parse(["status=\u00b2", f"used_bytes={'9' * 5000}", f"expires_at={'9' * 400}"]) == RegistryFacts()
 
 
 SCRIPTS = ["registry-server", "registry-trust", "registry-push", "registry-pull-proof", "spark-image", "spark-submit-script"]

@@ -5,6 +5,7 @@ import pytest
 from kfinstall import cluster_site, plan, releases, reset_site, resources
 from kfinstall.answers.load import load
 from kfinstall.errors import StateError, UsageError
+from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.options import Options
 from kfinstall.state import ClusterState
@@ -15,6 +16,7 @@ from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
 from kfinstall.text import sha256
+from kfinstall.undo_facts import UndoRecord
 from kfinstall.workflows import installation, reset, runs
 from kfinstall.workflows.install import INSTALL
 from kfinstall.workflows.reset import RESET
@@ -56,7 +58,7 @@ def test_another_clusters_member_is_never_touched(answers):
 
 
 def test_every_kind_of_record_is_a_change(answers):
-    found = view(answers, extra={"undo": RECORD})
+    found = view(answers, sections={UndoRecord: UndoRecord.parse(RECORD.splitlines())})
     assert ResetServices().check(found) == Needed(("containerd.service: back to not-found and inactive",))
     assert ResetPackages().check(found) == Needed(
         ("apt-get purge containerd runc", "apt-mark unhold kubelet", "leave upgraded: iptables")
@@ -73,9 +75,18 @@ def test_every_kind_of_record_is_a_change(answers):
 
 
 def test_a_record_of_what_is_gone_is_dropped_and_none_is_satisfied(answers):
-    assert isinstance(ResetFiles().check(view(answers, extra={"undo": "gone\t/etc/x\n"})), Needed)
+    assert isinstance(ResetFiles().check(view(answers, sections={UndoRecord: UndoRecord(gone=("/etc/x",))})), Needed)
     for step in (ResetServices(), ResetPackages(), ResetFiles()):
         assert isinstance(step.check(view(answers)), Satisfied)
+
+
+def test_a_record_that_cant_be_understood_is_refused_and_an_empty_line_of_it_tells_nothing(answers):
+    for line in ("/etc/fstab", "secrets\t/etc/shadow"):
+        with pytest.raises(SectionError, match="undo"):
+            UndoRecord.parse(["file\t/etc/fstab", line])
+    empty = UndoRecord.parse(["units\t ", "packages\t", "swaps\t"])
+    for step in (ResetServices(), ResetPackages(), ResetFiles()):
+        assert isinstance(step.check(view(answers, sections={UndoRecord: empty})), Satisfied)
 
 
 def test_data_is_what_holds_volumes_and_images(answers):

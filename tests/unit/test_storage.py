@@ -10,13 +10,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import releases, resources, stamp, storage_proof, storage_site
+from kfinstall import releases, resources, stamp, storage_facts, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.simulator.effects import storage as effects
 from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output
@@ -73,10 +74,9 @@ class Lab:
         empty = View(self.answers, self.release, target)
         if target == CLUSTER_TARGET:
             return dataclasses.replace(empty, cluster=await self.cluster.snapshot(step.wants(empty)))
-        path = self.answers.storage.nfs.path
-        extra = {"NFS_PATH": path, "NFS_ADDRESS": self.answers.nfs_address, "NFS_EXPORT": storage_site.export_path(path)}
-        program = facts_program(step.watch(empty), extra, "0123abcd")
-        facts = parse_facts(target, "0123abcd", facts_output(self.world.nodes[target], program.parameters, 1000.0), 1000.0)
+        reads = queries(step.reads, self.answers)
+        program = facts_program(step.watch(empty), reads, "0123abcd")
+        facts = parse_facts(target, "0123abcd", facts_output(self.world.nodes[target], program.parameters, 1000.0), 1000.0, reads)
         return dataclasses.replace(empty, fleet={target: facts})
 
     async def check(self, step, target=CLUSTER_TARGET):
@@ -331,7 +331,7 @@ def test_only_the_nodes_are_in_the_exports():
     [("/srv/a b", "/srv/a\\040b"), ('/srv/q"#\\', "/srv/q\\042\\043\\134"), ("/srv/é+,(1)$@:='&;", "/srv/é+,(1)$@:='&;")],
 )
 def test_paths_are_escaped_as_nfs_utils_does_it(path, written):
-    assert storage_site.export_path(path) == written
+    assert storage_facts.export_path(path) == written
 
 
 @pytest.mark.parametrize(
@@ -448,10 +448,10 @@ def test_an_export_in_another_file_is_seen_however_it_is_written(tmp_path, line,
     exports = storage_site.exports(make_answers({"nfs": {"path": NASTY}}))
     (tmp_path / "exports.d" / "kfinstall.exports").write_text(exports)
     (tmp_path / "exports").write_text(line)
-    (tmp_path / "etab").write_text(f"/srv/x\t10.0.0.3(rw)\n{storage_site.export_path(NASTY)}\t10.0.0.1(rw,sec=sys)\n")
+    (tmp_path / "etab").write_text(f"/srv/x\t10.0.0.3(rw)\n{storage_facts.export_path(NASTY)}\t10.0.0.1(rw,sec=sys)\n")
     text = resources.script("facts/60-nfs").replace("/var/lib/nfs/etab", f"{tmp_path}/etab").replace("/etc/", f"{tmp_path}/")
     text = resources.script("facts-lib") + "\n" + text.replace("-d /var/lib/nfs ", f"-d {tmp_path} ")
-    environment = {"KF_MARK": "m", "KF_NFS_PATH": NASTY, "KF_NFS_EXPORT": storage_site.export_path(NASTY)}
+    environment = {"KF_MARK": "m", "KF_NFS_PATH": NASTY, "KF_NFS_EXPORT": storage_facts.export_path(NASTY)}
     done = subprocess.run([_bash(), "-c", text], capture_output=True, text=True, env=environment, check=False)
     foreign = f"foreign={tmp_path}/exports\n" if ours else ""
     assert done.stdout == f"@m nfs\nclients=10.0.0.1\n{foreign}"
