@@ -243,8 +243,7 @@ class Executor:
         async with limit:
             self._site.changed_keys.refuse()
             begin = time.monotonic()
-            running = view.facts.kf_units.get(f"kf-{step.script}") if step.script and target != CLUSTER_TARGET else None
-            attached = running is not None and running.running
+            attached = step.still_runs(view)
             fingerprint = step.fingerprint(view)
             self._journal.record(Entry("started", self._run, step.id, target, fingerprint))
             self._bus.emit(StepStarted(step=step.id, title=step.title, target=target, changes=check.changes, attached=attached))

@@ -64,7 +64,7 @@ def _step(check: str) -> Step:
 
 async def _run(session: Session, step: Step, view: View, what: Mend) -> None:
     begin, outcome, evidence, hint = time.monotonic(), "interrupted", "stopped before its end", ""
-    run, print_ = session.record.id, f"{step.id}:{what.script}"
+    run, print_ = session.record.id, what.fingerprint(step.id)
     session.journal.record(Entry("started", run, step.id, view.target, print_))
     session.bus.emit(StepStarted(step=step.id, title=step.title, target=view.target, changes=(what.title,)))
     try:

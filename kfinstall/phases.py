@@ -307,6 +307,12 @@ def of(
     return choose(only=only, start=start)
 
 
+def step(identity: str) -> Step | None:
+    """The step of any workflow that has that id; None where there is none."""
+    every = (kind for phase in (*PHASES, RESET, UNINSTALL, ROTATE) for kind in phase.steps)
+    return next((kind() for kind in every if kind.id == identity), None)
+
+
 def names() -> tuple[str, ...]:
     """The phases' ids, in order."""
     return tuple(phase.id for phase in PHASES)

@@ -382,10 +382,9 @@ async def _close(site: Site) -> None:
 
 def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:
     for entry in journal.in_doubt():
-        facts = site.fleet.get(entry.target)
-        name = "kf-" + entry.step.replace(".", "-")
-        unit = facts.kf_units.get(name) if facts else None
-        still = "still running on the node" if unit and unit.running else "checked again now"
+        step = phases.step(entry.step)
+        runs = step is not None and step.still_runs(site.situation.view(entry.target), entry.fingerprint)
+        still = "still running on the node" if runs else "checked again now"
         bus.emit(Notice(level="info", target=entry.target, text=f"{entry.step} was started and its end is not known: {still}"))
     if journal.torn_lines:
         bus.emit(

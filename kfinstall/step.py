@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
@@ -15,11 +16,12 @@ from typing import ClassVar, Protocol
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
-from kfinstall.errors import CommandError
+from kfinstall.errors import CommandError, UsageError
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Completed, Host, Program
+from kfinstall.transport.wire import unit_name
 
 CLUSTER_TARGET = "cluster"
 
@@ -69,6 +71,10 @@ class Mend:
     """Name in scripts/steps."""
     parameters: tuple[tuple[str, str], ...] = ()
 
+    def fingerprint(self, check: str) -> str:
+        """What the journal knows it by, under the id of the check that offered it."""
+        return f"{check}:{self.script}"
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
@@ -106,6 +112,11 @@ class View:
     def facts(self) -> Facts:
         """The target node's facts; empty facts where it was not read."""
         return self.fleet.get(self.target) or Facts(node=self.target)
+
+    @property
+    def script_node(self) -> str:
+        """The node where scripts of this target run: the first control plane for the cluster."""
+        return self.answers.first_control_plane.name if self.target == CLUSTER_TARGET else self.target
 
     @property
     def minor(self) -> str:
@@ -197,6 +208,23 @@ class Step:
     script: ClassVar[str] = ""
     """Name in scripts/steps of the script that the default `apply` runs."""
 
+    @property
+    def unit(self) -> str:
+        """Name of the systemd unit that `script` runs as on a node; empty where there is none."""
+        return unit_name(self.script) if self.script else ""
+
+    def still_runs(self, view: View, journalled: str = "") -> bool:
+        """Whether what a killed run began on the view's target goes on there, by the facts that were read.
+
+        `journalled`: fingerprint of the journal's entry, which names the script where a fix was begun and not the step itself.
+        """
+        unit = self.unit
+        with suppress(UsageError):  # a journal can hold anything
+            unit = unit_name(journalled.removeprefix(f"{self.id}:")) if journalled.startswith(f"{self.id}:") else unit
+        facts = view.fleet.get(view.script_node)
+        found = facts.kf_units.get(unit) if facts else None
+        return found is not None and found.running
+
     def applies(self, answers: Answers) -> bool:  # noqa: ARG002
         """Whether the answers ask for it at all."""
         return True
@@ -254,6 +282,11 @@ class Step:
 def sha256(text: str) -> str:
     """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def phase_began(facts: Facts, phase: str) -> bool:
+    """Whether a script of a phase was ever started on the node: the units of its steps are kf-<phase>-<name>."""
+    return any(name.startswith(unit_name(f"{phase}-")) for name in facts.kf_units)
 
 
 def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:
