@@ -1,15 +1,11 @@
-"""What the preflight steps share: findings that become one verdict, and whether a node is already ours."""
+"""What the preflight steps share: findings that become one verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-from kfinstall.facts.model import Facts
 from kfinstall.step import Check, Conflict, Mend, Satisfied, View
-
-_CLUSTER_UNITS: Final = "kf-cluster-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +36,6 @@ def not_read(view: View) -> Check | None:
     if view.target in view.fleet:
         return None
     return Conflict("the server was not reached", f"ssh {view.node.address} true")
-
-
-def kubeadm_was_here(facts: Facts) -> bool:
-    """Whether kubeadm, or an etcd of a control plane, left something."""
-    return bool(facts.runtime.kubeadm_files) or facts.runtime.etcd_data
-
-
-def member(view: View) -> bool:
-    """Whether the node is a member of this cluster: it has its own name there, and the first control plane's CA."""
-    runtime = view.facts.runtime
-    first = view.fleet.get(view.answers.first_control_plane.name)
-    same = first is not None and runtime.ca_sha256 == first.runtime.ca_sha256
-    return bool(runtime.ca_sha256) and same and runtime.node_name == view.target
-
-
-def half_done(view: View) -> bool:
-    """Whether a run of kfinstall began to make the node a member and did not end."""
-    runtime = view.facts.runtime
-    first = view.fleet.get(view.answers.first_control_plane.name)
-    other = bool(first and first.runtime.ca_sha256 and runtime.ca_sha256 and first.runtime.ca_sha256 != runtime.ca_sha256)
-    began = any(name.startswith(_CLUSTER_UNITS) for name in view.facts.kf_units)
-    return began and not other and runtime.node_name in ("", view.target)
 
 
 def gibibytes(value: int) -> str:

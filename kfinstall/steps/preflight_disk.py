@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kfinstall import limits, storage_site, volume_access
+from kfinstall import limits, membership, storage_site, volume_access
 from kfinstall.answers.types import size_bytes
 from kfinstall.facts.model import SpaceFact, Watch
-from kfinstall.preflight import Finding, gibibytes, member, not_read, verdict
+from kfinstall.preflight import Finding, gibibytes, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 from kfinstall.text import shell
 
@@ -106,9 +106,9 @@ class PreflightDisk(Step):
     danger: ClassVar[Danger] = Danger.NONE
 
     def watch(self, view: View) -> Watch:
-        """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be."""
+        """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
         kept = storage_site.directories(view.answers, view.target)
-        return Watch(
+        return membership.WATCH | Watch(
             space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
             files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
         )
@@ -120,5 +120,5 @@ class PreflightDisk(Step):
             return missing
         mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
-        found = _member(view) if member(view) else (*_system(view), *_asked(view))
+        found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
         return verdict((*found, *volume_access.findings(view)), evidence or "nothing to keep there")

@@ -362,7 +362,9 @@ async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
 async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world):
     unit = KfUnit("kf-prepare-thing", running=True, status=None)
     world.site.fleet["cp1"] = replace(world.site.fleet["cp1"], kf_units={unit.name: unit})
-    made = step(world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",)))
+    made = step(
+        world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",))
+    )
     await world.run(made)
     assert [event.attached for event in world.events if event.name == "stepStarted"] == [True]
 

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from kfinstall.answers.model import Answers
-from kfinstall.facts.model import KfUnit, RuntimeFacts, SpaceFact, Watch
+from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Satisfied, View
+from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
+from kfinstall.steps.cluster_init import ClusterInit
+from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
 from kfinstall.steps.connect_login import ConnectLogin
 from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.preflight_apt import PreflightApt
@@ -449,10 +451,39 @@ def test_what_a_killed_run_of_ours_left_is_no_leftover(fleet):
     units = {"kf-cluster-init": KfUnit("kf-cluster-init", running=False, status=None)}
     half = changed(fleet, "cp1", runtime={"kubeadm_files": ("pki/ca.crt",), "ca_sha256": "ours"})
     assert conflict(check(PreflightLeftovers, half), "pki/ca.crt")
-    ours = half | {"cp1": replace(half["cp1"], kf_units=units)}
+    ours = half | {"cp1": replace(half["cp1"], kf_units=units, files=owned("cp1", "begun"))}
     found = check(PreflightLeftovers, ours)
     assert isinstance(found, Satisfied)
     assert "goes on" in found.evidence
+
+
+def owned(name, state):
+    """What kfinstall wrote on a node whose membership it began, or ended."""
+    content = f"# Written by kfinstall\ncluster=kubeflow\nnode={name}\nstate={state}\n"
+    return {"/etc/kfinstall/cluster.conf": FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+
+
+def test_preflight_lets_pass_what_the_cluster_steps_go_on_with_and_nothing_else(fleet):
+    half = changed(fleet, "cp1", runtime={"kubeadm_files": ("pki/ca.crt",), "ca_sha256": "ours"})
+    units = {"kf-cluster-init": KfUnit("kf-cluster-init", running=False, status=20)}
+    # The folder of the units is gone, the record stands: kubeadm init takes it back and goes on.
+    recorded = half | {"cp1": replace(half["cp1"], files=owned("cp1", "begun"))}
+    assert isinstance(check(ClusterInit, recorded), Needed)
+    assert isinstance(check(PreflightLeftovers, recorded), Satisfied)
+    # kubeadm init was refused on a server that was another's: it ran there, and it is not ours for that.
+    refused = half | {"cp1": replace(half["cp1"], kf_units=units)}
+    assert isinstance(check(ClusterInit, refused), Conflict)
+    assert conflict(check(PreflightLeftovers, refused), "pki/ca.crt")
+
+
+def test_a_join_in_the_middle_is_no_member_yet(fleet):
+    middle = joined(fleet)
+    middle |= {"worker1": replace(middle["worker1"], files=owned("worker1", "begun"))}
+    assert "reset what an earlier join left" in str(check(ClusterJoinWorkers, middle, "worker1"))
+    assert "goes on from there" in check(PreflightLeftovers, middle, "worker1").evidence
+    theirs = joined(fleet, worker1="theirs")
+    theirs |= {"worker1": replace(theirs["worker1"], files=owned("worker1", "begun"))}
+    assert conflict(check(PreflightLeftovers, theirs, "worker1"), "another cluster", "kubeadm reset")
 
 
 def test_a_full_cluster_is_still_green(fleet):
