@@ -16,8 +16,8 @@ from kfinstall import invocation, registry_site, secret_store, spark_site
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.cluster.base import ClusterFacts, Document
 from kfinstall.journal import Entry
-from kfinstall.step import View, sha256
-from kfinstall.text import clean, clean_text, hanging
+from kfinstall.step import View
+from kfinstall.text import clean, clean_text, hanging, sha256
 
 CARD_VERSION: Final = 1
 NAME: Final = "handoff"

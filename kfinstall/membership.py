@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from kfinstall.facts.model import Facts, Watch
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
 """Written before kubeadm changes a node, and again when it is a member: so a half-done node is told from a foreign one."""

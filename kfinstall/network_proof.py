@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from kfinstall import limits, stamp
 from kfinstall.cluster.base import Document, Ref, Want
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 NAMESPACE: Final = stamp.PROOFS_NAMESPACE
 NAME: Final = "network-proof"

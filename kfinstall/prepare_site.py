@@ -13,7 +13,8 @@ from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
 from kfinstall.facts.model import Facts
 from kfinstall.releases import Artifact
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 MODULES_FILE: Final = "/etc/modules-load.d/kfinstall.conf"
 SYSCTL_FILE: Final = "/etc/sysctl.d/90-kfinstall.conf"

@@ -12,7 +12,8 @@ import yaml
 from kfinstall import limits
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.facts.model import Facts
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 UNIT: Final = "kfinstall-registry.service"
 PACKAGE_UNIT: Final = "docker-registry.service"

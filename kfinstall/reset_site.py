@@ -8,7 +8,8 @@ from typing import Final
 from kfinstall import cluster_site, limits, membership, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, Watch
-from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View, sha256
+from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
+from kfinstall.text import sha256
 
 DATA_PROOF: Final = "/var/lib/kfinstall/proofs/reset-data.json"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kfinstall.cluster.base import ClusterFacts, Document, Ref
 from kfinstall.cluster.raw import RawDocument
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "kfinstall"}
 ANNOTATION: Final = "kfinstall.io/content"

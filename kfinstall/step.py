@@ -279,11 +279,6 @@ class Step:
         return hashlib.sha256(f"{self.id}\0{inputs}".encode()).hexdigest()[:16]
 
 
-def sha256(text: str) -> str:
-    """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def phase_began(facts: Facts, phase: str) -> bool:
     """Whether a script of a phase was ever started on the node: the units of its steps are kf-<phase>-<name>."""
     return any(name.startswith(unit_name(f"{phase}-")) for name in facts.kf_units)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -127,3 +128,8 @@ def from_home(path: Path) -> str:
         return str(Path("~") / whole.relative_to(Path.home()))
     except (ValueError, RuntimeError):  # it is elsewhere; nobody has a home here
         return str(whole)
+
+
+def sha256(text: str) -> str:
+    """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from kfinstall import storage_site
+from kfinstall.checks import Finding
 from kfinstall.facts.model import FileFact
-from kfinstall.preflight import Finding
 from kfinstall.step import View
 from kfinstall.text import shell
 

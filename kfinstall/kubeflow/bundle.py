@@ -15,7 +15,8 @@ from kfinstall import invocation, limits
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import choice
 from kfinstall.kubeflow.images import images
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 FORMAT: Final = 1
 _MANIFEST: Final = "bundle.json"

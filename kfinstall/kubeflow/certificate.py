@@ -10,7 +10,7 @@ from cryptography import x509
 
 from kfinstall import invocation
 from kfinstall.errors import CommandError
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 
 def names(pem: str) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from kfinstall.cluster.base import Document, Ref
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kubeflow import profile
 from kfinstall.releases import KubeflowRow, Release
-from kfinstall.step import ApplyContext, View, sha256
+from kfinstall.step import ApplyContext, View
+from kfinstall.text import sha256
 
 DIRECTORY: Final = "/var/lib/kfinstall/kubeflow"
 CACHE: Final = "/var/cache/kfinstall"

@@ -7,7 +7,7 @@ from typing import Final
 from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
 from kfinstall.releases import Release
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 REPOSITORY: Final = "kubeflow/notebook"
 _DOCKERFILES: Final = "notebooks"

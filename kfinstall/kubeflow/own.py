@@ -15,7 +15,7 @@ import yaml
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.kubeflow import notebook_images, offers
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 DEX_CLIENT: Final = Ref("v1", "Secret", "dex-oidc-client", "auth")
 DEX_PASSWORDS: Final = Ref("v1", "Secret", "dex-passwords", "auth")

@@ -16,7 +16,8 @@ from kfinstall.cluster.base import Document, Ref
 from kfinstall.kubeflow import choice, own
 from kfinstall.secrets import Secret
 from kfinstall.stamp import LABELS
-from kfinstall.step import View, sha256
+from kfinstall.step import View
+from kfinstall.text import sha256
 
 PASSWORD: Final = "kubeflow.user.password"  # noqa: S105 (a name)
 CLIENT: Final = "kubeflow.oidc.client-secret"

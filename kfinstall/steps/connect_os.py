@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall.preflight import Finding, not_read, verdict
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 
 SUPPORTED: Final = {"ubuntu": ("22.04", "24.04", "26.04"), "debian": ("12", "13")}

@@ -17,7 +17,8 @@ from kfinstall.cluster.workloads import wait_explained
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import certificate, own
 from kfinstall.stamp import ANNOTATION, LABELS, outdated, stamped
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 _CERT_MANAGER: Final = "cert-manager.io/v1"
 _CERTIFICATE: Final = Ref(_CERT_MANAGER, "Certificate", "kubeflow-gateway", own.GATEWAY_NAMESPACE)

@@ -11,7 +11,8 @@ from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import notebook_images
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 _RECORD: Final = f"{registry_site.PROOFS}/kubeflow.notebook-images.json"
 _BUILD: Final = "/var/lib/kfinstall/notebook-build"

@@ -13,7 +13,8 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import bundle, choice
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 
 class KubeflowRender(Step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from kfinstall.preflight import Finding, not_read, verdict
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View, phase_began
 from kfinstall.text import shell
 

@@ -6,8 +6,8 @@ import statistics
 from typing import ClassVar, Final
 
 from kfinstall import limits
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import Facts
-from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View
 
 _MEND: Final = Mend("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))

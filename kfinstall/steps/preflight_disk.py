@@ -8,8 +8,9 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, membership, storage_site, volume_access
 from kfinstall.answers.types import size_bytes
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import SpaceFact, Watch
-from kfinstall.preflight import Finding, gibibytes, not_read, verdict
+from kfinstall.preflight import gibibytes
 from kfinstall.step import Check, Danger, Step, View
 from kfinstall.text import shell
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from kfinstall import limits
-from kfinstall.preflight import Finding, gibibytes, not_read, verdict
+from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.preflight import gibibytes
 from kfinstall.releases import Component
 from kfinstall.step import Check, Danger, Step, View
 

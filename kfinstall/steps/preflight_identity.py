@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import Facts
-from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View
 
 _CLONE = "were they copied from one virtual machine?"

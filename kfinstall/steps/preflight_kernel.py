@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall import limits
-from kfinstall.preflight import Finding, minor_tuple, not_read, verdict
+from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.preflight import minor_tuple
 from kfinstall.step import Check, Danger, Step, View
 
 _CGROUP_V2: Final = "cgroup2fs"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall import membership
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import Watch
-from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import shell
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import Watch
-from kfinstall.preflight import Finding, not_read, verdict
 from kfinstall.step import Check, Danger, Step, View
 
 _COMMAND_CHARACTERS: Final = 15

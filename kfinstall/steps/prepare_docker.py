@@ -9,7 +9,8 @@ from kfinstall import limits, prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Artifact
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, sha256
+from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View
+from kfinstall.text import sha256
 
 _DAEMON: Final = "/etc/docker/daemon.json"
 _BINARY: Final = "/usr/local/bin/cri-dockerd"

@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View, sha256
+from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.text import sha256
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"
 _LIST: Final = "/etc/apt/sources.list.d/kubernetes.list"

@@ -11,7 +11,8 @@ from kfinstall import limits, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 
 class RegistryServer(Step):

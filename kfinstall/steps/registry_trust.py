@@ -11,7 +11,8 @@ from kfinstall import invocation, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 
 class RegistryTrust(Step):

@@ -10,7 +10,8 @@ from kfinstall import limits, registry_site, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View, sha256
+from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.text import sha256
 
 _RECORD: Final = f"{registry_site.PROOFS}/spark.image.json"
 

@@ -14,7 +14,7 @@ from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.simulator.sections import renderers
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 BASH = shutil.which("bash") or ""
 

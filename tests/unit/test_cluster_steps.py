@@ -17,13 +17,14 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
 from kfinstall.simulator.pki import Pki
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
+from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
 from kfinstall.steps.cluster_kubeconfig import ClusterKubeconfig
 from kfinstall.steps.cluster_network import ClusterNetwork
 from kfinstall.steps.cluster_nodes_ready import ClusterNodesReady
+from kfinstall.text import sha256
 from tests.fakes import kubeadm
 
 NODES = [

@@ -7,7 +7,7 @@ from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit
 from kfinstall.simulator.sections import facts_output, renderers
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 WATCH = Watch(
     files=frozenset({"/etc/fstab", "/etc", "/etc/none", "/srv/a b"}),

@@ -24,10 +24,11 @@ from kfinstall.releases import load, names
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Needed, Satisfied, View, sha256
+from kfinstall.step import Needed, Satisfied, View
 from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
 from kfinstall.steps.kubeflow_profile_components import KubeflowProfileComponents
 from kfinstall.steps.kubeflow_render import KubeflowRender
+from kfinstall.text import sha256
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext
 from tests.fakes.controllers import Controllers

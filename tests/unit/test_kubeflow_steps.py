@@ -21,13 +21,14 @@ from kfinstall.releases import load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
+from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.kubeflow_access import KubeflowAccess
 from kfinstall.steps.kubeflow_apply import KubeflowApply
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_proof import KubeflowProof
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
+from kfinstall.text import sha256
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext
 from tests.fakes.controllers import Controllers

@@ -34,7 +34,7 @@ from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
 from kfinstall.kubeflow import choice, own
 from kfinstall.simulator import kubeflow as simulated
-from kfinstall.step import Conflict, Needed, View, failed, sha256
+from kfinstall.step import Conflict, Needed, View, failed
 from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender
@@ -47,6 +47,7 @@ from kfinstall.steps.prepare_modules import PrepareModules
 from kfinstall.steps.prepare_sysctl import PrepareSysctl
 from kfinstall.steps.prepare_tools import PrepareTools
 from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
 from kfinstall.waves import Wave, split
 from tests.fakes.api import FakeApi, make_certificates, serve

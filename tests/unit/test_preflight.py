@@ -11,7 +11,7 @@ from kfinstall.facts.request import facts_program
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
+from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
 from kfinstall.steps.connect_login import ConnectLogin
@@ -25,6 +25,7 @@ from kfinstall.steps.preflight_kernel import PreflightKernel
 from kfinstall.steps.preflight_leftovers import PreflightLeftovers
 from kfinstall.steps.preflight_network import PreflightNetwork
 from kfinstall.steps.preflight_ports import PreflightPorts
+from kfinstall.text import sha256
 
 STEPS = (
     ConnectLogin,

@@ -11,7 +11,7 @@ from kfinstall import limits, prepare_site, releases
 from kfinstall.answers.model import Answers
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256, step_program
+from kfinstall.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_clock import PrepareClock
@@ -24,6 +24,7 @@ from kfinstall.steps.prepare_proxy import PrepareProxy
 from kfinstall.steps.prepare_swap_off import PrepareSwapOff
 from kfinstall.steps.prepare_sysctl import PrepareSysctl
 from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.text import sha256
 
 # ruff: noqa: RUF012
 RELEASE = releases.load("26.03")

@@ -7,12 +7,13 @@ from kfinstall.answers.load import load
 from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.state import ClusterState
-from kfinstall.step import Conflict, Danger, Needed, Satisfied, sha256
+from kfinstall.step import Conflict, Danger, Needed, Satisfied
 from kfinstall.steps.reset_data import ResetData
 from kfinstall.steps.reset_files import ResetFiles
 from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
+from kfinstall.text import sha256
 
 RECORD = (
     "file\t/etc/fstab\nabsent\t/etc/containerd/config.toml\ngone\t/etc/apt/keyrings\ntree\t/etc/kubernetes\n"

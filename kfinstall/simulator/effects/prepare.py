@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall.prepare_site import PROOFS, major
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit, World, effect
 from kfinstall.simulator.sections.prepare import GONE
-from kfinstall.step import sha256
+from kfinstall.text import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
 _DOCKER: Final = "29.1.3-0ubuntu1"
