@@ -80,6 +80,18 @@ def test_what_is_to_come_is_there_before_it_comes():
     assert view.state_of("nonsense") == "waiting"
 
 
+def test_what_is_still_to_come_is_not_through_because_another_has_a_warning():
+    warned = Finding(node="a", check="preflight.disk", level="warning", message="full", fix="rm")
+    view = seen([EVENTS[0], warned])
+    states = {target.state for target in view.phases["preflight"].steps["preflight.disk"].targets.values()}
+    assert states == {"warning", "waiting"}
+    assert view.phases["preflight"].steps["preflight.disk"].state == "waiting"
+    assert view.phases["preflight"].settled == 0
+    view.phases["connect"].state, view.phases["preflight"].state = "unchanged", "warning"
+    assert view.state_of("connect", "preflight") == "warning"
+    assert view.state_of("connect", "preflight", "prepare") == "waiting"
+
+
 def test_a_later_run_of_one_part_keeps_the_others():
     view = seen(EVENTS)
     storage = [phase for phase in PHASES if phase.id == "storage"]
