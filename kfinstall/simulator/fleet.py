@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncssh
 
-from kfinstall import invocation
+from kfinstall import durable, invocation
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
@@ -180,10 +180,8 @@ class Fleet:
             "pki": dataclasses.asdict(self._made_pki()),
             "api": self.world.api is not None,
         }
-        temporary = self.state_dir / f"{_STATE}.new"
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        temporary.replace(self.state_dir / _STATE)
+        # A demo need not last through a power cut, and saves often.
+        durable.replace(self.state_dir / _STATE, json.dumps(data).encode(), lasting=False)
 
     def _read_state(self) -> Mapping[str, Any]:
         path = self.state_dir / _STATE
