@@ -14,7 +14,7 @@ from kfinstall import invocation, limits
 from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, told
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.secrets import Redactor
-from kfinstall.state import CHANGING, ClusterState, RunRecord
+from kfinstall.state import ClusterState, RunRecord
 
 _CHANGES: Final = "something would change"
 
@@ -79,13 +79,16 @@ def recorded(record: RunRecord) -> Ending | None:
     return Ending(code, message, record.why, record.hint, record.node, record.set_aside)
 
 
-def in_words(ending: Ending | None, holder: str = "", kind: str = "install") -> str:
-    """An end in a few words: 'exit code 20: finished without worker1'; `holder` is who works on the cluster now, if anybody does."""
+def in_words(ending: Ending | None, holder: str = "", *, locks: bool = True) -> str:
+    """An end in a few words: 'exit code 20: finished without worker1'; `holder` is who works on the cluster now, if anybody does.
+
+    `locks`: whether such a run holds the cluster's lock while it works.
+    """
     if ending is not None:
         return f"exit code {int(ending.exit_code)}" + (f": {ending.sentence}" if ending.message else "")
     if holder:
         return f"still running ({holder})"
-    if kind not in CHANGING:  # these hold no lock
+    if not locks:
         return "it still runs, or it was killed"
     return "it was killed, or could not write down how it ended"
 

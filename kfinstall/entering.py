@@ -70,7 +70,7 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
 
 def _judge(site: Site, errors: Mapping[str, KfError], options: Options) -> None:
     """Raise where the run can't go on without the nodes that could not be entered."""
-    strict = options.kind in ("check", "plan", "doctor") and not options.tolerant
+    strict = options.workflow.looks and not options.tolerant
     for name, error in errors.items():
         if strict or name in site.required or len(errors) + len(options.leave_out) == len(site.all_answers.nodes):
             error.node = error.node or name

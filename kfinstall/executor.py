@@ -34,7 +34,7 @@ from kfinstall.events import (
     StepStarted,
 )
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site
@@ -185,16 +185,17 @@ class Executor:
         return found
 
     @contextmanager
-    def recorded(
-        self, step: Step, target: str, fingerprint: str, changes: tuple[str, ...], *, attached: bool = False
-    ) -> Iterator[Ending]:
+    def recorded(self, step: Step, view: View, changes: tuple[str, ...], *, unit: str, fingerprint: str) -> Iterator[Ending]:
         """Write into the journal that a step begins, and in the end what became of it, whatever happens inside; tell both.
+
+        `unit`: what it runs as on its node, empty where it does not.
 
         Raises:
             StateError: the journal can't be written; nothing may be changed then.
         """
-        begin, end = time.monotonic(), Ending()
-        self._journal.record(Entry("started", self._run, step.id, target, fingerprint))
+        begin, end, target = time.monotonic(), Ending(), view.target
+        self._journal.record(Entry("started", self._run, step.id, target, fingerprint, unit=unit))
+        attached = view.still_runs(unit)
         self._bus.emit(StepStarted(step=step.id, title=step.title, target=target, changes=changes, attached=attached))
         try:
             yield end
@@ -281,7 +282,7 @@ class Executor:
         target, view, check = item
         async with limit:
             self._site.changed_keys.refuse()
-            with self.recorded(step, target, step.fingerprint(view), check.changes, attached=step.still_runs(view)) as end:
+            with self.recorded(step, view, check.changes, unit=step.unit, fingerprint=step.fingerprint(view)) as end:
                 try:
                     await self._apply(step, view)
                     end.done(await self._verify(step, target))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from kfinstall import limits, phases
+from kfinstall import limits
 from kfinstall.context import Context
 from kfinstall.errors import KfError, UsageError
 from kfinstall.events import Finding
-from kfinstall.session import Session, owner
-from kfinstall.state import CHANGING
+from kfinstall.session import Session
 from kfinstall.step import Conflict, Mend, Step, View
-from kfinstall.transport.node_lock import NodeLock
 
 
 def offered(session: Session) -> dict[tuple[str, str], tuple[Mend, ...]]:
     """(node, check) to what could be mended there now."""
     found: dict[tuple[str, str], tuple[Mend, ...]] = {}
-    for phase in phases.PHASES:
+    for phase in session.site.phases:
         if not phase.read_only:
             continue
         for kind in phase.steps:
@@ -37,23 +35,22 @@ async def mend(session: Session, node: str, check: str) -> Finding:
         LockedError: another run works on this cluster.
         KfError: a fix failed.
     """
-    step = _step(check)
+    step = _step(session, check)
     view = session.situation.view(node)
     found = step.check(view) if node in session.site.fleet else None
     if not isinstance(found, Conflict) or not found.mends:
         raise UsageError(f"there is nothing on {node} that kfinstall can mend for {check}", hint="do what the finding's fix says")
-    first = session.site.hosts[session.answers.first_control_plane.name]
     # A run that changes servers holds the cluster's lock already.
-    with nullcontext() if session.options.kind in CHANGING else session.state.lock():
-        async with NodeLock(first, owner(session.record.id)):
+    with nullcontext() if session.options.workflow.changes else session.state.lock():
+        async with session.node_lock():
             for each in found.mends:
                 await _run(session, step, view, each)
     await session.site.read_node(node)
     return session.executor.findings([step], only=node)[0]
 
 
-def _step(check: str) -> Step:
-    for phase in phases.PHASES:
+def _step(session: Session, check: str) -> Step:
+    for phase in session.site.phases:
         for kind in phase.steps:
             if phase.read_only and kind.id == check:
                 return kind()
@@ -61,7 +58,8 @@ def _step(check: str) -> Step:
 
 
 async def _run(session: Session, step: Step, view: View, what: Mend) -> None:
-    with session.executor.recorded(step, view.target, what.fingerprint(step.id), (what.title,)) as end:
+    made = session.executor.recorded(step, view, (what.title,), unit=what.unit, fingerprint=f"{step.id}:{what.script}")
+    with made as end:
         try:
             context = Context(step, view, session.site, session.bus, session.secrets)
             await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kfinstall.transport.base import HostKeyQuestion
 from kfinstall.transport.tuning import Limits
+from kfinstall.workflow import Workflow
 
 DEFAULT_LIMITS: Final = Limits()
 
@@ -15,8 +16,8 @@ DEFAULT_LIMITS: Final = Limits()
 class Options:
     """How to run, as opposed to what to install."""
 
-    kind: str = "install"
-    """install, resume, check, plan, doctor, reset, uninstall or rotate."""
+    workflow: Workflow
+    """What the run is about."""
     only: str | tuple[str, ...] | None = None
     """The phases to run; all if None."""
     start: str | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Want
 from kfinstall.facts.model import Facts, Watch
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import cleaned_fields
@@ -41,6 +41,11 @@ class PlannedStep:
     def changes(self) -> tuple[str, ...]:
         """What would change; empty where nothing would."""
         return self.check.changes if isinstance(self.check, Needed) else ()
+
+    @property
+    def open(self) -> str:
+        """What is not done of it, in a few words."""
+        return "; ".join(self.changes) or getattr(self.check, "reason", "not done")
 
 
 @dataclass(frozen=True, slots=True)

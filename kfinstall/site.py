@@ -18,7 +18,7 @@ from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.transport.base import Host, Program, Reaching
 

@@ -32,12 +32,6 @@ from kfinstall.text import cleaned_fields
 STATE_VERSION: Final = 1
 
 
-BACK: Final = ("reset", "uninstall")
-"""Kinds of runs that take something away."""
-APART: Final = (*BACK, "rotate")
-"""Kinds of runs with phases of their own; one that is gone on with stays of its kind."""
-CHANGING: Final = ("install", "resume", *APART)
-"""Kinds of runs that change something, and can be gone on with."""
 DECLINED: Final = "nothing was changed"
 """How a run ends that somebody, who was asked, did not want."""
 _NO_ANSWERS: Final = "# a run without answers\n"
@@ -223,10 +217,6 @@ class ClusterState:
         folder = self.run_directory(record.id)
         return record.exit_code is not None or run_folder.has_answers(folder) or run_folder.has_events(folder)
 
-    def resumable(self, record: RunRecord) -> bool:
-        """Whether a run is of a kind that can be gone on with, and its answers are there."""
-        return record.kind in CHANGING and run_folder.has_answers(self.run_directory(record.id))
-
     def incomplete(self) -> dict[str, str]:
         """Folders that hold no whole run: their names, and what is wrong with them."""
         runs = self.path / "runs"
@@ -240,20 +230,6 @@ class ClusterState:
                 if not run_folder.has_answers(folder):
                     found[folder.name] = f"{folder / run_folder.ANSWERS} is missing"
         return found
-
-    def history(self) -> list[RunRecord]:
-        """The runs that made the cluster what it is since the last reset that ended well: those that installed, or took Kubeflow off."""
-        found: list[RunRecord] = []
-        for record in self.runs():
-            if record.kind == "reset" and record.exit_code == 0:
-                found.clear()
-            elif record.kind in ("install", "resume") or (record.kind == "uninstall" and record.exit_code == 0):
-                found.append(record)
-        return found
-
-    def installs(self) -> list[RunRecord]:
-        """Those of `history` that installed something."""
-        return [record for record in self.history() if record.kind != "uninstall"]
 
     def holder(self) -> str:
         """Who holds the lock: 'process 4711 since ...'; empty where nobody does."""
@@ -358,39 +334,3 @@ def refuse_rehearsals(root: Path, name: str) -> None:
             why=f"rehearsals keep their machines there, and the answers name their cluster {name} too",
             hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
         )
-
-
-def find_run(root: Path, run_id: str | None, *, resumable: bool = False) -> tuple[ClusterState, RunRecord]:
-    """The named run, or the newest one of all clusters (of those that can be gone on with, if `resumable`).
-
-    Raises:
-        UsageError: there is none.
-    """
-    states = [ClusterState(root, name) for name in clusters(root)]
-    found = [(state, record) for state in states for record in state.runs()]
-    if resumable:
-        found = [(state, record) for state, record in found if state.resumable(record)]
-    if run_id is not None:
-        found = [pair for pair in found if pair[1].id == run_id]
-    if found:
-        return max(found, key=lambda pair: pair[1].order)
-    broken = {name: reason for state in states for name, reason in state.incomplete().items() if run_id in (None, name)}
-    if run_id is not None and broken:
-        raise UsageError(
-            f"run {run_id} is not complete", why=broken[run_id], hint=f"list what there is with: {invocation.command('status')}"
-        )
-    if run_id is not None:
-        raise UsageError(f"there is no run {run_id}", hint=f"list what there is with: {invocation.command('status')}")
-    begin = f"start one with: {invocation.command('install', answers=invocation.FILE)}"
-    if broken:
-        why = "\n".join(f"{name}: {reason}" for name, reason in broken.items())
-        raise UsageError("there is no complete run", why=why, hint=begin)
-    others = [record for state in states for record in state.runs()]
-    if others:
-        last = max(others, key=lambda record: record.order)
-        raise UsageError(
-            "there is no run that can be gone on with",
-            why=f"what there is changed nothing, or is of a kind that is not known here; the newest is {last.id} ({last.kind})",
-            hint=f"see them: {invocation.command('status')}\n{begin}",
-        )
-    raise UsageError("there is no run yet", why=f"nothing under {root}", hint=begin)

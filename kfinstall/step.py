@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol
@@ -16,7 +15,7 @@ from typing import ClassVar, Protocol
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
-from kfinstall.errors import CommandError, UsageError
+from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
@@ -71,9 +70,10 @@ class Mend:
     """Name in scripts/steps."""
     parameters: tuple[tuple[str, str], ...] = ()
 
-    def fingerprint(self, check: str) -> str:
-        """What the journal knows it by, under the id of the check that offered it."""
-        return f"{check}:{self.script}"
+    @property
+    def unit(self) -> str:
+        """Name of the systemd unit that it runs as on a node."""
+        return unit_name(self.script)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,12 @@ class View:
     def script_node(self) -> str:
         """The node where scripts of this target run: the first control plane for the cluster."""
         return self.answers.first_control_plane.name if self.target == CLUSTER_TARGET else self.target
+
+    def still_runs(self, unit: str) -> bool:
+        """Whether a detached script of this target runs (see Step.unit), begun by whichever run."""
+        facts = self.fleet.get(self.script_node)
+        found = facts.kf_units.get(unit) if facts else None
+        return found is not None and found.running
 
     @property
     def minor(self) -> str:
@@ -212,18 +218,6 @@ class Step:
     def unit(self) -> str:
         """Name of the systemd unit that `script` runs as on a node; empty where there is none."""
         return unit_name(self.script) if self.script else ""
-
-    def still_runs(self, view: View, journalled: str = "") -> bool:
-        """Whether what a killed run began on the view's target goes on there, by the facts that were read.
-
-        `journalled`: fingerprint of the journal's entry, which names the script where a fix was begun and not the step itself.
-        """
-        unit = self.unit
-        with suppress(UsageError):  # a journal can hold anything
-            unit = unit_name(journalled.removeprefix(f"{self.id}:")) if journalled.startswith(f"{self.id}:") else unit
-        facts = view.fleet.get(view.script_node)
-        found = facts.kf_units.get(unit) if facts else None
-        return found is not None and found.running
 
     def applies(self, answers: Answers) -> bool:  # noqa: ARG002
         """Whether the answers ask for it at all."""

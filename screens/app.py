@@ -20,6 +20,9 @@ from typing_extensions import override
 
 from kfinstall import limits, resources
 from kfinstall.errors import ExitCode, KfError, defect
+from kfinstall.workflow import Workflow
+from kfinstall.workflows.install import INSTALL, RESUME
+from kfinstall.workflows.plan import PLAN
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
 from screens.cleaning import CleanLines
@@ -233,7 +236,7 @@ class InstallerApp(App[int]):
         if old is not desk:
             await asyncio.to_thread(old.close)
         if begin:
-            self.begin("install")
+            self.begin()
 
     def show(self, name: str) -> None:
         """Go to a screen of the rail."""
@@ -316,15 +319,16 @@ class InstallerApp(App[int]):
 
     def begin(
         self,
-        kind: str = "install",
+        workflow: Workflow = INSTALL,
         *,
+        again: bool = False,
         only: tuple[str, ...] | None = None,
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> bool:
         """Start a run (see kfinstall.desk.desk.Desk.start); gives whether it began."""
         try:
-            self.desk.start(kind, only=only, leave_out=leave_out, mend=mend)
+            self.desk.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
         except KfError as error:
             self.tell(error)
             return False
@@ -342,7 +346,7 @@ class InstallerApp(App[int]):
     def set_aside(self, name: str) -> None:
         """Go on without a server: stop what runs, then begin again without it."""
         if not self.desk.running:
-            self.begin("resume", leave_out=(name,))
+            self.begin(RESUME, leave_out=(name,))
             return
         self._without = name
         self.desk.stop()
@@ -352,17 +356,17 @@ class InstallerApp(App[int]):
         """A run ended: tell it, and go where one can do something about it."""
         without, self._without = self._without, ""
         if without and result.exit_code == ExitCode.INTERRUPTED:
-            self.begin("again", leave_out=(without,))
+            self.begin(again=True, leave_out=(without,))
             return
         if result.card:
             self.show("done")
         # What is told comes last: a screen that is shown takes windows away.
         if result.error is None:
-            if result.kind in ("install", "resume"):
+            if result.workflow.installs:
                 self.notify("everything that was asked for is done and proven", title="Done", markup=False)
-        elif (result.kind, result.exit_code) in SEEN_ANYWAY:
+        elif (result.workflow.id, result.exit_code) in SEEN_ANYWAY:
             return
-        elif result.kind in ("install", "resume", "plan") and result.exit_code != ExitCode.SET_ASIDE:
+        elif (result.workflow.installs or result.workflow is PLAN) and result.exit_code != ExitCode.SET_ASIDE:
             self.show("failure")  # its retry does the same again, and a plan changes nothing
         else:
             self.tell(result.error)

@@ -138,7 +138,7 @@ class PartScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
             return
-        self.app.begin("install", only=self.phases)
+        self.app.begin(only=self.phases)
 
     @on(Button.Pressed, "#pause")
     def _pause(self) -> None:

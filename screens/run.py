@@ -246,7 +246,7 @@ class RunScreen(BaseScreen):
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
             return
         try:
-            kind, first = going_on.way(self.desk.cluster_state)
+            workflow, first = going_on.way(self.desk.cluster_state)
         except KfError as error:
             self.app.tell(error)
             return
@@ -254,7 +254,7 @@ class RunScreen(BaseScreen):
             self.app.show("review")
             self.app.notify(first, markup=False)
         else:
-            self.app.begin(kind)
+            self.app.begin(workflow)
 
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:

@@ -20,6 +20,7 @@ from kfinstall.session import Session
 from kfinstall.step import View
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.transport.base import Program
+from kfinstall.workflows.plan import PLAN
 
 
 def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -117,7 +118,7 @@ def _from_cluster(options: argparse.Namespace, terminal: Terminal) -> Bundle:
         found.append(await taken(session))
         return ExitCode.DONE
 
-    wanted = run_options(options, terminal, kind="plan", answers_file=str(Path(options.answers).resolve()))
+    wanted = run_options(options, terminal, PLAN, answers_file=str(Path(options.answers).resolve()))
     asyncio.run(in_session(answers, wanted, options, terminal, fetch))
     return found[0]
 

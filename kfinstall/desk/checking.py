@@ -12,6 +12,7 @@ from kfinstall.events import Notice
 from kfinstall.executor import Stop
 from kfinstall.mending import mend
 from kfinstall.session import Session
+from kfinstall.workflows import check
 
 
 class Checking:
@@ -21,9 +22,9 @@ class Checking:
         self._wanted: deque[tuple[str, str]] = deque()
         self._asked = asyncio.Event()
 
-    def want(self, node: str, check: str) -> None:
+    def want(self, node: str, what: str) -> None:
         """Ask for what a check offers on a node; may be called from any thread before the loop runs, and then by `wake`."""
-        self._wanted.append((node, check))
+        self._wanted.append((node, what))
 
     def wake(self) -> None:
         """Do what is wanted now; called in the engine's loop."""
@@ -39,7 +40,7 @@ class Checking:
         """
         error: KfError | None = None
         try:
-            await session.check()
+            await session.work()
         except PreflightError as found:
             error = found
         while (error is not None or self._wanted) and not stop.requested:
@@ -50,14 +51,14 @@ class Checking:
                     async with asyncio.timeout(limits.RECHECK_SECONDS):
                         await self._asked.wait()
                 self._asked.clear()
-            if not self._wanted and all(finding.level != "error" for finding in await session.recheck()):
+            if not self._wanted and all(finding.level != "error" for finding in await check.again(session)):
                 error = None
         if error is not None:
             raise error
 
-    async def _mend(self, session: Session, node: str, check: str) -> None:
+    async def _mend(self, session: Session, node: str, what: str) -> None:
         try:
-            await mend(session, node, check)
+            await mend(session, node, what)
         except KfError as error:
             why = f"; {error.hint.splitlines()[0]}" if error.hint else ""
             session.bus.emit(Notice(level="warning", target=node, text=f"not mended: {error.message}{why}"))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 
-from kfinstall import invocation, limits, phases, state
+from kfinstall import invocation, limits, state
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
@@ -30,14 +30,18 @@ from kfinstall.events import Event, EventBus
 from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
 from kfinstall.options import Options
-from kfinstall.resuming import Selection, newest
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Session, open_session
 from kfinstall.site import Site, spare_nodes
-from kfinstall.state import CHANGING, ClusterState
+from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
+from kfinstall.workflow import Workflow
+from kfinstall.workflows import installation
+from kfinstall.workflows.check import CHECK
+from kfinstall.workflows.install import INSTALL, RESUME
+from kfinstall.workflows.resuming import Selection, newest
 
 
 class Desk:
@@ -59,7 +63,7 @@ class Desk:
         self.rehearsal = rehearsal
         self.engine = EngineLoop()
         self.view = RunView()
-        self.view.outline(phases.PHASES)
+        self.view.outline(installation.PHASES)
         self.result: Result | None = None
         """How the last run ended; None while one goes on, and before the first."""
         self.stage: Stage | None = None
@@ -96,7 +100,7 @@ class Desk:
     def foresee(self, answers: Answers) -> None:
         """Show what the phases that nothing is known of yet will do with these answers."""
         if not self.running:
-            self.view.foresee(answers, phases.PHASES)
+            self.view.foresee(answers, installation.PHASES)
 
     @property
     def running(self) -> bool:
@@ -171,16 +175,17 @@ class Desk:
 
     def start(
         self,
-        kind: str = "install",
+        workflow: Workflow = INSTALL,
         *,
+        again: bool = False,
         only: str | tuple[str, ...] | None = None,
         start: str | None = None,
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> concurrent.futures.Future[Result]:
-        """Begin a run on the draft as it stands: install, resume, again, plan, doctor, or check (which looks again until stopped).
+        """Begin a run on the draft as it stands; one that checks looks again until stopped.
 
-        `resume` is about what the newest run was about (see kfinstall.resuming), with the answers of the draft. `again` is a
+        RESUME is about what the newest run was about (see kfinstall.workflows.resuming), with the answers of the draft. `again` is a
         resume of what was begun last here, or the same once more where it is not of a kind that is resumed or did not get so far.
         `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
 
@@ -195,10 +200,10 @@ class Desk:
         answers = load(self.draft.path)
         if self.stage is None:
             state.refuse_rehearsals(self.state_root, answers.cluster.name)
-        wanted = self._not_recorded() if kind == "again" else None
-        if wanted is None and kind in ("again", "resume"):
+        wanted = self._not_recorded() if again else None
+        if wanted is None and (again or workflow is RESUME):
             wanted = going_on.options(self.cluster_state, Selection(only, start), spare_nodes(answers))
-        wanted = wanted or Options(kind=kind, only=only, start=start, tolerant=kind == "check")
+        wanted = wanted or Options(workflow, only=only, start=start, tolerant=workflow is CHECK)
         options = dataclasses.replace(
             wanted,
             leave_out=tuple(dict.fromkeys((*wanted.leave_out, *leave_out))),
@@ -210,35 +215,35 @@ class Desk:
         self._mend, self._before = mend, (self.result, self.view.last_failure)
         self.result = None
         self.drain(len(self._events))
-        self.view.expect(answers, phases.choose(only=options.only, start=options.start))
+        self.view.expect(answers, installation.choose(only=options.only, start=options.start))
         self._task = None
-        with invocation.using(self._called(options.kind)):  # the engine's task takes the context along
+        with invocation.using(self._called(options.workflow.id)):  # the engine's task takes the context along
             self._future = self.engine.submit(self._run(answers, self.stage.on(options) if self.stage else options))
         return self._future
 
-    def _called(self, kind: str = "wizard") -> invocation.Invocation:
+    def _called(self, command: str = "wizard") -> invocation.Invocation:
         """How somebody goes on at a command line with what is done here."""
         rehearsal = self.stage is not None or self.rehearsal is not None
         answers = "" if rehearsal else str(self.draft.path.absolute())
-        return dataclasses.replace(invocation.current(), command=kind, words=(), answers=answers, rehearsal=rehearsal)
+        return dataclasses.replace(invocation.current(), command=command, words=(), answers=answers, rehearsal=rehearsal)
 
     def _not_recorded(self) -> Options | None:
         """What was begun last here, where no record of it is there to be resumed."""
         wanted = self._wanted
-        recorded = wanted is not None and wanted.kind in CHANGING and self._newest_run() != self._before_it
+        recorded = wanted is not None and wanted.workflow.changes and self._newest_run() != self._before_it
         return None if recorded else wanted
 
     def _newest_run(self) -> str:
         record = newest(self.cluster_state)
         return record.id if record is not None else ""
 
-    async def run(self, kind: str = "install", **more: str | tuple[str, ...] | None) -> Result:
+    async def run(self, workflow: Workflow = INSTALL, **more: str | tuple[str, ...] | None) -> Result:
         """`start` and wait for the end.
 
         Raises:
             AnswersError, StateError, UsageError: it could not even begin.
         """
-        return await asyncio.wrap_future(self.start(kind, **more))  # type: ignore[arg-type]
+        return await asyncio.wrap_future(self.start(workflow, **more))  # type: ignore[arg-type]
 
     def why_not(self, wanted: tuple[str, ...] = ()) -> tuple[str, str]:
         """Why these phases (all, if empty) can't run now, and which phase they need first; both empty if they can."""
@@ -246,7 +251,7 @@ class Desk:
             return "a run goes on; wait for it, or stop it", ""
         if not self.draft.nodes:
             return "there are no nodes yet: fill in the screen Nodes", ""
-        for phase in phases.PHASES:
+        for phase in installation.PHASES:
             for need in phase.needs if phase.id in wanted else ():
                 if need not in wanted and self.view.state_of(need) not in ("done", "unchanged", "warning"):
                     return f"it needs phase {need} first, which is not proven yet", need
@@ -310,7 +315,7 @@ class Desk:
         self.engine.close()
 
     async def _run(self, answers: Answers, options: Options) -> Result:
-        if self.stage is not None and options.kind == "resume" and self._mend is None:
+        if self.stage is not None and options.workflow is RESUME and self._mend is None:
             # As with `kfinstall resume`: what a rehearsal's fault showed is over, the servers are as it left them.
             await self.stage.fleet.mend()
             options = self.stage.on(options)
@@ -341,7 +346,7 @@ class Desk:
             self.result, self.view.last_failure = before, failure
         else:
             code = error.exit_code if error is not None else ExitCode.DONE
-            self.result = Result(options.kind, int(code), error, brought.plan, brought.situation, brought.card)
+            self.result = Result(options.workflow, int(code), error, brought.plan, brought.situation, brought.card)
         return self.result
 
     async def _mend_first(self, session: Session, node: str) -> None:
@@ -361,11 +366,11 @@ class Desk:
             InterruptedRunError: another kind of run goes on.
             AnswersError, StateError, UsageError: the checks could not begin.
         """
-        if self.running and self.view.kind != "check":
+        if self.running and self.view.kind != CHECK.id:
             raise InterruptedRunError("a run goes on already", hint="wait for it, or stop it")
         self._checking.want(node, check)
         if not self.running:
-            self.start("check")
+            self.start(CHECK)
         else:
             self.engine.loop.call_soon_threadsafe(self._checking.wake)
 

@@ -16,15 +16,15 @@ from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.events import Event, OutputLine, RunFinished, from_json
 from kfinstall.journal import Journal
 from kfinstall.state import ClusterState, RunRecord
+from kfinstall.workflows import runs as of_runs
+from kfinstall.workflows.install import INSTALL
+from kfinstall.workflows.uninstall import TAKES
 
 if TYPE_CHECKING:
     from kfinstall.desk.work import Result
 
 _LINES_PER_RUN: Final = 20_000
 """More of a run's output than a view keeps is not read back."""
-
-
-_LEAVING: Final = {"reset": "a reset", "uninstall": "an uninstallation", "rotate": "a rotation"}
 
 
 _NOT_BEGUN: Final = frozenset(
@@ -121,11 +121,11 @@ def _summary(root: Path, name: str) -> Summary:
     try:
         cluster = ClusterState(root, name)
         runs = cluster.runs()
-        changing = cluster.installs()
+        changing = of_runs.installations(cluster)
         with Journal(cluster.journal_path) as journal:
             newest = {(entry.step, entry.target): entry for entry in journal.entries()}
             told = {entry.run for entry in journal.entries()}
-        begun = [run for run in runs if run.kind in state.CHANGING and (run.id in told or not run.declined)]
+        begun = [run for run in runs if of_runs.changes(run) and (run.id in told or not run.declined)]
     except StateError as error:
         return Summary(name, root / "clusters" / name, None, rehearsal=False, holder="", trouble=error.message)
     failed = tuple(
@@ -145,20 +145,22 @@ def _summary(root: Path, name: str) -> Summary:
         holder=cluster.holder(),
         failed=failed,
         in_doubt=doubt,
-        leaving=_LEAVING.get(begun[-1].kind, "") if begun and begun[-1].exit_code != ExitCode.DONE else "",
+        leaving=_leaving(begun[-1]) if begun and begun[-1].exit_code != ExitCode.DONE else "",
         changed=tuple(changed.items()),
         proven=(cluster.path / "proof.json").exists(),
     )
 
 
+def _leaving(record: RunRecord) -> str:
+    workflow = of_runs.workflow_of(record)
+    return workflow.called if workflow is not None and workflow.apart else ""
+
+
 def replay(cluster: ClusterState, view: RunView) -> None:
     """Let a view see what the runs of a cluster told, oldest first; what can't be read is passed over."""
-    for record in cluster.history():
-        if record.kind == "uninstall":
-            # All steps come with the phases: longer than the first screen may wait, which imports this module.
-            from kfinstall.phases import UNINSTALLED
-
-            view.forget(UNINSTALLED)
+    for record in of_runs.history(cluster):
+        if of_runs.takes_away(record):
+            view.forget(TAKES)
             continue
         ended = False
         for event in events_of(cluster.run_directory(record.id) / "events.jsonl"):
@@ -186,12 +188,14 @@ def ending(cluster: ClusterState, view: RunView) -> Result | None:
     """How the last run that changed something ended, for a view that has seen it; None where it ended well, or never did."""
     from kfinstall.desk.work import Result
 
-    record = next(reversed(cluster.installs()), None)
+    record = next(reversed(of_runs.installations(cluster)), None)
     end = recorded(record) if record is not None else None
     if record is None or end is None or end.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE):
         return None
     if end.why or end.hint:
-        return Result(record.kind, int(end.exit_code), EarlierError(end, why=end.why, hint=end.hint, node=end.node))
+        return Result(
+            of_runs.workflow_of(record) or INSTALL, int(end.exit_code), EarlierError(end, why=end.why, hint=end.hint, node=end.node)
+        )
     target = view.failed_target
     same = target is not None and target.evidence and end.message.startswith(target.evidence)
     error = EarlierError(
@@ -201,7 +205,7 @@ def ending(cluster: ClusterState, view: RunView) -> Result | None:
         hint=target.hint if target is not None and target.hint else "retry: what is done is only checked",
         node=target.name if target is not None and target.name in view.nodes else "",
     )
-    return Result(record.kind, int(end.exit_code), error)
+    return Result(of_runs.workflow_of(record) or INSTALL, int(end.exit_code), error)
 
 
 def _doubt(view: RunView) -> None:
@@ -237,7 +241,7 @@ def answers_path(cluster: ClusterState) -> Path:
     Raises:
         StateError: nothing of them is left.
     """
-    changing = [record for record in cluster.runs() if record.kind in state.CHANGING]
+    changing = [record for record in cluster.runs() if of_runs.changes(record)]
     for candidate in (
         Path(changing[-1].answers_file) if changing and changing[-1].answers_file else None,
         cluster.path / "answers.yaml",

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts
-from kfinstall.phases import PHASES
 from kfinstall.releases import load as load_release
 from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
@@ -20,6 +19,7 @@ from kfinstall.transport.base import Host, HostKeyQuestion, LoginListener, Login
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
+from kfinstall.workflows.installation import PHASES
 
 Found = TypeVar("Found")
 

@@ -27,10 +27,11 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
+from kfinstall.workflows import WORKFLOWS
 
 if TYPE_CHECKING:
     from kfinstall.answers.model import Answers
-    from kfinstall.phases import Phase
+    from kfinstall.phase import Phase
 
 State = Literal["waiting", "running", "done", "unchanged", "warning", "failed", "interrupted", "skipped"]
 """How far something is. `done` changed something, `unchanged` found nothing to do."""
@@ -192,6 +193,12 @@ class RunView:
         phase = self.phases.get(step.partition(".")[0])
         known = phase.steps.get(step) if phase is not None else None
         return known.targets.get(target) if known is not None else None
+
+    @property
+    def looks(self) -> bool:
+        """Whether the run only looks at what there is."""
+        workflow = WORKFLOWS.get(self.kind)
+        return workflow is not None and workflow.looks
 
     def outline(self, phases: Sequence[Phase]) -> None:
         """Name all phases, in order."""

@@ -1,4 +1,4 @@
-"""What a run of the desk does, by its kind, once the session is open. Lives in the engine's loop."""
+"""What a run of the desk does, by its workflow, once the session is open. Lives in the engine's loop."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from kfinstall.events import Notice
 from kfinstall.executor import Stop
 from kfinstall.plan import Plan, Situation
 from kfinstall.session import Session
+from kfinstall.workflow import Workflow
+from kfinstall.workflows import card, doctor
+from kfinstall.workflows.check import CHECK
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a run ended."""
 
-    kind: str
+    workflow: Workflow
     exit_code: int
     error: KfError | None = None
     """What there is to decide on, where that is not all that was asked for."""
     plan: Plan | None = None
-    """Of kind plan: what would change; of kind doctor: what holds."""
+    """Of a plan: what would change; of a doctor: what holds."""
     situation: Situation | None = None
     """What the plan was made from; a runbook is written of both."""
     card: tuple[str, ...] = ()
@@ -45,33 +48,26 @@ class NotMendedError(InterruptedRunError):
 
 
 async def work(session: Session, checking: Checking, stop: Stop, brought: Brought) -> None:
-    """Do what the session's kind says, and put what it brings into `brought`.
+    """Do what the session's workflow says, and put what it brings into `brought`.
 
     Raises:
         KfError: what it ended with, where that is not all that was asked for.
     """
-    kind = session.options.kind
-    if kind in ("plan", "doctor"):
-        brought.plan = await session.doctor() if kind == "doctor" else session.plan()
-        brought.situation = session.situation
-        if kind == "doctor":
-            session.judge(brought.plan)
-    elif kind == "check":
+    workflow = session.options.workflow
+    if workflow is CHECK:
         await checking.keep(session, stop)
+    elif workflow.looks:
+        brought.plan = await doctor.look(session) if workflow is doctor.DOCTOR else session.plan()
+        brought.situation = session.situation
+        if workflow is doctor.DOCTOR:
+            doctor.judge(brought.plan)
     else:
         try:
-            await session.install()
+            await session.work()
         except NodesSetAsideError:
-            brought.card = _card(session)
+            brought.card = card.lines(session)
             raise
-        brought.card = _card(session)
-
-
-def _card(session: Session) -> tuple[str, ...]:
-    """The proof card's lines, where there is something to hand over."""
-    if not any(phase.id == "handoff" for phase in session.phases):
-        return ()
-    return tuple(session.redact(line) for line in session.proof_card().lines())
+        brought.card = card.lines(session)
 
 
 async def mend_first(session: Session, node: str, ask: Ask | None) -> None:

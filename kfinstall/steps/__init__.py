@@ -1,1 +1,1 @@
-"""The steps, one module each; kfinstall/phases.py holds their order."""
+"""The steps, one module each; kfinstall/workflows holds their order."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kfinstall import limits, phases, secret_store
+from kfinstall import limits, secret_store
 from kfinstall.answers.load import load
 from kfinstall.apply_waves import apply_waves
 from kfinstall.cluster import raw
@@ -19,12 +19,14 @@ from kfinstall.cluster.base import Ref, Want
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.options import Options
 from kfinstall.releases import load as release
 from kfinstall.resources import root
 from kfinstall.stamp import content
 from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.steps.uninstall_custom_resources import UninstallHeldResources
 from kfinstall.waves import clean_document, without_stray_namespaces
+from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
@@ -40,7 +42,7 @@ ANSWERS = load(root() / "examples" / "three-nodes.yaml")
 
 
 def steps() -> Iterator[Any]:
-    for phase in phases.uninstall(delete_data=False, force_finalizers=False):
+    for phase in uninstall.phases(Options(uninstall.UNINSTALL)):
         if not phase.read_only:
             yield from (kind() for kind in phase.steps)
 

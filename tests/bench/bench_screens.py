@@ -37,6 +37,7 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secrets import Redactor, generate
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.state import ClusterState
+from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 from screens.lines import LinesView
 from screens.start import stay_quick
@@ -259,7 +260,7 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
         computed: list[float] = []
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
-            desk.start("install")
+            desk.start(WORKFLOWS["install"])
             while desk.view.current_phase != "prepare":
                 await asyncio.sleep(0.05)
                 assert desk.running, desk.result

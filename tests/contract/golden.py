@@ -17,17 +17,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfinstall import phases, plan, resources, runbook, site
+from kfinstall import plan, resources, runbook, site
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.options import Options
+from kfinstall.phase import Phase
 from kfinstall.releases import load as load_release
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit
 from kfinstall.simulator.sections import facts_output
 from kfinstall.step import step_program
 from kfinstall.text import cleaned
+from kfinstall.workflows import WORKFLOWS
 
 FOLDER = Path(__file__).with_name("data") / "golden"
 RECORDED = FOLDER / "recorded.json.gz"
@@ -35,14 +38,14 @@ NOW = 1_764_500_000.0
 """The installer's clock when the nodes are read, epoch seconds."""
 LONGEST = 200
 """Longer texts are kept as their SHA-256, characters."""
-WORKFLOWS = {
+RUNS: dict[str, dict[str, Any]] = {
     "install": {"kind": "install"},
     "reset": {"kind": "reset"},
     "reset-data": {"kind": "reset", "delete_data": True},
     "uninstall": {"kind": "uninstall"},
     "uninstall-data-forced": {"kind": "uninstall", "delete_data": True, "force_finalizers": True},
     "rotate": {"kind": "rotate"},
-    "rotate-cookie": {"kind": "rotate", "rotating": ("cookie",)},
+    "rotate-cookie": {"kind": "rotate", "rotate": ("cookie",)},
 }
 BARE = {"kubeflow": {"enabled": False}, "spark": {"enabled": False}}
 INSTALLED: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
@@ -80,7 +83,7 @@ def _bare(answers: Answers, number: int, name: str) -> SimNode:
     return node
 
 
-def bare(answers: Answers, chosen: tuple[phases.Phase, ...]) -> plan.Situation:
+def bare(answers: Answers, chosen: tuple[Phase, ...]) -> plan.Situation:
     """Servers that nothing was done to."""
     situation = plan.Situation(answers, load_release(answers.cluster.release))
     fleet = {}
@@ -107,7 +110,7 @@ def installed(name: str, workflow: str) -> plan.Situation:
     return plan.Situation(answers, load_release(answers.cluster.release), fleet, cluster)
 
 
-def described(situation: plan.Situation, chosen: tuple[phases.Phase, ...]) -> Iterator[dict[str, Any]]:
+def described(situation: plan.Situation, chosen: tuple[Phase, ...]) -> Iterator[dict[str, Any]]:
     """One object a step and target: what `plan --json` says, and what would be run."""
     found = plan.build(situation, chosen)
     for item, data in zip(found.steps, runbook.data(found), strict=True):
@@ -133,19 +136,25 @@ def _shortened(value: Any) -> Any:
     return _short(value) if isinstance(value, str) else value
 
 
+def phases_of(options: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """The phases of a run with these options."""
+    workflow = WORKFLOWS[options["kind"]]
+    return workflow.phases(Options(workflow, **{key: value for key, value in options.items() if key != "kind"}))
+
+
 def cases() -> dict[str, Any]:
     """Name of a case to what gives its situation and phases."""
     made: dict[str, Any] = {}
-    for workflow, options in WORKFLOWS.items():
+    for workflow, options in RUNS.items():
         for name, answers in examples().items():
             made[f"{name}.{workflow}"] = lambda answers=answers, options=options: (
-                bare(answers, phases.of(**options)),
-                phases.of(**options),
+                bare(answers, phases_of(options)),
+                phases_of(options),
             )
         for name in INSTALLED:
             made[f"installed-{name}.{workflow}"] = lambda name=name, workflow=workflow, options=options: (
                 installed(name, workflow),
-                phases.of(**options),
+                phases_of(options),
             )
     return made
 
@@ -175,7 +184,7 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
 
     async def look(session: Any) -> None:
         situation = session.situation
-        seen[session.options.kind] = {
+        seen[session.options.workflow.id] = {
             "facts": dict(told),
             "version": situation.cluster.version if situation.cluster else "",
             "objects": list(situation.cluster.objects.values()) if situation.cluster else [],
@@ -188,7 +197,7 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
             await run(fleet, answers, Path(folder))
             site.parse_facts = keep
             try:
-                for kind in dict.fromkeys(str(options["kind"]) for options in WORKFLOWS.values()):
+                for kind in dict.fromkeys(str(options["kind"]) for options in RUNS.values()):
                     await in_session(fleet, answers, Path(folder), look, kind=kind, dry_run=True, delete_data=kind == "uninstall")
             finally:
                 site.parse_facts = parse

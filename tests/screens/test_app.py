@@ -12,6 +12,7 @@ from textual.worker import WorkerFailed
 
 from kfinstall.desk.questions import HostKeyAsked, SecretAsked
 from kfinstall.desk.runview import State
+from kfinstall.workflows import WORKFLOWS
 from screens.looks import LIGHT, LOOKS, STYLES, THEMES, contrast
 from screens.table import SCREENS
 from tests.screens.conftest import opened, settled, text_of, until
@@ -73,7 +74,7 @@ async def test_f1_explains_something_everywhere(desk, name):
 
 async def test_quitting_asks_while_a_run_goes_on(rehearsal):
     async with rehearsal(pace=0.05) as desk, opened(desk, "storage") as (app, pilot):
-        app.begin("install")
+        app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: desk.view.run)
         await pilot.press("ctrl+q")
         await settled(pilot)
@@ -147,7 +148,7 @@ async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monk
 
     monkeypatch.setattr("kfinstall.desk.desk.work", breaks)
     async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install")
+        app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: "It stopped" in text_of(app))
         assert desk.result.exit_code == 1
         assert "kfinstall met a defect of its own (ZeroDivisionError)" in text_of(app)

@@ -25,7 +25,8 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.phases import PHASES
+from kfinstall.workflows import WORKFLOWS
+from kfinstall.workflows.installation import PHASES
 from screens.failure import shell_command
 from screens.logview import LogView
 from screens.preflight import Matrix
@@ -350,7 +351,7 @@ async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
 
 async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(rehearsal):
     async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: desk.result is not None and not desk.running, 100)
         assert desk.result.exit_code == 0
         await pilot.press("f5")
@@ -363,10 +364,10 @@ async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_una
 
 async def test_a_failed_part_is_retried_alone(rehearsal):
     async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         await pilot.press("r")
-        await until(pilot, lambda: desk.result is not None and desk.result.kind == "resume" and not desk.running, 100)
+        await until(pilot, lambda: desk.result is not None and desk.result.workflow.id == "resume" and not desk.running, 100)
         assert desk.result.exit_code == 0
         assert [record.phases for record in desk.cluster_state.runs()] == [("connect", "preflight", "prepare")] * 2
 
@@ -374,12 +375,12 @@ async def test_a_failed_part_is_retried_alone(rehearsal):
 @pytest.mark.parametrize("key", ["r", "f", "a"])
 async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehearsal, key):
     async with rehearsal(faults=["node-down:worker1"]) as desk, opened(desk, "review") as (app, pilot):
-        app.begin("plan")
+        app.begin(WORKFLOWS["plan"])
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         failed = desk.result
         await pilot.press(key)
         await until(pilot, lambda: desk.result is not None and desk.result is not failed and not desk.running, 100)
-        assert desk.result.kind == "plan"
+        assert desk.result.workflow.id == "plan"
         assert desk.result.exit_code == (20 if key == "a" else 13)
         assert [record.kind for record in desk.cluster_state.runs()] == ["plan"] * 2
 
@@ -425,7 +426,7 @@ async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
 
 async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
     async with rehearsal(pace=0.05) as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: desk.view.state_of("prepare") != "waiting")
         await pilot.press("a")
         await settled(pilot)

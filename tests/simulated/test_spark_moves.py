@@ -8,6 +8,7 @@ from kfinstall import runbook, spark_objects, spark_site, spark_submit
 from kfinstall.simulator.effects import spark
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.simulator.gateway import Gateway
+from kfinstall.workflows import doctor
 from tests.simulated.engine import changed, in_session, place, run
 from tests.simulated.test_variants import PACE, variant
 
@@ -50,7 +51,7 @@ async def lines(fleet, answers, folder, *, kind="install"):
     told = []
 
     async def work(session):
-        plan = await session.doctor() if kind == "doctor" else session.plan()
+        plan = await doctor.look(session) if kind == "doctor" else session.plan()
         told.extend(line for line in runbook.text(plan) if line.strip())
 
     await in_session(fleet, answers, folder, work, kind=kind, only=("spark",), dry_run=kind != "doctor")

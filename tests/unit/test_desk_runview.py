@@ -29,8 +29,9 @@ from kfinstall.events import (
     from_json,
 )
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import PHASES
 from kfinstall.state import ClusterState
+from kfinstall.workflows import runs
+from kfinstall.workflows.installation import PHASES
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]})
 EVENTS = [
@@ -215,11 +216,11 @@ def test_how_a_failed_run_ended_is_known_again(tmp_path):
         step="prepare.swap-off", target="a", outcome="failed", seconds=1.0, evidence="zram keeps it", hint="zramctl"
     )
     cluster = record_of(tmp_path, [*EVENTS[:4], failed])
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=10, message="swap is on"))
+    cluster.save_run(dataclasses.replace(runs.installations(cluster)[-1], exit_code=10, message="swap is on"))
     view = RunView()
     history.replay(cluster, view)
     ending = history.ending(cluster, view)
-    assert (ending.kind, ending.exit_code, ending.error.node) == ("install", 10, "a")
+    assert (ending.workflow.id, ending.exit_code, ending.error.node) == ("install", 10, "a")
     assert ending.error.lines() == ["a: swap is on", "  why:  zram keeps it", "  next: zramctl"]
 
 
@@ -336,7 +337,7 @@ def test_a_run_that_set_servers_aside_is_seen_as_such_when_it_is_opened_again(tm
         replaced if not isinstance(replaced, RunFinished) else dataclasses.replace(replaced, exit_code=code) for replaced in EVENTS
     ]
     cluster = record_of(tmp_path, events)
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=code, set_aside=("b",)))
+    cluster.save_run(dataclasses.replace(runs.installations(cluster)[-1], exit_code=code, set_aside=("b",)))
     view = RunView()
     history.replay(cluster, view)
     assert (view.exit_code, view.set_aside, view.state_of("prepare")) == (20, ("b",), "warning")
@@ -345,7 +346,9 @@ def test_a_run_that_set_servers_aside_is_seen_as_such_when_it_is_opened_again(tm
 def test_a_run_whose_last_event_is_lost_is_told_by_its_record(tmp_path):
     """Red before: whatever the record said, it was told as stopped."""
     cluster = record_of(tmp_path, EVENTS[:-1])
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=20, set_aside=("b",), message="finished without b"))
+    cluster.save_run(
+        dataclasses.replace(runs.installations(cluster)[-1], exit_code=20, set_aside=("b",), message="finished without b")
+    )
     view = RunView()
     history.replay(cluster, view)
     assert (view.exit_code, view.message, view.set_aside) == (20, "finished without b", ("b",))

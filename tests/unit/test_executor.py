@@ -24,7 +24,7 @@ from kfinstall.events import EventBus
 from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site
 from kfinstall.step import Conflict, Needed, Satisfied, Scope, Step
@@ -367,6 +367,12 @@ async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world
     )
     await world.run(made)
     assert [event.attached for event in world.events if event.name == "stepStarted"] == [True]
+
+
+async def test_the_journal_names_the_unit_of_what_was_begun(world):
+    await world.run(step(world))
+    units = {(entry.event, entry.target): entry.unit for entry in world.journal.entries()}
+    assert {unit for (event, _target), unit in units.items() if event == "started"} == {"kf-prepare-thing"}
 
 
 async def test_at_once_limits_how_many_run_together(world):

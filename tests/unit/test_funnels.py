@@ -31,7 +31,7 @@ from kfinstall.events import (
 )
 from kfinstall.facts.model import Facts
 from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.phase import Phase
 from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import MASK, Redactor, Secret

@@ -3,8 +3,8 @@
 import pytest
 
 from kfinstall import registry_site
-from kfinstall.phases import PHASES
 from kfinstall.step import Needed, Scope
+from kfinstall.workflows.installation import PHASES
 from tests.lab.look import Look, unannounced, unkept
 from tests.lab.test_steps_lab import CONTAINERD, DOCKER
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from kfinstall import membership, phases, plan, releases, reset_site, resources
+from kfinstall import membership, plan, releases, reset_site, resources
 from kfinstall.answers.load import load
 from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.model import Facts, FileFact
+from kfinstall.options import Options
 from kfinstall.state import ClusterState
 from kfinstall.step import Conflict, Danger, Needed, Satisfied
 from kfinstall.steps.reset_data import ResetData
@@ -14,6 +15,9 @@ from kfinstall.steps.reset_leave_first import ResetLeaveFirst
 from kfinstall.steps.reset_packages import ResetPackages
 from kfinstall.steps.reset_services import ResetServices
 from kfinstall.text import sha256
+from kfinstall.workflows import installation, reset, runs
+from kfinstall.workflows.install import INSTALL
+from kfinstall.workflows.reset import RESET
 
 RECORD = (
     "file\t/etc/fstab\nabsent\t/etc/containerd/config.toml\ngone\t/etc/apt/keyrings\ntree\t/etc/kubernetes\n"
@@ -88,17 +92,17 @@ def test_data_is_what_holds_volumes_and_images(answers):
 
 
 def test_data_goes_only_where_that_is_asked_for():
-    kept, gone = phases.reset(delete_data=False), phases.reset(delete_data=True)
+    kept, gone = RESET.phases(Options(RESET)), RESET.phases(Options(RESET, delete_data=True))
     assert ResetData not in kept[-1].steps
     assert ResetData in gone[-1].steps
-    assert phases.of("reset", delete_data=True) == gone
-    assert phases.of("install") == phases.PHASES
+    assert [phase.id for phase in gone] == ["connect", "reset"]
+    assert INSTALL.phases(Options(INSTALL)) == installation.PHASES
     with pytest.raises(UsageError):
-        phases.of("install", only="reset")
+        INSTALL.phases(Options(INSTALL, only="reset"))
 
 
 def test_leaving_and_deleting_are_points_of_no_return():
-    marked = {kind for kind in phases.RESET.steps if kind.danger is Danger.POINT_OF_NO_RETURN}
+    marked = {kind for kind in reset.PHASE.steps if kind.danger is Danger.POINT_OF_NO_RETURN}
     assert {kind.id for kind in marked} == {
         "reset.leave-workers",
         "reset.leave-control-planes",
@@ -110,11 +114,11 @@ def test_leaving_and_deleting_are_points_of_no_return():
 def test_what_a_reset_ended_is_history(tmp_path):
     state = ClusterState(tmp_path, "one")
     first = state.new_run("install", exit_code=0)
-    assert [record.id for record in state.installs()] == [first.id]
+    assert [record.id for record in runs.installations(state)] == [first.id]
     state.new_run("reset", exit_code=20)
-    assert [record.id for record in state.installs()] == [first.id], "a reset that did not end well ended nothing"
+    assert [record.id for record in runs.installations(state)] == [first.id], "a reset that did not end well ended nothing"
     done = state.new_run("reset", exit_code=0)
-    assert state.installs() == []
+    assert runs.installations(state) == []
     state.journal_path.write_text("{}\n")
     state.archive(done.id)
     assert not state.journal_path.exists()

@@ -11,12 +11,12 @@ import sys
 
 import pytest
 
-from kfinstall import phases, resources, rotation
+from kfinstall import resources, rotation
 from kfinstall.answers.model import Answers
-from kfinstall.cli.parser import SECRET_NAMES
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.errors import UsageError
 from kfinstall.kubeflow import own
+from kfinstall.options import Options
 from kfinstall.releases import load
 from kfinstall.secret_store import GENERATED, SecretStore
 from kfinstall.secrets import Redactor
@@ -24,6 +24,7 @@ from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
 from kfinstall.steps.rotate_cookie import RotateCookie
 from kfinstall.steps.rotate_pipelines_database import RotatePipelinesDatabase
+from kfinstall.workflows import rotate
 from tests.unit.test_waves import real
 
 BASH = shutil.which("bash") or ""
@@ -46,7 +47,7 @@ def facts(**data) -> ClusterFacts:
 @pytest.mark.parametrize(
     ("kubeflow", "expected"),
     [
-        ({}, tuple(name for name in SECRET_NAMES if name != "catalog-database")),
+        ({}, tuple(name for name in rotate.SECRETS if name != "catalog-database")),
         ({"components": "mini"}, ("oidc-client", "cookie", "user-password")),
         ({"components": "mini", "user": {"password": {"env": "X"}}}, ("oidc-client", "cookie")),
         ({"enabled": False}, ()),
@@ -71,9 +72,9 @@ def test_what_can_not_be_replaced_is_refused_with_what_can(only, kubeflow, expec
 
 
 def test_names_steps_and_command_line_agree():
-    assert tuple(rotation.ROTATIONS) == SECRET_NAMES
-    assert tuple(step.id.partition(".")[2] for step in phases.ROTATE.steps) == SECRET_NAMES
-    (_connect, chosen) = phases.of("rotate", rotating=["cookie", "object-store"])
+    assert tuple(rotation.ROTATIONS) == rotate.SECRETS
+    assert tuple(step.id.partition(".")[2] for step in rotate.PHASE.steps) == rotate.SECRETS
+    (_connect, chosen) = rotate.phases(Options(rotate.ROTATE, rotate=("cookie", "object-store")))
     assert [step.id for step in chosen.steps] == ["rotate.object-store", "rotate.cookie"]
 
 
@@ -298,6 +299,6 @@ def test_a_postgres_server_takes_the_new_password_by_a_statement(server):
 
 
 def test_no_parameter_of_a_rotation_is_a_value():
-    for kind in phases.ROTATE.steps:
+    for kind in rotate.PHASE.steps:
         given = json.dumps(kind().parameters(view()))
         assert "next" not in given

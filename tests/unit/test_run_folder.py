@@ -13,9 +13,11 @@ import time
 
 import pytest
 
-from kfinstall import resuming, run_folder, state
+from kfinstall import run_folder, state
 from kfinstall.errors import StateError, UsageError
-from kfinstall.state import ClusterState, find_run
+from kfinstall.state import ClusterState
+from kfinstall.workflows import resuming, runs
+from kfinstall.workflows.runs import find_run
 
 ANSWERS = "nodes:\n  - {name: a, address: 10.9.8.7}\n"
 CALLS = ("open", "mkdir", "rename", "replace", "fsync", "close", "unlink", "rmdir")
@@ -265,7 +267,7 @@ def test_what_is_not_whole_is_passed_over_and_told(tmp_path):
     cluster.save_run(dataclasses.replace(good, number=0))
     remains(cluster)
     assert [record.id for record in cluster.runs()] == [good.id]
-    assert [record.id for record in cluster.history()] == [good.id]
+    assert [record.id for record in runs.history(cluster)] == [good.id]
     assert find_run(tmp_path, None)[1].id == good.id
     chosen = resuming.choose(tmp_path, None)
     assert chosen.record.id == good.id
@@ -280,7 +282,7 @@ def test_where_nothing_is_whole_that_is_said_by_name(tmp_path):
     remains(cluster)
     for resumable in (False, True):
         with pytest.raises(UsageError, match="no complete run") as raised:
-            find_run(tmp_path, None, resumable=resumable)
+            find_run(tmp_path, None, going_on=resumable)
         assert "kf-20990101-000002" in raised.value.why
         assert "kfinstall --answers FILE" in raised.value.hint
     with pytest.raises(UsageError, match="000001 is not complete") as raised:

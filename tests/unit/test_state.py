@@ -11,7 +11,8 @@ from kfinstall import durable, state
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import save
 from kfinstall.errors import LockedError, StateError, UsageError
-from kfinstall.state import ClusterState, find_run
+from kfinstall.state import ClusterState
+from kfinstall.workflows.runs import find_run
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}]})
 
@@ -28,7 +29,7 @@ def test_runs_are_found_again_and_the_newest_is_the_last(tmp_path):
     second = cluster.new_run("check")
     assert first.id != second.id
     assert find_run(tmp_path, None)[1].id == second.id
-    assert find_run(tmp_path, None, resumable=True)[1].id == first.id
+    assert find_run(tmp_path, None, going_on=True)[1].id == first.id
     assert find_run(tmp_path, first.id)[1].kind == "install"
 
 

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import phases, releases, resources, stamp, storage_proof, storage_site
+from kfinstall import releases, resources, stamp, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
@@ -30,6 +30,7 @@ from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
 from kfinstall.steps.storage_proof import StorageProof
+from kfinstall.workflows import installation
 from tests.fakes.context import FakeContext
 from tests.simulated.simulated_cluster import initialised
 
@@ -415,7 +416,7 @@ def test_the_answers_choose_the_steps(storage, applying):
 
 
 def test_the_phase_has_these_steps_in_this_order():
-    phase = next(item for item in phases.PHASES if item.id == "storage")
+    phase = next(item for item in installation.PHASES if item.id == "storage")
     assert list(phase.steps) == STEPS
 
 

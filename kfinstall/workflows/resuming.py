@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import invocation, phases, run_commands, run_folder
+from kfinstall import invocation, run_folder
 from kfinstall.errors import ExitCode, InterruptedRunError, KfError, UsageError
 from kfinstall.journal import Journal
 from kfinstall.options import Options
-from kfinstall.state import APART, BACK, CHANGING, DECLINED, ClusterState, RunRecord, clusters, find_run
+from kfinstall.state import DECLINED, ClusterState, RunRecord, clusters
+from kfinstall.workflows import WORKFLOWS, run_commands, runs
+from kfinstall.workflows.install import RESUME
+from kfinstall.workflows.installation import names as phase_names
+from kfinstall.workflows.rotate import ROTATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,21 @@ def choose(root: Path, run_id: str | None) -> Chosen:
     Raises:
         UsageError: there is none, it can't be resumed, or to go on with it would harm.
     """
-    cluster, record = find_run(root, run_id, resumable=run_id is None)
+    cluster, record = runs.find_run(root, run_id, going_on=run_id is None)
     kind = run_commands.called(record)
-    if record.kind not in CHANGING:
+    if not runs.changes(record):
         raise UsageError(
             f"run {record.id} was {kind}, which can't be resumed",
             why="what can be: an installation, a reset, an uninstallation, a rotation",
             hint=run_commands.instead(cluster, record, newest(cluster)),
         )
-    if not cluster.resumable(record):
+    if not runs.resumable(cluster, record):
         raise UsageError(
             f"run {record.id} is not complete",
             why=f"{cluster.run_directory(record.id) / run_folder.ANSWERS} is missing",
-            hint=run_commands.anew(record, next((run for run in reversed(cluster.runs()) if cluster.resumable(run)), None)),
+            hint=run_commands.anew(record, next((run for run in reversed(cluster.runs()) if runs.resumable(cluster, run)), None)),
         )
-    if run_id is None and record.kind in APART and never_agreed(cluster, record):
+    if run_id is None and runs.apart(record) and never_agreed(cluster, record):
         raise UsageError(
             f"the newest run {record.id}, {kind}, was refused or declined and changed nothing",
             why=record.message,
@@ -78,7 +82,7 @@ def choose(root: Path, run_id: str | None) -> Chosen:
 
 def newest(cluster: ClusterState) -> RunRecord | None:
     """The newest run of a cluster that changes something; None where there is none."""
-    return next((record for record in reversed(cluster.runs()) if record.kind in CHANGING), None)
+    return next((record for record in reversed(cluster.runs()) if runs.changes(record)), None)
 
 
 def never_agreed(cluster: ClusterState, record: RunRecord) -> bool:
@@ -87,8 +91,8 @@ def never_agreed(cluster: ClusterState, record: RunRecord) -> bool:
 
 
 def _before(cluster: ClusterState, record: RunRecord) -> RunRecord | None:
-    earlier = [run for run in cluster.runs() if run.order < record.order and cluster.resumable(run)]
-    return next((run for run in reversed(earlier) if not (run.kind in APART and never_agreed(cluster, run))), None)
+    earlier = [run for run in cluster.runs() if run.order < record.order and runs.resumable(cluster, run)]
+    return next((run for run in reversed(earlier) if not (runs.apart(run) and never_agreed(cluster, run))), None)
 
 
 def _passed_over(root: Path, chosen: RunRecord) -> tuple[str, ...]:
@@ -100,7 +104,7 @@ def _passed_over(root: Path, chosen: RunRecord) -> tuple[str, ...]:
             if run is None:
                 newer = folder.startswith(run_folder.UNFINISHED) or _stamp(folder, state.name) > _stamp(chosen.id, chosen.cluster)
             else:
-                newer = run.kind in CHANGING and run.order > chosen.order
+                newer = runs.changes(run) and run.order > chosen.order
             if newer:
                 lines.append(f"passed over, as it is not complete: {state.run_directory(folder)}: {reason}")
     return (*lines, *_uncounted(ClusterState(root, chosen.cluster), chosen))
@@ -108,7 +112,7 @@ def _passed_over(root: Path, chosen: RunRecord) -> tuple[str, ...]:
 
 def _uncounted(cluster: ClusterState, chosen: RunRecord) -> list[str]:
     """Runs that an older kfinstall made after this one by the clock, which is not believed: they are told, since nothing else tells their order."""
-    older = [run for run in cluster.runs() if run.kind in CHANGING and run.number < chosen.number and not run.number]
+    older = [run for run in cluster.runs() if runs.changes(run) and run.number < chosen.number and not run.number]
     return [
         f"run {run.id} of an older kfinstall is not counted, and by the clock it is newer; on purpose: {run_commands.resume(run)}"
         for run in older
@@ -122,7 +126,7 @@ def _stamp(run_id: str, cluster: str) -> str:
 
 def _refuse_superseded(cluster: ClusterState, record: RunRecord) -> None:
     """Refuse what would bring older answers, or what was taken away since, back over what is there now."""
-    later = [run for run in cluster.runs() if run.order > record.order and run.kind in CHANGING]
+    later = [run for run in cluster.runs() if run.order > record.order and runs.changes(run)]
     counting = [run for run in later if _counts(cluster, run)]
     harmful = next((run for run in reversed(counting) if _harms(cluster, record, run)), None)
     if harmful is None:
@@ -137,7 +141,7 @@ def _refuse_superseded(cluster: ClusterState, record: RunRecord) -> None:
 
 def _counts(cluster: ClusterState, run: RunRecord) -> bool:
     """Whether a run changed something, or took away what there was."""
-    if run.kind in BACK and run.exit_code == ExitCode.DONE:
+    if runs.takes_away(run) and run.exit_code == ExitCode.DONE:
         return True
     try:
         with Journal(cluster.journal_path) as journal:
@@ -148,11 +152,11 @@ def _counts(cluster: ClusterState, run: RunRecord) -> bool:
 
 def _harms(cluster: ClusterState, record: RunRecord, later: RunRecord) -> bool:
     """Whether to go on with a run would undo what a later one did."""
-    if record.kind in APART:
+    if runs.apart(record):
         settings = ("kind", "delete_data", "force_finalizers", "rotate")
         alike = all(getattr(record, name) == getattr(later, name) for name in settings) and not _others(cluster, record, later)
-        return not alike or (record.kind == "rotate" and later.rotation != (record.rotation or record.id))
-    return later.kind in BACK or (later.kind != "rotate" and _others(cluster, record, later))
+        return not alike or (record.kind == ROTATE.id and later.rotation != (record.rotation or record.id))
+    return runs.takes_away(later) or (later.kind != ROTATE.id and _others(cluster, record, later))
 
 
 def _others(cluster: ClusterState, record: RunRecord, later: RunRecord) -> bool:
@@ -169,9 +173,9 @@ def _others(cluster: ClusterState, record: RunRecord, later: RunRecord) -> bool:
 
 
 def _harm(record: RunRecord, later: RunRecord) -> str:
-    if later.kind in BACK and record.kind not in APART:
+    if runs.takes_away(later) and not runs.apart(record):
         return "what it installed has been taken away since, or is about to be"
-    if record.kind in APART:
+    if runs.apart(record):
         return f"{run_commands.called(record)} would now be about what came after it"
     return "its older answers would be applied over the newer ones"
 
@@ -183,16 +187,16 @@ def about(record: RunRecord) -> tuple[str, ...]:
         UsageError: its record does not say, or names a phase that is not known here.
     """
     named = set(record.phases)
-    unknown = [name for name in record.phases if name not in phases.names()]
+    unknown = [name for name in record.phases if name not in phase_names()]
     if not named or unknown or "phases" in record.unclear:
         what = (
             f"phase {', '.join(unknown)}, which this kfinstall does not know" if unknown else "phases that its record does not name"
         )
         raise UsageError(
             f"run {record.id} was about {what}",
-            hint=run_commands.by_phase(record, [name for name in phases.names() if name in named]),
+            hint=run_commands.by_phase(record, [name for name in phase_names() if name in named]),
         )
-    return () if named >= set(phases.names()) else tuple(name for name in phases.names() if name in named)
+    return () if named >= set(phase_names()) else tuple(name for name in phase_names() if name in named)
 
 
 def options_of(cluster: ClusterState, record: RunRecord, given: Selection = _NOTHING, *, spare: Collection[str] = ()) -> Options:
@@ -209,14 +213,14 @@ def options_of(cluster: ClusterState, record: RunRecord, given: Selection = _NOT
         raise UsageError(
             f"what run {record.id} was about can't be read from its record",
             why=f"{cluster.run_directory(record.id) / run_folder.RECORD}: not understood: {', '.join(unclear)}",
-            hint=f"begin anew from its answers: {run_commands.command(cluster, record, record.kind, own=True)[0]}",
+            hint=f"begin anew from its answers: {run_commands.command(cluster, record, WORKFLOWS[record.kind], own=True)[0]}",
         )
-    if record.kind in APART:
+    if runs.apart(record):
         return _apart(record, given)
     only, start = (given.only, given.start) if given.chosen else _selection(about(record))
     through = record.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)
     return Options(
-        kind="resume",
+        workflow=RESUME,
         only=only,
         start=start,
         strict=record.strict or given.strict,
@@ -232,13 +236,13 @@ def _apart(record: RunRecord, given: Selection) -> Options:
             hint=f"go on with all of it: {invocation.command('resume', record.id)}",
         )
     return Options(
-        kind=record.kind,
+        workflow=WORKFLOWS[record.kind],
         answers_file=record.answers_file,
         strict=record.strict or given.strict,
         delete_data=record.delete_data,
         force_finalizers=record.force_finalizers,
         rotate=record.rotate,
-        rotation=(record.rotation or record.id) if record.kind == "rotate" else "",
+        rotation=(record.rotation or record.id) if record.kind == ROTATE.id else "",
     )
 
 
@@ -247,7 +251,7 @@ def _selection(named: tuple[str, ...]) -> tuple[tuple[str, ...] | None, str | No
     if not named:
         return None, None
     chosen = tuple(name for name in named if name != "connect") or ("connect",)
-    if len(chosen) > 1 and chosen == phases.names()[-len(chosen) :]:
+    if len(chosen) > 1 and chosen == phase_names()[-len(chosen) :]:
         return None, chosen[0]
     return chosen, None
 
@@ -255,7 +259,7 @@ def _selection(named: tuple[str, ...]) -> tuple[tuple[str, ...] | None, str | No
 def told(record: RunRecord, wanted: Options, given: Selection = _NOTHING) -> tuple[str, ...]:
     """What is said of the run that is gone on with, and how the rest would be done."""
     lines = []
-    if record.kind in APART:
+    if runs.apart(record):
         lines.append(f"it was {run_commands.called(record)}")
     elif not given.chosen and (named := about(record)):
         names = ", ".join(name for name in named if name != "connect") or "connect"
