@@ -41,7 +41,7 @@ def _findings(view: View) -> Iterator[Finding]:
 
 
 class PreflightApt(Step):
-    """Check the package manager."""
+    """Who holds apt's lock, packages that are half installed, and cloud-init that still works on the first boot."""
 
     id: ClassVar[str] = "preflight.apt"
     title: ClassVar[str] = "Check the package manager"

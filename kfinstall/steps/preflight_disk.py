@@ -100,7 +100,7 @@ def _member(view: View) -> Iterator[Finding]:
 
 
 class PreflightDisk(Step):
-    """Check free space."""
+    """Room for the kubelet, the runtime and what the answers want for volumes and images, by file system, and who may enter where volumes will lie. A running member only has to be not full."""
 
     id: ClassVar[str] = "preflight.disk"
     title: ClassVar[str] = "Check free space"

@@ -76,7 +76,7 @@ def fit_findings(view: View) -> Iterator[Finding]:
 
 
 class PreflightHardware(Step):
-    """Check CPU and memory."""
+    """Each server against what kubeadm asks of its role, and the workers together against what the chosen components ask for. MySQL 8 needs x86-64-v2."""
 
     id: ClassVar[str] = "preflight.hardware"
     title: ClassVar[str] = "Check CPU and memory"

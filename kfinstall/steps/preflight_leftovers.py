@@ -63,7 +63,7 @@ def _sockets(view: View) -> Iterator[Finding]:
 
 
 class PreflightLeftovers(Step):
-    """Look for other installations."""
+    """k3s, RKE2, MicroK8s, k0s, other pod networks and runtimes, or kubeadm's files of another cluster. What belongs to this cluster, or was begun for it, is none."""
 
     id: ClassVar[str] = "preflight.leftovers"
     title: ClassVar[str] = "Look for other installations"

@@ -162,7 +162,7 @@ def _firewall(view: View) -> Iterator[Finding]:
 
 
 class PreflightNetwork(Step):
-    """Check the network."""
+    """Networks of pods and Services that overlap nothing, names and routes, every host that something is fetched from, and firewalls between the servers."""
 
     id: ClassVar[str] = "preflight.network"
     title: ClassVar[str] = "Check the network"
