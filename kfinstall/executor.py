@@ -91,7 +91,6 @@ class Tally:
     """What a run did."""
 
     changed: int = 0
-    unchanged: int = 0
     warnings: int = 0
     attached: list[str] = field(default_factory=list)
 
@@ -250,7 +249,6 @@ class Executor:
 
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
-            self.tally.unchanged += 1
             doubt = self._journal.last(step.id, target)
             if doubt is not None and doubt.event == "started":  # a killed run began it, and it ended well without that run
                 evidence = self._redact(check.evidence)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits, membership, storage_site
+from kfinstall import cluster_site, limits, membership, prepare_site, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
-DATA_PROOF: Final = "/var/lib/kfinstall/proofs/reset-data.json"
+DATA_PROOF: Final = f"{prepare_site.PROOFS}/reset-data.json"
 
 
 def record(facts: Facts) -> dict[str, list[str]]:

@@ -240,11 +240,6 @@ class RunView:
         }
         self.expect(answers, [phase for phase in phases if phase.id in untouched])
 
-    def take_all(self, events: Iterable[Event]) -> None:
-        """Take several events."""
-        for event in events:
-            self.take(event)
-
     def take(self, event: Event) -> None:
         """Let an event change what is seen."""
         if type(event) is OutputLine:  # by far the most

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final
-
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +129,6 @@ class SpaceFact:
     mount: str
     total_bytes: int
     free_bytes: int
-    file_system: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +185,6 @@ class RuntimeFacts:
 
     containerd_version: str = ""
     docker_version: str = ""
-    cri_ready: bool = False
-    """The CRI socket answers."""
-    kubelet_version: str = ""
     kubeadm_files: tuple[str, ...] = ()
     """Of /etc/kubernetes: admin.conf, kubelet.conf, pki/ca.crt, manifests/*.yaml that exist."""
     etcd_data: bool = False

@@ -73,7 +73,6 @@ class Fleet:
         self.state_dir = state_dir
         self._fresh = fresh
         self._names = names_of(nodes, control_planes)
-        self._control_planes = control_planes
         self.faults = [parse_fault(text, self._names) for text in faults]
         self.world = World({name: fresh_node(name, index) for index, name in enumerate(self._names)}, pace=pace)
         self.servers: dict[str, SimServer] = {}

@@ -32,6 +32,7 @@ from kfinstall.journal import Entry, Journal
 from kfinstall.state import ClusterState
 from kfinstall.workflows import runs
 from kfinstall.workflows.installation import PHASES
+from tests.fakes.events import take_all
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]})
 EVENTS = [
@@ -55,7 +56,7 @@ def seen(events):
     view = RunView()
     view.outline(PHASES)
     view.expect(ANSWERS, PHASES)
-    view.take_all(events)
+    take_all(view, events)
     return view
 
 
@@ -284,10 +285,10 @@ def test_clusters_are_looked_at_while_room_is_made_again_and_again(tmp_path):
 def phase_of(view, steps, *, kind="install", aside=(), late=(), outcome="changed"):
     """One run of the phase prepare on a and b: (step, target, outcome) in `steps`; nodes set aside before it, or in it."""
     view.take(RunStarted(run="r", cluster="c", kind=kind, nodes=("a", "b")))
-    view.take_all(NodeSetAside(node=name, step="connect.login", reason="off") for name in aside)
+    take_all(view, (NodeSetAside(node=name, step="connect.login", reason="off") for name in aside))
     view.take(PhaseStarted(phase="prepare", title="Prepare", steps=2))
-    view.take_all(StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps)
-    view.take_all(NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late)
+    take_all(view, (StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps))
+    take_all(view, (NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late))
     view.take(PhaseFinished(phase="prepare", outcome=outcome, seconds=1.0))
     gone = (*aside, *late)
     view.take(

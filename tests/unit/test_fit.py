@@ -110,7 +110,7 @@ def test_what_has_pods_pulls_images(name):
     ("gibibytes", "told"), [(30, "✗ cp1 has 30 GiB free there, less than the 50Gi wanted."), (300, "✓ cp1 has 300 GiB free there.")]
 )
 def test_room_for_images_is_held_against_what_is_wanted(gibibytes, told):
-    space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30, "ext4")
+    space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30)
     facts = dataclasses.replace(server("cp1", 8, 16), space={"/srv": space})
     assert space_forecast(facts, "cp1", "/srv", "50Gi").startswith(told)
     assert f"about {gibibytes / 6:.0f} of them" in space_forecast(facts, "cp1", "/srv", "50Gi")

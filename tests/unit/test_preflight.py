@@ -213,10 +213,10 @@ def test_mysql_needs_a_younger_processor(fleet):
 
 def with_space(fleet, name, **free_gibibytes):
     """Each directory gets a file system of its own with so much free; the rest has plenty."""
-    space = {path: SpaceFact("/", 2**40, 900 * 2**30, "ext4") for path in fleet[name].space}
+    space = {path: SpaceFact("/", 2**40, 900 * 2**30) for path in fleet[name].space}
     for key, free in free_gibibytes.items():
         path = next(path for path in space if key in path)
-        space[path] = SpaceFact(f"/{key}", 2**40, int(free * 2**30), "ext4")
+        space[path] = SpaceFact(f"/{key}", 2**40, int(free * 2**30))
     return fleet | {name: replace(fleet[name], space=space)}
 
 
@@ -229,7 +229,7 @@ def test_each_directory_needs_its_room(fleet):
 
 
 def test_what_shares_a_file_system_is_added_up(fleet):
-    space = {path: SpaceFact("/", 2**40, 120 * 2**30, "ext4") for path in fleet["cp1"].space}
+    space = {path: SpaceFact("/", 2**40, 120 * 2**30) for path in fleet["cp1"].space}
     found = check(PreflightDisk, fleet | {"cp1": replace(fleet["cp1"], space=space)})
     assert conflict(found, "storage.nfs.minimumFree and registry.minimumFree", "150.0 GiB", warning=True)
 
@@ -496,7 +496,7 @@ def test_a_full_cluster_is_still_green(fleet):
     for kind in STEPS:
         found = check(kind, fleet)
         assert isinstance(found, Satisfied), found
-    full = fleet | {"cp1": replace(fleet["cp1"], space={"/x": SpaceFact("/", 100 * 2**30, 9 * 2**30, "ext4")})}
+    full = fleet | {"cp1": replace(fleet["cp1"], space={"/x": SpaceFact("/", 100 * 2**30, 9 * 2**30)})}
     assert conflict(check(PreflightDisk, full), "evict", "crictl rmi --prune", warning=True)
 
 
