@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits, membership, prepare_site, storage_site
+from kfinstall import cluster_site, limits, membership, prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
@@ -31,7 +31,7 @@ def names(lines: list[str]) -> list[str]:
 
 def data_directories(answers: Answers, node: str) -> tuple[str, ...]:
     """The directories of a node that hold volumes and images."""
-    found = [*storage_site.directories(answers, node)]
+    found = [*answers.volume_directories(node)]
     if answers.registry.enabled and answers.registry_node.name == node:
         found.append(answers.registry.directory)
     return tuple(found)

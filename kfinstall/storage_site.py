@@ -32,18 +32,6 @@ _SPECIAL: Final = re.compile(r"""[\x00-\x20\x7f"#\\]""")
 _WORKLOADS: Final = ("Deployment", "DaemonSet")
 
 
-def uses_nfs(answers: Answers) -> bool:
-    """Whether volumes are NFS."""
-    return answers.storage.type == "nfs"
-
-
-def directories(answers: Answers, node: str) -> tuple[str, ...]:
-    """The directories of a node that volumes are made in."""
-    if answers.storage.type == "local-path":
-        return (answers.storage.local_path.directory,)
-    return (answers.storage.nfs.path,) if answers.nfs_node is not None and answers.nfs_node.name == node else ()
-
-
 def export_path(path: str) -> str:
     """A path as exports(5) and etab write it: blanks, quotes, hashes and backslashes as octal."""
     return _SPECIAL.sub(lambda found: f"\\{ord(found[0]):03o}", path)

@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
-from kfinstall import storage_site
 from kfinstall.checks import Finding
 from kfinstall.facts.model import FileFact
 from kfinstall.step import View
@@ -114,7 +113,7 @@ def _entered(files: _Files, path: str) -> Iterator[Finding]:
 def findings(view: View) -> Iterator[Finding]:
     """Volumes whose files, and whose programs with a bit to run as root, other users of the server could reach; directories that can't be."""
     files = view.facts.files
-    for path in storage_site.directories(view.answers, view.target):
+    for path in view.answers.volume_directories(view.target):
         why = broken(files, path)
         if why:
             yield Finding(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kfinstall import limits, membership, storage_site, volume_access
+from kfinstall import limits, membership, volume_access
 from kfinstall.answers.types import size_bytes
 from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import SpaceFact, Watch
@@ -108,7 +108,7 @@ class PreflightDisk(Step):
 
     def watch(self, view: View) -> Watch:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
-        kept = storage_site.directories(view.answers, view.target)
+        kept = view.answers.volume_directories(view.target)
         return membership.WATCH | Watch(
             space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
             files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),

@@ -26,7 +26,7 @@ class StorageNfsClient(Step):
 
     def applies(self, answers: Answers) -> bool:
         """Where volumes are NFS."""
-        return storage_site.uses_nfs(answers)
+        return answers.storage.type == "nfs"
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The package and the record of the mount."""

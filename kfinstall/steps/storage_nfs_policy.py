@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, pod_watch, secret_store, stamp, storage_policy, storage_site
+from kfinstall import invocation, limits, pod_watch, secret_store, stamp, storage_policy
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
@@ -27,7 +27,7 @@ class StorageNfsPolicy(Step):
 
     def applies(self, answers: Answers) -> bool:
         """Where volumes are NFS."""
-        return storage_site.uses_nfs(answers)
+        return answers.storage.type == "nfs"
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """Tier, policy and the record of the proof."""
