@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,8 +49,6 @@ class ApplyResult:
     """What was sent and what that did."""
 
     applied: dict[Ref, Applied] = field(default_factory=dict)
-    skipped: int = 0
-    """Objects that were already there as wanted, so were not sent."""
     seconds: float = 0.0
 
     @property
@@ -187,7 +185,6 @@ async def apply_waves(
     begin = time.monotonic()
     sender = _Sender(cluster, say, limits or Limits())
     items = [item for item in split(documents) if item.ref not in present]
-    sender.result.skipped = len(documents) - len(items)
     sender.items, sender.leaving, sender.count, sender.total = items, leaving, count, len(items)
     sender.of_wave.update(item.wave for item in items)
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
@@ -225,8 +222,3 @@ def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
     for error in several.exceptions:
         return _first(error) if isinstance(error, BaseExceptionGroup) else error
     return several
-
-
-def differing(documents: Sequence[Document], live: Mapping[Ref, str], wanted: Callable[[Document], str]) -> frozenset[Ref]:
-    """The documents that the cluster already holds as wanted, by the hash that it reports for each."""
-    return frozenset(ref for document in documents if live.get(ref := Ref.of(document)) == wanted(document))

@@ -15,15 +15,13 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kfinstall import cluster_site, limits
+from kfinstall import cluster_site, limits, membership
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.errors import CommandError, KfError
-from kfinstall.facts.model import Watch
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 
 NODES: Final = Want("v1", "Node")
-WATCH: Final = Watch(files=frozenset({cluster_site.OWNER_FILE}))
 SCRIPT: Final = "cluster-join"
 _CLUSTER_INFO: Final = Ref("v1", "ConfigMap", "cluster-info", "kube-public")
 _CERTIFICATES: Final = Ref("v1", "Secret", "kubeadm-certs", "kube-system")
@@ -38,16 +36,16 @@ _CERTIFICATE_KEY_BYTES: Final = 32
 def check(view: View, what: str) -> Check:
     """Whether the target is a member of the cluster. `what`: worker or control plane."""
     facts, name = view.facts, view.target
-    if cluster_site.owned_by_another(view):
+    if membership.owned_by_another(view):
         return Conflict(f"{name} was made a member of another cluster, or under another name, by kfinstall", _RESET)
     known = cluster_site.kubernetes_node(view, name)
-    joined = cluster_site.same_cluster(view) and facts.runtime.node_name == name and "kubelet.conf" in facts.runtime.kubeadm_files
-    if joined and not cluster_site.begun(view) and (known is not None or view.cluster is None):
+    joined = membership.member(view) and "kubelet.conf" in facts.runtime.kubeadm_files
+    if joined and (known is not None or view.cluster is None):
         # Without an API server the node's own word has to do: a member is never reset because nobody could be asked.
         return Satisfied(f"{name} is a member of {view.answers.cluster.name}")
-    if not facts.runtime.kubeadm_files and not facts.runtime.etcd_data:
+    if not membership.kubeadm_was_here(facts):
         return Needed((f"kubeadm join {name} as a {what}",))
-    if cluster_site.begun(view) or cluster_site.done(view):
+    if membership.begun(view) or membership.done(view):
         return Needed((f"kubeadm reset what an earlier join left on {name}", f"kubeadm join {name} as a {what}"))
     return Conflict(f"kubeadm made {name} a member of a cluster that is not this one", _RESET)
 
@@ -56,9 +54,9 @@ def parameters(view: View) -> dict[str, str]:
     """Parameters of the script; the configuration itself is secret and goes by standard input."""
     return {
         "NAME": view.target,
-        "OWNER_FILE": cluster_site.OWNER_FILE,
-        "BEGUN": cluster_site.owner_begun(view),
-        "DONE": cluster_site.owner_done(view),
+        "OWNER_FILE": membership.OWNER_FILE,
+        "BEGUN": membership.owner_begun(view),
+        "DONE": membership.owner_done(view),
         "SOCKET": cluster_site.socket(view.answers),
         "ENDPOINT": cluster_site.endpoint(view.answers),
         "ROLE": "control-plane" if "control-plane" in view.node.roles else "worker",

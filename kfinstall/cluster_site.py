@@ -1,4 +1,4 @@
-"""What the steps of phase cluster share: kubeadm's configuration, who owns a node's membership, whether it is one."""
+"""What the steps of phase cluster share: kubeadm's configuration, and what the cluster knows of a node."""
 
 from __future__ import annotations
 
@@ -12,53 +12,11 @@ from kfinstall import limits
 from kfinstall.answers.model import Answers, Node
 from kfinstall.answers.types import endpoint_host
 from kfinstall.step import View
-from kfinstall.text import sha256
 
-OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
-"""Written before kubeadm changes a node, and again when it is a member: so a half-done node is told from a foreign one."""
 CONFIG_FILE: Final = "/etc/kfinstall/kubeadm.yaml"
-_BEGUN: Final = "begun"
-_DONE: Final = "done"
 _V1BETA4_MINOR: Final = (1, 31)
 """v1beta4 came with 1.31, v1beta3 is removed in 1.37 (kubernetes#125029, #136016)."""
 _SOCKETS: Final = {"containerd": "unix:///run/containerd/containerd.sock", "docker": "unix:///run/cri-dockerd.sock"}
-
-
-def owner(view: View, state: str) -> str:
-    """Content of the owner file. `state`: begun or done."""
-    return f"# Written by kfinstall\ncluster={view.answers.cluster.name}\nnode={view.target}\nstate={state}\n"
-
-
-def owner_begun(view: View) -> str:
-    """The owner file while the node is being made a member."""
-    return owner(view, _BEGUN)
-
-
-def owner_done(view: View) -> str:
-    """The owner file of a member."""
-    return owner(view, _DONE)
-
-
-def begun(view: View) -> bool:
-    """Whether a run of kfinstall began to make this node a member of this cluster, and did not end."""
-    return view.facts.has_file(OWNER_FILE, sha256(owner_begun(view)))
-
-
-def done(view: View) -> bool:
-    """Whether kfinstall made this node a member of this cluster."""
-    return view.facts.has_file(OWNER_FILE, sha256(owner_done(view)))
-
-
-def owned_by_another(view: View) -> bool:
-    """Whether kfinstall made this node a member of another cluster, or under another name."""
-    return OWNER_FILE in view.facts.files and not begun(view) and not done(view)
-
-
-def same_cluster(view: View) -> bool:
-    """Whether the node has the first control plane's CA."""
-    first = view.fleet.get(view.answers.first_control_plane.name)
-    mine = view.facts.runtime.ca_sha256
-    return bool(mine) and first is not None and first.runtime.ca_sha256 == mine
 
 
 def kubernetes_node(view: View, name: str) -> dict[str, Any] | None:

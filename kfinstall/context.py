@@ -11,7 +11,7 @@ from kfinstall.events import EventBus, OutputLine, Progress
 from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Secret
 from kfinstall.site import Site
-from kfinstall.step import CLUSTER_TARGET, Step, View, failed, step_program
+from kfinstall.step import Step, View, failed, step_program
 from kfinstall.transport.base import Completed, Host, Program
 
 
@@ -58,10 +58,6 @@ class Context:
         """Make a secret of one use known to the redactor."""
         return self.secrets.learn(secret)
 
-    def _where(self, on: str) -> str:
-        target = on or self.view.target
-        return self.view.answers.first_control_plane.name if target == CLUSTER_TARGET else target
-
     async def run_script(
         self,
         name: str,
@@ -76,7 +72,7 @@ class Context:
         Raises:
             CommandError: it ended with another status than 0.
         """
-        node = self._where(on)
+        node = on or self.view.script_node
         limit = timeout_seconds or self.step.timeout_seconds
         done = await self.host(node).run(step_program(name, parameters, stdin), timeout_seconds=limit, on_line=self.say)
         if done.status != 0:
@@ -88,4 +84,4 @@ class Context:
     ) -> Completed:
         """Run scripts/ask/<name>.sh in one exec, and give what it printed."""
         program = Program("ask", name, resources.script(f"ask/{name}"), parameters, stdin)
-        return await self.host(self._where(on)).ask(program, timeout_seconds=timeout_seconds)
+        return await self.host(on or self.view.script_node).ask(program, timeout_seconds=timeout_seconds)

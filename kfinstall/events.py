@@ -58,7 +58,7 @@ class RunStarted(Event):
     run: str
     cluster: str
     kind: str
-    """install, check, plan, doctor or resume."""
+    """The workflow's id: install, resume, check, plan, doctor, reset, uninstall or rotate."""
     nodes: tuple[str, ...]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,11 +70,27 @@ class Stop:
 
 
 @dataclass(slots=True)
+class Ending:
+    """How a step on a target ended; stopped before its end unless told otherwise."""
+
+    outcome: Literal["changed", "failed", "interrupted"] = "interrupted"
+    evidence: str = "stopped before its end"
+    hint: str = ""
+
+    def done(self, evidence: str) -> None:
+        """It changed something, and this is how that is known."""
+        self.outcome, self.evidence = "changed", evidence
+
+    def failed(self, evidence: str, hint: str) -> None:
+        """It failed, for this reason."""
+        self.outcome, self.evidence, self.hint = "failed", evidence, hint
+
+
+@dataclass(slots=True)
 class Tally:
     """What a run did."""
 
     changed: int = 0
-    unchanged: int = 0
     warnings: int = 0
     attached: list[str] = field(default_factory=list)
 
@@ -166,6 +183,28 @@ class Executor:
                 self._bus.emit(finding)
         return found
 
+    @contextmanager
+    def recorded(self, step: Step, view: View, changes: tuple[str, ...], *, unit: str, fingerprint: str) -> Iterator[Ending]:
+        """Write into the journal that a step begins, and in the end what became of it, whatever happens inside; tell both.
+
+        `unit`: what it runs as on its node, empty where it does not.
+
+        Raises:
+            StateError: the journal can't be written; nothing may be changed then.
+        """
+        begin, end, target = time.monotonic(), Ending(), view.target
+        self._journal.record(Entry("started", self._run, step.id, target, fingerprint, unit=unit))
+        attached = view.still_runs(unit)
+        self._bus.emit(StepStarted(step=step.id, title=step.title, target=target, changes=changes, attached=attached))
+        try:
+            yield end
+        finally:
+            seconds, evidence = time.monotonic() - begin, self._redact(end.evidence)
+            self._journal.record(Entry("finished", self._run, step.id, target, fingerprint, end.outcome, evidence, seconds))
+            self._bus.emit(
+                StepFinished(step=step.id, target=target, outcome=end.outcome, seconds=seconds, evidence=evidence, hint=end.hint)
+            )
+
     async def _step(self, step: Step) -> None:
         await self._stop.between_steps()
         self._site.changed_keys.refuse()
@@ -210,7 +249,6 @@ class Executor:
 
     def _settled(self, step: Step, target: str, check: Satisfied | Conflict) -> None:
         if isinstance(check, Satisfied):
-            self.tally.unchanged += 1
             doubt = self._journal.last(step.id, target)
             if doubt is not None and doubt.event == "started":  # a killed run began it, and it ended well without that run
                 evidence = self._redact(check.evidence)
@@ -242,43 +280,29 @@ class Executor:
         target, view, check = item
         async with limit:
             self._site.changed_keys.refuse()
-            begin = time.monotonic()
-            running = view.facts.kf_units.get(f"kf-{step.script}") if step.script and target != CLUSTER_TARGET else None
-            attached = running is not None and running.running
-            fingerprint = step.fingerprint(view)
-            self._journal.record(Entry("started", self._run, step.id, target, fingerprint))
-            self._bus.emit(StepStarted(step=step.id, title=step.title, target=target, changes=check.changes, attached=attached))
-            outcome, evidence, hint = "interrupted", "stopped before its end", ""
-            try:
-                await self._apply(step, view)
-                evidence = await self._verify(step, target)
-                outcome = "changed"
-                self.tally.changed += 1
-            except KfError as error:
-                outcome, evidence, hint = "failed", error.message, error.hint
-                if isinstance(error, ChangedHostKeyError):
-                    error.node = error.node or ("" if target == CLUSTER_TARGET else target)
-                    self._site.changed_keys.meet(error)
-                if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
-                    node = error.node or ("" if target == CLUSTER_TARGET else target)
-                    raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
-                if not error.node and target != CLUSTER_TARGET:
-                    error.node = target
-                raise
-            except TimeoutError:
-                outcome, evidence = "failed", f"not done within {step.timeout_seconds:.0f} s"
-                hint = f"look at the last lines of {target}, then: {invocation.again()}"
-                raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=hint) from None
-            finally:
-                seconds = time.monotonic() - begin
-                if outcome == "interrupted" and (changed := self._site.changed_keys.of(target)):
-                    outcome, evidence, hint = "failed", changed.message, changed.hint
-                evidence = self._redact(evidence)
-                self._journal.record(Entry("finished", self._run, step.id, target, fingerprint, outcome, evidence, seconds))
-                told: Outcome = "changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted"
-                self._bus.emit(
-                    StepFinished(step=step.id, target=target, outcome=told, seconds=seconds, evidence=evidence, hint=hint)
-                )
+            with self.recorded(step, view, check.changes, unit=step.unit, fingerprint=step.fingerprint(view)) as end:
+                try:
+                    await self._apply(step, view)
+                    end.done(await self._verify(step, target))
+                    self.tally.changed += 1
+                except KfError as error:
+                    end.failed(error.message, error.hint)
+                    if isinstance(error, ChangedHostKeyError):
+                        error.node = error.node or ("" if target == CLUSTER_TARGET else target)
+                        self._site.changed_keys.meet(error)
+                    if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
+                        node = error.node or ("" if target == CLUSTER_TARGET else target)
+                        raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
+                    if not error.node and target != CLUSTER_TARGET:
+                        error.node = target
+                    raise
+                except TimeoutError:
+                    evidence = f"not done within {step.timeout_seconds:.0f} s"
+                    end.failed(evidence, f"look at the last lines of {target}, then: {invocation.again()}")
+                    raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=end.hint) from None
+                finally:
+                    if end.outcome == "interrupted" and (changed := self._site.changed_keys.of(target)):
+                        end.failed(changed.message, changed.hint)
 
     async def _apply(self, step: Step, view: View) -> None:
         for attempt in range(1, step.attempts + 1):

@@ -27,7 +27,6 @@ _HTTP_LOCAL_PORT: Final = 8080
 _PREFIX: Final = "proof-"
 _TITLES: Final[Mapping[str, str]] = {
     "network": "Pods reach each other across nodes",
-    "cluster-network": "Pods reach each other across nodes",
     "storage": "A volume is written and read back",
     "nfs-policy": "Pods do not reach the NFS server by themselves",
     "registry.push": "An image is pushed",

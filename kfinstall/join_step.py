@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import cluster_join, limits
+from kfinstall import cluster_join, limits, membership
 from kfinstall.cluster.base import Want
 from kfinstall.facts.model import Watch
 from kfinstall.step import ApplyContext, Check, Danger, Step, View
@@ -21,7 +21,7 @@ class JoinStep(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Who made the node a member."""
-        return cluster_join.WATCH
+        return membership.WATCH
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """The nodes."""

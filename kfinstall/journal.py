@@ -43,11 +43,14 @@ class Entry:
     seconds: float = 0.0
     at: float = field(default_factory=time.time)
     version: int = JOURNAL_VERSION
+    unit: str = ""
+    """Of `started`: what it runs as on its node, kf-<script>; empty where it does not, and in journals of earlier kfinstalls."""
 
     @property
     def sound(self) -> bool:
         """Whether every field is what it should be: a file can hold anything."""
-        texts: tuple[Any, ...] = (self.event, self.run, self.step, self.target, self.fingerprint, self.outcome, self.evidence)
+        named: tuple[Any, ...] = (self.event, self.run, self.step, self.target, self.fingerprint, self.unit)
+        texts = (*named, self.outcome, self.evidence)
         numbers: tuple[Any, ...] = (self.seconds, self.at)
         return all(isinstance(text, str) for text in texts) and all(
             isinstance(n, (int, float)) and abs(n) < _LATEST_EPOCH_SECONDS for n in numbers

@@ -68,9 +68,6 @@ PREFLIGHT_CONTROL_PLANE_MEBIBYTES: Final = 1700
 PREFLIGHT_CONTROL_PLANE_COMFORT_MEBIBYTES: Final = 3500
 PREFLIGHT_WORKER_MEBIBYTES: Final = 900
 PREFLIGHT_WORKER_COMFORT_MEBIBYTES: Final = 1800
-PREFLIGHT_SYSTEM_MEBIBYTES_PER_NODE: Final = 1024
-"""What the operating system, the kubelet and the pods of every node take, in the fit of Kubeflow."""
-PREFLIGHT_PODS_PER_NODE: Final = 110
 PREFLIGHT_FREE_GIBIBYTES: Final = 5
 """For the images and logs of Kubernetes itself."""
 PREFLIGHT_FREE_KUBEFLOW_GIBIBYTES: Final = 20

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 
 from kfinstall import limits
 from kfinstall.context import Context
 from kfinstall.errors import KfError, UsageError
-from kfinstall.events import Finding, StepFinished, StepStarted
-from kfinstall.journal import Entry
+from kfinstall.events import Finding
 from kfinstall.session import Session
 from kfinstall.step import Conflict, Mend, Step, View
 
@@ -60,28 +58,13 @@ def _step(session: Session, check: str) -> Step:
 
 
 async def _run(session: Session, step: Step, view: View, what: Mend) -> None:
-    begin, outcome, evidence, hint = time.monotonic(), "interrupted", "stopped before its end", ""
-    run, print_ = session.record.id, f"{step.id}:{what.script}"
-    session.journal.record(Entry("started", run, step.id, view.target, print_))
-    session.bus.emit(StepStarted(step=step.id, title=step.title, target=view.target, changes=(what.title,)))
-    try:
-        context = Context(step, view, session.site, session.bus, session.secrets)
-        await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)
-        outcome, evidence = "changed", what.title
-    except KfError as error:
-        outcome, evidence, hint = "failed", error.message, error.hint
-        error.node = error.node or view.target
-        raise
-    finally:
-        seconds, evidence = time.monotonic() - begin, session.redact(evidence)
-        session.journal.record(Entry("finished", run, step.id, view.target, print_, outcome, evidence, seconds))
-        session.bus.emit(
-            StepFinished(
-                step=step.id,
-                target=view.target,
-                outcome="changed" if outcome == "changed" else "failed" if outcome == "failed" else "interrupted",
-                seconds=seconds,
-                evidence=evidence,
-                hint=hint,
-            )
-        )
+    made = session.executor.recorded(step, view, (what.title,), unit=what.unit, fingerprint=f"{step.id}:{what.script}")
+    with made as end:
+        try:
+            context = Context(step, view, session.site, session.bus, session.secrets)
+            await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)
+            end.done(what.title)
+        except KfError as error:
+            end.failed(error.message, error.hint)
+            error.node = error.node or view.target
+            raise

@@ -20,12 +20,10 @@ PACKAGE_UNIT: Final = "docker-registry.service"
 PACKAGE: Final = "docker-registry"
 FOLDER: Final = "/etc/kfinstall/registry"
 CONFIG: Final = f"{FOLDER}/config.yml"
-CA: Final = f"{FOLDER}/ca.crt"
 CERTIFICATE: Final = f"{FOLDER}/server.crt"
 HTPASSWD: Final = f"{FOLDER}/htpasswd"
 LOGIN: Final = f"{FOLDER}/login.json"
 UNIT_FILE: Final = f"/etc/systemd/system/{UNIT}"
-PROOFS: Final = "/var/lib/kfinstall/proofs"
 PASSWORD: Final = "registry.password"  # noqa: S105 (the name of a secret, not one)
 _DATA: Final = "/run/kfinstall-registry/data"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits
+from kfinstall import cluster_site, limits, membership, prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
-DATA_PROOF: Final = "/var/lib/kfinstall/proofs/reset-data.json"
+DATA_PROOF: Final = f"{prepare_site.PROOFS}/reset-data.json"
 
 
 def names(lines: Iterable[str]) -> list[str]:
@@ -37,26 +37,26 @@ class Leave(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Whose member the node is."""
-        return Watch(files=frozenset({cluster_site.OWNER_FILE}))
+        return membership.WATCH
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The record of its membership, and the runtime that stops its pods."""
         return {
-            "OWNER_FILE": cluster_site.OWNER_FILE,
-            "BEGUN": cluster_site.owner_begun(view),
-            "DONE": cluster_site.owner_done(view),
+            "OWNER_FILE": membership.OWNER_FILE,
+            "BEGUN": membership.owner_begun(view),
+            "DONE": membership.owner_done(view),
             "SOCKET": cluster_site.socket(view.answers),
             "KUBEADM_SECONDS": str(limits.RESET_KUBEADM_SECONDS),
         }
 
     def check(self, view: View) -> Check:
         """No record of a membership; another cluster's is never touched."""
-        if cluster_site.owned_by_another(view):
+        if membership.owned_by_another(view):
             return Conflict(
                 "kfinstall made this node a member of another cluster",
-                f"reset it with that cluster's answers, or look at {cluster_site.OWNER_FILE} there",
+                f"reset it with that cluster's answers, or look at {membership.OWNER_FILE} there",
             )
-        if cluster_site.OWNER_FILE in view.facts.files:
+        if membership.OWNER_FILE in view.facts.files:
             return Needed(("kubeadm reset", "remove the network's rules, interfaces and files of Kubernetes and Calico"))
         return Satisfied("kfinstall's record names no cluster that it belongs to")
 

@@ -204,11 +204,10 @@ async def _close(site: Site) -> None:
 
 
 def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:
+    units = {kind.id: kind().unit for phase in site.phases for kind in phase.steps}  # older journals do not name them
     for entry in journal.in_doubt():
-        facts = site.fleet.get(entry.target)
-        name = "kf-" + entry.step.replace(".", "-")
-        unit = facts.kf_units.get(name) if facts else None
-        still = "still running on the node" if unit and unit.running else "checked again now"
+        runs = site.situation.view(entry.target).still_runs(entry.unit or units.get(entry.step, ""))
+        still = "still running on the node" if runs else "checked again now"
         bus.emit(Notice(level="info", target=entry.target, text=f"{entry.step} was started and its end is not known: {still}"))
     if journal.torn_lines:
         bus.emit(

@@ -26,6 +26,14 @@ from kfinstall.transport.base import Host, Program, Reaching
 OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
 """(kubeconfig text, local port that leads to the API server) -> the cluster."""
 
+
+def open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
+    """Open the Kubernetes API at 127.0.0.1:`port`; its client is imported only when a cluster is first spoken to."""
+    from kfinstall.cluster import api
+
+    return api.open_cluster(kubeconfig, port)
+
+
 _API_SERVER_PORT: Final = 6443
 
 

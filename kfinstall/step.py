@@ -21,6 +21,7 @@ from kfinstall.facts.section import FactSection, Section
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Completed, Host, Program
+from kfinstall.transport.wire import unit_name
 
 CLUSTER_TARGET = "cluster"
 
@@ -69,6 +70,11 @@ class Mend:
     script: str
     """Name in scripts/steps."""
     parameters: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """Name of the systemd unit that it runs as on a node."""
+        return unit_name(self.script)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,17 @@ class View:
             raise TypeError(f"{self.reader.id} looks at {kind.__name__} and does not name it in `reads`")
         facts = self.fleet.get(node)
         return facts.section(kind) if facts else kind()
+
+    @property
+    def script_node(self) -> str:
+        """The node where scripts of this target run: the first control plane for the cluster."""
+        return self.answers.first_control_plane.name if self.target == CLUSTER_TARGET else self.target
+
+    def still_runs(self, unit: str) -> bool:
+        """Whether a detached script of this target runs (see Step.unit), begun by whichever run."""
+        facts = self.fleet.get(self.script_node)
+        found = facts.kf_units.get(unit) if facts else None
+        return found is not None and found.running
 
     @property
     def minor(self) -> str:
@@ -217,6 +234,11 @@ class Step:
     reads: ClassVar[tuple[type[FactSection], ...]] = ()
     """The parts' own sections of the facts that it looks at, of whichever node (see View.fact)."""
 
+    @property
+    def unit(self) -> str:
+        """Name of the systemd unit that `script` runs as on a node; empty where there is none."""
+        return unit_name(self.script) if self.script else ""
+
     def applies(self, answers: Answers) -> bool:  # noqa: ARG002
         """Whether the answers ask for it at all."""
         return True
@@ -269,6 +291,11 @@ class Step:
         """Short hash of the step's inputs; the journal tells by it whether the answers have changed since."""
         inputs = "\0".join(f"{key}\1{value}" for key, value in sorted(self.parameters(view).items()))
         return hashlib.sha256(f"{self.id}\0{inputs}".encode()).hexdigest()[:16]
+
+
+def phase_began(facts: Facts, phase: str) -> bool:
+    """Whether a script of a phase was ever started on the node: the units of its steps are kf-<phase>-<name>."""
+    return any(name.startswith(unit_name(f"{phase}-")) for name in facts.kf_units)
 
 
 def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:

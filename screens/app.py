@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from kfinstall.desk.runview import State
     from kfinstall.desk.work import Result
     from kfinstall.state import ClusterState
-
-_ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
 
 _CLEAN = CleanLines()
 
@@ -391,8 +389,5 @@ class InstallerApp(App[int]):
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""
-        return {part: self._state_of(phases) for part, phases in PART_PHASES.items()}
-
-    def _state_of(self, phases: tuple[str, ...]) -> State:
-        states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set()
-        return next((known for known in _ORDER if known in states), "waiting")
+        view = self._desk.view if self._desk is not None else None
+        return {part: view.state_of(*phases) if view is not None else "waiting" for part, phases in PART_PHASES.items()}

@@ -13,11 +13,10 @@ from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 from typing_extensions import override
 
-from kfinstall import releases
+from kfinstall import fit, releases
 from kfinstall.answers.model import Proof
-from kfinstall.desk import fit
-from kfinstall.desk.fit import Amount, Fit
 from kfinstall.errors import KfError
+from kfinstall.fit import Amount, Fit
 from kfinstall.releases import KubeflowRow
 from screens.choices import ChoiceRow
 from screens.form import Row, row

@@ -110,18 +110,6 @@ def ascii_only(driver: type[Driver]) -> type[Driver]:
     return AsciiDriver
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast of two #rrggbb colours, 1 to 21, as WCAG 2.2 defines it."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 def begin_with(app: App[Any], theme: Theme) -> None:
     """Take a registered theme before anything is drawn: to set it as later ones are makes every style be read twice."""
     app.set_reactive(App.theme, theme.name)

@@ -8,7 +8,6 @@ import dataclasses
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -18,7 +17,6 @@ from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
 from kfinstall.cli.terminal import Steady, Terminal
-from kfinstall.cluster.base import Cluster
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.executor import Stop
@@ -29,7 +27,7 @@ from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Session, open_session
-from kfinstall.site import spare_nodes
+from kfinstall.site import open_cluster, spare_nodes
 from kfinstall.text import duration
 from kfinstall.workflow import Question, Workflow
 from kfinstall.workflows import WORKFLOWS, card, doctor, resuming
@@ -138,17 +136,11 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
         bus=bus,
         redact=redact,
         resolve=find,
-        open_cluster=_open_cluster,
+        open_cluster=open_cluster,
         stop=stop,
     ) as session:
         session.outcome = ExitCode(await work(session))
     return int(session.outcome)
-
-
-def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
-    from kfinstall.cluster.api import open_cluster
-
-    return open_cluster(kubeconfig, port)
 
 
 def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Stop, bus: EventBus) -> None:

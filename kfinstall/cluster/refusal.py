@@ -36,8 +36,6 @@ class Refusal(Exception):  # noqa: N818 (an answer of the server, translated bef
     reason: str = ""
     causes: tuple[tuple[str, str, str], ...] = ()
     """(reason, field, message) of each cause."""
-    missing_kind: str = ""
-    """With 404: the plural of what is missing ('namespaces'), empty where the path itself is unknown."""
     retry_after_seconds: float = 0.0
     roles_unread: bool = False
     """A 403 of an API server that may just have started: it answers before it has read who may do what."""
@@ -157,6 +155,4 @@ def parse_refusal(status: int, body: bytes, retry_after: str | None = None) -> R
         if isinstance(cause, dict)
     )
     wait = _seconds(retry_after) or _seconds(str(details.get("retryAfterSeconds") or ""))
-    return Refusal(
-        status, str(found.get("message") or ""), str(found.get("reason") or ""), causes, str(details.get("kind") or ""), wait
-    )
+    return Refusal(status, str(found.get("message") or ""), str(found.get("reason") or ""), causes, wait)

@@ -7,14 +7,13 @@ import concurrent.futures
 import dataclasses
 from collections import deque
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from kfinstall import invocation, limits, state
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
-from kfinstall.cluster.base import Cluster
 from kfinstall.desk import going_on, tries
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.draft import Draft
@@ -32,7 +31,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Session, open_session
-from kfinstall.site import Site, spare_nodes
+from kfinstall.site import Site, open_cluster, spare_nodes
 from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
@@ -163,7 +162,7 @@ class Desk:
         return Visitor(
             pins=self.cluster_state.known_hosts,
             resolve=self._resolve,
-            open_cluster=_open_cluster,
+            open_cluster=open_cluster,
             question=self._host_key if self.ask else None,
             dial=self.stage.dial if self.stage else {},
             patience=PATIENCE if self.stage else Limits(),
@@ -333,7 +332,7 @@ class Desk:
                 bus=bus,
                 redact=redact,
                 resolve=self._resolve,
-                open_cluster=_open_cluster,
+                open_cluster=open_cluster,
                 stop=self._stop,
             ) as session:
                 if self._mend is not None:
@@ -397,9 +396,3 @@ class Desk:
             return self._known[what].reveal()
 
         return references.resolve(ref, purpose, prompt=prompt, environ=self.environ)
-
-
-def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
-    from kfinstall.cluster.api import open_cluster
-
-    return open_cluster(kubeconfig, port)

@@ -5,7 +5,7 @@ The same events rebuild it after the terminal was closed (runs/<id>/events.jsonl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -50,7 +50,12 @@ _FROM_OUTCOME: Final[dict[str, State]] = {
     "skipped": "skipped",
 }
 _LEFT_OUT: Final = frozenset({"waiting", "running", "interrupted"})
-_RANK: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "warning", "waiting", "done", "unchanged", "skipped")
+_RANK: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged", "skipped")
+
+
+def _most_telling(states: Collection[State]) -> State:
+    """The one of several states that stands for all: what failed before what runs, what is still to come before what is through."""
+    return next((state for state in _RANK if state in states), "waiting")
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class StepView:
             return "warning"  # done, but not everywhere
         if "waiting" in states and states & {"done", "unchanged"}:
             return "running"
-        return next((state for state in _RANK if state in states), "waiting")
+        return _most_telling(states)
 
     @property
     def seconds(self) -> float:
@@ -199,10 +204,9 @@ class RunView:
         """Name all phases, in order."""
         self.phases = {phase.id: self.phases.get(phase.id) or PhaseView(phase.id, phase.title) for phase in phases}
 
-    def state_of(self, phase: str) -> State:
-        """The state of a phase, as it is shown; waiting where nothing is known of it."""
-        known = self.phases.get(phase)
-        return known.shown if known is not None else "waiting"
+    def state_of(self, *phases: str) -> State:
+        """The state of a phase, as it is shown, or the most telling one of several; one of which nothing is known is waiting."""
+        return _most_telling({self.phases[name].shown if name in self.phases else "waiting" for name in phases})
 
     def expect(self, answers: Answers, phases: Sequence[Phase]) -> None:
         """Show what is going to come, before it does; what earlier runs did of these phases goes, of others it stays."""
@@ -235,11 +239,6 @@ class RunView:
             view.id for view in known if view.state == "waiting" and all(s.state == "waiting" for s in view.steps.values())
         }
         self.expect(answers, [phase for phase in phases if phase.id in untouched])
-
-    def take_all(self, events: Iterable[Event]) -> None:
-        """Take several events."""
-        for event in events:
-            self.take(event)
 
     def take(self, event: Event) -> None:
         """Let an event change what is seen."""

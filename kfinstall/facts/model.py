@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final
 
 from kfinstall.facts.section import FactSection, Section
-
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +131,6 @@ class SpaceFact:
     mount: str
     total_bytes: int
     free_bytes: int
-    file_system: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +187,6 @@ class RuntimeFacts:
 
     containerd_version: str = ""
     docker_version: str = ""
-    cri_ready: bool = False
-    """The CRI socket answers."""
-    kubelet_version: str = ""
     kubeadm_files: tuple[str, ...] = ()
     """Of /etc/kubernetes: admin.conf, kubelet.conf, pki/ca.crt, manifests/*.yaml that exist."""
     etcd_data: bool = False

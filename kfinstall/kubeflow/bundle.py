@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import invocation, limits
+from kfinstall import durable, invocation, limits
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import choice
 from kfinstall.kubeflow.images import images
@@ -19,6 +19,8 @@ from kfinstall.step import View
 from kfinstall.text import sha256
 
 FORMAT: Final = 1
+_MODE: Final = 0o644
+"""It is handed on, and holds no secret."""
 _MANIFEST: Final = "bundle.json"
 _RENDERING: Final = "rendering.yaml.gz"
 _RECORD: Final = "record.json"
@@ -92,12 +94,9 @@ def write(path: Path, bundle: Bundle) -> None:
     Raises:
         CommandError: it can't be written.
     """
-    new = path.with_name(f".{path.name}.part")
     try:
-        new.write_bytes(pack(bundle))
-        new.replace(path)
+        durable.replace(path, pack(bundle), mode=_MODE)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise CommandError(
             f"{path} can't be written", why=error.strerror or str(error), hint="name another file with --out"
         ) from error

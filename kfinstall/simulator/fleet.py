@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncssh
 
-from kfinstall import invocation
+from kfinstall import durable, invocation
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
@@ -73,7 +73,6 @@ class Fleet:
         self.state_dir = state_dir
         self._fresh = fresh
         self._names = names_of(nodes, control_planes)
-        self._control_planes = control_planes
         self.faults = [parse_fault(text, self._names) for text in faults]
         self.world = World({name: fresh_node(name, index) for index, name in enumerate(self._names)}, pace=pace)
         self.servers: dict[str, SimServer] = {}
@@ -180,10 +179,8 @@ class Fleet:
             "pki": dataclasses.asdict(self._made_pki()),
             "api": self.world.api is not None,
         }
-        temporary = self.state_dir / f"{_STATE}.new"
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        temporary.replace(self.state_dir / _STATE)
+        # A demo need not last through a power cut, and saves often.
+        durable.replace(self.state_dir / _STATE, json.dumps(data).encode(), lasting=False)
 
     def _read_state(self) -> Mapping[str, Any]:
         path = self.state_dir / _STATE

@@ -84,6 +84,13 @@ class SimNode:
             parent = parent.rpartition("/")[0]
         self.files[path] = SimFile(content, mode, owner)
 
+    def put(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
+        """As kf_put of scripts/lib.sh: write a file where it differs, and print its path then."""
+        old = self.files.get(path)
+        if old is None or (old.content, old.mode, old.owner) != (content, mode, owner):
+            self.write(path, content, mode, owner)
+            yield path
+
     def install(self, versions: Mapping[str, str]) -> Iterator[str]:
         """Install packages as apt-get would print it."""
         for package, version in versions.items():

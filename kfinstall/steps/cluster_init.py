@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
-from kfinstall import cluster_site, limits
+from kfinstall import cluster_site, limits, membership
 from kfinstall.cluster.base import Want
 from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
@@ -29,7 +29,7 @@ class ClusterInit(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Who made the node a control plane."""
-        return Watch(files=frozenset({cluster_site.OWNER_FILE}))
+        return membership.WATCH
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """kubeadm's own record of the cluster's settings, and the nodes."""
@@ -40,26 +40,25 @@ class ClusterInit(Step):
         return {
             "CONFIG_FILE": cluster_site.CONFIG_FILE,
             "CONFIG": cluster_site.init_config(view),
-            "OWNER_FILE": cluster_site.OWNER_FILE,
-            "BEGUN": cluster_site.owner_begun(view),
-            "DONE": cluster_site.owner_done(view),
+            "OWNER_FILE": membership.OWNER_FILE,
+            "BEGUN": membership.owner_begun(view),
+            "DONE": membership.owner_done(view),
             "SOCKET": cluster_site.socket(view.answers),
             "PATIENCE_SECONDS": str(limits.CLUSTER_API_PATIENCE_SECONDS),
         }
 
     def check(self, view: View) -> Check:
         """The API server answers, for the cluster that the answers describe."""
-        runtime = view.facts.runtime
-        if not runtime.kubeadm_files and not runtime.etcd_data:
+        if not membership.kubeadm_was_here(view.facts):
             return Needed((f"kubeadm init Kubernetes {view.patch} on {view.target}",))
-        if cluster_site.owned_by_another(view):
+        if membership.owned_by_another(view):
             return Conflict(
                 f"{view.target} was made a control plane of another cluster, or under another name, by kfinstall", _RESET
             )
-        if cluster_site.begun(view):
+        if membership.begun(view):
             return Needed((f"kubeadm reset what a killed run left on {view.target}", f"kubeadm init Kubernetes {view.patch}"))
         if view.cluster is None:
-            if cluster_site.done(view):
+            if membership.done(view):
                 return Needed(("start the control plane again: its API server does not answer",))
             return Conflict(f"kubeadm was on {view.target} before kfinstall, and no API server answers there", _RESET)
         return self._compare(view)
@@ -79,7 +78,7 @@ class ClusterInit(Step):
                 "; ".join(f"the cluster has {key} {found}, the answers say {asked}" for key, found, asked in others),
                 "in the answers: " + ", ".join(f'cluster.{key}: "{found}"' for key, found, _asked in others),
             )
-        made = "by kfinstall" if cluster_site.done(view) else "before kfinstall"
+        made = "by kfinstall" if membership.done(view) else "before kfinstall"
         return Satisfied(f"the API server answers as {view.cluster.version if view.cluster else ''}; made {made}")
 
 

@@ -41,7 +41,7 @@ def _system_manager(view: View) -> Finding | None:
 
 
 class ConnectOs(Step):
-    """Look at the operating system."""
+    """Ubuntu 22.04, 24.04 or 26.04, Debian 12 or 13, on amd64 with systemd. Kubeflow's images rule arm64 out; a container is a warning."""
 
     id: ClassVar[str] = "connect.os"
     title: ClassVar[str] = "Look at the operating system"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall.checks import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Mend, Step, View
+from kfinstall.step import Check, Danger, Mend, Step, View, phase_began
 from kfinstall.text import shell
 
 _SHOWN_PACKAGES: Final = 5
@@ -28,7 +28,7 @@ def _findings(view: View) -> Iterator[Finding]:
         yield Finding(text, fix, warning=True, mend=mend)
     if apt.broken and not running:
         names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
-        ours = any(name.startswith("kf-prepare-") for name in detached)
+        ours = phase_began(view.facts, "prepare")
         busy = bool(apt.lock_holder)
         yield Finding(
             f"packages are half installed: {names}",
@@ -41,7 +41,7 @@ def _findings(view: View) -> Iterator[Finding]:
 
 
 class PreflightApt(Step):
-    """Check the package manager."""
+    """Who holds apt's lock, packages that are half installed, and cloud-init that still works on the first boot."""
 
     id: ClassVar[str] = "preflight.apt"
     title: ClassVar[str] = "Check the package manager"

@@ -20,7 +20,7 @@ def _offset(facts: Facts) -> float:
 
 
 class PreflightClock(Step):
-    """Check the clock."""
+    """Each server against the middle of all, a lone one against this computer: certificates, tokens and etcd want clocks that agree."""
 
     id: ClassVar[str] = "preflight.clock"
     title: ClassVar[str] = "Check the clocks"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kfinstall import limits, volume_access
+from kfinstall import limits, membership, volume_access
 from kfinstall.answers.types import size_bytes
 from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.facts.model import SpaceFact, Watch
-from kfinstall.preflight import gibibytes, member
+from kfinstall.preflight import gibibytes
 from kfinstall.step import Check, Danger, Step, View
 from kfinstall.text import shell
 
@@ -100,16 +100,16 @@ def _member(view: View) -> Iterator[Finding]:
 
 
 class PreflightDisk(Step):
-    """Check free space."""
+    """Room for the kubelet, the runtime and what the answers want for volumes and images, by file system, and who may enter where volumes will lie. A running member only has to be not full."""
 
     id: ClassVar[str] = "preflight.disk"
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
 
     def watch(self, view: View) -> Watch:
-        """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be."""
+        """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
         kept = view.answers.volume_directories(view.target)
-        return Watch(
+        return membership.WATCH | Watch(
             space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
             files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
         )
@@ -121,5 +121,5 @@ class PreflightDisk(Step):
             return missing
         mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
-        found = _member(view) if member(view) else (*_system(view), *_asked(view))
+        found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
         return verdict((*found, *volume_access.findings(view)), evidence or "nothing to keep there")

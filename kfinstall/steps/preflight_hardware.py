@@ -5,27 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from kfinstall import limits
+from kfinstall import fit, limits
 from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.preflight import gibibytes
-from kfinstall.releases import Component
 from kfinstall.step import Check, Danger, Step, View
-
-
-def _chosen(view: View) -> dict[str, Component]:
-    """The chosen components of Kubeflow with all that they need, by id."""
-    row = view.release.kubeflow
-    if row is None or not view.answers.kubeflow.enabled:
-        return {}
-    wanted = view.answers.kubeflow.components
-    open_ids = list(row.presets.get(wanted, ()) if isinstance(wanted, str) else wanted)
-    chosen: dict[str, Component] = {}
-    while open_ids:
-        name = open_ids.pop()
-        if name not in chosen and name in row.components:
-            chosen[name] = row.components[name]
-            open_ids += chosen[name].needs
-    return chosen
 
 
 def _cpu(view: View) -> Iterator[Finding]:
@@ -61,35 +44,39 @@ def _memory(view: View) -> Iterator[Finding]:
         )
 
 
-def _fit(view: View) -> Iterator[Finding]:
-    """The servers together against what the chosen components ask for; told once, on the first control plane."""
-    chosen = _chosen(view)
-    if not chosen or view.target != view.answers.first_control_plane.name:
+def fit_findings(view: View) -> Iterator[Finding]:
+    """The servers together against what the chosen components ask for; told once, on the first control plane.
+
+    What Spark and the control plane of a lone server take besides is advice of the wizard, and nothing to refuse.
+    """
+    row, wanted = view.release.kubeflow, view.answers.kubeflow
+    if row is None or not wanted.enabled or view.target != view.answers.first_control_plane.name:
         return
-    nodes = [node for node in view.answers.nodes if "worker" in node.roles] or list(view.answers.nodes)
-    facts = [view.fleet[node.name].hardware for node in nodes if node.name in view.fleet]
-    room = sum(max(0, fact.memory_bytes // 2**20 - limits.PREFLIGHT_SYSTEM_MEBIBYTES_PER_NODE) for fact in facts)
-    wanted = sum(component.memory_mebibytes for component in chosen.values())
-    heavy = max(chosen.values(), key=lambda component: component.memory_mebibytes)
+    named = row.presets.get(wanted.components, ()) if isinstance(wanted.components, str) else wanted.components
+    chosen = [row.components[name] for name in fit.with_needs(row.components, *named)]
+    if not chosen:
+        return
+    nodes = [node.name for node in view.answers.nodes if "worker" in node.roles] or [node.name for node in view.answers.nodes]
+    judged = fit.fit(row.components, named, spark=False, facts=view.fleet, workers=nodes)
+    needed, room = judged.needed, judged.available or fit.Amount()
+    heavy = max(chosen, key=lambda component: component.memory_mebibytes)
     advice = (
         f"kubeflow.components: take fewer ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
     )
-    if wanted > room:
-        yield Finding(
-            f"Kubeflow's components ask for {wanted} MiB of memory, the workers together have {room} MiB for them", advice
-        )
-    processors = sum(fact.cpus for fact in facts) * 1000
-    asked = sum(component.cpu_millicores for component in chosen.values())
-    if asked > processors:
-        text = f"Kubeflow's components ask for {asked / 1000:.1f} CPU, the workers together have {processors // 1000}"
+    if needed.memory_mebibytes > room.memory_mebibytes:
+        text = f"Kubeflow's components ask for {needed.memory_mebibytes} MiB of memory, "
+        yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice)
+    if needed.cpu_millicores > room.cpu_millicores:
+        text = f"Kubeflow's components ask for {needed.cpu_millicores / 1000:.1f} CPU, "
+        text += f"the workers together have {room.cpu_millicores / 1000:.1f} for them"
         yield Finding(text, "kubeflow.components: take fewer, or add a worker", warning=True)
-    pods = sum(component.pods for component in chosen.values())
-    if pods > len(facts) * limits.PREFLIGHT_PODS_PER_NODE:
-        yield Finding(f"{pods} pods do not fit on {len(facts)} worker(s)", "kubeflow.components: take fewer, or add a worker")
+    if needed.pods > room.pods:
+        known = len(nodes) - len(judged.unknown)
+        yield Finding(f"{needed.pods} pods do not fit on {known} worker(s)", "kubeflow.components: take fewer, or add a worker")
 
 
 class PreflightHardware(Step):
-    """Check CPU and memory."""
+    """Each server against what kubeadm asks of its role, and the workers together against what the chosen components ask for. MySQL 8 needs x86-64-v2."""
 
     id: ClassVar[str] = "preflight.hardware"
     title: ClassVar[str] = "Check CPU and memory"
@@ -103,4 +90,4 @@ class PreflightHardware(Step):
         hardware = view.facts.hardware
         level = f", x86-64-v{hardware.cpu_level}" if hardware.cpu_level else ""
         evidence = f"{hardware.cpus} CPU{level}, {gibibytes(hardware.memory_bytes)} of memory"
-        return verdict([*_cpu(view), *_memory(view), *_fit(view)], evidence)
+        return verdict([*_cpu(view), *_memory(view), *fit_findings(view)], evidence)

@@ -62,7 +62,7 @@ def _shared(view: View) -> Iterator[Finding]:
 
 
 class PreflightIdentity(Step):
-    """Check that the servers differ."""
+    """Host name, machine id, product UUID, MAC and addresses must each be one server's alone: copies of one virtual machine share them."""
 
     id: ClassVar[str] = "preflight.identity"
     title: ClassVar[str] = "Check that the servers are different machines"

@@ -33,7 +33,7 @@ def _findings(view: View) -> Iterator[Finding]:
 
 
 class PreflightKernel(Step):
-    """Check the kernel."""
+    """New enough for Calico, and cgroup version 2, without which the kubelet of Kubernetes 1.35 and later does not start. Swap is only told: a later step turns it off."""
 
     id: ClassVar[str] = "preflight.kernel"
     title: ClassVar[str] = "Check the kernel"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
+from kfinstall import membership
 from kfinstall.checks import Finding, not_read, verdict
-from kfinstall.preflight import half_done, kubeadm_was_here, member
+from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import shell
 
@@ -34,9 +35,13 @@ def _trace(text: str) -> Finding:
     return Finding(f"{kind} is or was installed ({path})", _REMEDIES.get(kind, shell("ls", "-l", path)))
 
 
+def _goes_on(view: View) -> bool:
+    return membership.begun(view) and not membership.another_authority(view)
+
+
 def _kubeadm(view: View) -> Iterator[Finding]:
     runtime = view.facts.runtime
-    if not kubeadm_was_here(view.facts) or member(view) or half_done(view):
+    if not membership.kubeadm_was_here(view.facts) or membership.member(view) or _goes_on(view):
         return
     first = view.fleet.get(view.answers.first_control_plane.name)
     if runtime.node_name and first is not None and runtime.ca_sha256 and runtime.ca_sha256 == first.runtime.ca_sha256:
@@ -58,11 +63,15 @@ def _sockets(view: View) -> Iterator[Finding]:
 
 
 class PreflightLeftovers(Step):
-    """Look for other installations."""
+    """k3s, RKE2, MicroK8s, k0s, other pod networks and runtimes, or kubeadm's files of another cluster. What belongs to this cluster, or was begun for it, is none."""
 
     id: ClassVar[str] = "preflight.leftovers"
     title: ClassVar[str] = "Look for other installations"
     danger: ClassVar[Danger] = Danger.NONE
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """Who made the node a member."""
+        return membership.WATCH
 
     def check(self, view: View) -> Check:
         """Satisfied where nothing of another Kubernetes is there; what belongs to this cluster is none."""
@@ -70,9 +79,9 @@ class PreflightLeftovers(Step):
         if missing is not None:
             return missing
         found = [*(_trace(text) for text in view.facts.runtime.leftovers), *_kubeadm(view), *_sockets(view)]
-        if member(view):
+        if membership.member(view):
             evidence = "a member of this cluster already"
-        elif half_done(view):
+        elif _goes_on(view):
             evidence = "an earlier run of kfinstall began the cluster here; it goes on from there"
         else:
             evidence = "no trace of another Kubernetes"

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from kfinstall import membership
 from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.cluster.symptoms import registry_of
 from kfinstall.facts.model import Watch
-from kfinstall.preflight import member
 from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import sha256
 
@@ -132,7 +132,7 @@ def _egress(view: View) -> Iterator[Finding]:
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
     fix = f"curl -sSI {next(iter(failed))}"
     fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
-    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or member(view))
+    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view))
 
 
 def _sources(view: View) -> str:
@@ -162,15 +162,15 @@ def _firewall(view: View) -> Iterator[Finding]:
 
 
 class PreflightNetwork(Step):
-    """Check the network."""
+    """Networks of pods and Services that overlap nothing, names and routes, every host that something is fetched from, and firewalls between the servers."""
 
     id: ClassVar[str] = "preflight.network"
     title: ClassVar[str] = "Check the network"
     danger: ClassVar[Danger] = Danger.NONE
 
     def watch(self, view: View) -> Watch:
-        """The hosts that the plan needs."""
-        return Watch(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
+        """The hosts that the plan needs, and whose member the node is."""
+        return membership.WATCH | Watch(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
 
     def check(self, view: View) -> Check:
         """Satisfied where nothing overlaps, names resolve, every host of the plan answers and no firewall is in the way."""

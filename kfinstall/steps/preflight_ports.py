@@ -43,7 +43,7 @@ def _finding(port: int, holder: str, allowed: frozenset[str]) -> Finding | None:
 
 
 class PreflightPorts(Step):
-    """Check that the ports are free."""
+    """TCP ports of Kubernetes and of the registry, by the server's role: free, or already held by the program that they are for."""
 
     id: ClassVar[str] = "preflight.ports"
     title: ClassVar[str] = "Check that the ports are free"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits, prepare_site, resources
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Artifact
@@ -58,19 +58,15 @@ class PrepareDocker(Step):
         return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
     def _units(self, view: View, pause: str = "") -> dict[str, str]:
-        service = (
-            "# Written by kfinstall\n[Unit]\nDescription=CRI for Docker\nAfter=network-online.target docker.service\n"
-            "Wants=network-online.target\nRequires=cri-docker.socket docker.service\n\n[Service]\nType=notify\n"
-            f"ExecStart={_BINARY} --container-runtime-endpoint fd:// --network-plugin=cni "
-            f"--pod-infra-container-image={pause or prepare_site.pause_image(view)}\nExecReload=/bin/kill -s HUP $MAINPID\n"
-            f"TimeoutSec=0\nRestartSec=2\nRestart=always\nLimitNOFILE={limits.PREPARE_OPEN_FILES}\nDelegate=yes\nKillMode=process\n\n"
-            "[Install]\nWantedBy=multi-user.target\n"
-        )
-        socket = (
-            "# Written by kfinstall\n[Unit]\nDescription=CRI socket for Docker\nPartOf=cri-docker.service\n\n[Socket]\n"
-            "ListenStream=/run/cri-dockerd.sock\nSocketMode=0660\nSocketUser=root\nSocketGroup=docker\n\n[Install]\nWantedBy=sockets.target\n"
-        )
-        return {_SERVICE: service, _SOCKET: socket}
+        values = {
+            "BINARY": _BINARY,
+            "PAUSE_IMAGE": pause or prepare_site.pause_image(view),
+            "OPEN_FILES": str(limits.PREPARE_OPEN_FILES),
+        }
+        return {
+            _SERVICE: resources.filled("prepare/cri-docker.service", values),
+            _SOCKET: resources.filled("prepare/cri-docker.socket"),
+        }
 
     def _record(self, artifact: Artifact) -> str:
         return f"{artifact.sha256} {sha256(_SETTINGS)}"

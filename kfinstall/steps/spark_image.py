@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, registry_site, spark_site
+from kfinstall import limits, prepare_site, registry_site, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
@@ -14,7 +14,7 @@ from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
-_RECORD: Final = f"{registry_site.PROOFS}/spark.image.json"
+_RECORD: Final = f"{prepare_site.PROOFS}/spark.image.json"
 
 
 class SparkImage(Step):

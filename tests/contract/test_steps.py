@@ -91,6 +91,14 @@ def test_checks_are_pure_and_total(phase, kind):
             assert all(path.startswith("/") for path in step.watch(view).files)
 
 
+@each_step
+def test_a_docstring_says_more_than_the_title(phase, kind):
+    def words(text):
+        return set(re.findall(r"[a-z]+", text.lower()))
+
+    assert words(kind.__doc__) - words(kind.title) - {"a", "the", "that", "and", "differ", "clock"}, "docs/steps.md shows both"
+
+
 def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     load_effects()
     names = set(resources.scripts("steps")) | {f"ask/{name}" for name in resources.scripts("ask")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall import cluster_site
+from kfinstall import cluster_site, membership
 from kfinstall.secrets import Secret
 from kfinstall.step import Scope, Step
 from kfinstall.steps.registry_push import RegistryPush
@@ -123,9 +123,9 @@ def join(nodes: Fleet, name: str) -> Step:
             view = context.view
             parameters = {
                 "NAME": name,
-                "OWNER_FILE": cluster_site.OWNER_FILE,
-                "BEGUN": cluster_site.owner_begun(view),
-                "DONE": cluster_site.owner_done(view),
+                "OWNER_FILE": membership.OWNER_FILE,
+                "BEGUN": membership.owner_begun(view),
+                "DONE": membership.owner_done(view),
                 "SOCKET": cluster_site.socket(nodes.answers),
                 "ENDPOINT": f"{GATEWAY}:443",
                 "ROLE": "worker",

@@ -56,7 +56,7 @@ class Twin:
                 there = [name for name in given["OPTIONAL"].split() if name in real.modules]
                 given["OPTIONAL"] = " ".join(there)
             if "CA" in given:
-                given["CA"] = self.node.files[registry_site.CA].content or ""
+                given["CA"] = self.node.files[f"{registry_site.FOLDER}/ca.crt"].content or ""
             if "RECORD_PATH" in given:  # what is recorded tells this node's own CA
                 given["RECORD"] = step.parameters(self.view(step, like))["RECORD"]
             if version := real.runtime.containerd_version:

@@ -31,6 +31,7 @@ from screens.failure import shell_command
 from screens.logview import LogView
 from screens.preflight import Matrix
 from screens.steptree import StepTree
+from tests.fakes.events import take_all
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 AT = 1_700_000_000.0
@@ -47,7 +48,8 @@ HOSTILE = [
 def fed(desk, *more):
     """A view with a run that stands still in the middle, or ended with what is given."""
     desk.view.expect(desk.draft.answers(), PHASES)
-    desk.view.take_all(
+    take_all(
+        desk.view,
         [
             RunStarted(at=AT, run="r", cluster="kubeflow", kind="install", nodes=("cp1", "worker1", "worker2")),
             *(NodeConnected(at=AT, node=name, description="Ubuntu 24.04, 8 CPU, 16 GiB") for name in ("cp1", "worker1", "worker2")),
@@ -59,7 +61,7 @@ def fed(desk, *more):
             OutputLine(at=AT + 2, step="prepare.swap-off", target="worker1", text="turning /swap.img off"),
             Notice(at=AT + 2, level="warning", target="worker1", text="it takes long"),
             *more,
-        ]
+        ],
     )
     return desk
 
@@ -242,7 +244,7 @@ async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, m
     async with opened(desk, "run") as (app, pilot):
 
         async def told(text, count):
-            desk.view.take_all(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count))
+            take_all(desk.view, (OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count)))
             await settled(pilot)
 
         monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 1000)

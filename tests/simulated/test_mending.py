@@ -59,6 +59,9 @@ async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
     assert ("preflight.clock", "worker1", "changed") in {
         (entry["step"], entry["target"], entry.get("outcome")) for entry in journal
     }
+    assert {entry["unit"] for entry in journal if (entry["step"], entry["event"]) == ("preflight.clock", "started")} == {
+        "kf-mend-clock"
+    }
     # A reset would take it back: the old machine id is recorded.
     node = desk.stage.fleet.world.nodes["worker2"]
     assert node.before["files"]["/etc/machine-id"][0] != node.files["/etc/machine-id"].content

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, network_proof, network_site, prepare_site, releases, spark_site, stamp
+from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
@@ -44,8 +44,8 @@ def make(target="cp1", fleet=None, cluster=None, nodes=NODES, **settings):
 
 
 def owned(view, state):
-    content = cluster_site.owner(view, state)
-    return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+    content = membership.owner(view, state)
+    return {membership.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
 
 
 def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", login=None):

@@ -32,6 +32,7 @@ from kfinstall.journal import Entry, Journal
 from kfinstall.state import ClusterState
 from kfinstall.workflows import runs
 from kfinstall.workflows.installation import PHASES
+from tests.fakes.events import take_all
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]})
 EVENTS = [
@@ -55,7 +56,7 @@ def seen(events):
     view = RunView()
     view.outline(PHASES)
     view.expect(ANSWERS, PHASES)
-    view.take_all(events)
+    take_all(view, events)
     return view
 
 
@@ -79,6 +80,18 @@ def test_what_is_to_come_is_there_before_it_comes():
     assert view.phases["cluster"].steps["cluster.init"].targets["a"].state == "waiting"
     assert list(view.phases) == [phase.id for phase in PHASES]
     assert view.state_of("nonsense") == "waiting"
+
+
+def test_what_is_still_to_come_is_not_through_because_another_has_a_warning():
+    warned = Finding(node="a", check="preflight.disk", level="warning", message="full", fix="rm")
+    view = seen([EVENTS[0], warned])
+    states = {target.state for target in view.phases["preflight"].steps["preflight.disk"].targets.values()}
+    assert states == {"warning", "waiting"}
+    assert view.phases["preflight"].steps["preflight.disk"].state == "waiting"
+    assert view.phases["preflight"].settled == 0
+    view.phases["connect"].state, view.phases["preflight"].state = "unchanged", "warning"
+    assert view.state_of("connect", "preflight") == "warning"
+    assert view.state_of("connect", "preflight", "prepare") == "waiting"
 
 
 def test_a_later_run_of_one_part_keeps_the_others():
@@ -272,10 +285,10 @@ def test_clusters_are_looked_at_while_room_is_made_again_and_again(tmp_path):
 def phase_of(view, steps, *, kind="install", aside=(), late=(), outcome="changed"):
     """One run of the phase prepare on a and b: (step, target, outcome) in `steps`; nodes set aside before it, or in it."""
     view.take(RunStarted(run="r", cluster="c", kind=kind, nodes=("a", "b")))
-    view.take_all(NodeSetAside(node=name, step="connect.login", reason="off") for name in aside)
+    take_all(view, (NodeSetAside(node=name, step="connect.login", reason="off") for name in aside))
     view.take(PhaseStarted(phase="prepare", title="Prepare", steps=2))
-    view.take_all(StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps)
-    view.take_all(NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late)
+    take_all(view, (StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps))
+    take_all(view, (NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late))
     view.take(PhaseFinished(phase="prepare", outcome=outcome, seconds=1.0))
     gone = (*aside, *late)
     view.take(

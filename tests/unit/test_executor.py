@@ -359,6 +359,22 @@ async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
     assert started == {"cp1": False, "w1": True, "w2": False}
 
 
+async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world):
+    unit = KfUnit("kf-prepare-thing", running=True, status=None)
+    world.site.fleet["cp1"] = replace(world.site.fleet["cp1"], kf_units={unit.name: unit})
+    made = step(
+        world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",))
+    )
+    await world.run(made)
+    assert [event.attached for event in world.events if event.name == "stepStarted"] == [True]
+
+
+async def test_the_journal_names_the_unit_of_what_was_begun(world):
+    await world.run(step(world))
+    units = {(entry.event, entry.target): entry.unit for entry in world.journal.entries()}
+    assert {unit for (event, _target), unit in units.items() if event == "started"} == {"kf-prepare-thing"}
+
+
 async def test_at_once_limits_how_many_run_together(world):
     running, most = 0, 0
 

@@ -52,7 +52,7 @@ def test_a_real_debian_node():
     assert facts.runtime.cri_sockets == ("/run/containerd/containerd.sock",)
     assert facts.network.reachable["https://registry.k8s.io"].startswith("Could not resolve host")
     assert facts.space["/var/lib/kubelet"].mount == "/"
-    assert facts.space["/var/lib/kubelet"].file_system == "ext4"
+    assert 0 < facts.space["/var/lib/kubelet"].free_bytes < facts.space["/var/lib/kubelet"].total_bytes
 
 
 # Captured on a Debian node that answers as Ubuntu, with a swap file of Ubuntu's installer and unattended-upgrades.
@@ -242,8 +242,8 @@ def test_a_runtime_with_what_kubeadm_left():
         ],
         {"containerd.io": "2.2.1-1~ubuntu", "kubelet": "1.34.2-1.1"},
     )
-    assert (facts.containerd_version, facts.kubelet_version, facts.docker_version) == ("2.2.1", "1.34.2", "")
-    assert facts.cri_ready
+    assert (facts.containerd_version, facts.docker_version) == ("2.2.1", "")
+    assert facts.cri_sockets == ("/run/containerd/containerd.sock",)
     assert facts.kubeadm_files == ("admin.conf", "manifests/etcd.yaml")
     assert (facts.etcd_data, facts.ca_sha256, facts.node_name) == (True, "abc", "cp1")
     assert facts.leftovers == ("k3s /etc/rancher/k3s",)
@@ -286,7 +286,7 @@ def test_space_of_directories_that_do_not_exist_yet():
         "fs\t4096\t100\t50\t/var/lib",
         "mount\text4\t/\t/var/lib",
     ]
-    assert watched.space(lines) == {"/var/lib/kubelet": SpaceFact("/", 409600, 204800, "ext4")}
+    assert watched.space(lines) == {"/var/lib/kubelet": SpaceFact("/", 409600, 204800)}
 
 
 def test_white_space_inside_a_kernel_setting():

@@ -70,7 +70,7 @@ def test_facts_are_what_the_model_says(node):
     assert facts.packages["kubelet"].held
     assert "chrony" not in facts.packages
     assert facts.runtime.containerd_version == "1.7.28"
-    assert facts.runtime.cri_ready
+    assert facts.runtime.cri_sockets == ("/run/containerd/containerd.sock",)
     assert set(facts.files) - {"/var/lib/apt/lists"} == {"/etc/fstab", "/etc", "/srv/a b"}
     assert facts.has_file("/srv/a b", sha256("x"), mode=0o600)
     assert facts.units["chrony.service"] == UnitFact("loaded", "active", "enabled")
@@ -110,7 +110,7 @@ def test_a_containerd_whose_cri_plugin_is_off_does_not_answer(node):
     node.write("/etc/containerd/config.toml", 'version = 2\ndisabled_plugins = ["cri"]\n')
     runtime = read(node).runtime
     assert runtime.sockets == ("/run/containerd/containerd.sock",)
-    assert not runtime.cri_ready
+    assert not runtime.cri_sockets
 
 
 def test_faults_are_appended_to_sections_and_others_are_for_whoever_reads_them(node):

@@ -301,9 +301,7 @@ class TestDocker:
         facts = self.facts()
         for path in facts.files:
             changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)
-        assert "answers" in changes(
-            PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3", cri_ready=True)), **self.docker
-        )
+        assert "answers" in changes(PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3")), **self.docker)
 
     # All that apt-get brings is in the plan; a Docker that is there brings its own client.
     @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kfinstall import cluster_site, plan, releases, reset_site, resources
+from kfinstall import membership, plan, releases, reset_site, resources
 from kfinstall.answers.load import load
 from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.lines import SectionError
@@ -39,13 +39,13 @@ def view(answers, **facts):
 
 
 def owned(content):
-    return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+    return {membership.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
 
 
 def test_a_member_leaves_and_a_half_made_one_too(answers):
     plain = view(answers)
     assert isinstance(ResetLeaveFirst().check(plain), Satisfied)
-    for owner in (cluster_site.owner_begun(plain), cluster_site.owner_done(plain)):
+    for owner in (membership.owner_begun(plain), membership.owner_done(plain)):
         assert isinstance(ResetLeaveFirst().check(view(answers, files=owned(owner))), Needed)
 
 
@@ -54,7 +54,7 @@ def test_another_clusters_member_is_never_touched(answers):
     check = ResetLeaveFirst().check(view(answers, files=owned(other)))
     assert isinstance(check, Conflict)
     assert not check.warning
-    assert cluster_site.OWNER_FILE in check.fix
+    assert membership.OWNER_FILE in check.fix
 
 
 def test_every_kind_of_record_is_a_change(answers):

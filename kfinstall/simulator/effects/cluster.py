@@ -30,13 +30,6 @@ _KINDS: Final = {
 }
 
 
-def _put(node: SimNode, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
-    old = node.files.get(path)
-    if old is None or old.content != content:
-        node.write(path, content, mode, owner)
-        yield path
-
-
 def _api(world: World) -> SimApi:
     if world.api is None:
         raise ScriptError(1, "The connection to the server was refused - did you specify the right host or port?")
@@ -88,8 +81,8 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
         yield from take_back(node)
     documents = {item["kind"]: item for item in yaml.safe_load_all(parameters["CONFIG"])}
     settings = documents["ClusterConfiguration"]
-    yield from _put(node, parameters["OWNER_FILE"], parameters["BEGUN"])
-    yield from _put(node, parameters["CONFIG_FILE"], parameters["CONFIG"], 0o600)
+    yield from node.put(parameters["OWNER_FILE"], parameters["BEGUN"])
+    yield from node.put(parameters["CONFIG_FILE"], parameters["CONFIG"], 0o600)
     yield "pulling the control plane's images"
     for image in releases.shared("kubernetes").control_plane_images(settings["kubernetesVersion"].removeprefix("v")):
         yield f"[config/images] Pulled {image}"
@@ -112,7 +105,7 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
     yield "[addons] Applied essential addon: CoreDNS"
     yield "[addons] Applied essential addon: kube-proxy"
     yield "Your Kubernetes control-plane has initialized successfully!"
-    yield from _put(node, parameters["OWNER_FILE"], parameters["DONE"])
+    yield from node.put(parameters["OWNER_FILE"], parameters["DONE"])
 
 
 @effect("cluster-kubeconfig")
@@ -123,7 +116,7 @@ def kubeconfig(node: SimNode, parameters: Mapping[str, str], stdin: str, world: 
     if other is not None and other.content and certificate(node, path) != certificate(node, _ADMIN):
         path = f"{path}-{parameters['NAME']}"
         yield f"{HOME}/.kube/config is another cluster's; this one's is {path}"
-    yield from _put(node, path, node.files[_ADMIN].content or "", 0o600, f"{LOGIN}:{LOGIN}")
+    yield from node.put(path, node.files[_ADMIN].content or "", 0o600, f"{LOGIN}:{LOGIN}")
 
 
 def _crd(group: str, kind: str) -> Document:
@@ -227,7 +220,7 @@ def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
         yield "taking back what an earlier join left"
         yield from take_back(node)
     config = yaml.safe_load(stdin)
-    yield from _put(node, parameters["OWNER_FILE"], parameters["BEGUN"])
+    yield from node.put(parameters["OWNER_FILE"], parameters["BEGUN"])
     yield "[preflight] Running pre-flight checks"
     first = _admit(world, config)
     node.write(_CA, first.files[_CA].content or "")
@@ -248,7 +241,7 @@ def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
     world.joined[name] = "control-plane" if plane else "worker"
     _taint(world, config["nodeRegistration"])
     yield "This node has joined the cluster."
-    yield from _put(node, parameters["OWNER_FILE"], parameters["DONE"])
+    yield from node.put(parameters["OWNER_FILE"], parameters["DONE"])
 
 
 @pod_hook

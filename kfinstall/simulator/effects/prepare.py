@@ -16,13 +16,6 @@ _DOCKER: Final = "29.1.3-0ubuntu1"
 _CLOCKS: Final = ("chrony.service", "ntpsec.service", "ntp.service", "openntpd.service", "systemd-timesyncd.service")
 
 
-def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[str]:
-    old = node.files.get(path)
-    if old is None or old.content != content or old.mode != mode:
-        node.write(path, content, mode)
-        yield path
-
-
 def _done(node: SimNode, name: str, content: str) -> Iterator[str]:
     node.write(f"{PROOFS}/{name}.json", content, 0o600)
     yield from ()
@@ -44,14 +37,14 @@ def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> It
     file = node.files[path]
     lines = [f"# kfinstall turned {note}: {line}" if off(line) else line for line in (file.content or "").splitlines()]
     if "\n".join(lines) != (file.content or "").rstrip("\n"):
-        yield from _put(node, path, "\n".join(lines) + "\n", file.mode)
+        yield from node.put(path, "\n".join(lines) + "\n", file.mode)
 
 
 @effect("prepare-proxy")
 def proxy(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Write the files."""
     for name in ("UNIT_FILE", "DROP_IN"), ("ENV_FILE", "ENV"), ("APT_FILE", "APT"):
-        yield from _put(node, parameters[name[0]], parameters[name[1]])
+        yield from node.put(parameters[name[0]], parameters[name[1]])
 
 
 @effect("prepare-apt")
@@ -88,13 +81,13 @@ def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wor
     """Load them and write the file."""
     node.modules |= set(parameters["REQUIRED"].split()) | set(parameters["OPTIONAL"].split())
     lines = [parameters["HEAD"], *parameters["REQUIRED"].split(), *parameters["OPTIONAL"].split()]
-    yield from _put(node, parameters["FILE"], "\n".join(lines) + "\n")
+    yield from node.put(parameters["FILE"], "\n".join(lines) + "\n")
 
 
 @effect("prepare-sysctl")
 def sysctl(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Write the file, set the values, and turn lower ones off in files that are read later."""
-    yield from _put(node, parameters["FILE"], parameters["CONTENT"])
+    yield from node.put(parameters["FILE"], parameters["CONTENT"])
     wanted = dict(line.split(" = ") for line in parameters["CONTENT"].splitlines() if " = " in line)
     node.sysctls |= wanted
 
@@ -131,8 +124,8 @@ def containerd(node: SimNode, parameters: Mapping[str, str], stdin: str, world: 
     installed = next(name for name in ("containerd", "containerd.io", "containerd-stable") if name in node.packages)
     number = major(node.packages[installed].version)
     content = parameters["VERSION3" if number >= 2 else "VERSION2"]
-    yield from _put(node, parameters["FILE"], content)
-    yield from _put(node, parameters["LIMITS_FILE"], parameters["LIMITS"])
+    yield from node.put(parameters["FILE"], content)
+    yield from node.put(parameters["LIMITS_FILE"], parameters["LIMITS"])
     yield f"restarting containerd {number}"
     _on(node, "containerd.service")
     yield from _done(node, "prepare-containerd", f"{sha256(content)}\n{sha256(parameters['LIMITS'])}\n")
@@ -156,11 +149,11 @@ def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
         yield from node.install({"docker-cli": _DOCKER})
     node.commands |= {"docker": "/usr/bin/docker", "containerd": "/usr/bin/containerd"}
     old = node.files.get(parameters["DAEMON"])
-    yield from _put(node, parameters["DAEMON"], _merged(old.content if old else None))
+    yield from node.put(parameters["DAEMON"], _merged(old.content if old else None))
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
-    yield from _put(node, parameters["BINARY"], "cri-dockerd", 0o755)
-    yield from _put(node, parameters["SERVICE_FILE"], parameters["SERVICE"])
-    yield from _put(node, parameters["SOCKET_FILE"], parameters["SOCKET"])
+    yield from node.put(parameters["BINARY"], "cri-dockerd", 0o755)
+    yield from node.put(parameters["SERVICE_FILE"], parameters["SERVICE"])
+    yield from node.put(parameters["SOCKET_FILE"], parameters["SOCKET"])
     _on(node, "containerd.service", "docker.service", "cri-docker.socket", "cri-docker.service")
     yield from _done(node, "prepare-docker", parameters["RECORD"] + "\n")
 
@@ -168,8 +161,8 @@ def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 @effect("prepare-kubernetes-repository")
 def repository(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Write key and list."""
-    yield from _put(node, parameters["KEY_FILE"], "key of the Kubernetes project")
-    yield from _put(node, parameters["LIST_FILE"], parameters["LIST"])
+    yield from node.put(parameters["KEY_FILE"], "key of the Kubernetes project")
+    yield from node.put(parameters["LIST_FILE"], parameters["LIST"])
     yield "Reading package lists..."
 
 
@@ -190,5 +183,5 @@ def tools(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
     """Install git and kustomize."""
     yield from node.install({"git": "1:2.43.0-1ubuntu7"})
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
-    yield from _put(node, parameters["BINARY"], "kustomize", 0o755)
+    yield from node.put(parameters["BINARY"], "kustomize", 0o755)
     yield from _done(node, "prepare-tools", f"{parameters['SHA256']}\n{node.files[parameters['BINARY']].sha256}\n")

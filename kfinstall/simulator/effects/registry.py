@@ -19,13 +19,6 @@ _SECRET: Final = f"{_FOLDER}/.password"
 """Stands for the password file: a hash, so that a wrong password is refused."""
 
 
-def _put(node: SimNode, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
-    old = node.files.get(path)
-    if old is None or old.content != content:
-        node.write(path, content, mode, owner)
-        yield path
-
-
 def _tell(node: SimNode, host: str, **values: str) -> None:
     lines = [f"host={shlex.quote(host)}", *(f"{key}={value}" for key, value in values.items())]
     node.write(STATE, "\n".join(lines) + "\n", 0o600)
@@ -68,7 +61,7 @@ def log_in(world: World, parameters: Mapping[str, str], stdin: str) -> SimNode:
 
 
 def _record(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
-    yield from _put(node, parameters["RECORD_PATH"], parameters["RECORD"])
+    yield from node.put(parameters["RECORD_PATH"], parameters["RECORD"])
 
 
 @effect("registry-server")
@@ -96,8 +89,8 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
             "names": parameters["NAMES"],
             "ca_sha256": node.files[f"{_FOLDER}/ca.crt"].sha256,
         }
-    yield from _put(node, f"{_FOLDER}/config.yml", parameters["CONFIG"])
-    yield from _put(node, "/etc/systemd/system/kfinstall-registry.service", parameters["SERVICE_UNIT"])
+    yield from node.put(f"{_FOLDER}/config.yml", parameters["CONFIG"])
+    yield from node.put("/etc/systemd/system/kfinstall-registry.service", parameters["SERVICE_UNIT"])
     if secured:
         password, hashed = [*stdin.split("\n"), "", ""][:2]
         node.write(_SECRET, _hashed(password), 0o600)
@@ -106,7 +99,7 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
     node.units["kfinstall-registry.service"] = SimUnit(active=True, enabled=True)
     node.listeners[int(parameters["HOST"].rpartition(":")[2])] = "docker-registry"
     if secured:
-        yield from _put(node, f"{_FOLDER}/login.json", parameters["LOGIN"], 0o600)
+        yield from node.put(f"{_FOLDER}/login.json", parameters["LOGIN"], 0o600)
     _tell(node, parameters["HOST"], **state, used_bytes="4096")
     yield f"the registry answers at {parameters['HOST']}"
 
@@ -124,15 +117,15 @@ def certificate(node: SimNode, parameters: Mapping[str, str], stdin: str, world:
 def trust(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Files for the runtime, then a try."""
     if parameters["CA"]:
-        yield from _put(node, f"{parameters['FOLDER']}/ca.crt", parameters["CA"])
+        yield from node.put(f"{parameters['FOLDER']}/ca.crt", parameters["CA"])
     for line in parameters["FILES"].splitlines():
         path, _tab, content = line.partition("\t")
-        yield from _put(node, path, base64.b64decode(content).decode())
+        yield from node.put(path, base64.b64decode(content).decode())
     wanted: dict[str, list[str]] = json.loads(parameters["DAEMON"])
     if wanted:
         daemon = node.files.get("/etc/docker/daemon.json")
         current = json.loads(daemon.content) if daemon is not None and daemon.content else {}
-        yield from _put(node, "/etc/docker/daemon.json", json.dumps({**current, **wanted}, indent=2) + "\n")
+        yield from node.put("/etc/docker/daemon.json", json.dumps({**current, **wanted}, indent=2) + "\n")
     serving = _serving(world, parameters["HOST"])
     if serving is None:
         raise ScriptError(

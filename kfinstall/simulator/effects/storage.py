@@ -12,13 +12,6 @@ from kfinstall.simulator.sections.nfs import clients
 _VERSION: Final = "1:2.6.4-3ubuntu5"
 
 
-def _put(node: SimNode, path: str, content: str, mode: int = 0o644) -> Iterator[str]:
-    old = node.files.get(path)
-    if old is None or old.content != content or old.mode != mode:
-        node.write(path, content, mode)
-        yield path
-
-
 def _private(node: SimNode, path: str) -> Iterator[str]:
     if path not in node.files:
         missing = path
@@ -40,7 +33,7 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
     yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
     path = parameters["DIRECTORY"]
     yield from _private(node, path)
-    yield from _put(node, parameters["EXPORTS_FILE"], parameters["EXPORTS"])
+    yield from node.put(parameters["EXPORTS_FILE"], parameters["EXPORTS"])
     node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
     node.listeners[2049] = "?"
     yield "exported:"

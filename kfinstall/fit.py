@@ -1,4 +1,4 @@
-"""Whether what is chosen fits the servers: requests of the components against what the nodes have. Pure."""
+"""Whether what is chosen fits the servers: requests of the components against what the nodes have. Pure; the wizard and the preflight ask here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PODS_PER_NODE: Final = 110
 SYSTEM_PODS_PER_NODE: Final = 6
 """kube-proxy, Calico's node and CSI pods, the NFS driver's, and their like."""
 SYSTEM_CPU_MILLICORES_PER_NODE: Final = 450
-SYSTEM_MEMORY_MEBIBYTES_PER_NODE: Final = 600
+SYSTEM_MEMORY_MEBIBYTES_PER_NODE: Final = 1024
 """Their requests, and what the operating system and the kubelet need."""
 CONTROL_PLANE_CPU_MILLICORES: Final = 750
 CONTROL_PLANE_MEMORY_MEBIBYTES: Final = 1500
@@ -95,15 +95,15 @@ def fit(
     lone: str | None = None,
     pulls: Mapping[str, int] | None = None,
 ) -> Fit:
-    """Add up what the chosen components need, and hold it against the servers that take workloads.
+    """Add up what the chosen components and all that they need ask for, and hold it against the servers that take workloads.
 
     `workers`: names of the nodes that pods are placed on; `lone`: the one that is control plane and worker, if there is one;
     `pulls`: how many images each component pulls.
     """
     needed = Amount(SPARK_PODS, SPARK_CPU_MILLICORES, SPARK_MEMORY_MEBIBYTES) if spark else Amount()
-    for name in chosen:
-        if name in components:
-            needed += of_component(components[name], (pulls or {}).get(name, 0))
+    every = with_needs(components, *chosen)
+    for name in every:
+        needed += of_component(components[name], (pulls or {}).get(name, 0))
     names = list(workers)
     known = [name for name in names if name in facts]
     unknown = tuple(name for name in names if name not in facts)
@@ -114,7 +114,7 @@ def fit(
         available += of_node(facts[name], control_plane=name == lone)
     if needed.within(available) or unknown:
         return Fit(needed, available, unknown)
-    return Fit(needed, available, unknown, tuple(_to_leave_out(components, chosen, needed, available)))
+    return Fit(needed, available, unknown, tuple(_to_leave_out(components, every, needed, available)))
 
 
 def needed_by(components: Mapping[str, Component], name: str, chosen: Iterable[str]) -> tuple[str, ...]:
@@ -134,10 +134,10 @@ def chosen_order(components: Mapping[str, Component], names: Iterable[str]) -> l
     return [name for name in components if name in wanted]
 
 
-def with_needs(components: Mapping[str, Component], name: str) -> tuple[str, ...]:
-    """A component with everything that it needs."""
+def with_needs(components: Mapping[str, Component], *names: str) -> tuple[str, ...]:
+    """Components with everything that they need, in the order of the release; unknown names are passed over."""
     found: set[str] = set()
-    todo = [name]
+    todo = [*names]
     while todo:
         current = todo.pop()
         if current in components and current not in found:
@@ -148,7 +148,7 @@ def with_needs(components: Mapping[str, Component], name: str) -> tuple[str, ...
 
 def _to_leave_out(components: Mapping[str, Component], chosen: Sequence[str], needed: Amount, available: Amount) -> list[str]:
     """Leave out what costs most memory and nobody else needs, until the rest fits."""
-    left = [name for name in chosen if name in components]
+    left = [*chosen]
     out: list[str] = []
     while left and not needed.within(available):
         free = [name for name in left if not needed_by(components, name, left)]
