@@ -15,8 +15,8 @@ UNLIKE = frozenset(
         "/usr/local/bin/kustomize",
         "/usr/local/bin/cri-dockerd",
         f"{prepare_site.PROOFS}/prepare-tools.json",
-        f"{registry_site.PROOFS}/registry.push.json",
-        f"{registry_site.PROOFS}/registry.pull-proof.json",
+        f"{prepare_site.PROOFS}/registry.push.json",
+        f"{prepare_site.PROOFS}/registry.pull-proof.json",
         registry_site.HTPASSWD,
     }
 )
