@@ -61,7 +61,7 @@ PHASES: Final = (
         Steps(
             "kubeflow",
             *("render", "secrets", "apply", "access", "profile", "profile_components", "notebook_images"),
-            *("proof", "proof_notebook", "proof_pipeline", "proof_katib", "proof_inference"),
+            *("proofs.login", "proofs.notebook", "proofs.pipeline", "proofs.katib", "proofs.inference"),
         ),
         needs=("cluster", "storage"),
         proven_by=("kubeflow.profile",),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kfinstall.session import Session
 
 STEPS: Final = Steps(
-    "rotate",
+    "kubeflow.rotate",
     *("katib_database", "pipelines_database", "catalog_database", "object_store", "oidc_client", "cookie", "user_password"),
 )
 PHASE: Final = Phase("rotate", "Replace generated secrets", STEPS)

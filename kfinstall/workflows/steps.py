@@ -12,7 +12,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from kfinstall.step import Step
 
-_ROOM: Final = "kfinstall.steps"
+_ROOM: Final = "kfinstall.parts"
 
 
 class Steps(Sequence["type[Step]"]):
@@ -32,7 +32,7 @@ class Steps(Sequence["type[Step]"]):
 
     @cached_property
     def _steps(self) -> tuple[type[Step], ...]:
-        return tuple(_step(f"{_ROOM}.{self._part}_{name}") for name in self.names)
+        return tuple(_step(f"{_ROOM}.{self._part}.{name}") for name in self.names)
 
     @overload
     def __getitem__(self, index: int) -> type[Step]: ...
@@ -47,11 +47,20 @@ class Steps(Sequence["type[Step]"]):
         return len(self.names)
 
 
+def _flat(path: str) -> str:
+    part, _dot, name = path.removeprefix(f"{_ROOM}.").replace("proofs.login", "proof").replace("proofs.", "proof_").rpartition(".")
+    return f"kfinstall.steps.{part.rpartition('.')[2]}_{name}"
+
+
 def _step(name: str) -> type[Step]:
     from kfinstall.step import Step
 
     path, _colon, chosen = name.partition(":")
-    module = import_module(path)
+    try:
+        module = import_module(path)
+    except ModuleNotFoundError:  # the rooms are being moved into
+        path = _flat(path)
+        module = import_module(path)
     found = [
         item
         for item in vars(module).values()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kfinstall.options import Options
     from kfinstall.session import Session
 
-STEPS: Final = Steps("uninstall", "webhooks", "custom_resources", "objects", "data", "definitions", "namespaces")
+STEPS: Final = Steps("kubeflow.uninstall", "webhooks", "custom_resources", "objects", "data", "definitions", "namespaces")
 PHASE: Final = Phase("uninstall", "Take Kubeflow off the cluster", STEPS)
 """With all that can be part of it."""
 TAKES: Final = ("kubeflow", "spark", "handoff")
