@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kfinstall import gates
-from kfinstall.cluster import claims, reasons
+from kfinstall.cluster import claims
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
-from kfinstall.cluster.known import Planned
-from kfinstall.cluster.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
+from kfinstall.diagnose import reasons
+from kfinstall.diagnose.known import Planned
+from kfinstall.diagnose.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.limits import KUBEFLOW_LEAVING_TIMEOUT_SECONDS
 from kfinstall.stamp import stamped

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Ref
-from kfinstall.cluster.known import Known, Planned, explained
-from kfinstall.cluster.roots import Root
-from kfinstall.cluster.walk import Cause, Walk
-from kfinstall.cluster.walk_webhooks import hook_cause
-from kfinstall.cluster.workloads import Telling, too_late
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known, Planned, explained
+from kfinstall.diagnose.roots import Root
+from kfinstall.diagnose.walk import Cause, Walk
+from kfinstall.diagnose.walk_webhooks import hook_cause
+from kfinstall.diagnose.workloads import Telling, too_late
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.waves import ADMISSION, Gate, Item
 

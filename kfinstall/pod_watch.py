@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
-from kfinstall.cluster.known import Known, explained
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.walk_workloads import current
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known, explained
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.walk_workloads import current
 from kfinstall.errors import CommandError, KfError
 from kfinstall.step import ApplyContext
 from kfinstall.text import kubectl

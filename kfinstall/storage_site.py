@@ -13,8 +13,8 @@ import yaml
 from kfinstall import limits, manifests, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.storage_facts import export_path
 from kfinstall.text import kubectl

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 from kfinstall import invocation, limits, releases, secret_store, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
-from kfinstall.cluster.roots import Root
-from kfinstall.cluster.workloads import Telling, too_late, why_not
+from kfinstall.diagnose.roots import Root
+from kfinstall.diagnose.workloads import Telling, too_late, why_not
 from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kubeflow import choice, proofs, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from kfinstall import limits, secret_store
 from kfinstall.apply_waves import apply_waves
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Ref
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import Count, wait_available
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.workloads import Count, wait_available
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.stamp import content

@@ -6,8 +6,8 @@ from typing import ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.cluster.base import Ref, Want
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _DNS: Final = Ref("apps/v1", "Deployment", "coredns", "kube-system")

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from kfinstall import limits, network_site, stamp
 from kfinstall.cluster.base import Document, Want
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kfinstall import limits, network_proof, network_site, pod_watch, secret_store, stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 

@@ -12,8 +12,8 @@ from typing import ClassVar, Final
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Want
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.workloads import wait_explained
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import certificate, own
 from kfinstall.stamp import ANNOTATION, LABELS, outdated, stamped

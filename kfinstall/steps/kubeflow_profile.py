@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from kfinstall import limits, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Waiting, Want
-from kfinstall.cluster.workloads import wait_explained
+from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.stamp import LABELS, outdated, stamped
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 

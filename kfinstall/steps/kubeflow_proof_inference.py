@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from kfinstall import limits
 from kfinstall.cluster.base import Cluster, Document, Waiting
-from kfinstall.cluster.reasons import condition
+from kfinstall.diagnose.reasons import condition
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, until

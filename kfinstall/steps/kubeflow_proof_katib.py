@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.cluster.base import Cluster, Document, Waiting
-from kfinstall.cluster.reasons import condition
+from kfinstall.diagnose.reasons import condition
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import proofs
 from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until

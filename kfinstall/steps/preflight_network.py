@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from kfinstall import membership
 from kfinstall.checks import Finding, not_read, verdict
-from kfinstall.cluster.symptoms import registry_of
+from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.facts.model import Watch
 from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import sha256

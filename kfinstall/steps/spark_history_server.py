@@ -8,7 +8,7 @@ from typing import ClassVar
 from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.base import Document, Ref, Want
-from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

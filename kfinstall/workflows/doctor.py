@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def look(session: Session) -> Plan:
     """Every step's check; the root causes of what is not ready in the cluster are told."""
-    from kfinstall.cluster.workloads import ailing
+    from kfinstall.diagnose.workloads import ailing
 
     if session.situation.cluster is not None:
         with suppress(KfError):  # it explains; the checks judge

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, StepTimeoutError
 from tests.apiserver.planes import Document, cluster, command, config_map, deployment, there
 from tests.fakes.apiserver import control_plane, needs_control_plane, program

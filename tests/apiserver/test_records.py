@@ -13,7 +13,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting
 from kfinstall.cluster.connection import MERGE
-from kfinstall.cluster.reasons import leaving_waiting, workload_waiting
+from kfinstall.diagnose.reasons import leaving_waiting, workload_waiting
 from kfinstall.kubeflow import inventory, recorded
 from kfinstall.releases import load
 from kfinstall.step import CLUSTER_TARGET, View

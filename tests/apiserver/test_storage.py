@@ -18,7 +18,7 @@ from kfinstall import spark_objects, spark_site, stamp, storage_policy, storage_
 from kfinstall.answers.model import Answers
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting, Want
-from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.releases import Release, load
 from kfinstall.simulator.effects.cluster import _crd

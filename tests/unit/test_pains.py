@@ -23,13 +23,13 @@ import pytest
 from kfinstall import prepare_site, releases, resources, storage_site
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
-from kfinstall.cluster import roots
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import ClusterFacts, Ref, Waiting
-from kfinstall.cluster.known import Known
 from kfinstall.cluster.refusal import parse_refusal
-from kfinstall.cluster.walk import Walk
-from kfinstall.cluster.walk_webhooks import hook_cause
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known
+from kfinstall.diagnose.walk import Walk
+from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
 from kfinstall.kubeflow import choice, own

@@ -9,10 +9,10 @@ from typing import ClassVar
 import pytest
 
 from kfinstall import pod_watch
-from kfinstall.cluster import roots
 from kfinstall.cluster.base import Ref, Want
-from kfinstall.cluster.known import Known, explained
-from kfinstall.cluster.workloads import Telling
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known, explained
+from kfinstall.diagnose.workloads import Telling
 from kfinstall.errors import CommandError
 from tests.fakes.documents import (
     NODES,

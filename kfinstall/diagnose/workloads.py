@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from kfinstall.cluster import roots
 from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
-from kfinstall.cluster.known import explained
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.roots import Root
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import explained
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.diagnose.roots import Root
 from kfinstall.errors import KfError, StepTimeoutError
 
 _LOOK_SECONDS: Final = 2.0

@@ -8,8 +8,8 @@ from typing import Final
 
 from kfinstall import invocation
 from kfinstall.cluster.base import Document, Ref, Waiting
-from kfinstall.cluster.known import Known
-from kfinstall.cluster.symptoms import Symptom
+from kfinstall.diagnose.known import Known
+from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.text import kubectl
 
 WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
