@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall import limits, stamp
+from kfinstall import limits
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.step import View
 from kfinstall.text import sha256

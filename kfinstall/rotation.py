@@ -13,11 +13,11 @@ from typing import Final
 
 from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
+from kfinstall.apply.stamp import LABELS
 from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.errors import UsageError
 from kfinstall.kubeflow import choice, own, secret_values
 from kfinstall.secret_store import NAMESPACE
-from kfinstall.stamp import LABELS
 
 RECORD: Final = Ref("v1", "ConfigMap", "rotation", NAMESPACE)
 RECORDS: Final = Want("v1", "ConfigMap", NAMESPACE)

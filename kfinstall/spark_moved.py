@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall import spark_site, stamp
+from kfinstall import spark_site
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import ClusterFacts, Document, Want
 from kfinstall.step import Conflict
 

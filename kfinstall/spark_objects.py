@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kfinstall import limits, spark_site
+from kfinstall.apply.stamp import LABELS
 from kfinstall.cluster.base import Document
 from kfinstall.spark_site import SparkSite
-from kfinstall.stamp import LABELS
 
 _USER: Final = limits.SPARK_USER_ID
 _WEB: Final = "http-web"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from kfinstall import spark_site
+from kfinstall.apply.stamp import LABELS
 from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.spark_site import SparkSite
-from kfinstall.stamp import LABELS
 
 NAME: Final = "kfinstall-spark-pi"
 LABEL: Final = "kfinstall.io/proof"

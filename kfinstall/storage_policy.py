@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Final
 
-from kfinstall import limits, stamp
+from kfinstall import limits
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.step import View
 from kfinstall.storage_facts import Address, NfsServerName, server_address

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall import limits, stamp
+from kfinstall import limits
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Ref
 from kfinstall.step import View
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from kfinstall import limits, manifests, stamp
+from kfinstall import limits
 from kfinstall.answers.model import Answers
+from kfinstall.apply import manifests, stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, stamp, storage_site
+from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Want
 from kfinstall.step import ApplyContext, Check, Scope, Step, View
 

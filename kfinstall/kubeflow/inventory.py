@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
 from kfinstall.cluster import raw
 from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
-from kfinstall.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
 
 CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-inventory", PROOFS_NAMESPACE)
 PROFILE_CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-profile-inventory", PROOFS_NAMESPACE)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from kfinstall.apply.waves import without_stray_namespaces
 from kfinstall.cluster.base import Document, Ref
-from kfinstall.waves import without_stray_namespaces
 
 PUBLISHED: Final = "kubeflow-user-example-com"
 """The profile that the published manifests are written for."""

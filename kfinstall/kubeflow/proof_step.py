@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, releases, secret_store, stamp
+from kfinstall import invocation, limits, releases, secret_store
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import Telling, too_late, why_not

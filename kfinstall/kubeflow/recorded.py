@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kfinstall import limits, secret_store
-from kfinstall.apply_waves import apply_waves
+from kfinstall.apply.send import apply_waves
+from kfinstall.apply.stamp import content
+from kfinstall.apply.waves import split
 from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Ref
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import Count, wait_available
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.stamp import content
 from kfinstall.step import ApplyContext
-from kfinstall.waves import split
 
 
 def to_do(known: Inventory, cluster: ClusterFacts) -> list[str]:

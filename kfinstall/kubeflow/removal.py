@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall import invocation, pull_secret, secret_store, stamp
+from kfinstall import invocation, pull_secret, secret_store
+from kfinstall.apply import stamp
+from kfinstall.apply.waves import WORKLOAD_KINDS
 from kfinstall.cluster.base import ClusterFacts, Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.step import Check, Conflict, View
-from kfinstall.waves import WORKLOAD_KINDS
 
 DEFINITION: Final = "CustomResourceDefinition"
 PROFILE: Final = "Profile"

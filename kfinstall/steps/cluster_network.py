@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from kfinstall import limits, network_site, stamp
+from kfinstall import limits, network_site
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, network_proof, network_site, pod_watch, secret_store, stamp
+from kfinstall import limits, network_proof, network_site, pod_watch, secret_store
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, ProofError

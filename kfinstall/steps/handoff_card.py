@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import handoff, secret_store, stamp
+from kfinstall import handoff, secret_store
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import ClusterFacts, Document, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 

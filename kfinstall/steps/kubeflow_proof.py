@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, secret_store, stamp
+from kfinstall import limits, secret_store
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Want
 from kfinstall.kubeflow import choice, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View

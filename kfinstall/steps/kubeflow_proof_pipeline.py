@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from kfinstall import limits, stamp
+from kfinstall import limits
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kubeflow import proofs, signed_in

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, pod_watch, spark_objects, spark_site, stamp
+from kfinstall import limits, pod_watch, spark_objects, spark_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View

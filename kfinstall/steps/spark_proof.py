@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from kfinstall import limits, pod_watch, secret_store, spark_objects, spark_pi, spark_site, stamp
+from kfinstall import limits, pod_watch, secret_store, spark_objects, spark_pi, spark_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import ProofError
 from kfinstall.spark_site import SparkSite

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, pod_watch, spark_moved, spark_objects, spark_site, stamp, storage_site
+from kfinstall import limits, pod_watch, spark_moved, spark_objects, spark_site, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.capacity import quantity
 from kfinstall.kubeflow import removal

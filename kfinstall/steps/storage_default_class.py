@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from kfinstall import stamp, storage_site
+from kfinstall import storage_site
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 

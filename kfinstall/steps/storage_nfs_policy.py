@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, pod_watch, secret_store, stamp, storage_policy
+from kfinstall import invocation, limits, pod_watch, secret_store, storage_policy
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from kfinstall import stamp
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import Cluster, Document, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from kfinstall.apply_waves import Limits, apply_waves
+from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.cluster.api import ApiCluster, open_cluster
 from kfinstall.cluster.base import Document, Ref, Waiting, Want
 from kfinstall.errors import CommandError, StepTimeoutError

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kfinstall.apply_waves import Limits, apply_waves
+from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting
 from kfinstall.diagnose.roots import Root

@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from kfinstall import spark_objects, spark_site, stamp, storage_policy, storage_proof, storage_site
+from kfinstall import spark_objects, spark_site, storage_policy, storage_proof, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Waiting, Want
 from kfinstall.diagnose.reasons import workload_waiting

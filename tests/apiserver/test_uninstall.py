@@ -12,7 +12,9 @@ import pytest
 
 from kfinstall import limits, secret_store
 from kfinstall.answers.load import load
-from kfinstall.apply_waves import apply_waves
+from kfinstall.apply.send import apply_waves
+from kfinstall.apply.stamp import content
+from kfinstall.apply.waves import clean_document, without_stray_namespaces
 from kfinstall.cluster import raw
 from kfinstall.cluster.api import ApiCluster
 from kfinstall.cluster.base import Ref, Want
@@ -22,10 +24,8 @@ from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.options import Options
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from kfinstall.stamp import content
 from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.steps.uninstall_custom_resources import UninstallHeldResources
-from kfinstall.waves import clean_document, without_stray_namespaces
 from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane

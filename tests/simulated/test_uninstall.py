@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, secret_store, stamp
+from kfinstall import limits, secret_store
+from kfinstall.apply import stamp
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError

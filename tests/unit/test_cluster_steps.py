@@ -12,8 +12,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site, stamp
+from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
 from kfinstall.kubeconfig_facts import LoginKubeconfig

@@ -23,6 +23,7 @@ import pytest
 from kfinstall import prepare_site, releases, resources, storage_site
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
+from kfinstall.apply.waves import Wave, split
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import ClusterFacts, Ref, Waiting
 from kfinstall.cluster.refusal import parse_refusal
@@ -49,7 +50,6 @@ from kfinstall.steps.prepare_tools import PrepareTools
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
-from kfinstall.waves import Wave, split
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.documents import (
     NODES,

@@ -10,8 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import releases, resources, stamp, storage_facts, storage_proof, storage_site
+from kfinstall import releases, resources, storage_facts, storage_proof, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall.apply_waves import Limits, apply_waves
+from kfinstall.apply.send import Limits, apply_waves
+from kfinstall.apply.waves import Gate, Wave, clean_document, split, without_stray_namespaces
 from kfinstall.cluster import raw
 from kfinstall.cluster.api import open_cluster
 from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow
-from kfinstall.waves import Gate, Wave, clean_document, split, without_stray_namespaces
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.controllers import Controllers
 from tests.fakes.documents import failing, waiting

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from kfinstall.apply.waves import ADMISSION, Gate, Item
 from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, Planned, explained
@@ -16,7 +17,6 @@ from kfinstall.diagnose.walk import Cause, Walk
 from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.diagnose.workloads import Telling, too_late
 from kfinstall.errors import CommandError, StepTimeoutError
-from kfinstall.waves import ADMISSION, Gate, Item
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 

@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kfinstall import gates
-from kfinstall.cluster import claims
+from kfinstall.apply import claims, gates
+from kfinstall.apply.stamp import stamped
+from kfinstall.apply.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 from kfinstall.cluster.base import Applied, Cluster, Document, Ref, Waiting
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.known import Planned
 from kfinstall.diagnose.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.limits import KUBEFLOW_LEAVING_TIMEOUT_SECONDS
-from kfinstall.stamp import stamped
-from kfinstall.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 
 Say = Callable[[str], None]
 Count = Callable[[int, int, str], None]
