@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kfinstall import resources
-from kfinstall.cluster.base import Cluster
 from kfinstall.events import EventBus, OutputLine, Progress
+from kfinstall.kube.base import Cluster
 from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Secret
 from kfinstall.site import Site

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from kfinstall import invocation, registry_site, secret_store, spark_site
 from kfinstall.answers.model import Answers, SecretRef
-from kfinstall.cluster.base import ClusterFacts, Document
 from kfinstall.journal import Entry
+from kfinstall.kube.base import ClusterFacts, Document
 from kfinstall.step import View
 from kfinstall.text import clean, clean_text, hanging, sha256
 

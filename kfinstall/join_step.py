@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import cluster_join, limits, membership
-from kfinstall.cluster.base import Want
 from kfinstall.facts.model import Watch
+from kfinstall.kube.base import Want
 from kfinstall.step import ApplyContext, Check, Danger, Step, View
 
 

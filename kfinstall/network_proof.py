@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Ref, Want
+from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.step import View
 from kfinstall.text import sha256
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.releases import Artifact
 from kfinstall.step import View
 

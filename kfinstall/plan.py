@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Want
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.section import FactSection
+from kfinstall.kube.base import ClusterFacts, Want
 from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View

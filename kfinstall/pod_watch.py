@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, explained
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.walk_workloads import current
 from kfinstall.errors import CommandError, KfError
+from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.step import ApplyContext
 from kfinstall.text import kubectl
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from kfinstall import registry_site
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.secrets import Secret
 from kfinstall.step import ApplyContext, View
 

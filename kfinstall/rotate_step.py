@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from kfinstall import invocation, limits, rotation, secret_store
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import StepTimeoutError
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.kubeflow import secret_values, signed_in
 from kfinstall.rotation import Rotation
 from kfinstall.secrets import Secret

@@ -14,8 +14,8 @@ from typing import Final
 from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
-from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
 from kfinstall.errors import UsageError
+from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
 from kfinstall.kubeflow import choice, own, secret_values
 from kfinstall.secret_store import NAMESPACE
 

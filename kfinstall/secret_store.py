@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from kfinstall.answers.model import Answers, SecretRef
-from kfinstall.cluster.base import Cluster, Document, Ref
+from kfinstall.kube.base import Cluster, Document, Ref
 from kfinstall.secrets import Redactor, Secret, generate
 
 NAMESPACE: Final = "kfinstall"

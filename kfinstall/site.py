@@ -13,12 +13,12 @@ from typing import Final
 from kfinstall import invocation, limits, plan, resources
 from kfinstall.answers.model import Answers
 from kfinstall.changed_keys import ChangedKeys
-from kfinstall.cluster.base import Cluster, ClusterFacts, Want
 from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.kube.base import Cluster, ClusterFacts, Want
 from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.transport.base import Host, Program, Reaching
@@ -29,7 +29,7 @@ OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
 
 def open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
     """Open the Kubernetes API at 127.0.0.1:`port`; its client is imported only when a cluster is first spoken to."""
-    from kfinstall.cluster import api
+    from kfinstall.kube import api
 
     return api.open_cluster(kubeconfig, port)
 

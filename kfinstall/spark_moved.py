@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kfinstall import spark_site
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import ClusterFacts, Document, Want
+from kfinstall.kube.base import ClusterFacts, Document, Want
 from kfinstall.step import Conflict
 
 _OPERATOR: Final = "sparkoperator.k8s.io/v1beta2"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kfinstall import limits, spark_site
 from kfinstall.apply.stamp import LABELS
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 from kfinstall.spark_site import SparkSite
 
 _USER: Final = limits.SPARK_USER_ID

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kfinstall import spark_site
 from kfinstall.apply.stamp import LABELS
-from kfinstall.cluster.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, Ref, Waiting
 from kfinstall.spark_site import SparkSite
 
 NAME: Final = "kfinstall-spark-pi"

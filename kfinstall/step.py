@@ -14,10 +14,10 @@ from typing import ClassVar, Protocol
 
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
-from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Want
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.section import FactSection, Section
+from kfinstall.kube.base import Cluster, ClusterFacts, Document, Want
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Completed, Host, Program

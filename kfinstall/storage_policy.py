@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.step import View
 from kfinstall.storage_facts import Address, NfsServerName, server_address
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.step import View
 
 NAME: Final = "storage-proof"

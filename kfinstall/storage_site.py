@@ -13,9 +13,9 @@ import yaml
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import manifests, stamp
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.storage_facts import export_path
 from kfinstall.text import kubectl

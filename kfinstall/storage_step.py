@@ -8,7 +8,7 @@ from typing import ClassVar
 from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Want
+from kfinstall.kube.base import Document, Want
 from kfinstall.step import ApplyContext, Check, Scope, Step, View
 
 

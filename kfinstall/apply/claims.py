@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 
 CLAIM: Final = "PersistentVolumeClaim"
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from kfinstall.apply.waves import ADMISSION, Gate, Item
-from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, Planned, explained
 from kfinstall.diagnose.roots import Root
@@ -17,6 +16,7 @@ from kfinstall.diagnose.walk import Cause, Walk
 from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.diagnose.workloads import Telling, too_late
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.base import Cluster, Ref
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from kfinstall import resources
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([a-z0-9-]+)\}")
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall.cluster.base import ClusterFacts, Document, Ref
-from kfinstall.cluster.raw import RawDocument
+from kfinstall.kube.base import ClusterFacts, Document, Ref
+from kfinstall.kube.raw import RawDocument
 from kfinstall.text import sha256
 
 LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "kfinstall"}

@@ -18,8 +18,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from kfinstall.apply.selectors import matches, rule_covers
-from kfinstall.cluster.base import Document, Ref
-from kfinstall.cluster.raw import RawDocument
+from kfinstall.kube.base import Document, Ref
+from kfinstall.kube.raw import RawDocument
 
 WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod"})
 _EXISTING_NAMESPACES: Final = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 
 _QUANTITY: Final = re.compile(r"([0-9.]+)([a-zA-Z]*)$")
 _SCALES: Final = {

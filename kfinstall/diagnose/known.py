@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.errors import KfError
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 
 _ROUNDS: Final = 24
 """Each round reads what the last one asked for; chains are shorter than this."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Waiting
 from kfinstall.diagnose import symptoms
+from kfinstall.kube.base import Document, Waiting
 from kfinstall.text import kubectl
 
 _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kfinstall.cluster.base import Ref, Waiting
 from kfinstall.diagnose import walk_certificates, walk_nodes, walk_pods, walk_storage, walk_webhooks, walk_workloads
 from kfinstall.diagnose.capacity import size
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.walk import Cause, Rule, Walk
+from kfinstall.kube.base import Ref, Waiting
 
 _SHOWN_NAMES: Final = 3
 RULES: Final[Mapping[str, Rule]] = {

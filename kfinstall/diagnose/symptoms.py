@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kfinstall.cluster.base import Ref, Waiting
 from kfinstall.invocation import spoken
+from kfinstall.kube.base import Ref, Waiting
 from kfinstall.text import clean, kubectl, shell
 
 _TEXT_LIMIT_CHARACTERS: Final = 240

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kfinstall import invocation
-from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.symptoms import Symptom
+from kfinstall.kube.base import Document, Ref, Waiting
 from kfinstall.text import kubectl
 
 WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kfinstall import invocation
-from kfinstall.cluster.base import Document, Ref
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.reasons import condition, is_true, outdated
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk
+from kfinstall.kube.base import Document, Ref
 from kfinstall.text import kubectl
 
 _API: Final = "cert-manager.io/v1"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from kfinstall import invocation
-from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.capacity import quantity, requests, size
 from kfinstall.diagnose.reasons import condition, leaving_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk
+from kfinstall.kube.base import Document, Ref, Waiting
 from kfinstall.text import kubectl, shell
 
 _INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.reasons import condition
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_certificates import unsigned
 from kfinstall.diagnose.walk_nodes import evicted, unscheduled
+from kfinstall.kube.base import Document, Ref, Waiting
 from kfinstall.text import kubectl
 
 _MISSING: Final = re.compile(r'\b(secret|configmap) "(?:[a-z0-9.-]+/)?([a-z0-9.-]+)" not found', re.IGNORECASE)

@@ -6,9 +6,9 @@ import json
 from typing import Final
 
 from kfinstall import invocation
-from kfinstall.cluster.base import Document, Ref
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
+from kfinstall.kube.base import Document, Ref
 from kfinstall.text import kubectl
 
 _DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Ref
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.reasons import endpoints_waiting
 from kfinstall.diagnose.walk import Cause, Walk
+from kfinstall.kube.base import Document, Ref
 from kfinstall.text import kubectl
 
 ADMISSION: Final = "admissionregistration.k8s.io/v1"

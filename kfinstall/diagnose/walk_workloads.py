@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Ref, Waiting
 from kfinstall.diagnose import symptoms
 from kfinstall.diagnose.reasons import condition, workload_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_webhooks import hook_cause
+from kfinstall.kube.base import Document, Ref, Waiting
 from kfinstall.text import kubectl
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')

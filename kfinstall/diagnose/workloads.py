@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import explained
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.roots import Root
 from kfinstall.errors import KfError, StepTimeoutError
+from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
 
 _LOOK_SECONDS: Final = 2.0
 EXPLAIN_EVERY_SECONDS: Final = 10.0

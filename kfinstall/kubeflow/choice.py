@@ -16,9 +16,9 @@ import yaml
 
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
-from kfinstall.cluster import raw
-from kfinstall.cluster.base import Document, Ref
 from kfinstall.errors import CommandError, UsageError
+from kfinstall.kube import raw
+from kfinstall.kube.base import Document, Ref
 from kfinstall.kubeflow import profile
 from kfinstall.releases import KubeflowRow, Release
 from kfinstall.step import ApplyContext, View

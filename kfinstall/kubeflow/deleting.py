@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from kfinstall.cluster.base import Cluster, Ref
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.base import Cluster, Ref
 
 _AT_ONCE: Final = 48
 """Most of them only wait: what finalizers hold must not keep the rest from being asked."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document
-from kfinstall.cluster.raw import RawDocument
+from kfinstall.kube.base import Document
+from kfinstall.kube.raw import RawDocument
 
 _HOSTS: Final = r"(?:[a-z0-9-]+\.)*(?:docker\.io|ghcr\.io|gcr\.io|quay\.io|registry\.k8s\.io|mcr\.microsoft\.com|nvcr\.io|pkg\.dev)"
 _NAMED: Final = re.compile(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
-from kfinstall.cluster import raw
-from kfinstall.cluster.base import ClusterFacts, Document, Ref, Want
+from kfinstall.kube import raw
+from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
 
 CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-inventory", PROOFS_NAMESPACE)
 PROFILE_CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-profile-inventory", PROOFS_NAMESPACE)

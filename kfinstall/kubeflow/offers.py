@@ -9,7 +9,7 @@ import yaml
 
 from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 from kfinstall.kubeflow import choice, notebook_images
 
 SPAWNER_KEY: Final = "spawner_ui_config.yaml"

@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.kubeflow import notebook_images, offers
 from kfinstall.text import sha256
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kfinstall.apply.waves import without_stray_namespaces
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 
 PUBLISHED: Final = "kubeflow-user-example-com"
 """The profile that the published manifests are written for."""

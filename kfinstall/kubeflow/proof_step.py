@@ -9,10 +9,10 @@ from typing import ClassVar, Final
 from kfinstall import invocation, limits, releases, secret_store
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import Telling, too_late, why_not
 from kfinstall.errors import KfError, StepTimeoutError
+from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.kubeflow import choice, proofs, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import kubectl

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 from kfinstall import limits
 from kfinstall.answers.model import Answers, Proof
 from kfinstall.apply.stamp import LABELS
-from kfinstall.cluster.base import Document
+from kfinstall.kube.base import Document
 from kfinstall.kubeflow import choice
 from kfinstall.releases import Release
 from kfinstall.step import View

@@ -8,9 +8,9 @@ from kfinstall import limits, secret_store
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import split
-from kfinstall.cluster.base import Cluster, ClusterFacts, Document, Ref
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import Count, wait_available
+from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.step import ApplyContext

@@ -15,7 +15,7 @@ from typing import Any, Final
 from kfinstall import invocation, pull_secret, secret_store
 from kfinstall.apply import stamp
 from kfinstall.apply.waves import WORKLOAD_KINDS
-from kfinstall.cluster.base import ClusterFacts, Ref, Want
+from kfinstall.kube.base import ClusterFacts, Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.step import Check, Conflict, View

@@ -13,7 +13,7 @@ import bcrypt
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
-from kfinstall.cluster.base import Document, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.kubeflow import choice, own
 from kfinstall.secrets import Secret
 from kfinstall.step import View

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from kfinstall import limits
-from kfinstall.cluster.base import Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.kube.base import Ref, Want
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _DNS: Final = Ref("apps/v1", "Deployment", "coredns", "kube-system")

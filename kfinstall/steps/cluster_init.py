@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 import yaml
 
 from kfinstall import cluster_site, limits, membership
-from kfinstall.cluster.base import Want
 from kfinstall.facts.model import Watch
+from kfinstall.kube.base import Want
 from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
 
 _SYSTEM: Final = "kube-system"

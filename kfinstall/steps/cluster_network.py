@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from kfinstall import limits, network_site
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.kube.base import Document, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

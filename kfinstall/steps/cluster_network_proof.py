@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from kfinstall import limits, network_proof, network_site, pod_watch, secret_store
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, ProofError
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

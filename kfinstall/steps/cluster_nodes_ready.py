@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from kfinstall import cluster_site, limits, network_site, pod_watch
-from kfinstall.cluster.base import Document, Ref, Waiting, Want
+from kfinstall.kube.base import Document, Ref, Waiting, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Step, View
 
 _WORKER: Final = "node-role.kubernetes.io/worker"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from kfinstall import handoff, secret_store
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import ClusterFacts, Document, Want
+from kfinstall.kube.base import ClusterFacts, Document, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

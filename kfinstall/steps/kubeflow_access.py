@@ -12,10 +12,10 @@ from typing import ClassVar, Final
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, outdated, stamped
-from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.errors import CommandError
+from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.kubeflow import certificate, own
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 from kfinstall import limits, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS, outdated, stamped
-from kfinstall.cluster.base import Document, Ref, Waiting, Want
 from kfinstall.diagnose.workloads import wait_explained
+from kfinstall.kube.base import Document, Ref, Waiting, Want
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _API: Final = "kubeflow.org/v1beta1"

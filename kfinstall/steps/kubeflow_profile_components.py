@@ -10,7 +10,7 @@ from kfinstall import limits, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, content
 from kfinstall.apply.waves import clean_document
-from kfinstall.cluster.base import Document, Ref, Want
+from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.kubeflow import choice, inventory, recorded
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from kfinstall import limits, secret_store
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Want
+from kfinstall.kube.base import Want
 from kfinstall.kubeflow import choice, signed_in
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 

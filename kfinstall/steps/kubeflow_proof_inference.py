@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from kfinstall import limits
-from kfinstall.cluster.base import Cluster, Document, Waiting
 from kfinstall.diagnose.reasons import condition
 from kfinstall.errors import ProofError
+from kfinstall.kube.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, until
 from kfinstall.step import ApplyContext, View

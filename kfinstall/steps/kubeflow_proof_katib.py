@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from kfinstall import limits
-from kfinstall.cluster.base import Cluster, Document, Waiting
 from kfinstall.diagnose.reasons import condition
 from kfinstall.errors import ProofError
+from kfinstall.kube.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs
 from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
 from kfinstall.step import ApplyContext, View

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import CommandError, ProofError
+from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
 from kfinstall.step import ApplyContext, View

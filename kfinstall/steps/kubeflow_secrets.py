@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from kfinstall import invocation, limits, rotation
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Cluster, Ref, Want
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.workloads import wait_explained
+from kfinstall.kube.base import Cluster, Ref, Want
 from kfinstall.kubeflow import inventory, own, secret_values
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 

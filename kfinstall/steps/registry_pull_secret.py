@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kfinstall import pull_secret, registry_site, secret_store
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Want
+from kfinstall.kube.base import Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

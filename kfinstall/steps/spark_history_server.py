@@ -8,8 +8,8 @@ from typing import ClassVar
 from kfinstall import limits, pod_watch, spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Document, Ref, Want
 from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

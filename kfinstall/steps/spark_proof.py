@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 from kfinstall import limits, pod_watch, secret_store, spark_objects, spark_pi, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.errors import ProofError
+from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.spark_site import SparkSite
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import kubectl

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from kfinstall import limits, pod_watch, spark_moved, spark_objects, spark_site, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Ref, Want
 from kfinstall.diagnose.capacity import quantity
+from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from kfinstall import invocation, limits, pod_watch, secret_store, storage_policy
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Want
 from kfinstall.errors import CommandError
+from kfinstall.kube.base import Cluster, Document, Want
 from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.storage_facts import NfsServerName
 from kfinstall.text import clean, kubectl

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kfinstall import limits, pod_watch, secret_store, storage_proof, storage_site
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Ref, Want
+from kfinstall.kube.base import Ref, Want
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 

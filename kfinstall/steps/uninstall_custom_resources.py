@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from kfinstall import invocation, limits
-from kfinstall.cluster.base import Cluster, ClusterFacts, Ref
+from kfinstall.kube.base import Cluster, ClusterFacts, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.kubeflow.deleting import delete_all, refuse
 from kfinstall.step import ApplyContext, Danger, View

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from kfinstall import secret_store
-from kfinstall.cluster.base import Cluster, Ref
+from kfinstall.kube.base import Cluster, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Danger, View
 from kfinstall.uninstall_step import Removal

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import Cluster, Document, Ref
+from kfinstall.kube.base import Cluster, Document, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View
 from kfinstall.uninstall_step import Removal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from kfinstall.cluster.base import Ref
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import removal
 from kfinstall.step import View
 from kfinstall.uninstall_step import Removal

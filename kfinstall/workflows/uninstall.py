@@ -64,7 +64,7 @@ async def work(session: Session) -> None:
 
 async def _refuse_half_rotated(session: Session) -> None:
     from kfinstall import rotation
-    from kfinstall.cluster.base import ClusterFacts
+    from kfinstall.kube.base import ClusterFacts
 
     if session.options.delete_data or session.site.cluster_facts is None:
         return

@@ -12,9 +12,9 @@ import pytest
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import ADMISSION, Wave, clean_document, split, without_stray_namespaces
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from tests.apiserver.planes import cluster

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.refusal import Refusal
 from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
+from kfinstall.kube.refusal import Refusal
 from kfinstall.kubeflow import proofs
 from kfinstall.simulator.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kfinstall import pull_secret, registry_site
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
 from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from tests.apiserver.planes import cluster

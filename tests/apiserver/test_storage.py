@@ -17,10 +17,10 @@ import yaml
 from kfinstall import spark_objects, spark_site, storage_policy, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Waiting, Want
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Waiting, Want
 from kfinstall.releases import Release, load
 from kfinstall.simulator.effects.cluster import _crd
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View

@@ -15,10 +15,10 @@ from kfinstall.answers.load import load
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Want
 from kfinstall.errors import CommandError
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.options import Options

@@ -23,9 +23,9 @@ import yaml
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Applied, Document, Ref
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Applied, Document, Ref
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
 

@@ -20,10 +20,10 @@ from typing import Any
 from kfinstall import plan, resources, runbook, site
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import Reads
+from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.options import Options
 from kfinstall.phase import Phase
 from kfinstall.releases import load as load_release

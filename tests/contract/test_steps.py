@@ -7,8 +7,8 @@ import pytest
 
 from kfinstall import plan, releases, resources
 from kfinstall.answers.load import load
-from kfinstall.cluster.base import ClusterFacts
 from kfinstall.facts.model import Facts
+from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.model import EFFECTS
 from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step

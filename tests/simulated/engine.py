@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import open_cluster
 from kfinstall.events import Event, EventBus
+from kfinstall.kube.api import open_cluster
 from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.session import Session, open_session

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 import asyncssh
 import pytest
 
-from kfinstall.cluster.api import open_cluster
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, KfError, TransportError
 from kfinstall.events import EventBus
+from kfinstall.kube.api import open_cluster
 from kfinstall.options import Options
 from kfinstall.resources import script
 from kfinstall.secrets import Redactor

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Ref
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import own
 from kfinstall.releases import load
 from kfinstall.simulator.cluster import SimCluster

@@ -7,9 +7,9 @@ import pytest
 
 from kfinstall import limits, secret_store
 from kfinstall.apply import stamp
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.releases import load
 from kfinstall.simulator.fleet import Fleet

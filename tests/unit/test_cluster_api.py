@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref, Waiting, Want
-from kfinstall.cluster.credentials import parse_kubeconfig
-from kfinstall.cluster.refusal import UnreachableError
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.kube.credentials import parse_kubeconfig
+from kfinstall.kube.refusal import UnreachableError
 from tests.fakes.api import FakeApi, make_certificates, serve
 
 CERTIFICATES = make_certificates()
@@ -155,7 +155,7 @@ async def test_what_admission_forbids_after_a_restart_is_told_at_once(api):
 
 async def test_a_lack_of_rights_that_stays_after_a_restart_is_told_in_the_end(api, monkeypatch):
     fake, cluster = api
-    monkeypatch.setattr("kfinstall.cluster.connection.ROLES_SECONDS", 0.5)
+    monkeypatch.setattr("kfinstall.kube.connection.ROLES_SECONDS", 0.5)
     fake.drop_next, fake.forbidden = 2, [True] * 50
     with pytest.raises(CommandError) as caught:
         await cluster.apply(config_map("a"), timeout_seconds=20)
@@ -338,5 +338,5 @@ def test_the_client_key_leaves_no_file(tmp_path, monkeypatch):
 
 
 def test_importing_the_package_does_not_import_aiohttp():
-    code = "import sys, kfinstall.cluster.api; sys.exit('aiohttp' in sys.modules)"
+    code = "import sys, kfinstall.kube.api; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

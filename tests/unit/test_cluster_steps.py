@@ -15,8 +15,8 @@ import yaml
 from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
+from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.simulator.pki import Pki
 from kfinstall.step import Conflict, Needed, Satisfied, View

@@ -8,7 +8,6 @@ import pytest
 
 from kfinstall import limits, plan, releases
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Ref, Want
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -24,6 +23,7 @@ from kfinstall.events import EventBus
 from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
 from kfinstall.journal import Entry, Journal
+from kfinstall.kube.base import ClusterFacts, Ref, Want
 from kfinstall.phase import Phase
 from kfinstall.secrets import Redactor
 from kfinstall.site import Site

@@ -9,12 +9,12 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.refusal import Refusal
 from kfinstall.diagnose import roots, symptoms
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.reasons import leaving_waiting
 from kfinstall.diagnose.walk import _ring
+from kfinstall.kube.base import Ref
+from kfinstall.kube.refusal import Refusal
 from kfinstall.steps.preflight_leftovers import _trace
 from kfinstall.text import clean, kubectl, shell
 from kfinstall.transport import hostkeys

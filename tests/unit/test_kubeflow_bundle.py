@@ -23,8 +23,8 @@ import pytest
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
-from kfinstall.cluster import raw
 from kfinstall.errors import CommandError, UsageError
+from kfinstall.kube import raw
 from kfinstall.kubeflow import bundle, choice, render_here
 from kfinstall.kubeflow.images import images
 from kfinstall.releases import Artifact, Component, load

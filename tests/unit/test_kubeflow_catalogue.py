@@ -15,10 +15,10 @@ import yaml
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
 from kfinstall.facts.model import Facts, FileFact
+from kfinstall.kube import raw
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import choice, inventory, notebook_images, own, profile
 from kfinstall.releases import load, names
 from kfinstall.simulator import kubeflow as simulated

@@ -11,8 +11,8 @@ import pytest
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Ref
 from kfinstall.errors import AnswersError, ProofError, StepTimeoutError
+from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import proof_step, proofs
 from kfinstall.releases import load
 from kfinstall.step import View

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.facts.model import Facts, FileFact
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeflow import choice, inventory, own
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow as simulated

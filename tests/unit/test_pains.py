@@ -24,15 +24,15 @@ from kfinstall import prepare_site, releases, resources, storage_site
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.apply.waves import Wave, split
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import ClusterFacts, Ref, Waiting
-from kfinstall.cluster.refusal import parse_refusal
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.walk import Walk
 from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import ClusterFacts, Ref, Waiting
+from kfinstall.kube.refusal import parse_refusal
 from kfinstall.kubeflow import choice, own
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.step import Conflict, Needed, View, failed

@@ -9,7 +9,7 @@ import yaml
 
 from kfinstall.apply.stamp import ANNOTATION, content, stamped
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
-from kfinstall.cluster.raw import RawDocument, read
+from kfinstall.kube.raw import RawDocument, read
 from tests.unit.test_waves import REAL
 
 DEFINITION = """\

@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from kfinstall.answers.load import load
-from kfinstall.cluster import raw
-from kfinstall.cluster.base import ClusterFacts, Ref
+from kfinstall.kube import raw
+from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeflow import inventory, removal
 from kfinstall.kubeflow.inventory import Inventory
 from kfinstall.releases import load as release

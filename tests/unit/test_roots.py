@@ -9,11 +9,11 @@ from typing import ClassVar
 import pytest
 
 from kfinstall import pod_watch
-from kfinstall.cluster.base import Ref, Want
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, explained
 from kfinstall.diagnose.workloads import Telling
 from kfinstall.errors import CommandError
+from kfinstall.kube.base import Ref, Want
 from tests.fakes.documents import (
     NODES,
     certificate,

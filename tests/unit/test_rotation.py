@@ -13,8 +13,8 @@ import pytest
 
 from kfinstall import resources, rotation
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Ref
 from kfinstall.errors import UsageError
+from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeflow import own
 from kfinstall.options import Options
 from kfinstall.releases import load

@@ -11,9 +11,9 @@ import pytest
 
 from kfinstall import pod_watch, pull_secret, spark_objects, spark_pi, spark_site, spark_submit
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Applied, ClusterFacts, Ref
 from kfinstall.errors import CommandError, ProofError, StepTimeoutError
 from kfinstall.facts.model import Facts
+from kfinstall.kube.base import Applied, ClusterFacts, Ref
 from kfinstall.releases import Release
 from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_secret import RegistryPullSecret

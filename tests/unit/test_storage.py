@@ -13,12 +13,12 @@ import yaml
 from kfinstall import releases, resources, storage_facts, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
 from kfinstall.simulator.effects import storage as effects
 from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output

@@ -12,10 +12,10 @@ import yaml
 
 from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.apply.waves import Gate, Wave, clean_document, split, without_stray_namespaces
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube import raw
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow
 from tests.fakes.api import FakeApi, make_certificates, serve

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.connection import Connection
-from kfinstall.cluster.refusal import Refusal
+from kfinstall.kube.base import Ref
+from kfinstall.kube.connection import Connection
+from kfinstall.kube.refusal import Refusal
 
 DEFAULT_NAMESPACE: Final = "default"
 

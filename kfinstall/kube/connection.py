@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from kfinstall.cluster.credentials import Credentials
-from kfinstall.cluster.raw import RawDocument
-from kfinstall.cluster.refusal import Refusal, parse_refusal
+from kfinstall.kube.credentials import Credentials
+from kfinstall.kube.raw import RawDocument
+from kfinstall.kube.refusal import Refusal, parse_refusal
 
 if TYPE_CHECKING:
     import aiohttp

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from kfinstall.cluster.base import Document, Want
+from kfinstall.kube.base import Document, Want
 
 MANAGER: Final = "kfinstall"
 """The field manager of everything that is applied."""

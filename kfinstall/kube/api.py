@@ -1,4 +1,4 @@
-"""The Kubernetes API through a local port: the `Cluster` of kfinstall.cluster.base.
+"""The Kubernetes API through a local port: the `Cluster` of kfinstall.kube.base.
 
 Errors are CommandErrors in the server's own words; a refusal that passes by itself (429, 5xx, a webhook that is not up
 yet, an API server that restarts) is asked again until the caller's limit.
@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from kfinstall.cluster.base import Applied, ClusterFacts, Document, Probe, Ref, Waiting, Want
-from kfinstall.cluster.connection import APPLY, MERGE, METADATA_LIST, Answer, Connection, connect
-from kfinstall.cluster.credentials import parse_kubeconfig
-from kfinstall.cluster.discovery import DEFAULT_NAMESPACE, Discovery, Resource
-from kfinstall.cluster.owned import MANAGER, changed_by_apply, listed, owned_fields
-from kfinstall.cluster.refusal import Refusal
-from kfinstall.cluster.retry import until_passed
 from kfinstall.errors import StepTimeoutError
+from kfinstall.kube.base import Applied, ClusterFacts, Document, Probe, Ref, Waiting, Want
+from kfinstall.kube.connection import APPLY, MERGE, METADATA_LIST, Answer, Connection, connect
+from kfinstall.kube.credentials import parse_kubeconfig
+from kfinstall.kube.discovery import DEFAULT_NAMESPACE, Discovery, Resource
+from kfinstall.kube.owned import MANAGER, changed_by_apply, listed, owned_fields
+from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.retry import until_passed
 from kfinstall.text import clean_lines
 
 _PAGE_OBJECTS: Final = 500

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from kfinstall import invocation
-from kfinstall.cluster.base import Ref
 from kfinstall.errors import CommandError
+from kfinstall.kube.base import Ref
 from kfinstall.text import clean, kubectl
 
 _TEXT_LIMIT_CHARACTERS: Final = 600
