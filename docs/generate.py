@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kfinstall import resources
 from kfinstall.answers.docs import answers_document
+from kfinstall.engine.step import Step
 from kfinstall.simulator.faults import FAULTS
-from kfinstall.step import Step
 from kfinstall.workflows import installation, reset, rotate, uninstall
 
 DOCS = Path(__file__).resolve().parent

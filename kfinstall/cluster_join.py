@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kfinstall import cluster_site, limits, membership
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, KfError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 
 NODES: Final = Want("v1", "Node")
 SCRIPT: Final = "cluster-join"

@@ -11,7 +11,7 @@ import yaml
 from kfinstall import limits
 from kfinstall.answers.model import Answers, Node
 from kfinstall.answers.types import endpoint_host
-from kfinstall.step import View
+from kfinstall.engine.step import View
 
 CONFIG_FILE: Final = "/etc/kfinstall/kubeadm.yaml"
 _V1BETA4_MINOR: Final = (1, 31)

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from kfinstall import invocation, registry_site, secret_store, spark_site
+from kfinstall import invocation, registry_site, spark_site
 from kfinstall.answers.model import Answers, SecretRef
-from kfinstall.journal import Entry
+from kfinstall.engine import secret_store
+from kfinstall.engine.journal import Entry
+from kfinstall.engine.step import View
 from kfinstall.kube.base import ClusterFacts, Document
-from kfinstall.step import View
 from kfinstall.text import clean, clean_text, hanging, sha256
 
 CARD_VERSION: Final = 1

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import cluster_join, limits, membership
+from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
-from kfinstall.step import ApplyContext, Check, Danger, Step, View
 
 
 class JoinStep(Step):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts, Watch
-from kfinstall.step import View
 from kfinstall.text import sha256
 
 OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref, Want
-from kfinstall.step import View
 from kfinstall.text import sha256
 
 NAMESPACE: Final = stamp.PROOFS_NAMESPACE

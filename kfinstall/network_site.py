@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final
 
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
 from kfinstall.releases import Artifact
-from kfinstall.step import View
 
 OPERATOR: Final = Ref("apps/v1", "Deployment", "tigera-operator", "tigera-operator")
 AGENT: Final = Ref("apps/v1", "DaemonSet", "calico-node", "calico-system")

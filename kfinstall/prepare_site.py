@@ -11,10 +11,10 @@ from typing import Final
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
+from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
 from kfinstall.prepare_facts import OthersFiles
 from kfinstall.releases import Artifact
-from kfinstall.step import View
 from kfinstall.text import sha256
 
 MODULES_FILE: Final = "/etc/modules-load.d/kfinstall.conf"

@@ -9,9 +9,9 @@ from typing import Final
 
 from kfinstall import registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, View
 
 NAME: Final = "kfinstall-registry"
 ANNOTATION: Final = "kfinstall.io/login"

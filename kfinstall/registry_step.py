@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from kfinstall import prepare_site, registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Step, View
 from kfinstall.text import sha256
 
 

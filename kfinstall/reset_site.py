@@ -7,8 +7,8 @@ from typing import Final
 
 from kfinstall import cluster_site, limits, membership, prepare_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 DATA_PROOF: Final = f"{prepare_site.PROOFS}/reset-data.json"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from kfinstall import limits
+from kfinstall.engine.step import ApplyContext
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import secret_values
 from kfinstall.rotation import Rotation
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext
 
 
 def _place(item: Rotation) -> dict[str, str]:

@@ -9,15 +9,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import invocation, limits, rotation, secret_store
+from kfinstall import invocation, limits, rotation
 from kfinstall.answers.model import Answers
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import StepTimeoutError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.kubeflow import secret_values, signed_in
 from kfinstall.rotation import Rotation
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import kubectl
 
 

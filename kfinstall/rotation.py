@@ -14,10 +14,10 @@ from typing import Final
 from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
+from kfinstall.engine.secret_store import NAMESPACE
 from kfinstall.errors import UsageError
 from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
 from kfinstall.kubeflow import choice, own, secret_values
-from kfinstall.secret_store import NAMESPACE
 
 RECORD: Final = Ref("v1", "ConfigMap", "rotation", NAMESPACE)
 RECORDS: Final = Want("v1", "ConfigMap", NAMESPACE)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from kfinstall import spark_site
 from kfinstall.apply import stamp
+from kfinstall.engine.step import Conflict
 from kfinstall.kube.base import ClusterFacts, Document, Want
-from kfinstall.step import Conflict
 
 _OPERATOR: Final = "sparkoperator.k8s.io/v1beta2"
 _APPLICATIONS: Final = ("SparkApplication", "ScheduledSparkApplication")

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
-from kfinstall.step import View
 from kfinstall.storage_facts import Address, NfsServerName, server_address
 
 API: Final = "crd.projectcalico.org/v1"

@@ -7,8 +7,8 @@ from typing import Any, Final
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
-from kfinstall.step import View
 
 NAME: Final = "storage-proof"
 LABEL: Final = "kfinstall.io/storage-proof"

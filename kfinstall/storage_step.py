@@ -8,8 +8,8 @@ from typing import ClassVar
 from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine.step import ApplyContext, Check, Scope, Step, View
 from kfinstall.kube.base import Document, Want
-from kfinstall.step import ApplyContext, Check, Scope, Step, View
 
 
 class ProvisionerStep(Step):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from kfinstall import invocation, limits
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Ref, Want
 from kfinstall.kubeflow import removal
 from kfinstall.kubeflow.deleting import delete_all, refuse
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class Removal(Step):

@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
-from kfinstall.checks import Finding
+from kfinstall.engine.checks import Finding
+from kfinstall.engine.step import View
 from kfinstall.facts.model import FileFact
-from kfinstall.step import View
 from kfinstall.text import shell
 
 _STICKY: Final = 0o1000

@@ -19,8 +19,8 @@ from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import limits, resources
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, KfError, defect
-from kfinstall.workflow import Workflow
 from kfinstall.workflows.install import INSTALL, RESUME
 from kfinstall.workflows.plan import PLAN
 from screens.asking import Asked, put
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kfinstall.desk.questions import Question
     from kfinstall.desk.runview import State
     from kfinstall.desk.work import Result
-    from kfinstall.state import ClusterState
+    from kfinstall.engine.state import ClusterState
 
 _CLEAN = CleanLines()
 

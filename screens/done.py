@@ -18,9 +18,9 @@ from textual.widgets import Button, Footer
 from typing_extensions import override
 
 from kfinstall.desk.runview import RunView
-from kfinstall.ending import Ending, recorded
+from kfinstall.engine.ending import Ending, recorded
+from kfinstall.engine.state import RunRecord, read_json
 from kfinstall.errors import ExitCode, KfError, StateError
-from kfinstall.state import RunRecord, read_json
 from kfinstall.workflows import runs
 from kfinstall.workflows.doctor import DOCTOR
 from screens.base import Bar, BaseScreen, Note, Rail
@@ -183,7 +183,7 @@ def missing(proof: Mapping[str, Any] | None, end: Ending | None) -> list[tuple[s
 
 
 def _of(node: str, text: str) -> str:
-    """What a text of several nodes (see kfinstall.ending.without) says of one."""
+    """What a text of several nodes (see kfinstall.engine.ending.without) says of one."""
     return "\n".join(line.removeprefix(f"{node}: ") for line in text.splitlines() if line.startswith(f"{node}: "))
 
 

@@ -21,8 +21,8 @@ from typing_extensions import override
 from kfinstall.desk import going_on
 from kfinstall.desk.runview import Level, LogLine, RunView
 from kfinstall.durable import write_atomically
+from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.errors import KfError
-from kfinstall.step import CLUSTER_TARGET
 from kfinstall.text import duration
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act

@@ -187,7 +187,7 @@ class WelcomeScreen(BaseScreen):
             return
         from kfinstall.desk.history import answers_path
         from kfinstall.desk.rehearsal import Rehearsal
-        from kfinstall.state import ClusterState
+        from kfinstall.engine.state import ClusterState
 
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
@@ -281,7 +281,7 @@ def _title(item: Summary) -> str:
 def detail(item: Summary) -> list[str]:
     """What is known of a cluster: when, how it ended, what is in doubt, who is set aside."""
     # With what reads the clusters: the first screen is there before it.
-    from kfinstall.ending import in_words
+    from kfinstall.engine.ending import in_words
 
     if item.trouble:
         return [item.trouble]

@@ -12,12 +12,12 @@ from kfinstall.answers.load import load, loads, problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli.runs import in_session, run_options
 from kfinstall.cli.terminal import Terminal
+from kfinstall.engine.session import Session
+from kfinstall.engine.step import View
 from kfinstall.errors import AnswersError, ExitCode, UsageError
 from kfinstall.kubeflow import bundle as bundles
 from kfinstall.kubeflow import choice, render_here
 from kfinstall.kubeflow.bundle import Bundle
-from kfinstall.session import Session
-from kfinstall.step import View
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.transport.base import Program
 from kfinstall.workflows.plan import PLAN

@@ -9,8 +9,8 @@ from typing import Final
 from typing_extensions import override
 
 from kfinstall import __version__, invocation
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import APART, installation, rotate
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR

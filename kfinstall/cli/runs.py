@@ -12,24 +12,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from kfinstall import invocation, runbook, state
+from kfinstall import invocation
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
 from kfinstall.cli.terminal import Steady, Terminal
+from kfinstall.engine import runbook, state
+from kfinstall.engine.executor import Stop
+from kfinstall.engine.fixes import mend, offered
+from kfinstall.engine.fleet import open_cluster, spare_nodes
+from kfinstall.engine.options import Options
+from kfinstall.engine.plan import Plan
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.plain import Plain
+from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.workflow import Question, Workflow
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
-from kfinstall.executor import Stop
-from kfinstall.mending import mend, offered
-from kfinstall.options import Options
-from kfinstall.plan import Plan
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Session, open_session
-from kfinstall.site import open_cluster, spare_nodes
 from kfinstall.text import duration
-from kfinstall.workflow import Question, Workflow
 from kfinstall.workflows import WORKFLOWS, card, doctor, resuming
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.plan import PLAN

@@ -12,10 +12,10 @@ from pydantic.alias_generators import to_camel
 
 from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
-from kfinstall.ending import in_words, recorded
+from kfinstall.engine.ending import in_words, recorded
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode
-from kfinstall.journal import Entry, Journal
-from kfinstall.state import ClusterState, RunRecord
 from kfinstall.text import duration, hanging
 from kfinstall.workflows import runs as of_runs
 

@@ -7,11 +7,11 @@ from collections import deque
 from contextlib import suppress
 
 from kfinstall import limits
+from kfinstall.engine.executor import Stop
+from kfinstall.engine.fixes import mend
+from kfinstall.engine.session import Session
 from kfinstall.errors import KfError, PreflightError
 from kfinstall.events import Notice
-from kfinstall.executor import Stop
-from kfinstall.mending import mend
-from kfinstall.session import Session
 from kfinstall.workflows import check
 
 

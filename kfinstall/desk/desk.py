@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from kfinstall import invocation, limits, state
+from kfinstall import invocation, limits
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
@@ -24,19 +24,20 @@ from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.desk.runview import RunView
 from kfinstall.desk.tries import StorageTry, Tried
 from kfinstall.desk.work import Brought, NotMendedError, Result, mend_first, work
+from kfinstall.engine import state
+from kfinstall.engine.executor import Stop
+from kfinstall.engine.fleet import Site, open_cluster, spare_nodes
+from kfinstall.engine.options import Options
+from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.state import ClusterState
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
 from kfinstall.events import Event, EventBus
-from kfinstall.executor import Stop
 from kfinstall.facts.model import Facts
-from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Session, open_session
-from kfinstall.site import Site, open_cluster, spare_nodes
-from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import installation
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.install import INSTALL, RESUME

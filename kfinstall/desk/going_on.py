@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kfinstall import invocation
+from kfinstall.engine.options import Options
+from kfinstall.engine.state import ClusterState, RunRecord
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, UsageError
-from kfinstall.options import Options
-from kfinstall.state import ClusterState, RunRecord
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import resuming, run_commands, runs
 from kfinstall.workflows.install import INSTALL, RESUME
 

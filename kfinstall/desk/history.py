@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kfinstall import state
 from kfinstall.desk.runview import RunView
-from kfinstall.ending import Ending, recorded
+from kfinstall.engine import state
+from kfinstall.engine.ending import Ending, recorded
+from kfinstall.engine.journal import Journal
+from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.events import Event, OutputLine, RunFinished, from_json
-from kfinstall.journal import Journal
-from kfinstall.state import ClusterState, RunRecord
 from kfinstall.workflows import runs as of_runs
 from kfinstall.workflows.install import INSTALL
 from kfinstall.workflows.uninstall import TAKES

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from kfinstall.answers.model import Answers
+from kfinstall.engine.fleet import OpenCluster, Site
+from kfinstall.engine.secret_store import Resolve, SecretStore
 from kfinstall.facts.model import Facts
 from kfinstall.releases import load as load_release
-from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
-from kfinstall.site import OpenCluster, Site
 from kfinstall.transport.base import Host, HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from kfinstall import invocation, limits
+from kfinstall.engine.run_folder import UNFINISHED
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import UsageError
-from kfinstall.run_folder import UNFINISHED
-from kfinstall.state import ClusterState
 from kfinstall.transport.tuning import Limits
 
 if TYPE_CHECKING:
     from kfinstall.answers.model import Answers
-    from kfinstall.options import Options
+    from kfinstall.engine.options import Options
     from kfinstall.simulator.fleet import Fleet
 
 CLUSTER_NAME: Final = "demo"

@@ -31,7 +31,7 @@ from kfinstall.workflows import WORKFLOWS
 
 if TYPE_CHECKING:
     from kfinstall.answers.model import Answers
-    from kfinstall.phase import Phase
+    from kfinstall.engine.phase import Phase
 
 State = Literal["waiting", "running", "done", "unchanged", "warning", "failed", "interrupted", "skipped"]
 """How far something is. `done` changed something, `unchanged` found nothing to do."""
@@ -211,7 +211,7 @@ class RunView:
     def expect(self, answers: Answers, phases: Sequence[Phase]) -> None:
         """Show what is going to come, before it does; what earlier runs did of these phases goes, of others it stays."""
         # Importing all steps takes longer than the first screen may wait.
-        from kfinstall import plan
+        from kfinstall.engine import plan
 
         for phase in phases:
             self.phases[phase.id] = PhaseView(phase.id, phase.title)

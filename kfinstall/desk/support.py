@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from kfinstall import __version__
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, StateError
 from kfinstall.secrets import Redactor
-from kfinstall.state import ClusterState
 
 _RUNS: Final = 5
 _LARGEST_BYTES: Final = 20_000_000

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from kfinstall import invocation, mending
+from kfinstall import invocation
 from kfinstall.desk.checking import Checking
 from kfinstall.desk.questions import Ask, MendAsked
+from kfinstall.engine import fixes
+from kfinstall.engine.executor import Stop
+from kfinstall.engine.plan import Plan, Situation
+from kfinstall.engine.session import Session
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import InterruptedRunError, KfError, NodesSetAsideError
 from kfinstall.events import Notice
-from kfinstall.executor import Stop
-from kfinstall.plan import Plan, Situation
-from kfinstall.session import Session
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import card, doctor
 from kfinstall.workflows.check import CHECK
 
@@ -77,7 +78,7 @@ async def mend_first(session: Session, node: str, ask: Ask | None) -> None:
         NotMendedError: the answer was no.
         KfError: a fix failed.
     """
-    offers = {cell: mends for cell, mends in mending.offered(session).items() if node in ("", cell[0])}
+    offers = {cell: mends for cell, mends in fixes.offered(session).items() if node in ("", cell[0])}
     where = node or "the servers"
     if not offers:
         session.bus.emit(Notice(level="info", text=f"nothing that kfinstall can mend is wrong on {where}; trying again as it is"))
@@ -89,4 +90,4 @@ async def mend_first(session: Session, node: str, ask: Ask | None) -> None:
     if not await asyncio.wrap_future(asked.answer):
         raise NotMendedError(f"nothing was mended on {where}, as you said", hint="retry, or mend it by hand")
     for name, check in offers:
-        await mending.mend(session, name, check)
+        await fixes.mend(session, name, check)

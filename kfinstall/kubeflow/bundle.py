@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from kfinstall import durable, invocation, limits
+from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import choice
 from kfinstall.kubeflow.images import images
-from kfinstall.step import View
 from kfinstall.text import sha256
 
 FORMAT: Final = 1

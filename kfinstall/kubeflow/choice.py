@@ -16,12 +16,12 @@ import yaml
 
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kube import raw
 from kfinstall.kube.base import Document, Ref
 from kfinstall.kubeflow import profile
 from kfinstall.releases import KubeflowRow, Release
-from kfinstall.step import ApplyContext, View
 from kfinstall.text import sha256
 
 DIRECTORY: Final = "/var/lib/kfinstall/kubeflow"

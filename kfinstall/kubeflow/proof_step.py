@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, releases, secret_store
+from kfinstall import invocation, limits, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import Telling, too_late, why_not
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.kubeflow import choice, proofs, signed_in
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import kubectl
 
 _LOOK_SECONDS: Final = 5.0

@@ -9,10 +9,10 @@ from typing import Any, Final, get_args
 from kfinstall import limits
 from kfinstall.answers.model import Answers, Proof
 from kfinstall.apply.stamp import LABELS
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document
 from kfinstall.kubeflow import choice
 from kfinstall.releases import Release
-from kfinstall.step import View
 
 COMPONENTS: Final = get_args(Proof)
 """The components that have a proof, in the order in which they are proven."""

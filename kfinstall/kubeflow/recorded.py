@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kfinstall import limits, secret_store
+from kfinstall import limits
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import split
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import Count, wait_available
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext
 from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.step import ApplyContext
 
 
 def to_do(known: Inventory, cluster: ClusterFacts) -> list[str]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall import invocation, pull_secret, secret_store
+from kfinstall import invocation, pull_secret
 from kfinstall.apply import stamp
 from kfinstall.apply.waves import WORKLOAD_KINDS
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import Check, Conflict, View
 from kfinstall.kube.base import ClusterFacts, Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.step import Check, Conflict, View
 
 DEFINITION: Final = "CustomResourceDefinition"
 PROFILE: Final = "Profile"

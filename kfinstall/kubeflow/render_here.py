@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from kfinstall import invocation, limits
+from kfinstall.engine.step import View, failed, step_program
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kubeflow import choice
-from kfinstall.step import View, failed, step_program
 from kfinstall.text import clean
 from kfinstall.transport.base import Completed
 

@@ -13,10 +13,10 @@ import bcrypt
 from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
 from kfinstall.kubeflow import choice, own
 from kfinstall.secrets import Secret
-from kfinstall.step import View
 from kfinstall.text import sha256
 
 PASSWORD: Final = "kubeflow.user.password"  # noqa: S105 (a name)

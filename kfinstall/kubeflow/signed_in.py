@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from kfinstall import invocation, limits
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Ref
 from kfinstall.kubeflow import certificate, own
-from kfinstall.step import ApplyContext, View
 from kfinstall.transport.base import Completed
 
 SCRIPT: Final = "kubeflow-proof"

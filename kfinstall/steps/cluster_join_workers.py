@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from kfinstall.engine.step import Scope
 from kfinstall.join_step import JoinStep
-from kfinstall.step import Scope
 
 
 class ClusterJoinWorkers(JoinStep):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from kfinstall.engine.step import Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kubeconfig_facts import LoginKubeconfig
-from kfinstall.step import Check, Needed, Satisfied, Scope, Step, View
 
 
 class ClusterKubeconfig(Step):

@@ -9,8 +9,8 @@ from kfinstall import limits, network_site
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class ClusterNetwork(Step):

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, network_proof, network_site, pod_watch, secret_store
+from kfinstall import limits, network_proof, network_site
 from kfinstall.apply import stamp
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.engine import pods, secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class ClusterNetworkProof(Step):
@@ -63,7 +64,7 @@ class ClusterNetworkProof(Step):
         await cluster.apply(stamp.proof("network", self.fingerprint(view), evidence))
 
     async def _ask(self, context: ApplyContext, cluster: Cluster, job: Document) -> None:
-        for line in await pod_watch.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds):
+        for line in await pods.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds):
             context.say(f"{job['spec']['template']['spec']['nodeName']}: {line}")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall import cluster_site, limits, network_site, pod_watch
+from kfinstall import cluster_site, limits, network_site
+from kfinstall.engine import pods
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Step, View
 
 _WORKER: Final = "node-role.kubernetes.io/worker"
 _SELECTOR: Final = "k8s-app=calico-node"
@@ -41,12 +42,12 @@ class ClusterNodesReady(Step):
         view = context.view
         cluster = await context.cluster()
         ref = Ref("v1", "Node", view.target)
-        async with pod_watch.pods(cluster, network_site.AGENT.namespace, _SELECTOR) as found:
+        async with pods.pods(cluster, network_site.AGENT.namespace, _SELECTOR) as found:
 
             def probe(node: Document | None) -> Waiting | None:
                 if cluster_site.is_ready(node):
                     return None
-                own = next((text for pod in found.pods if _on(pod, view.target) and (text := pod_watch.reason(pod))), "")
+                own = next((text for pod in found.pods if _on(pod, view.target) and (text := pods.reason(pod))), "")
                 told = str(cluster_site.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
                 return Waiting(own or told, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall.step import Check, Conflict, Danger, Satisfied, Step, View
+from kfinstall.engine.step import Check, Conflict, Danger, Satisfied, Step, View
 
 
 class ConnectLogin(Step):

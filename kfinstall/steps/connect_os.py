@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall.checks import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Step, View
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
 
 SUPPORTED: Final = {"ubuntu": ("22.04", "24.04", "26.04"), "debian": ("12", "13")}
 _CONTAINERS: Final = frozenset({"docker", "podman", "lxc", "lxc-libvirt", "openvz", "wsl", "container-other"})

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import handoff, secret_store
+from kfinstall import handoff
 from kfinstall.apply import stamp
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import ClusterFacts, Document, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class HandoffCard(Step):

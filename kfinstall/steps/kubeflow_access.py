@@ -14,10 +14,10 @@ from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, outdated, stamped
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_explained
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.kubeflow import certificate, own
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 _CERT_MANAGER: Final = "cert-manager.io/v1"

@@ -8,11 +8,11 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site, registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import notebook_images
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_site.PROOFS}/kubeflow.notebook-images.json"

@@ -10,8 +10,8 @@ from kfinstall import limits, pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS, outdated, stamped
 from kfinstall.diagnose.workloads import wait_explained
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _API: Final = "kubeflow.org/v1beta1"
 _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"

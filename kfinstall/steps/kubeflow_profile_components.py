@@ -10,9 +10,9 @@ from kfinstall import limits, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, content
 from kfinstall.apply.waves import clean_document
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.kubeflow import choice, inventory, recorded
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 _PASSWORD: Final = "kubeflow.model-registry.database-password"  # noqa: S105 (a name)
 _PASSWORD_KEYS: Final = "_PASSWORD"  # noqa: S105 (the end of keys)

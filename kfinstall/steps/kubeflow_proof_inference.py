@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from kfinstall import limits
 from kfinstall.diagnose.reasons import condition
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, until
-from kfinstall.step import ApplyContext, View
 
 _OF_SERVICE: Final = f"serving.kserve.io/inferenceservice={proofs.INFERENCE_SERVICE}"
 

@@ -7,11 +7,11 @@ from typing import ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.diagnose.reasons import condition
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs
 from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
-from kfinstall.step import ApplyContext, View
 
 _OF_EXPERIMENT: Final = f"katib.kubeflow.org/experiment={proofs.EXPERIMENT}"
 

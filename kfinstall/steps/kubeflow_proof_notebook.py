@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from kfinstall import limits
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Cluster, Document, Waiting
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, until
-from kfinstall.step import ApplyContext, View
 
 
 class KubeflowProofNotebook(ComponentProof):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final
 
 from kfinstall import limits
 from kfinstall.apply import stamp
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.kubeflow.proof_step import ComponentProof, last_words, until
-from kfinstall.step import ApplyContext, View
 
 _WORKFLOW: Final = Want("argoproj.io/v1alpha1", "Workflow")
 _RUN_LABEL: Final = "pipeline/runid"

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from kfinstall import invocation, limits
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import bundle, choice
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 

@@ -9,9 +9,9 @@ from kfinstall import invocation, limits, rotation
 from kfinstall.answers.model import Answers
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.workloads import wait_explained
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Ref, Want
 from kfinstall.kubeflow import inventory, own, secret_values
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 
 class KubeflowSecrets(Step):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from kfinstall.checks import Finding, not_read, verdict
-from kfinstall.step import Check, Danger, Mend, Step, View, phase_began
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Mend, Step, View, phase_began
 from kfinstall.text import shell
 
 _SHOWN_PACKAGES: Final = 5

@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, membership, volume_access
 from kfinstall.answers.types import size_bytes
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.facts.model import SpaceFact, Watch
 from kfinstall.preflight import gibibytes
-from kfinstall.step import Check, Danger, Step, View
 from kfinstall.text import shell
 
 _KUBELET: Final = "/var/lib/kubelet"

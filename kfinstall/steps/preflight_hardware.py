@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from kfinstall import fit, limits
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.preflight import gibibytes
-from kfinstall.step import Check, Danger, Step, View
 
 
 def _cpu(view: View) -> Iterator[Finding]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Facts
-from kfinstall.step import Check, Danger, Mend, Step, View
 
 _CLONE = "were they copied from one virtual machine?"
 _NEW_MACHINE_ID = "sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot"

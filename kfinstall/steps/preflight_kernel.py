@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall import limits
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.preflight import minor_tuple
-from kfinstall.step import Check, Danger, Step, View
 
 _CGROUP_V2: Final = "cgroup2fs"
 _BOOT_V2: Final = (

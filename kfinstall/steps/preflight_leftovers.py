@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall import membership
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import shell
 
 _REMEDIES: Final = {

@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from kfinstall import membership
-from kfinstall.checks import Finding, not_read, verdict
 from kfinstall.diagnose.symptoms import registry_of
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Danger, Mend, Step, View
 from kfinstall.text import sha256
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

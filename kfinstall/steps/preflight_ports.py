@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall.checks import Finding, not_read, verdict
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Danger, Step, View
 
 _COMMAND_CHARACTERS: Final = 15
 """The kernel cuts a program's name there, and so does ss."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
 
 _SERVICES: Final = (
     "systemd-timesyncd.service",

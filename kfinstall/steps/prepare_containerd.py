@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_site.PROOFS}/prepare-containerd.json"

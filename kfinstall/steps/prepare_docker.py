@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site, resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.releases import Artifact
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 _DAEMON: Final = "/etc/docker/daemon.json"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from kfinstall import limits
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
 from kfinstall.text import sha256
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"

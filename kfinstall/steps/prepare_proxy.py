@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 
 from kfinstall import prepare_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Step, View
 
 _APT: Final = "/etc/apt/apt.conf.d/95kfinstall-proxy"
 

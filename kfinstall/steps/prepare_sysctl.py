@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import prepare_site
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.prepare_facts import OthersFiles
-from kfinstall.step import Check, Needed, Satisfied, Step, View
 
 
 class PrepareSysctl(Step):

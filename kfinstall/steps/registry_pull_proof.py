@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import proof_image
+from kfinstall.engine.step import Check, Needed, Satisfied, Scope, View
 from kfinstall.registry_step import RegistryProof
-from kfinstall.step import Check, Needed, Satisfied, Scope, View
 
 
 def _image(view: View) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import pull_secret, registry_site, secret_store
+from kfinstall import pull_secret, registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class RegistryPullSecret(Step):

@@ -9,10 +9,10 @@ import bcrypt
 
 from kfinstall import limits, registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 

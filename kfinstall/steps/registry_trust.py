@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from kfinstall import invocation, registry_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall import limits, reset_site
+from kfinstall.engine.step import Check, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Danger, Needed, Satisfied, Step, View
 
 
 class ResetData(Step):

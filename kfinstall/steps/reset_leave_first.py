@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from kfinstall.engine.step import Scope
 from kfinstall.reset_site import Leave
-from kfinstall.step import Scope
 
 
 class ResetLeaveFirst(Leave):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall import limits, reset_site
-from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.text import shell
 from kfinstall.undo_facts import UndoRecord
 

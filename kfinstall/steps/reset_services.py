@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall.step import Check, Needed, Satisfied, Step, View
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.undo_facts import UndoRecord
 
 

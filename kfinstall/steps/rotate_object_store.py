@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall import rotate_site
+from kfinstall.engine.step import ApplyContext
 from kfinstall.rotate_step import RotateStep
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext
 
 
 class RotateObjectStore(RotateStep):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, pod_watch, spark_objects, spark_site
+from kfinstall import limits, spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.engine import pods
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class SparkHistoryServer(Step):
@@ -62,4 +63,4 @@ class SparkHistoryServer(Step):
             await cluster.apply(stamp.stamped(document))
         ref = Ref("apps/v1", "Deployment", spark_site.HISTORY, place.namespace)
         selector = f"app.kubernetes.io/name={spark_site.HISTORY}"
-        await pod_watch.wait_deployment(context, cluster, ref, selector, timeout_seconds=self.timeout_seconds)
+        await pods.wait_deployment(context, cluster, ref, selector, timeout_seconds=self.timeout_seconds)

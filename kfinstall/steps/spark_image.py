@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, prepare_site, registry_site, spark_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_site.PROOFS}/spark.image.json"

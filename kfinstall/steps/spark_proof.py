@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from kfinstall import limits, pod_watch, secret_store, spark_objects, spark_pi, spark_site
+from kfinstall import limits, spark_objects, spark_pi, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine import pods, secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.spark_site import SparkSite
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import kubectl
 
 _LOG_PROGRAM: Final = """
@@ -64,13 +65,13 @@ class SparkProof(Step):
             await self._by_operator(context, cluster, place)
         else:
             job = spark_pi.submit_job(place)
-            for line in (await pod_watch.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds))[-3:]:
+            for line in (await pods.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds))[-3:]:
                 context.say(line)
         driver = await _driver(context, cluster, place)
         value = await _pi(context, cluster, place, driver)
         identity = str(((driver.get("metadata") or {}).get("labels") or {}).get("spark-app-selector") or "")
         look = spark_objects.shell_job(place, "spark-event-log", _LOG_PROGRAM, spark_site.LOGS, identity)
-        for line in await pod_watch.run_job(context, cluster, look, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS):
+        for line in await pods.run_job(context, cluster, look, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS):
             context.say(line)
         way = "the operator" if operator else "spark-submit"
         await cluster.apply(secret_store.namespace())
@@ -80,7 +81,7 @@ class SparkProof(Step):
     async def _by_operator(self, context: ApplyContext, cluster: Cluster, place: SparkSite) -> None:
         document = spark_pi.application(place)
         ref = (await cluster.apply(document)).ref
-        async with pod_watch.pods(cluster, place.namespace, spark_pi.SELECTOR) as found:
+        async with pods.pods(cluster, place.namespace, spark_pi.SELECTOR) as found:
 
             def probe(current: Document | None) -> Waiting | None:
                 return spark_pi.waiting(current, found.waiting)
@@ -110,9 +111,7 @@ async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> 
 
     def ended(pod: Document | None) -> Waiting | None:
         phase = ((pod or {}).get("status") or {}).get("phase")
-        return (
-            None if pod is None or phase in ("Succeeded", "Failed") else Waiting(pod_watch.reason(pod) or "the driver still runs")
-        )
+        return None if pod is None or phase in ("Succeeded", "Failed") else Waiting(pods.reason(pod) or "the driver still runs")
 
     ref = Ref("v1", "Pod", found[0]["metadata"]["name"], place.namespace)
     await cluster.wait(ref, ended, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS, say=context.say)

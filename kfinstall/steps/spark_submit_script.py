@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from kfinstall import spark_site, spark_submit
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.text import sha256
 
 

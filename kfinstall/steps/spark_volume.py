@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, pod_watch, spark_moved, spark_objects, spark_site, storage_site
+from kfinstall import limits, spark_moved, spark_objects, spark_site, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.capacity import quantity
+from kfinstall.engine import pods
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.kubeflow import removal
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 
 _PROGRAM: Final = """
 mkdir -p "$1"
@@ -96,7 +97,7 @@ class SparkVolume(Step):
             # With the label of ours an uninstallation would take it for one that kfinstall made.
             context.say(f"claim {place.namespace}/{spark_site.VOLUME} was there before: it is used as it is")
         job = spark_objects.shell_job(place, "spark-volume", _PROGRAM, spark_site.LOGS, _WANTED)
-        lines = await pod_watch.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds)
+        lines = await pods.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds)
         for line in lines:
             context.say(line)
         claim = await cluster.get(ref)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from kfinstall import storage_site
 from kfinstall.apply import stamp
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 _API: Final = "storage.k8s.io/v1"
 

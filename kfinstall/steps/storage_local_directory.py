@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from kfinstall import volume_access
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.text import shell
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, pod_watch, secret_store, storage_policy
+from kfinstall import invocation, limits, storage_policy
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine import pods, secret_store
+from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Cluster, Document, Want
-from kfinstall.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.storage_facts import NfsServerName
 from kfinstall.text import clean, kubectl
 
@@ -86,7 +87,7 @@ class StorageNfsPolicy(Step):
         """
         try:
             limit = limits.STORAGE_PROOF_TIMEOUT_SECONDS
-            for line in await pod_watch.run_job(context, cluster, storage_policy.job(context.view), timeout_seconds=limit):
+            for line in await pods.run_job(context, cluster, storage_policy.job(context.view), timeout_seconds=limit):
                 context.say(line)
         except CommandError as error:
             target = storage_policy.target(context.view)

@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 
 from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.storage_facts import NfsExport
 from kfinstall.text import sha256
 

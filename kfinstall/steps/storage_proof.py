@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, pod_watch, secret_store, storage_proof, storage_site
+from kfinstall import limits, storage_proof, storage_site
 from kfinstall.apply import stamp
+from kfinstall.engine import pods, secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Ref, Want
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 
 
 class StorageProof(Step):
@@ -51,7 +52,7 @@ class StorageProof(Step):
         await cluster.delete(storage_proof.CLAIM)
         await cluster.apply(storage_proof.claim(view))
         for job in jobs:
-            for line in await pod_watch.run_job(context, cluster, job, timeout_seconds=limits.STORAGE_PROOF_TIMEOUT_SECONDS):
+            for line in await pods.run_job(context, cluster, job, timeout_seconds=limits.STORAGE_PROOF_TIMEOUT_SECONDS):
                 context.say(line)
         for job in jobs:
             await cluster.delete(Ref.of(job))

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 from kfinstall import invocation, limits
+from kfinstall.engine.step import ApplyContext, Danger, View
 from kfinstall.kube.base import Cluster, ClusterFacts, Ref
 from kfinstall.kubeflow import removal
 from kfinstall.kubeflow.deleting import delete_all, refuse
-from kfinstall.step import ApplyContext, Danger, View
 from kfinstall.uninstall_step import Removal
 
 

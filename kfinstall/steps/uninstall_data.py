@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from kfinstall import secret_store
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Danger, View
 from kfinstall.kube.base import Cluster, Ref
 from kfinstall.kubeflow import removal
-from kfinstall.step import ApplyContext, Danger, View
 from kfinstall.uninstall_step import Removal
 
 _PREFIX = "kubeflow."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from kfinstall.engine.step import View
 from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import removal
-from kfinstall.step import View
 from kfinstall.uninstall_step import Removal
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from kfinstall.apply import stamp
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, View
 from kfinstall.kube.base import Cluster, Document, Ref
 from kfinstall.kubeflow import removal
-from kfinstall.step import ApplyContext, Check, Needed, Satisfied, View
 from kfinstall.uninstall_step import Removal
 
 _POD_SECURITY: Final = "pod-security.kubernetes.io/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.workflow import Workflow
+from kfinstall.engine.workflow import Workflow
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR
 from kfinstall.workflows.install import INSTALL, RESUME

@@ -6,8 +6,8 @@ import json
 
 from kfinstall import handoff, handoff_html
 from kfinstall.durable import write_atomically
-from kfinstall.session import Session
-from kfinstall.step import CLUSTER_TARGET
+from kfinstall.engine.session import Session
+from kfinstall.engine.step import CLUSTER_TARGET
 
 HANDOFF = "handoff"
 """The phase that hands over."""

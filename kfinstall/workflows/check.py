@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kfinstall.engine.workflow import Workflow
 from kfinstall.events import Finding, Notice
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import installation
 from kfinstall.workflows.install import phases
 
 if TYPE_CHECKING:
-    from kfinstall.session import Session
-    from kfinstall.step import Step
+    from kfinstall.engine.session import Session
+    from kfinstall.engine.step import Step
 
 
 def _steps(session: Session) -> list[Step]:
-    from kfinstall import plan
+    from kfinstall.engine import plan
 
     chosen = [phase for phase in session.site.phases if phase.read_only]
     return [step for _phase, step in plan.steps_of(chosen, session.site.answers)]

@@ -6,15 +6,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from kfinstall import invocation
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import KfError, ProofError
 from kfinstall.events import Notice
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import installation
 from kfinstall.workflows.install import phases
 
 if TYPE_CHECKING:
-    from kfinstall.plan import Plan
-    from kfinstall.session import Session
+    from kfinstall.engine.plan import Plan
+    from kfinstall.engine.session import Session
 
 
 async def look(session: Session) -> Plan:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kfinstall import invocation
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
 from kfinstall.events import Notice
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import installation
 
 if TYPE_CHECKING:
-    from kfinstall.options import Options
-    from kfinstall.phase import Phase
-    from kfinstall.session import Session
+    from kfinstall.engine.options import Options
+    from kfinstall.engine.phase import Phase
+    from kfinstall.engine.session import Session
 
 
 def phases(options: Options) -> tuple[Phase, ...]:
@@ -26,7 +26,7 @@ def phases(options: Options) -> tuple[Phase, ...]:
 
 
 def _refuse_gaps(session: Session) -> None:
-    from kfinstall import plan
+    from kfinstall.engine import plan
 
     missing = plan.missing_needs(session.situation, session.phases, session.site.phases)
     if not missing:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from kfinstall.engine.phase import Phase
 from kfinstall.errors import UsageError
-from kfinstall.phase import Phase
 from kfinstall.workflows.steps import Steps
 
 PHASES: Final = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kfinstall.workflow import DRY_RUN, Workflow
+from kfinstall.engine.workflow import DRY_RUN, Workflow
 from kfinstall.workflows import installation
 from kfinstall.workflows.install import phases
 
 if TYPE_CHECKING:
-    from kfinstall.session import Session
+    from kfinstall.engine.session import Session
 
 
 async def work(session: Session) -> None:

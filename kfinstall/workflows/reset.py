@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kfinstall import invocation, limits, resources
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.workflow import Flag, Question, Workflow
 from kfinstall.errors import CommandError
 from kfinstall.events import Notice
-from kfinstall.phase import Phase
 from kfinstall.transport.base import Program
-from kfinstall.workflow import Flag, Question, Workflow
 from kfinstall.workflows.installation import LOGIN
 from kfinstall.workflows.steps import Steps
 
 if TYPE_CHECKING:
-    from kfinstall.options import Options
-    from kfinstall.session import Session
+    from kfinstall.engine.options import Options
+    from kfinstall.engine.session import Session
 
 STEPS: Final = Steps("reset", "leave_workers", "leave_control_planes", "leave_first", "services", "data", "packages", "files")
 PHASE: Final = Phase("reset", "Put the servers back to what they were", STEPS)

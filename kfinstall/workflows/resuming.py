@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import invocation, run_folder
+from kfinstall import invocation
+from kfinstall.engine import run_folder
+from kfinstall.engine.journal import Journal
+from kfinstall.engine.options import Options
+from kfinstall.engine.state import DECLINED, ClusterState, RunRecord, clusters
 from kfinstall.errors import ExitCode, InterruptedRunError, KfError, UsageError
-from kfinstall.journal import Journal
-from kfinstall.options import Options
-from kfinstall.state import DECLINED, ClusterState, RunRecord, clusters
 from kfinstall.workflows import WORKFLOWS, run_commands, runs
 from kfinstall.workflows.install import RESUME
 from kfinstall.workflows.installation import names as phase_names

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kfinstall.phase import Phase
-from kfinstall.workflow import Question, Workflow
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.workflow import Question, Workflow
 from kfinstall.workflows.installation import LOGIN
 from kfinstall.workflows.steps import Steps
 
 if TYPE_CHECKING:
-    from kfinstall.options import Options
-    from kfinstall.plan import Situation
-    from kfinstall.session import Session
+    from kfinstall.engine.options import Options
+    from kfinstall.engine.plan import Situation
+    from kfinstall.engine.session import Session
 
 STEPS: Final = Steps(
     "kubeflow.rotate",
@@ -57,7 +57,8 @@ async def work(session: Session) -> None:
         UsageError: one of them can't be replaced here.
         KfError: a step failed; going on ends with one value everywhere.
     """
-    from kfinstall import rotation, secret_store
+    from kfinstall import rotation
+    from kfinstall.engine import secret_store
 
     names = rotation.chosen(session.answers, session.options.rotate)
     async with session.node_lock():

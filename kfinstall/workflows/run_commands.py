@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kfinstall import invocation, run_folder
-from kfinstall.state import ClusterState, RunRecord
-from kfinstall.workflow import DRY_RUN, Workflow
+from kfinstall import invocation
+from kfinstall.engine import run_folder
+from kfinstall.engine.state import ClusterState, RunRecord
+from kfinstall.engine.workflow import DRY_RUN, Workflow
 from kfinstall.workflows import APART, WORKFLOWS, runs
 from kfinstall.workflows.install import INSTALL
 from kfinstall.workflows.installation import names as phase_names

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfinstall import invocation, run_folder
+from kfinstall import invocation
+from kfinstall.engine import run_folder
+from kfinstall.engine.state import ClusterState, RunRecord, clusters
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, UsageError
-from kfinstall.state import ClusterState, RunRecord, clusters
-from kfinstall.workflow import Workflow
 from kfinstall.workflows import WORKFLOWS
 
 

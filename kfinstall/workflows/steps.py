@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, overload
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from kfinstall.step import Step
+    from kfinstall.engine.step import Step
 
 _ROOM: Final = "kfinstall.parts"
 
@@ -53,7 +53,7 @@ def _flat(path: str) -> str:
 
 
 def _step(name: str) -> type[Step]:
-    from kfinstall.step import Step
+    from kfinstall.engine.step import Step
 
     path, _colon, chosen = name.partition(":")
     try:

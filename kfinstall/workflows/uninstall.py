@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kfinstall import invocation
+from kfinstall.engine.journal import TAKEN_BACK, Entry
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.workflow import Flag, Question, Workflow
 from kfinstall.errors import ConflictError
-from kfinstall.journal import TAKEN_BACK, Entry
-from kfinstall.phase import Phase
-from kfinstall.workflow import Flag, Question, Workflow
 from kfinstall.workflows.installation import LOGIN
 from kfinstall.workflows.steps import Steps
 
 if TYPE_CHECKING:
-    from kfinstall.options import Options
-    from kfinstall.session import Session
+    from kfinstall.engine.options import Options
+    from kfinstall.engine.session import Session
 
 STEPS: Final = Steps("kubeflow.uninstall", "webhooks", "custom_resources", "objects", "data", "definitions", "namespaces")
 PHASE: Final = Phase("uninstall", "Take Kubeflow off the cluster", STEPS)

@@ -12,7 +12,7 @@ import yaml
 
 from kfinstall import cluster_site, releases, resources
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 from tests.fakes import kubeadm, netns
 from tests.fakes.apiserver import program
 from tests.unit.test_cluster_steps import make

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from kfinstall import pull_secret, registry_site
+from kfinstall.engine.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref
-from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane

@@ -18,12 +18,12 @@ from kfinstall import spark_objects, spark_site, storage_policy, storage_proof, 
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Waiting, Want
 from kfinstall.releases import Release, load
 from kfinstall.simulator.effects.cluster import _crd
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.steps.spark_volume import SparkVolume
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.steps.storage_local_path import StorageLocalPath

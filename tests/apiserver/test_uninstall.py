@@ -10,21 +10,22 @@ from typing import Any
 
 import pytest
 
-from kfinstall import limits, secret_store
+from kfinstall import limits
 from kfinstall.answers.load import load
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
+from kfinstall.engine import secret_store
+from kfinstall.engine.options import Options
+from kfinstall.engine.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.errors import CommandError
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.options import Options
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.steps.uninstall_custom_resources import UninstallHeldResources
 from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster

@@ -31,12 +31,12 @@ from kfinstall.answers.save import save
 from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import PATIENCE, Rehearsal
+from kfinstall.engine.options import Options
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import EventBus, OutputLine, PhaseStarted, RunStarted, StepStarted
-from kfinstall.options import Options
-from kfinstall.reporters.jsonl import JsonLines
 from kfinstall.secrets import Redactor, generate
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
 from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 from screens.lines import LinesView

@@ -17,19 +17,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfinstall import plan, resources, runbook, site
+from kfinstall import resources
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers
+from kfinstall.engine import fleet as engine_fleet
+from kfinstall.engine import plan, runbook
+from kfinstall.engine.options import Options
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.step import step_program
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import Reads
 from kfinstall.kube.base import ClusterFacts, Ref
-from kfinstall.options import Options
-from kfinstall.phase import Phase
 from kfinstall.releases import load as load_release
 from kfinstall.simulator.model import SimNode, SimPackage, SimUnit
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import step_program
 from kfinstall.text import cleaned
 from kfinstall.workflows import WORKFLOWS
 
@@ -180,7 +182,7 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
     from tests.simulated.test_variants import variant
 
     told: dict[str, tuple[str, str, float]] = {}
-    parse = site.parse_facts
+    parse = engine_fleet.parse_facts
 
     def keep(node: str, mark: str, text: str, read_at: float, reads: Reads) -> Any:
         told[node] = (mark, text, read_at)
@@ -199,12 +201,12 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
         async with Fleet(state_dir=place(Path(folder)), pace=0.0002, **machines) as fleet:
             answers = variant(fleet, **sections)
             await run(fleet, answers, Path(folder))
-            site.parse_facts = keep
+            engine_fleet.parse_facts = keep
             try:
                 for kind in dict.fromkeys(str(options["kind"]) for options in RUNS.values()):
                     await in_session(fleet, answers, Path(folder), look, kind=kind, dry_run=True, delete_data=kind == "uninstall")
             finally:
-                site.parse_facts = parse
+                engine_fleet.parse_facts = parse
     return {"answers": answers.model_dump(mode="json", by_alias=True), "workflows": seen}
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from kfinstall import cluster_site, limits, releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfinstall import plan, releases, resources
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, Proxy, Registry, Storage
+from kfinstall.engine import plan
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.step import Satisfied, Step, View
 from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import SECTIONS
 from kfinstall.facts.request import FIRST, LAST, facts_program
 from kfinstall.facts.section import MOST_CHARACTERS, MOST_LINES, FactSection, parsed, queries
-from kfinstall.phase import Phase
-from kfinstall.step import Satisfied, Step, View
 from kfinstall.storage_facts import NfsExport
 from kfinstall.workflows import installation, reset, rotate, uninstall
 

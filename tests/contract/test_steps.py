@@ -1,17 +1,18 @@
-"""Every step keeps the contract of kfinstall.step, for every example answers file."""
+"""Every step keeps the contract of kfinstall.engine.step, for every example answers file."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from kfinstall import plan, releases, resources
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
+from kfinstall.engine import plan
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.model import EFFECTS
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.transport.wire import _OWN
 from kfinstall.workflows import installation, reset, rotate, uninstall
 

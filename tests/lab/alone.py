@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kfinstall import prepare_site, registry_site
-from kfinstall.step import Needed, Satisfied, Step
+from kfinstall.engine.step import Needed, Satisfied, Step
 from tests.lab import look
 from tests.lab.fleet import Fleet
 from tests.lab.look import Look

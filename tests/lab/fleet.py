@@ -13,13 +13,13 @@ from typing import Any
 
 from kfinstall import releases, resources
 from kfinstall.answers.model import Answers, Node
+from kfinstall.engine.step import Check, Step, View, failed, step_program
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
 from kfinstall.kube.base import Cluster
 from kfinstall.releases import Artifact
 from kfinstall.secrets import Secret
-from kfinstall.step import Check, Step, View, failed, step_program
 from kfinstall.transport.base import Completed, Host, Program
 from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from kfinstall import registry_site
-from kfinstall.step import Needed
+from kfinstall.engine.step import Needed
 
 # Left out: what only time changes, random keys, caches, kfinstall's own record of what was before, its lock, and what runs at a disk's first
 # boot only.

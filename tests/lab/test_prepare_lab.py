@@ -14,7 +14,7 @@ import yaml
 
 from kfinstall import cluster_site, releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab.installer import Installer

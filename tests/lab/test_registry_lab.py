@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from kfinstall import proof_image, pull_secret, registry_site
+from kfinstall.engine.step import Conflict, Needed, Satisfied
 from kfinstall.errors import CommandError
 from kfinstall.secrets import Secret
-from kfinstall.step import Conflict, Needed, Satisfied
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_containerd import PrepareContainerd
 from kfinstall.steps.prepare_docker import PrepareDocker

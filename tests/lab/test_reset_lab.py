@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from kfinstall import cluster_site, membership
+from kfinstall.engine.step import Scope, Step
 from kfinstall.secrets import Secret
-from kfinstall.step import Scope, Step
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
 from kfinstall.steps.registry_trust import RegistryTrust

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from kfinstall import registry_site
-from kfinstall.step import Satisfied, Step
+from kfinstall.engine.step import Satisfied, Step
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_clock import PrepareClock

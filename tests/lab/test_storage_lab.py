@@ -14,12 +14,12 @@ import pytest
 from kfinstall import releases, storage_site
 from kfinstall.answers.model import Answers, LocalPath, Node, Ssh, Storage
 from kfinstall.desk import tries
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
 from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_nfs_client import StorageNfsClient
 from kfinstall.steps.storage_nfs_server import StorageNfsServer

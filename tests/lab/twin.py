@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from kfinstall import prepare_site, registry_site
+from kfinstall.engine.step import Check, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
@@ -14,7 +15,6 @@ from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.machine import fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Check, Step, View
 
 _MARK = "0123456789abcdef"
 

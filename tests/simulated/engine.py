@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.answers.model import Answers
+from kfinstall.engine.options import Options
+from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import Event, EventBus
 from kfinstall.kube.api import open_cluster
-from kfinstall.options import Options
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Session, open_session
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
 from kfinstall.workflows import WORKFLOWS
 
 

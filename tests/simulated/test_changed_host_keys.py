@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager, suppress
 import asyncssh
 import pytest
 
+from kfinstall.engine.options import Options
+from kfinstall.engine.session import open_session
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, KfError, TransportError
 from kfinstall.events import EventBus
 from kfinstall.kube.api import open_cluster
-from kfinstall.options import Options
 from kfinstall.resources import script
 from kfinstall.secrets import Redactor
-from kfinstall.session import open_session
 from kfinstall.simulator.fleet import USER, Fleet
-from kfinstall.state import ClusterState
 from kfinstall.transport.base import Program
 from kfinstall.transport.tuning import Limits
 from kfinstall.workflows import WORKFLOWS, check

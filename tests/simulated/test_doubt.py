@@ -4,9 +4,9 @@ import argparse
 
 import pytest
 
-from kfinstall.journal import Entry, Journal
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
 from kfinstall.workflows import WORKFLOWS
 from tests.simulated import engine
 

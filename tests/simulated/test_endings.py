@@ -10,7 +10,6 @@ from functools import partial
 
 import pytest
 
-from kfinstall import state
 from kfinstall.cli import runs
 from kfinstall.cli.parser import build_parser
 from kfinstall.cli.status import status
@@ -20,10 +19,11 @@ from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.desk.runview import RunView
+from kfinstall.engine import state
+from kfinstall.engine.session import Session
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, ProofError, StateError, told
-from kfinstall.session import Session
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
 from kfinstall.transport.tuning import Limits
 from kfinstall.workflows import WORKFLOWS
 from screens.welcome import detail
@@ -232,7 +232,7 @@ async def test_a_run_that_can_not_even_begin_its_work_has_an_end(fleet, tmp_path
     def full(_path):
         raise OSError(28, "No space left on device", "journal.jsonl")
 
-    monkeypatch.setattr("kfinstall.session.Journal", full)
+    monkeypatch.setattr("kfinstall.engine.session.Journal", full)
     with pytest.raises(OSError, match="No space") as caught:
         await engine.in_session(fleet, fleet.answers(), tmp_path, raising(ZeroDivisionError()), kind="plan")
     assert ClusterState(tmp_path, "demo").runs()[-1].exit_code == int(told(caught.value, tmp_path).exit_code) == 1

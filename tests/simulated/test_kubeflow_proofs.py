@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import View
 from kfinstall.errors import ProofError
 from kfinstall.kubeflow import proofs, signed_in
 from kfinstall.releases import load
@@ -25,7 +26,6 @@ from kfinstall.simulator import kubeflow
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.simulator.gateway import Gateway
 from kfinstall.simulator.pki import server_context
-from kfinstall.step import View
 from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run

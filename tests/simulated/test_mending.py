@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from kfinstall import mending
 from kfinstall.cli import runs
 from kfinstall.cli.terminal import Terminal
 from kfinstall.desk.desk import Desk
 from kfinstall.desk.draft import Draft
 from kfinstall.desk.rehearsal import Rehearsal
+from kfinstall.engine import fixes
 from kfinstall.errors import InterruptedRunError, UsageError
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import WORKFLOWS
@@ -93,11 +93,11 @@ async def test_only_what_is_offered_is_mended(tmp_path):
         found = {}
 
         async def work(session):
-            found.update(mending.offered(session))
+            found.update(fixes.offered(session))
             for node, check in (("cp1", "preflight.clock"), ("worker1", "preflight.ports"), ("worker1", "no.such")):
                 with pytest.raises(UsageError):
-                    await mending.mend(session, node, check)
-            finding = await mending.mend(session, "worker1", "preflight.clock")
+                    await fixes.mend(session, node, check)
+            finding = await fixes.mend(session, "worker1", "preflight.clock")
             assert finding.level == "ok"
 
         async def refused(session):

@@ -10,8 +10,8 @@ import pytest
 
 from kfinstall import rotation
 from kfinstall.answers.model import Answers
+from kfinstall.engine.secret_store import GENERATED
 from kfinstall.errors import InterruptedRunError, KfError
-from kfinstall.secret_store import GENERATED
 from kfinstall.simulator.effects.rotate import SERVERS, digest
 from kfinstall.simulator.fleet import Fleet
 from tests.simulated.engine import changed, in_session, place, run

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from kfinstall import runbook
 from kfinstall.answers.model import Answers
+from kfinstall.engine import runbook
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.plain import Plain
 from kfinstall.errors import KfError
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import card
 from tests.simulated.engine import place, run

@@ -4,7 +4,8 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from yarl import URL
 
-from kfinstall import runbook, spark_objects, spark_site, spark_submit
+from kfinstall import spark_objects, spark_site, spark_submit
+from kfinstall.engine import runbook
 from kfinstall.simulator.effects import spark
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.simulator.gateway import Gateway

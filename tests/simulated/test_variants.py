@@ -4,12 +4,12 @@ import pytest
 
 from kfinstall.answers.model import Answers
 from kfinstall.cli.bundle import taken
+from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
 from kfinstall.kubeflow import bundle, choice
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.step import View
 from kfinstall.workflows import card
 from tests.simulated.engine import changed, in_session, place, run
 

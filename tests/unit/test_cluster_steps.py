@@ -15,11 +15,11 @@ import yaml
 from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
 from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.simulator.pki import Pki
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers

@@ -11,7 +11,7 @@ import pytest
 
 from kfinstall import prepare_site, releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 
 RECORDED = Path(__file__).with_name("data") / "containerd"
 OLD, NEW = ("1.6.20", "1.7.24"), "2.1.9"

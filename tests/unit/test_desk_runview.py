@@ -14,6 +14,8 @@ from kfinstall.desk import history
 from kfinstall.desk.rehearsal import make_room
 from kfinstall.desk.ring import Ring
 from kfinstall.desk.runview import RunView
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import (
     Finding,
     NodeSetAside,
@@ -28,8 +30,6 @@ from kfinstall.events import (
     StepStarted,
     from_json,
 )
-from kfinstall.journal import Entry, Journal
-from kfinstall.state import ClusterState
 from kfinstall.workflows import runs
 from kfinstall.workflows.installation import PHASES
 from tests.fakes.events import take_all

@@ -7,9 +7,11 @@ import json
 
 import pytest
 
-from kfinstall import ending, limits
+from kfinstall import limits
 from kfinstall.desk import history
 from kfinstall.desk.runview import RunView
+from kfinstall.engine import ending
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import (
     AnswersError,
     ChangedHostKeyError,
@@ -32,7 +34,6 @@ from kfinstall.errors import (
 )
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.state import ClusterState
 
 ENDS = [
     (None, ExitCode.DONE, (), 0, ""),

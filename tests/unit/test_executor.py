@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, plan, releases
+from kfinstall import limits, releases
 from kfinstall.answers.model import Answers
+from kfinstall.engine import plan
+from kfinstall.engine.executor import Executor, Stop
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.step import Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -20,14 +26,9 @@ from kfinstall.errors import (
     TransportError,
 )
 from kfinstall.events import EventBus
-from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
-from kfinstall.journal import Entry, Journal
 from kfinstall.kube.base import ClusterFacts, Ref, Want
-from kfinstall.phase import Phase
 from kfinstall.secrets import Redactor
-from kfinstall.site import Site
-from kfinstall.step import Conflict, Needed, Satisfied, Scope, Step
 
 
 class FakeSite(Site):

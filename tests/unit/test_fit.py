@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from kfinstall import fit, releases
 from kfinstall.answers.model import Answers
 from kfinstall.desk import proposals
+from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts, SpaceFact
-from kfinstall.step import View
 from kfinstall.steps import preflight_hardware
 from screens.registry_part import space_forecast
 

@@ -7,11 +7,11 @@ import pytest
 from kfinstall import handoff
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import proof
+from kfinstall.engine.journal import Entry
+from kfinstall.engine.step import Needed, Satisfied, View
 from kfinstall.handoff_html import html
-from kfinstall.journal import Entry
 from kfinstall.kube.base import Applied, ClusterFacts, Ref
 from kfinstall.releases import Release
-from kfinstall.step import Needed, Satisfied, View
 from kfinstall.steps.handoff_card import HandoffCard
 from tests.fakes.context import FakeContext
 

@@ -23,6 +23,7 @@ import pytest
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
+from kfinstall.engine.step import Needed, View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kube import raw
 from kfinstall.kubeflow import bundle, choice, render_here
@@ -31,7 +32,6 @@ from kfinstall.releases import Artifact, Component, load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Needed, View
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.steps.prepare_tools import PrepareTools
 from tests.fakes.context import FakeContext

@@ -15,6 +15,7 @@ import yaml
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
+from kfinstall.engine.step import Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.kube import raw
 from kfinstall.kube.api import open_cluster
@@ -24,7 +25,6 @@ from kfinstall.releases import load, names
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Needed, Satisfied, View
 from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
 from kfinstall.steps.kubeflow_profile_components import KubeflowProfileComponents
 from kfinstall.steps.kubeflow_render import KubeflowRender

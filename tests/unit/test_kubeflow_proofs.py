@@ -11,11 +11,11 @@ import pytest
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import View
 from kfinstall.errors import AnswersError, ProofError, StepTimeoutError
 from kfinstall.kube.base import Ref
 from kfinstall.kubeflow import proof_step, proofs
 from kfinstall.releases import load
-from kfinstall.step import View
 from kfinstall.steps import kubeflow_proof_inference, kubeflow_proof_katib, kubeflow_proof_notebook, kubeflow_proof_pipeline
 from tests.fakes.context import FakeContext
 from tests.fakes.definitions import problems

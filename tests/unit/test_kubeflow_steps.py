@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.kube.api import open_cluster
@@ -21,7 +22,6 @@ from kfinstall.releases import load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.kubeflow_access import KubeflowAccess
 from kfinstall.steps.kubeflow_apply import KubeflowApply
 from kfinstall.steps.kubeflow_profile import KubeflowProfile

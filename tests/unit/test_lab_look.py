@@ -3,7 +3,7 @@
 import pytest
 
 from kfinstall import registry_site
-from kfinstall.step import Needed, Scope
+from kfinstall.engine.step import Needed, Scope
 from kfinstall.workflows.installation import PHASES
 from tests.lab.look import Look, unannounced, unkept
 from tests.lab.test_steps_lab import CONTAINERD, DOCKER

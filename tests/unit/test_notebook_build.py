@@ -22,9 +22,9 @@ import yaml
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import View
 from kfinstall.kubeflow import notebook_images
 from kfinstall.releases import load
-from kfinstall.step import View
 from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
 
 BUSYBOX = "/bin/busybox"

@@ -28,6 +28,7 @@ from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.walk import Walk
 from kfinstall.diagnose.walk_webhooks import hook_cause
+from kfinstall.engine.step import Conflict, Needed, View, failed
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
 from kfinstall.kube.api import open_cluster
@@ -35,7 +36,6 @@ from kfinstall.kube.base import ClusterFacts, Ref, Waiting
 from kfinstall.kube.refusal import parse_refusal
 from kfinstall.kubeflow import choice, own
 from kfinstall.simulator import kubeflow as simulated
-from kfinstall.step import Conflict, Needed, View, failed
 from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
 from kfinstall.steps.connect_login import ConnectLogin

@@ -9,10 +9,10 @@ import pytest
 
 from kfinstall import limits, prepare_site, releases
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
 from kfinstall.prepare_facts import OthersFiles
-from kfinstall.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_clock import PrepareClock

@@ -6,6 +6,7 @@ import pytest
 
 from kfinstall import prepare_site, releases
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Needed, Satisfied, View
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
@@ -14,7 +15,6 @@ from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
 from kfinstall.simulator.machine import boot, fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Needed, Satisfied, View
 from kfinstall.steps.prepare_apt import PrepareApt
 from kfinstall.steps.prepare_base_packages import PrepareBasePackages
 from kfinstall.steps.prepare_clock import PrepareClock

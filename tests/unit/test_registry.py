@@ -12,13 +12,13 @@ import yaml
 
 from kfinstall import proof_image, registry_site, resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, NetworkFacts, PackageFact, RuntimeFacts, UnitFact
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.releases import Release
 from kfinstall.simulator.effects import registry as _registry  # noqa: F401
 from kfinstall.simulator.model import ScriptError, SimNode, World
 from kfinstall.simulator.sections.registry import render
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer

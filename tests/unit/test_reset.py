@@ -2,14 +2,15 @@
 
 import pytest
 
-from kfinstall import membership, plan, releases, reset_site, resources
+from kfinstall import membership, releases, reset_site, resources
 from kfinstall.answers.load import load
+from kfinstall.engine import plan
+from kfinstall.engine.options import Options
+from kfinstall.engine.state import ClusterState
+from kfinstall.engine.step import Conflict, Danger, Needed, Satisfied
 from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, FileFact
-from kfinstall.options import Options
-from kfinstall.state import ClusterState
-from kfinstall.step import Conflict, Danger, Needed, Satisfied
 from kfinstall.steps.reset_data import ResetData
 from kfinstall.steps.reset_files import ResetFiles
 from kfinstall.steps.reset_leave_first import ResetLeaveFirst

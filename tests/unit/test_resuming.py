@@ -9,9 +9,9 @@ import pytest
 
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.desk import going_on, history
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, UsageError
-from kfinstall.journal import Entry, Journal
-from kfinstall.state import ClusterState
 from kfinstall.workflows import WORKFLOWS, installation, resuming
 from kfinstall.workflows.resuming import Selection
 

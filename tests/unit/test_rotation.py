@@ -13,14 +13,14 @@ import pytest
 
 from kfinstall import resources, rotation
 from kfinstall.answers.model import Answers
+from kfinstall.engine.options import Options
+from kfinstall.engine.secret_store import GENERATED, SecretStore
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import UsageError
 from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeflow import own
-from kfinstall.options import Options
 from kfinstall.releases import load
-from kfinstall.secret_store import GENERATED, SecretStore
 from kfinstall.secrets import Redactor
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
 from kfinstall.steps.rotate_cookie import RotateCookie
 from kfinstall.steps.rotate_pipelines_database import RotatePipelinesDatabase

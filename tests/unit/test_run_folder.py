@@ -13,9 +13,9 @@ import time
 
 import pytest
 
-from kfinstall import run_folder, state
+from kfinstall.engine import run_folder, state
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import StateError, UsageError
-from kfinstall.state import ClusterState
 from kfinstall.workflows import resuming, runs
 from kfinstall.workflows.runs import find_run
 
@@ -159,7 +159,7 @@ def test_a_full_disk_at_any_call_is_an_error_with_its_cause_and_leaves_nothing_b
 DRIVER = """
 import sys
 from pathlib import Path
-from kfinstall.state import ClusterState
+from kfinstall.engine.state import ClusterState
 cluster = ClusterState(Path(sys.argv[1]), "kf")
 print("ready", flush=True)
 while True:

@@ -5,8 +5,9 @@ import subprocess
 import pytest
 import yaml
 
-from kfinstall import plan, releases, resources, runbook
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
+from kfinstall.engine import plan, runbook
 from kfinstall.facts.model import Facts
 from kfinstall.workflows import installation
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 import kubernetes_validate
 import pytest
 
-from kfinstall import pod_watch, pull_secret, spark_objects, spark_pi, spark_site, spark_submit
+from kfinstall import pull_secret, spark_objects, spark_pi, spark_site, spark_submit
 from kfinstall.answers.model import Answers
+from kfinstall.engine import pods as engine_pods
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, ProofError, StepTimeoutError
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import Applied, ClusterFacts, Ref
 from kfinstall.releases import Release
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from kfinstall.steps.spark_access import SparkAccess
 from kfinstall.steps.spark_history_server import SparkHistoryServer
@@ -379,7 +380,7 @@ async def test_a_wait_that_ends_says_why(status, words, remedy):
 
 
 def test_a_running_pod_has_no_reason():
-    assert pod_watch.reason({"status": {"phase": "Running"}}) == ""
+    assert engine_pods.reason({"status": {"phase": "Running"}}) == ""
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")

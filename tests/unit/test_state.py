@@ -7,11 +7,12 @@ import stat
 
 import pytest
 
-from kfinstall import durable, state
+from kfinstall import durable
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import save
+from kfinstall.engine import state
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import LockedError, StateError, UsageError
-from kfinstall.state import ClusterState
 from kfinstall.workflows.runs import find_run
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}]})

@@ -13,6 +13,7 @@ import yaml
 from kfinstall import releases, resources, storage_facts, storage_proof, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
@@ -22,7 +23,6 @@ from kfinstall.kube.base import Ref
 from kfinstall.simulator.effects import storage as effects
 from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 from kfinstall.steps.storage_local_path import StorageLocalPath

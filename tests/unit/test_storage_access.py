@@ -11,6 +11,7 @@ import pytest
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts import watched
 from kfinstall.facts.model import FileFact
 from kfinstall.facts.parse import parse_facts
@@ -18,7 +19,6 @@ from kfinstall.facts.request import facts_program
 from kfinstall.releases import Release
 from kfinstall.simulator.model import SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Needed, Satisfied, View
 from kfinstall.steps.preflight_disk import PreflightDisk
 from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 

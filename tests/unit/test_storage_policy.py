@@ -9,6 +9,7 @@ import pytest
 
 from kfinstall import limits, releases, resources, storage_policy
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, NetworkFacts
 from kfinstall.facts.parse import parse_facts
@@ -17,7 +18,6 @@ from kfinstall.facts.section import queries
 from kfinstall.simulator import pods
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.sections import facts_output
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
 from kfinstall.storage_facts import NfsServerName
 from tests.unit.test_storage import lab

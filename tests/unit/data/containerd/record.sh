@@ -13,7 +13,7 @@ for form in 2 3; do
 import sys
 from kfinstall import prepare_site, releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 answers = Answers.model_validate({"nodes": [{"name": "cp1", "address": "10.77.0.11"}]})
 view = View(answers, releases.load(answers.cluster.release), "cp1")
 print(getattr(prepare_site, f"containerd_v{sys.argv[1]}")(view), end="")

@@ -1,4 +1,4 @@
-"""The fields of a run's file (kfinstall.state.RunRecord): what each of them may hold, whoever wrote it."""
+"""The fields of a run's file (kfinstall.engine.state.RunRecord): what each of them may hold, whoever wrote it."""
 
 from __future__ import annotations
 

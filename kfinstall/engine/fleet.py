@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Final
 
-from kfinstall import invocation, limits, plan, resources
+from kfinstall import invocation, limits, resources
 from kfinstall.answers.model import Answers
-from kfinstall.changed_keys import ChangedKeys
+from kfinstall.engine import plan
+from kfinstall.engine.changed_keys import ChangedKeys
+from kfinstall.engine.phase import Phase
 from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
 from kfinstall.kube.base import Cluster, ClusterFacts, Want
-from kfinstall.phase import Phase
 from kfinstall.releases import Release
 from kfinstall.transport.base import Host, Program, Reaching
 

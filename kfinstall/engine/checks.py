@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kfinstall.step import Check, Conflict, Mend, Satisfied, View
+from kfinstall.engine.step import Check, Conflict, Mend, Satisfied, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,26 +10,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kfinstall import ending, plan
 from kfinstall.answers import save
 from kfinstall.answers.model import Answers
-from kfinstall.entering import enter_nodes
+from kfinstall.engine import ending, plan
+from kfinstall.engine.connect import enter_nodes
+from kfinstall.engine.executor import Executor, Stop
+from kfinstall.engine.fleet import OpenCluster, Site
+from kfinstall.engine.journal import Journal
+from kfinstall.engine.options import Options
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.plan import Plan
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.secret_store import Resolve, SecretStore
+from kfinstall.engine.state import ClusterState, RunRecord
+from kfinstall.engine.workflow import DRY_RUN
 from kfinstall.errors import ExitCode, KfError, told
 from kfinstall.events import EventBus, Notice, RunStarted
-from kfinstall.executor import Executor, Stop
-from kfinstall.journal import Journal
-from kfinstall.options import Options
-from kfinstall.phase import Phase
-from kfinstall.plan import Plan
 from kfinstall.releases import Release
 from kfinstall.releases import load as load_release
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.secret_store import Resolve, SecretStore
 from kfinstall.secrets import Redactor
-from kfinstall.site import OpenCluster, Site
-from kfinstall.state import ClusterState, RunRecord
 from kfinstall.transport.node_lock import NodeLock
-from kfinstall.workflow import DRY_RUN
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from kfinstall import invocation, resources
-from kfinstall.plan import Plan, PlannedStep, Situation
-from kfinstall.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
+from kfinstall.engine.plan import Plan, PlannedStep, Situation
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Danger, Needed, Satisfied
 from kfinstall.text import hanging, printable
 
 _NOT_AGAIN = "POINT OF NO RETURN"

@@ -9,8 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kfinstall import invocation, limits, plan
-from kfinstall.context import Context
+from kfinstall import invocation, limits
+from kfinstall.engine import plan
+from kfinstall.engine.context import Context
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.secret_store import SecretStore
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -33,12 +39,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.journal import Entry, Journal
-from kfinstall.phase import Phase
-from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Redactor
-from kfinstall.site import Site
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 
 
 @dataclass(slots=True)

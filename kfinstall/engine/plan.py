@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kfinstall.answers.model import Answers
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.section import FactSection
 from kfinstall.kube.base import ClusterFacts, Want
-from kfinstall.phase import Phase
 from kfinstall.releases import Release
-from kfinstall.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.text import cleaned_fields
 
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 
 from kfinstall import invocation
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.options import Options
+from kfinstall.engine.secret_store import SecretStore
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, UsageError
 from kfinstall.events import EventBus, NodeConnected, NodeSetAside
-from kfinstall.options import Options
-from kfinstall.secret_store import SecretStore
-from kfinstall.site import Site
-from kfinstall.state import ClusterState
 from kfinstall.transport.base import Host
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing

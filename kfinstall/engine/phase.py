@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kfinstall.step import Step
+    from kfinstall.engine.step import Step
 
 
 @dataclass(frozen=True, slots=True)

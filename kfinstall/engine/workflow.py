@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from kfinstall.options import Options
-    from kfinstall.phase import Phase
-    from kfinstall.plan import Situation
-    from kfinstall.session import Session
+    from kfinstall.engine.options import Options
+    from kfinstall.engine.phase import Phase
+    from kfinstall.engine.plan import Situation
+    from kfinstall.engine.session import Session
 
 
 def _as_it_is(situation: Situation, _options: Options) -> Situation:

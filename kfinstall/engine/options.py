@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kfinstall.engine.workflow import Workflow
 from kfinstall.transport.base import HostKeyQuestion
 from kfinstall.transport.tuning import Limits
-from kfinstall.workflow import Workflow
 
 DEFAULT_LIMITS: Final = Limits()
 

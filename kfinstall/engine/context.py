@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kfinstall import resources
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.secret_store import SecretStore
+from kfinstall.engine.step import Step, View, failed, step_program
 from kfinstall.events import EventBus, OutputLine, Progress
 from kfinstall.kube.base import Cluster
-from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Secret
-from kfinstall.site import Site
-from kfinstall.step import Step, View, failed, step_program
 from kfinstall.transport.base import Completed, Host, Program
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The ApplyContext of one step on one target (see kfinstall.step)."""
+    """The ApplyContext of one step on one target (see kfinstall.engine.step)."""
 
     step: Step
     view: View

@@ -12,9 +12,9 @@ from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, explained
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.walk_workloads import current
+from kfinstall.engine.step import ApplyContext
 from kfinstall.errors import CommandError, KfError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
-from kfinstall.step import ApplyContext
 from kfinstall.text import kubectl
 
 _POLL_SECONDS: Final = 3.0

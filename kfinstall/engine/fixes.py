@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from kfinstall import limits
-from kfinstall.context import Context
+from kfinstall.engine.context import Context
+from kfinstall.engine.session import Session
+from kfinstall.engine.step import Conflict, Mend, Step, View
 from kfinstall.errors import KfError, UsageError
 from kfinstall.events import Finding
-from kfinstall.session import Session
-from kfinstall.step import Conflict, Mend, Step, View
 
 
 def offered(session: Session) -> dict[tuple[str, str], tuple[Mend, ...]]:

@@ -1,12 +1,12 @@
 """The state directory: what belongs to a cluster, and what each run left. 0700; nothing in it is a secret.
 
 <state>/clusters/<name>/cluster.json   version of the layout
-                        journal.jsonl  what was done, when (kfinstall.journal)
+                        journal.jsonl  what was done, when (kfinstall.engine.journal)
                         answers.yaml   the answers of the last run
                         known_hosts    host keys that were accepted for this cluster
                         lock           held by the run that is going on
                         proof.html, proof.json
-                        runs/<id>/     run.json, events.jsonl, answers.yaml (kfinstall.run_folder)
+                        runs/<id>/     run.json, events.jsonl, answers.yaml (kfinstall.engine.run_folder)
 <state>/runs.lock       held for the moment in which a run's folder is made
 """
 
@@ -24,8 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kfinstall import invocation, limits, record_fields, run_folder
+from kfinstall import invocation, limits
 from kfinstall.durable import locked, try_lock, write_atomically
+from kfinstall.engine import record_fields, run_folder
 from kfinstall.errors import ExitCode, LockedError, StateError, UsageError
 from kfinstall.text import cleaned_fields
 
@@ -58,7 +59,7 @@ class RunRecord:
     why: str = ""
     hint: str = ""
     node: str = ""
-    """What it ended with, in the parts of kfinstall.errors.KfError; the end as a whole: kfinstall.ending.recorded."""
+    """What it ended with, in the parts of kfinstall.errors.KfError; the end as a whole: kfinstall.engine.ending.recorded."""
     set_aside: tuple[str, ...] = ()
     delete_data: bool = False
     """A reset or an uninstallation that takes volumes (and images) along."""

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Final, TextIO
 
 from kfinstall import invocation, limits
+from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, told
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.secrets import Redactor
-from kfinstall.state import ClusterState, RunRecord
 
 _CHANGES: Final = "something would change"
 
