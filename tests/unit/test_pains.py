@@ -35,8 +35,8 @@ from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import ClusterFacts, Ref, Waiting
 from kfinstall.kube.refusal import parse_refusal
 from kfinstall.kubeflow import choice, own
+from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.simulator import kubeflow as simulated
-from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.steps.preflight_clock import PreflightClock

@@ -9,13 +9,13 @@ from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.parts.connect.login import ConnectLogin
+from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
-from kfinstall.steps.connect_login import ConnectLogin
-from kfinstall.steps.connect_os import ConnectOs
 from kfinstall.steps.preflight_apt import PreflightApt
 from kfinstall.steps.preflight_clock import PreflightClock
 from kfinstall.steps.preflight_disk import PreflightDisk
