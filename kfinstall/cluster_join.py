@@ -15,10 +15,11 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kfinstall import cluster_site, limits, membership
+from kfinstall import cluster_site, limits
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, KfError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 
 NODES: Final = Want("v1", "Node")

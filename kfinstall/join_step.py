@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import cluster_join, limits, membership
+from kfinstall import cluster_join, limits
 from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
+from kfinstall.parts.preflight import membership
 
 
 class JoinStep(Step):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits, membership, prepare_site
+from kfinstall import cluster_site, limits, prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.preflight import membership
 from kfinstall.text import sha256
 
 DATA_PROOF: Final = f"{prepare_site.PROOFS}/reset-data.json"

@@ -13,10 +13,11 @@ from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 from typing_extensions import override
 
-from kfinstall import fit, releases
+from kfinstall import releases
 from kfinstall.answers.model import Proof
 from kfinstall.errors import KfError
-from kfinstall.fit import Amount, Fit
+from kfinstall.parts.preflight import fit
+from kfinstall.parts.preflight.fit import Amount, Fit
 from kfinstall.releases import KubeflowRow
 from screens.choices import ChoiceRow
 from screens.form import Row, row

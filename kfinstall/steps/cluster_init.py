@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
-from kfinstall import cluster_site, limits, membership
+from kfinstall import cluster_site, limits
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
+from kfinstall.parts.preflight import membership
 
 _SYSTEM: Final = "kube-system"
 _RESET: Final = "take other servers, or remove that cluster: sudo kubeadm reset --force && sudo rm -rf /etc/cni/net.d /etc/kfinstall/cluster.conf"

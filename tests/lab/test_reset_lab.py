@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall import cluster_site, membership
+from kfinstall import cluster_site
 from kfinstall.engine.step import Scope, Step
+from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer

@@ -12,13 +12,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, membership, network_proof, network_site, prepare_site, releases, spark_site
+from kfinstall import cluster_join, cluster_site, network_proof, network_site, prepare_site, releases, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
 from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.preflight import membership
 from kfinstall.simulator.pki import Pki
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kfinstall import fit, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.desk import proposals
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts, SpaceFact
-from kfinstall.steps import preflight_hardware
+from kfinstall.parts.preflight import fit
+from kfinstall.parts.preflight import hardware as preflight_hardware
 from screens.registry_part import space_forecast
 
 ROW = releases.load("26.03").kubeflow

@@ -15,7 +15,7 @@ from kfinstall.diagnose.reasons import leaving_waiting
 from kfinstall.diagnose.walk import _ring
 from kfinstall.kube.base import Ref
 from kfinstall.kube.refusal import Refusal
-from kfinstall.steps.preflight_leftovers import _trace
+from kfinstall.parts.preflight.leftovers import _trace
 from kfinstall.text import clean, kubectl, shell
 from kfinstall.transport import hostkeys
 from tests.fakes.documents import (

@@ -36,13 +36,13 @@ from kfinstall.kube.base import ClusterFacts, Ref, Waiting
 from kfinstall.kube.refusal import parse_refusal
 from kfinstall.kubeflow import choice, own
 from kfinstall.parts.connect.os import ConnectOs
+from kfinstall.parts.preflight.clock import PreflightClock
+from kfinstall.parts.preflight.hardware import PreflightHardware
+from kfinstall.parts.preflight.leftovers import PreflightLeftovers
+from kfinstall.parts.preflight.network import PreflightNetwork
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.preflight_clock import PreflightClock
-from kfinstall.steps.preflight_hardware import PreflightHardware
-from kfinstall.steps.preflight_leftovers import PreflightLeftovers
-from kfinstall.steps.preflight_network import PreflightNetwork
 from kfinstall.steps.prepare_containerd import PrepareContainerd
 from kfinstall.steps.prepare_modules import PrepareModules
 from kfinstall.steps.prepare_sysctl import PrepareSysctl

@@ -11,20 +11,20 @@ from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.connect.login import ConnectLogin
 from kfinstall.parts.connect.os import ConnectOs
+from kfinstall.parts.preflight.apt import PreflightApt
+from kfinstall.parts.preflight.clock import PreflightClock
+from kfinstall.parts.preflight.disk import PreflightDisk
+from kfinstall.parts.preflight.hardware import PreflightHardware
+from kfinstall.parts.preflight.identity import PreflightIdentity
+from kfinstall.parts.preflight.kernel import PreflightKernel
+from kfinstall.parts.preflight.leftovers import PreflightLeftovers
+from kfinstall.parts.preflight.network import PreflightNetwork
+from kfinstall.parts.preflight.ports import PreflightPorts
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
-from kfinstall.steps.preflight_apt import PreflightApt
-from kfinstall.steps.preflight_clock import PreflightClock
-from kfinstall.steps.preflight_disk import PreflightDisk
-from kfinstall.steps.preflight_hardware import PreflightHardware
-from kfinstall.steps.preflight_identity import PreflightIdentity
-from kfinstall.steps.preflight_kernel import PreflightKernel
-from kfinstall.steps.preflight_leftovers import PreflightLeftovers
-from kfinstall.steps.preflight_network import PreflightNetwork
-from kfinstall.steps.preflight_ports import PreflightPorts
 from kfinstall.text import sha256
 
 STEPS = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kfinstall import membership, releases, reset_site, resources
+from kfinstall import releases, reset_site, resources
 from kfinstall.answers.load import load
 from kfinstall.engine import plan
 from kfinstall.engine.options import Options
@@ -11,6 +11,7 @@ from kfinstall.engine.step import Conflict, Danger, Needed, Satisfied
 from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, FileFact
+from kfinstall.parts.preflight import membership
 from kfinstall.steps.reset_data import ResetData
 from kfinstall.steps.reset_files import ResetFiles
 from kfinstall.steps.reset_leave_first import ResetLeaveFirst

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from kfinstall import membership
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.preflight import membership
 from kfinstall.text import shell
 
 _REMEDIES: Final = {

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from kfinstall import membership
 from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.preflight import membership
 from kfinstall.text import sha256
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from kfinstall import limits
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
-from kfinstall.preflight import minor_tuple
+from kfinstall.parts.preflight.verdict import minor_tuple
 
 _CGROUP_V2: Final = "cgroup2fs"
 _BOOT_V2: Final = (
