@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import prepare_site, registry_site
+from kfinstall import registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
@@ -24,7 +25,7 @@ class RegistryProof(Step):
     @property
     def record_path(self) -> str:
         """The record on the node."""
-        return f"{prepare_site.PROOFS}/{self.id}.json"
+        return f"{prepare_files.PROOFS}/{self.id}.json"
 
     def applies(self, answers: Answers) -> bool:
         """Where there is a registry."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits, prepare_site
+from kfinstall import cluster_site, limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.preflight import membership
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.text import sha256
 
-DATA_PROOF: Final = f"{prepare_site.PROOFS}/reset-data.json"
+DATA_PROOF: Final = f"{prepare_files.PROOFS}/reset-data.json"
 
 
 def names(lines: Iterable[str]) -> list[str]:

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site, registry_site
+from kfinstall import limits, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import notebook_images
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
-_RECORD: Final = f"{prepare_site.PROOFS}/kubeflow.notebook-images.json"
+_RECORD: Final = f"{prepare_files.PROOFS}/kubeflow.notebook-images.json"
 _BUILD: Final = "/var/lib/kfinstall/notebook-build"
 
 

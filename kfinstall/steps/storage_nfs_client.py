@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site, storage_site
+from kfinstall import limits, storage_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.text import sha256
 
 _PACKAGE: Final = "nfs-common"
-_RECORD: Final = f"{prepare_site.PROOFS}/storage-nfs-client.json"
+_RECORD: Final = f"{prepare_files.PROOFS}/storage-nfs-client.json"
 
 
 class StorageNfsClient(Step):

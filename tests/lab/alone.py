@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kfinstall import prepare_site, registry_site
+from kfinstall import registry_site
 from kfinstall.engine.step import Needed, Satisfied, Step
+from kfinstall.parts.prepare import files as prepare_files
 from tests.lab import look
 from tests.lab.fleet import Fleet
 from tests.lab.look import Look
@@ -14,14 +15,14 @@ UNLIKE = frozenset(
         "/etc/apt/keyrings/kubernetes-apt-keyring.gpg",
         "/usr/local/bin/kustomize",
         "/usr/local/bin/cri-dockerd",
-        f"{prepare_site.PROOFS}/prepare-tools.json",
-        f"{prepare_site.PROOFS}/registry.push.json",
-        f"{prepare_site.PROOFS}/registry.pull-proof.json",
+        f"{prepare_files.PROOFS}/prepare-tools.json",
+        f"{prepare_files.PROOFS}/registry.push.json",
+        f"{prepare_files.PROOFS}/registry.pull-proof.json",
         registry_site.HTPASSWD,
     }
 )
 """Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
-_SYSCTLS = (*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
+_SYSCTLS = (*prepare_files.FIXED_SYSCTLS, *prepare_files.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
 
 
 async def looked(nodes: Fleet, name: str) -> Look:

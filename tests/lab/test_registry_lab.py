@@ -16,10 +16,10 @@ import pytest
 from kfinstall import proof_image, pull_secret, registry_site
 from kfinstall.engine.step import Conflict, Needed, Satisfied
 from kfinstall.errors import CommandError
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
 from kfinstall.secrets import Secret
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
 from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer

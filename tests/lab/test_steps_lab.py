@@ -15,18 +15,18 @@ import yaml
 
 from kfinstall import registry_site
 from kfinstall.engine.step import Satisfied, Step
-from kfinstall.steps.prepare_apt import PrepareApt
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_clock import PrepareClock
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
-from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
-from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_proxy import PrepareProxy
-from kfinstall.steps.prepare_swap_off import PrepareSwapOff
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.parts.prepare.apt import PrepareApt
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.clock import PrepareClock
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
+from kfinstall.parts.prepare.kubernetes_packages import PrepareKubernetesPackages
+from kfinstall.parts.prepare.kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.proxy import PrepareProxy
+from kfinstall.parts.prepare.swap_off import PrepareSwapOff
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer

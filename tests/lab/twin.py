@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from kfinstall import prepare_site, registry_site
+from kfinstall import registry_site
 from kfinstall.engine.step import Check, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.machine import fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
@@ -88,7 +89,7 @@ def differences(real: View, twin: View, watch: Watch, check: Callable[[View], Ch
         values = [facts.sysctls.get(name) for facts in (left, right)]
         if values[0] != values[1]:
             found.append(f"sysctl {name}: {values[0]}, simulated {values[1]}")
-    modules = sorted(set(prepare_site.REQUIRED_MODULES) & watch.modules)
+    modules = sorted(set(prepare_files.REQUIRED_MODULES) & watch.modules)
     found += [f"module {name}" for name in modules if (name in left.modules) != (name in right.modules)]
     swaps = [(sorted(facts.swap.active), facts.swap.fstab, facts.swap.units, facts.swap.zram) for facts in (left, right)]
     if swaps[0] != swaps[1]:

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, network_proof, network_site, prepare_site, releases, spark_site
+from kfinstall import cluster_join, cluster_site, network_proof, network_site, releases, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
@@ -20,6 +20,7 @@ from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
 from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.kubeconfig_facts import LoginKubeconfig
 from kfinstall.parts.preflight import membership
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.simulator.pki import Pki
 from kfinstall.steps.cluster_init import ClusterInit
 from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
@@ -145,7 +146,7 @@ def test_an_endpoint_is_written_as_kubeadm_splits_it(given, kept, name):
     assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == kept
     assert cluster_join.parameters(view)["ENDPOINT"] == kept
     assert spark_site.site(view.answers, view.release).master == f"k8s://https://{kept}"
-    assert name in prepare_site.no_proxy(view.answers).split(",")
+    assert name in prepare_files.no_proxy(view.answers).split(",")
 
 
 def test_a_node_whose_name_ends_in_a_dot_is_in_the_certificate_without_it():

@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from kfinstall import prepare_site, releases, resources, storage_site
+from kfinstall import releases, resources, storage_site
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.apply.waves import Wave, split
@@ -40,13 +40,14 @@ from kfinstall.parts.preflight.clock import PreflightClock
 from kfinstall.parts.preflight.hardware import PreflightHardware
 from kfinstall.parts.preflight.leftovers import PreflightLeftovers
 from kfinstall.parts.preflight.network import PreflightNetwork
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
 from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
@@ -277,7 +278,7 @@ def overlap() -> Told:
 
 def behind_a_proxy() -> Told:
     chosen = answers(proxy={"https": "http://proxy:3128"})
-    kept = prepare_site.no_proxy(chosen).split(",")
+    kept = prepare_files.no_proxy(chosen).split(",")
     assert {chosen.cluster.pod_cidr, chosen.cluster.service_cidr, ".svc"} <= set(kept)
     return f"NO_PROXY has {chosen.cluster.pod_cidr}, {chosen.cluster.service_cidr} and .svc", ""
 
@@ -303,7 +304,7 @@ def inotify_now() -> Told:
 
 
 def open_files() -> Told:
-    return f"containerd runs with {prepare_site.containerd_limits().splitlines()[-1]}", ""
+    return f"containerd runs with {prepare_files.containerd_limits().splitlines()[-1]}", ""
 
 
 def no_default_class() -> Told:
@@ -418,7 +419,7 @@ def istiod_first() -> Told:
 
 
 def modules() -> Told:
-    content = prepare_site.modules_content(Facts("cp", modules=frozenset(prepare_site.ISTIO_MODULES)))
+    content = prepare_files.modules_content(Facts("cp", modules=frozenset(prepare_files.ISTIO_MODULES)))
     assert {"iptable_nat", "xt_REDIRECT", "xt_owner"} <= set(content.split())
     return needed(
         PrepareModules(), view(Facts("cp")), "br_netfilter"
@@ -484,7 +485,7 @@ def pulled(reason: str, message: str, image: str) -> Play:
 
 
 def cri_on() -> Told:
-    for written in (prepare_site.containerd_v2(view(Facts("cp"))), prepare_site.containerd_v3(view(Facts("cp")))):
+    for written in (prepare_files.containerd_v2(view(Facts("cp"))), prepare_files.containerd_v3(view(Facts("cp")))):
         assert "disabled_plugins = []" in written
     return "containerd is configured with disabled_plugins = [], whatever its package brought", ""
 
@@ -494,10 +495,10 @@ def cri_silent() -> Told:
     runtime = RuntimeFacts(containerd_version="2.2.1")
     at = view(Facts("cp", runtime=runtime))
     texts = {
-        prepare_site.CONTAINERD_CONFIG: prepare_site.containerd_content(at),
-        prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
+        prepare_files.CONTAINERD_CONFIG: prepare_files.containerd_content(at),
+        prepare_files.CONTAINERD_LIMITS: prepare_files.containerd_limits(),
     }
-    texts[f"{prepare_site.PROOFS}/prepare-containerd.json"] = prepare_site.containerd_record(at)
+    texts[f"{prepare_files.PROOFS}/prepare-containerd.json"] = prepare_files.containerd_record(at)
     files = {path: FileFact("file", 0o644, "root:root", len(text), sha256(text)) for path, text in texts.items()}
     units = {"containerd.service": UnitFact("loaded", "active", "enabled")}
     return needed(PrepareContainerd(), view(Facts("cp", runtime=runtime, files=files, units=units)), "CRI"), ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall import prepare_site, storage_policy, storage_proof
+from kfinstall import storage_policy, storage_proof
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.nfs import clients
 
@@ -60,7 +61,7 @@ def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
             "kf-hint: on the server: is it exported to this node (exportfs -v), and is TCP 2049 open (ufw status)?",
         )
     yield f"mounted {parameters['SOURCE']}, wrote, read, gave away, removed"
-    node.write(f"{prepare_site.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
+    node.write(f"{prepare_files.PROOFS}/storage-nfs-client.json", parameters["RECORD"], 0o600)
 
 
 @effect("ask/storage-try")

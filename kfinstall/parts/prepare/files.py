@@ -13,7 +13,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
-from kfinstall.prepare_facts import OthersFiles
+from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.text import sha256
 
-_RECORD: Final = f"{prepare_site.PROOFS}/prepare-containerd.json"
+_RECORD: Final = f"{prepare_files.PROOFS}/prepare-containerd.json"
 _UNIT: Final = "containerd.service"
 _SOCKET: Final = "/run/containerd/containerd.sock"
 
@@ -32,38 +33,38 @@ class PrepareContainerd(Step):
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Its files and its unit."""
         return Watch(
-            files=frozenset({prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS, _RECORD}),
+            files=frozenset({prepare_files.CONTAINERD_CONFIG, prepare_files.CONTAINERD_LIMITS, _RECORD}),
             units=frozenset({_UNIT}),
         )
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Both forms of the configuration: which one fits is known when the package is there."""
         return {
-            "FILE": prepare_site.CONTAINERD_CONFIG,
-            "VERSION2": prepare_site.containerd_v2(view),
-            "VERSION3": prepare_site.containerd_v3(view),
-            "LIMITS_FILE": prepare_site.CONTAINERD_LIMITS,
-            "LIMITS": prepare_site.containerd_limits(),
-            "CERTS_D": prepare_site.CERTS_D,
+            "FILE": prepare_files.CONTAINERD_CONFIG,
+            "VERSION2": prepare_files.containerd_v2(view),
+            "VERSION3": prepare_files.containerd_v3(view),
+            "LIMITS_FILE": prepare_files.CONTAINERD_LIMITS,
+            "LIMITS": prepare_files.containerd_limits(),
+            "CERTS_D": prepare_files.CERTS_D,
         }
 
     def check(self, view: View) -> Check:
         """Installed, configured, running, and its CRI socket answers."""
         runtime = view.facts.runtime
         if not runtime.containerd_version:
-            files = (prepare_site.CONTAINERD_CONFIG, prepare_site.CONTAINERD_LIMITS)
+            files = (prepare_files.CONTAINERD_CONFIG, prepare_files.CONTAINERD_LIMITS)
             return Needed(("apt-get install containerd", *(f"write {path}" for path in files)))
         wanted = {
-            prepare_site.CONTAINERD_CONFIG: prepare_site.containerd_content(view),
-            prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
+            prepare_files.CONTAINERD_CONFIG: prepare_files.containerd_content(view),
+            prepare_files.CONTAINERD_LIMITS: prepare_files.containerd_limits(),
         }
-        changes = prepare_site.unwritten(view.facts, wanted)
-        repaused = prepare_site.repaused(
-            view, prepare_site.CONTAINERD_CONFIG, lambda image: prepare_site.containerd_content(view, image)
+        changes = prepare_files.unwritten(view.facts, wanted)
+        repaused = prepare_files.repaused(
+            view, prepare_files.CONTAINERD_CONFIG, lambda image: prepare_files.containerd_content(view, image)
         )
         if repaused:
             changes[0] = repaused
-        if not changes and not view.facts.has_file(_RECORD, sha256(prepare_site.containerd_record(view))):
+        if not changes and not view.facts.has_file(_RECORD, sha256(prepare_files.containerd_record(view))):
             changes.append("restart containerd, which may still run with older settings")
         if not view.facts.runs(_UNIT) or view.facts.units[_UNIT].enabled != "enabled":
             changes.append("systemctl enable --now containerd")

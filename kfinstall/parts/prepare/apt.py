@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.prepare_facts import OthersFiles
+from kfinstall.parts.prepare import files
+from kfinstall.parts.prepare.facts import OthersFiles
 
 
 class PrepareApt(Step):
@@ -22,7 +23,7 @@ class PrepareApt(Step):
     estimate_seconds: ClassVar[float] = 20
 
     def _packages(self) -> tuple[str, ...]:
-        return (*prepare_site.BASE_PACKAGES, *prepare_site.KUBERNETES_PACKAGES)
+        return (*files.BASE_PACKAGES, *files.KUBERNETES_PACKAGES)
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The packages that later steps install."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files
 
 
 class PrepareKubernetesPackages(Step):
@@ -21,16 +22,16 @@ class PrepareKubernetesPackages(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The packages and the kubelet's unit."""
-        return Watch(packages=frozenset(prepare_site.KUBERNETES_PACKAGES), units=frozenset({"kubelet.service"}))
+        return Watch(packages=frozenset(files.KUBERNETES_PACKAGES), units=frozenset({"kubelet.service"}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The version."""
-        return {"VERSION": view.patch, "PACKAGES": " ".join(prepare_site.KUBERNETES_PACKAGES)}
+        return {"VERSION": view.patch, "PACKAGES": " ".join(files.KUBERNETES_PACKAGES)}
 
     def check(self, view: View) -> Check:
         """All three in that version, held, and the kubelet on at boot."""
         facts, changes = view.facts, []
-        for name in prepare_site.KUBERNETES_PACKAGES:
+        for name in files.KUBERNETES_PACKAGES:
             present = facts.packages[name].version.partition("-")[0] if facts.installed(name) else ""
             if present and present != view.patch:
                 if facts.runtime.kubeadm_files:
@@ -41,7 +42,7 @@ class PrepareKubernetesPackages(Step):
                 changes.append(f"replace {name} {present} by {view.patch}")
             elif not present:
                 changes.append(f"apt-get install {name} {view.patch}")
-        loose = [name for name in prepare_site.KUBERNETES_PACKAGES if not ((fact := facts.packages.get(name)) and fact.held)]
+        loose = [name for name in files.KUBERNETES_PACKAGES if not ((fact := facts.packages.get(name)) and fact.held)]
         if loose:
             changes.append(f"apt-mark hold {' '.join(loose)}")
         unit = facts.units.get("kubelet.service")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files
 
 
 class PrepareBasePackages(Step):
@@ -21,15 +22,15 @@ class PrepareBasePackages(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The packages."""
-        return Watch(packages=frozenset(prepare_site.BASE_PACKAGES))
+        return Watch(packages=frozenset(files.BASE_PACKAGES))
 
     def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
         """Their names."""
-        return {"PACKAGES": " ".join(prepare_site.BASE_PACKAGES)}
+        return {"PACKAGES": " ".join(files.BASE_PACKAGES)}
 
     def check(self, view: View) -> Check:
         """All are installed."""
-        missing = [name for name in prepare_site.BASE_PACKAGES if not view.facts.installed(name)]
+        missing = [name for name in files.BASE_PACKAGES if not view.facts.installed(name)]
         if missing:
             return Needed((f"apt-get install {' '.join(missing)}",))
-        return Satisfied(f"{len(prepare_site.BASE_PACKAGES)} packages installed")
+        return Satisfied(f"{len(files.BASE_PACKAGES)} packages installed")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files
 from kfinstall.text import sha256
 
 _BINARY: Final = "/usr/local/bin/kustomize"
-_RECORD: Final = f"{prepare_site.PROOFS}/prepare-tools.json"
+_RECORD: Final = f"{files.PROOFS}/prepare-tools.json"
 
 
 class PrepareTools(Step):
@@ -35,12 +36,12 @@ class PrepareTools(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The artifact."""
-        artifact = prepare_site.artifact(view, "kustomize")
+        artifact = files.artifact(view, "kustomize")
         return {"URL": artifact.url, "SHA256": artifact.sha256, "BINARY": _BINARY} if artifact else {}
 
     def check(self, view: View) -> Check:
         """git is installed, and kustomize is the one of the release."""
-        facts, artifact = view.facts, prepare_site.artifact(view, "kustomize")
+        facts, artifact = view.facts, files.artifact(view, "kustomize")
         if artifact is None:
             return Conflict(f"no kustomize is pinned for {facts.os.architecture}", "make an amd64 machine the first control plane")
         changes = [] if facts.installed("git") else ["apt-get install git"]

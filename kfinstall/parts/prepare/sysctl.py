@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import prepare_site
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.prepare_facts import OthersFiles
+from kfinstall.parts.prepare import files
+from kfinstall.parts.prepare.facts import OthersFiles
 
 
 class PrepareSysctl(Step):
@@ -22,21 +22,21 @@ class PrepareSysctl(Step):
 
     def watch(self, view: View) -> Watch:
         """The parameters and their file."""
-        names = frozenset(prepare_site.sysctl_values(view))
-        return Watch(files=frozenset({prepare_site.SYSCTL_FILE}), sysctls=names)
+        names = frozenset(files.sysctl_values(view))
+        return Watch(files=frozenset({files.SYSCTL_FILE}), sysctls=names)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The file's content."""
-        return {"FILE": prepare_site.SYSCTL_FILE, "CONTENT": prepare_site.sysctl_content(view)}
+        return {"FILE": files.SYSCTL_FILE, "CONTENT": files.sysctl_content(view)}
 
     def check(self, view: View) -> Check:
         """The kernel has the values, the file is there, and no later one sets less."""
         facts = view.facts
-        wanted = prepare_site.sysctl_values(view)
+        wanted = files.sysctl_values(view)
         changes = [f"sysctl {name}={value}" for name, value in wanted.items() if facts.sysctls.get(name) != value]
-        changes += prepare_site.unwritten(facts, {prepare_site.SYSCTL_FILE: prepare_site.sysctl_content(view)})
+        changes += files.unwritten(facts, {files.SYSCTL_FILE: files.sysctl_content(view)})
         # The kernel may have them now and lose them at the next boot.
-        changes += [f"turn off in {path}, which is read later: {line}" for path, line in prepare_site.lowered_at_boot(view)]
+        changes += [f"turn off in {path}, which is read later: {line}" for path, line in files.lowered_at_boot(view)]
         if changes:
             return Needed(tuple(changes))
         return Satisfied(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in wanted.items()))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import prepare_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files
 
 _APT: Final = "/etc/apt/apt.conf.d/95kfinstall-proxy"
 
@@ -23,14 +23,14 @@ class PrepareProxy(Step):
 
     def applies(self, answers: Answers) -> bool:
         """Where the answers name a proxy."""
-        return prepare_site.proxied(answers)
+        return files.proxied(answers)
 
     def _files(self, view: View) -> dict[str, str]:
         unit = f"/etc/systemd/system/{view.answers.cluster.runtime}.service.d/10-kfinstall-proxy.conf"
         return {
-            unit: prepare_site.proxy_unit(view.answers),
-            prepare_site.PROXY_ENV: prepare_site.proxy_env(view.answers),
-            _APT: prepare_site.proxy_apt(view.answers),
+            unit: files.proxy_unit(view.answers),
+            files.PROXY_ENV: files.proxy_env(view.answers),
+            _APT: files.proxy_apt(view.answers),
         }
 
     def watch(self, view: View) -> Watch:
@@ -47,11 +47,11 @@ class PrepareProxy(Step):
             "DROP_IN": unit[1],
             "ENV_FILE": env[0],
             "ENV": env[1],
-            "PROOF": f"NO_PROXY={prepare_site.no_proxy(view.answers)}",
+            "PROOF": f"NO_PROXY={files.no_proxy(view.answers)}",
             "SERVICE": f"{view.answers.cluster.runtime}.service",
         }
 
     def check(self, view: View) -> Check:
         """The files are as wanted."""
-        changes = prepare_site.unwritten(view.facts, self._files(view))
+        changes = files.unwritten(view.facts, self._files(view))
         return Needed(tuple(changes)) if changes else Satisfied("apt and the runtime use the proxy")

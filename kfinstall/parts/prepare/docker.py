@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, prepare_site, resources
+from kfinstall import limits, resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, Watch
+from kfinstall.parts.prepare import files
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256
 
 _DAEMON: Final = "/etc/docker/daemon.json"
 _BINARY: Final = "/usr/local/bin/cri-dockerd"
-_RECORD: Final = f"{prepare_site.PROOFS}/prepare-docker.json"
+_RECORD: Final = f"{files.PROOFS}/prepare-docker.json"
 _SERVICE: Final = "/etc/systemd/system/cri-docker.service"
 _SOCKET: Final = "/etc/systemd/system/cri-docker.socket"
 _UNITS: Final = ("docker.service", "cri-docker.socket", "cri-docker.service")
@@ -54,13 +55,13 @@ class PrepareDocker(Step):
         """What apt-get will install; since Debian 13 the client is in a package of its own."""
         missing = [] if facts.runtime.docker_version else ["docker.io"]
         missing += [] if facts.installed("jq") else ["jq"]
-        own_client = facts.os.id == "debian" and prepare_site.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
+        own_client = facts.os.id == "debian" and files.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
         return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
     def _units(self, view: View, pause: str = "") -> dict[str, str]:
         values = {
             "BINARY": _BINARY,
-            "PAUSE_IMAGE": pause or prepare_site.pause_image(view),
+            "PAUSE_IMAGE": pause or files.pause_image(view),
             "OPEN_FILES": str(limits.PREPARE_OPEN_FILES),
         }
         return {
@@ -73,7 +74,7 @@ class PrepareDocker(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The artifact, the units, and the settings to merge into daemon.json."""
-        artifact = prepare_site.artifact(view, "cri-dockerd")
+        artifact = files.artifact(view, "cri-dockerd")
         if artifact is None:
             return {}
         return {
@@ -93,7 +94,7 @@ class PrepareDocker(Step):
     def _refused(self, facts: Facts) -> Conflict | None:
         present, least = facts.runtime.docker_version, limits.PREPARE_DOCKER_MAJOR
         fix = "set cluster.runtime: containerd in the answers, or install Docker's own docker-ce there first"
-        if present and prepare_site.major(present) < least:
+        if present and files.major(present) < least:
             return Conflict(f"Docker {present} is too old for cri-dockerd, which needs {least}", fix)
         if not present and (facts.os.id, facts.os.version_id) == ("debian", "12"):
             return Conflict(f"Debian 12 has Docker 20.10, and cri-dockerd needs {least}", fix)
@@ -101,15 +102,15 @@ class PrepareDocker(Step):
 
     def check(self, view: View) -> Check:
         """Installed, configured, and the CRI answers through cri-dockerd."""
-        facts, artifact = view.facts, prepare_site.artifact(view, "cri-dockerd")
+        facts, artifact = view.facts, files.artifact(view, "cri-dockerd")
         if artifact is None:
             return Conflict(
                 f"no cri-dockerd is pinned for {facts.os.architecture}", "set cluster.runtime: containerd in the answers"
             )
         if refused := self._refused(facts):
             return refused
-        changes = prepare_site.unwritten(facts, self._units(view))
-        repaused = prepare_site.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
+        changes = files.unwritten(facts, self._units(view))
+        repaused = files.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
         if repaused:
             changes[0] = repaused
         if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
