@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kfinstall import cluster_site, limits
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.preflight import membership
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.text import sha256
@@ -47,7 +48,7 @@ class Leave(Step):
             "OWNER_FILE": membership.OWNER_FILE,
             "BEGUN": membership.owner_begun(view),
             "DONE": membership.owner_done(view),
-            "SOCKET": cluster_site.socket(view.answers),
+            "SOCKET": kubeadm.socket(view.answers),
             "KUBEADM_SECONDS": str(limits.RESET_KUBEADM_SECONDS),
         }
 

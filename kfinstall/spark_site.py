@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall import cluster_site, pull_secret
+from kfinstall import pull_secret
 from kfinstall.answers.model import Answers
+from kfinstall.parts.cluster import kubeadm
 from kfinstall.releases import Release
 
 VOLUME: Final = "spark-volume"
@@ -84,7 +85,7 @@ def site(answers: Answers, release: Release) -> SparkSite:
         image=target_image(answers, upstream) if answers.registry.enabled else upstream,
         pull_secret=pull_secret.NAME if pull_secret.needed(answers) else "",
         volume_image=release.images["spark-volume"],
-        master=f"k8s://https://{cluster_site.endpoint(answers)}",
+        master=f"k8s://https://{kubeadm.endpoint(answers)}",
         history_base=f"/spark-history/{namespace}" if answers.kubeflow.enabled else "",
         version=release.versions["spark"],
         scala=release.versions["spark-scala"],

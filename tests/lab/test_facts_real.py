@@ -13,7 +13,7 @@ from kfinstall import resources
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
 from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.registry_facts import RegistryFacts
 from kfinstall.simulator.sections import renderers

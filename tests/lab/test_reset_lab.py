@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall import cluster_site
 from kfinstall.engine.step import Scope, Step
+from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 from kfinstall.steps.registry_push import RegistryPush
@@ -127,7 +127,7 @@ def join(nodes: Fleet, name: str) -> Step:
                 "OWNER_FILE": membership.OWNER_FILE,
                 "BEGUN": membership.owner_begun(view),
                 "DONE": membership.owner_done(view),
-                "SOCKET": cluster_site.socket(nodes.answers),
+                "SOCKET": kubeadm.socket(nodes.answers),
                 "ENDPOINT": f"{GATEWAY}:443",
                 "ROLE": "worker",
             }

@@ -9,6 +9,8 @@ from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.parts.cluster.init import ClusterInit
+from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
 from kfinstall.parts.connect.login import ConnectLogin
 from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.parts.preflight.apt import PreflightApt
@@ -23,8 +25,6 @@ from kfinstall.parts.preflight.ports import PreflightPorts
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.model import SimFile, SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.steps.cluster_init import ClusterInit
-from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
 from kfinstall.text import sha256
 
 STEPS = (

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from kfinstall import cluster_join, network_proof, releases
+from kfinstall import releases
+from kfinstall.parts.cluster import join as cluster_join
+from kfinstall.parts.cluster import proof_pods as cluster_proof_pods
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.cluster import HOME, LOGIN, certificate
 
@@ -247,11 +249,11 @@ def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
 @pod_hook
 def network_proof_pod(pod: Document, world: World) -> PodOutcome | None:
     """The asking pods: they reach the addresses of running pods, and no others."""
-    if (pod["metadata"].get("labels") or {}).get(network_proof.LABEL) != "client":
+    if (pod["metadata"].get("labels") or {}).get(cluster_proof_pods.LABEL) != "client":
         return None
     running = {
         item["status"]["podIP"]
-        for item in _api(world).objects("v1", "Pod", network_proof.NAMESPACE)
+        for item in _api(world).objects("v1", "Pod", cluster_proof_pods.NAMESPACE)
         if (item.get("status") or {}).get("phase") == "Running" and item["status"].get("podIP")
     }
     peers = next(entry["value"] for entry in pod["spec"]["containers"][0]["env"] if entry["name"] == "PEERS")

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, network_proof, network_site
+from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.parts.cluster import calico, proof_pods
 
 
 class ClusterNetworkProof(Step):
@@ -33,8 +34,8 @@ class ClusterNetworkProof(Step):
         """The network and the nodes that it was proven for."""
         return {
             "NODES": " ".join(sorted(node.name for node in view.answers.nodes)),
-            "CALICO": network_site.version(view),
-            "INSTALLATION": stamp.content(network_site.installation(view)),
+            "CALICO": calico.version(view),
+            "INSTALLATION": stamp.content(calico.installation(view)),
         }
 
     def check(self, view: View) -> Check:
@@ -48,15 +49,15 @@ class ClusterNetworkProof(Step):
         await cluster.apply(secret_store.namespace())
         nodes = sorted(node.name for node in view.answers.nodes)
         try:
-            await cluster.apply(network_proof.servers(view))
-            await wait_available(cluster, [network_proof.SERVERS], timeout_seconds=self.timeout_seconds, say=context.say)
+            await cluster.apply(proof_pods.servers(view))
+            await wait_available(cluster, [proof_pods.SERVERS], timeout_seconds=self.timeout_seconds, say=context.say)
             addresses = await _addresses(cluster, nodes)
-            jobs = [network_proof.client(view, name, addresses) for name in nodes]
+            jobs = [proof_pods.client(view, name, addresses) for name in nodes]
             results = await asyncio.gather(*(self._ask(context, cluster, job) for job in jobs), return_exceptions=True)
             _judge(nodes, results)
-            pairs = sum(len(network_proof.peers(nodes, name)) for name in nodes)
+            pairs = sum(len(proof_pods.peers(nodes, name)) for name in nodes)
         finally:
-            await cluster.delete(network_proof.SERVERS)
+            await cluster.delete(proof_pods.SERVERS)
         for job in jobs:
             await cluster.delete(Ref.of(job))
         reached = f"{pairs} node pairs, " if pairs else ""
@@ -75,7 +76,7 @@ async def _addresses(cluster: Cluster, nodes: Sequence[str]) -> dict[str, str]:
         ProofError: a node has none.
     """
     found: dict[str, str] = {}
-    for pod in await cluster.list(network_proof.PODS, label_selector=f"{network_proof.LABEL}=server"):
+    for pod in await cluster.list(proof_pods.PODS, label_selector=f"{proof_pods.LABEL}=server"):
         name, address = (pod.get("spec") or {}).get("nodeName"), (pod.get("status") or {}).get("podIP")
         if name in nodes and address and not (pod.get("metadata") or {}).get("deletionTimestamp"):
             found[str(name)] = str(address)

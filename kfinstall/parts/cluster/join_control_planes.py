@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from kfinstall import limits
 from kfinstall.engine.step import Scope
-from kfinstall.join_step import JoinStep
+from kfinstall.parts.cluster.join_step import JoinStep
 
 
 class ClusterJoinControlPlanes(JoinStep):

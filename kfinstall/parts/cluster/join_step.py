@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import cluster_join, limits
+from kfinstall import limits
 from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
+from kfinstall.parts.cluster import join
 from kfinstall.parts.preflight import membership
 
 
@@ -16,7 +17,7 @@ class JoinStep(Step):
     """Subclasses say which nodes, and as what they join."""
 
     danger: ClassVar[Danger] = Danger.REVERSIBLE
-    script: ClassVar[str] = cluster_join.SCRIPT
+    script: ClassVar[str] = join.SCRIPT
     timeout_seconds: ClassVar[float] = limits.CLUSTER_JOIN_TIMEOUT_SECONDS + limits.CLUSTER_SPARE_SECONDS
     control_plane: ClassVar[bool]
 
@@ -26,16 +27,16 @@ class JoinStep(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """The nodes."""
-        return (cluster_join.NODES,)
+        return (join.NODES,)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What is not secret of the join."""
-        return cluster_join.parameters(view)
+        return join.parameters(view)
 
     def check(self, view: View) -> Check:
         """The cluster knows the node, and the node the cluster."""
-        return cluster_join.check(view, "control plane" if self.control_plane else "worker")
+        return join.check(view, "control plane" if self.control_plane else "worker")
 
     async def apply(self, context: ApplyContext) -> None:
         """Join, with a token of its own that ends with the join."""
-        await cluster_join.join(context, control_plane=self.control_plane)
+        await join.join(context, control_plane=self.control_plane)

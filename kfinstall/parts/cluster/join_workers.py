@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall.engine.step import Scope
-from kfinstall.join_step import JoinStep
+from kfinstall.parts.cluster.join_step import JoinStep
 
 
 class ClusterJoinWorkers(JoinStep):

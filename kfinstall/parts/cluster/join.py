@@ -15,10 +15,11 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kfinstall import cluster_site, limits
+from kfinstall import limits
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, KfError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 
@@ -39,7 +40,7 @@ def check(view: View, what: str) -> Check:
     facts, name = view.facts, view.target
     if membership.owned_by_another(view):
         return Conflict(f"{name} was made a member of another cluster, or under another name, by kfinstall", _RESET)
-    known = cluster_site.kubernetes_node(view, name)
+    known = kubeadm.kubernetes_node(view, name)
     joined = membership.member(view) and "kubelet.conf" in facts.runtime.kubeadm_files
     if joined and (known is not None or view.cluster is None):
         # Without an API server the node's own word has to do: a member is never reset because nobody could be asked.
@@ -58,8 +59,8 @@ def parameters(view: View) -> dict[str, str]:
         "OWNER_FILE": membership.OWNER_FILE,
         "BEGUN": membership.owner_begun(view),
         "DONE": membership.owner_done(view),
-        "SOCKET": cluster_site.socket(view.answers),
-        "ENDPOINT": cluster_site.endpoint(view.answers),
+        "SOCKET": kubeadm.socket(view.answers),
+        "ENDPOINT": kubeadm.endpoint(view.answers),
         "ROLE": "control-plane" if "control-plane" in view.node.roles else "worker",
     }
 
@@ -142,7 +143,7 @@ async def _certificates(context: ApplyContext, cluster: Cluster) -> AsyncIterato
     key = secrets.token_hex(_CERTIFICATE_KEY_BYTES)
     context.learn(Secret(key))
     first = context.view.answers.first_control_plane.name
-    config = Secret(cluster_site.certificate_config(context.view, key))
+    config = Secret(kubeadm.certificate_config(context.view, key))
     await context.run_script(
         "cluster-upload-certs", {}, on=first, stdin=config, timeout_seconds=limits.CLUSTER_UPLOAD_TIMEOUT_SECONDS
     )
@@ -163,5 +164,5 @@ async def join(context: ApplyContext, *, control_plane: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         key = await stack.enter_async_context(_certificates(context, cluster)) if control_plane else ""
         token = await stack.enter_async_context(_token(context, cluster))
-        config = Secret(cluster_site.join_config(view, token, pin, key))
+        config = Secret(kubeadm.join_config(view, token, pin, key))
         await context.run_script(SCRIPT, parameters(view), stdin=config, timeout_seconds=limits.CLUSTER_JOIN_TIMEOUT_SECONDS)

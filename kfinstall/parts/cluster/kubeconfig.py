@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
 
 
 class ClusterKubeconfig(Step):

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
-from kfinstall import cluster_site, limits
+from kfinstall import limits
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
+from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.preflight import membership
 
 _SYSTEM: Final = "kube-system"
@@ -39,12 +40,12 @@ class ClusterInit(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """kubeadm's configuration and the owner file."""
         return {
-            "CONFIG_FILE": cluster_site.CONFIG_FILE,
-            "CONFIG": cluster_site.init_config(view),
+            "CONFIG_FILE": kubeadm.CONFIG_FILE,
+            "CONFIG": kubeadm.init_config(view),
             "OWNER_FILE": membership.OWNER_FILE,
             "BEGUN": membership.owner_begun(view),
             "DONE": membership.owner_done(view),
-            "SOCKET": cluster_site.socket(view.answers),
+            "SOCKET": kubeadm.socket(view.answers),
             "PATIENCE_SECONDS": str(limits.CLUSTER_API_PATIENCE_SECONDS),
         }
 

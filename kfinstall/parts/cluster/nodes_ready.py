@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall import cluster_site, limits, network_site
+from kfinstall import limits
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.parts.cluster import calico, kubeadm
 
 _WORKER: Final = "node-role.kubernetes.io/worker"
 _SELECTOR: Final = "k8s-app=calico-node"
@@ -27,9 +28,9 @@ class ClusterNodesReady(Step):
 
     def check(self, view: View) -> Check:
         """Ready, schedulable as far as kubeadm is concerned, and labelled."""
-        node = cluster_site.kubernetes_node(view, view.target)
-        if not cluster_site.is_ready(node):
-            condition = cluster_site.condition(node, "Ready")
+        node = kubeadm.kubernetes_node(view, view.target)
+        if not kubeadm.is_ready(node):
+            condition = kubeadm.condition(node, "Ready")
             reason = str(condition.get("message") or "it has not registered yet").strip()
             return Needed((f"wait until {view.target} is Ready: {reason}",))
         if "worker" in view.node.roles and _WORKER not in ((node or {}).get("metadata") or {}).get("labels", {}):
@@ -42,13 +43,13 @@ class ClusterNodesReady(Step):
         view = context.view
         cluster = await context.cluster()
         ref = Ref("v1", "Node", view.target)
-        async with pods.pods(cluster, network_site.AGENT.namespace, _SELECTOR) as found:
+        async with pods.pods(cluster, calico.AGENT.namespace, _SELECTOR) as found:
 
             def probe(node: Document | None) -> Waiting | None:
-                if cluster_site.is_ready(node):
+                if kubeadm.is_ready(node):
                     return None
                 own = next((text for pod in found.pods if _on(pod, view.target) and (text := pods.reason(pod))), "")
-                told = str(cluster_site.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
+                told = str(kubeadm.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
                 return Waiting(own or told, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
 
             await cluster.wait(ref, probe, timeout_seconds=self.timeout_seconds, say=context.say)
