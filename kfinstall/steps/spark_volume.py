@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, spark_moved, spark_objects, spark_site, storage_site
+from kfinstall import limits, spark_moved, spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.capacity import quantity
@@ -13,6 +13,7 @@ from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.kubeflow import removal
+from kfinstall.parts.storage import provisioner
 
 _PROGRAM: Final = """
 mkdir -p "$1"
@@ -41,7 +42,7 @@ class SparkVolume(Step):
         """The claim, the classes, the record of its directory, and who has it mounted where."""
         namespace = view.answers.spark_namespace
         record = Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE)
-        return (Want("v1", "PersistentVolumeClaim", namespace), storage_site.CLASSES, record, *spark_moved.wants(namespace))
+        return (Want("v1", "PersistentVolumeClaim", namespace), provisioner.CLASSES, record, *spark_moved.wants(namespace))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
@@ -136,7 +137,7 @@ def _refused(view: View, claim: Document) -> Conflict | None:
 
 def _grows(view: View) -> bool:
     """Whether the class lets volumes grow: as the answers make it, or as somebody set it."""
-    wanted = storage_site.storage_class(view)
+    wanted = provisioner.storage_class(view)
     live = view.cluster.objects.get(Ref.of(wanted)) if view.cluster else None
     return any((found or {}).get("allowVolumeExpansion") is True for found in (wanted, live))
 

@@ -18,7 +18,7 @@ from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import SECTIONS
 from kfinstall.facts.request import FIRST, LAST, facts_program
 from kfinstall.facts.section import MOST_CHARACTERS, MOST_LINES, FactSection, parsed, queries
-from kfinstall.storage_facts import NfsExport
+from kfinstall.parts.storage.facts import NfsExport
 from kfinstall.workflows import installation, reset, rotate, uninstall
 
 STEPS = [kind for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE) for kind in phase.steps]

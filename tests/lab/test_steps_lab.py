@@ -27,13 +27,13 @@ from kfinstall.parts.prepare.proxy import PrepareProxy
 from kfinstall.parts.prepare.swap_off import PrepareSwapOff
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
+from kfinstall.parts.storage.nfs_client import StorageNfsClient
+from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.steps.registry_pull_proof import RegistryPullProof
 from kfinstall.steps.registry_push import RegistryPush
 from kfinstall.steps.registry_server import RegistryServer
 from kfinstall.steps.registry_trust import RegistryTrust
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
-from kfinstall.steps.storage_nfs_client import StorageNfsClient
-from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from tests.lab import alone, look, past, proxy
 from tests.lab import installer as installed
 from tests.lab.fleet import Fleet, fleet

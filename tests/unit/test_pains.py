@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from kfinstall import releases, resources, storage_site
+from kfinstall import releases, resources
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.apply.waves import Wave, split
@@ -45,10 +45,11 @@ from kfinstall.parts.prepare.containerd import PrepareContainerd
 from kfinstall.parts.prepare.modules import PrepareModules
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage.default_class import StorageDefaultClass
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.steps.kubeflow_profile import KubeflowProfile
 from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.storage_default_class import StorageDefaultClass
 from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
 from tests.fakes.api import FakeApi, make_certificates, serve
@@ -322,7 +323,7 @@ def ends(name: str, line: str, namespace: str = "kubeflow") -> Play:
 
 
 def export_for_databases() -> Told:
-    options = storage_site._EXPORT_OPTIONS
+    options = provisioner._EXPORT_OPTIONS
     assert "no_root_squash" in options
     return f"the own NFS server exports to the nodes only, with {options}", ""
 

@@ -17,10 +17,10 @@ from kfinstall.facts.model import FileFact
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.preflight.disk import PreflightDisk
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
 from kfinstall.releases import Release
 from kfinstall.simulator.model import SimNode
 from kfinstall.simulator.sections import facts_output
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
 
 ROOT = "root:root"
 BASH = shutil.which("bash") or ""

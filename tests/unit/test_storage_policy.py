@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kfinstall import limits, releases, resources, storage_policy
+from kfinstall import limits, releases, resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError
@@ -15,11 +15,12 @@ from kfinstall.facts.model import Facts, NetworkFacts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.parts.storage import policy as storage_policy
+from kfinstall.parts.storage.facts import NfsServerName
+from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.simulator import pods
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.sections import facts_output
-from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
-from kfinstall.storage_facts import NfsServerName
 from tests.unit.test_storage import lab
 
 NODES = [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall import storage_policy, storage_proof
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.storage import policy as storage_policy
+from kfinstall.parts.storage import proof_pods as storage_proof_pods
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.nfs import clients
 
@@ -103,7 +104,7 @@ def _source(volume: Document, api: SimApi | None) -> str:
 def _volume(pod: Document, world: World) -> tuple[SimNode, str] | None:
     """The machine and the directory that hold the pod's volume; None where the node can't mount it."""
     api = world.api
-    claim = api.get("v1", "PersistentVolumeClaim", storage_proof.NAME, storage_proof.NAMESPACE) if api else None
+    claim = api.get("v1", "PersistentVolumeClaim", storage_proof_pods.NAME, storage_proof_pods.NAMESPACE) if api else None
     name = ((claim or {}).get("spec") or {}).get("volumeName")
     volume = api.get("v1", "PersistentVolume", name) if api and name else None
     node = world.nodes.get(pod["spec"].get("nodeName", ""))
@@ -122,7 +123,7 @@ def _volume(pod: Document, world: World) -> tuple[SimNode, str] | None:
 @pod_hook
 def storage_proof_pod(pod: Document, world: World) -> PodOutcome | None:
     """The pods of the proof: they see what is on the volume, and nothing else."""
-    role = (pod["metadata"].get("labels") or {}).get(storage_proof.LABEL)
+    role = (pod["metadata"].get("labels") or {}).get(storage_proof_pods.LABEL)
     if role is None:
         return None
     content = pod["spec"]["containers"][0]["command"][-1]

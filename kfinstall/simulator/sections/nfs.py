@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfinstall import storage_facts, storage_site
+from kfinstall.parts.storage import facts, provisioner
 from kfinstall.simulator.model import SimNode
 from kfinstall.simulator.sections._lines import active, text_of
 
 
 def clients(node: SimNode, path: str) -> list[str]:
     """Who a directory is exported to, as the kernel knows it: the file as far as the server runs."""
-    if not active(node, storage_site.SERVER_UNIT):
+    if not active(node, provisioner.SERVER_UNIT):
         return []
-    lines = [line.split() for line in text_of(node, storage_site.EXPORTS_FILE).splitlines() if not line.startswith("#")]
-    wanted = storage_facts.export_path(path)
+    lines = [line.split() for line in text_of(node, provisioner.EXPORTS_FILE).splitlines() if not line.startswith("#")]
+    wanted = facts.export_path(path)
     return [client.partition("(")[0] for words in lines if words and words[0] == wanted for client in words[1:]]
 
 
@@ -25,6 +25,6 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
         return ""
     directory = f"directory={node.files[path].mode:o} {node.files[path].owner}\n" if path in node.files else ""
     foreign = ""
-    if any(line.split()[:1] == [storage_facts.export_path(path)] for line in text_of(node, "/etc/exports").splitlines()):
+    if any(line.split()[:1] == [facts.export_path(path)] for line in text_of(node, "/etc/exports").splitlines()):
         foreign = "foreign=/etc/exports\n"
     return f"{directory}clients={' '.join(clients(node, path))}\n{foreign}"

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, storage_proof, storage_site
+from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Ref, Want
+from kfinstall.parts.storage import proof_pods, provisioner
 
 
 class StorageProof(Step):
@@ -29,8 +30,8 @@ class StorageProof(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The class, and the nodes that write and read."""
-        writes, reads = storage_proof.places(view.answers)
-        return {"CLASS": stamp.content(storage_site.storage_class(view)), "WRITES": writes, "READS": reads}
+        writes, reads = proof_pods.places(view.answers)
+        return {"CLASS": stamp.content(provisioner.storage_class(view)), "WRITES": writes, "READS": reads}
 
     def check(self, view: View) -> Check:
         """A proof of this class is on record."""
@@ -43,21 +44,21 @@ class StorageProof(Step):
         """Claim, write, read, remove, record."""
         view, cluster = context.view, await context.cluster()
         await cluster.apply(secret_store.namespace())
-        writes, reads = storage_proof.places(view.answers)
+        writes, reads = proof_pods.places(view.answers)
         content = secrets.token_hex(8)
-        jobs = [storage_proof.job(view, role, node, content) for role, node in (("write", writes), ("read", reads))]
+        jobs = [proof_pods.job(view, role, node, content) for role, node in (("write", writes), ("read", reads))]
         # What an earlier try left would keep its volume, or its wrong content.
         for job in jobs:
             await cluster.delete(Ref.of(job))
-        await cluster.delete(storage_proof.CLAIM)
-        await cluster.apply(storage_proof.claim(view))
+        await cluster.delete(proof_pods.CLAIM)
+        await cluster.apply(proof_pods.claim(view))
         for job in jobs:
             for line in await pods.run_job(context, cluster, job, timeout_seconds=limits.STORAGE_PROOF_TIMEOUT_SECONDS):
                 context.say(line)
         for job in jobs:
             await cluster.delete(Ref.of(job))
-        await cluster.delete(storage_proof.CLAIM)
+        await cluster.delete(proof_pods.CLAIM)
         where = f"on {writes}, read on {reads}" if writes != reads else "and read back"
-        mode = "ReadWriteMany" if storage_proof.many(view.answers) else "ReadWriteOnce"
+        mode = "ReadWriteMany" if proof_pods.many(view.answers) else "ReadWriteOnce"
         evidence = f"a volume of {view.answers.storage_class} ({mode}) was bound, written {where}"
         await cluster.apply(stamp.proof("storage", self.fingerprint(view), evidence))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from kfinstall import storage_site
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
+from kfinstall.parts.storage import provisioner
 
 _API: Final = "storage.k8s.io/v1"
 
@@ -24,7 +24,7 @@ class StorageDefaultClass(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """The classes."""
-        return (storage_site.CLASSES,)
+        return (provisioner.CLASSES,)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The class."""
@@ -34,7 +34,7 @@ class StorageDefaultClass(Step):
         """Ours is the default, and no other is."""
         name, defaults = view.answers.storage_class, _defaults(view.cluster)
         changes = [f"take the default from StorageClass {other}" for other in defaults if other != name]
-        if storage_site.DEFAULT not in defaults.get(name, ()):
+        if provisioner.DEFAULT not in defaults.get(name, ()):
             changes.append(f"make StorageClass {name} the default")
         return Needed(tuple(changes)) if changes else Satisfied(f"{name} is the one default class")
 
@@ -46,7 +46,7 @@ class StorageDefaultClass(Step):
                 context.say(f"StorageClass {name} is not the default any more")
                 found = view.cluster.get(_API, "StorageClass", name) if view.cluster else None
                 await cluster.apply(_without_default(found or {}, name, marks))
-        await storage_site.apply_class(cluster, view, context)
+        await provisioner.apply_class(cluster, view, context)
 
 
 def _without_default(found: Document, name: str, marks: Sequence[str]) -> Document:
@@ -68,7 +68,7 @@ def _defaults(cluster: ClusterFacts | None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for item in cluster.of_kind("StorageClass") if cluster else []:
         annotations = (item.get("metadata") or {}).get("annotations") or {}
-        marks = [mark for mark in (storage_site.DEFAULT, storage_site.OLD_DEFAULT) if annotations.get(mark) == "true"]
+        marks = [mark for mark in (provisioner.DEFAULT, provisioner.OLD_DEFAULT) if annotations.get(mark) == "true"]
         if marks:
             found[Ref.of(item).name] = marks
     return found

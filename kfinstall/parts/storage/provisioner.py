@@ -17,7 +17,7 @@ from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.storage_facts import export_path
+from kfinstall.parts.storage.facts import export_path
 from kfinstall.text import kubectl
 
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"

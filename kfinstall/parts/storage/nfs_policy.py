@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, storage_policy
+from kfinstall import invocation, limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Cluster, Document, Want
-from kfinstall.storage_facts import NfsServerName
+from kfinstall.parts.storage import policy
+from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.text import clean, kubectl
 
 _PROOF: Final = "nfs-policy"
@@ -35,7 +36,7 @@ class StorageNfsPolicy(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
         """Tier, policy and the record of the proof."""
-        lists = (Want(storage_policy.API, kind, metadata_only=True) for kind in _PLURALS)
+        lists = (Want(policy.API, kind, metadata_only=True) for kind in _PLURALS)
         return (*lists, Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE))
 
     def parameters(self, view: View) -> Mapping[str, str]:
@@ -44,28 +45,28 @@ class StorageNfsPolicy(Step):
 
     def documents(self, view: View) -> Sequence[Document]:
         """Tier and policy."""
-        return storage_policy.documents(view)
+        return policy.documents(view)
 
     def check(self, view: View) -> Check:
         """Both are as they would be written, and a pod was refused."""
         server = view.answers.nfs_address
-        found = storage_policy.addresses(view)
+        found = policy.addresses(view)
         if not found:
             return Conflict(
                 f"no node knows the address of {server}: pods can't be kept from it, and reach it as the node that they run on",
                 "write the server's IP address in the answers (storage.nfs.server), or put the name into DNS or the nodes' /etc/hosts",
                 warning=True,
             )
-        foreign = storage_policy.foreign(view)
+        foreign = policy.foreign(view)
         if foreign is not None:
             return Conflict(
                 f"{foreign} was made by somebody else",
-                f"if nothing needs it: kubectl delete {_PLURALS[foreign.kind]}.{storage_policy.API.partition('/')[0]} {foreign.name}",
+                f"if nothing needs it: kubectl delete {_PLURALS[foreign.kind]}.{policy.API.partition('/')[0]} {foreign.name}",
             )
         changes = list(stamp.outdated(view.cluster, self.documents(view)))
         evidence = stamp.proven(view.cluster, _PROOF, self.fingerprint(view))
         if not evidence:
-            changes.append(f"see that a pod does not reach {storage_policy.target(view)}")
+            changes.append(f"see that a pod does not reach {policy.target(view)}")
         return Needed(tuple(changes)) if changes else Satisfied(evidence)
 
     async def apply(self, context: ApplyContext) -> None:
@@ -75,8 +76,8 @@ class StorageNfsPolicy(Step):
             await cluster.apply(stamp.stamped(document))
         await cluster.apply(secret_store.namespace())
         await self._refused(context, cluster)
-        count = len(storage_policy.addresses(view))
-        where = storage_policy.target(view) + (f" and {count - 1} more of its addresses" if count > 1 else "")
+        count = len(policy.addresses(view))
+        where = policy.target(view) + (f" and {count - 1} more of its addresses" if count > 1 else "")
         await cluster.apply(stamp.proof(_PROOF, self.fingerprint(view), f"pods are kept from {where}: one was refused"))
 
     async def _refused(self, context: ApplyContext, cluster: Cluster) -> None:
@@ -87,11 +88,11 @@ class StorageNfsPolicy(Step):
         """
         try:
             limit = limits.STORAGE_PROOF_TIMEOUT_SECONDS
-            for line in await pods.run_job(context, cluster, storage_policy.job(context.view), timeout_seconds=limit):
+            for line in await pods.run_job(context, cluster, policy.job(context.view), timeout_seconds=limit):
                 context.say(line)
         except CommandError as error:
-            target = storage_policy.target(context.view)
-            unknown = next((line for line in error.tail if line.startswith(storage_policy.UNKNOWN)), "")
+            target = policy.target(context.view)
+            unknown = next((line for line in error.tail if line.startswith(policy.UNKNOWN)), "")
             if unknown:
                 words = unknown.partition(f"{target}:")[2]
                 words = clean(words).strip() or "no words"
@@ -101,7 +102,7 @@ class StorageNfsPolicy(Step):
                     hint=f"{self._remedy(words)}; then: {invocation.again()}",
                     tail=error.tail,
                 ) from None
-            if not any(line.startswith(storage_policy.REACHED) for line in error.tail):
+            if not any(line.startswith(policy.REACHED) for line in error.tail):
                 raise
             raise CommandError(
                 f"a pod still reaches the NFS server at {target}",
@@ -109,7 +110,7 @@ class StorageNfsPolicy(Step):
                 hint=f"is calico-node ready on every node? kubectl -n calico-system get pods -o wide; then: {invocation.again()}",
                 tail=error.tail,
             ) from None
-        await cluster.delete(storage_policy.JOB)
+        await cluster.delete(policy.JOB)
 
     def _remedy(self, words: str) -> str:
         if words.startswith("REFUSED"):
@@ -117,5 +118,5 @@ class StorageNfsPolicy(Step):
                 "does the server listen (on it: ss -ltn sport = :2049)? or does Calico reject instead of drop? "
                 "kubectl get felixconfigurations.crd.projectcalico.org default -o yaml"
             )
-        job = storage_policy.JOB
+        job = policy.JOB
         return f"look at it: {kubectl('describe', 'job', namespace=job.namespace, names=[job.name])}"

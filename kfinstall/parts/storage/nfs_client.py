@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, storage_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.storage import provisioner
 from kfinstall.text import sha256
 
 _PACKAGE: Final = "nfs-common"
@@ -37,7 +38,7 @@ class StorageNfsClient(Step):
         """What to mount, and what to leave as the record."""
         answers = view.answers
         return {
-            "SOURCE": storage_site.source(answers),
+            "SOURCE": provisioner.source(answers),
             "VERSION": answers.storage.nfs.version,
             "TIMEOUT_SECONDS": str(limits.STORAGE_MOUNT_TIMEOUT_SECONDS),
             "RECORD": _record(view),
@@ -46,11 +47,11 @@ class StorageNfsClient(Step):
     def check(self, view: View) -> Check:
         """The client is installed, and a mount of this export is on record."""
         if not view.facts.installed(_PACKAGE):
-            return Needed((f"apt-get install {_PACKAGE}", f"mount {storage_site.source(view.answers)} once"))
+            return Needed((f"apt-get install {_PACKAGE}", f"mount {provisioner.source(view.answers)} once"))
         if not view.facts.has_file(_RECORD, sha256(_record(view))):
-            return Needed((f"mount {storage_site.source(view.answers)} once",))
-        return Satisfied(f"{_PACKAGE} is there, {storage_site.source(view.answers)} was mounted and written to")
+            return Needed((f"mount {provisioner.source(view.answers)} once",))
+        return Satisfied(f"{_PACKAGE} is there, {provisioner.source(view.answers)} was mounted and written to")
 
 
 def _record(view: View) -> str:
-    return f"{storage_site.source(view.answers)} {view.answers.storage.nfs.version}\n"
+    return f"{provisioner.source(view.answers)} {view.answers.storage.nfs.version}\n"

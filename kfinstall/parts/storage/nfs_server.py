@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, storage_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.storage_facts import NfsExport
+from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage.facts import NfsExport
 from kfinstall.text import sha256
 
 _PACKAGE: Final = "nfs-kernel-server"
@@ -33,18 +34,18 @@ class StorageNfsServer(Step):
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """Package, unit and the exports' file."""
         return Watch(
-            files=frozenset({storage_site.EXPORTS_FILE}),
+            files=frozenset({provisioner.EXPORTS_FILE}),
             packages=frozenset({_PACKAGE}),
-            units=frozenset({storage_site.SERVER_UNIT}),
+            units=frozenset({provisioner.SERVER_UNIT}),
         )
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The directory and the exports' file."""
         return {
             "DIRECTORY": view.answers.storage.nfs.path,
-            "EXPORTS_FILE": storage_site.EXPORTS_FILE,
-            "EXPORTS": storage_site.exports(view.answers),
-            "SERVICE": storage_site.SERVER_UNIT,
+            "EXPORTS_FILE": provisioner.EXPORTS_FILE,
+            "EXPORTS": provisioner.exports(view.answers),
+            "SERVICE": provisioner.SERVER_UNIT,
         }
 
     def check(self, view: View) -> Check:
@@ -60,12 +61,12 @@ class StorageNfsServer(Step):
             changes.append(f"apt-get install {_PACKAGE}")
         if not live.directory:
             changes.append(f"make {path}, for root alone")
-        if not facts.has_file(storage_site.EXPORTS_FILE, sha256(storage_site.exports(view.answers)), mode=0o644):
-            changes.append(f"write {storage_site.EXPORTS_FILE} for {', '.join(node.address for node in view.answers.nodes)}")
-        unit = storage_site.SERVER_UNIT
+        if not facts.has_file(provisioner.EXPORTS_FILE, sha256(provisioner.exports(view.answers)), mode=0o644):
+            changes.append(f"write {provisioner.EXPORTS_FILE} for {', '.join(node.address for node in view.answers.nodes)}")
+        unit = provisioner.SERVER_UNIT
         if not facts.runs(unit) or facts.units[unit].enabled not in ("enabled", "static"):
             changes.append(f"start {unit}")
-        if not changes and not storage_site.exported(view.answers, live.clients):
+        if not changes and not provisioner.exported(view.answers, live.clients):
             changes.append("exportfs -ra")
         if changes:
             return Needed(tuple(changes))

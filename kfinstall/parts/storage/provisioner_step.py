@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, storage_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, Check, Scope, Step, View
 from kfinstall.kube.base import Document, Want
+from kfinstall.parts.storage import provisioner as storage_provisioner
 
 
 class ProvisionerStep(Step):
@@ -29,7 +30,7 @@ class ProvisionerStep(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """The provisioner's objects and the classes."""
-        return storage_site.wants(view)
+        return storage_provisioner.wants(view)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The class and the provisioner's objects, by their hashes."""
@@ -38,12 +39,12 @@ class ProvisionerStep(Step):
 
     def documents(self, view: View) -> Sequence[Document]:
         """Provisioner, and class at the end."""
-        return (*storage_site.provisioner(view), storage_site.storage_class(view))
+        return (*storage_provisioner.provisioner(view), storage_provisioner.storage_class(view))
 
     def check(self, view: View) -> Check:
         """Everything is as it would be written, and the provisioner runs."""
-        return storage_site.check(view, f"{self.provisioner} {view.release.versions[self.provisioner]}")
+        return storage_provisioner.check(view, f"{self.provisioner} {view.release.versions[self.provisioner]}")
 
     async def apply(self, context: ApplyContext) -> None:
         """Apply, and wait for the provisioner."""
-        await storage_site.apply(context)
+        await storage_provisioner.apply(context)

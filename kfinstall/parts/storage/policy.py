@@ -10,7 +10,7 @@ from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
-from kfinstall.storage_facts import Address, NfsServerName, server_address
+from kfinstall.parts.storage.facts import Address, NfsServerName, server_address
 
 API: Final = "crd.projectcalico.org/v1"
 """Calico's own store. Its other API, projectcalico.org/v3, needs a server that the operator does not start by itself."""

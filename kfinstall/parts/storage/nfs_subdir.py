@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall.storage_step import ProvisionerStep
+from kfinstall.parts.storage.provisioner_step import ProvisionerStep
 
 
 class StorageNfsSubdir(ProvisionerStep):
