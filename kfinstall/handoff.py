@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from kfinstall import invocation, registry_site, spark_site
+from kfinstall import invocation, spark_site
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine import secret_store
 from kfinstall.engine.journal import Entry
 from kfinstall.engine.step import View
 from kfinstall.kube.base import ClusterFacts, Document
+from kfinstall.parts.registry import files as registry_files
 from kfinstall.text import clean, clean_text, hanging, sha256
 
 CARD_VERSION: Final = 1
@@ -243,9 +244,9 @@ def _places(view: View) -> tuple[Place, ...]:
 
 def _registry(answers: Answers) -> Place:
     host, node = answers.registry_host, answers.registry_node
-    if not registry_site.secured(answers):
+    if not registry_files.secured(answers):
         return Place("Registry", f"http://{host}", note="without TLS and login")
-    user = shlex.quote(f"{answers.ssh.user or 'USER'}@{node.address}:{registry_site.certs_folder(answers)}/ca.crt")
+    user = shlex.quote(f"{answers.ssh.user or 'USER'}@{node.address}:{registry_files.certs_folder(answers)}/ca.crt")
     return Place(
         "Registry",
         f"https://{host}",
@@ -274,8 +275,8 @@ def _logins(answers: Answers) -> tuple[Login, ...]:
     if answers.kubeflow.enabled:
         user = answers.kubeflow.user
         logins.append(_login("Kubeflow", user.email, user.password, "kubeflow.user.password"))
-    if answers.registry.enabled and registry_site.secured(answers):
-        logins.append(_login("Registry", answers.registry.user, answers.registry.password, registry_site.PASSWORD))
+    if answers.registry.enabled and registry_files.secured(answers):
+        logins.append(_login("Registry", answers.registry.user, answers.registry.password, registry_files.PASSWORD))
     return tuple(logins)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall import pull_secret
 from kfinstall.answers.model import Answers
 from kfinstall.parts.cluster import kubeadm
+from kfinstall.parts.registry import pull_secret_objects
 from kfinstall.releases import Release
 
 VOLUME: Final = "spark-volume"
@@ -83,7 +83,7 @@ def site(answers: Answers, release: Release) -> SparkSite:
         mesh=answers.kubeflow.enabled,
         upstream=upstream,
         image=target_image(answers, upstream) if answers.registry.enabled else upstream,
-        pull_secret=pull_secret.NAME if pull_secret.needed(answers) else "",
+        pull_secret=pull_secret_objects.NAME if pull_secret_objects.needed(answers) else "",
         volume_image=release.images["spark-volume"],
         master=f"k8s://https://{kubeadm.endpoint(answers)}",
         history_base=f"/spark-history/{namespace}" if answers.kubeflow.enabled else "",

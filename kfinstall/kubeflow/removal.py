@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall import invocation, pull_secret
+from kfinstall import invocation
 from kfinstall.apply import stamp
 from kfinstall.apply.waves import WORKLOAD_KINDS
 from kfinstall.engine import secret_store
@@ -20,6 +20,7 @@ from kfinstall.engine.step import Check, Conflict, View
 from kfinstall.kube.base import ClusterFacts, Ref, Want
 from kfinstall.kubeflow import inventory
 from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.parts.registry import pull_secret_objects
 
 DEFINITION: Final = "CustomResourceDefinition"
 PROFILE: Final = "Profile"
@@ -81,7 +82,7 @@ def objects(view: View) -> list[Ref]:
     own = (
         ref
         for ref, document in _objects(view).items()
-        if ref.namespace in places and stamp.ours(document) and ref.name != pull_secret.NAME
+        if ref.namespace in places and stamp.ours(document) and ref.name != pull_secret_objects.NAME
     )
     chosen = {
         ref

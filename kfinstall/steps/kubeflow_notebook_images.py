@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, registry_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kubeflow import notebook_images
 from kfinstall.parts.prepare import files as prepare_files
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
@@ -43,7 +44,7 @@ class KubeflowNotebookImages(Step):
         return {name: notebook_images.image(view.answers, name) for name in view.answers.kubeflow.notebook_images}
 
     def _record(self, view: View) -> str:
-        inputs = {"images": sorted(self._images(view).values()), "ca": registry_site.ca_sha256(view)}
+        inputs = {"images": sorted(self._images(view).values()), "ca": registry_files.ca_sha256(view)}
         return json.dumps(inputs, sort_keys=True) + "\n"
 
     def parameters(self, view: View) -> Mapping[str, str]:
@@ -60,7 +61,7 @@ class KubeflowNotebookImages(Step):
         return {
             "RUNTIME": answers.cluster.runtime,
             "HOST": answers.registry_host,
-            "SECURED": "yes" if registry_site.secured(answers) else "no",
+            "SECURED": "yes" if registry_files.secured(answers) else "no",
             "USER": answers.registry.user,
             "BASE": notebook_images.base(release),
             "NAMES": "\n".join(answers.kubeflow.notebook_images),
@@ -81,4 +82,4 @@ class KubeflowNotebookImages(Step):
 
     async def stdin(self, context: ApplyContext) -> Secret | None:
         """The registry's password."""
-        return await context.secret(registry_site.PASSWORD) if registry_site.secured(context.view.answers) else None
+        return await context.secret(registry_files.PASSWORD) if registry_files.secured(context.view.answers) else None

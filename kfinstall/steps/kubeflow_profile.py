@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
-from kfinstall import limits, pull_secret
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS, outdated, stamped
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.parts.registry import pull_secret_objects
 
 _API: Final = "kubeflow.org/v1beta1"
 _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
@@ -36,7 +37,7 @@ class KubeflowProfile(Step):
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """Profiles, namespaces, and the service accounts of the profile."""
-        return (Want(_API, "Profile"), Want("v1", "Namespace"), *pull_secret.wants((view.answers.profile_namespace,)))
+        return (Want(_API, "Profile"), Want("v1", "Namespace"), *pull_secret_objects.wants((view.answers.profile_namespace,)))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Who it is for."""
@@ -63,7 +64,7 @@ class KubeflowProfile(Step):
             return Needed((f"wait for namespace {name} and its service account {_EDITOR}",))
         if _POD_SECURITY not in ((namespace.get("metadata") or {}).get("labels") or {}):
             return Needed((f"label namespace {name} {_POD_SECURITY}=baseline",))
-        pull = pull_secret.missing(view, name, _PULLING)
+        pull = pull_secret_objects.missing(view, name, _PULLING)
         if pull:
             return Needed(pull)
         return Satisfied(f"profile {name} belongs to {view.answers.kubeflow.user.email}; its namespace has {_EDITOR}")
@@ -80,8 +81,8 @@ class KubeflowProfile(Step):
             await cluster.apply(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {_POD_SECURITY: "baseline"}}}
             )
-        if pull_secret.needed(context.view.answers):
-            await pull_secret.ensure(context, cluster, name, _PULLING)
+        if pull_secret_objects.needed(context.view.answers):
+            await pull_secret_objects.ensure(context, cluster, name, _PULLING)
 
 
 def _owner(namespace: Document) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import pull_secret, registry_site, spark_objects, spark_site
+from kfinstall import spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Want
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry import pull_secret_objects
 
 
 class SparkAccess(Step):
@@ -35,11 +37,11 @@ class SparkAccess(Step):
         namespace = view.answers.spark_namespace
         kinds = {(str(item["apiVersion"]), str(item["kind"])) for item in self._plain(view)}
         own = tuple(Want(version, kind, namespace) for version, kind in sorted(kinds))
-        return tuple(dict.fromkeys((*own, *pull_secret.wants((namespace,)))))
+        return tuple(dict.fromkeys((*own, *pull_secret_objects.wants((namespace,)))))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The hashes of its objects, for the fingerprint."""
-        login = registry_site.login_fingerprint(view) if pull_secret.needed(view.answers) else ""
+        login = registry_files.login_fingerprint(view) if pull_secret_objects.needed(view.answers) else ""
         return {"OBJECTS": " ".join(stamp.content(item) for item in self._plain(view)), "LOGIN": login}
 
     def documents(self, view: View) -> Sequence[Document]:
@@ -49,7 +51,9 @@ class SparkAccess(Step):
     def check(self, view: View) -> Check:
         """Every object is as it would be written."""
         place = spark_site.site(view.answers, view.release)
-        changes = stamp.outdated(view.cluster, self._plain(view)) + pull_secret.missing(view, place.namespace, place.accounts)
+        changes = stamp.outdated(view.cluster, self._plain(view)) + pull_secret_objects.missing(
+            view, place.namespace, place.accounts
+        )
         if changes:
             return Needed(changes)
         return Satisfied(f"{place.namespace}/{place.account} may run drivers; only pods of {place.namespace} reach them")
@@ -60,4 +64,4 @@ class SparkAccess(Step):
         cluster = await context.cluster()
         for document in self._documents(context.view):
             await cluster.apply(document)
-        await pull_secret.ensure(context, cluster, place.namespace, place.accounts)
+        await pull_secret_objects.ensure(context, cluster, place.namespace, place.accounts)

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, registry_site, spark_site
+from kfinstall import limits, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
@@ -39,7 +40,7 @@ class SparkImage(Step):
 
     def _record(self, view: View) -> str:
         place = spark_site.site(view.answers, view.release)
-        inputs = {"source": place.upstream, "target": place.image, "ca": registry_site.ca_sha256(view)}
+        inputs = {"source": place.upstream, "target": place.image, "ca": registry_files.ca_sha256(view)}
         return json.dumps(inputs, sort_keys=True) + "\n"
 
     def parameters(self, view: View) -> Mapping[str, str]:
@@ -51,7 +52,7 @@ class SparkImage(Step):
             "SOURCE": place.upstream,
             "TARGET": place.image,
             "HOST": answers.registry_host,
-            "SECURED": "yes" if registry_site.secured(answers) else "no",
+            "SECURED": "yes" if registry_files.secured(answers) else "no",
             "USER": answers.registry.user,
             "RECORD_PATH": _RECORD,
             "RECORD": self._record(view),
@@ -66,4 +67,4 @@ class SparkImage(Step):
 
     async def stdin(self, context: ApplyContext) -> Secret | None:
         """The registry's password."""
-        return await context.secret(registry_site.PASSWORD) if registry_site.secured(context.view.answers) else None
+        return await context.secret(registry_files.PASSWORD) if registry_files.secured(context.view.answers) else None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfinstall.engine.step import Step
 
 _ROOM: Final = "kfinstall.parts"
-_FLAT: Final = ("handoff", "kubeflow", "registry", "reset", "rotate", "spark", "uninstall")
+_FLAT: Final = ("handoff", "kubeflow", "reset", "rotate", "spark", "uninstall")
 """Whose steps have no room yet."""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kfinstall import registry_site
 from kfinstall.engine.step import Needed, Satisfied, Step
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.registry import files as registry_files
 from tests.lab import look
 from tests.lab.fleet import Fleet
 from tests.lab.look import Look
@@ -18,7 +18,7 @@ UNLIKE = frozenset(
         f"{prepare_files.PROOFS}/prepare-tools.json",
         f"{prepare_files.PROOFS}/registry.push.json",
         f"{prepare_files.PROOFS}/registry.pull-proof.json",
-        registry_site.HTPASSWD,
+        registry_files.HTPASSWD,
     }
 )
 """Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
@@ -52,6 +52,6 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     twin.apply(step, nodes.ran, now)
     nodes.ran.clear()
     again = twin.view(step, now)
-    unlike = UNLIKE | {f"{registry_site.certs_folder(nodes.answers)}/ca.crt"}
+    unlike = UNLIKE | {f"{registry_files.certs_folder(nodes.answers)}/ca.crt"}
     wrong += differences(now, again, step.watch(now), step.check, unlike)
     return [f"{step.id}: {line}" for line in wrong], last

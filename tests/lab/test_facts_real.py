@@ -15,8 +15,8 @@ from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
 from kfinstall.parts.prepare.facts import OthersFiles
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.parts.storage.facts import NfsExport, NfsServerName
-from kfinstall.registry_facts import RegistryFacts
 from kfinstall.simulator.sections import renderers
 from kfinstall.text import sha256
 from kfinstall.undo_facts import UndoRecord

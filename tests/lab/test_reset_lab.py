@@ -13,12 +13,12 @@ import yaml
 from kfinstall.engine.step import Scope, Step
 from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.preflight import membership
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.parts.storage.nfs_client import StorageNfsClient
 from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.secrets import Secret
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab import past

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall import registry_site
 from kfinstall.engine.step import Satisfied, Step
 from kfinstall.parts.prepare.apt import PrepareApt
 from kfinstall.parts.prepare.base_packages import PrepareBasePackages
@@ -27,13 +26,14 @@ from kfinstall.parts.prepare.proxy import PrepareProxy
 from kfinstall.parts.prepare.swap_off import PrepareSwapOff
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry.pull_proof import RegistryPullProof
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.parts.storage.local_directory import StorageLocalDirectory
 from kfinstall.parts.storage.nfs_client import StorageNfsClient
 from kfinstall.parts.storage.nfs_server import StorageNfsServer
-from kfinstall.steps.registry_pull_proof import RegistryPullProof
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
 from tests.lab import alone, look, past, proxy
 from tests.lab import installer as installed
 from tests.lab.fleet import Fleet, fleet
@@ -141,7 +141,7 @@ async def connected(installer: Installer, folder: Path, setting: Setting) -> Asy
     sections = {section: given[section] for section in {"cluster", *setting.answers}}
     sections["registry"] = {"directory": IMAGES, "user": "kfinstall", "password": {"env": "REGISTRY"}}
     async with fleet(installer.lab, folder, numbers=(setting.number,), **sections) as nodes:
-        nodes.secrets[registry_site.PASSWORD] = "word"
+        nodes.secrets[registry_files.PASSWORD] = "word"
         nodes.downloads = installer.downloads
         yield nodes
 

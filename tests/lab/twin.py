@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from kfinstall import registry_site
 from kfinstall.engine.step import Check, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.registry import files as registry_files
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.machine import fresh_node
 from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
@@ -57,7 +57,7 @@ class Twin:
                 there = [name for name in given["OPTIONAL"].split() if name in real.modules]
                 given["OPTIONAL"] = " ".join(there)
             if "CA" in given:
-                given["CA"] = self.node.files[f"{registry_site.FOLDER}/ca.crt"].content or ""
+                given["CA"] = self.node.files[f"{registry_files.FOLDER}/ca.crt"].content or ""
             if "RECORD_PATH" in given:  # what is recorded tells this node's own CA
                 given["RECORD"] = step.parameters(self.view(step, like))["RECORD"]
             if version := real.runtime.containerd_version:

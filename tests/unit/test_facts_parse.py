@@ -11,8 +11,8 @@ from kfinstall.errors import CommandError, KfError
 from kfinstall.facts import machine, network, runtime, upkeep, watched
 from kfinstall.facts.model import KfUnit, PackageFact, SpaceFact, UnitFact
 from kfinstall.facts.parse import SECTIONS, parse_facts
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.parts.storage.facts import NfsExport
-from kfinstall.registry_facts import RegistryFacts
 from kfinstall.undo_facts import UndoRecord
 
 DATA = Path(__file__).parent / "data" / "facts"

@@ -9,15 +9,16 @@ from dataclasses import replace
 import kubernetes_validate
 import pytest
 
-from kfinstall import pull_secret, spark_objects, spark_pi, spark_site, spark_submit
+from kfinstall import spark_objects, spark_pi, spark_site, spark_submit
 from kfinstall.answers.model import Answers
 from kfinstall.engine import pods as engine_pods
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, ProofError, StepTimeoutError
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import Applied, ClusterFacts, Ref
+from kfinstall.parts.registry import pull_secret_objects
+from kfinstall.parts.registry.pull_secret import RegistryPullSecret
 from kfinstall.releases import Release
-from kfinstall.steps.registry_pull_secret import RegistryPullSecret
 from kfinstall.steps.spark_access import SparkAccess
 from kfinstall.steps.spark_history_server import SparkHistoryServer
 from kfinstall.steps.spark_image import SparkImage
@@ -157,7 +158,7 @@ def test_builtin_kinds_are_valid_for_the_kubernetes_version(sections):
         *spark_objects.access(place),
         *spark_objects.history(place),
         spark_pi.submit_job(place),
-        pull_secret.document(make_view(**sections), "kfinstall", __import__("kfinstall.secrets").secrets.Secret("x")),
+        pull_secret_objects.document(make_view(**sections), "kfinstall", __import__("kfinstall.secrets").secrets.Secret("x")),
     ]
     builtin = [item for item in documents if "istio.io" not in item["apiVersion"]]
     for item in builtin:

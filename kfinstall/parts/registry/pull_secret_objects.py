@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from kfinstall import registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.parts.registry import files
 from kfinstall.secrets import Secret
 
 NAME: Final = "kfinstall-registry"
@@ -20,7 +20,7 @@ _LABELS: Final = {"app.kubernetes.io/managed-by": "kfinstall"}
 
 def needed(answers: Answers) -> bool:
     """Whether the registry asks for a login at all."""
-    return answers.registry.enabled and registry_site.secured(answers)
+    return answers.registry.enabled and files.secured(answers)
 
 
 def wants(namespaces: Sequence[str]) -> tuple[Want, ...]:
@@ -36,7 +36,7 @@ def missing(view: View, namespace: str, accounts: Sequence[str] = ("default",)) 
     changes: list[str] = []
     secret = view.cluster.get("v1", "Secret", NAME, namespace) or {}
     annotations = (secret.get("metadata") or {}).get("annotations") or {}
-    if annotations.get(ANNOTATION) != registry_site.login_fingerprint(view):
+    if annotations.get(ANNOTATION) != files.login_fingerprint(view):
         changes.append(f"make the pull secret {namespace}/{NAME}")
     changes += [
         f"attach it to the service account {namespace}/{account}"
@@ -62,7 +62,7 @@ def document(view: View, namespace: str, password: Secret) -> Document:
             "name": NAME,
             "namespace": namespace,
             "labels": dict(_LABELS),
-            "annotations": {ANNOTATION: registry_site.login_fingerprint(view)},
+            "annotations": {ANNOTATION: files.login_fingerprint(view)},
         },
         "type": "kubernetes.io/dockerconfigjson",
         "data": {".dockerconfigjson": base64.b64encode(json.dumps(login).encode()).decode()},
@@ -73,7 +73,7 @@ async def ensure(context: ApplyContext, cluster: Cluster, namespace: str, accoun
     """Make the pull secret and attach it; what else the accounts name is kept."""
     if not needed(context.view.answers):
         return
-    await cluster.apply(document(context.view, namespace, await context.secret(registry_site.PASSWORD)))
+    await cluster.apply(document(context.view, namespace, await context.secret(files.PASSWORD)))
     for account in accounts:
         names = _names(await cluster.get(Ref("v1", "ServiceAccount", account, namespace)))
         if NAME in names:

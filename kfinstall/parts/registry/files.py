@@ -12,7 +12,7 @@ from kfinstall import limits
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.text import sha256
 
 UNIT: Final = "kfinstall-registry.service"

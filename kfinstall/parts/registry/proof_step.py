@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry import files
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
@@ -41,7 +41,7 @@ class RegistryProof(Step):
 
     def record(self, view: View) -> str:
         """Content of the record: a line of JSON."""
-        trust = {"ca": registry_site.ca_sha256(view), "login": registry_site.login_fingerprint(view)}
+        trust = {"ca": files.ca_sha256(view), "login": files.login_fingerprint(view)}
         return json.dumps({**self.proven(view), **trust}, sort_keys=True) + "\n"
 
     def recorded(self, view: View) -> bool:
@@ -53,7 +53,7 @@ class RegistryProof(Step):
         answers = view.answers
         return {
             "HOST": answers.registry_host,
-            "SECURED": "yes" if registry_site.secured(answers) else "no",
+            "SECURED": "yes" if files.secured(answers) else "no",
             "USER": answers.registry.user,
             "RECORD_PATH": self.record_path,
             "RECORD": self.record(view),
@@ -61,4 +61,4 @@ class RegistryProof(Step):
 
     async def stdin(self, context: ApplyContext) -> Secret | None:
         """The login's password."""
-        return await context.secret(registry_site.PASSWORD) if registry_site.secured(context.view.answers) else None
+        return await context.secret(files.PASSWORD) if files.secured(context.view.answers) else None

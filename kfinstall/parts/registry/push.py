@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import proof_image
 from kfinstall.engine.step import Check, Needed, Satisfied, Scope, View
-from kfinstall.registry_step import RegistryProof
+from kfinstall.parts.registry import proof_image
+from kfinstall.parts.registry.proof_step import RegistryProof
 
 
 def _name(view: View) -> str:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import invocation, registry_site
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.text import sha256
 
 
@@ -33,18 +34,18 @@ class RegistryTrust(Step):
     def watch(self, view: View) -> Watch:
         """The files, and the CA certificate of this node."""
         answers = view.answers
-        return Watch(files=frozenset({*registry_site.trust_files(answers), f"{registry_site.certs_folder(answers)}/ca.crt"}))
+        return Watch(files=frozenset({*registry_files.trust_files(answers), f"{registry_files.certs_folder(answers)}/ca.crt"}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Everything but the CA certificate, which only exists once the registry does."""
         answers = view.answers
-        files = registry_site.trust_files(answers)
+        files = registry_files.trust_files(answers)
         lines = [f"{path}\t{base64.b64encode(text.encode()).decode()}" for path, text in sorted(files.items())]
-        daemon = registry_site.docker_daemon(answers) if answers.cluster.runtime == "docker" else {}
+        daemon = registry_files.docker_daemon(answers) if answers.cluster.runtime == "docker" else {}
         return {
             "RUNTIME": answers.cluster.runtime,
             "HOST": answers.registry_host,
-            "FOLDER": registry_site.certs_folder(answers),
+            "FOLDER": registry_files.certs_folder(answers),
             "FILES": "\n".join(lines),
             "DAEMON": json.dumps(daemon, sort_keys=True),
         }
@@ -54,12 +55,12 @@ class RegistryTrust(Step):
         answers = view.answers
         changes = [
             f"write {path}"
-            for path, text in registry_site.trust_files(answers).items()
+            for path, text in registry_files.trust_files(answers).items()
             if not view.facts.has_file(path, sha256(text))
         ]
-        path = f"{registry_site.certs_folder(answers)}/ca.crt"
-        if registry_site.secured(answers):
-            wanted = registry_site.ca_sha256(view)
+        path = f"{registry_files.certs_folder(answers)}/ca.crt"
+        if registry_files.secured(answers):
+            wanted = registry_files.ca_sha256(view)
             if not wanted or not view.facts.has_file(path, wanted):
                 changes.append(f"write {path}")
         found = view.fact(RegistryFacts)
@@ -67,13 +68,13 @@ class RegistryTrust(Step):
             changes.append(f"try {answers.registry_host} from here")
         if changes:
             return Needed(tuple(changes))
-        return Satisfied(f"{registry_site.certs_folder(answers)} is there, {answers.registry_host} answers {found.status} here")
+        return Satisfied(f"{registry_files.certs_folder(answers)} is there, {answers.registry_host} answers {found.status} here")
 
     async def apply(self, context: ApplyContext) -> None:
         """Fetch the CA certificate from the registry's node and hand it to this node's script."""
         answers = context.view.answers
         certificate = ""
-        if registry_site.secured(answers):
+        if registry_files.secured(answers):
             node = answers.registry_node.name
             done = await context.ask_script("registry-ca", {}, on=node)
             certificate = "\n".join(done.lines).strip() + "\n"

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import bcrypt
 
-from kfinstall import limits, registry_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.registry_facts import RegistryFacts
+from kfinstall.parts.registry import files
+from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
@@ -33,9 +34,9 @@ class RegistryServer(Step):
     def watch(self, view: View) -> Watch:
         """Its files, package, unit, port, and the space for its images."""
         return Watch(
-            files=frozenset({registry_site.CONFIG, registry_site.UNIT_FILE, registry_site.HTPASSWD, registry_site.LOGIN}),
-            packages=frozenset({registry_site.PACKAGE}),
-            units=frozenset({registry_site.UNIT, registry_site.PACKAGE_UNIT}),
+            files=frozenset({files.CONFIG, files.UNIT_FILE, files.HTPASSWD, files.LOGIN}),
+            packages=frozenset({files.PACKAGE}),
+            units=frozenset({files.UNIT, files.PACKAGE_UNIT}),
             ports=frozenset({view.answers.registry.port}),
             space=frozenset({view.answers.registry.directory}),
         )
@@ -43,17 +44,17 @@ class RegistryServer(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """Everything but the password."""
         answers = view.answers
-        secured = registry_site.secured(answers)
+        secured = files.secured(answers)
         return {
             "HOST": answers.registry_host,
             "ADDRESS": answers.registry_node.address,
             "SECURED": "yes" if secured else "no",
             "USER": answers.registry.user,
             "DIRECTORY": answers.registry.directory,
-            "CONFIG": registry_site.config(answers),
-            "SERVICE_UNIT": registry_site.unit(answers),
-            "LOGIN": registry_site.login_record(view) if secured else "",
-            "NAMES": " ".join(registry_site.subject_names(answers)),
+            "CONFIG": files.config(answers),
+            "SERVICE_UNIT": files.unit(answers),
+            "LOGIN": files.login_record(view) if secured else "",
+            "NAMES": " ".join(files.subject_names(answers)),
             "CA_DAYS": str(limits.REGISTRY_CA_DAYS),
             "CERTIFICATE_DAYS": str(limits.REGISTRY_CERTIFICATE_DAYS),
             "RENEW_SECONDS": str(limits.REGISTRY_RENEW_BEFORE_SECONDS),
@@ -63,7 +64,7 @@ class RegistryServer(Step):
         """Files as wanted, unit running, certificate good for a while, and the registry answers."""
         answers, facts = view.answers, view.facts
         port = answers.registry.port
-        running = facts.runs(registry_site.UNIT)
+        running = facts.runs(files.UNIT)
         owner = facts.network.listeners.get(port, "")
         if owner and not running and not owner.startswith("docker-registr"):
             return Conflict(f"TCP port {port} is taken by {owner}", "stop it, or set registry.port in the answers to a free port")
@@ -72,39 +73,39 @@ class RegistryServer(Step):
         if missing:
             return Needed(missing if found.used_bytes is not None else (*missing, f"make {answers.registry.directory}"))
         used = "" if found.used_bytes is None else f", {found.used_bytes // 2**20} MiB of images"
-        how = "TLS and login" if registry_site.secured(answers) else "plain HTTP, no login"
-        return Satisfied(f"{registry_site.UNIT} runs, {answers.registry_host} answers {found.status} ({how}){used}")
+        how = "TLS and login" if files.secured(answers) else "plain HTTP, no login"
+        return Satisfied(f"{files.UNIT} runs, {answers.registry_host} answers {found.status} ({how}){used}")
 
     def _files(self, view: View) -> tuple[str, ...]:
         wanted = {
-            registry_site.CONFIG: registry_site.config(view.answers),
-            registry_site.UNIT_FILE: registry_site.unit(view.answers),
+            files.CONFIG: files.config(view.answers),
+            files.UNIT_FILE: files.unit(view.answers),
         }
-        if registry_site.secured(view.answers):
-            wanted[registry_site.LOGIN] = registry_site.login_record(view)
-        changes = [] if view.facts.packages.get(registry_site.PACKAGE) else [f"install {registry_site.PACKAGE}"]
+        if files.secured(view.answers):
+            wanted[files.LOGIN] = files.login_record(view)
+        changes = [] if view.facts.packages.get(files.PACKAGE) else [f"install {files.PACKAGE}"]
         changes += [f"write {path}" for path, text in wanted.items() if not view.facts.has_file(path, sha256(text))]
         return tuple(changes)
 
     def _state(self, view: View, *, running: bool) -> tuple[str, ...]:
-        changes = [] if running else [f"start {registry_site.UNIT}"]
+        changes = [] if running else [f"start {files.UNIT}"]
         found = view.fact(RegistryFacts)
-        if registry_site.secured(view.answers):
-            password = view.facts.files.get(registry_site.HTPASSWD)
+        if files.secured(view.answers):
+            password = view.facts.files.get(files.HTPASSWD)
             if password is None or password.mode & 0o007:
-                changes.append(f"write {registry_site.HTPASSWD}")
-            if registry_site.renewal_due(found, view.facts.read_at):
+                changes.append(f"write {files.HTPASSWD}")
+            if files.renewal_due(found, view.facts.read_at):
                 changes.append("sign a server certificate")
-            elif found.names != registry_site.subject_names(view.answers):
-                changes.append(f"sign a server certificate for {', '.join(registry_site.subject_names(view.answers))}")
+            elif found.names != files.subject_names(view.answers):
+                changes.append(f"sign a server certificate for {', '.join(files.subject_names(view.answers))}")
         if running and not changes and not found.answers:
-            changes.append(f"restart {registry_site.UNIT}, which does not answer")
+            changes.append(f"restart {files.UNIT}, which does not answer")
         return tuple(changes)
 
     async def stdin(self, context: ApplyContext) -> Secret | None:
         """The password, and its bcrypt line for htpasswd."""
-        if not registry_site.secured(context.view.answers):
+        if not files.secured(context.view.answers):
             return None
-        password = (await context.secret(registry_site.PASSWORD)).reveal()
+        password = (await context.secret(files.PASSWORD)).reveal()
         hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(limits.REGISTRY_BCRYPT_ROUNDS)).decode()
         return Secret(f"{password}\n{context.view.answers.registry.user}:{hashed}\n")

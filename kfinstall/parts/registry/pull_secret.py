@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import pull_secret, registry_site
 from kfinstall.answers.model import Answers
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Want
+from kfinstall.parts.registry import files, pull_secret_objects
 
 
 class RegistryPullSecret(Step):
@@ -22,30 +22,30 @@ class RegistryPullSecret(Step):
 
     def applies(self, answers: Answers) -> bool:
         """Where the registry asks for a login."""
-        return pull_secret.needed(answers)
+        return pull_secret_objects.needed(answers)
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """Namespaces, and in those that matter the secrets' metadata and the service accounts."""
-        return (Want("v1", "Namespace"), *pull_secret.wants(_possible(view.answers)))
+        return (Want("v1", "Namespace"), *pull_secret_objects.wants(_possible(view.answers)))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The registry and the login's origin, for the fingerprint."""
-        return {"HOST": view.answers.registry_host, "LOGIN": registry_site.login_fingerprint(view)}
+        return {"HOST": view.answers.registry_host, "LOGIN": files.login_fingerprint(view)}
 
     def check(self, view: View) -> Check:
         """The secret is there, made from this login, and attached."""
         namespaces = _present(view)
-        changes = tuple(line for namespace in namespaces for line in pull_secret.missing(view, namespace))
+        changes = tuple(line for namespace in namespaces for line in pull_secret_objects.missing(view, namespace))
         if changes or view.cluster is None:
-            return Needed(changes or (f"make the pull secret {secret_store.NAMESPACE}/{pull_secret.NAME}",))
-        return Satisfied(f"{pull_secret.NAME} is attached in {', '.join(namespaces)}")
+            return Needed(changes or (f"make the pull secret {secret_store.NAMESPACE}/{pull_secret_objects.NAME}",))
+        return Satisfied(f"{pull_secret_objects.NAME} is attached in {', '.join(namespaces)}")
 
     async def apply(self, context: ApplyContext) -> None:
         """Make and attach it where it is missing."""
         cluster = await context.cluster()
         await cluster.apply(secret_store.namespace())
         for namespace in _present(context.view):
-            await pull_secret.ensure(context, cluster, namespace)
+            await pull_secret_objects.ensure(context, cluster, namespace)
 
 
 def _possible(answers: Answers) -> tuple[str, ...]:
