@@ -15,10 +15,10 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import View
 from kfinstall.errors import AnswersError, ExitCode, UsageError
-from kfinstall.kubeflow import bundle as bundles
-from kfinstall.kubeflow import choice, render_here
-from kfinstall.kubeflow.bundle import Bundle
-from kfinstall.steps.kubeflow_render import KubeflowRender
+from kfinstall.parts.kubeflow import bundle as bundles
+from kfinstall.parts.kubeflow import choice, render_here
+from kfinstall.parts.kubeflow.bundle import Bundle
+from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.transport.base import Program
 from kfinstall.workflows.plan import PLAN
 

@@ -12,7 +12,7 @@ from kfinstall.diagnose.capacity import quantity
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.kubeflow import removal
+from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.storage import provisioner
 
 _PROGRAM: Final = """

@@ -42,12 +42,12 @@ def expected(situation: Situation, options: Options) -> Situation:
     Raises:
         UsageError: one of them can't be replaced here.
     """
-    from kfinstall import rotation
+    from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
     if options.rotation:
         return situation
-    rotation.chosen(situation.answers, options.rotate)
-    return replace(situation, cluster=rotation.without_record(situation.cluster))
+    rotate_secrets.chosen(situation.answers, options.rotate)
+    return replace(situation, cluster=rotate_secrets.without_record(situation.cluster))
 
 
 async def work(session: Session) -> None:
@@ -57,16 +57,16 @@ async def work(session: Session) -> None:
         UsageError: one of them can't be replaced here.
         KfError: a step failed; going on ends with one value everywhere.
     """
-    from kfinstall import rotation
     from kfinstall.engine import secret_store
+    from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
-    names = rotation.chosen(session.answers, session.options.rotate)
+    names = rotate_secrets.chosen(session.answers, session.options.rotate)
     async with session.node_lock():
         cluster = await session.site.cluster()
         await cluster.apply(secret_store.namespace())
         run = session.options.rotation or session.record.id
-        await cluster.apply(rotation.requested(await cluster.get(rotation.RECORD), names, run))
-        await session.site.read_cluster([rotation.RECORDS])
+        await cluster.apply(rotate_secrets.requested(await cluster.get(rotate_secrets.RECORD), names, run))
+        await session.site.read_cluster([rotate_secrets.RECORDS])
         await session.executor.run(session.phases)
     session.tell_set_aside()
 

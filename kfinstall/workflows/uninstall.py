@@ -63,13 +63,13 @@ async def work(session: Session) -> None:
 
 
 async def _refuse_half_rotated(session: Session) -> None:
-    from kfinstall import rotation
     from kfinstall.kube.base import ClusterFacts
+    from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
     if session.options.delete_data or session.site.cluster_facts is None:
         return
-    record = await (await session.site.cluster()).get(rotation.RECORD)
-    begun = rotation.unfinished(ClusterFacts(objects={rotation.RECORD: record} if record else {}))
+    record = await (await session.site.cluster()).get(rotate_secrets.RECORD)
+    begun = rotate_secrets.unfinished(ClusterFacts(objects={rotate_secrets.RECORD: record} if record else {}))
     if begun:
         raise ConflictError(
             f"the rotation of {', '.join(begun)} was begun and not finished",

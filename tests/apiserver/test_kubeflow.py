@@ -15,8 +15,8 @@ from kfinstall.apply.waves import ADMISSION, Wave, clean_document, split, withou
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
 from tests.apiserver.planes import cluster
 from tests.bench.bench_kubeflow import sidecars
 from tests.fakes.apiserver import needs_control_plane

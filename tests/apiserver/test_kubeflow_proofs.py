@@ -12,7 +12,7 @@ from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref
 from kfinstall.kube.refusal import Refusal
-from kfinstall.kubeflow import proofs
+from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.simulator.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane

@@ -15,7 +15,7 @@ from kfinstall.engine.step import CLUSTER_TARGET, View
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Waiting
 from kfinstall.kube.connection import MERGE
-from kfinstall.kubeflow import inventory, recorded
+from kfinstall.parts.kubeflow import inventory, recorded
 from kfinstall.releases import load
 from tests.apiserver.planes import Document, cluster, config_map
 from tests.fakes.apiserver import needs_control_plane

@@ -22,11 +22,11 @@ from kfinstall.errors import CommandError
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Want
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.uninstall.custom_resources import UninstallHeldResources
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from kfinstall.steps.uninstall_custom_resources import UninstallHeldResources
 from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane

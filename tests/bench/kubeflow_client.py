@@ -26,8 +26,8 @@ from kfinstall.apply.waves import clean_document, without_stray_namespaces
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster, open_cluster
 from kfinstall.kube.base import Applied, Document, Ref
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
 
 _LOOP_SECONDS = 20
 """What the guide's loop sleeps between two passes."""

@@ -20,7 +20,7 @@ from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import View
 from kfinstall.errors import ProofError
-from kfinstall.kubeflow import proofs, signed_in
+from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow
 from kfinstall.simulator.fleet import Fleet

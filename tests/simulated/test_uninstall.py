@@ -12,10 +12,10 @@ from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import Ref
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.uninstall.namespaces import UninstallNamespaces
 from kfinstall.releases import load
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.steps.uninstall_namespaces import UninstallNamespaces
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised

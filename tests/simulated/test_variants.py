@@ -6,7 +6,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.cli.bundle import taken
 from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
-from kfinstall.kubeflow import bundle, choice
+from kfinstall.parts.kubeflow import bundle, choice
 from kfinstall.releases import load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.fleet import Fleet

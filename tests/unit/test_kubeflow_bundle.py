@@ -26,14 +26,14 @@ from kfinstall.cli import main
 from kfinstall.engine.step import Needed, View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.kube import raw
-from kfinstall.kubeflow import bundle, choice, render_here
-from kfinstall.kubeflow.images import images
+from kfinstall.parts.kubeflow import bundle, choice, render_here
+from kfinstall.parts.kubeflow.images import images
+from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.releases import Artifact, Component, load
 from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.steps.kubeflow_render import KubeflowRender
 from tests.fakes.context import FakeContext
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"

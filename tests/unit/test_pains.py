@@ -34,8 +34,10 @@ from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFa
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import ClusterFacts, Ref, Waiting
 from kfinstall.kube.refusal import parse_refusal
-from kfinstall.kubeflow import choice, own
 from kfinstall.parts.connect.os import ConnectOs
+from kfinstall.parts.kubeflow import choice, own
+from kfinstall.parts.kubeflow.profile import KubeflowProfile
+from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.parts.preflight.clock import PreflightClock
 from kfinstall.parts.preflight.hardware import PreflightHardware
 from kfinstall.parts.preflight.leftovers import PreflightLeftovers
@@ -48,8 +50,6 @@ from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.parts.storage import provisioner
 from kfinstall.parts.storage.default_class import StorageDefaultClass
 from kfinstall.simulator import kubeflow as simulated
-from kfinstall.steps.kubeflow_profile import KubeflowProfile
-from kfinstall.steps.kubeflow_render import KubeflowRender
 from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
 from tests.fakes.api import FakeApi, make_certificates, serve
@@ -434,7 +434,7 @@ def namespace_without_profile() -> Told:
 
 
 def profile_not_made() -> Told:
-    from kfinstall.steps import kubeflow_profile
+    from kfinstall.parts.kubeflow import profile as kubeflow_profile
 
     return said(kubeflow_profile._made(None) or Waiting(""))
 
