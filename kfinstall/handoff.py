@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from kfinstall import invocation, spark_site
+from kfinstall import invocation
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine import secret_store
 from kfinstall.engine.journal import Entry
 from kfinstall.engine.step import View
 from kfinstall.kube.base import ClusterFacts, Document
 from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.spark import place as spark_place
 from kfinstall.text import clean, clean_text, hanging, sha256
 
 CARD_VERSION: Final = 1
@@ -232,10 +233,10 @@ def _places(view: View) -> tuple[Place, ...]:
         board = dashboard(answers, view.cluster)
         places.append(board)
         if answers.spark.enabled and answers.spark.history_server:
-            path = spark_site.site(answers, view.release).history_base.lstrip("/")
+            path = spark_place.site(answers, view.release).history_base.lstrip("/")
             places.append(Place("Spark history server", f"{board.where}{path}/", note="behind the same login"))
     elif answers.spark.enabled and answers.spark.history_server:
-        command = f"kubectl -n {answers.spark_namespace} port-forward svc/{spark_site.HISTORY} 18080:80"
+        command = f"kubectl -n {answers.spark_namespace} port-forward svc/{spark_place.HISTORY} 18080:80"
         places.append(Place("Spark history server", "http://localhost:18080/", (command,), "while the command runs"))
     if answers.registry.enabled:
         places.append(_registry(answers))
@@ -284,7 +285,7 @@ def _next(answers: Answers) -> tuple[Place, ...]:
     commands = [Place("Look at the nodes", "", ("kubectl get nodes -o wide",))]
     if answers.spark.enabled and answers.spark.submit:
         where = f"on {answers.first_control_plane.name}"
-        commands.append(Place("Submit a Spark application", where, (f"{spark_site.SUBMIT_PATH} --help",)))
+        commands.append(Place("Submit a Spark application", where, (f"{spark_place.SUBMIT_PATH} --help",)))
     if answers.kubeflow.enabled:
         commands.append(Place("Replace the generated secrets", "", (invocation.command("rotate"),)))
     commands.append(Place("Check everything again, any time", "", (invocation.command("doctor"),)))

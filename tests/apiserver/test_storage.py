@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from kfinstall import spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
@@ -22,6 +21,9 @@ from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, S
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.parts.spark import objects as spark_objects
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark.volume import SparkVolume
 from kfinstall.parts.storage import policy as storage_policy
 from kfinstall.parts.storage import proof_pods as storage_proof_pods
 from kfinstall.parts.storage import provisioner as storage_provisioner
@@ -33,7 +35,6 @@ from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
 from kfinstall.parts.storage.proof import StorageProof
 from kfinstall.releases import Release, load
 from kfinstall.simulator.effects.cluster import _crd
-from kfinstall.steps.spark_volume import SparkVolume
 from tests.apiserver.planes import Document, cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
@@ -236,9 +237,9 @@ async def test_other_mount_options_of_our_class_are_changed_in_place(site: Site,
 async def test_sparks_claim_is_a_conflict_exactly_where_the_server_refuses_its_change(site: Site, name: str) -> None:
     (step, *_rest), storage = phase(name)
     await site.apply(step, storage)
-    place = spark_site.site(Answers.model_validate({"nodes": NODES, "kubeflow": {"enabled": False}}), load("26.03"))
+    place = spark_place.site(Answers.model_validate({"nodes": NODES, "kubeflow": {"enabled": False}}), load("26.03"))
     await site.client.apply(spark_objects.namespace(place))
-    ref = Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, place.namespace)
+    ref = Ref("v1", "PersistentVolumeClaim", spark_place.VOLUME, place.namespace)
     await site.client.delete(ref)
     await site.client.apply(spark_objects.claim(place, name, "2Gi"))
     await site.client.wait(ref, workload_waiting, timeout_seconds=60, say=print)

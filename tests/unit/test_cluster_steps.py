@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import releases, spark_site
+from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
@@ -31,6 +31,7 @@ from kfinstall.parts.cluster.network import ClusterNetwork
 from kfinstall.parts.cluster.nodes_ready import ClusterNodesReady
 from kfinstall.parts.preflight import membership
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.spark import place as spark_place
 from kfinstall.simulator.pki import Pki
 from kfinstall.text import sha256
 from tests.fakes import kubeadm
@@ -149,7 +150,7 @@ def test_an_endpoint_is_written_as_kubeadm_splits_it(given, kept, name):
     join = yaml.safe_load(cluster_kubeadm.join_config(view, "a.b", "sha256:x"))
     assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == kept
     assert cluster_join.parameters(view)["ENDPOINT"] == kept
-    assert spark_site.site(view.answers, view.release).master == f"k8s://https://{kept}"
+    assert spark_place.site(view.answers, view.release).master == f"k8s://https://{kept}"
     assert name in prepare_files.no_proxy(view.answers).split(",")
 
 

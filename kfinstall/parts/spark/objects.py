@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall import limits, spark_site
+from kfinstall import limits
 from kfinstall.apply.stamp import LABELS
 from kfinstall.kube.base import Document
-from kfinstall.spark_site import SparkSite
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark.place import SparkSite
 
 _USER: Final = limits.SPARK_USER_ID
 _WEB: Final = "http-web"
@@ -49,7 +50,7 @@ def claim(place: SparkSite, storage_class: str, size: str) -> Document:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _meta(place, spark_site.VOLUME),
+        "metadata": _meta(place, spark_place.VOLUME),
         "spec": {
             "accessModes": ["ReadWriteMany"],
             "storageClassName": storage_class,
@@ -65,7 +66,7 @@ def shell_job(place: SparkSite, name: str, program: str, *arguments: str) -> Doc
         "name": "shell",
         "image": place.volume_image,
         "command": ["/bin/sh", "-euc", program, name, *arguments],
-        "volumeMounts": [{"name": "volume", "mountPath": spark_site.MOUNT}],
+        "volumeMounts": [{"name": "volume", "mountPath": spark_place.MOUNT}],
         "securityContext": {**_CONTAINER_SECURITY, "readOnlyRootFilesystem": True},
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
     }
@@ -74,7 +75,7 @@ def shell_job(place: SparkSite, name: str, program: str, *arguments: str) -> Doc
         "automountServiceAccountToken": False,
         "securityContext": _POD_SECURITY,
         "containers": [container],
-        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": spark_site.VOLUME}}],
+        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": spark_place.VOLUME}}],
     }
     return _job(place, name, pod, backoff=2)
 
@@ -130,7 +131,7 @@ def access(place: SparkSite) -> list[Document]:
 
 
 def _history_options(place: SparkSite) -> str:
-    options = [f"-Dspark.history.fs.logDirectory=file:{spark_site.LOGS}", f"-Dspark.history.ui.port={limits.SPARK_HISTORY_PORT}"]
+    options = [f"-Dspark.history.fs.logDirectory=file:{spark_place.LOGS}", f"-Dspark.history.ui.port={limits.SPARK_HISTORY_PORT}"]
     if place.history_base:
         # Not spark.ui.proxyRedirectUri: it gives redirects the scheme of the last hop, misses those of Jetty itself and
         # drops queries (docs/adr/0027-spark-behind-the-gateway.md). The sidecar makes them right: history_redirects.
@@ -139,7 +140,7 @@ def _history_options(place: SparkSite) -> str:
 
 
 def _history_deployment(place: SparkSite) -> Document:
-    selector = {"app.kubernetes.io/name": spark_site.HISTORY}
+    selector = {"app.kubernetes.io/name": spark_place.HISTORY}
     probe = {"httpGet": {"path": "/", "port": _WEB}, "periodSeconds": 10, "timeoutSeconds": 5}
     container = {
         "name": "history-server",
@@ -149,7 +150,7 @@ def _history_deployment(place: SparkSite) -> Document:
         "ports": [{"name": _WEB, "containerPort": limits.SPARK_HISTORY_PORT}],
         "startupProbe": {**probe, "failureThreshold": 30},
         "readinessProbe": probe,
-        "volumeMounts": [{"name": "volume", "mountPath": spark_site.MOUNT, "readOnly": True}],
+        "volumeMounts": [{"name": "volume", "mountPath": spark_place.MOUNT, "readOnly": True}],
         "securityContext": _CONTAINER_SECURITY,
         "resources": {"requests": {"cpu": "100m", "memory": "768Mi"}, "limits": {"memory": "1Gi"}},
     }
@@ -158,14 +159,14 @@ def _history_deployment(place: SparkSite) -> Document:
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
         "containers": [container],
-        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": spark_site.VOLUME}}],
+        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": spark_place.VOLUME}}],
     }
     if place.pull_secret:
         pod["imagePullSecrets"] = [{"name": place.pull_secret}]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _meta(place, spark_site.HISTORY, **selector),
+        "metadata": _meta(place, spark_place.HISTORY, **selector),
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": selector},
@@ -176,11 +177,11 @@ def _history_deployment(place: SparkSite) -> Document:
 
 def history(place: SparkSite) -> list[Document]:
     """The history server, and, in the mesh, the way to it: through the gateway, for the profile's user only."""
-    selector = {"app.kubernetes.io/name": spark_site.HISTORY}
+    selector = {"app.kubernetes.io/name": spark_place.HISTORY}
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _meta(place, spark_site.HISTORY, **selector),
+        "metadata": _meta(place, spark_place.HISTORY, **selector),
         "spec": {
             "type": "ClusterIP",
             "selector": selector,
@@ -193,7 +194,7 @@ def history(place: SparkSite) -> list[Document]:
     policy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": _meta(place, spark_site.HISTORY),
+        "metadata": _meta(place, spark_place.HISTORY),
         "spec": {
             "podSelector": {"matchLabels": selector},
             "policyTypes": ["Ingress"],
@@ -205,11 +206,11 @@ def history(place: SparkSite) -> list[Document]:
 
 def _history_gateway(place: SparkSite, selector: dict[str, str]) -> list[Document]:
     base = place.history_base
-    host = f"{spark_site.HISTORY}.{place.namespace}.svc.cluster.local"
+    host = f"{spark_place.HISTORY}.{place.namespace}.svc.cluster.local"
     authorization = {
         "apiVersion": "security.istio.io/v1beta1",
         "kind": "AuthorizationPolicy",
-        "metadata": _meta(place, spark_site.HISTORY),
+        "metadata": _meta(place, spark_place.HISTORY),
         "spec": {
             "action": "ALLOW",
             "selector": {"matchLabels": selector},
@@ -225,7 +226,7 @@ def _history_gateway(place: SparkSite, selector: dict[str, str]) -> list[Documen
     route = {
         "apiVersion": "networking.istio.io/v1beta1",
         "kind": "VirtualService",
-        "metadata": _meta(place, spark_site.HISTORY),
+        "metadata": _meta(place, spark_place.HISTORY),
         "spec": {
             "gateways": ["kubeflow/kubeflow-gateway"],
             "hosts": ["*"],
@@ -283,9 +284,9 @@ def history_redirects(place: SparkSite) -> list[Document]:
         {
             "apiVersion": "networking.istio.io/v1alpha3",
             "kind": "EnvoyFilter",
-            "metadata": _meta(place, spark_site.HISTORY),
+            "metadata": _meta(place, spark_place.HISTORY),
             "spec": {
-                "workloadSelector": {"labels": {"app.kubernetes.io/name": spark_site.HISTORY}},
+                "workloadSelector": {"labels": {"app.kubernetes.io/name": spark_place.HISTORY}},
                 "configPatches": [patch],
             },
         }

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from kfinstall import spark_site
 from kfinstall.apply.stamp import LABELS
 from kfinstall.kube.base import Document, Ref, Waiting
-from kfinstall.spark_site import SparkSite
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark.place import SparkSite
 
 NAME: Final = "kfinstall-spark-pi"
 LABEL: Final = "kfinstall.io/proof"
@@ -23,7 +23,7 @@ _RESULT: Final = re.compile(r"Pi is roughly (3\.[0-9]+)")
 
 def application(place: SparkSite) -> Document:
     """SparkPi for the operator. Its configuration is the submit script's."""
-    settings = spark_site.configuration(place)
+    settings = spark_place.configuration(place)
     body: dict[str, Any] = {
         "type": "Python" if place.custom_image else "Scala",
         "mode": "cluster",
@@ -34,7 +34,7 @@ def application(place: SparkSite) -> Document:
         "sparkVersion": place.version,
         "sparkConf": {key: value for key, value in settings.items() if not _by_field(key)},
         "restartPolicy": {"type": "Never"},
-        "volumes": [{"name": spark_site.VOLUME, "persistentVolumeClaim": {"claimName": spark_site.VOLUME}}],
+        "volumes": [{"name": spark_place.VOLUME, "persistentVolumeClaim": {"claimName": spark_place.VOLUME}}],
         "driver": {**_role(place), "serviceAccount": place.account},
         "executor": {**_role(place), "instances": 1},
     }
@@ -67,13 +67,13 @@ def _role(place: SparkSite) -> dict[str, Any]:
         "memory": "512m",
         "labels": {LABEL: NAME, **sidecar},
         "annotations": sidecar,
-        "volumeMounts": [{"name": spark_site.VOLUME, "mountPath": spark_site.MOUNT}],
+        "volumeMounts": [{"name": spark_place.VOLUME, "mountPath": spark_place.MOUNT}],
     }
 
 
 def submit_job(place: SparkSite) -> Document:
     """SparkPi by spark-submit in cluster mode, run by a Job: what the submit script does."""
-    settings = {**spark_site.configuration(place), f"spark.kubernetes.driver.label.{LABEL}": NAME, "spark.executor.instances": "1"}
+    settings = {**spark_place.configuration(place), f"spark.kubernetes.driver.label.{LABEL}": NAME, "spark.executor.instances": "1"}
     options = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
     sidecar = {"sidecar.istio.io/inject": "false"} if place.mesh else {}
     container = {
@@ -82,7 +82,7 @@ def submit_job(place: SparkSite) -> Document:
         "command": ["/opt/spark/bin/spark-submit"],
         "args": [
             "--master",
-            spark_site.IN_CLUSTER_MASTER,
+            spark_place.IN_CLUSTER_MASTER,
             "--deploy-mode",
             "cluster",
             "--name",

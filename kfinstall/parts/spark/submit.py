@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kfinstall import resources, spark_site
-from kfinstall.spark_site import SparkSite
+from kfinstall import resources
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark.place import SparkSite
 
 _MARK: Final = "# kfinstall values\n"
 
@@ -24,18 +25,18 @@ def render(place: SparkSite) -> str:
         "ACCOUNT": place.account,
         "IMAGE": place.image,
         "MASTER": place.master,
-        "IN_CLUSTER_MASTER": spark_site.IN_CLUSTER_MASTER,
-        "VOLUME": spark_site.VOLUME,
-        "MOUNT": spark_site.MOUNT,
-        "LOGS": spark_site.LOGS,
-        "WORK_DIR": spark_site.WORK_DIR,
+        "IN_CLUSTER_MASTER": spark_place.IN_CLUSTER_MASTER,
+        "VOLUME": spark_place.VOLUME,
+        "MOUNT": spark_place.MOUNT,
+        "LOGS": spark_place.LOGS,
+        "WORK_DIR": spark_place.WORK_DIR,
         "CUSTOM_IMAGE": "yes" if place.custom_image else "no",
         "LABELS": ",".join(f"{key}={value}" for key, value in labels.items()),
         "OVERRIDES": json.dumps({"apiVersion": "v1", "spec": pod}),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in single.items()]
     lines.append(_array("EXAMPLE", place.example))
-    lines.append(_array("CONFIGURATION", [f"{key}={value}" for key, value in spark_site.configuration(place).items()]))
+    lines.append(_array("CONFIGURATION", [f"{key}={value}" for key, value in spark_place.configuration(place).items()]))
     template = resources.asset("templates/kf-spark-submit.sh").read_text(encoding="utf-8")
     head, _mark, tail = template.partition(_MARK)
     return head + "\n".join(lines) + "\n" + tail

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import spark_objects, spark_site
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Want
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry import pull_secret_objects
+from kfinstall.parts.spark import objects
+from kfinstall.parts.spark import place as spark_place
 
 
 class SparkAccess(Step):
@@ -30,7 +31,7 @@ class SparkAccess(Step):
         return [stamp.stamped(item) for item in self._plain(view)]
 
     def _plain(self, view: View) -> list[Document]:
-        return spark_objects.access(spark_site.site(view.answers, view.release))
+        return objects.access(spark_place.site(view.answers, view.release))
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """Its own objects, and the pull secret's."""
@@ -50,7 +51,7 @@ class SparkAccess(Step):
 
     def check(self, view: View) -> Check:
         """Every object is as it would be written."""
-        place = spark_site.site(view.answers, view.release)
+        place = spark_place.site(view.answers, view.release)
         changes = stamp.outdated(view.cluster, self._plain(view)) + pull_secret_objects.missing(
             view, place.namespace, place.accounts
         )
@@ -60,7 +61,7 @@ class SparkAccess(Step):
 
     async def apply(self, context: ApplyContext) -> None:
         """Apply them, and the pull secret."""
-        place = spark_site.site(context.view.answers, context.view.release)
+        place = spark_place.site(context.view.answers, context.view.release)
         cluster = await context.cluster()
         for document in self._documents(context.view):
             await cluster.apply(document)

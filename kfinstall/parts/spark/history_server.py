@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits, spark_objects, spark_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Want
+from kfinstall.parts.spark import objects
+from kfinstall.parts.spark import place as spark_place
 
 
 class SparkHistoryServer(Step):
@@ -28,8 +30,8 @@ class SparkHistoryServer(Step):
         return answers.spark.enabled and answers.spark.history_server
 
     def _plain(self, view: View) -> list[Document]:
-        place = spark_site.site(view.answers, view.release)
-        return [*spark_objects.history_redirects(place), *spark_objects.history(place)]
+        place = spark_place.site(view.answers, view.release)
+        return [*objects.history_redirects(place), *objects.history(place)]
 
     def wants(self, view: View) -> tuple[Want, ...]:
         """The kinds of its objects, in Spark's namespace."""
@@ -49,18 +51,18 @@ class SparkHistoryServer(Step):
         changes = stamp.outdated(view.cluster, self._plain(view))
         if changes or view.cluster is None:
             return Needed(changes or ("apply the history server",))
-        place = spark_site.site(view.answers, view.release)
-        if workload_waiting(view.cluster.get("apps/v1", "Deployment", spark_site.HISTORY, place.namespace)):
-            return Needed((f"wait until {place.namespace}/{spark_site.HISTORY} is available",))
+        place = spark_place.site(view.answers, view.release)
+        if workload_waiting(view.cluster.get("apps/v1", "Deployment", spark_place.HISTORY, place.namespace)):
+            return Needed((f"wait until {place.namespace}/{spark_place.HISTORY} is available",))
         where = f"at {place.history_base}/ behind the gateway, for {place.user_email}" if place.mesh else "inside the cluster"
-        return Satisfied(f"{spark_site.HISTORY} is available {where}")
+        return Satisfied(f"{spark_place.HISTORY} is available {where}")
 
     async def apply(self, context: ApplyContext) -> None:
         """Policies first, then the server; wait until it is available."""
-        place = spark_site.site(context.view.answers, context.view.release)
+        place = spark_place.site(context.view.answers, context.view.release)
         cluster = await context.cluster()
         for document in self._plain(context.view):
             await cluster.apply(stamp.stamped(document))
-        ref = Ref("apps/v1", "Deployment", spark_site.HISTORY, place.namespace)
-        selector = f"app.kubernetes.io/name={spark_site.HISTORY}"
+        ref = Ref("apps/v1", "Deployment", spark_place.HISTORY, place.namespace)
+        selector = f"app.kubernetes.io/name={spark_place.HISTORY}"
         await pods.wait_deployment(context, cluster, ref, selector, timeout_seconds=self.timeout_seconds)

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, spark_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.spark import place as spark_place
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 
@@ -39,14 +40,14 @@ class SparkImage(Step):
         return Watch(files=frozenset({_RECORD}))
 
     def _record(self, view: View) -> str:
-        place = spark_site.site(view.answers, view.release)
+        place = spark_place.site(view.answers, view.release)
         inputs = {"source": place.upstream, "target": place.image, "ca": registry_files.ca_sha256(view)}
         return json.dumps(inputs, sort_keys=True) + "\n"
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """From where to where."""
         answers = view.answers
-        place = spark_site.site(answers, view.release)
+        place = spark_place.site(answers, view.release)
         return {
             "RUNTIME": answers.cluster.runtime,
             "SOURCE": place.upstream,
@@ -60,7 +61,7 @@ class SparkImage(Step):
 
     def check(self, view: View) -> Check:
         """The record says that this image was copied to this registry."""
-        place = spark_site.site(view.answers, view.release)
+        place = spark_place.site(view.answers, view.release)
         if view.facts.has_file(_RECORD, sha256(self._record(view))):
             return Satisfied(f"{place.image} is a copy of {place.upstream}")
         return Needed((f"copy {place.upstream} to {place.image}",))

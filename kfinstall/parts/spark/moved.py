@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall import spark_site
 from kfinstall.apply import stamp
 from kfinstall.engine.step import Conflict
 from kfinstall.kube.base import ClusterFacts, Document, Want
+from kfinstall.parts.spark import place
 
 _OPERATOR: Final = "sparkoperator.k8s.io/v1beta2"
 _APPLICATIONS: Final = ("SparkApplication", "ScheduledSparkApplication")
 _RECORD: Final = "proof-spark-volume"
 _NAMED: Final = 5
 """So many applications are told by name."""
-_FORMER: Final = re.compile(rf"(?<![\w.-]){re.escape(spark_site.WORK_DIR)}(?![\w.-])")
+_FORMER: Final = re.compile(rf"(?<![\w.-]){re.escape(place.WORK_DIR)}(?![\w.-])")
 
 
 def wants(namespace: str) -> tuple[Want, ...]:
@@ -28,14 +28,16 @@ def changes(cluster: ClusterFacts | None, namespace: str) -> tuple[str, ...]:
     """What a plan says about an installation that has the volume at its former place; empty for any other."""
     if cluster is None or not _was_there(cluster, namespace):
         return ()
-    moves = f"Spark's volume moves from {spark_site.WORK_DIR} to {spark_site.MOUNT}; what is on it stays, running applications keep their mount"
+    moves = (
+        f"Spark's volume moves from {place.WORK_DIR} to {place.MOUNT}; what is on it stays, running applications keep their mount"
+    )
     former = applications(cluster, namespace)
     return (moves, *((f"left to their owners: {_told(former)}",) if former else ()))
 
 
 def _was_there(cluster: ClusterFacts, namespace: str) -> bool:
     record = cluster.get("v1", "ConfigMap", _RECORD, stamp.PROOFS_NAMESPACE) or {}
-    server = cluster.get("apps/v1", "Deployment", spark_site.HISTORY, namespace)
+    server = cluster.get("apps/v1", "Deployment", place.HISTORY, namespace)
     told = str((record.get("data") or {}).get("evidence") or "")
     return any(_FORMER.search(text) for text in (told, *_texts((server or {}).get("spec") if stamp.ours(server) else None)))
 
@@ -48,7 +50,7 @@ def applications(cluster: ClusterFacts | None, namespace: str) -> list[str]:
 
 def _named(application: Document) -> bool:
     texts = list(_texts(application.get("spec")))
-    return spark_site.VOLUME in texts and any(_FORMER.search(text) for text in texts)
+    return place.VOLUME in texts and any(_FORMER.search(text) for text in texts)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -66,10 +68,10 @@ def _texts(value: Any) -> Iterator[str]:
 def _told(former: list[str]) -> str:
     more = f" and {len(former) - _NAMED} more" if len(former) > _NAMED else ""
     verb = "names" if len(former) == 1 else "name"
-    return f"{', '.join(former[:_NAMED])}{more} {verb} {spark_site.WORK_DIR} for {spark_site.VOLUME}"
+    return f"{', '.join(former[:_NAMED])}{more} {verb} {place.WORK_DIR} for {place.VOLUME}"
 
 
 def warning(former: list[str]) -> Conflict:
     """The finding about such applications: they run as before, and as before their files collide."""
     reason = f"{_told(former)}: jars and files of one name collide there, and what their image has there is hidden"
-    return Conflict(reason, f"mount it at {spark_site.MOUNT} instead, and name its files there", warning=True)
+    return Conflict(reason, f"mount it at {place.MOUNT} instead, and name its files there", warning=True)

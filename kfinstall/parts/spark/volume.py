@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, spark_moved, spark_objects, spark_site
+from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.capacity import quantity
@@ -13,6 +13,8 @@ from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.parts.kubeflow.uninstall import removal
+from kfinstall.parts.spark import moved, objects
+from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.storage import provisioner
 
 _PROGRAM: Final = """
@@ -42,37 +44,37 @@ class SparkVolume(Step):
         """The claim, the classes, the record of its directory, and who has it mounted where."""
         namespace = view.answers.spark_namespace
         record = Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE)
-        return (Want("v1", "PersistentVolumeClaim", namespace), provisioner.CLASSES, record, *spark_moved.wants(namespace))
+        return (Want("v1", "PersistentVolumeClaim", namespace), provisioner.CLASSES, record, *moved.wants(namespace))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
-        place = spark_site.site(view.answers, view.release)
+        place = spark_place.site(view.answers, view.release)
         return {
             "NAMESPACE": place.namespace,
             "CLASS": view.answers.storage_class,
             "SIZE": view.answers.spark.volume_size,
-            "LOGS": spark_site.LOGS,
+            "LOGS": spark_place.LOGS,
             "OWNER": _WANTED,
         }
 
     def check(self, view: View) -> Check:
         """The claim is bound and its directory was made."""
         namespace = view.answers.spark_namespace
-        claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_site.VOLUME, namespace) if view.cluster else None
+        claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_place.VOLUME, namespace) if view.cluster else None
         phase = ((claim or {}).get("status") or {}).get("phase")
         evidence = stamp.proven(view.cluster, "spark-volume", self._fingerprint(view, claim))
-        former = spark_moved.applications(view.cluster, namespace)
+        former = moved.applications(view.cluster, namespace)
         if phase == "Bound" and evidence:
-            return spark_moved.warning(former) if former else Satisfied(evidence)
+            return moved.warning(former) if former else Satisfied(evidence)
         refused = _refused(view, claim) if claim and stamp.ours(claim) else None
         if refused:
             return refused
         wanted, storage_class = view.answers.spark.volume_size, view.answers.storage_class
         changes = [] if claim else [f"claim {wanted} ReadWriteMany of {storage_class} in {namespace}"]
         if claim and stamp.ours(claim) and quantity(_size(claim)) != quantity(wanted):
-            changes = [f"change claim {namespace}/{spark_site.VOLUME} from {_size(claim)} to {wanted}"]
-        changes = [*spark_moved.changes(view.cluster, namespace), *changes]
-        return Needed((*changes, f"make {spark_site.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"))
+            changes = [f"change claim {namespace}/{spark_place.VOLUME} from {_size(claim)} to {wanted}"]
+        changes = [*moved.changes(view.cluster, namespace), *changes]
+        return Needed((*changes, f"make {spark_place.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"))
 
     def _fingerprint(self, view: View, claim: Mapping[str, object] | None) -> str:
         """Inputs, and which volume it was done on: a claim that was deleted and made again is an empty one."""
@@ -83,26 +85,26 @@ class SparkVolume(Step):
     async def apply(self, context: ApplyContext) -> None:
         """Claim it, make the directory by a Job as Spark's user, and record that."""
         view = context.view
-        place = spark_site.site(view.answers, view.release)
+        place = spark_place.site(view.answers, view.release)
         cluster = await context.cluster()
         if place.own_namespace and await _may_be_made(cluster, place.namespace):
-            await cluster.apply(spark_objects.namespace(place))
+            await cluster.apply(objects.namespace(place))
         elif place.own_namespace:
             context.say(f"namespace {place.namespace} was there before: it stays as it is, and an uninstallation leaves it")
-        document = spark_objects.claim(place, view.answers.storage_class, view.answers.spark.volume_size)
+        document = objects.claim(place, view.answers.storage_class, view.answers.spark.volume_size)
         ref = Ref.of(document)
         found = await cluster.get(ref)
         if found is None or stamp.ours(found):
             await cluster.apply(document)
         else:
             # With the label of ours an uninstallation would take it for one that kfinstall made.
-            context.say(f"claim {place.namespace}/{spark_site.VOLUME} was there before: it is used as it is")
-        job = spark_objects.shell_job(place, "spark-volume", _PROGRAM, spark_site.LOGS, _WANTED)
+            context.say(f"claim {place.namespace}/{spark_place.VOLUME} was there before: it is used as it is")
+        job = objects.shell_job(place, "spark-volume", _PROGRAM, spark_place.LOGS, _WANTED)
         lines = await pods.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds)
         for line in lines:
             context.say(line)
         claim = await cluster.get(ref)
-        evidence = f"{spark_site.VOLUME} ({_size(claim or document)}) is bound, {spark_site.LOGS} is {_WANTED}"
+        evidence = f"{spark_place.VOLUME} ({_size(claim or document)}) is bound, {spark_place.LOGS} is {_WANTED}"
         await cluster.apply(stamp.proof("spark-volume", self._fingerprint(view, claim), evidence))
 
 
@@ -113,8 +115,8 @@ def _size(claim: Document) -> str:
 def _refused(view: View, claim: Document) -> Conflict | None:
     """What the server would not let change of our claim: its class, its size before it is bound, less, and more where the class can't."""
     place, now, wanted = view.answers.spark_namespace, _size(claim), view.answers.spark.volume_size
-    status, name = claim.get("status") or {}, f"claim {place}/{spark_site.VOLUME}"
-    delete = f"kubectl -n {place} delete deployment/{spark_site.HISTORY} pvc/{spark_site.VOLUME} --ignore-not-found"
+    status, name = claim.get("status") or {}, f"claim {place}/{spark_place.VOLUME}"
+    delete = f"kubectl -n {place} delete deployment/{spark_place.HISTORY} pvc/{spark_place.VOLUME} --ignore-not-found"
     anew = f"or copy what is needed out of it, and have a new one made: {delete} (what is in it is lost)"
     live, chosen = (claim.get("spec") or {}).get("storageClassName"), view.answers.storage_class
     bound = status.get("phase") == "Bound"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import spark_site, spark_submit
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.spark import place, submit
 from kfinstall.text import sha256
 
 
@@ -27,15 +27,15 @@ class SparkSubmitScript(Step):
 
     def watch(self, view: View) -> Watch:  # noqa: ARG002
         """The script."""
-        return Watch(files=frozenset({spark_site.SUBMIT_PATH}))
+        return Watch(files=frozenset({place.SUBMIT_PATH}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Where it goes and what it says."""
-        text = spark_submit.render(spark_site.site(view.answers, view.release))
-        return {"PATH_NAME": spark_site.SUBMIT_PATH, "CONTENT": text}
+        text = submit.render(place.site(view.answers, view.release))
+        return {"PATH_NAME": place.SUBMIT_PATH, "CONTENT": text}
 
     def check(self, view: View) -> Check:
         """It is there, word for word, and can be run."""
-        if view.facts.has_file(spark_site.SUBMIT_PATH, sha256(self.parameters(view)["CONTENT"]), mode=0o755):
-            return Satisfied(f"{spark_site.SUBMIT_PATH} submits to namespace {view.answers.spark_namespace}")
-        return Needed((f"write {spark_site.SUBMIT_PATH}",))
+        if view.facts.has_file(place.SUBMIT_PATH, sha256(self.parameters(view)["CONTENT"]), mode=0o755):
+            return Satisfied(f"{place.SUBMIT_PATH} submits to namespace {view.answers.spark_namespace}")
+        return Needed((f"write {place.SUBMIT_PATH}",))
