@@ -205,7 +205,7 @@ def missing_lines(proof: Mapping[str, Any] | None, end: Ending | None, *, plain:
 
 
 def card_lines(proof: Mapping[str, Any], folder: Path, *, plain: bool = False) -> Iterator[Sequence[Part]]:
-    """A proof card (proof.json, see kfinstall.handoff) as lines to draw."""
+    """A proof card (proof.json, see kfinstall.parts.handoff.proof_card) as lines to draw."""
     good = "+ " if plain else "✓ "
     for item in proof.get("proofs", ()):
         yield [(good, "look--good"), (str(item.get("what", "")), "look--strong"), (f"  {item.get('when', '')}", "look--quiet")]

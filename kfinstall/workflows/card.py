@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 
-from kfinstall import handoff, handoff_html
 from kfinstall.durable import write_atomically
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import CLUSTER_TARGET
+from kfinstall.parts.handoff import html as handoff_html
+from kfinstall.parts.handoff import proof_card as handoff_proof_card
 
 HANDOFF = "handoff"
 """The phase that hands over."""
 
 
-def proof_card(session: Session) -> handoff.ProofCard:
+def proof_card(session: Session) -> handoff_proof_card.ProofCard:
     """The proof card as things are known now."""
     site = session.site
     missing = [
-        handoff.Missing(name, session.answers.node(name).address, reason, site.remedies.get(name, ""))
+        handoff_proof_card.Missing(name, session.answers.node(name).address, reason, site.remedies.get(name, ""))
         for name, reason in site.set_aside.items()
     ]
-    return handoff.card(session.situation.view(CLUSTER_TARGET), session.journal.entries(), set_aside=missing)
+    return handoff_proof_card.card(session.situation.view(CLUSTER_TARGET), session.journal.entries(), set_aside=missing)
 
 
 def hands_over(session: Session) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kfinstall.engine.step import Step
 
 _ROOM: Final = "kfinstall.parts"
-_FLAT: Final = ("handoff", "reset")
+_FLAT: Final = ("reset",)
 """Whose steps have no room yet."""
 
 

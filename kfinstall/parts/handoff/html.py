@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from kfinstall import resources
-from kfinstall.handoff import Line, Login, Missing, Place, ProofCard
+from kfinstall.parts.handoff.proof_card import Line, Login, Missing, Place, ProofCard
 
 
 def html(card: ProofCard) -> str:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import handoff
 from kfinstall.apply import stamp
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import ClusterFacts, Document, Want
+from kfinstall.parts.handoff import proof_card
 
 
 class HandoffCard(Step):
@@ -31,15 +31,15 @@ class HandoffCard(Step):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The card's own fingerprint."""
-        return {"CARD": handoff.card(view, at=0).fingerprint}
+        return {"CARD": proof_card.card(view, at=0).fingerprint}
 
     def check(self, view: View) -> Check:
         """The ConfigMap holds the card as it would be written now."""
-        wanted = handoff.card(view, at=0)
-        record = view.cluster.get("v1", "ConfigMap", handoff.NAME, secret_store.NAMESPACE) if view.cluster else None
+        wanted = proof_card.card(view, at=0)
+        record = view.cluster.get("v1", "ConfigMap", proof_card.NAME, secret_store.NAMESPACE) if view.cluster else None
         if ((record or {}).get("data") or {}).get("fingerprint") == wanted.fingerprint:
             return Satisfied(f"proofs on the card: {len(wanted.proofs)}")
-        return Needed((f"write ConfigMap {secret_store.NAMESPACE}/{handoff.NAME}",))
+        return Needed((f"write ConfigMap {secret_store.NAMESPACE}/{proof_card.NAME}",))
 
     async def apply(self, context: ApplyContext) -> None:
         """Look again, for proofs that were recorded since, and write the ConfigMap."""
@@ -48,11 +48,11 @@ class HandoffCard(Step):
         fresh = await cluster.snapshot(self.wants(view))
         old = view.cluster.objects if view.cluster else {}
         view = dataclasses.replace(view, cluster=ClusterFacts(fresh.version, {**old, **fresh.objects}))
-        card = handoff.card(view)
+        card = proof_card.card(view)
         document: Document = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": handoff.NAME, "namespace": secret_store.NAMESPACE, "labels": dict(stamp.LABELS)},
+            "metadata": {"name": proof_card.NAME, "namespace": secret_store.NAMESPACE, "labels": dict(stamp.LABELS)},
             "data": {"fingerprint": card.fingerprint, "card.json": json.dumps(card.to_json(), indent=2, sort_keys=True)},
         }
         await cluster.apply(secret_store.namespace())
