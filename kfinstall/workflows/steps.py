@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from kfinstall.engine.step import Step
 
 _ROOM: Final = "kfinstall.parts"
-_FLAT: Final = ("reset",)
-"""Whose steps have no room yet."""
 
 
 class Steps(Sequence["type[Step]"]):
@@ -34,7 +32,7 @@ class Steps(Sequence["type[Step]"]):
 
     @cached_property
     def _steps(self) -> tuple[type[Step], ...]:
-        return tuple(_step(_path(self._part, name)) for name in self.names)
+        return tuple(_step(f"{_ROOM}.{self._part}.{name}") for name in self.names)
 
     @overload
     def __getitem__(self, index: int) -> type[Step]: ...
@@ -51,11 +49,7 @@ class Steps(Sequence["type[Step]"]):
 
 def _flat(path: str) -> str:
     part, _dot, name = path.removeprefix(f"{_ROOM}.").replace("proofs.login", "proof").replace("proofs.", "proof_").rpartition(".")
-    return f"kfinstall.steps.{part.rpartition('.')[2]}_{name}"
-
-
-def _path(part: str, name: str) -> str:
-    return f"kfinstall.steps.{part}_{name}" if part in _FLAT else f"{_ROOM}.{part}.{name}"
+    return f"kfinstall.parts.{part.rpartition('.')[2]}_{name}"
 
 
 def _step(name: str) -> type[Step]:

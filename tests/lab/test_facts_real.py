@@ -16,10 +16,10 @@ from kfinstall.facts.request import facts_program
 from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
 from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.reset.facts import UndoRecord
 from kfinstall.parts.storage.facts import NfsExport, NfsServerName
 from kfinstall.simulator.sections import renderers
 from kfinstall.text import sha256
-from kfinstall.undo_facts import UndoRecord
 
 BASH = shutil.which("bash") or ""
 

@@ -12,8 +12,8 @@ from kfinstall.facts import machine, network, runtime, upkeep, watched
 from kfinstall.facts.model import KfUnit, PackageFact, SpaceFact, UnitFact
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.reset.facts import UndoRecord
 from kfinstall.parts.storage.facts import NfsExport
-from kfinstall.undo_facts import UndoRecord
 
 DATA = Path(__file__).parent / "data" / "facts"
 DEBIAN = (DATA / "debian-12.txt").read_text(encoding="utf-8")

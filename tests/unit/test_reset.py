@@ -2,7 +2,7 @@
 
 import pytest
 
-from kfinstall import releases, reset_site, resources
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
 from kfinstall.engine import plan
 from kfinstall.engine.options import Options
@@ -12,13 +12,14 @@ from kfinstall.errors import StateError, UsageError
 from kfinstall.facts.lines import SectionError
 from kfinstall.facts.model import Facts, FileFact
 from kfinstall.parts.preflight import membership
-from kfinstall.steps.reset_data import ResetData
-from kfinstall.steps.reset_files import ResetFiles
-from kfinstall.steps.reset_leave_first import ResetLeaveFirst
-from kfinstall.steps.reset_packages import ResetPackages
-from kfinstall.steps.reset_services import ResetServices
+from kfinstall.parts.reset import record as reset_record
+from kfinstall.parts.reset.data import ResetData
+from kfinstall.parts.reset.facts import UndoRecord
+from kfinstall.parts.reset.files import ResetFiles
+from kfinstall.parts.reset.leave_first import ResetLeaveFirst
+from kfinstall.parts.reset.packages import ResetPackages
+from kfinstall.parts.reset.services import ResetServices
 from kfinstall.text import sha256
-from kfinstall.undo_facts import UndoRecord
 from kfinstall.workflows import installation, reset, runs
 from kfinstall.workflows.install import INSTALL
 from kfinstall.workflows.reset import RESET
@@ -93,14 +94,14 @@ def test_a_record_that_cant_be_understood_is_refused_and_an_empty_line_of_it_tel
 
 def test_data_is_what_holds_volumes_and_images(answers):
     name = answers.first_control_plane.name
-    paths = reset_site.data_directories(answers, name)
+    paths = reset_record.data_directories(answers, name)
     assert paths == (answers.storage.nfs.path,)
-    assert reset_site.data_directories(answers, answers.registry_node.name) == (answers.registry.directory,)
+    assert reset_record.data_directories(answers, answers.registry_node.name) == (answers.registry.directory,)
     there = {path: FileFact("directory", 0o755, "root:root", 0) for path in paths}
     assert isinstance(ResetData().check(view(answers, files=there)), Needed)
     assert isinstance(ResetData().check(view(answers)), Satisfied)
     text = "\n".join(paths) + "\n"
-    went = there | {reset_site.DATA_PROOF: FileFact("file", 0o600, "root:root", len(text), sha256(text))}
+    went = there | {reset_record.DATA_PROOF: FileFact("file", 0o600, "root:root", len(text), sha256(text))}
     assert isinstance(ResetData().check(view(answers, files=went)), Satisfied)
 
 

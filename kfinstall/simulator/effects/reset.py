@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from kfinstall.reset_site import DATA_PROOF
+from kfinstall.parts.reset.record import DATA_PROOF
 from kfinstall.simulator import undo
 from kfinstall.simulator.effects.cluster import take_back
 from kfinstall.simulator.model import ScriptError, SimNode, World, effect

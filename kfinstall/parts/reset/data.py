@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits, reset_site
+from kfinstall import limits
 from kfinstall.engine.step import Check, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.reset import record
 
 
 class ResetData(Step):
@@ -22,15 +23,15 @@ class ResetData(Step):
 
     def watch(self, view: View) -> Watch:
         """The directories, and the script's record."""
-        return Watch(files=frozenset({reset_site.DATA_PROOF, *reset_site.data_directories(view.answers, view.target)}))
+        return Watch(files=frozenset({record.DATA_PROOF, *record.data_directories(view.answers, view.target)}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The directories, a line each."""
-        return {"DIRECTORIES": reset_site.data_wanted(view)}
+        return {"DIRECTORIES": record.data_wanted(view)}
 
     def check(self, view: View) -> Check:
         """The directories are gone, or the script went through them."""
-        there = [path for path in reset_site.data_directories(view.answers, view.target) if path in view.facts.files]
-        if not there or reset_site.data_gone(view):
+        there = [path for path in record.data_directories(view.answers, view.target) if path in view.facts.files]
+        if not there or record.data_gone(view):
             return Satisfied("no volumes and images of kfinstall are left here")
         return Needed(tuple(f"delete what is in {path}" for path in there))

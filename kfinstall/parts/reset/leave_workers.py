@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall.engine.step import Scope
-from kfinstall.reset_site import Leave
+from kfinstall.parts.reset.record import Leave
 
 
 class ResetLeaveWorkers(Leave):

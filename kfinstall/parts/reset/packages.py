@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall import limits, reset_site
+from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from kfinstall.parts.reset import record
+from kfinstall.parts.reset.facts import UndoRecord
 from kfinstall.text import shell
-from kfinstall.undo_facts import UndoRecord
 
 
 class ResetPackages(Step):
@@ -25,9 +26,9 @@ class ResetPackages(Step):
         found = view.fact(UndoRecord)
         changes: list[str] = []
         if found.packages:
-            changes.append(shell("apt-get", "purge", *reset_site.names(found.packages)))
+            changes.append(shell("apt-get", "purge", *record.names(found.packages)))
         if found.held:
-            changes.append(shell("apt-mark", "unhold", *reset_site.names(found.held)))
+            changes.append(shell("apt-mark", "unhold", *record.names(found.held)))
         if found.upgraded:
-            changes.append(f"leave upgraded: {' '.join(reset_site.names(found.upgraded))}")
+            changes.append(f"leave upgraded: {' '.join(record.names(found.upgraded))}")
         return Needed(tuple(changes)) if changes else Satisfied("no package is recorded as brought by kfinstall")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.undo_facts import UndoRecord
+from kfinstall.parts.reset.facts import UndoRecord
 
 
 class ResetServices(Step):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.undo_facts import UndoRecord
+from kfinstall.parts.reset.facts import UndoRecord
 
 
 class ResetFiles(Step):

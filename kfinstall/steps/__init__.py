@@ -1,1 +1,0 @@
-"""The steps, one module each; kfinstall/workflows holds their order."""
