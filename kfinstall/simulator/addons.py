@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any, Final
 
+from kfinstall.simulator.apiserver.pki import Pki
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
 from kfinstall.simulator.effects import spark
-from kfinstall.simulator.pki import Pki
 from kfinstall.simulator.workloads import ready
 
 Document = dict[str, Any]

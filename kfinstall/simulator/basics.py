@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kfinstall.simulator import hooks
+from kfinstall.simulator.apiserver import hooks
+from kfinstall.simulator.apiserver.defaults import default_class
+from kfinstall.simulator.apiserver.selectors import matches_labels
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by
-from kfinstall.simulator.defaults import default_class
-from kfinstall.simulator.selectors import matches_labels
 from kfinstall.simulator.workloads import ready
 
 Document = dict[str, Any]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kfinstall.simulator import spark_history
+from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.model import SimApi
-from kfinstall.simulator.patches import timestamp
 
 Document = dict[str, Any]
 

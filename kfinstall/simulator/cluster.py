@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from kfinstall import releases
 from kfinstall.simulator.addons import Addons
-from kfinstall.simulator.api import ApiServer
+from kfinstall.simulator.apiserver.api import ApiServer
+from kfinstall.simulator.apiserver.kinds import Kinds
+from kfinstall.simulator.apiserver.objects import Objects, at_version
+from kfinstall.simulator.apiserver.patches import timestamp
+from kfinstall.simulator.apiserver.pki import Pki, server_context
+from kfinstall.simulator.apiserver.store import Store
 from kfinstall.simulator.basics import Basics
 from kfinstall.simulator.controllers import Controllers, condition
-from kfinstall.simulator.kinds import Kinds
 from kfinstall.simulator.model import SimApi, SimNode, World
-from kfinstall.simulator.objects import Objects, at_version
-from kfinstall.simulator.patches import timestamp
-from kfinstall.simulator.pki import Pki, server_context
 from kfinstall.simulator.pods import Pods
-from kfinstall.simulator.store import Store
 from kfinstall.simulator.user_work import UserWork
 from kfinstall.simulator.workloads import Workloads
 

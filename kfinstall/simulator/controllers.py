@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kfinstall.simulator.kinds import Kinds
+from kfinstall.simulator.apiserver.kinds import Kinds
+from kfinstall.simulator.apiserver.objects import Objects
+from kfinstall.simulator.apiserver.patches import timestamp
+from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.store import Change, Store, identity
 from kfinstall.simulator.model import World
-from kfinstall.simulator.objects import Objects
-from kfinstall.simulator.patches import timestamp
-from kfinstall.simulator.status import ApiError
-from kfinstall.simulator.store import Change, Store, identity
 
 Document = dict[str, Any]
 Where = tuple[str, str, str]

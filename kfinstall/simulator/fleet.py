@@ -20,11 +20,11 @@ from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
 from kfinstall.simulator import effects, faults
+from kfinstall.simulator.apiserver.pki import Pki, pki_from_json
 from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
 from kfinstall.simulator.machine import boot, fresh_node, node_from_json, node_to_json
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.simulator.pki import Pki, pki_from_json
 from kfinstall.simulator.services import Services
 from kfinstall.simulator.ssh import Account, SimServer
 from kfinstall.simulator.units import Units

@@ -178,7 +178,7 @@ class World:
 
 
 class SimApi:
-    """What effects may do to the simulated cluster. The server itself is in kfinstall.simulator.api."""
+    """What effects may do to the simulated cluster. The server itself is in kfinstall.simulator.apiserver.api."""
 
     def add_node(self, name: str, address: str, *, control_plane: bool) -> None:
         """A kubelet registered; it becomes Ready once the network is there."""

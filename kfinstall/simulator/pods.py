@@ -6,12 +6,12 @@ import asyncio
 import re
 from typing import Any, Final
 
+from kfinstall.simulator.apiserver.logs import LOGS
+from kfinstall.simulator.apiserver.patches import timestamp
+from kfinstall.simulator.apiserver.quantities import quantity
+from kfinstall.simulator.apiserver.selectors import matches_labels
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like
-from kfinstall.simulator.logs import LOGS
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
-from kfinstall.simulator.patches import timestamp
-from kfinstall.simulator.quantities import quantity
-from kfinstall.simulator.selectors import matches_labels
 from kfinstall.simulator.workloads import tolerated
 
 Document = dict[str, Any]

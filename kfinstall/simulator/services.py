@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from kfinstall.simulator.apiserver.pki import server_context
 from kfinstall.simulator.cluster import API_PORT, SimCluster
 from kfinstall.simulator.gateway import Gateway
 from kfinstall.simulator.model import SimNode, World
-from kfinstall.simulator.pki import server_context
 
 Document = dict[str, Any]
 

@@ -7,10 +7,10 @@ import json
 import re
 from typing import Any, Final
 
+from kfinstall.simulator.apiserver.logs import LOGS
+from kfinstall.simulator.apiserver.objects import random_suffix
+from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
-from kfinstall.simulator.logs import LOGS
-from kfinstall.simulator.objects import random_suffix
-from kfinstall.simulator.patches import timestamp
 
 Document = dict[str, Any]
 

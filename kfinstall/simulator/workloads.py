@@ -7,11 +7,11 @@ import hashlib
 import json
 from typing import Any, Final
 
+from kfinstall.simulator.apiserver.objects import random_suffix
+from kfinstall.simulator.apiserver.patches import timestamp
+from kfinstall.simulator.apiserver.selectors import matches_labels
+from kfinstall.simulator.apiserver.status import ApiError
 from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by, owner_of
-from kfinstall.simulator.objects import random_suffix
-from kfinstall.simulator.patches import timestamp
-from kfinstall.simulator.selectors import matches_labels
-from kfinstall.simulator.status import ApiError
 
 Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import ApiCluster, open_cluster
 from kfinstall.kube.base import Document, Ref, Waiting, Want
-from kfinstall.simulator.pki import Pki
+from kfinstall.simulator.apiserver.pki import Pki
 from tests.apiserver.planes import config_map, there
 from tests.differential.scenarios.documents import definition
 from tests.fakes.apiserver import ControlPlane, control_plane, needs_control_plane

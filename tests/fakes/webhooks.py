@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kfinstall.kube.connection import METADATA_LIST, Connection
-from kfinstall.simulator.hooks import as_served
+from kfinstall.simulator.apiserver.hooks import as_served
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]

@@ -32,7 +32,7 @@ from kfinstall.parts.cluster.nodes_ready import ClusterNodesReady
 from kfinstall.parts.preflight import membership
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.spark import place as spark_place
-from kfinstall.simulator.pki import Pki
+from kfinstall.simulator.apiserver.pki import Pki
 from kfinstall.text import sha256
 from tests.fakes import kubeadm
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.shapes import Custom
-from kfinstall.simulator.status import Problem
+from kfinstall.simulator.apiserver.shapes import Custom
+from kfinstall.simulator.apiserver.status import Problem
 
 Node = Mapping[str, Any]
 _KEEPS: Final = "x-kubernetes-preserve-unknown-fields"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall.simulator.kinds import Kind, Kinds
+from kfinstall.simulator.apiserver.kinds import Kind, Kinds
 
 Document = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kfinstall.simulator.kinds import Kind
+    from kfinstall.simulator.apiserver.kinds import Kind
 
 Document = dict[str, Any]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.shapes import BuiltIn, Shape
+from kfinstall.simulator.apiserver.shapes import BuiltIn, Shape
 
 Document = dict[str, Any]
 Path = tuple[str, ...]

@@ -7,10 +7,10 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.checks import check, storage
-from kfinstall.simulator.kinds import Kind
-from kfinstall.simulator.status import ApiError, details_of
-from kfinstall.simulator.store import Store
+from kfinstall.simulator.apiserver.checks import check, storage
+from kfinstall.simulator.apiserver.kinds import Kind
+from kfinstall.simulator.apiserver.status import ApiError, details_of
+from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
 

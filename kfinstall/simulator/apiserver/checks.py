@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.kinds import Kind
-from kfinstall.simulator.quantities import quantity
-from kfinstall.simulator.status import Problem, invalid
+from kfinstall.simulator.apiserver.kinds import Kind
+from kfinstall.simulator.apiserver.quantities import quantity
+from kfinstall.simulator.apiserver.status import Problem, invalid
 
 Document = dict[str, Any]
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kfinstall.simulator import fields
-from kfinstall.simulator.shapes import BuiltIn, Shape
+from kfinstall.simulator.apiserver import fields
+from kfinstall.simulator.apiserver.shapes import BuiltIn, Shape
 
 Document = dict[str, Any]
 

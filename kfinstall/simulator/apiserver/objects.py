@@ -8,11 +8,20 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from kfinstall.simulator import defaults, fields, hooks, patches
-from kfinstall.simulator.kinds import Kind, Kinds
-from kfinstall.simulator.shapes import Shape
-from kfinstall.simulator.status import ApiError, already_exists, conflict, details_of, invalid, modified, not_found, resource_name
-from kfinstall.simulator.store import Store
+from kfinstall.simulator.apiserver import defaults, fields, hooks, patches
+from kfinstall.simulator.apiserver.kinds import Kind, Kinds
+from kfinstall.simulator.apiserver.shapes import Shape
+from kfinstall.simulator.apiserver.status import (
+    ApiError,
+    already_exists,
+    conflict,
+    details_of,
+    invalid,
+    modified,
+    not_found,
+    resource_name,
+)
+from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
 Change = Callable[[Document], Document]

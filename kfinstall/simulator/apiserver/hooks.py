@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall.simulator.kinds import Kind
-from kfinstall.simulator.selectors import matches_labels
-from kfinstall.simulator.status import internal
-from kfinstall.simulator.store import Store
+from kfinstall.simulator.apiserver.kinds import Kind
+from kfinstall.simulator.apiserver.selectors import matches_labels
+from kfinstall.simulator.apiserver.status import internal
+from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from kfinstall.simulator.status import ApiError
-from kfinstall.simulator.store import Store
+from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
 

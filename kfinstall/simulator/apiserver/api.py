@@ -13,14 +13,22 @@ from typing import Any, Final
 import yaml
 from aiohttp import web
 
-from kfinstall.simulator import discovery
-from kfinstall.simulator.kinds import Kind, Kinds
-from kfinstall.simulator.lists import Listing, check_accept, render, watch_objects
-from kfinstall.simulator.logs import log
-from kfinstall.simulator.objects import Objects, wrong_name
-from kfinstall.simulator.patches import json_patch, merge_patch, strategic_patch
-from kfinstall.simulator.status import ApiError, PageError, details_of, forbidden, invalid, invalid_options, unknown_resource
-from kfinstall.simulator.store import Store
+from kfinstall.simulator.apiserver import discovery
+from kfinstall.simulator.apiserver.kinds import Kind, Kinds
+from kfinstall.simulator.apiserver.lists import Listing, check_accept, render, watch_objects
+from kfinstall.simulator.apiserver.logs import log
+from kfinstall.simulator.apiserver.objects import Objects, wrong_name
+from kfinstall.simulator.apiserver.patches import json_patch, merge_patch, strategic_patch
+from kfinstall.simulator.apiserver.status import (
+    ApiError,
+    PageError,
+    details_of,
+    forbidden,
+    invalid,
+    invalid_options,
+    unknown_resource,
+)
+from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from kfinstall.simulator.kinds import Kind
-from kfinstall.simulator.objects import at_version
-from kfinstall.simulator.selectors import Matches, field_selector, label_selector
-from kfinstall.simulator.status import ApiError, invalid_options
-from kfinstall.simulator.store import Change, Store, identity
+from kfinstall.simulator.apiserver.kinds import Kind
+from kfinstall.simulator.apiserver.objects import at_version
+from kfinstall.simulator.apiserver.selectors import Matches, field_selector, label_selector
+from kfinstall.simulator.apiserver.status import ApiError, invalid_options
+from kfinstall.simulator.apiserver.store import Change, Store, identity
 
 Document = dict[str, Any]
 _WATCH_SECONDS: Final = 300

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kfinstall.simulator.schemas import Schema
+from kfinstall.simulator.apiserver.schemas import Schema
 
 Document = dict[str, Any]
 
