@@ -13,7 +13,7 @@ from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref
 from kfinstall.kube.refusal import Refusal
 from kfinstall.parts.kubeflow.proofs import proofs
-from kfinstall.simulator.user_work import _PLACEHOLDER
+from kfinstall.simulator.controllers.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.unit.test_kubeflow_proofs import objects, view

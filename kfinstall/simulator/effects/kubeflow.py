@@ -15,9 +15,9 @@ import bcrypt
 
 from kfinstall.simulator import kubeflow
 from kfinstall.simulator.behind import API, Answered, Asked, answer
+from kfinstall.simulator.controllers.user_work import TRIAL_LABEL
 from kfinstall.simulator.effects.registry import log_in
 from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
-from kfinstall.simulator.user_work import TRIAL_LABEL
 
 _LINE_CHARACTERS: Final = 3000
 

@@ -10,9 +10,9 @@ from kfinstall.simulator.apiserver.logs import LOGS
 from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.apiserver.quantities import quantity
 from kfinstall.simulator.apiserver.selectors import matches_labels
-from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like
+from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like
+from kfinstall.simulator.controllers.workloads import tolerated
 from kfinstall.simulator.model import POD_HOOKS, PodOutcome
-from kfinstall.simulator.workloads import tolerated
 
 Document = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kfinstall.simulator.apiserver.logs import LOGS
 from kfinstall.simulator.apiserver.objects import random_suffix
 from kfinstall.simulator.apiserver.patches import timestamp
-from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owner_of
 
 Document = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from kfinstall.simulator.apiserver import hooks
 from kfinstall.simulator.apiserver.defaults import default_class
 from kfinstall.simulator.apiserver.selectors import matches_labels
-from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by
-from kfinstall.simulator.workloads import ready
+from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owned_by
+from kfinstall.simulator.controllers.workloads import ready
 
 Document = dict[str, Any]
 

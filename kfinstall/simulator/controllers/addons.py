@@ -6,9 +6,9 @@ import base64
 from typing import Any, Final
 
 from kfinstall.simulator.apiserver.pki import Pki
-from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.controllers.workloads import ready
 from kfinstall.simulator.effects import spark
-from kfinstall.simulator.workloads import ready
 
 Document = dict[str, Any]
 

@@ -11,7 +11,7 @@ from kfinstall.simulator.apiserver.objects import random_suffix
 from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.apiserver.selectors import matches_labels
 from kfinstall.simulator.apiserver.status import ApiError
-from kfinstall.simulator.controllers import Controllers, Where, condition, conditions_like, is_true, owned_by, owner_of
+from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owned_by, owner_of
 
 Document = dict[str, Any]
 
