@@ -20,7 +20,7 @@ from kfinstall.simulator.controllers.pods import Pods
 from kfinstall.simulator.controllers.queue import Controllers, condition
 from kfinstall.simulator.controllers.user_work import UserWork
 from kfinstall.simulator.controllers.workloads import Workloads
-from kfinstall.simulator.model import SimApi, SimNode, World
+from kfinstall.simulator.nodes.model import SimApi, SimNode, World
 
 Document = dict[str, Any]
 

@@ -23,11 +23,11 @@ from kfinstall.simulator import effects, faults
 from kfinstall.simulator.apiserver.pki import Pki, pki_from_json
 from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
-from kfinstall.simulator.machine import boot, fresh_node, node_from_json, node_to_json
-from kfinstall.simulator.model import SimNode, World
-from kfinstall.simulator.services import Services
-from kfinstall.simulator.ssh import Account, SimServer
-from kfinstall.simulator.units import Units
+from kfinstall.simulator.nodes.machine import boot, fresh_node, node_from_json, node_to_json
+from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.nodes.services import Services
+from kfinstall.simulator.nodes.ssh import Account, SimServer
+from kfinstall.simulator.nodes.units import Units
 from kfinstall.text import from_home
 
 USER: Final = "kfadmin"

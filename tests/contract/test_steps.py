@@ -12,7 +12,7 @@ from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, S
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
-from kfinstall.simulator.model import EFFECTS
+from kfinstall.simulator.nodes.model import EFFECTS
 from kfinstall.transport.wire import _OWN
 from kfinstall.workflows import installation, reset, rotate, uninstall
 

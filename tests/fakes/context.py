@@ -2,7 +2,7 @@
 
 from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.secrets import Secret
-from kfinstall.simulator.model import EFFECTS
+from kfinstall.simulator.nodes.model import EFFECTS
 from kfinstall.transport.base import Completed
 
 

@@ -13,8 +13,8 @@ from kfinstall.facts.section import queries
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.simulator.fleet import load_effects
-from kfinstall.simulator.machine import fresh_node
-from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
+from kfinstall.simulator.nodes.machine import fresh_node
+from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.sections import facts_output
 
 _MARK = "0123456789abcdef"

@@ -22,10 +22,10 @@ from kfinstall.engine.step import View
 from kfinstall.errors import ProofError
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow
 from kfinstall.simulator.apiserver.pki import server_context
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.gateway import Gateway
+from kfinstall.simulator.nodes import kubeflow
+from kfinstall.simulator.nodes.gateway import Gateway
 from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run

@@ -17,7 +17,7 @@ from kfinstall.facts.request import facts_program
 from kfinstall.kube.api import open_cluster
 from kfinstall.secrets import Secret
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.model import EFFECTS, SimNode, World, effect
+from kfinstall.simulator.nodes.model import EFFECTS, SimNode, World, effect
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.tuning import Limits

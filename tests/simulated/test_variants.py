@@ -8,8 +8,8 @@ from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
 from kfinstall.parts.kubeflow import bundle, choice
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.simulator.nodes import kubeflow as simulated
 from kfinstall.workflows import card
 from tests.simulated.engine import changed, in_session, place, run
 

@@ -49,7 +49,7 @@ from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.parts.storage import provisioner
 from kfinstall.parts.storage.default_class import StorageDefaultClass
-from kfinstall.simulator import kubeflow as simulated
+from kfinstall.simulator.nodes import kubeflow as simulated
 from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
 from tests.fakes.api import FakeApi, make_certificates, serve

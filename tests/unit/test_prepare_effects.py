@@ -25,8 +25,8 @@ from kfinstall.parts.prepare.swap_off import PrepareSwapOff
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
-from kfinstall.simulator.machine import boot, fresh_node
-from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
+from kfinstall.simulator.nodes.machine import boot, fresh_node
+from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.sections import facts_output
 
 STEPS = (

@@ -23,7 +23,7 @@ from kfinstall.parts.registry.server import RegistryServer
 from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.releases import Release
 from kfinstall.simulator.effects import registry as _registry  # noqa: F401
-from kfinstall.simulator.model import ScriptError, SimNode, World
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
 from kfinstall.simulator.sections.registry import render
 from tests.fakes.context import FakeContext
 

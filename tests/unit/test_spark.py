@@ -474,7 +474,7 @@ async def test_image_and_script_through_the_simulator():
     import kfinstall.simulator.effects.registry
     import kfinstall.simulator.effects.spark  # noqa: F401
     from kfinstall.facts.model import FileFact
-    from kfinstall.simulator.model import SimNode, World
+    from kfinstall.simulator.nodes.model import SimNode, World
 
     world = World({"cp": SimNode("cp", "10.0.0.1", 0)})
     for step in (SparkImage, SparkSubmitScript):

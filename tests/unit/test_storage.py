@@ -33,7 +33,7 @@ from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
 from kfinstall.parts.storage.proof import StorageProof
 from kfinstall.simulator.effects import storage as effects
-from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
+from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.sections import facts_output
 from kfinstall.workflows import installation
 from tests.fakes.context import FakeContext

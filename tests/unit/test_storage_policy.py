@@ -19,7 +19,7 @@ from kfinstall.parts.storage import policy as storage_policy
 from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.simulator.controllers import pods
-from kfinstall.simulator.model import POD_HOOKS, PodOutcome
+from kfinstall.simulator.nodes.model import POD_HOOKS, PodOutcome
 from kfinstall.simulator.sections import facts_output
 from tests.unit.test_storage import lab
 

@@ -17,7 +17,7 @@ from kfinstall.kube import raw
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import Ref
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow
+from kfinstall.simulator.nodes import kubeflow
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.controllers import Controllers
 from tests.fakes.documents import failing, waiting

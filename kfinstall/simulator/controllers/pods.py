@@ -12,7 +12,7 @@ from kfinstall.simulator.apiserver.quantities import quantity
 from kfinstall.simulator.apiserver.selectors import matches_labels
 from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like
 from kfinstall.simulator.controllers.workloads import tolerated
-from kfinstall.simulator.model import POD_HOOKS, PodOutcome
+from kfinstall.simulator.nodes.model import POD_HOOKS, PodOutcome
 
 Document = dict[str, Any]
 

@@ -11,7 +11,7 @@ from kfinstall.simulator.apiserver.objects import Objects
 from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.apiserver.status import ApiError
 from kfinstall.simulator.apiserver.store import Change, Store, identity
-from kfinstall.simulator.model import World
+from kfinstall.simulator.nodes.model import World
 
 Document = dict[str, Any]
 Where = tuple[str, str, str]

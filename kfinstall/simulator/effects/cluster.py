@@ -13,7 +13,7 @@ import yaml
 from kfinstall import releases
 from kfinstall.parts.cluster import join as cluster_join
 from kfinstall.parts.cluster import proof_pods as cluster_proof_pods
-from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, SimUnit, World, effect, pod_hook
+from kfinstall.simulator.nodes.model import Document, PodOutcome, ScriptError, SimApi, SimNode, SimUnit, World, effect, pod_hook
 from kfinstall.simulator.sections.cluster import HOME, LOGIN, certificate
 
 _ADMIN: Final = "/etc/kubernetes/admin.conf"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from kfinstall.simulator.model import ScriptError, SimNode, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, World, effect
 
 
 @effect("ask/cluster-admin-conf")

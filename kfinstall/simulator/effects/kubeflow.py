@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl, urlencode
 
 import bcrypt
 
-from kfinstall.simulator import kubeflow
-from kfinstall.simulator.behind import API, Answered, Asked, answer
 from kfinstall.simulator.controllers.user_work import TRIAL_LABEL
 from kfinstall.simulator.effects.registry import log_in
-from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
+from kfinstall.simulator.nodes import kubeflow
+from kfinstall.simulator.nodes.behind import API, Answered, Asked, answer
+from kfinstall.simulator.nodes.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
 
 _LINE_CHARACTERS: Final = 3000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from kfinstall.simulator.model import ScriptError, SimNode, SimUnit, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, SimUnit, World, effect
 
 
 @effect("mend-updates")

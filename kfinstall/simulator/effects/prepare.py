@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from kfinstall.parts.prepare.files import PROOFS, major
-from kfinstall.simulator.model import SimNode, SimPackage, SimUnit, World, effect
+from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, World, effect
 from kfinstall.simulator.sections.prepare import GONE
 from kfinstall.text import sha256
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall.simulator.model import ScriptError, SimFile, SimNode, SimUnit, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimFile, SimNode, SimUnit, World, effect
 from kfinstall.simulator.sections.registry import STATE
 
 _FOLDER: Final = "/etc/kfinstall/registry"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kfinstall.parts.reset.record import DATA_PROOF
-from kfinstall.simulator import undo
 from kfinstall.simulator.effects.cluster import take_back
-from kfinstall.simulator.model import ScriptError, SimNode, World, effect
+from kfinstall.simulator.nodes import undo
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, World, effect
 
 
 @effect("reset-leave")

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall.simulator.model import ScriptError, SimApi, SimNode, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimApi, SimNode, World, effect
 
 _HELD: Final[Mapping[str, tuple[str, str]]] = {
     "deployment/katib-mysql": ("katib-mysql-secrets", "MYSQL_ROOT_PASSWORD"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from kfinstall.simulator.model import Document, PodOutcome, SimApi, SimNode, World, effect, pod_hook
+from kfinstall.simulator.nodes.model import Document, PodOutcome, SimApi, SimNode, World, effect, pod_hook
 
 
 @effect("spark-image")

@@ -8,7 +8,18 @@ from typing import Final
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.storage import policy as storage_policy
 from kfinstall.parts.storage import proof_pods as storage_proof_pods
-from kfinstall.simulator.model import Document, PodOutcome, ScriptError, SimApi, SimFile, SimNode, SimUnit, World, effect, pod_hook
+from kfinstall.simulator.nodes.model import (
+    Document,
+    PodOutcome,
+    ScriptError,
+    SimApi,
+    SimFile,
+    SimNode,
+    SimUnit,
+    World,
+    effect,
+    pod_hook,
+)
 from kfinstall.simulator.sections.nfs import clients
 
 _VERSION: Final = "1:2.6.4-3ubuntu5"

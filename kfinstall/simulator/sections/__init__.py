@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 from kfinstall.facts.parse import SECTIONS
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 
 Render = Callable[[SimNode, Mapping[str, str]], str]
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import asked, node_epoch
 
 _LISTS_AGE_SECONDS: Final = 60

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 
 _ADDRESS: Final = "10.99.0.1"
 """The simulated network knows every name."""

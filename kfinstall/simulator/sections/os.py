@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import pair, text_of
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import asked, text_of
 
 _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(.*)$")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 
 STATE: Final = "/run/sim/registry"
 """A file of the simulated node that the effects keep: the lines of this section."""

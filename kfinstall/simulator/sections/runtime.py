@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import active, pair, text_of
 
 _SOCKETS: Final = {

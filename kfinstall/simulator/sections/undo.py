@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfinstall.simulator import undo
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes import undo
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import pair
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 from kfinstall.simulator.sections._lines import asked
 
 _ALWAYS: Final = ("firewalld.service", "ufw.service", "apt-daily-upgrade.timer", "unattended-upgrades.service")

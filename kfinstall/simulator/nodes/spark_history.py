@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kfinstall.simulator.effects import spark
-from kfinstall.simulator.model import SimApi
+from kfinstall.simulator.nodes.model import SimApi
 
 Document = dict[str, Any]
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kfinstall.simulator.model import SimFile, SimNode, SimPackage, SimUnit
+from kfinstall.simulator.nodes.model import SimFile, SimNode, SimPackage, SimUnit
 
 _FSTAB: Final = (
     "# /etc/fstab: static file system information.\n"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kfinstall.simulator.faults import HOSTILE
-from kfinstall.simulator.model import EFFECTS, ScriptError, SimNode, World
-from kfinstall.simulator.undo import remember
+from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimNode, World
+from kfinstall.simulator.nodes.undo import remember
 
 _NO_EFFECT_STATUS: Final = 127
 _APT_SCRIPT: Final = re.compile(

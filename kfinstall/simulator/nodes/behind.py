@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kfinstall.simulator import spark_history
 from kfinstall.simulator.apiserver.patches import timestamp
-from kfinstall.simulator.model import SimApi
+from kfinstall.simulator.nodes import spark_history
+from kfinstall.simulator.nodes.model import SimApi
 
 Document = dict[str, Any]
 

@@ -11,8 +11,8 @@ import bcrypt
 import yaml
 from aiohttp import web
 
-from kfinstall.simulator.behind import Asked, answer
 from kfinstall.simulator.cluster import SimCluster
+from kfinstall.simulator.nodes.behind import Asked, answer
 
 Document = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kfinstall.simulator.model import SimFile, SimNode, SimPackage, SimUnit
+from kfinstall.simulator.nodes.model import SimFile, SimNode, SimPackage, SimUnit
 
 _STATE: Final = "/var/lib/kfinstall"
 _TREES: Final = ("/etc/kubernetes", "/etc/kfinstall", "/var/lib/kubelet", "/var/lib/etcd", "/opt/cni", "/etc/containerd/certs.d")

@@ -74,7 +74,7 @@ class SimNode:
     kf_units: dict[str, int | None] = field(default_factory=dict)
     """Detached units: exit status, None while running."""
     before: dict[str, Any] = field(default_factory=dict)
-    """What the node was like before the first step changed it, see kfinstall.simulator.undo; empty where nothing was recorded."""
+    """What the node was like before the first step changed it, see kfinstall.simulator.nodes.undo; empty where nothing was recorded."""
 
     def write(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> None:
         """Write a file, and make its parent directories."""
