@@ -19,7 +19,7 @@ from kfinstall import durable, invocation
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
-from kfinstall.simulator import effects, faults
+from kfinstall.simulator import faults, parts
 from kfinstall.simulator.apiserver.pki import Pki, pki_from_json
 from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
@@ -302,5 +302,5 @@ def _public(key: asyncssh.SSHKey | None) -> str:
 
 def load_effects() -> None:
     """Import every module of effects, so that they are registered."""
-    for module in pkgutil.iter_modules(effects.__path__):
-        importlib.import_module(f"{effects.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(parts.__path__):
+        importlib.import_module(f"{parts.__name__}.{module.name}")

@@ -34,7 +34,7 @@ from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
 from kfinstall.parts.storage.proof import StorageProof
 from kfinstall.releases import Release, load
-from kfinstall.simulator.effects.cluster import _crd
+from kfinstall.simulator.parts.cluster import _crd
 from tests.apiserver.planes import Document, cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext

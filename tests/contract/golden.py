@@ -30,8 +30,8 @@ from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import Reads
 from kfinstall.kube.base import ClusterFacts, Ref
 from kfinstall.releases import load as load_release
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit
-from kfinstall.simulator.sections import facts_output
 from kfinstall.text import cleaned
 from kfinstall.workflows import WORKFLOWS
 

@@ -18,7 +18,7 @@ from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.parts.reset.facts import UndoRecord
 from kfinstall.parts.storage.facts import NfsExport, NfsServerName
-from kfinstall.simulator.sections import renderers
+from kfinstall.simulator.facts import renderers
 from kfinstall.text import sha256
 
 BASH = shutil.which("bash") or ""

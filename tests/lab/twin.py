@@ -12,10 +12,10 @@ from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.nodes.machine import fresh_node
 from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
-from kfinstall.simulator.sections import facts_output
 
 _MARK = "0123456789abcdef"
 

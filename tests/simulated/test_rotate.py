@@ -12,8 +12,8 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.secret_store import GENERATED
 from kfinstall.errors import InterruptedRunError, KfError
 from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
-from kfinstall.simulator.effects.rotate import SERVERS, digest
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.simulator.parts.rotate import SERVERS, digest
 from tests.simulated.engine import changed, in_session, place, run
 from tests.simulated.test_secrets import left_behind, spellings, watched
 

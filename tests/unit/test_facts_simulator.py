@@ -8,8 +8,8 @@ from kfinstall.facts.model import KfUnit, UnitFact, Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import FactSection
+from kfinstall.simulator.facts import facts_output, renderers
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit
-from kfinstall.simulator.sections import facts_output, renderers
 from kfinstall.text import sha256
 
 WATCH = Watch(

@@ -31,9 +31,9 @@ from kfinstall.parts.kubeflow.images import images
 from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.releases import Artifact, Component, load
-from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.nodes import kubeflow as simulated
 from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
 from tests.fakes.context import FakeContext
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"

@@ -25,9 +25,9 @@ from kfinstall.parts.kubeflow.proofs.login import KubeflowProof
 from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.parts.kubeflow.secrets import KubeflowSecrets
 from kfinstall.releases import load
-from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.simulator.nodes import kubeflow as simulated
 from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
 from kfinstall.text import sha256
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext

@@ -23,8 +23,8 @@ from kfinstall.parts.preflight.leftovers import PreflightLeftovers
 from kfinstall.parts.preflight.network import PreflightNetwork
 from kfinstall.parts.preflight.ports import PreflightPorts
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimFile, SimNode
-from kfinstall.simulator.sections import facts_output
 from kfinstall.text import sha256
 
 STEPS = (

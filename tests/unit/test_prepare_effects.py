@@ -24,10 +24,10 @@ from kfinstall.parts.prepare.proxy import PrepareProxy
 from kfinstall.parts.prepare.swap_off import PrepareSwapOff
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
-from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.machine import boot, fresh_node
 from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
-from kfinstall.simulator.sections import facts_output
+from kfinstall.simulator.parts import prepare as _registered  # noqa: F401
 
 STEPS = (
     PrepareProxy,

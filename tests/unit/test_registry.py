@@ -22,9 +22,9 @@ from kfinstall.parts.registry.push import RegistryPush
 from kfinstall.parts.registry.server import RegistryServer
 from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.releases import Release
-from kfinstall.simulator.effects import registry as _registry  # noqa: F401
 from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
-from kfinstall.simulator.sections.registry import render
+from kfinstall.simulator.parts import registry as _registry  # noqa: F401
+from kfinstall.simulator.parts.registry_facts import render
 from tests.fakes.context import FakeContext
 
 NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]

@@ -471,8 +471,8 @@ async def test_the_pull_secret_keeps_what_the_account_had_and_shows_nothing():
 
 
 async def test_image_and_script_through_the_simulator():
-    import kfinstall.simulator.effects.registry
-    import kfinstall.simulator.effects.spark  # noqa: F401
+    import kfinstall.simulator.parts.registry
+    import kfinstall.simulator.parts.spark  # noqa: F401
     from kfinstall.facts.model import FileFact
     from kfinstall.simulator.nodes.model import SimNode, World
 

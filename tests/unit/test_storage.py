@@ -32,9 +32,9 @@ from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
 from kfinstall.parts.storage.proof import StorageProof
-from kfinstall.simulator.effects import storage as effects
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimUnit
-from kfinstall.simulator.sections import facts_output
+from kfinstall.simulator.parts import storage as effects
 from kfinstall.workflows import installation
 from tests.fakes.context import FakeContext
 from tests.simulated.simulated_cluster import initialised

@@ -19,8 +19,8 @@ from kfinstall.facts.request import facts_program
 from kfinstall.parts.preflight.disk import PreflightDisk
 from kfinstall.parts.storage.local_directory import StorageLocalDirectory
 from kfinstall.releases import Release
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimNode
-from kfinstall.simulator.sections import facts_output
 
 ROOT = "root:root"
 BASH = shutil.which("bash") or ""

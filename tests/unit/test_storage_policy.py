@@ -19,8 +19,8 @@ from kfinstall.parts.storage import policy as storage_policy
 from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.simulator.controllers import pods
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import POD_HOOKS, PodOutcome
-from kfinstall.simulator.sections import facts_output
 from tests.unit.test_storage import lab
 
 NODES = [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kfinstall.simulator.apiserver.pki import Pki
 from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owner_of
 from kfinstall.simulator.controllers.workloads import ready
-from kfinstall.simulator.effects import spark
+from kfinstall.simulator.parts import spark
 
 Document = dict[str, Any]
 

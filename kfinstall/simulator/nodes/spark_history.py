@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from kfinstall.simulator.effects import spark
 from kfinstall.simulator.nodes.model import SimApi
+from kfinstall.simulator.parts import spark
 
 Document = dict[str, Any]
 
