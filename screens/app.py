@@ -33,11 +33,11 @@ from screens.table import SCREENS, make
 
 if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.questions import Question
-    from kfinstall.desk.runview import State
-    from kfinstall.desk.work import Result
     from kfinstall.engine.state import ClusterState
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.questions import Question
+    from kfinstall.frontend.runview import State
+    from kfinstall.frontend.work import Result
 
 _CLEAN = CleanLines()
 
@@ -203,9 +203,9 @@ class InstallerApp(App[int]):
         self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> None:
         """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
-        from kfinstall.desk import history
-        from kfinstall.desk.draft import Draft
-        from kfinstall.desk.rehearsal import make_room
+        from kfinstall.frontend import history
+        from kfinstall.frontend.demo import make_room
+        from kfinstall.frontend.draft import Draft
 
         if self.desk.running:
             self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
@@ -326,7 +326,7 @@ class InstallerApp(App[int]):
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> bool:
-        """Start a run (see kfinstall.desk.desk.Desk.start); gives whether it began."""
+        """Start a run (see kfinstall.frontend.controller.Desk.start); gives whether it began."""
         try:
             self.desk.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
         except KfError as error:

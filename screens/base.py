@@ -24,8 +24,8 @@ from screens.looks import LOOKS
 from screens.modals import Told
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.runview import RunView, State
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.runview import RunView, State
     from screens.app import InstallerApp
 
 RAIL: Final = (

@@ -17,10 +17,10 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer
 from typing_extensions import override
 
-from kfinstall.desk.runview import RunView
 from kfinstall.engine.ending import Ending, recorded
 from kfinstall.engine.state import RunRecord, read_json
 from kfinstall.errors import ExitCode, KfError, StateError
+from kfinstall.frontend.runview import RunView
 from kfinstall.workflows import runs
 from kfinstall.workflows.doctor import DOCTOR
 from screens.base import Bar, BaseScreen, Note, Rail

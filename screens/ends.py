@@ -10,8 +10,8 @@ from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.runview import RunView
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.runview import RunView
 
 SEEN_ANYWAY: Final = frozenset(
     {

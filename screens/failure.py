@@ -19,9 +19,9 @@ from typing_extensions import override
 
 from kfinstall.answers.jumps import one
 from kfinstall.answers.model import Answers
-from kfinstall.desk import support
-from kfinstall.desk.runview import RunView
 from kfinstall.errors import KfError
+from kfinstall.frontend import support
+from kfinstall.frontend.runview import RunView
 from kfinstall.text import shell
 from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act

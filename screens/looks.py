@@ -9,7 +9,7 @@ from textual.driver import Driver
 from textual.theme import Theme
 
 if TYPE_CHECKING:
-    from kfinstall.desk.runview import State
+    from kfinstall.frontend.runview import State
 
 
 class Look(NamedTuple):
@@ -33,7 +33,7 @@ LOOKS: Final[dict[State, Look]] = {
     "skipped": Look("·", "-", "skipped", "look--quiet"),
 }
 LOOK_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
-"""Stages of kfinstall.desk.lookout.Look as states."""
+"""Stages of kfinstall.frontend.probes.Look as states."""
 STYLES: Final = ("look--good", "look--bad", "look--warn", "look--busy", "look--quiet", "look--strong")
 """Component classes that line widgets share."""
 

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
-from kfinstall.desk.runview import PhaseView, RunView
+from kfinstall.frontend.runview import PhaseView, RunView
 from kfinstall.text import duration
 from screens.base import PART_PHASES, RAIL, Bar, BaseScreen, Note, Rail
 from screens.buttons import Act

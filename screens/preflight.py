@@ -15,9 +15,9 @@ from textual.reactive import reactive
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
-from kfinstall.desk.runview import RunView, State
 from kfinstall.errors import KfError
 from kfinstall.events import Finding
+from kfinstall.frontend.runview import RunView, State
 from kfinstall.workflows.check import CHECK
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act

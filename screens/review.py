@@ -17,12 +17,12 @@ from textual.widgets.option_list import Option
 from typing_extensions import override
 
 from kfinstall.answers.secrets import absent
-from kfinstall.desk.runview import RunView
-from kfinstall.desk.work import Result
 from kfinstall.durable import write_atomically
 from kfinstall.engine import runbook
 from kfinstall.engine.plan import Plan, PlannedStep
 from kfinstall.errors import KfError
+from kfinstall.frontend.runview import RunView
+from kfinstall.frontend.work import Result
 from kfinstall.text import duration, from_home
 from kfinstall.workflows.plan import PLAN
 from screens.base import Bar, BaseScreen, Note, Rail

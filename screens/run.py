@@ -18,11 +18,11 @@ from textual.widgets import Button, Footer, Input, OptionList, Tab, Tabs
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
-from kfinstall.desk import going_on
-from kfinstall.desk.runview import Level, LogLine, RunView
 from kfinstall.durable import write_atomically
 from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.errors import KfError
+from kfinstall.frontend import going_on
+from kfinstall.frontend.runview import Level, LogLine, RunView
 from kfinstall.text import duration
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act

@@ -16,7 +16,7 @@ from kfinstall import limits
 from screens.app import InstallerApp
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
+    from kfinstall.frontend.controller import Desk
 
 
 def stay_quick() -> None:

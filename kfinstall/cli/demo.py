@@ -9,11 +9,11 @@ import dataclasses
 from kfinstall import invocation
 from kfinstall.cli.runs import consented, in_session, run_options, tell_resumed, work_of
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
 from kfinstall.engine.fleet import spare_nodes
 from kfinstall.engine.options import Options
 from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import KfError, UsageError
+from kfinstall.frontend.demo import CLUSTER_NAME, Rehearsal, make_room, on_stage
 from kfinstall.workflows import APART, resuming
 from kfinstall.workflows.install import INSTALL
 

@@ -28,13 +28,13 @@ from textual import events
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import save
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import PATIENCE, Rehearsal
 from kfinstall.engine.options import Options
 from kfinstall.engine.reporters.jsonl import JsonLines
 from kfinstall.engine.state import ClusterState
 from kfinstall.events import EventBus, OutputLine, PhaseStarted, RunStarted, StepStarted
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import PATIENCE, Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.secrets import Redactor, generate
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import WORKFLOWS

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from kfinstall.desk.runview import RunView
 from kfinstall.events import Event
+from kfinstall.frontend.runview import RunView
 
 
 def take_all(view: RunView, events: Iterable[Event]) -> None:

@@ -10,8 +10,8 @@ from textual.css.query import NoMatches
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from kfinstall.desk.questions import HostKeyAsked, SecretAsked
-from kfinstall.desk.runview import State
+from kfinstall.frontend.questions import HostKeyAsked, SecretAsked
+from kfinstall.frontend.runview import State
 from kfinstall.workflows import WORKFLOWS
 from screens.looks import LIGHT, LOOKS, STYLES, THEMES
 from screens.table import SCREENS
@@ -158,7 +158,7 @@ async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monk
     async def breaks(*_what):
         return 1 / 0
 
-    monkeypatch.setattr("kfinstall.desk.desk.work", breaks)
+    monkeypatch.setattr("kfinstall.frontend.controller.work", breaks)
     async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: "It stopped" in text_of(app))

@@ -6,12 +6,12 @@ import json
 import pytest
 from textual.widgets import OptionList
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.work import Result
 from kfinstall.engine import ending
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import ChangedHostKeyError, CommandError, NodesSetAsideError, PreflightError, ProofError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
 from screens.done import heading, missing
 from screens.modals import Told

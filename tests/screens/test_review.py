@@ -6,9 +6,9 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from kfinstall.answers.load import load
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
 from kfinstall.engine import runbook
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
 from screens.review import PlanView
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 

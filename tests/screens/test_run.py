@@ -9,7 +9,6 @@ from textual.widgets import Input, OptionList
 from kfinstall import limits
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.desk.work import Result
 from kfinstall.errors import CommandError
 from kfinstall.events import (
     Finding,
@@ -25,6 +24,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
+from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
 from kfinstall.workflows.installation import PHASES
 from screens.failure import shell_command

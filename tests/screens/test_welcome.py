@@ -5,9 +5,9 @@ import threading
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 from tests.screens.conftest import NODES, SIZES, opened, settled, text_of, until

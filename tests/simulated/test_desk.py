@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.errors import HostKeyError, KfError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 
 

@@ -14,15 +14,15 @@ from kfinstall.cli import runs
 from kfinstall.cli.parser import build_parser
 from kfinstall.cli.status import status
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk import history
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
-from kfinstall.desk.runview import RunView
 from kfinstall.engine import state
 from kfinstall.engine.session import Session
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, ProofError, StateError, told
+from kfinstall.frontend import history
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.runview import RunView
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.transport.tuning import Limits
 from kfinstall.workflows import WORKFLOWS
@@ -357,7 +357,7 @@ async def test_of_a_defect_and_of_a_declined_question(sit, tmp_path, monkeypatch
     async def broken(*_more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kfinstall.desk.desk.work", broken)
+    monkeypatch.setattr("kfinstall.frontend.controller.work", broken)
     await desk.run(WORKFLOWS["resume"])
     seen(desk, 1)
     assert "defect" in agreed(tmp_path, 1).message

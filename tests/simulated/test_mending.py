@@ -9,11 +9,11 @@ import pytest
 
 from kfinstall.cli import runs
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.engine import fixes
 from kfinstall.errors import InterruptedRunError, UsageError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import WORKFLOWS
 from tests.simulated import engine

@@ -9,10 +9,10 @@ import signal
 import pytest
 
 from kfinstall.cli.parser import build_parser, normalise
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.errors import KfError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 from tests.simulated.test_cli_edges import answers
 

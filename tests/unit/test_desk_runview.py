@@ -10,10 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfinstall.answers.model import Answers
-from kfinstall.desk import history
-from kfinstall.desk.rehearsal import make_room
-from kfinstall.desk.ring import Ring
-from kfinstall.desk.runview import RunView
 from kfinstall.engine.journal import Entry, Journal
 from kfinstall.engine.state import ClusterState
 from kfinstall.events import (
@@ -30,6 +26,10 @@ from kfinstall.events import (
     StepStarted,
     from_json,
 )
+from kfinstall.frontend import history
+from kfinstall.frontend.demo import make_room
+from kfinstall.frontend.ring import Ring
+from kfinstall.frontend.runview import RunView
 from kfinstall.workflows import runs
 from kfinstall.workflows.installation import PHASES
 from tests.fakes.events import take_all

@@ -8,8 +8,6 @@ import json
 import pytest
 
 from kfinstall import limits
-from kfinstall.desk import history
-from kfinstall.desk.runview import RunView
 from kfinstall.engine import ending
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import (
@@ -33,6 +31,8 @@ from kfinstall.errors import (
     told,
 )
 from kfinstall.events import EventBus, Notice, RunFinished
+from kfinstall.frontend import history
+from kfinstall.frontend.runview import RunView
 from kfinstall.secrets import Redactor, Secret
 
 ENDS = [

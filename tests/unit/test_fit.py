@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.desk import proposals
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts, SpaceFact
+from kfinstall.frontend import proposals
 from kfinstall.parts.preflight import fit
 from kfinstall.parts.preflight import hardware as preflight_hardware
 from screens.registry_part import space_forecast

@@ -12,7 +12,6 @@ from kfinstall import releases
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.history import events_of
 from kfinstall.engine import plan, runbook
 from kfinstall.engine.journal import Entry, Journal
 from kfinstall.engine.phase import Phase
@@ -36,6 +35,7 @@ from kfinstall.events import (
     from_json,
 )
 from kfinstall.facts.model import Facts
+from kfinstall.frontend.history import events_of
 from kfinstall.secrets import MASK, Redactor, Secret
 from kfinstall.text import clean, clean_text, cleaned
 

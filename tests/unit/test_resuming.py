@@ -8,10 +8,10 @@ import shlex
 import pytest
 
 from kfinstall.cli.parser import build_parser, normalise
-from kfinstall.desk import going_on, history
 from kfinstall.engine.journal import Entry, Journal
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, UsageError
+from kfinstall.frontend import going_on, history
 from kfinstall.workflows import WORKFLOWS, installation, resuming
 from kfinstall.workflows.resuming import Selection
 

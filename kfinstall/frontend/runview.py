@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from kfinstall.desk.ring import Ring
 from kfinstall.errors import ExitCode
 from kfinstall.events import (
     Event,
@@ -27,6 +26,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
+from kfinstall.frontend.ring import Ring
 from kfinstall.workflows import WORKFLOWS
 
 if TYPE_CHECKING:

@@ -14,16 +14,6 @@ from kfinstall import invocation, limits
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
-from kfinstall.desk import going_on, tries
-from kfinstall.desk.checking import Checking
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.loop import EngineLoop
-from kfinstall.desk.probe import Visitor, heard_here
-from kfinstall.desk.questions import Ask, HostKeyAsked, SecretAsked
-from kfinstall.desk.rehearsal import PATIENCE, Rehearsal, Stage, on_stage
-from kfinstall.desk.runview import RunView
-from kfinstall.desk.tries import StorageTry, Tried
-from kfinstall.desk.work import Brought, NotMendedError, Result, mend_first, work
 from kfinstall.engine import state
 from kfinstall.engine.executor import Stop
 from kfinstall.engine.fleet import Site, open_cluster, spare_nodes
@@ -34,6 +24,16 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
 from kfinstall.events import Event, EventBus
 from kfinstall.facts.model import Facts
+from kfinstall.frontend import going_on, storage_trial
+from kfinstall.frontend.checking import Checking
+from kfinstall.frontend.demo import PATIENCE, Rehearsal, Stage, on_stage
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.loop import EngineLoop
+from kfinstall.frontend.probe import Visitor, heard_here
+from kfinstall.frontend.questions import Ask, HostKeyAsked, SecretAsked
+from kfinstall.frontend.runview import RunView
+from kfinstall.frontend.storage_trial import StorageTry, Tried
+from kfinstall.frontend.work import Brought, NotMendedError, Result, mend_first, work
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.transport.base import Host, LoginListener
 from kfinstall.transport.keyring import KeyRing
@@ -154,7 +154,7 @@ class Desk:
         visitor = self._visitor()
 
         async def run(_site: Site, host: Host) -> Tried:
-            return await tries.run(host, errand)
+            return await storage_trial.run(host, errand)
 
         with invocation.using(self._called()):
             return await self.engine.call(visitor.visit(answers, name, run, heard_here(tell)))

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from kfinstall.answers.model import Answers
-from kfinstall.desk import tries
 from kfinstall.errors import AnswersError, HostKeyError, KfError, LoginError, SudoError
 from kfinstall.facts.model import Facts
+from kfinstall.frontend import storage_trial
 from kfinstall.transport.base import LoginListener, LoginNote
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.draft import Draft
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.draft import Draft
 
 AT_ONCE: Final = 5
 """Servers that are looked at side by side."""
@@ -115,7 +115,7 @@ class Lookout:
 
     def _answers_of(self, node: dict[str, Any]) -> Answers | str:
         """Answers with this node alone, so that nothing unfinished elsewhere stands in its way; or what is wrong with it."""
-        from kfinstall.desk.draft import Draft
+        from kfinstall.frontend.draft import Draft
 
         alone = Draft(self._draft.path, {"version": 1, "nodes": [{key: value for key, value in node.items() if key != "roles"}]})
         for section in ("cluster", "ssh"):
@@ -173,7 +173,7 @@ def for_storage(desk: Desk) -> Looking:
     """Looks at what storage would find on them, for the draft of now."""
 
     async def looking(name: str, answers: Answers, tell: LoginListener) -> Look:
-        errand = tries.wanted(desk.draft).get(name)
+        errand = storage_trial.wanted(desk.draft).get(name)
         if errand is None:
             return Look("incomplete")
         tried = await desk.try_storage(name, answers, errand, tell)

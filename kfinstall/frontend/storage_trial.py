@@ -11,7 +11,7 @@ from kfinstall.answers import types
 from kfinstall.transport.base import Host, Program
 
 if TYPE_CHECKING:
-    from kfinstall.desk.draft import Draft
+    from kfinstall.frontend.draft import Draft
 
 Kind = Literal["directory", "server", "client"]
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kfinstall.desk.runview import RunView
 from kfinstall.engine import state
 from kfinstall.engine.ending import Ending, recorded
 from kfinstall.engine.journal import Journal
 from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode, KfError, StateError
 from kfinstall.events import Event, OutputLine, RunFinished, from_json
+from kfinstall.frontend.runview import RunView
 from kfinstall.workflows import runs as of_runs
 from kfinstall.workflows.install import INSTALL
 from kfinstall.workflows.uninstall import TAKES
 
 if TYPE_CHECKING:
-    from kfinstall.desk.work import Result
+    from kfinstall.frontend.work import Result
 
 _LINES_PER_RUN: Final = 20_000
 """More of a run's output than a view keeps is not read back."""
@@ -186,7 +186,7 @@ class EarlierError(KfError):
 
 def ending(cluster: ClusterState, view: RunView) -> Result | None:
     """How the last run that changed something ended, for a view that has seen it; None where it ended well, or never did."""
-    from kfinstall.desk.work import Result
+    from kfinstall.frontend.work import Result
 
     record = next(reversed(of_runs.installations(cluster)), None)
     end = recorded(record) if record is not None else None

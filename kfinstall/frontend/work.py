@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 
 from kfinstall import invocation
-from kfinstall.desk.checking import Checking
-from kfinstall.desk.questions import Ask, MendAsked
 from kfinstall.engine import fixes
 from kfinstall.engine.executor import Stop
 from kfinstall.engine.plan import Plan, Situation
@@ -15,6 +13,8 @@ from kfinstall.engine.session import Session
 from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import InterruptedRunError, KfError, NodesSetAsideError
 from kfinstall.events import Notice
+from kfinstall.frontend.checking import Checking
+from kfinstall.frontend.questions import Ask, MendAsked
 from kfinstall.workflows import card, doctor
 from kfinstall.workflows.check import CHECK
 
