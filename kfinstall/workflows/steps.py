@@ -47,20 +47,11 @@ class Steps(Sequence["type[Step]"]):
         return len(self.names)
 
 
-def _flat(path: str) -> str:
-    part, _dot, name = path.removeprefix(f"{_ROOM}.").replace("proofs.login", "proof").replace("proofs.", "proof_").rpartition(".")
-    return f"kfinstall.parts.{part.rpartition('.')[2]}_{name}"
-
-
 def _step(name: str) -> type[Step]:
     from kfinstall.engine.step import Step
 
     path, _colon, chosen = name.partition(":")
-    try:
-        module = import_module(path)
-    except ModuleNotFoundError:  # the rooms are being moved into
-        path = _flat(path)
-        module = import_module(path)
+    module = import_module(path)
     found = [
         item
         for item in vars(module).values()
