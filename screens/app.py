@@ -18,11 +18,13 @@ from textual.theme import Theme
 from textual.timer import Timer
 from typing_extensions import override
 
-from kfinstall import limits, resources
+from kfinstall import resources
 from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, KfError, defect
+from kfinstall.frontend import limits as frontend_limits
 from kfinstall.workflows.install import INSTALL, RESUME
 from kfinstall.workflows.plan import PLAN
+from screens import limits
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
 from screens.cleaning import CleanLines
@@ -170,7 +172,7 @@ class InstallerApp(App[int]):
         result = self.desk.result
         if result is not None and result is not self._told and not self.desk.running:
             self._told, self._exit_code = result, int(result.exit_code)
-            self.desk.drain(limits.SCREEN_EVENTS_AT_ONCE * 100)
+            self.desk.drain(frontend_limits.SCREEN_EVENTS_AT_ONCE * 100)
             self.ended(result)
 
     def action_leave(self) -> None:

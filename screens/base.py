@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
-from kfinstall import limits
+from screens import limits
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Told

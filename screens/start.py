@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from kfinstall import limits
+from screens import limits
 from screens.app import InstallerApp
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
-from kfinstall import limits
 from kfinstall.frontend import storage_trial
 from kfinstall.frontend.probes import Look, Lookout, for_storage
 from kfinstall.frontend.runview import RunView
+from screens import limits
 from screens.form import row
 from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kfinstall.apply import claims, gates
+from kfinstall.apply.limits import KUBEFLOW_LEAVING_TIMEOUT_SECONDS
 from kfinstall.apply.stamp import stamped
 from kfinstall.apply.waves import ADMISSION, IN_ORDER, Gate, Item, Wave, split
 from kfinstall.diagnose import reasons
@@ -17,7 +18,6 @@ from kfinstall.diagnose.known import Planned
 from kfinstall.diagnose.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.base import Applied, Cluster, Document, Ref, Waiting
-from kfinstall.limits import KUBEFLOW_LEAVING_TIMEOUT_SECONDS
 
 Say = Callable[[str], None]
 Count = Callable[[int, int, str], None]

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
+from kfinstall.engine import limits
 from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, told
 from kfinstall.events import EventBus, Notice, RunFinished

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kfinstall import invocation, limits
-from kfinstall.engine import plan
+from kfinstall import invocation
+from kfinstall.engine import limits, plan
 from kfinstall.engine.context import Context
 from kfinstall.engine.fleet import Site
 from kfinstall.engine.journal import Entry, Journal

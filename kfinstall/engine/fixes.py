@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from kfinstall import limits
+from kfinstall.engine import limits
 from kfinstall.engine.context import Context
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import Conflict, Mend, Step, View

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Final
 
-from kfinstall import invocation, limits, resources
+from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers
-from kfinstall.engine import plan
+from kfinstall.engine import limits, plan
 from kfinstall.engine.changed_keys import ChangedKeys
 from kfinstall.engine.phase import Phase
 from kfinstall.errors import ChangedHostKeyError, CommandError, KfError

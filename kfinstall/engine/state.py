@@ -24,9 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.durable import locked, try_lock, write_atomically
-from kfinstall.engine import record_fields, run_folder
+from kfinstall.engine import limits, record_fields, run_folder
 from kfinstall.errors import ExitCode, LockedError, StateError, UsageError
 from kfinstall.text import cleaned_fields
 

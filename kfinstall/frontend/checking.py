@@ -6,12 +6,12 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from kfinstall import limits
 from kfinstall.engine.executor import Stop
 from kfinstall.engine.fixes import mend
 from kfinstall.engine.session import Session
 from kfinstall.errors import KfError, PreflightError
 from kfinstall.events import Notice
+from kfinstall.frontend import limits
 from kfinstall.workflows import check
 
 

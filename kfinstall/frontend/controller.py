@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.answers import secrets as references
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
@@ -24,7 +24,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
 from kfinstall.events import Event, EventBus
 from kfinstall.facts.model import Facts
-from kfinstall.frontend import going_on, storage_trial
+from kfinstall.frontend import going_on, limits, storage_trial
 from kfinstall.frontend.checking import Checking
 from kfinstall.frontend.demo import PATIENCE, Rehearsal, Stage, on_stage
 from kfinstall.frontend.draft import Draft

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.engine.run_folder import UNFINISHED
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import UsageError
+from kfinstall.frontend import limits
 from kfinstall.transport.tuning import Limits
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from kfinstall import limits
+from kfinstall.frontend import limits
 
 T = TypeVar("T")
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kfinstall import limits, resources
+from kfinstall import resources
 from kfinstall.answers import types
+from kfinstall.frontend import limits
+from kfinstall.parts.storage import limits as storage_limits
 from kfinstall.transport.base import Host, Program
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ async def run(host: Host, errand: StorageTry) -> Tried:
         "TIMEOUT_SECONDS": str(limits.STORAGE_TRY_TIMEOUT_SECONDS),
     }
     program = Program("ask", "storage-try", resources.script("ask/storage-try"), parameters)
-    done = await host.ask(program, timeout_seconds=limits.STORAGE_MOUNT_TIMEOUT_SECONDS)
+    done = await host.ask(program, timeout_seconds=storage_limits.STORAGE_MOUNT_TIMEOUT_SECONDS)
     said: dict[str, list[str]] = {}
     for line in done.lines:
         key, *values = line.split("\t")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kfinstall import invocation, limits, resources
+from kfinstall import invocation, resources
+from kfinstall.engine import limits
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.workflow import Flag, Question, Workflow
 from kfinstall.errors import CommandError

@@ -285,7 +285,7 @@ async def test_a_volume_that_users_of_pods_can_not_write_fails_the_proof_and_the
 
 
 async def test_a_provisioner_that_does_not_come_up_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kfinstall.limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS", 15.0)
+    monkeypatch.setattr("kfinstall.parts.storage.limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS", 15.0)
     (step, *_rest), storage = phase("nfs-client")
     release = load("26.03")
     images = {**release.images, "nfs-subdir-external-provisioner": "registry.example/absent:1"}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from kfinstall import limits
 from kfinstall.answers.load import load
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
@@ -22,7 +21,7 @@ from kfinstall.errors import CommandError
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref, Want
-from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow import inventory, limits
 from kfinstall.parts.kubeflow.inventory import Inventory
 from kfinstall.parts.kubeflow.uninstall.custom_resources import UninstallHeldResources
 from kfinstall.releases import load as release

@@ -5,13 +5,15 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from kfinstall import limits, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import View
 from kfinstall.parts.cluster import kubeadm as cluster_kubeadm
+from kfinstall.parts.cluster import limits
 from kfinstall.parts.cluster.init import ClusterInit
 from kfinstall.parts.cluster.join_control_planes import ClusterJoinControlPlanes
 from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
+from kfinstall.transport import limits as transport_limits
 
 KUBEADM = {"kubeletHealthCheck": 240, "etcdAPICall": 120, "tlsBootstrap": 300, "discovery": 300}
 """kubeadm's own defaults (v1beta4), where it waits as long as it would by itself."""
@@ -81,11 +83,11 @@ def test_each_limit_ends_before_the_one_around_it():
     join, upload = limits.CLUSTER_JOIN_TIMEOUT_SECONDS, limits.CLUSTER_UPLOAD_TIMEOUT_SECONDS
     # script, step, and the node's own limit of a script that nobody follows
     for inner in pairwise(
-        (join, ClusterJoinWorkers.timeout_seconds, ClusterJoinWorkers.timeout_seconds + limits.UNIT_GRACE_SECONDS)
+        (join, ClusterJoinWorkers.timeout_seconds, ClusterJoinWorkers.timeout_seconds + transport_limits.UNIT_GRACE_SECONDS)
     ):
         assert inner[0] < inner[1]
     assert join + upload < ClusterJoinControlPlanes.timeout_seconds
-    assert ClusterInit.timeout_seconds < ClusterInit.timeout_seconds + limits.UNIT_GRACE_SECONDS
+    assert ClusterInit.timeout_seconds < ClusterInit.timeout_seconds + transport_limits.UNIT_GRACE_SECONDS
 
 
 def test_a_token_lives_until_the_kubelet_has_its_certificate_and_no_longer_than_an_hour():

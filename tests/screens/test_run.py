@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall import limits
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
 from kfinstall.errors import CommandError
@@ -27,6 +26,7 @@ from kfinstall.events import (
 from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
 from kfinstall.workflows.installation import PHASES
+from screens import limits
 from screens.failure import shell_command
 from screens.logview import LogView
 from screens.preflight import Matrix

@@ -146,7 +146,7 @@ async def test_a_server_that_is_set_aside_by_hand_is_left_alone_and_taken_in_aga
 
 
 async def test_red_findings_are_looked_at_again_until_they_are_mended(sit, monkeypatch):
-    monkeypatch.setattr("kfinstall.limits.RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr("kfinstall.frontend.limits.RECHECK_SECONDS", 0.1)
     desk = await sit(faults=["clock-skew:worker1"])
     future = desk.start(WORKFLOWS["check"])
     await until(desk, lambda: any(finding.level == "error" for finding in desk.view.findings.values()))

@@ -100,7 +100,7 @@ def small(fleet, components):
 
 
 async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_nobody(tmp_path, monkeypatch):
-    monkeypatch.setattr("kfinstall.limits.KUBEFLOW_BCRYPT_ROUNDS", 4)  # logins are many here
+    monkeypatch.setattr("kfinstall.parts.kubeflow.limits.KUBEFLOW_BCRYPT_ROUNDS", 4)  # logins are many here
     streams, reporters = watched()
     async with Fleet(state_dir=place(tmp_path), pace=0.0002) as fleet:
         answers = small(fleet, "full")

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.inventory import Inventory
 from kfinstall.parts.kubeflow.uninstall.namespaces import UninstallNamespaces
 from kfinstall.releases import load

@@ -7,8 +7,7 @@ import json
 
 import pytest
 
-from kfinstall import limits
-from kfinstall.engine import ending
+from kfinstall.engine import ending, limits
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import (
     AnswersError,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.engine import plan
+from kfinstall.engine import limits, plan
 from kfinstall.engine.executor import Executor, Stop
 from kfinstall.engine.fleet import Site
 from kfinstall.engine.journal import Entry, Journal

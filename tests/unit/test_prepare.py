@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare import limits
 from kfinstall.parts.prepare.apt import PrepareApt
 from kfinstall.parts.prepare.base_packages import PrepareBasePackages
 from kfinstall.parts.prepare.clock import PrepareClock

@@ -234,7 +234,7 @@ def test_a_folder_that_another_process_is_making_is_waited_for_and_not_swept(tmp
     cluster = ClusterState(tmp_path, "kf")
     going_on = cluster.path / "runs" / ".new-abc"
     going_on.mkdir()
-    monkeypatch.setattr("kfinstall.limits.RUN_FOLDER_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("kfinstall.engine.limits.RUN_FOLDER_LOCK_SECONDS", 0.1)
     with state.locked(tmp_path / "runs.lock", 1), pytest.raises(StateError, match=r"runs\.lock is held"):
         new(cluster)
     assert going_on.is_dir()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kfinstall import limits, releases, resources
+from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError
@@ -15,6 +15,7 @@ from kfinstall.facts.model import Facts, NetworkFacts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.parts.storage import limits
 from kfinstall.parts.storage import policy as storage_policy
 from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy

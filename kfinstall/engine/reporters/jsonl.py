@@ -9,7 +9,7 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final, TextIO
 
-from kfinstall import limits
+from kfinstall.engine import limits
 from kfinstall.events import EVENTS_VERSION, Event, OutputLine
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=list)

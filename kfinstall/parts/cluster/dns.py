@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Ref, Want
+from kfinstall.parts.cluster import limits
 
 _DNS: Final = Ref("apps/v1", "Deployment", "coredns", "kube-system")
 

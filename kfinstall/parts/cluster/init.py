@@ -7,11 +7,10 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
-from kfinstall import limits
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
-from kfinstall.parts.cluster import kubeadm
+from kfinstall.parts.cluster import kubeadm, limits
 from kfinstall.parts.preflight import membership
 
 _SYSTEM: Final = "kube-system"

@@ -15,11 +15,10 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kfinstall import limits
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, KfError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.parts.cluster import kubeadm
+from kfinstall.parts.cluster import kubeadm, limits
 from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 

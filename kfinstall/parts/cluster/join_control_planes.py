@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import Scope
+from kfinstall.parts.cluster import limits
 from kfinstall.parts.cluster.join_step import JoinStep
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
-from kfinstall.parts.cluster import join
+from kfinstall.parts.cluster import join, limits
 from kfinstall.parts.preflight import membership
 
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import yaml
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers, Node
 from kfinstall.answers.types import endpoint_host
 from kfinstall.engine.step import View
+from kfinstall.parts.cluster import limits
 
 CONFIG_FILE: Final = "/etc/kfinstall/kubeadm.yaml"
 _V1BETA4_MINOR: Final = (1, 31)

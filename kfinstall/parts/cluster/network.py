@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Want
-from kfinstall.parts.cluster import calico
+from kfinstall.parts.cluster import calico, limits
 
 
 class ClusterNetwork(Step):

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.parts.cluster import calico, proof_pods
+from kfinstall.parts.cluster import calico, limits, proof_pods
 
 
 class ClusterNetworkProof(Step):

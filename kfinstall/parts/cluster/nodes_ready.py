@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
-from kfinstall.parts.cluster import calico, kubeadm
+from kfinstall.parts.cluster import calico, kubeadm, limits
 
 _WORKER: Final = "node-role.kubernetes.io/worker"
 _SELECTOR: Final = "k8s-app=calico-node"

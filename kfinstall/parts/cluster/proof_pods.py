@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref, Want
+from kfinstall.parts.cluster import limits
 from kfinstall.text import sha256
 
 NAMESPACE: Final = stamp.PROOFS_NAMESPACE

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, outdated, stamped
 from kfinstall.diagnose.reasons import workload_waiting
@@ -17,7 +16,7 @@ from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Document, Ref, Want
-from kfinstall.parts.kubeflow import certificate, own
+from kfinstall.parts.kubeflow import certificate, limits, own
 from kfinstall.text import sha256
 
 _CERT_MANAGER: Final = "cert-manager.io/v1"

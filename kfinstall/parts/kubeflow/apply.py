@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Want
-from kfinstall.parts.kubeflow import choice, inventory, own, recorded
+from kfinstall.parts.kubeflow import choice, inventory, limits, own, recorded
 
 _SHOWN_CHANGES = 12
 

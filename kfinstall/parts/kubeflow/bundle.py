@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kfinstall import durable, invocation, limits
+from kfinstall import durable, invocation
 from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
-from kfinstall.parts.kubeflow import choice
+from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.parts.kubeflow.images import images
 from kfinstall.text import sha256
 

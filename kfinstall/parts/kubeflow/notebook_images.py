@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.kubeflow import notebook_build
+from kfinstall.parts.kubeflow import limits, notebook_build
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS, outdated, stamped
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.registry import pull_secret_objects
 
 _API: Final = "kubeflow.org/v1beta1"

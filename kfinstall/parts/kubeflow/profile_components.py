@@ -6,13 +6,13 @@ import base64
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import ANNOTATION, LABELS, content
 from kfinstall.apply.waves import clean_document
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Want
-from kfinstall.parts.kubeflow import choice, inventory, recorded
+from kfinstall.parts.kubeflow import choice, inventory, limits, recorded
 
 _PASSWORD: Final = "kubeflow.model-registry.database-password"  # noqa: S105 (a name)
 _PASSWORD_KEYS: Final = "_PASSWORD"  # noqa: S105 (the end of keys)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kfinstall import limits
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import split
@@ -13,7 +12,7 @@ from kfinstall.diagnose.workloads import Count, wait_available
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext
 from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref
-from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow import inventory, limits
 from kfinstall.parts.kubeflow.inventory import Inventory
 
 

@@ -7,12 +7,12 @@ import base64
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
-from kfinstall.parts.kubeflow import bundle, choice
+from kfinstall.parts.kubeflow import bundle, choice, limits
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 

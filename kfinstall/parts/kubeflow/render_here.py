@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.engine.step import View, failed, step_program
 from kfinstall.errors import CommandError, UsageError
-from kfinstall.parts.kubeflow import choice
+from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.text import clean
 from kfinstall.transport.base import Completed
 

@@ -10,12 +10,11 @@ from typing import Final
 
 import bcrypt
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
-from kfinstall.parts.kubeflow import choice, own
+from kfinstall.parts.kubeflow import choice, limits, own
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
+from kfinstall.apply import limits
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Facts
+from kfinstall.parts.preflight import limits
 
 _MEND: Final = Mend("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))
 _FIX: Final = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.facts.model import SpaceFact, Watch
-from kfinstall.parts.preflight import membership, volume_access
+from kfinstall.parts.preflight import limits, membership, volume_access
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
-from kfinstall.parts.preflight import fit
+from kfinstall.parts.preflight import fit, limits
 from kfinstall.parts.preflight.verdict import gibibytes
 
 

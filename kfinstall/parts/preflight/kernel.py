@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.parts.preflight import limits
 from kfinstall.parts.preflight.verdict import minor_tuple
 
 _CGROUP_V2: Final = "cgroup2fs"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.prepare import files
+from kfinstall.parts.prepare import files, limits
 from kfinstall.parts.prepare.facts import OthersFiles
 
 

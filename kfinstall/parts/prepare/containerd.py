@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare import limits
 from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_files.PROOFS}/prepare-containerd.json"

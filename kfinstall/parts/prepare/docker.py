@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits, resources
+from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, Watch
-from kfinstall.parts.prepare import files
+from kfinstall.parts.prepare import files, limits
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256
 

@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
+from kfinstall.parts.prepare import limits
 from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256

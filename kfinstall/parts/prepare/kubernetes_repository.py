@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import limits
 from kfinstall.text import sha256
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.prepare import files
+from kfinstall.parts.prepare import files, limits
 from kfinstall.text import sha256
 
 _BINARY: Final = "/usr/local/bin/kustomize"

@@ -8,10 +8,10 @@ from typing import Final
 
 import yaml
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
+from kfinstall.parts.registry import limits
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.text import sha256
 

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import bcrypt
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.registry import files
+from kfinstall.parts.registry import files, limits
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256

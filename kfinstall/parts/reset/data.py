@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import Check, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.reset import record
+from kfinstall.parts.reset import limits, record
 
 
 class ResetData(Step):

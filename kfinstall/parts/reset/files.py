@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from kfinstall.parts.reset import limits
 from kfinstall.parts.reset.facts import UndoRecord
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.cluster import kubeadm
+from kfinstall.parts.cluster import limits as cluster_limits
 from kfinstall.parts.preflight import membership
 from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.reset import limits
 from kfinstall.text import sha256
 
 DATA_PROOF: Final = f"{prepare_files.PROOFS}/reset-data.json"
@@ -49,7 +50,7 @@ class Leave(Step):
             "BEGUN": membership.owner_begun(view),
             "DONE": membership.owner_done(view),
             "SOCKET": kubeadm.socket(view.answers),
-            "KUBEADM_SECONDS": str(limits.RESET_KUBEADM_SECONDS),
+            "KUBEADM_SECONDS": str(cluster_limits.RESET_KUBEADM_SECONDS),
         }
 
     def check(self, view: View) -> Check:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Document, Ref, Want
-from kfinstall.parts.spark import objects
+from kfinstall.parts.spark import limits, objects
 from kfinstall.parts.spark import place as spark_place
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall import limits
 from kfinstall.apply.stamp import LABELS
 from kfinstall.kube.base import Document
+from kfinstall.parts.spark import limits
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark.place import SparkSite
 

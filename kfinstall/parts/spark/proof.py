@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
-from kfinstall.parts.spark import objects, pi
+from kfinstall.parts.spark import limits, objects, pi
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark.place import SparkSite
 from kfinstall.text import kubectl

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.capacity import quantity
@@ -13,7 +12,7 @@ from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.parts.kubeflow.uninstall import removal
-from kfinstall.parts.spark import moved, objects
+from kfinstall.parts.spark import limits, moved, objects
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.storage import provisioner
 

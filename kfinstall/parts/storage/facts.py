@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.facts.section import FactSection, assignments
+from kfinstall.parts.storage import limits
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
-from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage import limits, provisioner
 from kfinstall.text import sha256
 
 _PACKAGE: Final = "nfs-common"

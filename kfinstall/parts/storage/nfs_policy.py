@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Cluster, Document, Want
-from kfinstall.parts.storage import policy
+from kfinstall.parts.storage import limits, policy
 from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.text import clean, kubectl
 

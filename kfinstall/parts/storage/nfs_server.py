@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
-from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage import limits, provisioner
 from kfinstall.parts.storage.facts import NfsExport
 from kfinstall.text import sha256
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, Final
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
+from kfinstall.parts.storage import limits
 from kfinstall.parts.storage.facts import Address, NfsServerName, server_address
 
 API: Final = "crd.projectcalico.org/v1"

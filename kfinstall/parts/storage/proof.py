@@ -6,12 +6,11 @@ import secrets
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Ref, Want
-from kfinstall.parts.storage import proof_pods, provisioner
+from kfinstall.parts.storage import limits, proof_pods, provisioner
 
 
 class StorageProof(Step):

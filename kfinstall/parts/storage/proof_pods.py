@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
+from kfinstall.parts.storage import limits
 
 NAME: Final = "storage-proof"
 LABEL: Final = "kfinstall.io/storage-proof"

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import yaml
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import manifests, stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.parts.storage import limits
 from kfinstall.parts.storage.facts import export_path
 from kfinstall.text import kubectl
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, Check, Scope, Step, View
 from kfinstall.kube.base import Document, Want
+from kfinstall.parts.storage import limits
 from kfinstall.parts.storage import provisioner as storage_provisioner
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from kfinstall import limits
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, last_words, until
 

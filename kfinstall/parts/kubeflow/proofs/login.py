@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Want
-from kfinstall.parts.kubeflow import choice
+from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.parts.kubeflow.proofs import signed_in
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from kfinstall import limits
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from kfinstall import limits
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, last_words, until
 

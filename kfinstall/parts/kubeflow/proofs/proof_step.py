@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall import invocation, limits, releases
+from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.diagnose.roots import Root
@@ -15,7 +15,7 @@ from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
-from kfinstall.parts.kubeflow import choice
+from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.text import kubectl
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from kfinstall import limits
 from kfinstall.answers.model import Answers, Proof
 from kfinstall.apply.stamp import LABELS
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document
-from kfinstall.parts.kubeflow import choice
+from kfinstall.parts.kubeflow import choice, limits
+from kfinstall.parts.storage import limits as storage_limits
 from kfinstall.releases import Release
 
 COMPONENTS: Final = get_args(Proof)
@@ -56,7 +56,7 @@ def _container(view: View, name: str, **more: Any) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "runAsNonRoot": True,
-            "runAsUser": limits.STORAGE_USER_ID,
+            "runAsUser": storage_limits.STORAGE_USER_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}},

@@ -6,11 +6,11 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Ref
-from kfinstall.parts.kubeflow import certificate, own
+from kfinstall.parts.kubeflow import certificate, limits, own
 from kfinstall.transport.base import Completed
 
 SCRIPT: Final = "kubeflow-proof"

@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.diagnose.workloads import wait_available
+from kfinstall.engine import limits as engine_limits
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import StepTimeoutError
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.parts.kubeflow import secret_values
+from kfinstall.parts.kubeflow import limits, secret_values
 from kfinstall.parts.kubeflow.proofs import signed_in
 from kfinstall.parts.kubeflow.rotate import secrets
 from kfinstall.parts.kubeflow.rotate.secrets import Rotation
@@ -131,7 +132,7 @@ async def restart(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
                 why="\n".join(f"{Ref.of(pod).name} is still there" for pod in pods if _uid(pod) in before),
                 hint=f"{kubectl('describe', 'deployment', names=[ref.name], namespace=ref.namespace)}; then: {invocation.again()}",
             )
-        await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS / 4)
+        await asyncio.sleep(engine_limits.VERIFY_INTERVAL_SECONDS / 4)
 
 
 def _uid(pod: Document) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from kfinstall import limits
 from kfinstall.engine.step import ApplyContext
 from kfinstall.errors import CommandError
-from kfinstall.parts.kubeflow import secret_values
+from kfinstall.parts.kubeflow import limits, secret_values
 from kfinstall.parts.kubeflow.rotate.secrets import Rotation
 from kfinstall.secrets import Secret
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Ref, Want
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.kubeflow.uninstall.deleting import delete_all, refuse
 

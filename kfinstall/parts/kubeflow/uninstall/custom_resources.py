@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from kfinstall import invocation, limits
+from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, Danger, View
 from kfinstall.kube.base import Cluster, ClusterFacts, Ref
+from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.kubeflow.uninstall.base import Removal
 from kfinstall.parts.kubeflow.uninstall.deleting import delete_all, refuse
