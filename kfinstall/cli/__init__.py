@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str], terminal: Terminal) -> int:
-    folder = default_directory(os.environ)
+    folder = default_directory()
     try:
         options = build_parser().parse_args(normalise(words))
         _learn(options)

@@ -119,9 +119,8 @@ def _bundle(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.cli.completion import script
-    from kfinstall.cli.parser import build_parser
 
-    terminal.data(script(options.shell, build_parser()).rstrip("\n"))
+    terminal.data(script(options.shell).rstrip("\n"))
     return ExitCode.DONE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from typing_extensions import override
@@ -54,12 +54,18 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see: {invocation.current().program}{self.prog.removeprefix(invocation.PROGRAM)} --help")
 
 
+def _path(action: argparse.Action, kind: str = "file") -> None:
+    """Tell shells to complete its value: `file` or `directory`, as shtab calls them."""
+    action.complete = kind  # type: ignore[attr-defined]
+
+
 def _common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument("--json", action="store_true", help="JSON lines on stdout, one event each (docs/events.md)")
-    group.add_argument(
+    state = group.add_argument(
         "--state-dir", metavar="DIR", default="", help="where the state of clusters is kept (on Linux ~/.local/state/kfinstall)"
     )
+    _path(state, "directory")
     group.add_argument("--verbose", action="store_true", help="show every line of the nodes' output and what is unchanged")
 
 
@@ -74,11 +80,20 @@ def _login(parser: argparse.ArgumentParser) -> None:
 
 
 def _answers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    parser.add_argument("--answers", metavar="FILE", required=required, help="the answers file (kfinstall answers new)")
+    _path(parser.add_argument("--answers", metavar="FILE", required=required, help="the answers file (kfinstall answers new)"))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole grammar."""
+def install_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """What `kfinstall install` takes, with or without the need of answers."""
+    _answers(parser, required=required)
+    _selection(parser)
+    _login(parser)
+    parser.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _common(parser)
+
+
+def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> argparse.ArgumentParser:
+    """The whole grammar. `fault`: is handed the option --fault, whose values only the simulator knows."""
     parser = _Parser(
         prog="kfinstall",
         description="From bare Ubuntu servers to a proven Kubernetes cluster with storage, a registry, Kubeflow and Spark.",
@@ -91,11 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     _common(wizard)
 
     install = commands.add_parser(INSTALL.id, help=INSTALL.help)
-    _answers(install)
-    _selection(install)
-    _login(install)
-    install.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
-    _common(install)
+    install_options(install)
 
     check = commands.add_parser(CHECK.id, help=CHECK.help)
     _answers(check)
@@ -107,7 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan = commands.add_parser(PLAN.id, help=PLAN.help)
     _answers(plan)
     _selection(plan)
-    plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands")
+    _path(plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands"))
     plan.add_argument("--detailed-exitcode", action="store_true", help="0: nothing to do, 11: something would change")
     _login(plan)
     _common(plan)
@@ -130,8 +141,9 @@ def build_parser() -> argparse.ArgumentParser:
     _common(doctor)
 
     _way_back(commands)
-    for add in (_answers_commands, _bundle, _demo):
-        add(commands)
+    _answers_commands(commands)
+    _bundle(commands)
+    _demo(commands, fault)
     completion = commands.add_parser("completion", help="print shell completion")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     _common(completion)
@@ -169,10 +181,10 @@ def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     answers = commands.add_parser("answers", help="new: a commented example; check: all problems at once; schema: the JSON Schema")
     actions = answers.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
     new = actions.add_parser("new", help="print a commented example")
-    new.add_argument("file", nargs="?", metavar="FILE", help="write it there instead; an existing file is never overwritten")
+    _path(new.add_argument("file", nargs="?", metavar="FILE", help="write it there instead; an existing file is never overwritten"))
     _common(new)
     check = actions.add_parser("check", help="all problems at once, with file:line:column")
-    check.add_argument("file", metavar="FILE")
+    _path(check.add_argument("file", metavar="FILE"))
     _common(check)
     schema = actions.add_parser("schema", help="print the JSON Schema")
     _common(schema)
@@ -181,21 +193,24 @@ def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _bundle(commands: argparse._SubParsersAction[_Parser]) -> None:
     bundle = commands.add_parser("bundle", help="make an offline bundle of Kubeflow's rendering, or tell what one holds")
     what = bundle.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", metavar="FILE", help="make one: rendered on this computer, or with --answers taken from the cluster")
-    what.add_argument("--show", metavar="FILE", help="what a bundle holds; its images, one a line, on stdout")
+    text = "make one: rendered on this computer, or with --answers taken from the cluster"
+    _path(what.add_argument("--out", metavar="FILE", help=text))
+    _path(what.add_argument("--show", metavar="FILE", help="what a bundle holds; its images, one a line, on stdout"))
     source = bundle.add_mutually_exclusive_group()
-    source.add_argument("--answers", metavar="FILE", help="take what the first control plane of these answers has rendered")
+    text = "take what the first control plane of these answers has rendered"
+    _path(source.add_argument("--answers", metavar="FILE", help=text))
     source.add_argument("--release", metavar="RELEASE", help="render this release here (default: the answers' default)")
     bundle.add_argument("--components", metavar="LIST", default="standard", help="a preset, or components separated by commas")
     bundle.add_argument(
         "--kubernetes", metavar="VERSION", default="", help="list the images of this Kubernetes (default: the release's own)"
     )
-    bundle.add_argument("--cache", metavar="DIR", default="", help="where manifests and kustomize are kept between renderings")
+    text = "where manifests and kustomize are kept between renderings"
+    _path(bundle.add_argument("--cache", metavar="DIR", default="", help=text), "directory")
     bundle.add_argument("--accept-new-host-keys", action="store_true", help="accept and pin host keys that are not known yet")
     _common(bundle)
 
 
-def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argparse.Action], None] | None) -> None:
     demo = commands.add_parser("demo", help="install on the embedded simulator")
     demo.add_argument("--headless", action="store_true", help="never start the terminal UI")
     demo.add_argument("--nodes", type=_count, default=3, metavar="N", help="how many nodes (default 3)")
@@ -205,7 +220,11 @@ def _demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     way.add_argument("--rotate", action="store_true", help="replace the generated secrets of the last rehearsal")
     demo.add_argument("--delete-data", action="store_true", help="with --reset or --uninstall: delete volumes and images too")
     demo.add_argument("--force-finalizers", action="store_true", help="with --uninstall: see kfinstall uninstall --help")
-    demo.add_argument("--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md")
+    fault = demo.add_argument(
+        "--fault", action="append", default=[], metavar="NAME:NODE", help="inject a fault; see docs/simulator.md"
+    )
+    if mark:
+        mark(fault)
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)
     _common(demo)

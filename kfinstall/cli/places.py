@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from platformdirs.api import PlatformDirsABC
+
+_NAME: Final = "kfinstall"
 
 
-def default_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Where the state lives unless --state-dir says otherwise: the platform's own place for such data."""
+def default_directory(platform: str = sys.platform) -> Path:
+    """Where the state lives unless --state-dir says otherwise: the platform's own place for such data.
+
+    A state that lies where the first releases kept it is used there, and so is a relative XDG_STATE_HOME, which platformdirs
+    ignores as the specification wants it.
+
+    Raises:
+        RuntimeError: there is no home directory.
+    """
+    before = _first_releases(platform)
+    return before if before.is_dir() or not before.is_absolute() else _platforms_own(platform).user_state_path
+
+
+def _first_releases(platform: str) -> Path:
     home = Path.home()
     if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "kfinstall"
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / _NAME
     if platform == "darwin":
-        return home / "Library" / "Application Support" / "kfinstall"
-    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "kfinstall"
+        return home / "Library" / "Application Support" / _NAME
+    return Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / _NAME
+
+
+def _platforms_own(platform: str) -> PlatformDirsABC:
+    if platform == "win32":
+        from platformdirs.windows import Windows
+
+        return Windows(_NAME, appauthor=False)
+    if platform == "darwin":
+        from platformdirs.macos import MacOS
+
+        return MacOS(_NAME)
+    from platformdirs.unix import Unix
+
+    return Unix(_NAME)

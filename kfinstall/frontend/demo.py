@@ -26,6 +26,13 @@ PATIENCE: Final = Limits(reconnect_seconds=limits.DEMO_RECONNECT_SECONDS, keepal
 """A simulated node is back within seconds, or not at all."""
 
 
+def fault_names() -> tuple[str, ...]:
+    """What can be injected, see docs/simulator.md."""
+    from kfinstall.simulator.faults import FAULTS
+
+    return tuple(FAULTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """What to simulate."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -132,7 +133,7 @@ def test_the_schema_is_json():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_every_command_and_long_option(shell):
-    text = script(shell, build_parser())
+    text = script(shell)
     for word in ("install", "check", "plan", "resume", "status", "doctor", "answers", "demo", "completion"):
         assert word in text
     for option in ("answers", "state-dir", "accept-new-host-keys", "detailed-exitcode"):
@@ -141,8 +142,12 @@ def test_completion_knows_every_command_and_long_option(shell):
 
 def _bash_completes(line):
     words = line.split(" ")
-    program = script("bash", build_parser()) + (
-        f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _kfinstall; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    program = (
+        script("bash")
+        + "\n"
+        + (
+            f"COMP_WORDS=({' '.join(repr(word) for word in words)}); COMP_CWORD={len(words) - 1}; _shtab_kfinstall; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        )
     )
     return subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True).stdout.split()
 
@@ -153,3 +158,49 @@ def test_bash_completion_works_in_bash():
     assert _bash_completes("kfinstall plan --only sto") == ["storage"]
     assert "check" in _bash_completes("kfinstall answers ch")
     assert "--fault" in _bash_completes("kfinstall demo --f")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
+def test_bash_completes_values_files_and_the_short_form_of_install(tmp_path, monkeypatch):
+    (tmp_path / "answers.yaml").touch()
+    (tmp_path / "answers-of-old").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _bash_completes("kfinstall demo --nodes 3 --fault reb") == ["reboot:worker1"]
+    assert _bash_completes("kfinstall rotate --only katib-database pip") == ["pipelines-database"]
+    assert _bash_completes("kfinstall --acc") == ["--accept-new-host-keys"]
+    assert sorted(_bash_completes("kfinstall --answers ans")) == ["answers-of-old", "answers.yaml"]
+    assert sorted(_bash_completes("kfinstall answers check ans")) == ["answers-of-old", "answers.yaml"]
+    assert _bash_completes("kfinstall plan --state-dir ans") == ["answers-of-old"]
+    assert _bash_completes("kfinstall bundle --cache ans") == ["answers-of-old"]
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
+def test_fish_completion_works_in_fish(tmp_path):
+    path = tmp_path / "kfinstall.fish"
+    path.write_text(script("fish"))
+
+    def completes(line):
+        command = ["fish", "--no-config", "-c", f"source {path}; complete -C '{line}'"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+        return [text.split("\t")[0] for text in found.splitlines()]
+
+    assert completes("kfinstall plan --only sto") == ["storage"]
+    assert completes("kfinstall answers ch") == ["check"]
+    assert completes("kfinstall --acc") == ["--accept-new-host-keys"]
+    assert completes("kfinstall demo --fault reb") == ["reboot:worker1"]
+    assert completes("kfinstall --answers kf") == ["kfinstall.fish"]
+
+
+def test_zsh_takes_the_script_by_eval_by_source_and_from_its_path():
+    assert "[[ $zsh_eval_context[-1] != loadautofunc ]]" in script("zsh")
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh")
+@pytest.mark.parametrize("load", ["source {path}", 'eval "$(<{path})"'])
+def test_zsh_registers_the_completion(tmp_path, load):
+    path = tmp_path / "_kfinstall"
+    path.write_text(script("zsh"))
+    program = f"autoload -Uz compinit && compinit -u -D; {load.format(path=path)}; print -r -- $_comps[kfinstall]"
+    found = subprocess.run(["zsh", "-f", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["_shtab_kfinstall"]
+    assert found.stderr == ""
