@@ -15,6 +15,7 @@ import pytest
 
 from kfinstall import resources
 from kfinstall.engine.step import failed
+from kfinstall.engine.wanted import Directory, File, Unit, Wanted
 from kfinstall.transport.base import Completed
 
 BASH = shutil.which("bash") or ""
@@ -61,6 +62,11 @@ def machine(tmp_path):
 def error(done):
     found = failed("prepare.x", "n1", done)
     return f"{found.message} || {found.hint}"
+
+
+def private(path):
+    """Parameters of a step that wants this directory for root alone."""
+    return Wanted(directories=(Directory(str(path), private=True, path_as="DIRECTORY"),)).parameters
 
 
 def inherit(folder, *, named):
@@ -142,7 +148,7 @@ class TestPrivate:
         (machine.folder / "to-file").symlink_to("file")
         for program in ("apt-get", "dpkg", "dpkg-query"):
             machine.program(program, "echo installed 1" if program == "dpkg-query" else "")
-        done = machine.step(script, DIRECTORY=machine.folder / name, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        done = machine.step(script, **private(machine.folder / name))
         assert done.status == 20
         assert told in error(done)
         assert "answers" in error(done)
@@ -153,14 +159,14 @@ class TestPrivate:
     def test_the_scripts_refuse_what_is_no_directory(self, machine, script, status):
         path = machine.folder / "taken"
         path.write_text("an administrator's")
-        done = machine.step(script, DIRECTORY=path, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        done = machine.step(script, **private(path))
         assert (done.status, path.read_text()) == (status, "an administrator's")
         assert "is no directory" in error(done)
 
     def test_local_volumes_find_their_directory(self, machine):
         path = machine.folder / "opt" / "volumes"
-        assert machine.step("storage-local-directory", DIRECTORY=path).lines == (f"made {path}, for root alone",)
-        assert machine.step("storage-local-directory", DIRECTORY=path).lines == ()
+        assert machine.step("storage-local-directory", **private(path)).lines == (f"made {path}, for root alone",)
+        assert machine.step("storage-local-directory", **private(path)).lines == ()
         assert path.stat().st_mode & 0o777 == 0o700
 
 
@@ -412,6 +418,97 @@ def test_the_proxy_reaches_the_scripts_downloads(machine):
     folder.mkdir(parents=True)
     (folder / "proxy.env").write_text("export https_proxy='http://p:1/$(x)'\n")
     assert machine.run('echo "$https_proxy"').lines == ("http://p:1/$(x)",)
+
+
+SYSTEMD = """
+case $1 in
+is-enabled) [[ -e on.${!#} ]] ;;
+is-active) [[ -e runs.${!#} ]] ;;
+enable) : >"on.${!#}" ;;
+start) : >"runs.${!#}" ;;
+show) if [[ -e stale ]]; then echo yes; else echo no; fi ;;
+daemon-reload) rm -f stale; echo reloaded >>calls ;;
+esac
+"""
+
+
+class TestWanted:
+    def given(self, machine, wanted, call="kf_wanted"):
+        machine.program("systemctl", SYSTEMD)
+        machine.program("dpkg", "true")
+        machine.program("dpkg-query", "[[ -e have.${!#} ]] && echo 'installed 1'")
+        machine.program("apt-get", 'echo "apt-get ${*: -2}" >>calls; for p in "${@: -2}"; do : >"have.$p"; done')
+        machine.program("sysctl", 'if [[ $1 == -n ]]; then cat "sysctl.$2"; else printf %s "${3#*=}" >"sysctl.${3%%=*}"; fi')
+        (machine.folder / "sysctl.a.b").touch()
+        return machine.run(call, **wanted.parameters)
+
+    def everything(self, machine):
+        return Wanted(
+            packages=("one", "two"),
+            directories=(Directory(f"{machine.folder}/new/private", private=True), Directory(f"{machine.folder}/open")),
+            sysctls=(("a.b", "1 2"),),
+            files=(
+                File(f"{machine.folder}/etc/a.conf", "a\n\n", 0o640, OWNER),
+                File(f"{machine.folder}/etc/b", "no end", owner=OWNER, content_as="B"),
+            ),
+            units=(Unit("one.service"),),
+        )
+
+    def undo(self, machine):
+        folder = machine.folder / "var/lib/kfinstall/undo"
+        return {path.name.replace("%2F", "/").replace(f"{machine.folder}/", ""): path for path in folder.iterdir()}
+
+    def test_all_of_it_once_recorded_and_then_nothing(self, machine):
+        wanted = self.everything(machine)
+        (machine.folder / "sysctl.a.b").write_text("7")
+        (machine.folder / "stale").touch()
+        done = self.given(machine, wanted)
+        assert done.status == 0, done
+        root = machine.folder
+        assert done.lines == (
+            f"made {root}/new/private, for root alone",
+            f"made {root}/open",
+            f"{root}/etc/a.conf",
+            f"{root}/etc/b",
+            "enabled one.service",
+            "started one.service",
+        )
+        assert (root / "etc/a.conf").read_text() == "a\n\n"
+        assert (root / "etc/b").read_text() == "no end"
+        modes = {name: (root / name).stat().st_mode & 0o777 for name in ("new", "new/private", "open", "etc/a.conf", "etc/b")}
+        assert modes == {"new": 0o700, "new/private": 0o700, "open": 0o755, "etc/a.conf": 0o640, "etc/b": 0o644}
+        assert (root / "calls").read_text().splitlines()[-1] == "reloaded"
+        record = self.undo(machine)
+        assert {"new.absent", "new/private.absent", "open.absent", "etc/a.conf.absent", "etc/b.absent"} <= record.keys()
+        assert record["units"].read_text() == "one.service not-found inactive\n"
+        assert {"one.service", "a.b"} == {record[name].read_text().split()[0] for name in ("units", "sysctls")}
+        (root / "calls").unlink()
+        assert self.given(machine, wanted).lines == ()
+        assert not (root / "calls").exists()
+
+    @pytest.mark.parametrize(("call", "made"), [("kf_wanted file", "ab"), ("kf_wanted B", "b"), ("kf_wanted directory unit", "")])
+    def test_a_part_of_it_by_kind_or_by_parameter(self, machine, call, made):
+        done = self.given(machine, self.everything(machine), call)
+        assert done.status == 0
+        assert "".join(name for name in "ab" if (machine.folder / f"etc/{name}{'.conf' if name == 'a' else ''}").exists()) == made
+        assert not (machine.folder / "calls").exists()
+        assert (machine.folder / "open").exists() == ("directory" in call)
+
+    def test_a_failure_ends_the_script_with_its_reason_wherever_it_is_called(self, machine):
+        (machine.folder / "file").touch()
+        wanted = Wanted(files=(File(f"{machine.folder}/file/x", "x", owner=OWNER),))
+        done = self.given(machine, wanted, "if said=$(kf_wanted); then echo went on; fi; exit 3")
+        assert "is there and is no directory" in error(done)
+        assert done.status == 3
+        assert "went on" not in done.lines
+        assert self.given(machine, wanted, "kf_wanted; echo went on").status == 20
+
+    def test_a_refused_kernel_parameter_is_named(self, machine):
+        wanted = Wanted(sysctls=(("a.b", "1"),))
+        machine.program("sysctl", "exit 1")
+        done = machine.run("kf_wanted", **wanted.parameters)
+        assert done.status == 11
+        assert "refuses the parameter a.b = 1" in error(done)
 
 
 class TestModules:

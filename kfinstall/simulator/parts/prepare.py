@@ -58,12 +58,6 @@ def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) 
     node.apt_updated = True
 
 
-@effect("prepare-base-packages")
-def base_packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install them."""
-    yield from node.install(dict.fromkeys(parameters["PACKAGES"].split(), "1.0-1ubuntu1"))
-
-
 @effect("prepare-swap-off")
 def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Comment fstab's lines out, by field, mask units and zram, and turn swap off."""

@@ -13,9 +13,7 @@ from kfinstall.simulator.nodes.model import (
     PodOutcome,
     ScriptError,
     SimApi,
-    SimFile,
     SimNode,
-    SimUnit,
     World,
     effect,
     pod_hook,
@@ -25,29 +23,10 @@ from kfinstall.simulator.parts.storage_facts import clients
 _VERSION: Final = "1:2.6.4-3ubuntu5"
 
 
-def _private(node: SimNode, path: str) -> Iterator[str]:
-    if path not in node.files:
-        missing = path
-        while missing and missing not in node.files:
-            node.files[missing] = SimFile(None, 0o700)
-            missing = missing.rpartition("/")[0]
-        yield f"made {path}, for root alone"
-
-
-@effect("storage-local-directory")
-def directory(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Make it."""
-    yield from _private(node, parameters["DIRECTORY"])
-
-
 @effect("storage-nfs-server")
 def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install, make the directory, export it."""
-    yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
+    """Listen, and tell the exports."""
     path = parameters["DIRECTORY"]
-    yield from _private(node, path)
-    yield from node.put(parameters["EXPORTS_FILE"], parameters["EXPORTS"])
-    node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
     node.listeners[2049] = "?"
     yield "exported:"
     for client in clients(node, path):
