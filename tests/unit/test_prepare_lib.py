@@ -38,7 +38,7 @@ class Machine:
 
     def run(self, body, **parameters):
         lib = resources.script("lib")
-        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt"):
+        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt", "/etc/modprobe.d"):
             lib = lib.replace(path, f"{self.folder}{path}")
         text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
         environment = {f"KF_{name}": str(value) for name, value in parameters.items()}
@@ -512,12 +512,12 @@ class TestWanted:
 
 
 class TestModules:
-    def given(self, machine, **more):
-        (machine.folder / "etc/modprobe.d").mkdir(parents=True)
+    def given(self, machine, *required, **more):
+        (machine.folder / "etc/modprobe.d").mkdir(parents=True, exist_ok=True)
         (machine.folder / "out").mkdir()
         machine.program("modprobe", "exit 1")
-        values = {"REQUIRED": "", "OPTIONAL": "", "FILE": machine.folder / "out/kf.conf", "HEAD": "# head"}
-        return machine.step("prepare-modules", **{**values, **more})
+        values = {"REQUIRED": " ".join(required), "OPTIONAL": "", "FILE": machine.folder / "out/kf.conf", "HEAD": "# head"}
+        return machine.step("prepare-modules", **{**values, **Wanted(modules=required).parameters, **more})
 
     def test_an_optional_one_that_is_missing_is_said_and_not_written(self, machine):
         done = self.given(machine, OPTIONAL="no_such_module")
@@ -526,7 +526,7 @@ class TestModules:
         assert (machine.folder / "out/kf.conf").read_text() == "# head\n"
 
     def test_a_needed_one_that_is_missing_fails_with_a_fix(self, machine):
-        done = self.given(machine, REQUIRED="no_such_module")
+        done = self.given(machine, "no_such_module")
         assert done.status == 11
         assert "linux-modules-extra" in error(done)
 
@@ -534,10 +534,7 @@ class TestModules:
     def test_a_forbidden_one_names_the_file(self, machine):
         (machine.folder / "etc/modprobe.d").mkdir(parents=True)
         (machine.folder / "etc/modprobe.d/hard.conf").write_text("install no-such-module /bin/false\n")
-        (machine.folder / "out").mkdir()
-        machine.program("modprobe", "exit 1")
-        done = machine.step("prepare-modules", REQUIRED="no_such_module", OPTIONAL="", FILE=machine.folder / "out/x", HEAD="#")
-        assert "hard.conf forbids it" in error(done)
+        assert "hard.conf forbids it" in error(self.given(machine, "no_such_module"))
 
 
 def test_a_later_sysctl_file_can_not_win_at_boot(machine):
@@ -550,7 +547,10 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     (folder / "99-sysctl.conf").symlink_to("../sysctl.conf")
     (folder / "10-first.conf").write_text("net.ipv4.ip_forward = 0\n")
     content = "net.ipv4.ip_forward = 1\nfs.inotify.max_user_watches = 1255360\n"
-    done = machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content)
+    file = File(str(folder / "90-kfinstall.conf"), content, owner=OWNER, path_as="FILE", content_as="CONTENT")
+    values = (("net.ipv4.ip_forward", "1"), ("fs.inotify.max_user_watches", "1255360"))
+    wanted = Wanted(sysctls=values, files=(file,))
+    done = machine.step("prepare-sysctl", **wanted.parameters)
     assert done.status == 0, done
     assert (folder / "90-kfinstall.conf").read_text() == content
     assert (machine.folder / "etc/sysctl.conf").read_text() == (
@@ -558,7 +558,7 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     )
     assert (folder / "99-sysctl.conf").is_symlink()
     assert (folder / "10-first.conf").read_text() == "net.ipv4.ip_forward = 0\n"
-    assert machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content).lines == ()
+    assert machine.step("prepare-sysctl", **wanted.parameters).lines == ()
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.storage import policy as storage_policy
@@ -19,8 +18,6 @@ from kfinstall.simulator.nodes.model import (
     pod_hook,
 )
 from kfinstall.simulator.parts.storage_facts import clients
-
-_VERSION: Final = "1:2.6.4-3ubuntu5"
 
 
 @effect("storage-nfs-server")
@@ -41,8 +38,7 @@ def _server_of(source: str, world: World) -> tuple[SimNode | None, str]:
 
 @effect("storage-nfs-client")
 def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install, mount once, leave the record."""
-    yield from node.install({"nfs-common": _VERSION})
+    """Mount once, leave the record."""
     serving, path = _server_of(parameters["SOURCE"], world)
     if serving is not None and node.address not in clients(serving, path):
         yield f"mount.nfs: access denied by server while mounting {parameters['SOURCE']}"
