@@ -92,7 +92,9 @@ class Machine:
         path.write_text(text)
 
     def run(self, name, stdin="", environment=(), **parameters):
-        text = f"{resources.script('lib')}\nPATH={self.bin}:$PATH\n{resources.script(f'steps/{name}')}".replace("root:root", OWNER)
+        text = f"{resources.script('engine/lib')}\nPATH={self.bin}:$PATH\n{resources.script(resources.step_script(name))}".replace(
+            "root:root", OWNER
+        )
         for path in ("/var/lib", "/etc"):
             text = text.replace(f" {path}", f" {self.folder}{path}").replace(f"={path}", f"={self.folder}{path}")
         given = {f"KF_{key}": str(value) for key, value in parameters.items()}
@@ -429,7 +431,7 @@ def test_a_silent_kubelet_is_told_as_silent(machine):
 
 
 def test_kubeadms_status_is_not_lost_where_it_comes_as_a_looks_time_is_up(tmp_path):
-    text = f"""{resources.script("lib")}
+    text = f"""{resources.script("engine/lib")}
 systemctl() {{ :; }}
 kubeadm() {{ return "$1"; }}
 for number in {{1..60}}; do kf_kubeadm 0; done

@@ -209,7 +209,7 @@ class TestScripts:
         packed = made().rendering
 
         def ask(content, wanted):
-            text = f"export KF_FILE={file} KF_SHA256={wanted}\n{resources.script('ask/kubeflow-bundle')}"
+            text = f"export KF_FILE={file} KF_SHA256={wanted}\n{resources.script('kubeflow/ask-bundle')}"
             return subprocess.run(
                 [BASH, "-c", text], input=base64.b64encode(content), capture_output=True, check=False, timeout=20
             ).returncode
@@ -219,7 +219,7 @@ class TestScripts:
         assert not list(file.parent.iterdir())
         assert ask(packed, good) == 0
         owner = f"{os.getuid()}:{os.getgid()}"
-        step = resources.script("lib") + resources.script("steps/kubeflow-bundle").replace("root:root", owner)
+        step = resources.script("engine/lib") + resources.script("kubeflow/bundle").replace("root:root", owner)
         environment = {
             "KF_STATE_DIRECTORY": str(tmp_path / "state"),
             "KF_FILE": str(file),

@@ -164,7 +164,7 @@ def run(place, names, password=PASSWORD, environment=None, **changed):
         "RECORD_PATH": str(folder / "record.json"),
         **changed,
     }
-    text = f"{resources.script('lib')}\n{resources.script('steps/kubeflow-notebook-images')}"
+    text = f"{resources.script('engine/lib')}\n{resources.script('kubeflow/notebook-images')}"
     text = text.replace("/var/lib/kfinstall", f"{folder}/state").replace("/etc/kfinstall/registry/ca.crt", f"{folder}/ca.crt")
     done = subprocess.run(
         ["bash", "-c", text],

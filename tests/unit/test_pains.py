@@ -141,7 +141,7 @@ def ran(name: str, programs: dict[str, str], stdin: str = "", **parameters: str)
             path = Path(folder) / program
             path.write_text(f"#!{BASH}\n{text.replace('@FOLDER@', folder)}\n", encoding="utf-8")
             path.chmod(0o755)
-        text = f"{resources.script('lib')}\nPATH={folder}:$PATH\n{resources.script(f'steps/{name}')}".replace(
+        text = f"{resources.script('engine/lib')}\nPATH={folder}:$PATH\n{resources.script(resources.step_script(name))}".replace(
             "/run/kfinstall", f"{folder}/kfinstall"
         )
         given = {f"KF_{key}": value for key, value in parameters.items()} | {

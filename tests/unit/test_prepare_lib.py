@@ -1,4 +1,4 @@
-"""scripts/lib.sh and the awk parts of the steps' scripts, run by bash on this machine with other paths in the place of the system's."""
+"""scripts/engine/lib.sh and the awk parts of the steps' scripts, run by bash on this machine with other paths in the place of the system's."""
 
 import getpass
 import grp
@@ -36,7 +36,7 @@ class Machine:
         path.chmod(0o755)
 
     def run(self, body, **parameters):
-        lib = resources.script("lib")
+        lib = resources.script("engine/lib")
         for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt"):
             lib = lib.replace(path, f"{self.folder}{path}")
         text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
@@ -47,7 +47,7 @@ class Machine:
         return Completed(done.returncode, tuple(done.stdout.splitlines()))
 
     def step(self, name, **parameters):
-        body = resources.script(f"steps/{name}")
+        body = resources.script(resources.step_script(name))
         for path in ("/etc", "/run/sysctl.d", "/usr/local/lib", "/usr/lib"):
             body = body.replace(f" {path}", f" {self.folder}{path}").replace(f"({path}", f"({self.folder}{path}")
         return self.run(body, **parameters)

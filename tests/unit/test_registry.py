@@ -216,7 +216,7 @@ def test_docker_is_told_by_its_own_folder_and_by_field():
 
 
 def test_the_daemons_json_is_merged_by_field(tmp_path):
-    script = resources.script("steps/registry-trust")
+    script = resources.script("registry/trust")
     program = script.split("<<'PYTHON'\n")[1].split("\nPYTHON")[0].replace("/etc/docker/daemon.json", str(tmp_path / "daemon.json"))
     (tmp_path / "daemon.json").write_text('{"storage-driver": "overlay2", "insecure-registries": ["old:5000"]}')
     wanted = json.dumps({"insecure-registries": ["10.0.0.1:5000"]})
@@ -262,6 +262,6 @@ SCRIPTS = ["registry-server", "registry-trust", "registry-push", "registry-pull-
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_clean(name):
-    path = resources.root() / "scripts" / "steps" / f"{name}.sh"
+    path = resources.root() / "scripts" / f"{resources.step_script(name)}.sh"
     done = subprocess.run(["shellcheck", "-x", "-s", "bash", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

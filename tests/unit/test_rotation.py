@@ -215,8 +215,8 @@ class Server:
             path.chmod(0o755)
 
     def __call__(self, name, stdin, **parameters):
-        step = resources.script(f"steps/{name}").replace("/usr/bin/weed", f"{self.folder}/weed")
-        text = "\n".join((resources.script("lib"), _KUBECTL, step))
+        step = resources.script(resources.step_script(name)).replace("/usr/bin/weed", f"{self.folder}/weed")
+        text = "\n".join((resources.script("engine/lib"), _KUBECTL, step))
         environ = {f"KF_{key}": value for key, value in parameters.items()} | {
             "FOLDER": str(self.folder),
             "PATH": os.environ["PATH"],

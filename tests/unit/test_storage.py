@@ -453,8 +453,8 @@ def test_an_export_in_another_file_is_seen_however_it_is_written(tmp_path, line,
     (tmp_path / "exports.d" / "kfinstall.exports").write_text(exports)
     (tmp_path / "exports").write_text(line)
     (tmp_path / "etab").write_text(f"/srv/x\t10.0.0.3(rw)\n{storage_facts.export_path(NASTY)}\t10.0.0.1(rw,sec=sys)\n")
-    text = resources.script("facts/60-nfs").replace("/var/lib/nfs/etab", f"{tmp_path}/etab").replace("/etc/", f"{tmp_path}/")
-    text = resources.script("facts-lib") + "\n" + text.replace("-d /var/lib/nfs ", f"-d {tmp_path} ")
+    text = resources.script("storage/facts").replace("/var/lib/nfs/etab", f"{tmp_path}/etab").replace("/etc/", f"{tmp_path}/")
+    text = resources.script("engine/facts-lib") + "\n" + text.replace("-d /var/lib/nfs ", f"-d {tmp_path} ")
     environment = {"KF_MARK": "m", "KF_NFS_PATH": NASTY, "KF_NFS_EXPORT": storage_facts.export_path(NASTY)}
     done = subprocess.run([_bash(), "-c", text], capture_output=True, text=True, env=environment, check=False)
     foreign = f"foreign={tmp_path}/exports\n" if ours else ""

@@ -143,7 +143,7 @@ def test_a_link_to_a_directory_is_there():
 
 
 def told_by(*paths):
-    text = f"{resources.script('facts-lib')}\n{resources.script('facts/50-watched')}"
+    text = f"{resources.script('engine/facts-lib')}\n{resources.script('facts/watched')}"
     environment = {"KF_MARK": "m", "KF_FILES": "\n".join(map(str, paths))}
     run = [BASH, "-c", text.replace("/var/lib/kfinstall", "/nonexistent")]
     shown = subprocess.run(run, capture_output=True, text=True, env=environment, check=False).stdout

@@ -109,7 +109,7 @@ def test_it_is_for_nfs_only(storage, asked):
 
 
 def section(address):
-    text = resources.script("facts-lib") + "\n" + resources.script("facts/64-nfs-server")
+    text = resources.script("engine/facts-lib") + "\n" + resources.script("storage/facts-nfs-server")
     run = [shutil.which("bash"), "-c", text]
     return subprocess.run(run, capture_output=True, text=True, env={"KF_MARK": "m", "KF_NFS_ADDRESS": address}, check=False).stdout
 

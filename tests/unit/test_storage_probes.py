@@ -22,7 +22,7 @@ STEP = {"SOURCE": "10.0.0.9:/x", "VERSION": "4.1", "TIMEOUT_SECONDS": "20", "REC
 
 
 def function():
-    return re.search(r"^kf_write_test\(\) \{.*?^\}$", resources.script("lib"), re.MULTILINE | re.DOTALL)[0]
+    return re.search(r"^kf_write_test\(\) \{.*?^\}$", resources.script("engine/lib"), re.MULTILINE | re.DOTALL)[0]
 
 
 class Node:
@@ -58,10 +58,10 @@ class Node:
         return subprocess.run([BASH, "-c", text], capture_output=True, text=True, timeout=60, check=False, env=environment)
 
     def step(self, **how):
-        return self.shell(f"{resources.script('lib')}\n{resources.script('steps/storage-nfs-client')}", **STEP, **how)
+        return self.shell(f"{resources.script('engine/lib')}\n{resources.script('storage/nfs-client')}", **STEP, **how)
 
     def tried(self, **how):
-        text = resources.script("ask/storage-try").replace('exec 3<>"/dev/tcp/$1/2049"', "true")
+        text = resources.script("storage/ask-try").replace('exec 3<>"/dev/tcp/$1/2049"', "true")
         return self.shell(text, KIND="client", SERVER="10.0.0.9", **STEP, **how)
 
     def untouched(self):
@@ -75,7 +75,7 @@ def node(tmp_path):
 
 
 def test_both_probes_write_in_the_same_way():
-    assert function() in resources.script("ask/storage-try")
+    assert function() in resources.script("storage/ask-try")
 
 
 def test_the_probes_write_read_give_away_and_leave_nothing(node):

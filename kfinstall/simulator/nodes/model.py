@@ -85,7 +85,7 @@ class SimNode:
         self.files[path] = SimFile(content, mode, owner)
 
     def put(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
-        """As kf_put of scripts/lib.sh: write a file where it differs, and print its path then."""
+        """As kf_put of scripts/engine/lib.sh: write a file where it differs, and print its path then."""
         old = self.files.get(path)
         if old is None or (old.content, old.mode, old.owner) != (content, mode, owner):
             self.write(path, content, mode, owner)
@@ -117,7 +117,7 @@ EFFECTS: dict[str, Effect] = {}
 
 
 def effect(name: str) -> Callable[[Effect], Effect]:
-    """Register the effect of scripts/steps/<name>.sh."""
+    """Register the effect of the script of that name."""
 
     def register(function: Effect) -> Effect:
         EFFECTS[name] = function

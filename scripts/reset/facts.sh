@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What kfinstall recorded before it changed the node: see kf_keep and kf_note in scripts/lib.sh.
+# What kfinstall recorded before it changed the node: see kf_keep and kf_note in scripts/engine/lib.sh.
 
 kf_undo_record() {
   local entry name path list line

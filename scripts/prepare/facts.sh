@@ -20,7 +20,7 @@ kf_set_at_boot() {
   done
 }
 
-# As kf_apt_gone of scripts/lib.sh knows them.
+# As kf_apt_gone of scripts/engine/lib.sh knows them.
 kf_gone_sources() {
   local path line lines
   for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
