@@ -7,8 +7,10 @@ import yaml
 from kfinstall import releases, resources
 from kfinstall.apply import manifests
 
-FOLDER = resources.asset("manifests/storage-nfs-csi.yaml").parent
-NAMES = sorted(path.name.removesuffix(".yaml") for path in FOLDER.iterdir() if path.name.endswith(".yaml"))
+ASSETS = resources.asset("storage").parent
+NAMES = sorted(
+    path.relative_to(ASSETS).with_suffix("").as_posix() for path in ASSETS.glob("*/*.yaml") if path.parent.name != "releases"
+)
 
 
 def placeholders(name):
@@ -24,15 +26,15 @@ def test_a_placeholder_is_a_whole_scalar_and_its_value_is_taken_as_it_is(monkeyp
 
 def test_a_placeholder_without_a_value_and_a_value_without_a_placeholder_are_refused():
     with pytest.raises(KeyError):
-        manifests.load("storage-nfs-subdir", {"server": "10.0.0.1"})
+        manifests.load("storage/nfs-subdir", {"server": "10.0.0.1"})
     with pytest.raises(ValueError, match="no placeholder other"):
-        manifests.load("storage-nfs-subdir", placeholders("storage-nfs-subdir") | {"other": "x"})
+        manifests.load("storage/nfs-subdir", placeholders("storage/nfs-subdir") | {"other": "x"})
 
 
 def test_a_caller_can_change_what_it_was_given():
-    values = placeholders("storage-nfs-csi")
-    manifests.load("storage-nfs-csi", values)[0]["metadata"]["name"] = "changed"
-    assert manifests.load("storage-nfs-csi", values)[0]["metadata"]["name"] != "changed"
+    values = placeholders("storage/nfs-csi")
+    manifests.load("storage/nfs-csi", values)[0]["metadata"]["name"] = "changed"
+    assert manifests.load("storage/nfs-csi", values)[0]["metadata"]["name"] != "changed"
 
 
 @pytest.mark.parametrize("name", NAMES)
