@@ -30,7 +30,7 @@ from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised, until, workload
-from tests.unit.test_waves import FOLDERS
+from tests.unit.apply.test_waves import FOLDERS
 
 BASH = shutil.which("bash") or ""
 NAMESPACE = "kubeflow-user-example-com"

@@ -2,7 +2,7 @@
 
 Each row plays the real symptom (documents, events, log lines, refusals, facts, what a program prints) through the code that
 handles it, and gives what is said and what to do. docs/pains.md is the same table and may not say anything else; after a
-change `python -m tests.unit.test_pains` prints it anew.
+change `python -m tests.unit.diagnose.test_pains` prints it anew.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ from tests.fakes.documents import (
     unmade,
     waiting,
 )
-from tests.unit import test_preflight
+from tests.unit.parts.preflight import test_preflight
 
 DOCUMENT: Final = resources.root() / "docs" / "pains.md"
 RELEASE: Final = releases.load("26.03")

@@ -9,7 +9,7 @@ import pytest
 
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark import submit as spark_submit
-from tests.unit.test_spark import make_site
+from tests.unit.parts.spark.test_spark import make_site
 
 OLD, NEW = spark_place.WORK_DIR, spark_place.MOUNT
 MOUNT = "spark.kubernetes.{role}.volumes.{kind}.{name}.mount.path"

@@ -23,7 +23,7 @@ from tests.fakes.controllers import Controllers
 from tests.fakes.documents import failing, waiting
 
 CERTIFICATES = make_certificates()
-REAL = Path(os.environ.get("KF_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "kubeflow-26.03.yaml.gz"
+REAL = Path(os.environ.get("KF_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")) / "kubeflow-26.03.yaml.gz"
 FOLDERS = tuple(
     path
     for name, component in load("26.03").kubeflow.components.items()

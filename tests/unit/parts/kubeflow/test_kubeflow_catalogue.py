@@ -35,7 +35,7 @@ from tests.fakes.controllers import Controllers
 
 CERTIFICATES = make_certificates()
 GOOD = [name for name in names() if not load(name).refused]
-REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
+REAL = Path(__file__).parents[5] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
 EXAMPLE = tuple(load("26.03").kubeflow.presets["standard"])
 NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
 

@@ -10,7 +10,7 @@ import yaml
 from kfinstall.apply.stamp import ANNOTATION, content, stamped
 from kfinstall.apply.waves import clean_document, without_stray_namespaces
 from kfinstall.kube.raw import RawDocument, read
-from tests.unit.test_waves import REAL
+from tests.unit.apply.test_waves import REAL
 
 DEFINITION = """\
 apiVersion: apiextensions.k8s.io/v1

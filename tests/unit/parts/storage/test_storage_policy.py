@@ -22,7 +22,7 @@ from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.simulator.controllers import pods
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import POD_HOOKS, PodOutcome
-from tests.unit.test_storage import lab
+from tests.unit.parts.storage.test_storage import lab
 
 NODES = [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}]
 STEP = StorageNfsPolicy()

@@ -36,7 +36,7 @@ from kfinstall.simulator.nodes.model import SimNode, World
 from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
 from tests.fakes.context import FakeContext
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
+REAL = Path(__file__).parents[5] / "shared" / "data" / "kubeflow-26.03.yaml.gz"
 NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
 
 

@@ -1,4 +1,4 @@
-"""Our configuration of containerd against what containerd itself says of it: 1.6, 1.7 and 2.1, recorded by tests/unit/data/containerd/record.sh."""
+"""Our configuration of containerd against what containerd itself says of it: 1.6, 1.7 and 2.1, recorded by tests/unit/parts/prepare/data/containerd/record.sh."""
 
 from __future__ import annotations
 

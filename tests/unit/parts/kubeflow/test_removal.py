@@ -14,7 +14,7 @@ from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.kubeflow.uninstall.webhooks import UninstallWebhooks
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from tests.unit.test_waves import REAL
+from tests.unit.apply.test_waves import REAL
 
 ANSWERS = load(root() / "examples" / "three-nodes.yaml")
 DEFINITION = Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "notebooks.kubeflow.org")

@@ -26,7 +26,7 @@ from kfinstall.parts.kubeflow.secrets import KubeflowSecrets
 from kfinstall.releases import load
 from kfinstall.secrets import Redactor
 from kfinstall.workflows import rotate
-from tests.unit.test_waves import real
+from tests.unit.apply.test_waves import real
 
 BASH = shutil.which("bash") or ""
 needs_bash = pytest.mark.skipif(sys.platform != "linux" or not BASH, reason="runs the nodes' scripts: needs Linux and bash")

@@ -20,8 +20,8 @@ import pytest
 from kfinstall.parts.spark import objects as spark_objects
 from tests.fakes import mesh
 from tests.fakes.definitions import problems
-from tests.unit.test_spark import make_site
-from tests.unit.test_waves import real as rendering
+from tests.unit.apply.test_waves import real as rendering
+from tests.unit.parts.spark.test_spark import make_site
 
 SPARK = os.environ.get("KFINSTALL_SPARK_HOME", "")
 """A Spark distribution, or the folder of Python's package pyspark."""

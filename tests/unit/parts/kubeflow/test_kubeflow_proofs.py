@@ -19,7 +19,7 @@ from kfinstall.parts.kubeflow.proofs import notebook as proofs_notebook
 from kfinstall.releases import load
 from tests.fakes.context import FakeContext
 from tests.fakes.definitions import problems
-from tests.unit.test_waves import real
+from tests.unit.apply.test_waves import real
 
 RELEASES = ("1.11.0", "26.03", "26.03.1")
 STEPS = (
