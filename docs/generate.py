@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kfinstall import phases, resources
+from kfinstall import resources
 from kfinstall.answers.docs import answers_document
+from kfinstall.engine.step import Step
 from kfinstall.simulator.faults import FAULTS
-from kfinstall.step import Step
+from kfinstall.workflows import installation, reset, rotate, uninstall
 
 DOCS = Path(__file__).resolve().parent
 
@@ -20,9 +21,9 @@ def steps_document() -> str:
     lines = [
         "# Steps",
         "",
-        "Written by `make docs` from kfinstall/phases.py. A step is done when its check on fresh facts is satisfied.",
+        "Written by `make docs` from kfinstall/workflows. A step is done when its check on fresh facts is satisfied.",
     ]
-    for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL, phases.ROTATE):
+    for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE):
         lines += ["", f"## {phase.id}: {phase.title}", ""]
         if phase.needs:
             lines += [f"Needs: {', '.join(phase.needs)}.", ""]

@@ -15,6 +15,7 @@ from typing import Final
 from kfinstall.errors import StateError
 
 _NOT_FOR_DIRECTORIES: Final = frozenset({errno.EINVAL, errno.EBADF, errno.EISDIR, errno.ENOTSUP, errno.ENOSYS})
+_MODE_OF_TEMPORARY_FILES: Final = 0o600
 _WAIT_SECONDS: Final = 0.02
 
 
@@ -49,23 +50,39 @@ def write_new(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def replace(path: Path, content: bytes, *, mode: int = 0o600, lasting: bool = True) -> None:
+    """Put a file in the place of what is there, so that a kill leaves either the old or the new content.
+
+    `lasting`: wait until it is on the disk, name and all, so that a power cut does so too.
+
+    Raises:
+        OSError: it can't be written; what was there stays.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            if lasting:
+                os.fsync(file.fileno())
+        if mode != _MODE_OF_TEMPORARY_FILES:
+            Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if lasting:
+        sync_directory(path.parent)
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a kill leaves either the old or the new content; mode 0600.
+    """Write a file so that a kill or a power cut leaves either the old or the new content; mode 0600.
 
     Raises:
         StateError: it can't be written.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace(path, text.encode())
     except OSError as error:
         raise StateError(
             f"{path} can't be written",

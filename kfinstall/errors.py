@@ -39,7 +39,7 @@ _OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, err
 
 
 class ExitCode(IntEnum):
-    """What the process says to its caller. A contract: documented in docs/exit-codes.md, tested, never renumbered."""
+    """What the process says to its caller. A contract: documented in docs/cli.md, tested, never renumbered."""
 
     DONE = 0
     UNEXPECTED = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
-from kfinstall import limits
+from kfinstall import text
 from kfinstall.secrets import Redactor
 from kfinstall.text import clean, cleaned_fields, is_clean
 
@@ -58,7 +58,7 @@ class RunStarted(Event):
     run: str
     cluster: str
     kind: str
-    """install, check, plan, doctor or resume."""
+    """The workflow's id: install, resume, check, plan, doctor, reset, uninstall or rotate."""
     nodes: tuple[str, ...]
 
 
@@ -224,7 +224,7 @@ class EventBus:
         # Cleaned before it is redacted: a secret with an unseen character in its middle is none that the redactor knows.
         if type(event) is OutputLine:  # by far the most: one look for all of its texts
             together = f"{event.step} {event.target} {event.text}"
-            short = len(together) <= limits.TEXT_LINE_CHARACTERS
+            short = len(together) <= text.TEXT_LINE_CHARACTERS
             if short and is_clean(together) and (not self._redact.armed or self._redact(together) is together):
                 return event
             event = dataclasses.replace(event, text=clean(event.text))

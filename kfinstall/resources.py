@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 _PACKAGE: Final = Path(__file__).resolve().parent
+_PLACEHOLDER: Final = re.compile(r"@([A-Z_]+)@")
 
 
 @cache
@@ -25,6 +28,25 @@ def script(name: str) -> str:
 def scripts(folder: str) -> tuple[str, ...]:
     """The names of all scripts of a folder, sorted, without suffix: `scripts("facts")`."""
     return tuple(sorted(path.stem for path in (root() / "scripts" / folder).glob("*.sh")))
+
+
+@cache
+def _asset_text(name: str) -> str:
+    return asset(name).read_text(encoding="utf-8")
+
+
+def filled(name: str, values: Mapping[str, str] | None = None) -> str:
+    """The text of assets/<name>, each @KEY@ replaced by its value.
+
+    Raises:
+        KeyError: a placeholder has no value.
+        ValueError: a value is used nowhere.
+    """
+    given, text = dict(values or {}), _asset_text(name)
+    unused = sorted(given.keys() - set(_PLACEHOLDER.findall(text)))
+    if unused:
+        raise ValueError(f"{name} has no placeholder {', '.join(unused)}")
+    return _PLACEHOLDER.sub(lambda found: given[found[1]], text)
 
 
 def asset(name: str) -> Path:

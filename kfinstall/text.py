@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from kfinstall import limits
+TEXT_LINE_CHARACTERS: Final = 4096
+TEXT_CHARACTERS: Final = 65_536
+"""Of one text in an event, an error or the journal, whoever said it."""
+TEXT_ITEMS: Final = 10_000
+"""Of one list in an event."""
 
 T = TypeVar("T")
 
@@ -46,10 +51,10 @@ def printable(line: str) -> str:
 
 def clean(line: str) -> str:
     """`printable`, and a line longer than TEXT_LINE_CHARACTERS is cut, so that one line can't fill memory or a screen."""
-    if len(line) <= limits.TEXT_LINE_CHARACTERS:
+    if len(line) <= TEXT_LINE_CHARACTERS:
         return printable(line)
-    visible = printable(line.rstrip("\r\n").rpartition("\r")[2][: limits.TEXT_CHARACTERS])
-    return visible if len(visible) <= limits.TEXT_LINE_CHARACTERS else visible[: limits.TEXT_LINE_CHARACTERS] + "…"
+    visible = printable(line.rstrip("\r\n").rpartition("\r")[2][:TEXT_CHARACTERS])
+    return visible if len(visible) <= TEXT_LINE_CHARACTERS else visible[:TEXT_LINE_CHARACTERS] + "…"
 
 
 def clean_lines(text: str) -> tuple[str, ...]:
@@ -59,10 +64,10 @@ def clean_lines(text: str) -> tuple[str, ...]:
 
 def clean_text(text: str) -> str:
     """`clean` for every line of a text, whose line ends stay; all of it is cut at TEXT_CHARACTERS."""
-    if len(text) <= limits.TEXT_LINE_CHARACTERS and is_clean(text):
+    if len(text) <= TEXT_LINE_CHARACTERS and is_clean(text):
         return text
-    whole = "\n".join(clean(line) for line in text[: limits.TEXT_CHARACTERS].split("\n"))
-    return whole if len(text) <= limits.TEXT_CHARACTERS else whole + "\n…"
+    whole = "\n".join(clean(line) for line in text[:TEXT_CHARACTERS].split("\n"))
+    return whole if len(text) <= TEXT_CHARACTERS else whole + "\n…"
 
 
 def hanging(text: str, columns: int) -> str:
@@ -79,11 +84,11 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, (tuple, list)):
-        parts = [_cleaned(item) for item in value[: limits.TEXT_ITEMS]]
+        parts = [_cleaned(item) for item in value[:TEXT_ITEMS]]
         same = len(parts) == len(value) and all(new is old for new, old in zip(parts, value, strict=True))
         return value if same else type(value)(parts)
     if isinstance(value, Mapping):
-        return {_cleaned(key): _cleaned(item) for key, item in list(value.items())[: limits.TEXT_ITEMS]}
+        return {_cleaned(key): _cleaned(item) for key, item in list(value.items())[:TEXT_ITEMS]}
     return value
 
 
@@ -127,3 +132,8 @@ def from_home(path: Path) -> str:
         return str(Path("~") / whole.relative_to(Path.home()))
     except (ValueError, RuntimeError):  # it is elsewhere; nobody has a home here
         return str(whole)
+
+
+def sha256(text: str) -> str:
+    """Hex SHA-256 of a text in UTF-8, as facts report it for files."""
+    return hashlib.sha256(text.encode()).hexdigest()

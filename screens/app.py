@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
@@ -18,8 +18,13 @@ from textual.theme import Theme
 from textual.timer import Timer
 from typing_extensions import override
 
-from kfinstall import limits, resources
+from kfinstall import resources
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, KfError, defect
+from kfinstall.frontend import limits as frontend_limits
+from kfinstall.workflows.install import INSTALL, RESUME
+from kfinstall.workflows.plan import PLAN
+from screens import limits
 from screens.asking import Asked, put
 from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
 from screens.cleaning import CleanLines
@@ -30,13 +35,11 @@ from screens.table import SCREENS, make
 
 if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.questions import Question
-    from kfinstall.desk.runview import State
-    from kfinstall.desk.work import Result
-    from kfinstall.state import ClusterState
-
-_ORDER: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged")
+    from kfinstall.engine.state import ClusterState
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.questions import Question
+    from kfinstall.frontend.runview import State
+    from kfinstall.frontend.work import Result
 
 _CLEAN = CleanLines()
 
@@ -169,7 +172,7 @@ class InstallerApp(App[int]):
         result = self.desk.result
         if result is not None and result is not self._told and not self.desk.running:
             self._told, self._exit_code = result, int(result.exit_code)
-            self.desk.drain(limits.SCREEN_EVENTS_AT_ONCE * 100)
+            self.desk.drain(frontend_limits.SCREEN_EVENTS_AT_ONCE * 100)
             self.ended(result)
 
     def action_leave(self) -> None:
@@ -202,9 +205,9 @@ class InstallerApp(App[int]):
         self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> None:
         """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
-        from kfinstall.desk import history
-        from kfinstall.desk.draft import Draft
-        from kfinstall.desk.rehearsal import make_room
+        from kfinstall.frontend import history
+        from kfinstall.frontend.demo import make_room
+        from kfinstall.frontend.draft import Draft
 
         if self.desk.running:
             self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
@@ -235,7 +238,7 @@ class InstallerApp(App[int]):
         if old is not desk:
             await asyncio.to_thread(old.close)
         if begin:
-            self.begin("install")
+            self.begin()
 
     def show(self, name: str) -> None:
         """Go to a screen of the rail."""
@@ -318,15 +321,16 @@ class InstallerApp(App[int]):
 
     def begin(
         self,
-        kind: str = "install",
+        workflow: Workflow = INSTALL,
         *,
+        again: bool = False,
         only: tuple[str, ...] | None = None,
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> bool:
-        """Start a run (see kfinstall.desk.desk.Desk.start); gives whether it began."""
+        """Start a run (see kfinstall.frontend.controller.Desk.start); gives whether it began."""
         try:
-            self.desk.start(kind, only=only, leave_out=leave_out, mend=mend)
+            self.desk.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
         except KfError as error:
             self.tell(error)
             return False
@@ -344,7 +348,7 @@ class InstallerApp(App[int]):
     def set_aside(self, name: str) -> None:
         """Go on without a server: stop what runs, then begin again without it."""
         if not self.desk.running:
-            self.begin("resume", leave_out=(name,))
+            self.begin(RESUME, leave_out=(name,))
             return
         self._without = name
         self.desk.stop()
@@ -354,17 +358,17 @@ class InstallerApp(App[int]):
         """A run ended: tell it, and go where one can do something about it."""
         without, self._without = self._without, ""
         if without and result.exit_code == ExitCode.INTERRUPTED:
-            self.begin("again", leave_out=(without,))
+            self.begin(again=True, leave_out=(without,))
             return
         if result.card:
             self.show("done")
         # What is told comes last: a screen that is shown takes windows away.
         if result.error is None:
-            if result.kind in ("install", "resume"):
+            if result.workflow.installs:
                 self.notify("everything that was asked for is done and proven", title="Done", markup=False)
-        elif (result.kind, result.exit_code) in SEEN_ANYWAY:
+        elif (result.workflow.id, result.exit_code) in SEEN_ANYWAY:
             return
-        elif result.kind in ("install", "resume", "plan") and result.exit_code != ExitCode.SET_ASIDE:
+        elif (result.workflow.installs or result.workflow is PLAN) and result.exit_code != ExitCode.SET_ASIDE:
             self.show("failure")  # its retry does the same again, and a plan changes nothing
         else:
             self.tell(result.error)
@@ -387,8 +391,5 @@ class InstallerApp(App[int]):
 
     def part_states(self) -> dict[str, State]:
         """The state of each part: the most telling one of its phases."""
-        return {part: self._state_of(phases) for part, phases in PART_PHASES.items()}
-
-    def _state_of(self, phases: tuple[str, ...]) -> State:
-        states = {self.desk.view.state_of(name) for name in phases} if self._desk is not None else set()
-        return next((known for known in _ORDER if known in states), "waiting")
+        view = self._desk.view if self._desk is not None else None
+        return {part: view.state_of(*phases) if view is not None else "waiting" for part, phases in PART_PHASES.items()}

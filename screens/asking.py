@@ -12,7 +12,7 @@ from kfinstall.secrets import Secret
 from screens.modals import Confirm, HostKey, Password
 
 if TYPE_CHECKING:
-    from kfinstall.desk.questions import HostKeyAsked, MendAsked, Question
+    from kfinstall.frontend.questions import HostKeyAsked, MendAsked, Question
 
 Given = TypeVar("Given")
 
@@ -28,7 +28,7 @@ class Asked(Message):
 def put(app: App[Any], question: Question) -> None:
     """Open the window of a question; its answer goes back to the engine."""
     # With the engine, which asks: the first screen is there before it.
-    from kfinstall.desk.questions import HostKeyAsked, MendAsked
+    from kfinstall.frontend.questions import HostKeyAsked, MendAsked
 
     if isinstance(question, HostKeyAsked):
         _yes_or_no(app, HostKey(question), question)

@@ -18,14 +18,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
-from kfinstall import limits
+from screens import limits
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Told
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.runview import RunView, State
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.runview import RunView, State
     from screens.app import InstallerApp
 
 RAIL: Final = (

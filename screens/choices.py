@@ -9,7 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Select
 from typing_extensions import override
 
-from kfinstall.desk.draft import Draft, Key
+from kfinstall.frontend.draft import Draft, Key
 from screens.form import Row
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from kfinstall.desk.runview import RunView
 from kfinstall.events import Progress
+from kfinstall.frontend.runview import RunView
 from screens.lines import LinesView, Part
 
 _BAR_COLUMNS: Final = 16

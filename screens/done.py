@@ -17,10 +17,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Footer
 from typing_extensions import override
 
-from kfinstall.desk.runview import RunView
-from kfinstall.ending import Ending, recorded
+from kfinstall.engine.ending import Ending, recorded
+from kfinstall.engine.state import RunRecord, read_json
 from kfinstall.errors import ExitCode, KfError, StateError
-from kfinstall.state import RunRecord, read_json
+from kfinstall.frontend.runview import RunView
+from kfinstall.workflows import runs
+from kfinstall.workflows.doctor import DOCTOR
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import Part
@@ -86,11 +88,11 @@ class DoneScreen(BaseScreen):
         with suppress(KfError):  # there is none yet
             state = self.desk.cluster_state
             path = state.path
-            last = await asyncio.to_thread(lambda: next(reversed(state.installs()), None))
+            last = await asyncio.to_thread(lambda: next(reversed(runs.installations(state)), None))
             proof = defaultdict(str, await asyncio.to_thread(read_json, path / "proof.json"))
         end = recorded(last) if last is not None else None
         result = self.desk.result
-        drift = result.error if result is not None and result.kind == "doctor" and result.plan is not None else None
+        drift = result.error if result is not None and result.workflow is DOCTOR and result.plan is not None else None
         killed = last is not None and end is None and not self.desk.running
         text = "\n".join(heading(proof, end, killed=killed, drift=drift, plain=self.app.plain))
         rehearsal = " A rehearsal: the servers are simulated." if self.desk.rehearsal is not None and proof is not None else ""
@@ -108,7 +110,7 @@ class DoneScreen(BaseScreen):
             return
         self._shown = result
         self._read()
-        if result.kind == "doctor" and result.plan is not None:
+        if result.workflow is DOCTOR and result.plan is not None:
             open_steps = [*result.plan.pending, *result.plan.conflicts]
             first = open_steps[0] if open_steps else None
             text = (
@@ -125,7 +127,7 @@ class DoneScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
         else:
-            self.app.begin("doctor")
+            self.app.begin(DOCTOR)
 
     @on(Button.Pressed, "#copy")
     def action_copy(self) -> None:
@@ -181,7 +183,7 @@ def missing(proof: Mapping[str, Any] | None, end: Ending | None) -> list[tuple[s
 
 
 def _of(node: str, text: str) -> str:
-    """What a text of several nodes (see kfinstall.ending.without) says of one."""
+    """What a text of several nodes (see kfinstall.engine.ending.without) says of one."""
     return "\n".join(line.removeprefix(f"{node}: ") for line in text.splitlines() if line.startswith(f"{node}: "))
 
 
@@ -203,7 +205,7 @@ def missing_lines(proof: Mapping[str, Any] | None, end: Ending | None, *, plain:
 
 
 def card_lines(proof: Mapping[str, Any], folder: Path, *, plain: bool = False) -> Iterator[Sequence[Part]]:
-    """A proof card (proof.json, see kfinstall.handoff) as lines to draw."""
+    """A proof card (proof.json, see kfinstall.parts.handoff.proof_card) as lines to draw."""
     good = "+ " if plain else "✓ "
     for item in proof.get("proofs", ()):
         yield [(good, "look--good"), (str(item.get("what", "")), "look--strong"), (f"  {item.get('when', '')}", "look--quiet")]

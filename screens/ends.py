@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from kfinstall.errors import ExitCode
 from kfinstall.text import duration
+from kfinstall.workflows.check import CHECK
+from kfinstall.workflows.doctor import DOCTOR
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.runview import RunView
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.runview import RunView
 
 SEEN_ANYWAY: Final = frozenset(
     {
@@ -28,7 +30,7 @@ def in_the_bar(desk: Desk) -> str:
     view = desk.view
     rehearsal = "rehearsal · " if desk.rehearsal else ""
     if desk.running:
-        if view.kind in ("check", "plan", "doctor"):
+        if view.looks:
             return f"{rehearsal}looking at the servers"
         phase = view.phases.get(view.current_phase)
         word = "paused" if desk.paused else "stopping" if desk.stopping else "running"
@@ -45,4 +47,4 @@ def _ended(view: RunView) -> str:
     if view.succeeded:
         return "done in"
     found = view.exit_code in (ExitCode.PREFLIGHT, ExitCode.PREFLIGHT_WARNING, ExitCode.PROOF)
-    return "not all is well, after" if found and view.kind in ("check", "doctor") else "stopped after"
+    return "not all is well, after" if found and view.kind in (CHECK.id, DOCTOR.id) else "stopped after"

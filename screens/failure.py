@@ -19,9 +19,9 @@ from typing_extensions import override
 
 from kfinstall.answers.jumps import one
 from kfinstall.answers.model import Answers
-from kfinstall.desk import support
-from kfinstall.desk.runview import RunView
 from kfinstall.errors import KfError
+from kfinstall.frontend import support
+from kfinstall.frontend.runview import RunView
 from kfinstall.text import shell
 from screens.base import Bar, BaseScreen, Rail
 from screens.buttons import Act
@@ -119,7 +119,7 @@ class FailureScreen(BaseScreen):
         reason = self.app.why_not_run()
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
-        elif self.app.begin("again"):
+        elif self.app.begin(again=True):
             self.app.show("run")
 
     @on(Button.Pressed, "#mend")
@@ -128,7 +128,7 @@ class FailureScreen(BaseScreen):
         reason = self.app.why_not_run()
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
-        elif self.app.begin("again", mend=self.node):
+        elif self.app.begin(again=True, mend=self.node):
             self.app.show("run")
 
     @on(Button.Pressed, "#set-aside")
@@ -137,7 +137,7 @@ class FailureScreen(BaseScreen):
         reason = self._why_not_aside()
         if reason:
             self.app.notify(reason, title="Not possible", severity="warning", markup=False)
-        elif self.app.begin("again", leave_out=(self.node,)):
+        elif self.app.begin(again=True, leave_out=(self.node,)):
             self.app.show("run")
 
     @on(Button.Pressed, "#shell")

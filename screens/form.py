@@ -15,7 +15,7 @@ from textual.widgets import Input, Select, Static, Switch
 from typing_extensions import override
 
 from kfinstall.answers import fields
-from kfinstall.desk.draft import Draft, Key, dotted
+from kfinstall.frontend.draft import Draft, Key, dotted
 from screens.base import Explained
 
 _SECRET_FORMS: Final = (

@@ -13,7 +13,7 @@ from textual.widgets import Input
 from typing_extensions import override
 
 from kfinstall.answers import jumps
-from kfinstall.desk.draft import Draft, Key
+from kfinstall.frontend.draft import Draft, Key
 from screens.form import Row, SecretRow
 
 

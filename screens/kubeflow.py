@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from kfinstall import releases
 from kfinstall.answers.model import Proof
-from kfinstall.desk import fit
-from kfinstall.desk.fit import Amount, Fit
 from kfinstall.errors import KfError
+from kfinstall.parts.preflight import fit
+from kfinstall.parts.preflight.fit import Amount, Fit
 from kfinstall.releases import KubeflowRow
 from screens.choices import ChoiceRow
 from screens.form import Row, row

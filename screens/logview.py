@@ -10,9 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from typing_extensions import override
 
-from kfinstall import limits
-from kfinstall.desk.ring import Ring
-from kfinstall.desk.runview import Level, LogLine
+from kfinstall.frontend.ring import Ring
+from kfinstall.frontend.runview import Level, LogLine
+from screens import limits
 from screens.lines import LinesView, Part
 
 _STYLES: Final[dict[Level, str]] = {

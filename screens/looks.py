@@ -9,7 +9,7 @@ from textual.driver import Driver
 from textual.theme import Theme
 
 if TYPE_CHECKING:
-    from kfinstall.desk.runview import State
+    from kfinstall.frontend.runview import State
 
 
 class Look(NamedTuple):
@@ -33,7 +33,7 @@ LOOKS: Final[dict[State, Look]] = {
     "skipped": Look("·", "-", "skipped", "look--quiet"),
 }
 LOOK_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
-"""Stages of kfinstall.desk.lookout.Look as states."""
+"""Stages of kfinstall.frontend.probes.Look as states."""
 STYLES: Final = ("look--good", "look--bad", "look--warn", "look--busy", "look--quiet", "look--strong")
 """Component classes that line widgets share."""
 
@@ -108,18 +108,6 @@ def ascii_only(driver: type[Driver]) -> type[Driver]:
             super().write(data.translate(ASCII))
 
     return AsciiDriver
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two #rrggbb colours, 1 to 21, as WCAG 2.2 defines it."""
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def begin_with(app: App[Any], theme: Theme) -> None:

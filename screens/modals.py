@@ -16,7 +16,7 @@ from kfinstall.secrets import Secret
 from screens.buttons import Act
 
 if TYPE_CHECKING:
-    from kfinstall.desk.questions import HostKeyAsked, SecretAsked
+    from kfinstall.frontend.questions import HostKeyAsked, SecretAsked
 
 Answer = TypeVar("Answer")
 

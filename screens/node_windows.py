@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static, TextArea
 from typing_extensions import override
 
-from kfinstall.desk.draft import Draft
+from kfinstall.frontend.draft import Draft
 from screens.buttons import Act
 from screens.form import Row
 from screens.jumps import JumpHosts

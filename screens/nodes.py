@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 from typing_extensions import override
 
-from kfinstall.desk import importers
-from kfinstall.desk.importers import Imported
-from kfinstall.desk.lookout import Look, Lookout, for_facts
-from kfinstall.desk.runview import RunView
+from kfinstall.frontend import importers
+from kfinstall.frontend.importers import Imported
+from kfinstall.frontend.probes import Look, Lookout, for_facts
+from kfinstall.frontend.runview import RunView
 from screens.buttons import Act
 from screens.form import row
 from screens.jumps import JumpHosts

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from kfinstall.desk.rehearsal import Rehearsal, trouble_of
+from kfinstall.frontend.demo import Rehearsal, trouble_of
 from screens.buttons import Act
 from screens.modals import Window
 

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
-from kfinstall.desk.runview import PhaseView, RunView
+from kfinstall.frontend.runview import PhaseView, RunView
 from kfinstall.text import duration
 from screens.base import PART_PHASES, RAIL, Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
@@ -138,7 +138,7 @@ class PartScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
             return
-        self.app.begin("install", only=self.phases)
+        self.app.begin(only=self.phases)
 
     @on(Button.Pressed, "#pause")
     def _pause(self) -> None:

@@ -15,9 +15,10 @@ from textual.reactive import reactive
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
-from kfinstall.desk.runview import RunView, State
 from kfinstall.errors import KfError
 from kfinstall.events import Finding
+from kfinstall.frontend.runview import RunView, State
+from kfinstall.workflows.check import CHECK
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
@@ -159,7 +160,7 @@ class PreflightScreen(BaseScreen):
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
-        checking = self.desk.running and view.kind == "check"
+        checking = self.desk.running and view.kind == CHECK.id
         self.query_one("#check", Act).why_not = self.app.why_not_run()
         self.query_one("#stop", Act).why_not = "" if checking else "nothing is being looked at"
         state = (view.revision, checking, self._only_red)
@@ -215,7 +216,7 @@ class PreflightScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
         else:
-            self.app.begin("check")
+            self.app.begin(CHECK)
 
     @on(Button.Pressed, "#only-red")
     def action_only_red(self) -> None:

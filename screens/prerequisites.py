@@ -13,8 +13,8 @@ from textual.widgets import Static
 from typing_extensions import override
 
 from kfinstall import releases
-from kfinstall.desk import computer, proposals
 from kfinstall.errors import KfError
+from kfinstall.frontend import computer, proposals
 from screens.choices import ChoiceRow
 from screens.form import row
 from screens.part import PartScreen

@@ -16,14 +16,15 @@ from textual.widgets import Button, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
-from kfinstall import runbook
 from kfinstall.answers.secrets import absent
-from kfinstall.desk.runview import RunView
-from kfinstall.desk.work import Result
 from kfinstall.durable import write_atomically
+from kfinstall.engine import runbook
+from kfinstall.engine.plan import Plan, PlannedStep
 from kfinstall.errors import KfError
-from kfinstall.plan import Plan, PlannedStep
+from kfinstall.frontend.runview import RunView
+from kfinstall.frontend.work import Result
 from kfinstall.text import duration, from_home
+from kfinstall.workflows.plan import PLAN
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
@@ -160,7 +161,7 @@ class ReviewScreen(BaseScreen):
         self.query_one("#run-all", Act).why_not = self.app.why_not_run()
         self.query_one("#make-plan", Act).why_not = self.app.why_not_run()
         self.query_one("#export", Act).why_not = "" if self._result else "make the plan first (F6)"
-        if result is not None and result.kind == "plan" and result.plan is not None and result is not self._result:
+        if result is not None and result.workflow is PLAN and result.plan is not None and result is not self._result:
             self._result = result
             self._draw(result.plan)
         state = (running, view.kind, self._result)
@@ -168,7 +169,7 @@ class ReviewScreen(BaseScreen):
             return
         self._drawn = state
         if running:
-            text = "Reading the servers; nothing is changed." if view.kind == "plan" else "A run goes on: see the screen Run."
+            text = "Reading the servers; nothing is changed." if view.kind == PLAN.id else "A run goes on: see the screen Run."
         elif self._result is not None and self._result.plan is not None:
             text = verdict(self._result.plan)
         else:
@@ -187,7 +188,7 @@ class ReviewScreen(BaseScreen):
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
         else:
-            self.app.begin("plan")
+            self.app.begin(PLAN)
 
     @on(Button.Pressed, "#run-all")
     def action_run_all(self) -> None:
@@ -201,7 +202,7 @@ class ReviewScreen(BaseScreen):
         self.app.push_screen(Confirm("Install everything now?", text, yes="Run all", no="Not yet"), self._decided)
 
     def _decided(self, yes: bool | None) -> None:
-        if yes and self.app.begin("install"):
+        if yes and self.app.begin():
             self.app.show("run")
 
     @on(Button.Pressed, "#save-as")

@@ -18,11 +18,11 @@ from textual.widgets import Button, Footer, Input, OptionList, Tab, Tabs
 from textual.widgets.option_list import Option
 from typing_extensions import override
 
-from kfinstall.desk import going_on
-from kfinstall.desk.runview import Level, LogLine, RunView
 from kfinstall.durable import write_atomically
+from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.errors import KfError
-from kfinstall.step import CLUSTER_TARGET
+from kfinstall.frontend import going_on
+from kfinstall.frontend.runview import Level, LogLine, RunView
 from kfinstall.text import duration
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
@@ -246,7 +246,7 @@ class RunScreen(BaseScreen):
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
             return
         try:
-            kind, first = going_on.way(self.desk.cluster_state)
+            workflow, first = going_on.way(self.desk.cluster_state)
         except KfError as error:
             self.app.tell(error)
             return
@@ -254,7 +254,7 @@ class RunScreen(BaseScreen):
             self.app.show("review")
             self.app.notify(first, markup=False)
         else:
-            self.app.begin(kind)
+            self.app.begin(workflow)
 
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:

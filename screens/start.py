@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from kfinstall import limits
+from screens import limits
 from screens.app import InstallerApp
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
+    from kfinstall.frontend.controller import Desk
 
 
 def stay_quick() -> None:

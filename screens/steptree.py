@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from typing_extensions import override
 
-from kfinstall.desk.runview import PhaseView, RunView, State, StepView, TargetView
+from kfinstall.frontend.runview import PhaseView, RunView, State, StepView, TargetView
 from kfinstall.text import duration
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS

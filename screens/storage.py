@@ -13,10 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from typing_extensions import override
 
-from kfinstall import limits
-from kfinstall.desk import tries
-from kfinstall.desk.lookout import Look, Lookout, for_storage
-from kfinstall.desk.runview import RunView
+from kfinstall.frontend import storage_trial
+from kfinstall.frontend.probes import Look, Lookout, for_storage
+from kfinstall.frontend.runview import RunView
+from screens import limits
 from screens.form import row
 from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS
@@ -101,7 +101,7 @@ class StorageScreen(PartScreen):
     @override
     def on_mount(self) -> None:
         def sign(name: str) -> object:
-            return tries.wanted(self.desk.draft).get(name)
+            return storage_trial.wanted(self.desk.draft).get(name)
 
         self._lookout = Lookout(self.desk.draft, for_storage(self.desk), sign=sign, after_seconds=limits.LOOK_AFTER_SECONDS)
         self._lookout.refresh()
@@ -130,7 +130,7 @@ class StorageScreen(PartScreen):
             return
         self._seen = self._lookout.revision
         table = self.query_one(TryTable)
-        table.rows = [(name, self._lookout.look(name)) for name in tries.wanted(self.desk.draft)]
+        table.rows = [(name, self._lookout.look(name)) for name in storage_trial.wanted(self.desk.draft)]
         table.plain = self.app.plain
         table.cursor = min(max(table.cursor, 0), len(table.rows) - 1)
         table.styles.height = max(1, min(len(table.rows), 8))

@@ -25,10 +25,10 @@ from screens.base import Bar, BaseScreen, Rail
 from screens.modals import Confirm
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.draft import Draft
-    from kfinstall.desk.history import Summary
-    from kfinstall.desk.rehearsal import Rehearsal
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.demo import Rehearsal
+    from kfinstall.frontend.draft import Draft
+    from kfinstall.frontend.history import Summary
 
 
 class WelcomeScreen(BaseScreen):
@@ -160,7 +160,7 @@ class WelcomeScreen(BaseScreen):
             self.app.use(self._desk_on(_new_draft(self.new_draft)), first="prerequisites")
 
     def _desk_on(self, draft: Draft, rehearsal: Rehearsal | None = None) -> Desk:
-        from kfinstall.desk.desk import Desk
+        from kfinstall.frontend.controller import Desk
 
         return Desk(self.app.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
 
@@ -185,9 +185,9 @@ class WelcomeScreen(BaseScreen):
         if item.leaving:
             self.app.notify(f"go on with it at the command line: {invocation.command('resume')}", severity="warning", markup=False)
             return
-        from kfinstall.desk.history import answers_path
-        from kfinstall.desk.rehearsal import Rehearsal
-        from kfinstall.state import ClusterState
+        from kfinstall.engine.state import ClusterState
+        from kfinstall.frontend.demo import Rehearsal
+        from kfinstall.frontend.history import answers_path
 
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
@@ -196,7 +196,7 @@ class WelcomeScreen(BaseScreen):
         except KfError as error:
             self.app.tell(error)
             return
-        from kfinstall.desk.rehearsal import Rehearsal
+        from kfinstall.frontend.demo import Rehearsal
 
         rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
         self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.handed_over else "run")
@@ -204,7 +204,7 @@ class WelcomeScreen(BaseScreen):
     def _rehearse(self, rehearsal: Rehearsal | None) -> None:
         if rehearsal is None:
             return
-        from kfinstall.desk.rehearsal import CLUSTER_NAME
+        from kfinstall.frontend.demo import CLUSTER_NAME
 
         path = self.app.state_root / "clusters" / CLUSTER_NAME / "draft.yaml"
         draft = _new_draft(path)
@@ -239,26 +239,26 @@ def _options(found: Sequence[Summary] = (), draft: str = "") -> list[Option]:
 
 def _summaries(root: Path) -> list[Summary]:
     # The first screen is there before what reads events is imported.
-    from kfinstall.desk import history
+    from kfinstall.frontend import history
 
     return history.summaries(root)
 
 
 def _new_draft(path: Path) -> Draft:
-    from kfinstall.desk.draft import Draft
+    from kfinstall.frontend.draft import Draft
 
     return Draft(path)
 
 
 def _draft_of(path: Path, new: Path | None = None) -> Draft:
-    from kfinstall.desk.draft import Draft
+    from kfinstall.frontend.draft import Draft
 
     return Draft(path) if path == new and not path.exists() else Draft.open(path)
 
 
 def _draft_words(path: Path) -> str:
     """What a begun draft is about; empty where there is none."""
-    from kfinstall.desk.draft import Draft
+    from kfinstall.frontend.draft import Draft
 
     if not path.exists():
         return ""
@@ -281,7 +281,7 @@ def _title(item: Summary) -> str:
 def detail(item: Summary) -> list[str]:
     """What is known of a cluster: when, how it ended, what is in doubt, who is set aside."""
     # With what reads the clusters: the first screen is there before it.
-    from kfinstall.ending import in_words
+    from kfinstall.engine.ending import in_words
 
     if item.trouble:
         return [item.trouble]

@@ -293,6 +293,12 @@ class Answers(Section):
             return self.first_control_plane
         return next((node for node in self.nodes if node.name == server), None)
 
+    def volume_directories(self, node: str) -> tuple[str, ...]:
+        """The directories of a node, by its name, that volumes are made in."""
+        if self.storage.type == "local-path":
+            return (self.storage.local_path.directory,)
+        return (self.storage.nfs.path,) if self.nfs_node is not None and self.nfs_node.name == node else ()
+
     @property
     def nfs_address(self) -> str:
         """The address that NFS is mounted from."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from kfinstall.answers.model import Answers
-from kfinstall.durable import sync_directory
-from kfinstall.errors import StateError
+from kfinstall.durable import write_atomically
 
 HEAD: Final = "# Written by kfinstall; run it again with: kfinstall --answers THIS-FILE\n"
 
@@ -29,19 +26,4 @@ def save(answers: Answers, path: Path) -> None:
     Raises:
         StateError: the file can't be written.
     """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(dump(answers))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-            sync_directory(path.parent)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StateError(
-            f"{path} can't be written", why=error.strerror or str(error), hint=f"free space under {path.parent}"
-        ) from error
+    write_atomically(path, dump(answers))

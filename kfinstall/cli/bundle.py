@@ -12,14 +12,15 @@ from kfinstall.answers.load import load, loads, problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli.runs import in_session, run_options
 from kfinstall.cli.terminal import Terminal
+from kfinstall.engine.session import Session
+from kfinstall.engine.step import View
 from kfinstall.errors import AnswersError, ExitCode, UsageError
-from kfinstall.kubeflow import bundle as bundles
-from kfinstall.kubeflow import choice, render_here
-from kfinstall.kubeflow.bundle import Bundle
-from kfinstall.session import Session
-from kfinstall.step import View
-from kfinstall.steps.kubeflow_render import KubeflowRender
+from kfinstall.parts.kubeflow import bundle as bundles
+from kfinstall.parts.kubeflow import choice, render_here
+from kfinstall.parts.kubeflow.bundle import Bundle
+from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.transport.base import Program
+from kfinstall.workflows.plan import PLAN
 
 
 def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -117,7 +118,7 @@ def _from_cluster(options: argparse.Namespace, terminal: Terminal) -> Bundle:
         found.append(await taken(session))
         return ExitCode.DONE
 
-    wanted = run_options(options, terminal, kind="plan", answers_file=str(Path(options.answers).resolve()))
+    wanted = run_options(options, terminal, PLAN, answers_file=str(Path(options.answers).resolve()))
     asyncio.run(in_session(answers, wanted, options, terminal, fetch))
     return found[0]
 

@@ -14,9 +14,9 @@ def script(shell: str) -> str:
     """The completion script for bash, zsh or fish."""
     import shtab
 
-    from kfinstall.simulator.faults import FAULTS
+    from kfinstall.frontend.demo import fault_names
 
-    parser = build_parser(fault=partial(_offer_faults, tuple(FAULTS)))
+    parser = build_parser(fault=partial(_offer_faults, fault_names()))
     # `kfinstall --answers FILE` is `kfinstall install --answers FILE`, so its options are offered there too.
     install_options(parser, required=False)
     text = shtab.complete(parser, shell)

@@ -6,25 +6,29 @@ import argparse
 import asyncio
 import dataclasses
 
-from kfinstall import invocation, resuming
-from kfinstall.cli.runs import back_work, consented, in_session, install_work, run_options, tell_resumed
+from kfinstall import invocation
+from kfinstall.cli.runs import consented, in_session, run_options, tell_resumed, work_of
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.rehearsal import CLUSTER_NAME, Rehearsal, make_room, on_stage
+from kfinstall.engine.fleet import spare_nodes
+from kfinstall.engine.options import Options
+from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import KfError, UsageError
-from kfinstall.options import Options
-from kfinstall.site import spare_nodes
-from kfinstall.state import APART, ClusterState, RunRecord
+from kfinstall.frontend.demo import CLUSTER_NAME, Rehearsal, make_room, on_stage
+from kfinstall.workflows import APART, resuming
+from kfinstall.workflows.install import INSTALL
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
-    kind = next((kind for kind in APART if getattr(options, kind)), "")
-    if kind:
+    workflow = next((each for each in APART if getattr(options, each.id)), None)
+    if workflow is not None:
         found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
         if not found:
-            raise UsageError(f"there is no rehearsal to {kind}", hint=f"begin one with: {invocation.command('demo', '--headless')}")
+            raise UsageError(
+                f"there is no rehearsal to {workflow.id}", hint=f"begin one with: {invocation.command('demo', '--headless')}"
+            )
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
-        asked = dataclasses.replace(run_options(options, terminal, kind=kind), only=None, start=None)
+        asked = dataclasses.replace(run_options(options, terminal, workflow), only=None, start=None)
         return asyncio.run(
             _rehearse(
                 options, terminal, dataclasses.replace(Rehearsal.of(found[-1].demo), faults=tuple(options.fault)), cluster, asked
@@ -37,7 +41,7 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
         return rehearse(options, terminal, rehearsal)
     cluster = ClusterState(options.state_dir, CLUSTER_NAME)
     make_room(cluster)
-    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, kind="install")))
+    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, INSTALL)))
 
 
 def resume_demo(
@@ -54,14 +58,14 @@ def resume_demo(
 async def _rehearse(
     options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal, cluster: ClusterState, asked: Options
 ) -> int:
-    kind = asked.kind
-    async with on_stage(rehearsal, cluster, fresh=kind == "install") as stage:
-        work = back_work(options, terminal, kind) if kind in APART else install_work(options, terminal)
+    first = asked.workflow is INSTALL
+    async with on_stage(rehearsal, cluster, fresh=first) as stage:
+        work = work_of(asked.workflow, options, terminal)
         aside = tuple(name for name in asked.leave_out if name in spare_nodes(stage.answers))
         wanted = stage.on(dataclasses.replace(asked, leave_out=aside))
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
-            if kind == "install" and rehearsal.faults:
+            if first and rehearsal.faults:
                 error.hint = f"{error.hint}\nthe fault is over; go on with: {invocation.command('resume')}".strip()
             raise

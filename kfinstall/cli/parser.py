@@ -9,7 +9,13 @@ from typing import Final
 from typing_extensions import override
 
 from kfinstall import __version__, invocation
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
+from kfinstall.workflows import APART, installation, rotate
+from kfinstall.workflows.check import CHECK
+from kfinstall.workflows.doctor import DOCTOR
+from kfinstall.workflows.install import INSTALL, RESUME
+from kfinstall.workflows.plan import PLAN
 
 COMMANDS: Final = (
     *(
@@ -28,10 +34,7 @@ COMMANDS: Final = (
         "completion",
     ),
 )
-SECRET_NAMES: Final = (
-    *("katib-database", "pipelines-database", "catalog-database", "object-store", "oidc-client", "cookie", "user-password"),
-)
-PHASE_NAMES: Final = ("connect", "preflight", "prepare", "cluster", "storage", "registry", "kubeflow", "spark", "handoff")
+PHASE_NAMES: Final = installation.names()
 
 _EPILOG: Final = """exit codes:
   0 done · 1 unexpected · 2 usage · 3 preflight failed · 4 preflight warnings with --strict · 10 a command on a node failed
@@ -102,17 +105,17 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     wizard = commands.add_parser("wizard", help="the wizard (what `kfinstall` alone starts)")
     _common(wizard)
 
-    install = commands.add_parser("install", help="install; `kfinstall --answers FILE` is the same")
+    install = commands.add_parser(INSTALL.id, help=INSTALL.help)
     install_options(install)
 
-    check = commands.add_parser("check", help="preflight only; changes nothing")
+    check = commands.add_parser(CHECK.id, help=CHECK.help)
     _answers(check)
     check.add_argument("--strict", action="store_true", help="warnings exit 4")
     check.add_argument("--mend", action="store_true", help="mend what kfinstall can mend itself; asks for each, or --yes")
     _login(check)
     _common(check)
 
-    plan = commands.add_parser("plan", help="what would change, per node and step")
+    plan = commands.add_parser(PLAN.id, help=PLAN.help)
     _answers(plan)
     _selection(plan)
     _path(plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands"))
@@ -120,7 +123,7 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     _login(plan)
     _common(plan)
 
-    resume = commands.add_parser("resume", help="go on with the last (or named) run")
+    resume = commands.add_parser(RESUME.id, help=RESUME.help)
     resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
     _selection(resume)
     _login(resume)
@@ -131,7 +134,7 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     status.add_argument("run", nargs="?", metavar="RUN", help="a run's id; the newest if absent")
     _common(status)
 
-    doctor = commands.add_parser("doctor", help="every step's check against the living cluster; drift named (exit 30)")
+    doctor = commands.add_parser(DOCTOR.id, help=DOCTOR.help)
     _answers(doctor)
     _selection(doctor)
     _login(doctor)
@@ -148,38 +151,30 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
 
 
 def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
-    _rotate(commands)
-    reset = commands.add_parser("reset", help="put the servers back to what they were before kfinstall; images and volumes stay")
-    _answers(reset)
-    reset.add_argument("--delete-data", action="store_true", help="delete volumes and the registry's images too")
-    reset.add_argument("--dry-run", action="store_true", help="only say what it would do")
-    _login(reset)
-    _common(reset)
-
-    uninstall = commands.add_parser("uninstall", help="take Kubeflow and Spark off the cluster, which stays; volumes stay too")
-    _answers(uninstall)
-    _taking(uninstall)
-    uninstall.add_argument("--dry-run", action="store_true", help="only say what it would do")
-    _login(uninstall)
-    _common(uninstall)
-
-
-def _rotate(commands: argparse._SubParsersAction[_Parser]) -> None:
-    rotate = commands.add_parser("rotate", help="replace the secrets that kfinstall generated, wherever they are read")
-    _answers(rotate)
-    rotate.add_argument(
-        "--only", metavar="NAME", dest="rotating", nargs="+", choices=SECRET_NAMES, help=f"only these: {', '.join(SECRET_NAMES)}"
+    again = _apart(commands, rotate.ROTATE, "only say what it would do, and what starts anew")
+    again.add_argument(
+        "--only",
+        metavar="NAME",
+        dest="rotating",
+        nargs="+",
+        choices=rotate.SECRETS,
+        help=f"only these: {', '.join(rotate.SECRETS)}",
     )
-    rotate.add_argument("--dry-run", action="store_true", help="only say what it would do, and what starts anew")
-    _login(rotate)
-    _common(rotate)
+    for workflow in APART:
+        if workflow is not rotate.ROTATE:
+            _apart(commands, workflow, "only say what it would do")
 
 
-def _taking(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--delete-data", action="store_true", help="delete volumes, databases and users' namespaces too")
-    parser.add_argument(
-        "--force-finalizers", action="store_true", help="take finalizers off custom resources that nobody lets go in time"
-    )
+def _apart(commands: argparse._SubParsersAction[_Parser], workflow: Workflow, dry_run: str) -> argparse.ArgumentParser:
+    """A workflow with phases of its own; `dry_run` is what is said of --dry-run."""
+    parser = commands.add_parser(workflow.id, help=workflow.help)
+    _answers(parser)
+    for flag in workflow.flags:
+        parser.add_argument(f"--{flag.name.replace('_', '-')}", action="store_true", help=flag.help)
+    parser.add_argument("--dry-run", action="store_true", help=dry_run)
+    _login(parser)
+    _common(parser)
+    return parser
 
 
 def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -8,29 +8,32 @@ import dataclasses
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TextIO, cast
+from typing import Any, TextIO, cast
 
-from kfinstall import invocation, resuming, runbook, state
+from kfinstall import invocation
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
 from kfinstall.cli.terminal import Steady, Terminal
-from kfinstall.cluster.base import Cluster
+from kfinstall.engine import runbook, state
+from kfinstall.engine.executor import Stop
+from kfinstall.engine.fixes import mend, offered
+from kfinstall.engine.fleet import open_cluster, spare_nodes
+from kfinstall.engine.options import Options
+from kfinstall.engine.plan import Plan
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.plain import Plain
+from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.workflow import Question, Workflow
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
-from kfinstall.executor import Stop
-from kfinstall.mending import mend, offered
-from kfinstall.options import Options
-from kfinstall.plan import Plan
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Session, open_session
-from kfinstall.site import spare_nodes
 from kfinstall.text import duration
+from kfinstall.workflows import WORKFLOWS, card, doctor, resuming
+from kfinstall.workflows.check import CHECK
+from kfinstall.workflows.plan import PLAN
 
 Work = Callable[[Session], Awaitable[int]]
 
@@ -40,7 +43,7 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
     path = Path(options.answers).expanduser()
     answers = load(path)
     state.refuse_rehearsals(options.state_dir, answers.cluster.name)
-    wanted = run_options(options, terminal, kind=options.command, answers_file=str(path.resolve()))
+    wanted = run_options(options, terminal, WORKFLOWS[options.command], answers_file=str(path.resolve()))
     return drive(answers, wanted, options, terminal)
 
 
@@ -78,10 +81,10 @@ def consented(wanted: Options, options: argparse.Namespace, terminal: Terminal) 
     )
 
 
-def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, answers_file: str = "") -> Options:
+def run_options(options: argparse.Namespace, terminal: Terminal, workflow: Workflow, *, answers_file: str = "") -> Options:
     """The session's options from those of the command line."""
     wanted = Options(
-        kind=kind,
+        workflow=workflow,
         only=getattr(options, "only", None),
         rotate=tuple(getattr(options, "rotating", None) or ()),
         start=getattr(options, "start", None),
@@ -96,27 +99,15 @@ def run_options(options: argparse.Namespace, terminal: Terminal, *, kind: str, a
 
 def drive(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal) -> int:
     """Open a session, do the command's work in it, and stop cleanly on signals."""
-    work: dict[str, Work] = {
-        "install": install_work(options, terminal),
-        "resume": install_work(options, terminal),
-        "check": partial(_check, options=options, terminal=terminal),
-        "plan": partial(_plan, options=options, terminal=terminal),
-        "doctor": partial(_doctor, options=options, terminal=terminal),
-        "reset": back_work(options, terminal, "reset"),
-        "uninstall": back_work(options, terminal, "uninstall"),
-        "rotate": back_work(options, terminal, "rotate"),
-    }
-    return asyncio.run(in_session(answers, wanted, options, terminal, work[wanted.kind]))
+    return asyncio.run(in_session(answers, wanted, options, terminal, work_of(wanted.workflow, options, terminal)))
 
 
-def install_work(options: argparse.Namespace, terminal: Terminal) -> Work:
-    """The work of install and resume: the plan, a question where somebody is there to answer, the run, the proof card."""
-    return partial(_install, options=options, terminal=terminal)
-
-
-def back_work(options: argparse.Namespace, terminal: Terminal, kind: str) -> Work:
-    """The work of reset, uninstall and rotate: the plan, a question, the run."""
-    return partial(_back, options=options, terminal=terminal, kind=kind)
+def work_of(workflow: Workflow, options: argparse.Namespace, terminal: Terminal) -> Work:
+    """What the command line does around the work of a workflow."""
+    if workflow.question is not None:
+        return partial(_asked_about, options=options, terminal=terminal, question=workflow.question)
+    looks: dict[Workflow, Callable[..., Awaitable[int]]] = {CHECK: _check, PLAN: _plan, doctor.DOCTOR: _doctor}
+    return partial(looks.get(workflow, _install), options=options, terminal=terminal)
 
 
 async def in_session(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal, work: Work) -> int:
@@ -146,17 +137,11 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
         bus=bus,
         redact=redact,
         resolve=find,
-        open_cluster=_open_cluster,
+        open_cluster=open_cluster,
         stop=stop,
     ) as session:
         session.outcome = ExitCode(await work(session))
     return int(session.outcome)
-
-
-def _open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
-    from kfinstall.cluster.api import open_cluster
-
-    return open_cluster(kubeconfig, port)
 
 
 def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Stop, bus: EventBus) -> None:
@@ -185,12 +170,13 @@ def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop:
 
 
 async def _install(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
+    """The plan, a question where somebody is there to answer, the run, the proof card."""
     plan = session.plan()
     asked = terminal.interactive and not session.options.demo and not options.yes
     if asked and plan.pending:
         _confirm(plan, terminal)
     try:
-        await session.install()
+        await session.work()
     except NodesSetAsideError:
         if not options.json:
             _show_card(session, terminal)
@@ -212,21 +198,21 @@ def _confirm(plan: Plan, terminal: Terminal) -> None:
 
 def _show_card(session: Session, terminal: Terminal) -> None:
     path = session.state.path / "proof.html"
-    if not any(phase.id == "handoff" for phase in session.phases) or not path.exists():
+    if not card.hands_over(session) or not path.exists():
         return
     terminal.data("")
     terminal.data(f"PROOF of cluster {session.answers.cluster.name}")
     if session.options.demo:
         terminal.data("a rehearsal: the machines are simulated, so the commands below are what they would be")
-    for line in session.proof_card().lines():
-        terminal.data(session.redact(line))
+    for line in card.lines(session):
+        terminal.data(line)
     terminal.data(f"  the card: {path}")
 
 
 async def _check(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     if options.mend:
         await mend_offered(session, options, terminal)
-    await session.check()
+    await session.work()
     return ExitCode.DONE
 
 
@@ -276,7 +262,8 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
 
 
-async def _back(session: Session, *, options: argparse.Namespace, terminal: Terminal, kind: str) -> int:
+async def _asked_about(session: Session, *, options: argparse.Namespace, terminal: Terminal, question: Question) -> int:
+    """The plan, the question of the workflow, the run."""
     plan = session.plan()
     if session.options.dry_run:
         _tell_plan(plan, options, terminal)
@@ -285,39 +272,21 @@ async def _back(session: Session, *, options: argparse.Namespace, terminal: Term
     if plan.pending and not session.options.demo and not options.yes:
         if not terminal.interactive:
             raise UsageError(
-                f"{_CALLED[kind]} has to be confirmed, and there is nobody to ask",
+                f"{session.options.workflow.called} has to be confirmed, and there is nobody to ask",
                 why=f"it would make {len(plan.pending)} change(s) on {len({item.target for item in plan.pending})} target(s)",
                 hint="see what it would do with --dry-run, then give --yes",
             )
-        terminal.say(_WARNINGS[kind].format(name=name, data="deleted" if data else "kept"))
+        terminal.say(question.warning.format(name=name, data="deleted" if data else "kept"))
         _confirm(plan, terminal)
-    await {"reset": session.reset, "uninstall": session.uninstall, "rotate": session.rotate}[kind]()
+    await session.work()
     if not options.json:
-        kept = "" if data else _KEPT[kind]
-        terminal.data(_DONE[kind].format(name=name) + kept)
+        kept = "" if data else question.kept
+        terminal.data(question.done.format(name=name) + kept)
     return ExitCode.DONE
 
 
-_CALLED: Final = {"reset": "a reset", "uninstall": "an uninstallation", "rotate": "a rotation"}
-_WARNINGS: Final = {
-    "rotate": "what reads the replaced secrets in cluster {name} starts anew, one after the other; everybody signs in again",
-    "reset": "cluster {name} will be no more; volumes and images are {data}",
-    "uninstall": "Kubeflow and Spark leave cluster {name}, with all their custom resources; volumes are {data}",
-}
-_DONE: Final = {
-    "rotate": "the secrets of cluster {name} are replaced; where each is: kfinstall/kfinstall-generated in the cluster",
-    "reset": "the servers of cluster {name} are as they were before kfinstall",
-    "uninstall": "Kubeflow is off cluster {name}",
-}
-_KEPT: Final = {
-    "rotate": "",
-    "reset": "; volumes and images are kept (--delete-data deletes them)",
-    "uninstall": "; volumes and the users' namespaces are kept (--delete-data deletes them)",
-}
-
-
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
-    plan = await session.doctor()
+    plan = await doctor.look(session)
     _tell_plan(plan, options, terminal)
-    session.judge(plan)
+    doctor.judge(plan)
     return ExitCode.DONE

@@ -10,18 +10,19 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from kfinstall import invocation, state
+from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
-from kfinstall.ending import in_words, recorded
+from kfinstall.engine.ending import in_words, recorded
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import ExitCode
-from kfinstall.journal import Entry, Journal
-from kfinstall.state import ClusterState, RunRecord
 from kfinstall.text import duration, hanging
+from kfinstall.workflows import runs as of_runs
 
 
 def status(options: argparse.Namespace, terminal: Terminal) -> int:
     """Show one run, and what its cluster's journal knows."""
-    cluster, record = state.find_run(options.state_dir, options.run)
+    cluster, record = of_runs.find_run(options.state_dir, options.run)
     with Journal(cluster.journal_path) as journal:
         entries = _newest(journal, record if options.run else None)
         if options.json:
@@ -71,8 +72,8 @@ def _when(at: float | None) -> str:
 
 def _end(record: RunRecord, all_runs: list[RunRecord], holder: str) -> str:
     """How a run ended; only the newest one that changes something can hold the lock."""
-    newest = next((run.id for run in reversed(all_runs) if run.kind in state.CHANGING), "")
-    return hanging(in_words(recorded(record), holder if record.id == newest else "", record.kind), 6)
+    newest = next((run.id for run in reversed(all_runs) if of_runs.changes(run)), "")
+    return hanging(in_words(recorded(record), holder if record.id == newest else "", locks=of_runs.changes(record)), 6)
 
 
 def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_runs: list[RunRecord]) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
     if others:
         yield "other runs, the newest last:"
         yield from (f"  {run.id} ({run.kind}): {_end(run, all_runs, holder)}" for run in others)
-    changing = [recorded(run) for run in all_runs if run.kind in state.CHANGING]
+    changing = [recorded(run) for run in all_runs if of_runs.changes(run)]
     open_end = bool(changing) and not (changing[-1] is not None and changing[-1].whole)
     said = ending is not None and f"{invocation.PROGRAM} resume" in ending.hint
     if not holder and not said and (failed or doubt or open_end):
@@ -110,11 +111,11 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
 
 def _next(cluster: ClusterState, runs: list[RunRecord]) -> Iterator[str]:
     """The command that goes on with what is not whole in this cluster: the newest run of all may be another one's, or have done its part."""
-    there = [run for run in runs if cluster.resumable(run)]
-    if not there or (there[-1].kind in state.BACK and there[-1].exit_code == ExitCode.DONE):
+    there = [run for run in runs if of_runs.resumable(cluster, run)]
+    if not there or (of_runs.takes_away(there[-1]) and there[-1].exit_code == ExitCode.DONE):
         return
-    begun = next((number for number in range(len(there), 0, -1) if there[number - 1].kind in state.BACK), 0)
+    begun = next((number for number in range(len(there), 0, -1) if of_runs.takes_away(there[number - 1])), 0)
     ends = [(run, recorded(run)) for run in there[begun:]]
     unfinished = next((run for run, end in reversed(ends) if end is None or not end.whole), there[-1])
-    _found, first = state.find_run(cluster.path.parents[1], None, resumable=True)
+    _found, first = of_runs.find_run(cluster.path.parents[1], None, going_on=True)
     yield f"next: {invocation.command('resume', *([] if first.id == unfinished.id else [unfinished.id]))}"

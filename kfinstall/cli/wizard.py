@@ -11,8 +11,8 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import UsageError
 
 if TYPE_CHECKING:
-    from kfinstall.desk.desk import Desk
-    from kfinstall.desk.rehearsal import Rehearsal
+    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.demo import Rehearsal
 
 
 def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -20,8 +20,8 @@ def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
 
     def desk() -> Desk:
         # The first screen is there before the engine is imported.
-        from kfinstall.desk.desk import Desk
-        from kfinstall.desk.draft import Draft
+        from kfinstall.frontend.controller import Desk
+        from kfinstall.frontend.draft import Draft
 
         return Desk(options.state_dir, Draft(options.state_dir / "drafts" / "new.yaml"), environ=terminal.environ)
 
@@ -34,15 +34,15 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
     Raises:
         UsageError: there is no such fault or server.
     """
-    from kfinstall.desk.rehearsal import CLUSTER_NAME, trouble_of
+    from kfinstall.frontend.demo import CLUSTER_NAME, trouble_of
 
     wrong = trouble_of(rehearsal)
     if wrong:
         raise UsageError(wrong)
 
     def desk() -> Desk:
-        from kfinstall.desk.desk import Desk
-        from kfinstall.desk.draft import Draft
+        from kfinstall.frontend.controller import Desk
+        from kfinstall.frontend.draft import Draft
 
         draft = Draft(
             options.state_dir / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final
 
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+from kfinstall.facts.section import FactSection, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,6 @@ class SpaceFact:
     mount: str
     total_bytes: int
     free_bytes: int
-    file_system: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +187,6 @@ class RuntimeFacts:
 
     containerd_version: str = ""
     docker_version: str = ""
-    cri_ready: bool = False
-    """The CRI socket answers."""
-    kubelet_version: str = ""
     kubeadm_files: tuple[str, ...] = ()
     """Of /etc/kubernetes: admin.conf, kubelet.conf, pki/ca.crt, manifests/*.yaml that exist."""
     etcd_data: bool = False
@@ -243,8 +237,8 @@ class Facts:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Program name to its path, for the watch's commands that exist."""
     kf_units: Mapping[str, KfUnit] = field(default_factory=dict)
-    extra: Mapping[str, str] = field(default_factory=dict)
-    """Raw text of sections that no family parses: scripts/facts of a phase (exports, mounts, registry) read here."""
+    sections: Mapping[type[FactSection], FactSection] = field(default_factory=dict)
+    """What parts read beyond that (see View.fact)."""
     read_at: float = 0.0
     """The installer's clock in the middle of the round trip, epoch seconds."""
 
@@ -252,3 +246,18 @@ class Facts:
         """Whether a regular file has exactly that content (and mode)."""
         fact = self.files.get(path)
         return fact is not None and fact.kind == "file" and fact.sha256 == sha256 and (mode is None or fact.mode == mode)
+
+    def runs(self, unit: str) -> bool:
+        """Whether a watched unit is active."""
+        fact = self.units.get(unit)
+        return fact is not None and fact.active == "active"
+
+    def installed(self, package: str) -> bool:
+        """Whether a watched package is installed whole."""
+        fact = self.packages.get(package)
+        return fact is not None and fact.status == "installed"
+
+    def section(self, kind: type[Section]) -> Section:
+        """A part's own section; its defaults where it was not read."""
+        found = self.sections.get(kind)
+        return found if isinstance(found, kind) else kind()

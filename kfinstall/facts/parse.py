@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from kfinstall.errors import CommandError
 from kfinstall.facts import machine, network, runtime, upkeep, watched
 from kfinstall.facts.lines import SectionError, Sections
 from kfinstall.facts.model import Facts
+from kfinstall.facts.section import FactSection, parsed
 
 SECTIONS: Final = (
     "os",
@@ -29,7 +31,7 @@ SECTIONS: Final = (
     "reach",
     "end",
 )
-"""Sections that this package parses; any other one lands raw in Facts.extra."""
+"""Sections that this package parses; others are parsed by whoever owns them (see kfinstall.facts.section)."""
 _WHOLE: Final = "whole\tyes"
 _LISTS: Final = frozenset({"/var/lib/apt/lists", "/var/lib/apt/lists/partial", "/var/lib/apt/periodic/update-success-stamp"})
 """What apt-get update changes."""
@@ -62,7 +64,7 @@ def split(mark: str, text: str) -> Sections:
     return sections
 
 
-def _facts(node: str, sections: Sections, read_at: float) -> Facts:
+def _facts(node: str, sections: Sections, read_at: float, reads: Iterable[type[FactSection]]) -> Facts:
     units = watched.units(sections["units"])
     packages = upkeep.packages(sections["packages"])
     clock = machine.clock_facts(sections["clock"], sections["end"])
@@ -85,21 +87,22 @@ def _facts(node: str, sections: Sections, read_at: float) -> Facts:
         space=watched.space(sections["space"]),
         commands=watched.commands(sections["commands"]),
         kf_units=runtime.kf_units(sections["kf-units"], units),
-        extra={name: "\n".join(lines) for name, lines in sections.items() if name not in SECTIONS},
+        sections=parsed(reads, sections),
         read_at=read_at,
     )
 
 
-def parse_facts(node: str, mark: str, text: str, read_at: float) -> Facts:
+def parse_facts(node: str, mark: str, text: str, read_at: float, reads: Iterable[type[FactSection]] = ()) -> Facts:
     """The facts of one node.
 
-    `read_at` is the installer's clock in the middle of the round trip, epoch seconds.
+    `read_at` is the installer's clock in the middle of the round trip, epoch seconds. Of sections that parts own those in `reads`
+    are parsed, and no other.
 
     Raises:
         CommandError: the text is torn or a section can't be understood; the message names the section.
     """
     try:
-        return _facts(node, split(mark, text), read_at)
+        return _facts(node, split(mark, text), read_at, reads)
     except CommandError as error:
         error.node = node
         raise

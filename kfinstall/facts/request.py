@@ -1,14 +1,20 @@
-"""Joins scripts/facts into the one program that reads a node."""
+"""Joins scripts of scripts/facts into the one program that reads a node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from kfinstall import resources
+from kfinstall.answers.model import Proxy
 from kfinstall.facts.model import Watch
+from kfinstall.facts.section import Reads
 from kfinstall.transport.base import Program
 
+FIRST: Final = ("10-machine", "20-upkeep", "30-network", "40-runtime", "50-watched")
+"""Scripts that every node is read by; those of the sections that parts own come next."""
+LAST: Final = ("90-reach", "99-end")
+"""What the first script began is collected, then the end."""
 _LIST_PARAMETERS: Final = {
     "FILES": "files",
     "PACKAGES": "packages",
@@ -25,12 +31,18 @@ def _lines(items: Iterable[object]) -> str:
     return "\n".join(sorted(str(item) for item in items))
 
 
-def facts_program(watch: Watch, extra: Mapping[str, str], mark: str) -> Program:
-    """The facts program: scripts/facts-lib.sh and scripts/facts/*.sh in name order, with what is watched as parameters.
+def facts_program(watch: Watch, reads: Reads, mark: str, proxy: Proxy | None = None) -> Program:
+    """The facts program: scripts/facts-lib.sh and the scripts of what is read, with what is watched and the queries as parameters.
 
-    `mark` is a random word that no text of the node can know; it begins the first line of every section.
+    `mark` is a random word that no text of the node can know; it begins the first line of every section. `proxy` is what the
+    watch's hosts are tried through.
     """
-    parts = [resources.script("facts-lib"), *(resources.script(f"facts/{name}") for name in resources.scripts("facts"))]
+    scripts = (*FIRST, *sorted({kind.script for kind in reads}), *LAST)
+    parts = [resources.script("facts-lib"), *(resources.script(f"facts/{name}") for name in scripts)]
+    parameters = {"HTTP_PROXY": proxy.http, "HTTPS_PROXY": proxy.https} if proxy else {}
+    given = {name: value for name, value in parameters.items() if value}
+    for query in reads.values():
+        given |= query
     lists = {name: _lines(getattr(watch, field)) for name, field in _LIST_PARAMETERS.items()}
     ports = "\n".join(str(port) for port in sorted(watch.ports))
-    return Program("facts", "node", "\n".join(parts), {**extra, **lists, "PORTS": ports, "MARK": mark})
+    return Program("facts", "node", "\n".join(parts), {**given, **lists, "PORTS": ports, "MARK": mark})

@@ -13,7 +13,6 @@ _VERSION: Final = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _PACKAGES: Final = {
     "containerd": ("containerd", "containerd.io", "containerd-stable"),
     "docker": ("docker.io", "docker-ce"),
-    "kubelet": ("kubelet",),
 }
 _RUNNING: Final = frozenset({"active", "activating", "reloading", "deactivating"})
 
@@ -34,8 +33,6 @@ def runtime_facts(lines: Lines, known: Mapping[str, str]) -> RuntimeFacts:
     return RuntimeFacts(
         containerd_version=versions["containerd"],
         docker_version=versions["docker"],
-        kubelet_version=versions["kubelet"],
-        cri_ready="cri" in values,
         kubeadm_files=tuple(values.get("kubeadm", ())),
         etcd_data="etcd" in values,
         leftovers=tuple(values.get("leftover", ())),

@@ -86,7 +86,7 @@ def modules(lines: Lines) -> frozenset[str]:
 def space(lines: Lines) -> dict[str, SpaceFact]:
     """Free space by the directory that was asked for; nothing for one whose file system did not answer."""
     asked: dict[str, str] = {}
-    mounts: dict[str, tuple[str, str]] = {}
+    mounts: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for line in lines:
         kind, _, rest = line.partition("\t")
@@ -94,8 +94,8 @@ def space(lines: Lines) -> dict[str, SpaceFact]:
             parent, directory = columns("space", rest, 2)
             asked[directory] = parent
         elif kind == "mount":
-            system, mount, parent = columns("space", rest, 3)
-            mounts[parent] = (system, mount)
+            _system, mount, parent = columns("space", rest, 3)
+            mounts[parent] = mount
         elif kind == "fs":
             block, total, free, parent = columns("space", rest, 4)
             size = number("space", block, int)
@@ -103,7 +103,7 @@ def space(lines: Lines) -> dict[str, SpaceFact]:
         else:
             raise SectionError("space", line)
     return {
-        directory: SpaceFact(mounts[parent][1], *sizes[parent], mounts[parent][0])
+        directory: SpaceFact(mounts[parent], *sizes[parent])
         for directory, parent in asked.items()
         if parent in sizes and parent in mounts
     }

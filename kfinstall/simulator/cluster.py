@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from kfinstall import releases
-from kfinstall.simulator.addons import Addons
-from kfinstall.simulator.api import ApiServer
-from kfinstall.simulator.basics import Basics
-from kfinstall.simulator.controllers import Controllers, condition
-from kfinstall.simulator.kinds import Kinds
-from kfinstall.simulator.model import SimApi, SimNode, World
-from kfinstall.simulator.objects import Objects, at_version
-from kfinstall.simulator.patches import timestamp
-from kfinstall.simulator.pki import Pki, server_context
-from kfinstall.simulator.pods import Pods
-from kfinstall.simulator.store import Store
-from kfinstall.simulator.user_work import UserWork
-from kfinstall.simulator.workloads import Workloads
+from kfinstall.simulator.apiserver.api import ApiServer
+from kfinstall.simulator.apiserver.kinds import Kinds
+from kfinstall.simulator.apiserver.objects import Objects, at_version
+from kfinstall.simulator.apiserver.patches import timestamp
+from kfinstall.simulator.apiserver.pki import Pki, server_context
+from kfinstall.simulator.apiserver.store import Store
+from kfinstall.simulator.controllers.addons import Addons
+from kfinstall.simulator.controllers.basics import Basics
+from kfinstall.simulator.controllers.pods import Pods
+from kfinstall.simulator.controllers.queue import Controllers, condition
+from kfinstall.simulator.controllers.user_work import UserWork
+from kfinstall.simulator.controllers.workloads import Workloads
+from kfinstall.simulator.nodes.model import SimApi, SimNode, World
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kfinstall.errors import UsageError
-from kfinstall.simulator.model import SimNode
+from kfinstall.simulator.nodes.model import SimNode
 
 HOSTILE: Final = "\x1b]52;c;cm0gLXJmIC8K\x07\x1b[2J\x1b[1;1H\u009b31m[/red][bold]<script>alert(1)</script>\r100 %"
 """What a hostile node prints: clipboard write, clear screen, C1 control, markup of two kinds, carriage return."""

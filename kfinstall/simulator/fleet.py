@@ -15,19 +15,19 @@ from typing import Any, Final, Self, TypeVar
 
 import asyncssh
 
-from kfinstall import invocation
+from kfinstall import durable, invocation
 from kfinstall.answers.model import Answers, Node, Ssh
 from kfinstall.answers.model import Cluster as ClusterAnswers
 from kfinstall.errors import StateError
-from kfinstall.simulator import effects, faults
+from kfinstall.simulator import faults, parts
+from kfinstall.simulator.apiserver.pki import Pki, pki_from_json
 from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
-from kfinstall.simulator.machine import boot, fresh_node, node_from_json, node_to_json
-from kfinstall.simulator.model import SimNode, World
-from kfinstall.simulator.pki import Pki, pki_from_json
-from kfinstall.simulator.services import Services
-from kfinstall.simulator.ssh import Account, SimServer
-from kfinstall.simulator.units import Units
+from kfinstall.simulator.nodes.machine import boot, fresh_node, node_from_json, node_to_json
+from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.nodes.services import Services
+from kfinstall.simulator.nodes.ssh import Account, SimServer
+from kfinstall.simulator.nodes.units import Units
 from kfinstall.text import from_home
 
 USER: Final = "kfadmin"
@@ -73,7 +73,6 @@ class Fleet:
         self.state_dir = state_dir
         self._fresh = fresh
         self._names = names_of(nodes, control_planes)
-        self._control_planes = control_planes
         self.faults = [parse_fault(text, self._names) for text in faults]
         self.world = World({name: fresh_node(name, index) for index, name in enumerate(self._names)}, pace=pace)
         self.servers: dict[str, SimServer] = {}
@@ -180,10 +179,8 @@ class Fleet:
             "pki": dataclasses.asdict(self._made_pki()),
             "api": self.world.api is not None,
         }
-        temporary = self.state_dir / f"{_STATE}.new"
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        temporary.replace(self.state_dir / _STATE)
+        # A demo need not last through a power cut, and saves often.
+        durable.replace(self.state_dir / _STATE, json.dumps(data).encode(), lasting=False)
 
     def _read_state(self) -> Mapping[str, Any]:
         path = self.state_dir / _STATE
@@ -305,5 +302,5 @@ def _public(key: asyncssh.SSHKey | None) -> str:
 
 def load_effects() -> None:
     """Import every module of effects, so that they are registered."""
-    for module in pkgutil.iter_modules(effects.__path__):
-        importlib.import_module(f"{effects.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(parts.__path__):
+        importlib.import_module(f"{parts.__name__}.{module.name}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from kfinstall import limits
 from kfinstall.text import clean
+from kfinstall.transport import limits
 from kfinstall.transport.base import LineSink
 
 _OPEN_LINE_BYTES: Final = 64 * 1024

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kfinstall import limits
 from kfinstall.answers.model import SecretRef
 from kfinstall.errors import LoginError
 from kfinstall.secrets import Secret
+from kfinstall.transport import limits
 
 if TYPE_CHECKING:
     from asyncssh import SSHKeyPair

@@ -13,12 +13,12 @@ from typing import Any, Final
 import asyncssh
 from typing_extensions import override
 
-from kfinstall import limits as numbers
 from kfinstall.answers.model import Ssh
 from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
 from kfinstall.transport import config_jumps, hostkeys
+from kfinstall.transport import limits as numbers
 from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource

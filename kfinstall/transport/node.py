@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from kfinstall import invocation
-from kfinstall import limits as numbers
 from kfinstall.errors import CommandError, LostStepError, StepTimeoutError, TransportError, UsageError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean_lines
+from kfinstall.transport import limits as numbers
 from kfinstall.transport import sudo, wire
 from kfinstall.transport.base import Completed, LineSink, Program
 from kfinstall.transport.follow import Follower, Lines, Tail

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kfinstall import invocation, limits, resources
+from kfinstall import invocation, resources
 from kfinstall.errors import CommandError, KfError, LockedError
 from kfinstall.text import clean
+from kfinstall.transport import limits
 from kfinstall.transport.base import Host, Program
 
 FOLDER: Final = "/var/lib/kfinstall"

@@ -15,9 +15,9 @@ from typing import Any, Final
 import asyncssh
 
 from kfinstall import invocation
-from kfinstall import limits as numbers
 from kfinstall.errors import ChangedHostKeyError, TransportError
 from kfinstall.text import clean
+from kfinstall.transport import limits as numbers
 from kfinstall.transport.login import Login, close_all
 from kfinstall.transport.node import ByteSink, Exit
 from kfinstall.transport.route import Target

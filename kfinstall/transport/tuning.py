@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfinstall import limits as numbers
+from kfinstall.transport import limits as numbers
 
 
 @dataclass(frozen=True, slots=True)

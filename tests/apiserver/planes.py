@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Ref, Waiting
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Ref, Waiting
 from tests.fakes.apiserver import ControlPlane, control_plane
 
 Document = dict[str, Any]

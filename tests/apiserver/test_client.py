@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from kfinstall.apply_waves import Limits, apply_waves
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Document, Ref, Waiting, Want
+from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.errors import CommandError, StepTimeoutError
-from kfinstall.simulator.pki import Pki
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.simulator.apiserver.pki import Pki
 from tests.apiserver.planes import config_map, there
 from tests.differential.scenarios.documents import definition
 from tests.fakes.apiserver import ControlPlane, control_plane, needs_control_plane
@@ -85,7 +85,7 @@ async def test_a_kind_is_applied_as_soon_as_its_definition_is(client: ApiCluster
 
 
 async def test_lists_come_in_pages_whole_and_without_bodies(client: ApiCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kfinstall.cluster.api._PAGE_OBJECTS", 3)
+    monkeypatch.setattr("kfinstall.kube.api._PAGE_OBJECTS", 3)
     await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "paged"}})
     for number in range(8):
         await client.apply(config_map(f"m{number}", "paged", x="1"))

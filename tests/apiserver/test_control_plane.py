@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.cluster.workloads import wait_available
+from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.base import Ref, Waiting
 from tests.apiserver.planes import Document, cluster, command, config_map, deployment, there
 from tests.fakes.apiserver import control_plane, needs_control_plane, program
 from tests.fakes.webhooks import DENY_LABEL, SIDECAR

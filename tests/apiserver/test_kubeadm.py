@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall import cluster_site, releases, resources
+from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
+from kfinstall.parts.cluster import kubeadm as cluster_kubeadm
 from tests.fakes import kubeadm, netns
 from tests.fakes.apiserver import program
 from tests.unit.test_cluster_steps import make
@@ -29,7 +30,7 @@ def dry_run(folder: Path, **settings: Any) -> tuple[str, Path]:
     config, made = folder / "kubeadm.yaml", folder / "made"
     made.mkdir()
     own = kubeadm.settings(kubeadm.version(str(KUBEADM)))
-    config.write_text(cluster_site.init_config(make("cp1", **own, **settings)), encoding="utf-8")
+    config.write_text(cluster_kubeadm.init_config(make("cp1", **own, **settings)), encoding="utf-8")
     done = subprocess.run(
         # In a namespace without network it looks nothing up; its checks are of this machine, which is no node.
         ["unshare", "--net", str(KUBEADM), "init", "--dry-run", "--skip-phases=preflight", f"--config={config}"],
@@ -104,7 +105,7 @@ def test_init_and_joins_agree_on_the_endpoint(tmp_path: Path, settings: dict[str
         view = make(name, **own, **settings)
         if name in {node.name for node in view.answers.nodes}:
             config.write_text(
-                cluster_site.join_config(view, "abcdef.0123456789abcdef", "sha256:" + "0" * 64, key), encoding="utf-8"
+                cluster_kubeadm.join_config(view, "abcdef.0123456789abcdef", "sha256:" + "0" * 64, key), encoding="utf-8"
             )
             done = run("config", "validate", "--config", str(config))
             assert done.returncode == 0, (name, done.stderr)
@@ -137,11 +138,11 @@ def test_it_accepts_the_configurations_of_every_example(tmp_path: Path, path: Pa
     release, first = releases.load(answers.cluster.release), answers.first_control_plane.name
     key, token, pin = "0" * 64, "abcdef.0123456789abcdef", "sha256:" + "0" * 64
     view = View(answers, release, first)
-    texts = {"init": cluster_site.init_config(view), "certificates": cluster_site.certificate_config(view, key)}
+    texts = {"init": cluster_kubeadm.init_config(view), "certificates": cluster_kubeadm.certificate_config(view, key)}
     for node in answers.nodes:
         if node.name != first:
             member = View(answers, release, node.name)
-            texts[node.name] = cluster_site.join_config(member, token, pin, key if "control-plane" in node.roles else "")
+            texts[node.name] = cluster_kubeadm.join_config(member, token, pin, key if "control-plane" in node.roles else "")
     for name, text in texts.items():
         config = tmp_path / f"{name}.yaml"
         config.write_text(text, encoding="utf-8")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from kfinstall.apply_waves import apply_waves
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.stamp import content
-from kfinstall.waves import ADMISSION, Wave, clean_document, split, without_stray_namespaces
+from kfinstall.apply.send import apply_waves
+from kfinstall.apply.stamp import content
+from kfinstall.apply.waves import ADMISSION, Wave, clean_document, split, without_stray_namespaces
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
 from tests.apiserver.planes import cluster
 from tests.bench.bench_kubeflow import sidecars
 from tests.fakes.apiserver import needs_control_plane

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.reasons import workload_waiting
-from kfinstall.cluster.refusal import Refusal
-from kfinstall.kubeflow import proofs
-from kfinstall.simulator.user_work import _PLACEHOLDER
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
+from kfinstall.kube.refusal import Refusal
+from kfinstall.parts.kubeflow.proofs import proofs
+from kfinstall.simulator.controllers.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.unit.test_kubeflow_proofs import objects, view

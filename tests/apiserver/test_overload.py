@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 import yaml
 
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.connection import Connection
-from kfinstall.cluster.refusal import Refusal, parse_refusal
-from kfinstall.simulator.status import ApiError
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.connection import Connection
+from kfinstall.kube.refusal import Refusal, parse_refusal
+from kfinstall.simulator.apiserver.status import ApiError
 from tests.apiserver.planes import config_map
 from tests.fakes.apiserver import control_plane, needs_control_plane
 from tests.simulated.simulated_cluster import client, initialised

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from kfinstall import pull_secret, registry_site
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref
-from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
-from kfinstall.steps.registry_pull_secret import RegistryPullSecret
+from kfinstall.engine.step import CLUSTER_TARGET, Needed, Satisfied, View
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry import pull_secret_objects
+from kfinstall.parts.registry.pull_secret import RegistryPullSecret
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
@@ -30,7 +31,7 @@ async def view(client: ApiCluster, **sections: Any) -> View:
 
 
 async def work(client: ApiCluster, **sections: Any) -> list[str]:
-    context = FakeContext(await view(client, **sections), secrets={registry_site.PASSWORD: PASSWORD}, cluster=client)
+    context = FakeContext(await view(client, **sections), secrets={registry_files.PASSWORD: PASSWORD}, cluster=client)
     await RegistryPullSecret().apply(context)
     return context.said
 
@@ -59,9 +60,9 @@ async def test_pods_get_the_login_and_accounts_keep_what_they_had(tmp_path: Path
         # The controllers may not have made the accounts yet; the step does not wait for them.
         said = await work(client)
         found = step.check(await view(client))
-        assert found == Satisfied(f"{pull_secret.NAME} is attached in kfinstall, {USERS}")
+        assert found == Satisfied(f"{pull_secret_objects.NAME} is attached in kfinstall, {USERS}")
         assert PASSWORD not in repr((said, found))
-        secret = await client.get(Ref("v1", "Secret", pull_secret.NAME, USERS))
+        secret = await client.get(Ref("v1", "Secret", pull_secret_objects.NAME, USERS))
         assert secret is not None
         (host, login), *others = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"].items()
         assert (host, others) == (make_answers().registry_host, [])
@@ -70,19 +71,19 @@ async def test_pods_get_the_login_and_accounts_keep_what_they_had(tmp_path: Path
         await attach(client, USERS, "theirs")
         assert step.check(await view(client)) == Needed((f"attach it to the service account {USERS}/default",))
         await work(client)
-        assert await names(client, USERS) == ["theirs", pull_secret.NAME]
-        await attach(client, USERS, "theirs", "more", pull_secret.NAME)
+        assert await names(client, USERS) == ["theirs", pull_secret_objects.NAME]
+        await attach(client, USERS, "theirs", "more", pull_secret_objects.NAME)
         assert await work(client) == []
-        assert await names(client, USERS) == ["theirs", "more", pull_secret.NAME]
+        assert await names(client, USERS) == ["theirs", "more", pull_secret_objects.NAME]
 
         # A pod that the API server admits now carries the login of its account.
         pod = {"containers": [{"name": "main", "image": f"{host}/x:1"}]}
         await client.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "puller", "namespace": USERS}, "spec": pod})
         made = await client.get(Ref("v1", "Pod", "puller", USERS))
         assert made is not None
-        assert {"name": pull_secret.NAME} in made["spec"]["imagePullSecrets"]
+        assert {"name": pull_secret_objects.NAME} in made["spec"]["imagePullSecrets"]
 
         changed = await view(client, registry={"password": {"env": "P"}})
         assert step.check(changed) == Needed(
-            tuple(f"make the pull secret {namespace}/{pull_secret.NAME}" for namespace in ("kfinstall", USERS))
+            tuple(f"make the pull secret {namespace}/{pull_secret_objects.NAME}" for namespace in ("kfinstall", USERS))
         )

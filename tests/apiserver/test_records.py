@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.cluster.connection import MERGE
-from kfinstall.cluster.reasons import leaving_waiting, workload_waiting
-from kfinstall.kubeflow import inventory, recorded
+from kfinstall.diagnose.reasons import leaving_waiting, workload_waiting
+from kfinstall.engine.step import CLUSTER_TARGET, View
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.connection import MERGE
+from kfinstall.parts.kubeflow import inventory, recorded
 from kfinstall.releases import load
-from kfinstall.step import CLUSTER_TARGET, View
 from tests.apiserver.planes import Document, cluster, config_map
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext

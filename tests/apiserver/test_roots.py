@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kfinstall.apply_waves import Limits, apply_waves
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Waiting
-from kfinstall.cluster.roots import Root
-from kfinstall.cluster.workloads import wait_available, why_not
+from kfinstall.apply.send import Limits, apply_waves
+from kfinstall.diagnose.roots import Root
+from kfinstall.diagnose.workloads import wait_available, why_not
 from kfinstall.errors import StepTimeoutError
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Waiting
 from tests.apiserver.planes import Document, cluster, deployment, there
 from tests.fakes.apiserver import ControlPlane, needs_control_plane
 

@@ -14,22 +14,27 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from kfinstall import spark_objects, spark_site, stamp, storage_policy, storage_proof, storage_site
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Waiting, Want
-from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.apply import stamp
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.parts.spark import objects as spark_objects
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark.volume import SparkVolume
+from kfinstall.parts.storage import policy as storage_policy
+from kfinstall.parts.storage import proof_pods as storage_proof_pods
+from kfinstall.parts.storage import provisioner as storage_provisioner
+from kfinstall.parts.storage.default_class import StorageDefaultClass
+from kfinstall.parts.storage.local_path import StorageLocalPath
+from kfinstall.parts.storage.nfs_csi import StorageNfsCsi
+from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
+from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
+from kfinstall.parts.storage.proof import StorageProof
 from kfinstall.releases import Release, load
-from kfinstall.simulator.effects.cluster import _crd
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
-from kfinstall.steps.spark_volume import SparkVolume
-from kfinstall.steps.storage_default_class import StorageDefaultClass
-from kfinstall.steps.storage_local_path import StorageLocalPath
-from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
-from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
-from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
-from kfinstall.steps.storage_proof import StorageProof
+from kfinstall.simulator.parts.cluster import _crd
 from tests.apiserver.planes import Document, cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
@@ -103,7 +108,7 @@ async def test_the_phase_is_done_once_and_leaves_nothing_but_its_record(site: Si
         assert isinstance(found, Satisfied), (step.id, found)
         assert name in found.evidence
     classes = await site.client.list(Want(STORAGE, "StorageClass"))
-    defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(storage_site.DEFAULT) == "true"]
+    defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(storage_provisioner.DEFAULT) == "true"]
     assert [item["metadata"]["name"] for item in defaults] == [name]
     written = "read on stand-in-0" if name != "local-path" else "and read back"
     record = await site.client.get(Ref("v1", "ConfigMap", "proof-storage", "kfinstall"))
@@ -177,7 +182,7 @@ async def test_a_second_run_sends_nothing_that_the_server_would_change(site: Sit
 async def test_defaults_of_others_are_taken_from_them_whoever_manages_them(site: Site) -> None:
     (step, default, _proof), storage = phase("local-path")
     await site.apply(step, storage)
-    for name, mark in (("gp2", storage_site.DEFAULT), ("old", storage_site.OLD_DEFAULT)):
+    for name, mark in (("gp2", storage_provisioner.DEFAULT), ("old", storage_provisioner.OLD_DEFAULT)):
         await site.put(
             "StorageClass", STORAGE, name, provisioner="example.com/x", metadata={"annotations": {mark: "true", "a": "b"}}
         )
@@ -186,7 +191,7 @@ async def test_defaults_of_others_are_taken_from_them_whoever_manages_them(site:
     assert {f"take the default from StorageClass {name}" for name in ("gp2", "old")} <= set(found.changes)
     await site.apply(default, storage)
     assert isinstance(await site.check(default, storage), Satisfied)
-    for name, mark in (("gp2", storage_site.DEFAULT), ("old", storage_site.OLD_DEFAULT)):
+    for name, mark in (("gp2", storage_provisioner.DEFAULT), ("old", storage_provisioner.OLD_DEFAULT)):
         kept = await site.client.get(Ref(STORAGE, "StorageClass", name))
         assert kept is not None
         assert (kept["provisioner"], kept["metadata"]["annotations"]) == ("example.com/x", {mark: "false", "a": "b"})
@@ -215,7 +220,7 @@ async def test_other_mount_options_of_our_class_are_changed_in_place(site: Site,
     await site.apply(step, storage)
     ref = Ref(STORAGE, "StorageClass", name)
     now = await site.client.get(ref)
-    wanted = storage_site.storage_class(await site.view(step, storage))
+    wanted = storage_provisioner.storage_class(await site.view(step, storage))
     before = {**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}
     await site.client.apply(stamp.stamped(before))
     assert await site.check(step, storage) == Needed((f"apply StorageClass {name}",))
@@ -232,9 +237,9 @@ async def test_other_mount_options_of_our_class_are_changed_in_place(site: Site,
 async def test_sparks_claim_is_a_conflict_exactly_where_the_server_refuses_its_change(site: Site, name: str) -> None:
     (step, *_rest), storage = phase(name)
     await site.apply(step, storage)
-    place = spark_site.site(Answers.model_validate({"nodes": NODES, "kubeflow": {"enabled": False}}), load("26.03"))
+    place = spark_place.site(Answers.model_validate({"nodes": NODES, "kubeflow": {"enabled": False}}), load("26.03"))
     await site.client.apply(spark_objects.namespace(place))
-    ref = Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, place.namespace)
+    ref = Ref("v1", "PersistentVolumeClaim", spark_place.VOLUME, place.namespace)
     await site.client.delete(ref)
     await site.client.apply(spark_objects.claim(place, name, "2Gi"))
     await site.client.wait(ref, workload_waiting, timeout_seconds=60, say=print)
@@ -264,7 +269,7 @@ async def test_sparks_claim_is_a_conflict_exactly_where_the_server_refuses_its_c
 async def test_a_volume_that_users_of_pods_can_not_write_fails_the_proof_and_the_next_run_mends_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_proof, "_TRIES", 0)
+    monkeypatch.setattr(storage_proof_pods, "_TRIES", 0)
     (step, _default, proof), storage = phase("nfs-csi")
     await site.apply(step, storage)
     driver = {"attachRequired": False, "volumeLifecycleModes": ["Persistent"], "fsGroupPolicy": "None"}
@@ -280,7 +285,7 @@ async def test_a_volume_that_users_of_pods_can_not_write_fails_the_proof_and_the
 
 
 async def test_a_provisioner_that_does_not_come_up_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kfinstall.limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS", 15.0)
+    monkeypatch.setattr("kfinstall.parts.storage.limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS", 15.0)
     (step, *_rest), storage = phase("nfs-client")
     release = load("26.03")
     images = {**release.images, "nfs-subdir-external-provisioner": "registry.example/absent:1"}

@@ -10,21 +10,23 @@ from typing import Any
 
 import pytest
 
-from kfinstall import limits, phases, secret_store
 from kfinstall.answers.load import load
-from kfinstall.apply_waves import apply_waves
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster
-from kfinstall.cluster.base import Ref, Want
+from kfinstall.apply.send import apply_waves
+from kfinstall.apply.stamp import content
+from kfinstall.apply.waves import clean_document, without_stray_namespaces
+from kfinstall.engine import secret_store
+from kfinstall.engine.options import Options
+from kfinstall.engine.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.errors import CommandError
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster
+from kfinstall.kube.base import Ref, Want
+from kfinstall.parts.kubeflow import inventory, limits
+from kfinstall.parts.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.uninstall.custom_resources import UninstallHeldResources
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from kfinstall.stamp import content
-from kfinstall.step import CLUSTER_TARGET, Needed, Satisfied, View
-from kfinstall.steps.uninstall_custom_resources import UninstallHeldResources
-from kfinstall.waves import clean_document, without_stray_namespaces
+from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
@@ -40,7 +42,7 @@ ANSWERS = load(root() / "examples" / "three-nodes.yaml")
 
 
 def steps() -> Iterator[Any]:
-    for phase in phases.uninstall(delete_data=False, force_finalizers=False):
+    for phase in uninstall.phases(Options(uninstall.UNINSTALL)):
         if not phase.read_only:
             yield from (kind() for kind in phase.steps)
 

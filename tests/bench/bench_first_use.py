@@ -52,8 +52,8 @@ def document(number: int) -> dict[str, Any]:
 async def use(port: int, kubeconfig: str, requests: int) -> list[float]:
     """The figures of this process, in the order of _NAMES."""
     import kfinstall.cli.runs  # noqa: F401 (what an installation has imported before it first speaks to a cluster)
-    from kfinstall.cluster.api import open_cluster
-    from kfinstall.cluster.base import Ref
+    from kfinstall.kube.api import open_cluster
+    from kfinstall.kube.base import Ref
 
     begin, memory = cpu_seconds(), resident_mib()
     async with AsyncExitStack() as stack:

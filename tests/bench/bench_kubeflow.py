@@ -25,9 +25,9 @@ from typing import Any
 
 import yaml
 
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Want
-from kfinstall.cluster.reasons import workload_waiting
+from kfinstall.diagnose.reasons import workload_waiting
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Want
 from tests.bench.kubeflow_twice import twice
 from tests.fakes.apiserver import ControlPlane, control_plane, missing, program
 from tests.fakes.follow import follow

@@ -28,15 +28,16 @@ from textual import events
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import save
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import PATIENCE, Rehearsal
+from kfinstall.engine.options import Options
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import EventBus, OutputLine, PhaseStarted, RunStarted, StepStarted
-from kfinstall.options import Options
-from kfinstall.reporters.jsonl import JsonLines
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import PATIENCE, Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.secrets import Redactor, generate
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
+from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 from screens.lines import LinesView
 from screens.start import stay_quick
@@ -259,7 +260,7 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
         computed: list[float] = []
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
-            desk.start("install")
+            desk.start(WORKFLOWS["install"])
             while desk.view.current_phase != "prepare":
                 await asyncio.sleep(0.05)
                 assert desk.running, desk.result

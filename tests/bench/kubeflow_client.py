@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from kfinstall.apply_waves import apply_waves
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Applied, Document, Ref
-from kfinstall.kubeflow import inventory
-from kfinstall.kubeflow.inventory import Inventory
-from kfinstall.stamp import content
-from kfinstall.waves import clean_document, without_stray_namespaces
+from kfinstall.apply.send import apply_waves
+from kfinstall.apply.stamp import content
+from kfinstall.apply.waves import clean_document, without_stray_namespaces
+from kfinstall.kube import raw
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Applied, Document, Ref
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
 
 _LOOP_SECONDS = 20
 """What the guide's loop sleeps between two passes."""

@@ -5,12 +5,15 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from kfinstall import cluster_site, limits, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
-from kfinstall.steps.cluster_init import ClusterInit
-from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
-from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
+from kfinstall.engine.step import View
+from kfinstall.parts.cluster import kubeadm as cluster_kubeadm
+from kfinstall.parts.cluster import limits
+from kfinstall.parts.cluster.init import ClusterInit
+from kfinstall.parts.cluster.join_control_planes import ClusterJoinControlPlanes
+from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
+from kfinstall.transport import limits as transport_limits
 
 KUBEADM = {"kubeletHealthCheck": 240, "etcdAPICall": 120, "tlsBootstrap": 300, "discovery": 300}
 """kubeadm's own defaults (v1beta4), where it waits as long as it would by itself."""
@@ -31,10 +34,10 @@ def configurations(version=None):
     """What kubeadm is given, by what for; the document with the timeouts."""
     token, pin, key = "abcdef.0123456789abcdef", "sha256:" + "0" * 64, "0" * 64
     texts = {
-        "init": cluster_site.init_config(view("cp1", version)),
-        "certificates": cluster_site.certificate_config(view("cp1", version), key),
-        "control-plane": cluster_site.join_config(view("cp2", version), token, pin, key),
-        "worker": cluster_site.join_config(view("w1", version), token, pin),
+        "init": cluster_kubeadm.init_config(view("cp1", version)),
+        "certificates": cluster_kubeadm.certificate_config(view("cp1", version), key),
+        "control-plane": cluster_kubeadm.join_config(view("cp2", version), token, pin, key),
+        "worker": cluster_kubeadm.join_config(view("w1", version), token, pin),
     }
     return {name: {item["kind"]: item for item in yaml.safe_load_all(text)} for name, text in texts.items()}
 
@@ -80,11 +83,11 @@ def test_each_limit_ends_before_the_one_around_it():
     join, upload = limits.CLUSTER_JOIN_TIMEOUT_SECONDS, limits.CLUSTER_UPLOAD_TIMEOUT_SECONDS
     # script, step, and the node's own limit of a script that nobody follows
     for inner in pairwise(
-        (join, ClusterJoinWorkers.timeout_seconds, ClusterJoinWorkers.timeout_seconds + limits.UNIT_GRACE_SECONDS)
+        (join, ClusterJoinWorkers.timeout_seconds, ClusterJoinWorkers.timeout_seconds + transport_limits.UNIT_GRACE_SECONDS)
     ):
         assert inner[0] < inner[1]
     assert join + upload < ClusterJoinControlPlanes.timeout_seconds
-    assert ClusterInit.timeout_seconds < ClusterInit.timeout_seconds + limits.UNIT_GRACE_SECONDS
+    assert ClusterInit.timeout_seconds < ClusterInit.timeout_seconds + transport_limits.UNIT_GRACE_SECONDS
 
 
 def test_a_token_lives_until_the_kubelet_has_its_certificate_and_no_longer_than_an_hour():

@@ -19,7 +19,7 @@ CALLS = [
     Invocation(command="resume", state_dir="/s"),
     Invocation(command="demo", rehearsal=True),
 ]
-TABLES = ("kfinstall/cluster/symptoms.py", "kfinstall/cluster/walk_webhooks.py")
+TABLES = ("kfinstall/diagnose/symptoms.py", "kfinstall/diagnose/walk_webhooks.py")
 """Whose texts are put for the call where they are told."""
 AS_THEY_STAND = (
     "kfinstall/answers/docs.py",

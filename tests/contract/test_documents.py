@@ -6,6 +6,7 @@ import runpy
 from kfinstall import resources
 from kfinstall.errors import ExitCode
 from kfinstall.events import Event
+from kfinstall.workflows import WORKFLOWS
 
 ROOT = resources.root()
 
@@ -35,6 +36,24 @@ def _example(kind):
     defaults = {"str": "", "int": 0, "float": 0.0, "bool": False}
     values = {f.name: defaults.get(str(f.type), ()) for f in dataclasses.fields(kind) if f.name != "at"}
     return kind(**values)
+
+
+def test_every_kind_of_run_is_documented():
+    for path in (ROOT / "docs" / "events.md", ROOT / "kfinstall" / "events.py"):
+        (line,) = [line for line in path.read_text(encoding="utf-8").splitlines() if "install, resume" in line]
+        assert not [kind for kind in WORKFLOWS if not re.search(rf"\b{kind}\b", line)], path
+
+
+def test_every_decision_is_in_the_index_under_its_number_and_title():
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(
+        r"^- \[(\d+)\]\(((\d{4})-[a-z0-9-]+\.md)\) (.+)$", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [name for _number, name, _digits, _title in listed] == sorted(path.name for path in folder.glob("0*.md"))
+    for number, name, digits, title in listed:
+        assert int(number) == int(digits)
+        with (folder / name).open(encoding="utf-8") as file:
+            assert re.fullmatch(rf"# (?:{number}\. )?{re.escape(title)}\n", file.readline()), name
 
 
 def test_links_between_documents_lead_somewhere():

@@ -12,7 +12,7 @@ def modules_after(statement):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["kfinstall.session", "kfinstall.phases", "kfinstall.cli", "kfinstall.cli.runs"])
+@pytest.mark.parametrize("module", ["kfinstall.engine.session", "kfinstall.workflows", "kfinstall.cli", "kfinstall.cli.runs"])
 def test_the_engine_brings_no_user_interface_and_no_kubernetes(module):
     assert not {"textual", "rich", "kubernetes", "screens"} & modules_after(f"import {module}")
 

@@ -1,21 +1,23 @@
-"""Every step keeps the contract of kfinstall.step, for every example answers file."""
+"""Every step keeps the contract of kfinstall.engine.step, for every example answers file."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from kfinstall import phases, plan, releases, resources
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
-from kfinstall.cluster.base import ClusterFacts
+from kfinstall.engine import plan
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.facts.model import Facts
+from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
-from kfinstall.simulator.model import EFFECTS
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
+from kfinstall.simulator.nodes.model import EFFECTS
 from kfinstall.transport.wire import _OWN
+from kfinstall.workflows import installation, reset, rotate, uninstall
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
-STEPS = [(phase, kind) for phase in (*phases.PHASES, phases.RESET, phases.UNINSTALL, phases.ROTATE) for kind in phase.steps]
+STEPS = [(phase, kind) for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE) for kind in phase.steps]
 each_step = pytest.mark.parametrize(("phase", "kind"), STEPS, ids=[kind.id for _phase, kind in STEPS])
 
 
@@ -90,6 +92,14 @@ def test_checks_are_pure_and_total(phase, kind):
             assert all(path.startswith("/") for path in step.watch(view).files)
 
 
+@each_step
+def test_a_docstring_says_more_than_the_title(phase, kind):
+    def words(text):
+        return set(re.findall(r"[a-z]+", text.lower()))
+
+    assert words(kind.__doc__) - words(kind.title) - {"a", "the", "that", "and", "differ", "clock"}, "docs/steps.md shows both"
+
+
 def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     load_effects()
     names = set(resources.scripts("steps")) | {f"ask/{name}" for name in resources.scripts("ask")}
@@ -98,7 +108,7 @@ def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
 
 def test_a_phase_needs_only_earlier_ones_and_is_proven_by_its_own_steps():
     seen = []
-    for phase in phases.PHASES:
+    for phase in installation.PHASES:
         assert set(phase.needs) <= set(seen)
         assert set(phase.proven_by) <= {kind.id for kind in phase.steps}
         seen.append(phase.id)
@@ -106,7 +116,7 @@ def test_a_phase_needs_only_earlier_ones_and_is_proven_by_its_own_steps():
 
 def test_the_point_of_no_return_is_marked():
     marked = [
-        kind.id for phase, kind in STEPS if phase not in (phases.RESET, phases.UNINSTALL) and kind.danger == "point of no return"
+        kind.id for phase, kind in STEPS if phase not in (reset.PHASE, uninstall.PHASE) and kind.danger == "point of no return"
     ]
     assert marked == ["cluster.init"]
 
@@ -116,7 +126,7 @@ def test_a_node_that_is_set_aside_leaves_no_trace_in_targets():
     left = answers.model_copy(update={"nodes": answers.nodes[:-1]})
     gone = answers.nodes[-1].name
     situation = plan.Situation(left, releases.load(left.cluster.release))
-    for item in plan.build(situation, phases.PHASES).steps:
+    for item in plan.build(situation, installation.PHASES).steps:
         assert item.target != gone
     assert replace(situation, fleet={}) == situation
 

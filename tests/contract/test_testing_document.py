@@ -3,7 +3,8 @@
 import re
 
 from kfinstall import resources
-from kfinstall.phases import PHASES, RESET
+from kfinstall.workflows.installation import PHASES
+from kfinstall.workflows.reset import PHASE as RESET
 
 ROOT = resources.root()
 TEXT = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kfinstall.simulator.pki import Pki
+from kfinstall.simulator.apiserver.pki import Pki
 from tests.fakes import netns
 from tests.fakes.netns import NetNamespace
 

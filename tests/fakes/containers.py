@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kfinstall.cluster.connection import Connection
+from kfinstall.kube.connection import Connection
 
 Document = dict[str, Any]
 KUBELET_PORT = 10250

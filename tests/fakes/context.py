@@ -1,8 +1,8 @@
 """An ApplyContext whose scripts are the simulator's effects and whose cluster is given."""
 
+from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.secrets import Secret
-from kfinstall.simulator.model import EFFECTS
-from kfinstall.step import CLUSTER_TARGET
+from kfinstall.simulator.nodes.model import EFFECTS
 from kfinstall.transport.base import Completed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from kfinstall.simulator.hooks import as_served
+from kfinstall.simulator.apiserver.hooks import as_served
 from tests.fakes.api import FakeApi
 
 BUNDLE = "Q0E="

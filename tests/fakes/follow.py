@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from kfinstall.cluster.connection import Connection, connect
-from kfinstall.cluster.credentials import parse_kubeconfig
-from kfinstall.cluster.refusal import Refusal
+from kfinstall.kube.connection import Connection, connect
+from kfinstall.kube.credentials import parse_kubeconfig
+from kfinstall.kube.refusal import Refusal
 
 Document = dict[str, Any]
 _AGAIN_SECONDS = 0.2

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kfinstall.cluster.connection import Connection
-from kfinstall.cluster.refusal import Refusal
+from kfinstall.kube.connection import Connection
+from kfinstall.kube.refusal import Refusal
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kfinstall.cluster.connection import METADATA_LIST, Connection
-from kfinstall.simulator.hooks import as_served
+from kfinstall.kube.connection import METADATA_LIST, Connection
+from kfinstall.simulator.apiserver.hooks import as_served
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]

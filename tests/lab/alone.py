@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kfinstall import prepare_site, registry_site
-from kfinstall.step import Needed, Satisfied, Step
+from kfinstall.engine.step import Needed, Satisfied, Step
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.registry import files as registry_files
 from tests.lab import look
 from tests.lab.fleet import Fleet
 from tests.lab.look import Look
@@ -14,14 +15,14 @@ UNLIKE = frozenset(
         "/etc/apt/keyrings/kubernetes-apt-keyring.gpg",
         "/usr/local/bin/kustomize",
         "/usr/local/bin/cri-dockerd",
-        f"{prepare_site.PROOFS}/prepare-tools.json",
-        f"{registry_site.PROOFS}/registry.push.json",
-        f"{registry_site.PROOFS}/registry.pull-proof.json",
-        registry_site.HTPASSWD,
+        f"{prepare_files.PROOFS}/prepare-tools.json",
+        f"{prepare_files.PROOFS}/registry.push.json",
+        f"{prepare_files.PROOFS}/registry.pull-proof.json",
+        registry_files.HTPASSWD,
     }
 )
 """Keys, downloads, what holds their digests, and salted passwords: never the same on a simulated node."""
-_SYSCTLS = (*prepare_site.FIXED_SYSCTLS, *prepare_site.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
+_SYSCTLS = (*prepare_files.FIXED_SYSCTLS, *prepare_files.LOWEST_SYSCTLS, "vm.swappiness", "vm.overcommit_memory", "kernel.panic")
 
 
 async def looked(nodes: Fleet, name: str) -> Look:
@@ -36,7 +37,7 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     plan = step.check(view)
     assert isinstance(plan, Needed), (step.id, plan)
     twin.take(view.facts)
-    simulated = twin.view(step, view, nodes.extra)
+    simulated = twin.view(step, view)
     if not isinstance(step.check(simulated), Needed):
         wrong.append(f"simulated before: {step.check(simulated)}")
     await nodes.apply(step, name)
@@ -48,9 +49,9 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     await nodes.apply(step, name)
     last = await looked(nodes, name)
     wrong += [f"changed by a second run: {kind} {subject}" for kind, subject in look.changed(after, last)]
-    twin.apply(step, nodes.ran, now, nodes.extra)
+    twin.apply(step, nodes.ran, now)
     nodes.ran.clear()
-    again = twin.view(step, now, nodes.extra)
-    unlike = UNLIKE | {f"{registry_site.certs_folder(nodes.answers)}/ca.crt"}
+    again = twin.view(step, now)
+    unlike = UNLIKE | {f"{registry_files.certs_folder(nodes.answers)}/ca.crt"}
     wrong += differences(now, again, step.watch(now), step.check, unlike)
     return [f"{step.id}: {line}" for line in wrong], last

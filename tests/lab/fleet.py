@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kfinstall import releases, resources, storage_site
+from kfinstall import releases, resources
 from kfinstall.answers.model import Answers, Node
-from kfinstall.cluster.base import Cluster
+from kfinstall.engine.step import Check, Step, View, failed, step_program
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
+from kfinstall.kube.base import Cluster
 from kfinstall.releases import Artifact
 from kfinstall.secrets import Secret
-from kfinstall.step import Check, Step, View, failed, step_program
 from kfinstall.transport.base import Completed, Host, Program
 from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known
@@ -38,28 +39,19 @@ class Fleet:
     downloads: Mapping[str, Artifact] = field(default_factory=dict)
     """What is fetched from a site of the lab instead of the release's."""
 
-    @property
-    def extra(self) -> dict[str, str]:
-        """Parameters of the facts program that come from the answers."""
-        answers = self.answers
-        found = {"REGISTRY_HOST": answers.registry_host, "REGISTRY_DIRECTORY": answers.registry.directory}
-        if answers.storage.type == "nfs":
-            found |= {"NFS_PATH": answers.storage.nfs.path, "NFS_ADDRESS": answers.nfs_address}
-            found["NFS_EXPORT"] = storage_site.export_path(answers.storage.nfs.path)
-        return found
-
     async def view(self, step: Step, name: str) -> View:
         """The target's facts, and those of the registry's node, which other nodes' steps look at."""
-        answers, extra = self.answers, self.extra
+        answers = self.answers
+        reads = queries(step.reads, answers)
         release = releases.load(answers.cluster.release)
         release = release.model_copy(update={"artifacts": {**release.artifacts, **self.downloads}})
         facts = {}
         for node in {name, answers.registry_node.name} & set(self.hosts):
             mark = secrets.token_hex(8)
             done = await self.hosts[node].ask(
-                facts_program(step.watch(View(answers, release, name)), extra, mark), timeout_seconds=120
+                facts_program(step.watch(View(answers, release, name)), reads, mark), timeout_seconds=120
             )
-            facts[node] = parse_facts(node, mark, "\n".join(done.lines), time.time())
+            facts[node] = parse_facts(node, mark, "\n".join(done.lines), time.time(), reads)
         return View(answers, release, name, facts)
 
     async def check(self, step: Step, name: str) -> Check:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from kfinstall import registry_site
-from kfinstall.step import Needed
+from kfinstall.engine.step import Needed
+from kfinstall.parts.registry import files as registry_files
 
 # Left out: what only time changes, random keys, caches, kfinstall's own record of what was before, its lock, and what runs at a disk's first
 # boot only.
@@ -126,7 +126,7 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
     told = words(plan)
     told |= {_of_swap(word) for word in told if word.startswith("/")}
     if any(change.startswith(_SIGNED) for change in plan.changes):
-        told |= {f"{registry_site.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
+        told |= {f"{registry_files.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
     own = {unquote(name).removesuffix(".absent") for name in after.of_kind("own")}
     came = bool(new_packages(before, after))
     pushes, pulls = (any(change.startswith(verb) for change in plan.changes) for verb in ("push ", "pull "))
@@ -186,7 +186,7 @@ _UNSEEN = ("apt-get update", "mount ", "try ", "exportfs", "restart ")
 def _subjects(change: str) -> list[str]:
     """What a line of a plan names. Raises: ValueError where no pattern knows how to look for it."""
     if change.startswith(_SIGNED):
-        return [registry_site.CERTIFICATE]
+        return [registry_files.CERTIFICATE]
     if change.startswith(_UNSEEN):
         return []
     if match := re.match(r"push [^/]+/(\S+):(\S+)$", change):

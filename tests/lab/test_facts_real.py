@@ -13,8 +13,13 @@ from kfinstall import resources
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.simulator.sections import renderers
-from kfinstall.step import sha256
+from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.prepare.facts import OthersFiles
+from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.reset.facts import UndoRecord
+from kfinstall.parts.storage.facts import NfsExport, NfsServerName
+from kfinstall.simulator.facts import renderers
+from kfinstall.text import sha256
 
 BASH = shutil.which("bash") or ""
 
@@ -41,11 +46,13 @@ _REPLACED = {
     "zram": "/usr/lib/systemd/system-generators/zram-generator",
 }
 MARK = "0123456789abcdef"
-EXTRA = {
-    "NFS_PATH": "/srv/nfs/none",
-    "NFS_ADDRESS": "127.0.0.1",
-    "REGISTRY_HOST": "127.0.0.1:5000",
-    "REGISTRY_DIRECTORY": "/srv/none",
+READS = {
+    NfsExport: {"NFS_PATH": "/srv/nfs/none"},
+    NfsServerName: {"NFS_ADDRESS": "127.0.0.1"},
+    RegistryFacts: {"REGISTRY_HOST": "127.0.0.1:5000", "REGISTRY_DIRECTORY": "/srv/none"},
+    OthersFiles: {},
+    LoginKubeconfig: {},
+    UndoRecord: {},
 }
 
 
@@ -83,11 +90,12 @@ def test_the_whole_program(tmp_path):
         commands=frozenset({"bash", "no-such-program"}),
     )
     before = sorted(tmp_path.iterdir())
-    done = run(facts_program(watch, EXTRA, MARK), tmp_path)
+    done = run(facts_program(watch, READS, MARK), tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
     assert sorted(tmp_path.iterdir()) == before
-    facts = parse_facts("here", MARK, done.stdout, 1.0)
+    facts = parse_facts("here", MARK, done.stdout, 1.0, READS)
+    assert set(facts.sections) == set(READS)
     assert facts.has_file(str(awkward), sha256("content"), mode=0o640)
     assert facts.files[str(tmp_path / "link")].kind == "symlink"
     assert facts.files["/dev/null"].kind == "other"
@@ -108,7 +116,7 @@ def test_the_whole_program(tmp_path):
 
 # A simulated node prints what a real one does. A phase's own section may come from its effects instead (SimNode.extra).
 def test_the_simulator_has_the_same_sections(tmp_path):
-    done = run(facts_program(Watch(), EXTRA, MARK), tmp_path)
+    done = run(facts_program(Watch(), READS, MARK), tmp_path)
     real = [line.removeprefix(f"@{MARK} ") for line in done.stdout.splitlines() if line.startswith(f"@{MARK} ")]
     assert len(real) == len(set(real))
     assert [name for name in real if name in SECTIONS] == list(SECTIONS)
@@ -120,9 +128,9 @@ def test_the_simulator_has_the_same_sections(tmp_path):
 # A container, or a broken server: no tool at all but bash. Everything still arrives, just with less in it.
 def test_without_any_tool(tmp_path):
     watch = Watch(files=frozenset({"/etc"}), packages=frozenset({"dpkg"}), space=frozenset({"/"}), modules=frozenset({"overlay"}))
-    done = run(facts_program(watch, EXTRA, MARK), tmp_path, path="/nowhere")
+    done = run(facts_program(watch, READS, MARK), tmp_path, path="/nowhere")
     assert done.returncode == 0
-    facts = parse_facts("here", MARK, done.stdout, 1.0)
+    facts = parse_facts("here", MARK, done.stdout, 1.0, READS)
     assert facts.os.kernel
     assert facts.hardware.cpus
     assert facts.packages == {}

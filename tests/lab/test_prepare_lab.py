@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall import cluster_site, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
+from kfinstall.parts.cluster import kubeadm
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab.installer import Installer
@@ -210,7 +211,7 @@ def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
     installer.install()
     answers = Answers.model_validate(yaml.safe_load((installer.folder / "answers.yaml").read_text()))
     view = View(answers, releases.load(answers.cluster.release), "node1")
-    told = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", cluster_site.init_config(view)))
+    told = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", kubeadm.init_config(view)))
     lines = told.splitlines()
     assert [line for line in lines if "[ERROR" in line and "cpuset" not in line.lower()] == []
     assert [line for line in lines if "unknown field" in line or "deprecated" in line] == []

@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall import proof_image, pull_secret, registry_site
+from kfinstall.engine.step import Conflict, Needed, Satisfied
 from kfinstall.errors import CommandError
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry import proof_image, pull_secret_objects
+from kfinstall.parts.registry.pull_proof import RegistryPullProof
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.secrets import Secret
-from kfinstall.step import Conflict, Needed, Satisfied
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
-from kfinstall.steps.registry_pull_proof import RegistryPullProof
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
 from tests.lab.fleet import Context, Fleet, fleet
 from tests.lab.nodes import Lab
 
@@ -100,7 +101,7 @@ def begun() -> set[str]:
 async def nodes(lab: Lab, tmp_path: Path, begun: set[str]) -> AsyncIterator[Fleet]:
     registry = {"node": SERVER, "directory": DATA, "user": "kfinstall", "password": {"env": "REGISTRY"}}
     async with fleet(lab, tmp_path, registry=registry) as connected:
-        connected.secrets[registry_site.PASSWORD] = PASSWORD
+        connected.secrets[registry_files.PASSWORD] = PASSWORD
         if not begun:
             await set_up(connected)
             begun.add("done")
@@ -158,7 +159,7 @@ async def test_the_pull_secret_of_pods_is_a_login_that_the_registry_takes(nodes:
     image = f"{HOST}/{proof_image.REPOSITORY}@{proof_image.build(nodes.answers.cluster.name).digest}"
 
     async def pulled(password: str) -> str:
-        made = pull_secret.document(view, "kfinstall", Secret(password))
+        made = pull_secret_objects.document(view, "kfinstall", Secret(password))
         login = base64.b64decode(made["data"][".dockerconfigjson"]).decode()
         write = f"umask 077; mkdir -p /root/login; cat >/root/login/config.json <<'END'\n{login}\nEND\n"
         try:
@@ -175,7 +176,7 @@ async def test_the_pull_secret_of_pods_is_a_login_that_the_registry_takes(nodes:
 
 @pytest.mark.parametrize("name", [DOCKER, CONTAINERD])
 async def test_a_wrong_password_is_named(nodes: Fleet, name: str) -> None:
-    nodes.secrets[registry_site.PASSWORD] = "wrong"
+    nodes.secrets[registry_files.PASSWORD] = "wrong"
     with pytest.raises(CommandError, match="refuses the login of user kfinstall"):
         await pull(nodes, name)
     with pytest.raises(CommandError, match="refuses the login of user kfinstall"):
@@ -185,7 +186,7 @@ async def test_a_wrong_password_is_named(nodes: Fleet, name: str) -> None:
 @pytest.mark.parametrize("name", [DOCKER, CONTAINERD])
 async def test_a_wrong_ca_is_named_and_mended(nodes: Fleet, name: str) -> None:
     with runtime(nodes, runtime_of(name)):
-        folder = registry_site.certs_folder(nodes.answers)
+        folder = registry_files.certs_folder(nodes.answers)
         other = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=other -keyout /dev/null"
         await nodes.shell(name, f"{other} -out {folder}/ca.crt")
         with pytest.raises(CommandError, match="does not trust the registry's certificate"):

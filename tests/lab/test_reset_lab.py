@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kfinstall import cluster_site
+from kfinstall.engine.step import Scope, Step
+from kfinstall.parts.cluster import kubeadm
+from kfinstall.parts.preflight import membership
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
+from kfinstall.parts.storage.nfs_client import StorageNfsClient
+from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.secrets import Secret
-from kfinstall.step import Scope, Step
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
-from kfinstall.steps.storage_nfs_client import StorageNfsClient
-from kfinstall.steps.storage_nfs_server import StorageNfsServer
 from tests.fakes import package_site
 from tests.lab import installer as installed
 from tests.lab import past
@@ -123,10 +124,10 @@ def join(nodes: Fleet, name: str) -> Step:
             view = context.view
             parameters = {
                 "NAME": name,
-                "OWNER_FILE": cluster_site.OWNER_FILE,
-                "BEGUN": cluster_site.owner_begun(view),
-                "DONE": cluster_site.owner_done(view),
-                "SOCKET": cluster_site.socket(nodes.answers),
+                "OWNER_FILE": membership.OWNER_FILE,
+                "BEGUN": membership.owner_begun(view),
+                "DONE": membership.owner_done(view),
+                "SOCKET": kubeadm.socket(nodes.answers),
                 "ENDPOINT": f"{GATEWAY}:443",
                 "ROLE": "worker",
             }

@@ -13,27 +13,27 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall import registry_site
-from kfinstall.step import Satisfied, Step
-from kfinstall.steps.prepare_apt import PrepareApt
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_clock import PrepareClock
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
-from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
-from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_proxy import PrepareProxy
-from kfinstall.steps.prepare_swap_off import PrepareSwapOff
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
-from kfinstall.steps.registry_pull_proof import RegistryPullProof
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
-from kfinstall.steps.storage_nfs_client import StorageNfsClient
-from kfinstall.steps.storage_nfs_server import StorageNfsServer
+from kfinstall.engine.step import Satisfied, Step
+from kfinstall.parts.prepare.apt import PrepareApt
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.clock import PrepareClock
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
+from kfinstall.parts.prepare.kubernetes_packages import PrepareKubernetesPackages
+from kfinstall.parts.prepare.kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.proxy import PrepareProxy
+from kfinstall.parts.prepare.swap_off import PrepareSwapOff
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry.pull_proof import RegistryPullProof
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
+from kfinstall.parts.storage.nfs_client import StorageNfsClient
+from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from tests.lab import alone, look, past, proxy
 from tests.lab import installer as installed
 from tests.lab.fleet import Fleet, fleet
@@ -141,7 +141,7 @@ async def connected(installer: Installer, folder: Path, setting: Setting) -> Asy
     sections = {section: given[section] for section in {"cluster", *setting.answers}}
     sections["registry"] = {"directory": IMAGES, "user": "kfinstall", "password": {"env": "REGISTRY"}}
     async with fleet(installer.lab, folder, numbers=(setting.number,), **sections) as nodes:
-        nodes.secrets[registry_site.PASSWORD] = "word"
+        nodes.secrets[registry_files.PASSWORD] = "word"
         nodes.downloads = installer.downloads
         yield nodes
 

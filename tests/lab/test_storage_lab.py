@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall import releases, storage_site
+from kfinstall import releases
 from kfinstall.answers.model import Answers, LocalPath, Node, Ssh, Storage
-from kfinstall.desk import tries
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
-from kfinstall.steps.storage_nfs_client import StorageNfsClient
-from kfinstall.steps.storage_nfs_server import StorageNfsServer
+from kfinstall.facts.section import queries
+from kfinstall.frontend import storage_trial
+from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
+from kfinstall.parts.storage.nfs_client import StorageNfsClient
+from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from tests.fakes.sshd import Known
@@ -62,12 +64,11 @@ class Pair:
     async def view(self, step: Step, name: str, **nfs: object) -> View:
         answers = self.answers(**nfs)
         release = releases.load(answers.cluster.release)
-        path = answers.storage.nfs.path
-        extra = {"NFS_PATH": path, "NFS_ADDRESS": SERVER, "NFS_EXPORT": storage_site.export_path(path)}
+        reads = queries(step.reads, answers)
         mark = secrets.token_hex(8)
         watch = step.watch(View(answers, release, name))
-        done = await self.hosts[name].ask(facts_program(watch, extra, mark), timeout_seconds=120)
-        facts: Facts = parse_facts(name, mark, "\n".join(done.lines), time.time())
+        done = await self.hosts[name].ask(facts_program(watch, reads, mark), timeout_seconds=120)
+        facts: Facts = parse_facts(name, mark, "\n".join(done.lines), time.time(), reads)
         return View(answers, release, name, {name: facts})
 
     async def check(self, step: Step, name: str, **nfs: object) -> Check:
@@ -115,7 +116,7 @@ async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_t
     await pair.apply(client, "client", path=path, version=version)
     assert not [line for line in pair.said if line.startswith(("made ", "started ", "enabled ", "Setting up", "/etc"))]
     assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
-    assert await pair.shell("server", f"stat -c %a%U%G '{storage_site.EXPORTS_FILE}'; ls -A /srv/kf*") == ("644rootroot",)
+    assert await pair.shell("server", f"stat -c %a%U%G '{provisioner.EXPORTS_FILE}'; ls -A /srv/kf*") == ("644rootroot",)
 
 
 async def test_an_export_of_the_administrator_is_a_conflict_and_stays(pair: Pair) -> None:
@@ -131,7 +132,7 @@ async def test_an_export_of_the_administrator_is_a_conflict_and_stays(pair: Pair
 async def test_a_node_that_the_server_does_not_know_is_told_why(pair: Pair) -> None:
     server, client = StorageNfsServer(), StorageNfsClient()
     await pair.apply(server, "server", path="/srv/kf")
-    await pair.shell("server", f"sed -i 's/{CLIENT}(/10.78.0.99(/' {storage_site.EXPORTS_FILE}; exportfs -ra")
+    await pair.shell("server", f"sed -i 's/{CLIENT}(/10.78.0.99(/' {provisioner.EXPORTS_FILE}; exportfs -ra")
     assert isinstance(await pair.check(server, "server", path="/srv/kf"), Needed)
     with pytest.raises(CommandError, match="can't mount"):
         await pair.apply(client, "client", path="/srv/kf")
@@ -186,7 +187,7 @@ async def test_only_pods_get_into_volumes_and_every_user_of_a_pod_does(pair: Pai
     path, step = "/srv/kf-deep/er/kf", StorageNfsServer()
     await pair.apply(step, "server", path=path, version=version)
     await pair.apply(StorageNfsClient(), "client", path=path, version=version)
-    options = ",".join(storage_site.mount_options(pair.answers(path=path, version=version)))
+    options = ",".join(provisioner.mount_options(pair.answers(path=path, version=version)))
     text = f"""set -e; umask 022
     d=$(mktemp -d /run/kf-nfs.XXXXXX); trap 'umount -l $d/* 2>/dev/null; rmdir $d/* $d' EXIT; chmod 0711 $d; mkdir $d/all
     mount -t nfs -o vers={version} {SERVER}:{path} $d/all
@@ -260,20 +261,24 @@ async def test_a_stranger_is_refused(pair: Pair, version: str) -> None:
 
 
 async def test_a_server_is_tried_from_a_node_before_anything_is_installed_for_it(pair: Pair) -> None:
-    nobody = await tries.run(pair.hosts["client"], tries.StorageTry("client", "/srv/kf", server="10.78.0.99", version="4.2"))
+    nobody = await storage_trial.run(
+        pair.hosts["client"], storage_trial.StorageTry("client", "/srv/kf", server="10.78.0.99", version="4.2")
+    )
     assert not nobody.good
     assert "does not answer on TCP 2049" in nobody.text
-    room = await tries.run(pair.hosts["server"], tries.StorageTry("server", "/srv/kf/not/there", "1Mi"))
+    room = await storage_trial.run(pair.hosts["server"], storage_trial.StorageTry("server", "/srv/kf/not/there", "1Mi"))
     assert room.good, room
     await pair.apply(StorageNfsServer(), "server", path="/srv/kf")
     await pair.apply(StorageNfsClient(), "client", path="/srv/kf")
-    errand = tries.StorageTry("client", "/srv/kf", server=SERVER, version="4.2")
-    assert await tries.run(pair.hosts["client"], errand) == tries.Tried(True, "mounted, written to, cleaned up")
-    wrong = await tries.run(pair.hosts["client"], tries.StorageTry("client", "/srv/kf-other", server=SERVER, version="4.2"))
+    errand = storage_trial.StorageTry("client", "/srv/kf", server=SERVER, version="4.2")
+    assert await storage_trial.run(pair.hosts["client"], errand) == storage_trial.Tried(True, "mounted, written to, cleaned up")
+    wrong = await storage_trial.run(
+        pair.hosts["client"], storage_trial.StorageTry("client", "/srv/kf-other", server=SERVER, version="4.2")
+    )
     assert not wrong.good
     assert "the mount is refused" in wrong.text
-    await pair.shell("server", f"sed -i s/no_root_squash/root_squash/g {storage_site.EXPORTS_FILE} && exportfs -ra")
-    squashed = await tries.run(pair.hosts["client"], errand)
+    await pair.shell("server", f"sed -i s/no_root_squash/root_squash/g {provisioner.EXPORTS_FILE} && exportfs -ra")
+    squashed = await storage_trial.run(pair.hosts["client"], errand)
     assert not squashed.good
     assert "no_root_squash" in squashed.text
     assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
@@ -301,7 +306,7 @@ async def test_a_server_goes_away_and_comes_back(pair: Pair, lab: Lab, version: 
     server, client = StorageNfsServer(), StorageNfsClient()
     await pair.apply(server, "server", path="/srv/kf")
     await pair.apply(client, "client", path="/srv/kf", version=version)
-    options = ",".join(storage_site.mount_options(pair.answers(path="/srv/kf", version=version)))
+    options = ",".join(provisioner.mount_options(pair.answers(path="/srv/kf", version=version)))
     await pair.shell("server", "sync")
     text = f"""set -e
     mkdir -p /run/kf-nfs.volume; mount -t nfs -o {options} {SERVER}:/srv/kf /run/kf-nfs.volume

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from kfinstall import prepare_site, registry_site
+from kfinstall.engine.step import Check, Step, View
 from kfinstall.facts.model import Facts, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.fleet import load_effects
-from kfinstall.simulator.machine import fresh_node
-from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Check, Step, View
+from kfinstall.simulator.nodes.machine import fresh_node
+from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
 
 _MARK = "0123456789abcdef"
 
@@ -39,14 +41,15 @@ class Twin:
             if fact.status == "installed":
                 self.node.packages.setdefault(name, SimPackage(fact.version, held=fact.held))
 
-    def view(self, step: Step, like: View, extra: Mapping[str, str]) -> View:
+    def view(self, step: Step, like: View) -> View:
         """What the step sees of the simulated node."""
-        program = facts_program(step.watch(like), extra, _MARK)
+        reads = queries(step.reads, like.answers)
+        program = facts_program(step.watch(like), reads, _MARK)
         now = time.time()
-        facts = parse_facts(like.target, _MARK, facts_output(self.node, program.parameters, now), now)
+        facts = parse_facts(like.target, _MARK, facts_output(self.node, program.parameters, now), now, reads)
         return View(like.answers, like.release, like.target, {**like.fleet, like.target: facts})
 
-    def apply(self, step: Step, ran: Sequence[tuple[str, Mapping[str, str], str]], like: View, extra: Mapping[str, str]) -> None:
+    def apply(self, step: Step, ran: Sequence[tuple[str, Mapping[str, str], str]], like: View) -> None:
         """The effects of a step's scripts that ran on the real node; `like`: that one afterwards, its versions and kernel are taken over."""
         for script, parameters, stdin in ran:
             given, real = dict(parameters), like.facts
@@ -54,9 +57,9 @@ class Twin:
                 there = [name for name in given["OPTIONAL"].split() if name in real.modules]
                 given["OPTIONAL"] = " ".join(there)
             if "CA" in given:
-                given["CA"] = self.node.files[registry_site.CA].content or ""
+                given["CA"] = self.node.files[f"{registry_files.FOLDER}/ca.crt"].content or ""
             if "RECORD_PATH" in given:  # what is recorded tells this node's own CA
-                given["RECORD"] = step.parameters(self.view(step, like, extra))["RECORD"]
+                given["RECORD"] = step.parameters(self.view(step, like))["RECORD"]
             if version := real.runtime.containerd_version:
                 self.node.packages.setdefault("containerd", SimPackage(version))
             list(EFFECTS[script](self.node, given, stdin, self.world))
@@ -86,7 +89,7 @@ def differences(real: View, twin: View, watch: Watch, check: Callable[[View], Ch
         values = [facts.sysctls.get(name) for facts in (left, right)]
         if values[0] != values[1]:
             found.append(f"sysctl {name}: {values[0]}, simulated {values[1]}")
-    modules = sorted(set(prepare_site.REQUIRED_MODULES) & watch.modules)
+    modules = sorted(set(prepare_files.REQUIRED_MODULES) & watch.modules)
     found += [f"module {name}" for name in modules if (name in left.modules) != (name in right.modules)]
     swaps = [(sorted(facts.swap.active), facts.swap.fstab, facts.swap.units, facts.swap.zram) for facts in (left, right)]
     if swaps[0] != swaps[1]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, TextArea
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.errors import TransportError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from screens.app import InstallerApp
 
 PICTURES = Path(__file__).parent / "pictures"

@@ -10,11 +10,24 @@ from textual.css.query import NoMatches
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from kfinstall.desk.questions import HostKeyAsked, SecretAsked
-from kfinstall.desk.runview import State
-from screens.looks import LIGHT, LOOKS, STYLES, THEMES, contrast
+from kfinstall.frontend.questions import HostKeyAsked, SecretAsked
+from kfinstall.frontend.runview import State
+from kfinstall.workflows import WORKFLOWS
+from screens.looks import LIGHT, LOOKS, STYLES, THEMES
 from screens.table import SCREENS
 from tests.screens.conftest import opened, settled, text_of, until
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two #rrggbb colours, 1 to 21, as WCAG 2.2 defines it."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
@@ -73,7 +86,7 @@ async def test_f1_explains_something_everywhere(desk, name):
 
 async def test_quitting_asks_while_a_run_goes_on(rehearsal):
     async with rehearsal(pace=0.05) as desk, opened(desk, "storage") as (app, pilot):
-        app.begin("install")
+        app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: desk.view.run)
         await pilot.press("ctrl+q")
         await settled(pilot)
@@ -145,9 +158,9 @@ async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monk
     async def breaks(*_what):
         return 1 / 0
 
-    monkeypatch.setattr("kfinstall.desk.desk.work", breaks)
+    monkeypatch.setattr("kfinstall.frontend.controller.work", breaks)
     async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install")
+        app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: "It stopped" in text_of(app))
         assert desk.result.exit_code == 1
         assert "kfinstall met a defect of its own (ZeroDivisionError)" in text_of(app)

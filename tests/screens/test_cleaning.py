@@ -7,9 +7,9 @@ from textual.color import Color
 from textual.content import Content
 from textual.widgets import Static
 
-from kfinstall.desk.work import Result
 from kfinstall.errors import CommandError
 from kfinstall.events import OutputLine, StepFinished, StepStarted
+from kfinstall.frontend.work import Result
 from screens.cleaning import CleanLines
 from tests.screens.conftest import opened, settled, text_of
 

@@ -6,12 +6,13 @@ import json
 import pytest
 from textual.widgets import OptionList
 
-from kfinstall import ending
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.work import Result
+from kfinstall.engine import ending
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import ChangedHostKeyError, CommandError, NodesSetAsideError, PreflightError, ProofError
-from kfinstall.state import ClusterState
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.work import Result
+from kfinstall.workflows import WORKFLOWS
 from screens.done import heading, missing
 from screens.modals import Told
 from tests.screens.conftest import opened, settled, text_of, until
@@ -95,7 +96,7 @@ async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_af
             await until(pilot, lambda: isinstance(app.screen, Told))
             await pilot.press("escape")
             await until(pilot, lambda: "Finished without worker2" in text_of(app))
-            assert app.begin("resume")
+            assert app.begin(WORKFLOWS["resume"])
             await until(pilot, lambda: desk.result is not None and not desk.running, 400)
             assert desk.result.exit_code == 0, desk.result.error.lines()
             await until(pilot, lambda: ", proven." in text_of(app))
@@ -129,7 +130,7 @@ async def test_it_is_told_on_small_screens_too(desk, size):
 @pytest.mark.parametrize("faults", [("wrong-host-key:worker1",), ("new-host-key:worker1:prepare-sysctl",)], ids=["first", "later"])
 async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(rehearsal, faults):
     async with rehearsal(faults=faults) as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("prepare",))
+        app.begin(WORKFLOWS["install"], only=("prepare",))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         assert desk.result.exit_code == 13
         assert isinstance(desk.result.error, ChangedHostKeyError)

@@ -8,8 +8,8 @@ from textual.widgets import Input, Select, SelectionList, Switch
 from kfinstall import resources
 from kfinstall.answers import fields, jumps
 from kfinstall.answers.load import load
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
 from screens.base import PART_PHASES
 from screens.form import Row, SecretRow
 from screens.jumps import JumpRow

@@ -3,7 +3,7 @@
 import pytest
 from textual.widgets import Input, Select, SelectionList, Static, Switch
 
-from kfinstall.desk import computer
+from kfinstall.frontend import computer
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 

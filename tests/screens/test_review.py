@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall import runbook
 from kfinstall.answers.load import load
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
+from kfinstall.engine import runbook
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
 from screens.review import PlanView
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 

@@ -6,10 +6,8 @@ from dataclasses import replace
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall import limits
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.desk.work import Result
 from kfinstall.errors import CommandError
 from kfinstall.events import (
     Finding,
@@ -25,11 +23,15 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.phases import PHASES
+from kfinstall.frontend.work import Result
+from kfinstall.workflows import WORKFLOWS
+from kfinstall.workflows.installation import PHASES
+from screens import limits
 from screens.failure import shell_command
 from screens.logview import LogView
 from screens.preflight import Matrix
 from screens.steptree import StepTree
+from tests.fakes.events import take_all
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 AT = 1_700_000_000.0
@@ -46,7 +48,8 @@ HOSTILE = [
 def fed(desk, *more):
     """A view with a run that stands still in the middle, or ended with what is given."""
     desk.view.expect(desk.draft.answers(), PHASES)
-    desk.view.take_all(
+    take_all(
+        desk.view,
         [
             RunStarted(at=AT, run="r", cluster="kubeflow", kind="install", nodes=("cp1", "worker1", "worker2")),
             *(NodeConnected(at=AT, node=name, description="Ubuntu 24.04, 8 CPU, 16 GiB") for name in ("cp1", "worker1", "worker2")),
@@ -58,7 +61,7 @@ def fed(desk, *more):
             OutputLine(at=AT + 2, step="prepare.swap-off", target="worker1", text="turning /swap.img off"),
             Notice(at=AT + 2, level="warning", target="worker1", text="it takes long"),
             *more,
-        ]
+        ],
     )
     return desk
 
@@ -241,7 +244,7 @@ async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, m
     async with opened(desk, "run") as (app, pilot):
 
         async def told(text, count):
-            desk.view.take_all(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count))
+            take_all(desk.view, (OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count)))
             await settled(pilot)
 
         monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 1000)
@@ -350,7 +353,7 @@ async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
 
 async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(rehearsal):
     async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: desk.result is not None and not desk.running, 100)
         assert desk.result.exit_code == 0
         await pilot.press("f5")
@@ -363,10 +366,10 @@ async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_una
 
 async def test_a_failed_part_is_retried_alone(rehearsal):
     async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         await pilot.press("r")
-        await until(pilot, lambda: desk.result is not None and desk.result.kind == "resume" and not desk.running, 100)
+        await until(pilot, lambda: desk.result is not None and desk.result.workflow.id == "resume" and not desk.running, 100)
         assert desk.result.exit_code == 0
         assert [record.phases for record in desk.cluster_state.runs()] == [("connect", "preflight", "prepare")] * 2
 
@@ -374,12 +377,12 @@ async def test_a_failed_part_is_retried_alone(rehearsal):
 @pytest.mark.parametrize("key", ["r", "f", "a"])
 async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehearsal, key):
     async with rehearsal(faults=["node-down:worker1"]) as desk, opened(desk, "review") as (app, pilot):
-        app.begin("plan")
+        app.begin(WORKFLOWS["plan"])
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         failed = desk.result
         await pilot.press(key)
         await until(pilot, lambda: desk.result is not None and desk.result is not failed and not desk.running, 100)
-        assert desk.result.kind == "plan"
+        assert desk.result.workflow.id == "plan"
         assert desk.result.exit_code == (20 if key == "a" else 13)
         assert [record.kind for record in desk.cluster_state.runs()] == ["plan"] * 2
 
@@ -425,7 +428,7 @@ async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
 
 async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
     async with rehearsal(pace=0.05) as desk, opened(desk, "run") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: desk.view.state_of("prepare") != "waiting")
         await pilot.press("a")
         await settled(pilot)

@@ -3,6 +3,7 @@
 import pytest
 from textual.widgets import Input, Select
 
+from kfinstall.workflows import WORKFLOWS
 from screens.form import Row
 from screens.storage import TryTable
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
@@ -67,7 +68,7 @@ async def test_a_part_says_what_it_needs_first(desk):
 
 async def test_parts_run_where_one_looks_at_them(rehearsal):
     async with rehearsal() as desk, opened(desk, "storage") as (app, pilot):
-        app.begin("install", only=("preflight", "prepare", "cluster"))
+        app.begin(WORKFLOWS["install"], only=("preflight", "prepare", "cluster"))
         await until(pilot, lambda: not desk.running)
         assert app.screen.why_not() == ""
         await pilot.press("f5")

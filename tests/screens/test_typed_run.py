@@ -43,9 +43,9 @@ def test_a_run_that_is_suspended_goes_on_where_it_was(terminal):
 FAILED = """
 import sys
 from pathlib import Path
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.work import Result
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.work import Result
 from kfinstall.errors import CommandError
 from screens.app import InstallerApp
 folder = Path(sys.argv[1])

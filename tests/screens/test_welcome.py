@@ -5,9 +5,10 @@ import threading
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
+from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 from tests.screens.conftest import NODES, SIZES, opened, settled, text_of, until
 
@@ -71,7 +72,7 @@ async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_
     async with opened(fresh, "welcome") as (app, pilot):
         app.screen._rehearse(Rehearsal(3, ("kubelet-fails:cp1",), 0.0))
         await until(pilot, lambda: app.desk.rehearsal is not None and app.screen.name_on_rail == "review")
-        assert app.begin("install")
+        assert app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
         assert app.desk.result.exit_code == 10
         code = app.desk.result.exit_code
@@ -90,7 +91,7 @@ async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_
             await until(pilot, lambda: app.desk.rehearsal is not None)
             assert app.desk.view.phases["cluster"].state == "failed"
             assert len(app.desk.view.log) > 10
-            assert app.begin("resume")
+            assert app.begin(WORKFLOWS["resume"])
             await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
             assert app.desk.result.exit_code == 0, app.desk.result.error.lines()
     finally:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import open_cluster
+from kfinstall.engine.options import Options
+from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import Event, EventBus
-from kfinstall.options import Options
+from kfinstall.kube.api import open_cluster
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.session import Session, open_session
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
+from kfinstall.workflows import WORKFLOWS
 
 
 def changed(events: list[Event]) -> list[tuple[str, str]]:
@@ -27,16 +28,8 @@ async def run(
     """One run; the session (closed) and its events."""
 
     async def work(session: Session) -> None:
-        if session.options.kind in ("install", "resume"):
-            await session.install()
-        elif session.options.kind == "reset" and not session.options.dry_run:
-            await session.reset()
-        elif session.options.kind == "rotate" and not session.options.dry_run:
-            await session.rotate()
-        elif session.options.kind == "uninstall" and not session.options.dry_run:
-            await session.uninstall()
-        elif session.options.kind == "check":
-            await session.check()
+        if not session.options.dry_run and session.options.workflow.id not in ("plan", "doctor"):
+            await session.work()
 
     return await in_session(fleet, answers, folder, work, secrets=secrets, reporters=reporters, **options)
 
@@ -49,6 +42,7 @@ async def in_session(
     *,
     secrets: dict[str, str] | None = None,
     reporters: Any = (),
+    kind: str = "install",
     **options: Any,
 ) -> tuple[Session, list[Event]]:
     """Some work in a session; the session (closed) and its events."""
@@ -57,7 +51,7 @@ async def in_session(
     for reporter in (events.append, *reporters):
         bus.subscribe(reporter)
     fleet.pin()
-    wanted = Options(dial=fleet.dial, **options)
+    wanted = Options(WORKFLOWS[kind], dial=fleet.dial, **options)
     async with open_session(
         answers,
         wanted,

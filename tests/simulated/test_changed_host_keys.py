@@ -8,17 +8,18 @@ from contextlib import asynccontextmanager, suppress
 import asyncssh
 import pytest
 
-from kfinstall.cluster.api import open_cluster
+from kfinstall.engine.options import Options
+from kfinstall.engine.session import open_session
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, KfError, TransportError
 from kfinstall.events import EventBus
-from kfinstall.options import Options
+from kfinstall.kube.api import open_cluster
 from kfinstall.resources import script
 from kfinstall.secrets import Redactor
-from kfinstall.session import open_session
 from kfinstall.simulator.fleet import USER, Fleet
-from kfinstall.state import ClusterState
 from kfinstall.transport.base import Program
 from kfinstall.transport.tuning import Limits
+from kfinstall.workflows import WORKFLOWS, check
 from tests.simulated import engine
 
 FAST = ("--headless", "--pace", "0", "--only", "prepare")
@@ -78,7 +79,7 @@ async def nothing(_session):
 def open_session_without_dial(answers, folder):
     """The nodes are looked for where the answers say."""
     redact = Redactor()
-    options = Options(kind="check", limits=QUICK)
+    options = Options(WORKFLOWS["check"], limits=QUICK)
     return open_session(
         answers,
         options,
@@ -160,11 +161,11 @@ async def test_a_change_that_is_met_when_checks_look_again_ends_them(tmp_path):
     async with three(tmp_path) as fleet:
 
         async def work(session):
-            await session.recheck()
+            await check.again(session)
             for name in ("worker1", "worker2"):
                 fleet.strike("new-host-key", name)
-            await session.recheck()  # it loses its connections, and nobody has seen a key yet
-            await session.recheck()
+            await check.again(session)  # it loses its connections, and nobody has seen a key yet
+            await check.again(session)
 
         with pytest.raises(ChangedHostKeyError) as caught:
             await engine.in_session(fleet, fleet.answers(), tmp_path, work, kind="check", tolerant=True, limits=QUICK)
@@ -240,8 +241,8 @@ async def test_a_jump_host_whose_key_changed_is_told_once_for_all_nodes_behind_i
                 for server in fleet.servers.values():
                     server.cut()
                 with suppress(TransportError):
-                    await session.recheck()
-                await session.recheck()
+                    await check.again(session)
+                await check.again(session)
 
             with pytest.raises(ChangedHostKeyError, match=r"jump host 127\.0\.0\.1") as caught:
                 await engine.in_session(fleet, answers, tmp_path, work, kind="check", tolerant=True, limits=QUICK)

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.errors import HostKeyError, KfError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
+from kfinstall.workflows import WORKFLOWS
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ async def test_what_stands_in_the_way_of_a_look_is_told(sit):
 async def test_parts_are_run_one_by_one_and_the_view_keeps_them_all(sit):
     desk = await sit()
     for only in (("preflight", "prepare"), ("cluster",), ("storage",)):
-        result = await desk.run("install", only=only)
+        result = await desk.run(WORKFLOWS["install"], only=only)
         assert result.exit_code == 0, result.error.lines()
         desk.drain(100_000)
     assert [desk.view.state_of(name) for name in ("prepare", "cluster", "storage")] == ["done"] * 3
@@ -67,14 +68,14 @@ async def test_parts_are_run_one_by_one_and_the_view_keeps_them_all(sit):
 
 async def test_the_engine_refuses_a_part_whose_needs_are_not_met(sit):
     desk = await sit()
-    result = await desk.run("install", only=("storage",))
+    result = await desk.run(WORKFLOWS["install"], only=("storage",))
     assert result.exit_code == 2
     assert "storage needs phase" in result.error.message
 
 
 async def test_a_pause_holds_before_the_next_step_and_goes_on(sit):
     desk = await sit()
-    future = desk.start("install", only=("prepare",))
+    future = desk.start(WORKFLOWS["install"], only=("prepare",))
     await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.pause(on=True)
     await until(desk, lambda: desk.paused)
@@ -101,13 +102,13 @@ async def test_a_pause_holds_before_the_next_step_and_goes_on(sit):
 
 async def test_a_polite_stop_ends_between_steps_and_a_resume_goes_on(sit):
     desk = await sit(pace=0.01)
-    future = desk.start("install")
+    future = desk.start(WORKFLOWS["install"])
     await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.stop()
     result = await asyncio.wrap_future(future)
     assert result.exit_code == 130
     assert "between two steps" in result.error.message
-    again = await desk.run("resume")
+    again = await desk.run(WORKFLOWS["resume"])
     assert again.exit_code == 0, again.error.lines()
     assert any("proven" in line for line in again.card)
 
@@ -118,15 +119,15 @@ async def test_a_polite_stop_ends_between_steps_and_a_resume_goes_on(sit):
 async def test_a_rehearsed_fault_is_over_when_one_goes_on(sit, fault):
     desk = await sit(faults=[fault])
     only = ("preflight", "prepare", "cluster")
-    result = await desk.run("install", only=only)
+    result = await desk.run(WORKFLOWS["install"], only=only)
     assert result.error is not None
-    again = await desk.run("resume", only=only)
+    again = await desk.run(WORKFLOWS["resume"], only=only)
     assert again.exit_code == 0, again.error.lines()
 
 
 async def test_a_stop_at_once(sit):
     desk = await sit(pace=0.02)
-    desk.start("install")
+    desk.start(WORKFLOWS["install"])
     await until(desk, lambda: desk.view.state_of("prepare") != "waiting")
     desk.stop(now=True)
     await until(desk, lambda: desk.result is not None)
@@ -135,19 +136,19 @@ async def test_a_stop_at_once(sit):
 
 async def test_a_server_that_is_set_aside_by_hand_is_left_alone_and_taken_in_again(sit):
     desk = await sit()
-    result = await desk.run("install", leave_out=("worker2",))
+    result = await desk.run(WORKFLOWS["install"], leave_out=("worker2",))
     assert result.exit_code == 20, result.error.lines()
     desk.drain(100_000)
     assert desk.view.nodes["worker2"].state == "set aside"
     assert result.card
-    again = await desk.run("resume")
+    again = await desk.run(WORKFLOWS["resume"])
     assert again.exit_code == 0, again.error.lines()
 
 
 async def test_red_findings_are_looked_at_again_until_they_are_mended(sit, monkeypatch):
-    monkeypatch.setattr("kfinstall.limits.RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr("kfinstall.frontend.limits.RECHECK_SECONDS", 0.1)
     desk = await sit(faults=["clock-skew:worker1"])
-    future = desk.start("check")
+    future = desk.start(WORKFLOWS["check"])
     await until(desk, lambda: any(finding.level == "error" for finding in desk.view.findings.values()))
     assert desk.running
     fleet = desk.stage.fleet
@@ -160,7 +161,7 @@ async def test_red_findings_are_looked_at_again_until_they_are_mended(sit, monke
 
 async def test_looking_again_ends_when_nobody_wants_to_know_any_more(sit):
     desk = await sit(faults=["clock-skew:worker1"])
-    future = desk.start("check")
+    future = desk.start(WORKFLOWS["check"])
     await until(desk, lambda: any(finding.level == "error" for finding in desk.view.findings.values()))
     desk.stop()
     await until(desk, future.done, 10)
@@ -171,13 +172,13 @@ async def test_a_draft_that_is_not_complete_begins_nothing(sit):
     desk = await sit()
     desk.draft.set_nodes([])
     with pytest.raises(KfError):
-        desk.start("install")
+        desk.start(WORKFLOWS["install"])
     assert not desk.running
 
 
 async def test_closing_ends_the_threads(sit):
     desk = await sit(pace=0.05)
-    desk.start("install")
+    desk.start(WORKFLOWS["install"])
     await until(desk, lambda: desk.view.run)
     await asyncio.to_thread(desk.close)
     assert not any(thread.name == "kfinstall-engine" for thread in threading.enumerate())

@@ -1,6 +1,7 @@
 """`doctor` tells the root cause of what is not ready in the cluster."""
 
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.workflows import doctor
 from tests.simulated.engine import in_session, place, run
 
 
@@ -19,10 +20,10 @@ async def test_doctor_tells_root_causes(tmp_path):
 
         async def work(session):
             await (await session.site.cluster()).apply(greedy("greedy", "4Ti"))
-            await session.doctor()
+            await doctor.look(session)
 
         async def well(session):
-            assert (await session.doctor()).steps
+            assert (await doctor.look(session)).steps
 
         _session, events = await in_session(fleet, answers, tmp_path, well, kind="doctor")
         assert [event.text for event in events if event.name == "notice" and event.level == "warning"] == []

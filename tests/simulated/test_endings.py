@@ -10,21 +10,22 @@ from functools import partial
 
 import pytest
 
-from kfinstall import state
 from kfinstall.cli import runs
 from kfinstall.cli.parser import build_parser
 from kfinstall.cli.status import status
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk import history
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
-from kfinstall.desk.runview import RunView
+from kfinstall.engine import state
+from kfinstall.engine.session import Session
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, ProofError, StateError, told
-from kfinstall.session import Session
+from kfinstall.frontend import history
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
+from kfinstall.frontend.runview import RunView
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.state import ClusterState
 from kfinstall.transport.tuning import Limits
+from kfinstall.workflows import WORKFLOWS
 from screens.welcome import detail
 from tests.simulated import engine
 
@@ -231,7 +232,7 @@ async def test_a_run_that_can_not_even_begin_its_work_has_an_end(fleet, tmp_path
     def full(_path):
         raise OSError(28, "No space left on device", "journal.jsonl")
 
-    monkeypatch.setattr("kfinstall.session.Journal", full)
+    monkeypatch.setattr("kfinstall.engine.session.Journal", full)
     with pytest.raises(OSError, match="No space") as caught:
         await engine.in_session(fleet, fleet.answers(), tmp_path, raising(ZeroDivisionError()), kind="plan")
     assert ClusterState(tmp_path, "demo").runs()[-1].exit_code == int(told(caught.value, tmp_path).exit_code) == 1
@@ -286,7 +287,7 @@ def seen(desk, code):
 async def test_of_a_desk(sit, tmp_path, kind, only, faults, code, aside):  # noqa: PLR0917
     """Red before: with servers set aside, record and last event said 0, and so for the doctor's drift."""
     desk = await sit(faults)
-    result = await desk.run(kind, only=only)
+    result = await desk.run(WORKFLOWS[kind], only=only)
     assert result.exit_code == code, result.error and result.error.lines()
     seen(desk, code)
     record = agreed(tmp_path, code, aside=aside)
@@ -296,7 +297,7 @@ async def test_of_a_desk(sit, tmp_path, kind, only, faults, code, aside):  # noq
         assert result.plan.pending
     if aside and kind == "install":
         assert desk.view.state_of("prepare") == "warning"
-        again = await desk.run("resume", only=only)
+        again = await desk.run(WORKFLOWS["resume"], only=only)
         assert again.exit_code == 0
         seen(desk, 0)
         agreed(tmp_path, 0)
@@ -315,7 +316,7 @@ async def until(condition):
 @pytest.mark.parametrize("now", [False, True], ids=["politely", "at once"])
 async def test_of_a_desk_that_stops(sit, tmp_path, now):
     desk = await sit(pace=0.02)
-    future = desk.start("install", only=("prepare",))
+    future = desk.start(WORKFLOWS["install"], only=("prepare",))
 
     def begun():
         desk.drain()
@@ -330,7 +331,7 @@ async def test_of_a_desk_that_stops(sit, tmp_path, now):
 
 async def test_of_checks_that_nobody_wants_to_see_any_more(sit, tmp_path):
     desk = await sit(("clock-skew:worker1",))
-    future = desk.start("check")
+    future = desk.start(WORKFLOWS["check"])
 
     def red():
         desk.drain()
@@ -345,10 +346,10 @@ async def test_of_checks_that_nobody_wants_to_see_any_more(sit, tmp_path):
 
 async def test_of_a_defect_and_of_a_declined_question(sit, tmp_path, monkeypatch):
     desk = await sit(("clock-skew:worker1",))
-    first = await desk.run("install")
+    first = await desk.run(WORKFLOWS["install"])
     seen(desk, 3)
     desk.ask = lambda question: question.answer.set_result(False)
-    declined = await asyncio.wrap_future(desk.start("resume", mend=""))
+    declined = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
     assert declined is first
     seen(desk, 3)
     assert agreed(tmp_path, 3).message == first.error.message
@@ -356,8 +357,8 @@ async def test_of_a_defect_and_of_a_declined_question(sit, tmp_path, monkeypatch
     async def broken(*_more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kfinstall.desk.desk.work", broken)
-    await desk.run("resume")
+    monkeypatch.setattr("kfinstall.frontend.controller.work", broken)
+    await desk.run(WORKFLOWS["resume"])
     seen(desk, 1)
     assert "defect" in agreed(tmp_path, 1).message
     assert threading.active_count() > 0

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import ApiCluster, open_cluster
-from kfinstall.cluster.base import Ref
-from kfinstall.kubeflow import own
+from kfinstall.engine.step import Check, Needed, Satisfied, View
+from kfinstall.kube.api import ApiCluster, open_cluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow import own
+from kfinstall.parts.kubeflow.access import KubeflowAccess
 from kfinstall.releases import load
 from kfinstall.simulator.cluster import SimCluster
-from kfinstall.step import Check, Needed, Satisfied, View
-from kfinstall.steps.kubeflow_access import KubeflowAccess
 from tests.fakes.api import Certificates, make_certificates
 from tests.fakes.context import FakeContext
 from tests.simulated.simulated_cluster import Document, crd, initialised, ready, until, workload

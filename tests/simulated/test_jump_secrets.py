@@ -15,8 +15,8 @@ import pytest
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers, SecretRef
+from kfinstall.engine.secret_store import SecretStore
 from kfinstall.errors import HostKeyError, LoginError, TransportError
-from kfinstall.secret_store import SecretStore
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node

@@ -18,14 +18,15 @@ from cryptography.x509.oid import NameOID
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import View
 from kfinstall.errors import ProofError
-from kfinstall.kubeflow import proofs, signed_in
+from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow
+from kfinstall.simulator.apiserver.pki import server_context
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.gateway import Gateway
-from kfinstall.simulator.pki import server_context
-from kfinstall.step import View
+from kfinstall.simulator.nodes import kubeflow
+from kfinstall.simulator.nodes.gateway import Gateway
+from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised, until, workload
@@ -66,8 +67,8 @@ async def test_a_failed_proof_keeps_what_it_made_and_the_next_run_proves_it_and_
         done = [step for step, _target in changed(events) if step.startswith("kubeflow.")]
         assert done == ["kubeflow.proof-katib", "kubeflow.proof-inference"]
         await until(lambda: not made(fleet))
-        card = session.proof_card()
-        titles = {line.what: line for line in card.proofs}
+        proven = card.proof_card(session)
+        titles = {line.what: line for line in proven.proofs}
         for title in ("A notebook starts", "A pipeline runs", "An experiment of Katib", "An InferenceService answers"):
             (line,) = [line for what, line in titles.items() if what.startswith(title)]
             assert line.evidence

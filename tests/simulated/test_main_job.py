@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from kfinstall import phases
+from kfinstall.workflows import installation
 
 FAST = ("--headless", "--pace", "0")
 
@@ -20,7 +20,7 @@ def outcomes(events):
 def test_demo_installs_and_ends_with_the_proof_card(kfinstall):
     done = kfinstall("demo", *FAST)
     assert done.returncode == 0, done.stderr[-3000:]
-    for phase in phases.names():
+    for phase in installation.names():
         assert f"{phase}:" in done.stderr
     for node in ("cp1", "worker1", "worker2"):
         assert node in done.stderr

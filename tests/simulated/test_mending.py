@@ -7,14 +7,15 @@ import time
 
 import pytest
 
-from kfinstall import mending
 from kfinstall.cli import runs
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
+from kfinstall.engine import fixes
 from kfinstall.errors import InterruptedRunError, UsageError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.workflows import WORKFLOWS
 from tests.simulated import engine
 
 FAULTS = ("clock-skew:worker1", "duplicate-machine-id:worker2", "apt-lock:cp1")
@@ -41,7 +42,7 @@ async def desk(tmp_path, request):
 
 
 async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
-    future = desk.start("check")
+    future = desk.start(WORKFLOWS["check"])
     await until(desk, lambda: len(desk.view.findings) >= 27)
     bad = {cell: finding for cell, finding in desk.view.findings.items() if finding.level != "ok"}
     assert set(bad) >= {("worker1", "preflight.clock"), ("worker2", "preflight.identity"), ("cp1", "preflight.apt")}
@@ -58,6 +59,9 @@ async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
     assert ("preflight.clock", "worker1", "changed") in {
         (entry["step"], entry["target"], entry.get("outcome")) for entry in journal
     }
+    assert {entry["unit"] for entry in journal if (entry["step"], entry["event"]) == ("preflight.clock", "started")} == {
+        "kf-mend-clock"
+    }
     # A reset would take it back: the old machine id is recorded.
     node = desk.stage.fleet.world.nodes["worker2"]
     assert node.before["files"]["/etc/machine-id"][0] != node.files["/etc/machine-id"].content
@@ -65,7 +69,7 @@ async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
 
 @pytest.mark.parametrize("desk", [("apt-lock:cp1",)], indirect=True, ids=["apt"])
 async def test_a_warning_is_mended_though_no_check_runs(desk):
-    result = await desk.run("check")
+    result = await desk.run(WORKFLOWS["check"])
     assert result.exit_code == 0
     desk.drain()
     assert desk.view.findings["cp1", "preflight.apt"].level == "warning"
@@ -76,7 +80,7 @@ async def test_a_warning_is_mended_though_no_check_runs(desk):
 
 
 async def test_nothing_is_mended_while_something_else_runs(desk):
-    desk.start("doctor")
+    desk.start(WORKFLOWS["doctor"])
     await until(desk, lambda: desk.view.kind == "doctor" or not desk.running)
     if desk.running:
         with pytest.raises(InterruptedRunError):
@@ -89,11 +93,11 @@ async def test_only_what_is_offered_is_mended(tmp_path):
         found = {}
 
         async def work(session):
-            found.update(mending.offered(session))
+            found.update(fixes.offered(session))
             for node, check in (("cp1", "preflight.clock"), ("worker1", "preflight.ports"), ("worker1", "no.such")):
                 with pytest.raises(UsageError):
-                    await mending.mend(session, node, check)
-            finding = await mending.mend(session, "worker1", "preflight.clock")
+                    await fixes.mend(session, node, check)
+            finding = await fixes.mend(session, "worker1", "preflight.clock")
             assert finding.level == "ok"
 
         async def refused(session):
@@ -120,19 +124,19 @@ async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(desk):
         asked.append(question)
         question.answer.set_result(answer)
 
-    first = await desk.run("install")
+    first = await desk.run(WORKFLOWS["install"])
     desk.drain()
     assert first.error is not None
     failure = desk.view.last_failure
     desk.ask = lambda question: ask(question, answer=False)
-    declined = await asyncio.wrap_future(desk.start("resume", mend=""))
+    declined = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
     desk.drain()
     assert declined is first, "what failed before is still what there is to decide on"
     assert desk.result is first
     assert desk.view.last_failure == failure
     assert desk.stage.fleet.world.nodes["worker1"].clock_skew_seconds
     desk.ask = lambda question: ask(question, answer=True)
-    again = await asyncio.wrap_future(desk.start("resume", mend=""))
+    again = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
     assert again.exit_code == 0
     assert [[(node, check) for node, check, _what in question.offers] for question in asked] == [
         [("worker1", "preflight.clock")]
@@ -142,11 +146,11 @@ async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(desk):
 
 @pytest.mark.parametrize("desk", [("kubelet-fails:cp1",)], indirect=True, ids=["kubelet"])
 async def test_where_nothing_can_be_mended_it_is_tried_again(desk):
-    first = await desk.run("install")
+    first = await desk.run(WORKFLOWS["install"])
     assert first.error is not None
     await desk.stage.fleet.mend()
     desk.ask = lambda question: pytest.fail(f"asked {question}")
-    again = await asyncio.wrap_future(desk.start("resume", mend="cp1"))
+    again = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend="cp1"))
     desk.drain()
     assert again.exit_code == 0
     assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in desk.view.log)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kfinstall.simulator.machine import fresh_node, node_from_json, node_to_json
+from kfinstall.simulator.nodes.machine import fresh_node, node_from_json, node_to_json
 
 FAST = ("--headless", "--pace", "0")
 VOLATILE = {"boot_id", "modules", "kf_units", "apt_updated", "before", "images"}

@@ -9,10 +9,11 @@ import signal
 import pytest
 
 from kfinstall.cli.parser import build_parser, normalise
-from kfinstall.desk.desk import Desk
-from kfinstall.desk.draft import Draft
-from kfinstall.desk.rehearsal import Rehearsal
 from kfinstall.errors import KfError
+from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.draft import Draft
+from kfinstall.workflows import WORKFLOWS
 from tests.simulated.test_cli_edges import answers
 
 FAST = ("--headless", "--pace", "0")
@@ -143,12 +144,12 @@ def kinds(desk):
 
 async def test_at_the_desk_a_part_goes_on_alone(desk):
     with pytest.raises(KfError, match="no run to go on with"):
-        desk.start("resume")
-    assert (await desk.run("plan")).exit_code == 0
+        desk.start(WORKFLOWS["resume"])
+    assert (await desk.run(WORKFLOWS["plan"])).exit_code == 0
     with pytest.raises(KfError, match="no run to go on with"):
-        desk.start("resume")
+        desk.start(WORKFLOWS["resume"])
     for kind in ("install", "resume", "resume"):
-        result = await desk.run(kind, **({"only": ("preflight", "prepare")} if kind == "install" else {}))
+        result = await desk.run(WORKFLOWS[kind], **({"only": ("preflight", "prepare")} if kind == "install" else {}))
         assert result.exit_code == 0, result.error.lines()
     assert {names for kind, names in kinds(desk)[1:]} == {("connect", "preflight", "prepare")}
     desk.drain(100_000)
@@ -156,15 +157,15 @@ async def test_at_the_desk_a_part_goes_on_alone(desk):
 
 
 async def test_at_the_desk_again_is_the_same_once_more(desk):
-    assert (await desk.run("install", only=("prepare",))).exit_code == 0
-    assert (await desk.run("plan")).exit_code == 0
-    assert (await desk.run("again")).kind == "plan"
+    assert (await desk.run(WORKFLOWS["install"], only=("prepare",))).exit_code == 0
+    assert (await desk.run(WORKFLOWS["plan"])).exit_code == 0
+    assert (await desk.run(again=True)).workflow.id == "plan"
     with desk.cluster_state.lock():
-        result = await desk.run("install", only=("preflight",))
+        result = await desk.run(WORKFLOWS["install"], only=("preflight",))
         assert result.exit_code == 75
     assert len(kinds(desk)) == 3, "it did not come to a record"
-    result = await desk.run("again")
+    result = await desk.run(again=True)
     assert result.exit_code == 0, result.error
     assert kinds(desk)[-1] == ("install", ("connect", "preflight"))
-    result = await desk.run("again")
+    result = await desk.run(again=True)
     assert kinds(desk)[-1] == ("resume", ("connect", "preflight"))

@@ -8,12 +8,12 @@ import signal
 
 import pytest
 
-from kfinstall import rotation
 from kfinstall.answers.model import Answers
+from kfinstall.engine.secret_store import GENERATED
 from kfinstall.errors import InterruptedRunError, KfError
-from kfinstall.secret_store import GENERATED
-from kfinstall.simulator.effects.rotate import SERVERS, digest
+from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.simulator.parts.rotate import SERVERS, digest
 from tests.simulated.engine import changed, in_session, place, run
 from tests.simulated.test_secrets import left_behind, spellings, watched
 
@@ -46,7 +46,7 @@ def assert_consistent(fleet):
     assert not [name for name in values if name.endswith(".next")]
     servers = (fleet.cluster.get(*SERVERS) or {}).get("data") or {}
     for name, key in KEYS.items():
-        item = rotation.ROTATIONS[name]
+        item = rotate_secrets.ROTATIONS[name]
         value = values[item.secret][:24] if name == "cookie" else values[item.secret]
         ref = item.written[-1]
         assert fleet.cluster.secret(ref.namespace, ref.name, key) == value, name
@@ -54,7 +54,7 @@ def assert_consistent(fleet):
             assert servers[item.server.name] == digest(value), name
     assert fleet.cluster.secret("auth", "dex-oidc-client", "OIDC_CLIENT_SECRET") == values["kubeflow.oidc.client-secret"]
     record = fleet.cluster.get("v1", "ConfigMap", "rotation", "kfinstall")["data"]
-    for name in rotation.ROTATIONS:
+    for name in rotate_secrets.ROTATIONS:
         assert record.get(f"requested.{name}") == record.get(f"done.{name}"), name
 
 
@@ -100,7 +100,7 @@ def small(fleet, components):
 
 
 async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_nobody(tmp_path, monkeypatch):
-    monkeypatch.setattr("kfinstall.limits.KUBEFLOW_BCRYPT_ROUNDS", 4)  # logins are many here
+    monkeypatch.setattr("kfinstall.parts.kubeflow.limits.KUBEFLOW_BCRYPT_ROUNDS", 4)  # logins are many here
     streams, reporters = watched()
     async with Fleet(state_dir=place(tmp_path), pace=0.0002) as fleet:
         answers = small(fleet, "full")
@@ -119,14 +119,14 @@ async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_no
         assert generated(fleet) == first
 
         session, events = await run(fleet, answers, tmp_path, reporters=reporters, kind="rotate")
-        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in rotation.ROTATIONS]
+        assert [step for step, _target in changed(events)] == [f"rotate.{name}" for name in rotate_secrets.ROTATIONS]
         assert_consistent(fleet)
         second = generated(fleet)
         values |= set(second.values())
         assert {name for name in first if first[name] != second[name]} == {
-            rotation.ROTATIONS[name].secret for name in rotation.ROTATIONS
+            rotate_secrets.ROTATIONS[name].secret for name in rotate_secrets.ROTATIONS
         }
-        for item in (rotation.ROTATIONS[name] for name in rotation.ROTATIONS):
+        for item in (rotate_secrets.ROTATIONS[name] for name in rotate_secrets.ROTATIONS):
             for ref in item.readers:
                 assert not running[ref.name] & pods(fleet)[ref.name], f"{ref} runs as before"
         assert running["mysql"] == pods(fleet)["mysql"], "a database that does not read it goes on"
@@ -146,11 +146,15 @@ async def test_new_values_everywhere_one_of_each_after_every_kill_and_seen_by_no
             after = generated(fleet)
             ahead = {name.removesuffix(".next"): value for name, value in middle.items() if name.endswith(".next")}
             assert ahead.items() <= after.items()
-            assert {name for name in before if before[name] != after[name]} == {rotation.ROTATIONS[name].secret for name in names}
+            assert {name for name in before if before[name] != after[name]} == {
+                rotate_secrets.ROTATIONS[name].secret for name in names
+            }
             values |= {*middle.values(), *after.values()}
 
         # One that is not finished holds up an installation, which names it.
-        fleet.cluster.put(rotation.requested(fleet.cluster.get("v1", "ConfigMap", "rotation", "kfinstall"), ["cookie"], "somebody"))
+        fleet.cluster.put(
+            rotate_secrets.requested(fleet.cluster.get("v1", "ConfigMap", "rotation", "kfinstall"), ["cookie"], "somebody")
+        )
         with pytest.raises(KfError) as caught:
             await run(fleet, answers, tmp_path, kind="resume")
         assert "the rotation of cookie was begun" in caught.value.message
@@ -186,7 +190,7 @@ def test_a_killed_rotation_is_gone_on_with_from_the_command_line(kfinstall):
     code, events, stderr = kfinstall.events("resume")
     assert code == 0, stderr[-2000:]
     done = [event["step"] for event in events if event["event"] == "stepFinished" and event["outcome"] == "changed"]
-    assert done == [f"rotate.{name}" for name in rotation.ROTATIONS if name not in ("katib-database", "catalog-database")], (
+    assert done == [f"rotate.{name}" for name in rotate_secrets.ROTATIONS if name not in ("katib-database", "catalog-database")], (
         "what was done before is not done again"
     )
     code, events, _stderr = kfinstall.events("resume")

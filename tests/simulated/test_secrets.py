@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
-from kfinstall import runbook
 from kfinstall.answers.model import Answers
+from kfinstall.engine import runbook
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.plain import Plain
 from kfinstall.errors import KfError
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain
 from kfinstall.simulator.fleet import Fleet
+from kfinstall.workflows import card
 from tests.simulated.engine import place, run
 
 PLANTED = {
@@ -72,7 +73,7 @@ async def test_nothing_that_a_run_leaves_behind_holds_a_secret(tmp_path, fault):
             texts["error"] = "\n".join(error.lines())
         else:
             texts["runbook"] = runbook.markdown(session.plan(), session.situation)
-            texts["card"] = "\n".join(session.proof_card().lines())
+            texts["card"] = "\n".join(card.proof_card(session).lines())
             assert (tmp_path / "clusters" / "demo" / "proof.html").exists()
         machines = {name: json.dumps(server.units.to_json()) for name, server in fleet.servers.items()}
     texts |= {name: stream.getvalue() for name, stream in streams.items()} | machines

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall.simulator.status import ApiError
+from kfinstall.simulator.apiserver.status import ApiError
 from tests.simulated.simulated_cluster import Client, client, crd, initialised, until, workload
 
 MAPS = "/api/v1/namespaces/default/configmaps"

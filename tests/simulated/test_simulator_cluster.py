@@ -14,10 +14,10 @@ import bcrypt
 import pytest
 import yaml
 
+from kfinstall.simulator.apiserver.pki import Pki
+from kfinstall.simulator.apiserver.status import ApiError
 from kfinstall.simulator.fleet import USER, Fleet
-from kfinstall.simulator.model import POD_HOOKS, Document, PodOutcome, World, pod_hook
-from kfinstall.simulator.pki import Pki
-from kfinstall.simulator.status import ApiError
+from kfinstall.simulator.nodes.model import POD_HOOKS, Document, PodOutcome, World, pod_hook
 from tests.simulated.simulated_cluster import client, crd, initialised, ready, until, workload
 
 TOLERANT: dict[str, Any] = {"tolerations": [{"operator": "Exists"}]}

@@ -20,7 +20,7 @@ from kfinstall.facts.request import facts_program
 from kfinstall.secrets import Secret
 from kfinstall.simulator.faults import FAULTS, parse_fault
 from kfinstall.simulator.fleet import USER, Fleet, load_effects
-from kfinstall.simulator.model import EFFECTS, ScriptError, SimNode, World, effect
+from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimNode, World, effect
 from kfinstall.transport import wire
 from kfinstall.transport.base import Program
 

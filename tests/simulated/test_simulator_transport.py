@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from kfinstall.answers.model import SecretRef
-from kfinstall.cluster.api import open_cluster
 from kfinstall.errors import CommandError, HostKeyError, KfError, SudoError, TransportError
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.kube.api import open_cluster
 from kfinstall.secrets import Secret
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.model import EFFECTS, SimNode, World, effect
+from kfinstall.simulator.nodes.model import EFFECTS, SimNode, World, effect
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.tuning import Limits

@@ -4,10 +4,14 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from yarl import URL
 
-from kfinstall import runbook, spark_objects, spark_site, spark_submit
-from kfinstall.simulator.effects import spark
+from kfinstall.engine import runbook
+from kfinstall.parts.spark import objects as spark_objects
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark import submit as spark_submit
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.gateway import Gateway
+from kfinstall.simulator.nodes.gateway import Gateway
+from kfinstall.simulator.parts import spark
+from kfinstall.workflows import doctor
 from tests.simulated.engine import changed, in_session, place, run
 from tests.simulated.test_variants import PACE, variant
 
@@ -25,8 +29,8 @@ def former(monkeypatch):
     def options(place):
         return f"{history(place)} -Dspark.ui.proxyRedirectUri=/"
 
-    monkeypatch.setattr(spark_site, "MOUNT", "/opt/spark/work-dir")
-    monkeypatch.setattr(spark_site, "LOGS", "/opt/spark/work-dir/logs")
+    monkeypatch.setattr(spark_place, "MOUNT", "/opt/spark/work-dir")
+    monkeypatch.setattr(spark_place, "LOGS", "/opt/spark/work-dir/logs")
     monkeypatch.setattr(spark_objects, "_history_options", options)
     monkeypatch.setattr(spark_objects, "history_redirects", lambda place: [])
     return monkeypatch.undo
@@ -50,7 +54,7 @@ async def lines(fleet, answers, folder, *, kind="install"):
     told = []
 
     async def work(session):
-        plan = await session.doctor() if kind == "doctor" else session.plan()
+        plan = await doctor.look(session) if kind == "doctor" else session.plan()
         told.extend(line for line in runbook.text(plan) if line.strip())
 
     await in_session(fleet, answers, folder, work, kind=kind, only=("spark",), dry_run=kind != "doctor")
@@ -58,7 +62,7 @@ async def lines(fleet, answers, folder, *, kind="install"):
 
 
 def server(cluster):
-    (container,) = cluster.get("apps/v1", "Deployment", spark_site.HISTORY, NAMESPACE)["spec"]["template"]["spec"]["containers"]
+    (container,) = cluster.get("apps/v1", "Deployment", spark_place.HISTORY, NAMESPACE)["spec"]["template"]["spec"]["containers"]
     return container["volumeMounts"][0]["mountPath"], container["env"][0]["value"]
 
 
@@ -97,8 +101,8 @@ async def test_an_existing_installation_is_migrated_with_a_line_in_the_plan(tmp_
         assert "proxyRedirectUri" not in options
         assert fleet.cluster.get("v1", "PersistentVolumeClaim", "spark-volume", NAMESPACE)["metadata"]["uid"] == claim
         assert set(proof) <= set(spark.files(fleet.cluster, NAMESPACE, "spark-volume")), "old event logs stay"
-        script = next(iter(fleet.world.nodes.values())).files[spark_site.SUBMIT_PATH]
-        assert script.content == spark_submit.render(spark_site.site(answers, _session.situation.release))
+        script = next(iter(fleet.world.nodes.values())).files[spark_place.SUBMIT_PATH]
+        assert script.content == spark_submit.render(spark_place.site(answers, _session.situation.release))
 
         _session, events = await run(fleet, answers, tmp_path, kind="resume")
         assert changed(events) == []

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, secret_store, stamp
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
+from kfinstall.apply import stamp
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow import limits
+from kfinstall.parts.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.uninstall.namespaces import UninstallNamespaces
 from kfinstall.releases import load
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.step import View
-from kfinstall.steps.uninstall_namespaces import UninstallNamespaces
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised

@@ -4,12 +4,13 @@ import pytest
 
 from kfinstall.answers.model import Answers
 from kfinstall.cli.bundle import taken
+from kfinstall.engine.step import View
 from kfinstall.errors import CommandError
-from kfinstall.kubeflow import bundle, choice
+from kfinstall.parts.kubeflow import bundle, choice
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow as simulated
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.step import View
+from kfinstall.simulator.nodes import kubeflow as simulated
+from kfinstall.workflows import card
 from tests.simulated.engine import changed, in_session, place, run
 
 PACE = 0.0002
@@ -55,7 +56,7 @@ async def test_three_control_planes_and_two_workers(tmp_path):
     secrets = {item["metadata"]["name"] for item in fleet.world.api.objects("v1", "Secret", "kube-system")}
     assert "kubeadm-certs" not in secrets
     assert not [name for name in secrets if name.startswith("bootstrap-token-")]
-    assert [line for line in session.proof_card().lines() if "Pods reach each other" in line]
+    assert [line for line in card.proof_card(session).lines() if "Pods reach each other" in line]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import subprocess
 import asyncssh
 import pytest
 
-from kfinstall.changed_keys import ChangedKeys
-from kfinstall.desk.lookout import _why
+from kfinstall.engine.changed_keys import ChangedKeys
 from kfinstall.errors import ChangedHostKeyError, HostKeyError
+from kfinstall.frontend.probes import _why
 from kfinstall.transport import hostkeys
 from kfinstall.transport.hostkeys import HostKeys
 

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from kfinstall import errors, phases
+from kfinstall import errors
 from kfinstall.cli.completion import script
 from kfinstall.cli.parser import PHASE_NAMES, build_parser, normalise
+from kfinstall.workflows import installation
 
 
 def run(*words, stdin=subprocess.DEVNULL, **environ):
@@ -89,7 +90,7 @@ def test_wrong_words_are_usage_errors(words):
 
 
 def test_phases_in_the_grammar_are_the_engine_s():
-    assert phases.names() == PHASE_NAMES
+    assert installation.names() == PHASE_NAMES
 
 
 def test_without_arguments_it_points_to_answers():

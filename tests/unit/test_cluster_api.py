@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref, Waiting, Want
-from kfinstall.cluster.credentials import parse_kubeconfig
-from kfinstall.cluster.raw import RawDocument
-from kfinstall.cluster.refusal import UnreachableError
 from kfinstall.errors import CommandError, StepTimeoutError
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.kube.credentials import parse_kubeconfig
+from kfinstall.kube.raw import RawDocument
+from kfinstall.kube.refusal import UnreachableError
 from tests.fakes.api import FakeApi, make_certificates, serve
 
 CERTIFICATES = make_certificates()
@@ -157,7 +157,7 @@ async def test_what_admission_forbids_after_a_restart_is_told_at_once(api):
 
 async def test_a_lack_of_rights_that_stays_after_a_restart_is_told_in_the_end(api, monkeypatch):
     fake, cluster = api
-    monkeypatch.setattr("kfinstall.cluster.connection.ROLES_SECONDS", 0.5)
+    monkeypatch.setattr("kfinstall.kube.connection.ROLES_SECONDS", 0.5)
     fake.drop_next, fake.forbidden = 2, [True] * 50
     with pytest.raises(CommandError) as caught:
         await cluster.apply(config_map("a"), timeout_seconds=20)
@@ -370,7 +370,7 @@ async def test_nobody_is_followed_elsewhere(api):
 
 async def test_an_endless_answer_is_not_taken_into_memory(api, monkeypatch):
     fake, cluster = api
-    monkeypatch.setattr("kfinstall.cluster.connection._ANSWER_LIMIT_BYTES", 2**20)
+    monkeypatch.setattr("kfinstall.kube.connection._ANSWER_LIMIT_BYTES", 2**20)
     fake.put(config_map("a", x="x" * 2**19))
     assert len(await cluster.list(Want("v1", "ConfigMap"))) == 1
     fake.put(config_map("b", x="x" * 2**19))
@@ -402,5 +402,5 @@ async def test_a_cluster_leaves_nothing_in_the_folder_for_temporary_files(tmp_pa
 
 
 def test_importing_the_package_does_not_import_kubernetes_or_aiohttp():
-    code = "import sys, kfinstall.cluster.api; sys.exit(bool({'aiohttp', 'kubernetes'} & set(sys.modules)))"
+    code = "import sys, kfinstall.kube.api; sys.exit(bool({'aiohttp', 'kubernetes'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0

@@ -12,18 +12,28 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import cluster_join, cluster_site, network_proof, network_site, prepare_site, releases, spark_site, stamp
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Ref
+from kfinstall.apply import stamp
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, RuntimeFacts
-from kfinstall.simulator.pki import Pki
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
-from kfinstall.steps.cluster_init import ClusterInit
-from kfinstall.steps.cluster_join_control_planes import ClusterJoinControlPlanes
-from kfinstall.steps.cluster_join_workers import ClusterJoinWorkers
-from kfinstall.steps.cluster_kubeconfig import ClusterKubeconfig
-from kfinstall.steps.cluster_network import ClusterNetwork
-from kfinstall.steps.cluster_nodes_ready import ClusterNodesReady
+from kfinstall.kube.base import ClusterFacts, Ref
+from kfinstall.parts.cluster import calico as cluster_calico
+from kfinstall.parts.cluster import join as cluster_join
+from kfinstall.parts.cluster import kubeadm as cluster_kubeadm
+from kfinstall.parts.cluster import proof_pods as cluster_proof_pods
+from kfinstall.parts.cluster.init import ClusterInit
+from kfinstall.parts.cluster.join_control_planes import ClusterJoinControlPlanes
+from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
+from kfinstall.parts.cluster.kubeconfig import ClusterKubeconfig
+from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.cluster.network import ClusterNetwork
+from kfinstall.parts.cluster.nodes_ready import ClusterNodesReady
+from kfinstall.parts.preflight import membership
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.simulator.apiserver.pki import Pki
+from kfinstall.text import sha256
 from tests.fakes import kubeadm
 
 NODES = [
@@ -42,13 +52,18 @@ def make(target="cp1", fleet=None, cluster=None, nodes=NODES, **settings):
 
 
 def owned(view, state):
-    content = cluster_site.owner(view, state)
-    return {cluster_site.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+    content = membership.owner(view, state)
+    return {membership.OWNER_FILE: FileFact("file", 0o644, "root:root", len(content), sha256(content))}
 
 
-def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", extra=None):
+def plane(view, *, state=None, ca=CA, files=("admin.conf", "kubelet.conf", "pki/ca.crt"), name="cp1", login=None):
     runtime = RuntimeFacts(kubeadm_files=files, etcd_data=True, ca_sha256=ca, node_name=name)
-    return Facts(node=view.target, runtime=runtime, files=owned(view, state) if state else {}, extra=extra or {})
+    return Facts(
+        node=view.target,
+        runtime=runtime,
+        files=owned(view, state) if state else {},
+        sections={LoginKubeconfig: login} if login else {},
+    )
 
 
 def living(*documents, version="v1.34.9"):
@@ -82,7 +97,7 @@ def settings(**networking):
 
 
 def documents(view):
-    return {item["kind"]: item for item in yaml.safe_load_all(cluster_site.init_config(view))}
+    return {item["kind"]: item for item in yaml.safe_load_all(cluster_kubeadm.init_config(view))}
 
 
 def test_the_new_format_has_lists_of_arguments_and_timeouts():
@@ -108,7 +123,7 @@ def test_the_old_format_for_old_minors():
 
 
 def test_no_configuration_that_is_written_to_a_node_names_a_token():
-    text = cluster_site.init_config(make())
+    text = cluster_kubeadm.init_config(make())
     assert "token:" not in text.lower().replace("bootstraptokens:", "")
     assert "certificateKey" not in text
 
@@ -132,11 +147,11 @@ def test_an_endpoint_is_written_as_kubeadm_splits_it(given, kept, name):
     cluster = documents(view)["ClusterConfiguration"]
     assert cluster["controlPlaneEndpoint"] == kept
     assert name in cluster["apiServer"]["certSANs"]
-    join = yaml.safe_load(cluster_site.join_config(view, "a.b", "sha256:x"))
+    join = yaml.safe_load(cluster_kubeadm.join_config(view, "a.b", "sha256:x"))
     assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == kept
     assert cluster_join.parameters(view)["ENDPOINT"] == kept
-    assert spark_site.site(view.answers, view.release).master == f"k8s://https://{kept}"
-    assert name in prepare_site.no_proxy(view.answers).split(",")
+    assert spark_place.site(view.answers, view.release).master == f"k8s://https://{kept}"
+    assert name in prepare_files.no_proxy(view.answers).split(",")
 
 
 def test_a_node_whose_name_ends_in_a_dot_is_in_the_certificate_without_it():
@@ -153,10 +168,10 @@ def test_a_node_by_name_leaves_its_address_to_kubeadm():
 
 
 def test_a_control_plane_that_is_a_worker_too_has_no_taint():
-    join = yaml.safe_load(cluster_site.join_config(make("cp2"), "a.b", "sha256:x", "ff"))
+    join = yaml.safe_load(cluster_kubeadm.join_config(make("cp2"), "a.b", "sha256:x", "ff"))
     assert join["nodeRegistration"]["taints"] == []
     assert join["controlPlane"]["certificateKey"] == "ff"
-    assert "taints" not in yaml.safe_load(cluster_site.join_config(make("w1"), "a.b", "sha256:x"))["nodeRegistration"]
+    assert "taints" not in yaml.safe_load(cluster_kubeadm.join_config(make("w1"), "a.b", "sha256:x"))["nodeRegistration"]
 
 
 # cluster.init
@@ -340,25 +355,25 @@ async def test_a_cluster_that_does_not_publish_its_ca_is_an_error_with_the_fix()
 
 def test_kubeconfig():
     view = make()
-    facts = plane(view, state="done", extra={"cluster": "login=ada\n"})
+    facts = plane(view, state="done", login=LoginKubeconfig.parse(["login=ada"]))
     step = ClusterKubeconfig()
     assert step.check(replace(view, fleet={"cp1": facts})) == Needed(("write ~/.kube/config for ada",))
     assert step.parameters(replace(view, fleet={"cp1": facts}))["LOGIN"] == "ada"
-    there = replace(facts, extra={"cluster": "login=ada\nkubeconfig=/home/ada/.kube/config\n"})
+    there = replace(facts, sections={LoginKubeconfig: LoginKubeconfig.parse(["login=ada", "kubeconfig=/home/ada/.kube/config"])})
     assert step.check(replace(view, fleet={"cp1": there})) == Satisfied("/home/ada/.kube/config of ada")
 
 
 @pytest.mark.parametrize(("minor", "calico"), [("1.33", "3.31.7"), ("1.34", "3.32.1"), ("1.36", "3.32.1")])
 def test_calico_fits_the_minor_and_all_of_it_is_pinned(minor, calico):
     view = make(kubernetesVersion=minor)
-    assert network_site.version(view) == calico
-    assert all(len(artifact.sha256) == 64 and calico in artifact.url for artifact in network_site.files(view))
-    assert network_site.operator_image(view)
+    assert cluster_calico.version(view) == calico
+    assert all(len(artifact.sha256) == 64 and calico in artifact.url for artifact in cluster_calico.files(view))
+    assert cluster_calico.operator_image(view)
 
 
 @pytest.mark.parametrize(("cidr", "block"), [("10.244.0.0/16", 26), ("10.1.2.0/27", 27), ("fd00:10::/56", 122)])
 def test_the_installation_has_the_clusters_own_network(cidr, block):
-    network = network_site.installation(make(podCIDR=cidr))["spec"]["calicoNetwork"]
+    network = cluster_calico.installation(make(podCIDR=cidr))["spec"]["calicoNetwork"]
     assert network["ipPools"][0]["cidr"] == cidr
     assert network["ipPools"][0]["blockSize"] == block
     assert network["ipPools"][0]["encapsulation"] == "VXLAN"
@@ -366,12 +381,12 @@ def test_the_installation_has_the_clusters_own_network(cidr, block):
 
 def test_network_check_names_what_drifted():
     view = make()
-    wanted = stamp.stamped(network_site.installation(view))
+    wanted = stamp.stamped(cluster_calico.installation(view))
     operator = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "tigera-operator", "namespace": "tigera-operator", "generation": 1},
-        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": network_site.operator_image(view)}]}}},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": cluster_calico.operator_image(view)}]}}},
         "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1},
     }
     crd = {
@@ -387,7 +402,7 @@ def test_network_check_names_what_drifted():
     assert "definitions and operator" in check(wanted, operator).changes[0]
     old = {**operator, "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": "quay.io/tigera/operator:v1.0"}]}}}}
     assert "instead of quay.io/tigera/operator:v1.0" in check(wanted, old, crd).changes[0]
-    assert check(network_site.installation(view), operator, crd) == Needed(("apply Installation default",))
+    assert check(cluster_calico.installation(view), operator, crd) == Needed(("apply Installation default",))
 
 
 def test_a_node_is_done_when_it_is_ready_and_labelled():
@@ -406,16 +421,16 @@ def test_a_node_is_done_when_it_is_ready_and_labelled():
 
 def test_every_node_calls_and_is_called():
     names = [f"n{number}" for number in range(7)]
-    called = {peer for name in names for peer in network_proof.peers(names, name)}
+    called = {peer for name in names for peer in cluster_proof_pods.peers(names, name)}
     assert called == set(names)
-    assert all(name not in network_proof.peers(names, name) for name in names)
-    assert network_proof.peers(["one"], "one") == ()
+    assert all(name not in cluster_proof_pods.peers(names, name) for name in names)
+    assert cluster_proof_pods.peers(["one"], "one") == ()
 
 
 def test_the_asking_pod_is_pinned_to_its_node_and_small_enough_a_name():
     view = make()
     long = "n" * 60
-    job = network_proof.client(view, long, {long: "10.244.0.1", "w1": "fd00::1"})
+    job = cluster_proof_pods.client(view, long, {long: "10.244.0.1", "w1": "fd00::1"})
     assert len(job["metadata"]["name"]) <= 63
     pod = job["spec"]["template"]["spec"]
     assert pod["nodeName"] == long
@@ -425,8 +440,10 @@ def test_the_asking_pod_is_pinned_to_its_node_and_small_enough_a_name():
 
 def test_the_objects_of_the_proof_and_the_token_fit_kubernetes():
     view = make()
-    kubernetes_validate.validate(network_proof.servers(view), "1.34", strict=True)
-    kubernetes_validate.validate(network_proof.client(view, "cp1", {"cp1": "10.244.0.1", "w1": "10.244.1.1"}), "1.34", strict=True)
+    kubernetes_validate.validate(cluster_proof_pods.servers(view), "1.34", strict=True)
+    kubernetes_validate.validate(
+        cluster_proof_pods.client(view, "cp1", {"cp1": "10.244.0.1", "w1": "10.244.1.1"}), "1.34", strict=True
+    )
     expires = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
     kubernetes_validate.validate(cluster_join.token_document("abcdef", "0123456789abcdef", "w1", expires), "1.34", strict=True)
 
@@ -440,10 +457,10 @@ def test_kubeadm_accepts_the_configurations(tmp_path, role, runtime):
     first, second, worker = (make(target, runtime=runtime, **own) for target in ("cp1", "cp2", "w1"))
     key, token, pin = "0" * 64, "abcdef.0123456789abcdef", "sha256:" + "0" * 64
     text = {
-        "init": cluster_site.init_config(first),
-        "control-plane": cluster_site.join_config(second, token, pin, key),
-        "worker": cluster_site.join_config(worker, token, pin),
-        "certificates": cluster_site.certificate_config(first, key),
+        "init": cluster_kubeadm.init_config(first),
+        "control-plane": cluster_kubeadm.join_config(second, token, pin, key),
+        "worker": cluster_kubeadm.join_config(worker, token, pin),
+        "certificates": cluster_kubeadm.certificate_config(first, key),
     }[role]
     path = tmp_path / "kubeadm.yaml"
     path.write_text(text)

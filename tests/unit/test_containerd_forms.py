@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from kfinstall import prepare_site, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
+from kfinstall.parts.prepare import files as prepare_files
 
 RECORDED = Path(__file__).with_name("data") / "containerd"
 OLD, NEW = ("1.6.20", "1.7.24"), "2.1.9"
@@ -35,7 +36,7 @@ def recorded(name: str) -> Flat:
 def ours(version: str) -> Flat:
     answers = Answers.model_validate({"nodes": [{"name": "cp1", "address": "10.77.0.11"}]})
     view = View(answers, releases.load(answers.cluster.release), "cp1")
-    form = prepare_site.containerd_v3 if version == NEW else prepare_site.containerd_v2
+    form = prepare_files.containerd_v3 if version == NEW else prepare_files.containerd_v2
     return dict(_leaves(tomllib.loads(form(view))))
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from kfinstall.answers import fields
 from kfinstall.answers.load import load
-from kfinstall.desk.draft import Draft
 from kfinstall.errors import AnswersError, StateError
+from kfinstall.frontend.draft import Draft
 
 
 @pytest.fixture

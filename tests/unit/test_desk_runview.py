@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kfinstall.answers.model import Answers
-from kfinstall.desk import history
-from kfinstall.desk.rehearsal import make_room
-from kfinstall.desk.ring import Ring
-from kfinstall.desk.runview import RunView
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState
 from kfinstall.events import (
     Finding,
     NodeSetAside,
@@ -28,9 +26,13 @@ from kfinstall.events import (
     StepStarted,
     from_json,
 )
-from kfinstall.journal import Entry, Journal
-from kfinstall.phases import PHASES
-from kfinstall.state import ClusterState
+from kfinstall.frontend import history
+from kfinstall.frontend.demo import make_room
+from kfinstall.frontend.ring import Ring
+from kfinstall.frontend.runview import RunView
+from kfinstall.workflows import runs
+from kfinstall.workflows.installation import PHASES
+from tests.fakes.events import take_all
 
 ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]})
 EVENTS = [
@@ -54,7 +56,7 @@ def seen(events):
     view = RunView()
     view.outline(PHASES)
     view.expect(ANSWERS, PHASES)
-    view.take_all(events)
+    take_all(view, events)
     return view
 
 
@@ -78,6 +80,18 @@ def test_what_is_to_come_is_there_before_it_comes():
     assert view.phases["cluster"].steps["cluster.init"].targets["a"].state == "waiting"
     assert list(view.phases) == [phase.id for phase in PHASES]
     assert view.state_of("nonsense") == "waiting"
+
+
+def test_what_is_still_to_come_is_not_through_because_another_has_a_warning():
+    warned = Finding(node="a", check="preflight.disk", level="warning", message="full", fix="rm")
+    view = seen([EVENTS[0], warned])
+    states = {target.state for target in view.phases["preflight"].steps["preflight.disk"].targets.values()}
+    assert states == {"warning", "waiting"}
+    assert view.phases["preflight"].steps["preflight.disk"].state == "waiting"
+    assert view.phases["preflight"].settled == 0
+    view.phases["connect"].state, view.phases["preflight"].state = "unchanged", "warning"
+    assert view.state_of("connect", "preflight") == "warning"
+    assert view.state_of("connect", "preflight", "prepare") == "waiting"
 
 
 def test_a_later_run_of_one_part_keeps_the_others():
@@ -203,11 +217,11 @@ def test_how_a_failed_run_ended_is_known_again(tmp_path):
         step="prepare.swap-off", target="a", outcome="failed", seconds=1.0, evidence="zram keeps it", hint="zramctl"
     )
     cluster = record_of(tmp_path, [*EVENTS[:4], failed])
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=10, message="swap is on"))
+    cluster.save_run(dataclasses.replace(runs.installations(cluster)[-1], exit_code=10, message="swap is on"))
     view = RunView()
     history.replay(cluster, view)
     ending = history.ending(cluster, view)
-    assert (ending.kind, ending.exit_code, ending.error.node) == ("install", 10, "a")
+    assert (ending.workflow.id, ending.exit_code, ending.error.node) == ("install", 10, "a")
     assert ending.error.lines() == ["a: swap is on", "  why:  zram keeps it", "  next: zramctl"]
 
 
@@ -271,10 +285,10 @@ def test_clusters_are_looked_at_while_room_is_made_again_and_again(tmp_path):
 def phase_of(view, steps, *, kind="install", aside=(), late=(), outcome="changed"):
     """One run of the phase prepare on a and b: (step, target, outcome) in `steps`; nodes set aside before it, or in it."""
     view.take(RunStarted(run="r", cluster="c", kind=kind, nodes=("a", "b")))
-    view.take_all(NodeSetAside(node=name, step="connect.login", reason="off") for name in aside)
+    take_all(view, (NodeSetAside(node=name, step="connect.login", reason="off") for name in aside))
     view.take(PhaseStarted(phase="prepare", title="Prepare", steps=2))
-    view.take_all(StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps)
-    view.take_all(NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late)
+    take_all(view, (StepFinished(step=step, target=target, outcome=how, evidence="e") for step, target, how in steps))
+    take_all(view, (NodeSetAside(node=name, step="prepare.apt", reason="no space") for name in late))
     view.take(PhaseFinished(phase="prepare", outcome=outcome, seconds=1.0))
     gone = (*aside, *late)
     view.take(
@@ -324,7 +338,7 @@ def test_a_run_that_set_servers_aside_is_seen_as_such_when_it_is_opened_again(tm
         replaced if not isinstance(replaced, RunFinished) else dataclasses.replace(replaced, exit_code=code) for replaced in EVENTS
     ]
     cluster = record_of(tmp_path, events)
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=code, set_aside=("b",)))
+    cluster.save_run(dataclasses.replace(runs.installations(cluster)[-1], exit_code=code, set_aside=("b",)))
     view = RunView()
     history.replay(cluster, view)
     assert (view.exit_code, view.set_aside, view.state_of("prepare")) == (20, ("b",), "warning")
@@ -333,7 +347,9 @@ def test_a_run_that_set_servers_aside_is_seen_as_such_when_it_is_opened_again(tm
 def test_a_run_whose_last_event_is_lost_is_told_by_its_record(tmp_path):
     """Red before: whatever the record said, it was told as stopped."""
     cluster = record_of(tmp_path, EVENTS[:-1])
-    cluster.save_run(dataclasses.replace(cluster.installs()[-1], exit_code=20, set_aside=("b",), message="finished without b"))
+    cluster.save_run(
+        dataclasses.replace(runs.installations(cluster)[-1], exit_code=20, set_aside=("b",), message="finished without b")
+    )
     view = RunView()
     history.replay(cluster, view)
     assert (view.exit_code, view.message, view.set_aside) == (20, "finished without b", ("b",))

@@ -7,9 +7,8 @@ import json
 
 import pytest
 
-from kfinstall import ending, limits
-from kfinstall.desk import history
-from kfinstall.desk.runview import RunView
+from kfinstall.engine import ending, limits
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import (
     AnswersError,
     ChangedHostKeyError,
@@ -31,8 +30,9 @@ from kfinstall.errors import (
     told,
 )
 from kfinstall.events import EventBus, Notice, RunFinished
+from kfinstall.frontend import history
+from kfinstall.frontend.runview import RunView
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.state import ClusterState
 
 ENDS = [
     (None, ExitCode.DONE, (), 0, ""),

@@ -6,9 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, plan, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import ClusterFacts, Ref, Want
+from kfinstall.engine import limits, plan
+from kfinstall.engine.executor import Executor, Stop
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.step import Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -21,13 +26,9 @@ from kfinstall.errors import (
     TransportError,
 )
 from kfinstall.events import EventBus
-from kfinstall.executor import Executor, Stop
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
-from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
+from kfinstall.kube.base import ClusterFacts, Ref, Want
 from kfinstall.secrets import Redactor
-from kfinstall.site import Site
-from kfinstall.step import Conflict, Needed, Satisfied, Scope, Step
 
 
 class FakeSite(Site):
@@ -357,6 +358,22 @@ async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
     await world.run(step(world))
     started = {event.target: event.attached for event in world.events if event.name == "stepStarted"}
     assert started == {"cp1": False, "w1": True, "w2": False}
+
+
+async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world):
+    unit = KfUnit("kf-prepare-thing", running=True, status=None)
+    world.site.fleet["cp1"] = replace(world.site.fleet["cp1"], kf_units={unit.name: unit})
+    made = step(
+        world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",))
+    )
+    await world.run(made)
+    assert [event.attached for event in world.events if event.name == "stepStarted"] == [True]
+
+
+async def test_the_journal_names_the_unit_of_what_was_begun(world):
+    await world.run(step(world))
+    units = {(entry.event, entry.target): entry.unit for entry in world.journal.entries()}
+    assert {unit for (event, _target), unit in units.items() if event == "started"} == {"kf-prepare-thing"}
 
 
 async def test_at_once_limits_how_many_run_together(world):

@@ -1,13 +1,16 @@
 """The simulator prints what the parsers understand, and what is parsed is what the model says."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from kfinstall.facts.model import KfUnit, UnitFact, Watch
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.simulator.model import SimNode, SimPackage, SimUnit
-from kfinstall.simulator.sections import facts_output, renderers
-from kfinstall.step import sha256
+from kfinstall.facts.section import FactSection
+from kfinstall.simulator.facts import facts_output, renderers
+from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit
+from kfinstall.text import sha256
 
 WATCH = Watch(
     files=frozenset({"/etc/fstab", "/etc", "/etc/none", "/srv/a b"}),
@@ -21,9 +24,19 @@ WATCH = Watch(
 )
 
 
-def read(node, now=1000.0, extra=None):
-    program = facts_program(WATCH, extra or {}, "0123abcd")
-    return parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, now), now)
+@dataclass(frozen=True)
+class Zzz(FactSection):
+    section = "zzz"
+    lines: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, lines):
+        return cls(tuple(lines))
+
+
+def read(node, now=1000.0, reads=()):
+    program = facts_program(WATCH, {}, "0123abcd")
+    return parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, now), now, reads)
 
 
 @pytest.fixture
@@ -57,7 +70,7 @@ def test_facts_are_what_the_model_says(node):
     assert facts.packages["kubelet"].held
     assert "chrony" not in facts.packages
     assert facts.runtime.containerd_version == "1.7.28"
-    assert facts.runtime.cri_ready
+    assert facts.runtime.cri_sockets == ("/run/containerd/containerd.sock",)
     assert set(facts.files) - {"/var/lib/apt/lists"} == {"/etc/fstab", "/etc", "/srv/a b"}
     assert facts.has_file("/srv/a b", sha256("x"), mode=0o600)
     assert facts.units["chrony.service"] == UnitFact("loaded", "active", "enabled")
@@ -97,14 +110,15 @@ def test_a_containerd_whose_cri_plugin_is_off_does_not_answer(node):
     node.write("/etc/containerd/config.toml", 'version = 2\ndisabled_plugins = ["cri"]\n')
     runtime = read(node).runtime
     assert runtime.sockets == ("/run/containerd/containerd.sock",)
-    assert not runtime.cri_ready
+    assert not runtime.cri_sockets
 
 
-def test_faults_are_appended_to_sections_and_unknown_sections_pass_through(node):
+def test_faults_are_appended_to_sections_and_others_are_for_whoever_reads_them(node):
     node.extra |= {"apt": "lock\t812 unattended-upgr", "zzz": "a\nb"}
-    facts = read(node)
+    facts = read(node, reads=(Zzz,))
     assert facts.apt.lock_holder == "812 unattended-upgr"
-    assert facts.extra["zzz"] == "a\nb"
+    assert facts.section(Zzz) == Zzz(("a", "b"))
+    assert read(node).section(Zzz) == Zzz()
 
 
 def test_every_section_has_a_renderer_and_the_end_comes_last():

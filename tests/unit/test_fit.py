@@ -3,12 +3,16 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kfinstall import releases
-from kfinstall.desk import fit, proposals
+from kfinstall.answers.model import Answers
+from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts, SpaceFact
+from kfinstall.frontend import proposals
+from kfinstall.parts.preflight import fit
+from kfinstall.parts.preflight import hardware as preflight_hardware
 from screens.registry_part import space_forecast
 
 ROW = releases.load("26.03").kubeflow
@@ -107,7 +111,36 @@ def test_what_has_pods_pulls_images(name):
     ("gibibytes", "told"), [(30, "✗ cp1 has 30 GiB free there, less than the 50Gi wanted."), (300, "✓ cp1 has 300 GiB free there.")]
 )
 def test_room_for_images_is_held_against_what_is_wanted(gibibytes, told):
-    space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30, "ext4")
+    space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30)
     facts = dataclasses.replace(server("cp1", 8, 16), space={"/srv": space})
     assert space_forecast(facts, "cp1", "/srv", "50Gi").startswith(told)
     assert f"about {gibibytes / 6:.0f} of them" in space_forecast(facts, "cp1", "/srv", "50Gi")
+
+
+NODES = [{"name": "cp1", "address": "10.0.0.1"}, {"name": "a", "address": "10.0.0.2"}, {"name": "b", "address": "10.0.0.3"}]
+SIZES = st.sampled_from([0, 1023, 1024, 2048, 3072, 4096, 6000, 8192, 16384, 65536])
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.one_of(st.sampled_from(sorted(ROW.presets)), st.lists(st.sampled_from(sorted(COMPONENTS)), min_size=1, unique=True)),
+    st.lists(st.tuples(SIZES, st.integers(0, 32)), min_size=3, max_size=3),
+    st.integers(1, 3),
+    st.booleans(),
+)
+@example("full", [(4096, 8), (5300, 8), (5300, 8)], 3, False)
+@example(["katib"], [(4096, 8), (1100, 8), (1100, 8)], 3, False)
+def test_preflight_never_refuses_what_the_wizard_says_fits(components, sizes, count, spark):
+    """The wizard as screens/kubeflow.py asks: from the draft, the preset's or the listed names as they stand there."""
+    answers = Answers.model_validate({"nodes": NODES[:count], "kubeflow": {"components": components}, "spark": {"enabled": spark}})
+    fleet = {}
+    for node, (mebibytes, cpus) in zip(answers.nodes, sizes, strict=False):
+        bare = server(node.name, cpus, 0)
+        fleet[node.name] = dataclasses.replace(bare, hardware=dataclasses.replace(bare.hardware, memory_bytes=mebibytes * 2**20))
+    names = ROW.presets[components] if isinstance(components, str) else components
+    workers = [node.name for node in answers.nodes if "worker" in node.roles]
+    lone = answers.nodes[0].name if count == 1 else None
+    judged = fit.fit(COMPONENTS, names, spark=spark, facts=fleet, workers=workers, lone=lone)
+    view = View(answers, releases.load("26.03"), "cp1", fleet)
+    refused = [finding for finding in preflight_hardware.fit_findings(view) if judged.fits]
+    assert not refused, f"needed {judged.needed}, available {judged.available}"

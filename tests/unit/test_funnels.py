@@ -8,11 +8,16 @@ from typing import ClassVar
 
 import pytest
 
-from kfinstall import plan, releases, runbook
+from kfinstall import releases
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
 from kfinstall.cli.terminal import Terminal
-from kfinstall.desk.history import events_of
+from kfinstall.engine import plan, runbook
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.phase import Phase
+from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.plain import Plain
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import AnswersError, CommandError, KfError
 from kfinstall.events import (
     EventBus,
@@ -30,12 +35,8 @@ from kfinstall.events import (
     from_json,
 )
 from kfinstall.facts.model import Facts
-from kfinstall.journal import Entry, Journal
-from kfinstall.phases import Phase
-from kfinstall.reporters.jsonl import JsonLines
-from kfinstall.reporters.plain import Plain
+from kfinstall.frontend.history import events_of
 from kfinstall.secrets import MASK, Redactor, Secret
-from kfinstall.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.text import clean, clean_text, cleaned
 
 BAD = (

@@ -4,15 +4,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kfinstall import handoff
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Applied, ClusterFacts, Ref
-from kfinstall.handoff_html import html
-from kfinstall.journal import Entry
+from kfinstall.apply.stamp import proof
+from kfinstall.engine.journal import Entry
+from kfinstall.engine.step import Needed, Satisfied, View
+from kfinstall.kube.base import Applied, ClusterFacts, Ref
+from kfinstall.parts.handoff import proof_card
+from kfinstall.parts.handoff.card import HandoffCard
+from kfinstall.parts.handoff.html import html
 from kfinstall.releases import Release
-from kfinstall.stamp import proof
-from kfinstall.step import Needed, Satisfied, View
-from kfinstall.steps.handoff_card import HandoffCard
 from tests.fakes.context import FakeContext
 
 NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
@@ -35,7 +35,7 @@ def place(card, what):
 
 def test_each_proof_becomes_a_line_with_evidence_and_time():
     view = make_view(proof("spark", "f", "Pi is roughly 3.14"), proof("some-new-one", "f", "it works"))
-    card = handoff.card(view, at=0)
+    card = proof_card.card(view, at=0)
     lines = {line.what: line for line in card.proofs}
     assert lines["Spark computes Pi"].evidence == "Pi is roughly 3.14"
     assert lines["Some new one"].when.endswith("+00:00")
@@ -48,7 +48,7 @@ def test_proofs_on_nodes_come_from_the_journal_newest_only():
         Entry("finished", "r2", "registry.pull-proof", "w1", "f", "changed", "pulled", at=3.0),
         Entry("finished", "r2", "prepare.swap-off", "w1", "f", "changed", "swap is off", at=4.0),
     ]
-    card = handoff.card(make_view(), entries, at=0)
+    card = proof_card.card(make_view(), entries, at=0)
     assert [(line.what, line.evidence, line.when) for line in card.proofs] == [
         ("A node pulls the image (w1)", "pulled", "1970-01-01T00:00:03+00:00")
     ]
@@ -71,7 +71,7 @@ def test_proofs_on_nodes_come_from_the_journal_newest_only():
     ],
 )
 def test_the_dashboard_by_kind_of_access(kubeflow, where, command):
-    card = handoff.card(make_view(kubeflow=kubeflow), at=0)
+    card = proof_card.card(make_view(kubeflow=kubeflow), at=0)
     board = place(card, "Dashboard")
     assert (board.where, board.commands) == (where, (command,) if command else ())
     assert place(card, "Spark history server").where == where + "spark-history/kubeflow-user-example-com/"
@@ -84,7 +84,7 @@ def test_the_load_balancers_own_address_is_shown():
         "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
         "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}},
     }
-    card = handoff.card(make_view(service, kubeflow={"access": {"type": "loadBalancer"}}), at=0)
+    card = proof_card.card(make_view(service, kubeflow={"access": {"type": "loadBalancer"}}), at=0)
     assert place(card, "Dashboard").where == "https://192.0.2.7/"
 
 
@@ -98,7 +98,7 @@ def test_the_load_balancers_own_address_is_shown():
     ],
 )
 def test_the_card_says_where_a_secret_is(reference, words):
-    card = handoff.card(make_view(kubeflow={"user": {"password": reference}}), at=0)
+    card = proof_card.card(make_view(kubeflow={"user": {"password": reference}}), at=0)
     login = card.logins[0]
     assert words in login.place
     assert bool(login.command) is ("generate" in reference)
@@ -110,14 +110,14 @@ def test_the_card_says_where_a_secret_is(reference, words):
 
 def test_without_kubeflow_registry_and_spark_little_is_left():
     sections = {"kubeflow": {"enabled": False}, "registry": {"enabled": False}, "spark": {"enabled": False}}
-    card = handoff.card(make_view(**sections), at=0)
+    card = proof_card.card(make_view(**sections), at=0)
     assert [item.what for item in card.places] == ["kubeconfig"]
     assert card.logins == ()
     assert "<h2>Logins</h2>" not in html(card)
 
 
 def test_json_is_a_versioned_contract():
-    body = handoff.card(make_view(), at=0).to_json()
+    body = proof_card.card(make_view(), at=0).to_json()
     assert body["version"] == 1
     assert set(body) == {
         "version", "cluster", "release", "kubernetes", "at", "nodes", "proofs", "places", "logins", "nextCommands", "done",
@@ -148,7 +148,7 @@ def test_html_is_whole_and_everything_from_outside_is_escaped():
     view = make_view(proof("spark", "f", nasty))
     past_validation = view.answers.registry.model_copy(update={"user": nasty})
     view = replace(view, answers=view.answers.model_copy(update={"registry": past_validation}))
-    page = html(handoff.card(view, [Entry("finished", "r", nasty, nasty, "f", "changed", nasty)], at=0))
+    page = html(proof_card.card(view, [Entry("finished", "r", nasty, nasty, "f", "changed", nasty)], at=0))
     tags = _Tags()
     tags.feed(page)
     assert tags.open == []
@@ -158,7 +158,7 @@ def test_html_is_whole_and_everything_from_outside_is_escaped():
 
 
 def test_the_terminals_lines_name_everything():
-    text = "\n".join(handoff.card(make_view(proof("spark", "f", "Pi")), at=0).lines())
+    text = "\n".join(proof_card.card(make_view(proof("spark", "f", "Pi")), at=0).lines())
     for word in ("Spark computes Pi", "Dashboard", "kubeconfig", "Registry", "password", "kf-spark-submit"):
         assert word in text
 
@@ -191,12 +191,12 @@ async def test_the_step_sees_proofs_that_came_after_its_view_and_is_then_satisfi
 def test_a_node_that_is_set_aside_is_on_the_card_as_not_proven_in_all_its_forms():
     """Red before: it was on none."""
     view = make_view()
-    gone = handoff.Missing("w9", "10.0.0.9", "<no> answer", "is it on?\ntry: ssh 10.0.0.9")
+    gone = proof_card.Missing("w9", "10.0.0.9", "<no> answer", "is it on?\ntry: ssh 10.0.0.9")
     entries = [
         Entry("finished", "r", "registry.pull-proof", "w9", "f", "changed", "pulled last week"),
         Entry("finished", "r", "registry.pull-proof", "other", "f", "changed", "pulled"),
     ]
-    card = handoff.card(view, entries, at=0, set_aside=[gone])
+    card = proof_card.card(view, entries, at=0, set_aside=[gone])
     assert [line.what for line in card.proofs if "w9" in line.what] == [], "what it proved before is no proof now"
     assert any("other" in line.what for line in card.proofs)
     assert json.loads(json.dumps(card.to_json()))["setAside"] == [
@@ -209,4 +209,4 @@ def test_a_node_that_is_set_aside_is_on_the_card_as_not_proven_in_all_its_forms(
     assert "<no>" not in page
     count = len(view.answers.nodes)
     assert f"{count} of {count + 1} nodes" in page
-    assert card.fingerprint == handoff.card(view, entries[1:], at=0).fingerprint, "the step in the cluster does not know why"
+    assert card.fingerprint == proof_card.card(view, entries[1:], at=0).fingerprint, "the step in the cluster does not know why"

@@ -9,13 +9,13 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from kfinstall.cluster import roots, symptoms
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.known import Known
-from kfinstall.cluster.reasons import leaving_waiting
-from kfinstall.cluster.refusal import Refusal
-from kfinstall.cluster.walk import _ring
-from kfinstall.steps.preflight_leftovers import _trace
+from kfinstall.diagnose import roots, symptoms
+from kfinstall.diagnose.known import Known
+from kfinstall.diagnose.reasons import leaving_waiting
+from kfinstall.diagnose.walk import _ring
+from kfinstall.kube.base import Ref
+from kfinstall.kube.refusal import Refusal
+from kfinstall.parts.preflight.leftovers import _trace
 from kfinstall.text import clean, kubectl, shell
 from kfinstall.transport import hostkeys
 from tests.fakes.documents import (

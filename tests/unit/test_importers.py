@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kfinstall.desk import importers
+from kfinstall.frontend import importers
 
 
 def short(imported):

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from kfinstall.engine.journal import Entry, Journal
 from kfinstall.errors import StateError
-from kfinstall.journal import Entry, Journal
 
 
 def entry(event="started", step="prepare.swap-off", target="n1", **more):

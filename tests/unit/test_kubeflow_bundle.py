@@ -23,17 +23,17 @@ import pytest
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
-from kfinstall.cluster import raw
+from kfinstall.engine.step import Needed, View
 from kfinstall.errors import CommandError, UsageError
-from kfinstall.kubeflow import bundle, choice, render_here
-from kfinstall.kubeflow.images import images
+from kfinstall.kube import raw
+from kfinstall.parts.kubeflow import bundle, choice, render_here
+from kfinstall.parts.kubeflow.images import images
+from kfinstall.parts.kubeflow.render import KubeflowRender
+from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.releases import Artifact, Component, load
-from kfinstall.simulator import kubeflow as simulated
-from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
-from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Needed, View
-from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.simulator.nodes import kubeflow as simulated
+from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
 from tests.fakes.context import FakeContext
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "kubeflow-26.03.yaml.gz"

@@ -15,19 +15,20 @@ import yaml
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
 from kfinstall.cli import main
-from kfinstall.cluster import raw
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
+from kfinstall.engine.step import Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact
-from kfinstall.kubeflow import choice, inventory, notebook_images, own, profile
+from kfinstall.kube import raw
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow import choice, inventory, notebook_build, own, profile_documents
+from kfinstall.parts.kubeflow.notebook_images import KubeflowNotebookImages
+from kfinstall.parts.kubeflow.profile_components import KubeflowProfileComponents
+from kfinstall.parts.kubeflow.render import KubeflowRender
 from kfinstall.releases import load, names
-from kfinstall.simulator import kubeflow as simulated
-from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
-from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Needed, Satisfied, View, sha256
-from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
-from kfinstall.steps.kubeflow_profile_components import KubeflowProfileComponents
-from kfinstall.steps.kubeflow_render import KubeflowRender
+from kfinstall.simulator.nodes import kubeflow as simulated
+from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
+from kfinstall.text import sha256
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext
 from tests.fakes.controllers import Controllers
@@ -118,7 +119,7 @@ def test_the_model_registry_goes_into_the_profile_whole(release):
     about = answers(release, components="full", user={"email": "ada@example.org"})
     found = [d for p in choice.profile_paths(about, load(release)) for d in simulated.documents((p,))]
     before = json.dumps(found)
-    moved = profile.placed(found, about.profile_namespace)
+    moved = profile_documents.placed(found, about.profile_namespace)
     assert json.dumps(found) == before
     assert len(moved) == len(found)
     assert "kubeflow-user-example-com" not in json.dumps(moved)
@@ -145,10 +146,10 @@ def test_accounts_and_routes_follow_into_the_profile():
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "b"},
-        "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": profile.PUBLISHED}],
+        "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": profile_documents.PUBLISHED}],
     }
     elsewhere = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"h": "minio-service.kubeflow.svc"}}
-    moved = {d["kind"]: d for d in profile.placed([service, virtual, binding, elsewhere], "mine")}
+    moved = {d["kind"]: d for d in profile_documents.placed([service, virtual, binding, elsewhere], "mine")}
     assert moved["Service"]["metadata"]["namespace"] == "mine"
     assert moved["VirtualService"]["spec"]["gateways"] == ["kubeflow/kubeflow-gateway", "mesh", "other/gateway"]
     assert (
@@ -254,7 +255,7 @@ def test_the_spawner_offers_own_images_behind_the_releases():
     documents = simulated.documents(choice.paths(about, load("26.03")))
     defaults = yaml.safe_load(config_map(own.own_values(documents, about), "spawner_ui_config.yaml"))["spawnerFormDefaults"]
     plain = yaml.safe_load(config_map(documents, "spawner_ui_config.yaml"))["spawnerFormDefaults"]
-    elyra, fairing = (notebook_images.image(about, name) for name in ("elyra", "fairing"))
+    elyra, fairing = (notebook_build.image(about, name) for name in ("elyra", "fairing"))
     assert defaults["image"]["options"] == [*plain["image"]["options"], elyra, fairing]
     assert elyra.startswith("10.0.0.1:5000/kubeflow/notebook-elyra:4.1.1-")
     assert defaults["image"]["value"] == plain["image"]["value"]
@@ -271,7 +272,7 @@ def test_a_published_spawner_takes_them_too():
     owned = own.own_values(documents, about)
     options = yaml.safe_load(config_map(owned, "spawner_ui_config.yaml"))["spawnerFormDefaults"]["image"]["options"]
     assert options[0] == load("26.03").images["jupyter"]  # what they are built on is what the release offers first
-    assert options[-1] == notebook_images.image(about, "kale")
+    assert options[-1] == notebook_build.image(about, "kale")
     assert "/model-registry/" not in config_map(owned, "links")
 
 
@@ -282,8 +283,8 @@ def test_a_notebook_image_is_done_by_its_record_and_its_tag_is_its_content():
     assert isinstance(step.check(seen), Needed)
     record = FileFact("file", 0o644, "root:root", 1, sha256(parameters["RECORD"]))
     assert isinstance(step.check(view("cp", facts=Facts("cp", files={parameters["RECORD_PATH"]: record}), **wanted)), Satisfied)
-    assert parameters["IMAGE_KALE"].endswith(notebook_images.content(load("26.03"), "kale"))
-    assert notebook_images.content(load("26.03"), "kale") != notebook_images.content(load("26.03.1"), "kale")
+    assert parameters["IMAGE_KALE"].endswith(notebook_build.content(load("26.03"), "kale"))
+    assert notebook_build.content(load("26.03"), "kale") != notebook_build.content(load("26.03.1"), "kale")
     assert not step.applies(answers())
     assert not step.applies(Answers.model_validate({"nodes": NODES, "registry": {"enabled": False}, "kubeflow": wanted}))
 

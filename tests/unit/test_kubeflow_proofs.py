@@ -11,22 +11,22 @@ import pytest
 
 from kfinstall.answers.load import loads
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Ref
+from kfinstall.engine.step import View
 from kfinstall.errors import AnswersError, ProofError, StepTimeoutError
-from kfinstall.kubeflow import proof_step, proofs
+from kfinstall.kube.base import Ref
+from kfinstall.parts.kubeflow.proofs import inference, katib, pipeline, proof_step, proofs
+from kfinstall.parts.kubeflow.proofs import notebook as proofs_notebook
 from kfinstall.releases import load
-from kfinstall.step import View
-from kfinstall.steps import kubeflow_proof_inference, kubeflow_proof_katib, kubeflow_proof_notebook, kubeflow_proof_pipeline
 from tests.fakes.context import FakeContext
 from tests.fakes.definitions import problems
 from tests.unit.test_waves import real
 
 RELEASES = ("1.11.0", "26.03", "26.03.1")
 STEPS = (
-    kubeflow_proof_notebook.KubeflowProofNotebook,
-    kubeflow_proof_pipeline.KubeflowProofPipeline,
-    kubeflow_proof_katib.KubeflowProofKatib,
-    kubeflow_proof_inference.KubeflowProofInference,
+    proofs_notebook.KubeflowProofNotebook,
+    pipeline.KubeflowProofPipeline,
+    katib.KubeflowProofKatib,
+    inference.KubeflowProofInference,
 )
 
 
@@ -151,20 +151,20 @@ def conditions(**kinds) -> dict:
 @pytest.mark.parametrize(
     ("waiting", "document", "expected"),
     [
-        (kubeflow_proof_notebook.waiting, None, "has not looked at it"),
-        (kubeflow_proof_notebook.waiting, status(readyReplicas=0, containerState={"waiting": {"reason": "Slow"}}), "Slow"),
-        (kubeflow_proof_notebook.waiting, status(readyReplicas=1), None),
-        (kubeflow_proof_katib.waiting, {}, "has not looked at it"),
-        (kubeflow_proof_katib.waiting, {**conditions(Running="True")}, "0 trials succeeded"),
-        (kubeflow_proof_katib.waiting, conditions(Failed="True"), None),
-        (kubeflow_proof_katib.waiting, conditions(Succeeded="True"), None),
-        (kubeflow_proof_inference.waiting, {}, "has not looked at it"),
-        (kubeflow_proof_inference.waiting, conditions(PredictorReady="False", Ready="False"), "PredictorReady says"),
-        (kubeflow_proof_inference.waiting, conditions(Ready="True"), None),
-        (kubeflow_proof_pipeline.waiting, {}, "has not looked at it"),
-        (kubeflow_proof_pipeline.waiting, status(phase="Running", progress="1/2"), "1/2"),
-        (kubeflow_proof_pipeline.waiting, status(phase="Error"), None),
-        (kubeflow_proof_pipeline.waiting, None, None),
+        (proofs_notebook.waiting, None, "has not looked at it"),
+        (proofs_notebook.waiting, status(readyReplicas=0, containerState={"waiting": {"reason": "Slow"}}), "Slow"),
+        (proofs_notebook.waiting, status(readyReplicas=1), None),
+        (katib.waiting, {}, "has not looked at it"),
+        (katib.waiting, {**conditions(Running="True")}, "0 trials succeeded"),
+        (katib.waiting, conditions(Failed="True"), None),
+        (katib.waiting, conditions(Succeeded="True"), None),
+        (inference.waiting, {}, "has not looked at it"),
+        (inference.waiting, conditions(PredictorReady="False", Ready="False"), "PredictorReady says"),
+        (inference.waiting, conditions(Ready="True"), None),
+        (pipeline.waiting, {}, "has not looked at it"),
+        (pipeline.waiting, status(phase="Running", progress="1/2"), "1/2"),
+        (pipeline.waiting, status(phase="Error"), None),
+        (pipeline.waiting, None, None),
     ],
 )
 def test_waits_tell_what_is_missing_and_end_with_the_work(waiting, document, expected):
@@ -175,10 +175,10 @@ def test_waits_tell_what_is_missing_and_end_with_the_work(waiting, document, exp
 def test_an_experiment_without_a_metric_proves_nothing():
     metric = {"name": proofs.METRIC, "latest": "0.25"}
     best = {"observation": {"metrics": [metric]}}
-    assert kubeflow_proof_katib.result(status(trialsSucceeded=2, currentOptimalTrial=best)) == (2, "0.25")
+    assert katib.result(status(trialsSucceeded=2, currentOptimalTrial=best)) == (2, "0.25")
     metric["latest"] = "unavailable"
     with pytest.raises(ProofError, match="no trial's metric"):
-        kubeflow_proof_katib.result(status(trialsSucceeded=2, currentOptimalTrial=best))
+        katib.result(status(trialsSucceeded=2, currentOptimalTrial=best))
 
 
 class Still:

@@ -12,22 +12,23 @@ import pytest
 import yaml
 
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import ClusterFacts, Ref
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.facts.model import Facts, FileFact
-from kfinstall.kubeflow import choice, inventory, own
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import ClusterFacts, Ref
+from kfinstall.parts.kubeflow import choice, inventory, own
+from kfinstall.parts.kubeflow.access import KubeflowAccess
+from kfinstall.parts.kubeflow.apply import KubeflowApply
+from kfinstall.parts.kubeflow.profile import KubeflowProfile
+from kfinstall.parts.kubeflow.proofs.login import KubeflowProof
+from kfinstall.parts.kubeflow.render import KubeflowRender
+from kfinstall.parts.kubeflow.secrets import KubeflowSecrets
 from kfinstall.releases import load
-from kfinstall.simulator import kubeflow as simulated
-from kfinstall.simulator.effects import kubeflow as _effects  # noqa: F401 (registers them)
-from kfinstall.simulator.model import SimNode, World
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256
-from kfinstall.steps.kubeflow_access import KubeflowAccess
-from kfinstall.steps.kubeflow_apply import KubeflowApply
-from kfinstall.steps.kubeflow_profile import KubeflowProfile
-from kfinstall.steps.kubeflow_proof import KubeflowProof
-from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
+from kfinstall.simulator.nodes import kubeflow as simulated
+from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.parts import kubeflow as _effects  # noqa: F401 (registers them)
+from kfinstall.text import sha256
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.context import FakeContext
 from tests.fakes.controllers import Controllers

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kfinstall import registry_site
-from kfinstall.phases import PHASES
-from kfinstall.step import Needed, Scope
+from kfinstall.engine.step import Needed, Scope
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.workflows.installation import PHASES
 from tests.lab.look import Look, unannounced, unkept
 from tests.lab.test_steps_lab import CONTAINERD, DOCKER
 
@@ -42,7 +42,7 @@ def look(*lines):
             "folder /srv/i/docker/registry/v2/repositories/kfinstall/proof/_manifests/tags/1 755 a:b",
         ),
         ("pull 10.0.0.1:5000/kfinstall/proof@sha256:abc", "image 10.0.0.1:5000/kfinstall/proof@sha256:abc -"),
-        ("sign a server certificate for node1", f"content {registry_site.CERTIFICATE} abc"),
+        ("sign a server certificate for node1", f"content {registry_files.CERTIFICATE} abc"),
     ],
 )
 def test_what_a_plan_says_is_looked_for(change, line):

@@ -4,7 +4,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import manifests, releases, resources
+from kfinstall import releases, resources
+from kfinstall.apply import manifests
 
 FOLDER = resources.asset("manifests/storage-nfs-csi.yaml").parent
 NAMES = sorted(path.name.removesuffix(".yaml") for path in FOLDER.iterdir() if path.name.endswith(".yaml"))

@@ -22,10 +22,10 @@ import yaml
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
-from kfinstall.kubeflow import notebook_images
+from kfinstall.engine.step import View
+from kfinstall.parts.kubeflow import notebook_build
+from kfinstall.parts.kubeflow.notebook_images import KubeflowNotebookImages
 from kfinstall.releases import load
-from kfinstall.step import View
-from kfinstall.steps.kubeflow_notebook_images import KubeflowNotebookImages
 
 BUSYBOX = "/bin/busybox"
 MISSING = [name for name in ("buildah", "docker-registry", "curl", "openssl", "bash") if shutil.which(name) is None]
@@ -187,7 +187,7 @@ def test_images_are_built_pushed_and_recorded_and_the_second_run_changes_nothing
     assert (folder / "record.json").read_text() == parameters["RECORD"]
     assert not (folder / "build").exists()
     files = unpacked(folder, own, kale)
-    assert files["usr/local/share/kfinstall/requirements.txt"] == notebook_images.requirements(RELEASE, "kale")
+    assert files["usr/local/share/kfinstall/requirements.txt"] == notebook_build.requirements(RELEASE, "kale")
     calls = files["usr/local/share/kfinstall/calls"].splitlines()
     assert calls[0].endswith("--no-deps --requirement /usr/local/share/kfinstall/requirements.txt")
     assert calls[1:] == ["/usr/bin/python3 -c import kale", "/opt/conda/bin/jupyter lab --version"]
@@ -202,7 +202,7 @@ def test_images_are_built_pushed_and_recorded_and_the_second_run_changes_nothing
 def test_docker_builds_and_pushes_too_and_leaves_no_image_behind(place, docker):
     folder, own, publisher = place
     base_image = f"127.0.0.1:{publisher}/kubeflow/kubeflow/notebook-servers/jupyter-scipy:v1.10.0"
-    image = f"127.0.0.1:{own}/{notebook_images.REPOSITORY}-fairing:by-docker"
+    image = f"127.0.0.1:{own}/{notebook_build.REPOSITORY}-fairing:by-docker"
     wanted = {"RUNTIME": "docker", "BASE": base_image, "IMAGE_FAIRING": image}
     status, lines, _parameters = run(place, ["fairing"], environment=docker, **wanted)
     assert status == 0, lines
@@ -245,7 +245,7 @@ def test_a_run_that_was_killed_in_the_middle_goes_on_and_leaves_nothing(place):
 def test_what_goes_wrong_is_said_and_nothing_is_recorded(place, password, changed, message):
     folder, _own, _publisher = place
     (folder / "record.json").unlink(missing_ok=True)
-    image = f"{notebook_images.REPOSITORY}-kale:broken-{len(message)}"
+    image = f"{notebook_build.REPOSITORY}-kale:broken-{len(message)}"
     status, lines, _parameters = run(place, ["kale"], password, IMAGE_KALE=f"127.0.0.1:{place[1]}/{image}", **changed)
     assert status != 0
     assert any(line.startswith("kf-error:") and message in line for line in lines), lines

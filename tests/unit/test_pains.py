@@ -20,35 +20,38 @@ from typing import Final
 
 import pytest
 
-from kfinstall import prepare_site, releases, resources, storage_site
+from kfinstall import releases, resources
 from kfinstall.answers.load import problems
 from kfinstall.answers.model import Answers
-from kfinstall.cluster import roots
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import ClusterFacts, Ref, Waiting
-from kfinstall.cluster.known import Known
-from kfinstall.cluster.refusal import parse_refusal
-from kfinstall.cluster.walk import Walk
-from kfinstall.cluster.walk_webhooks import hook_cause
+from kfinstall.apply.waves import Wave, split
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known
+from kfinstall.diagnose.walk import Walk
+from kfinstall.diagnose.walk_webhooks import hook_cause
+from kfinstall.engine.step import Conflict, Needed, View, failed
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
-from kfinstall.kubeflow import choice, own
-from kfinstall.simulator import kubeflow as simulated
-from kfinstall.step import Conflict, Needed, View, failed, sha256
-from kfinstall.steps.connect_os import ConnectOs
-from kfinstall.steps.kubeflow_profile import KubeflowProfile
-from kfinstall.steps.kubeflow_render import KubeflowRender
-from kfinstall.steps.preflight_clock import PreflightClock
-from kfinstall.steps.preflight_hardware import PreflightHardware
-from kfinstall.steps.preflight_leftovers import PreflightLeftovers
-from kfinstall.steps.preflight_network import PreflightNetwork
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
-from kfinstall.steps.storage_default_class import StorageDefaultClass
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import ClusterFacts, Ref, Waiting
+from kfinstall.kube.refusal import parse_refusal
+from kfinstall.parts.connect.os import ConnectOs
+from kfinstall.parts.kubeflow import choice, own
+from kfinstall.parts.kubeflow.profile import KubeflowProfile
+from kfinstall.parts.kubeflow.render import KubeflowRender
+from kfinstall.parts.preflight.clock import PreflightClock
+from kfinstall.parts.preflight.hardware import PreflightHardware
+from kfinstall.parts.preflight.leftovers import PreflightLeftovers
+from kfinstall.parts.preflight.network import PreflightNetwork
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage.default_class import StorageDefaultClass
+from kfinstall.simulator.nodes import kubeflow as simulated
+from kfinstall.text import sha256
 from kfinstall.transport.base import Completed
-from kfinstall.waves import Wave, split
 from tests.fakes.api import FakeApi, make_certificates, serve
 from tests.fakes.documents import (
     NODES,
@@ -276,7 +279,7 @@ def overlap() -> Told:
 
 def behind_a_proxy() -> Told:
     chosen = answers(proxy={"https": "http://proxy:3128"})
-    kept = prepare_site.no_proxy(chosen).split(",")
+    kept = prepare_files.no_proxy(chosen).split(",")
     assert {chosen.cluster.pod_cidr, chosen.cluster.service_cidr, ".svc"} <= set(kept)
     return f"NO_PROXY has {chosen.cluster.pod_cidr}, {chosen.cluster.service_cidr} and .svc", ""
 
@@ -302,7 +305,7 @@ def inotify_now() -> Told:
 
 
 def open_files() -> Told:
-    return f"containerd runs with {prepare_site.containerd_limits().splitlines()[-1]}", ""
+    return f"containerd runs with {prepare_files.containerd_limits().splitlines()[-1]}", ""
 
 
 def no_default_class() -> Told:
@@ -320,7 +323,7 @@ def ends(name: str, line: str, namespace: str = "kubeflow") -> Play:
 
 
 def export_for_databases() -> Told:
-    options = storage_site._EXPORT_OPTIONS
+    options = provisioner._EXPORT_OPTIONS
     assert "no_root_squash" in options
     return f"the own NFS server exports to the nodes only, with {options}", ""
 
@@ -417,7 +420,7 @@ def istiod_first() -> Told:
 
 
 def modules() -> Told:
-    content = prepare_site.modules_content(Facts("cp", modules=frozenset(prepare_site.ISTIO_MODULES)))
+    content = prepare_files.modules_content(Facts("cp", modules=frozenset(prepare_files.ISTIO_MODULES)))
     assert {"iptable_nat", "xt_REDIRECT", "xt_owner"} <= set(content.split())
     return needed(
         PrepareModules(), view(Facts("cp")), "br_netfilter"
@@ -431,7 +434,7 @@ def namespace_without_profile() -> Told:
 
 
 def profile_not_made() -> Told:
-    from kfinstall.steps import kubeflow_profile
+    from kfinstall.parts.kubeflow import profile as kubeflow_profile
 
     return said(kubeflow_profile._made(None) or Waiting(""))
 
@@ -483,7 +486,7 @@ def pulled(reason: str, message: str, image: str) -> Play:
 
 
 def cri_on() -> Told:
-    for written in (prepare_site.containerd_v2(view(Facts("cp"))), prepare_site.containerd_v3(view(Facts("cp")))):
+    for written in (prepare_files.containerd_v2(view(Facts("cp"))), prepare_files.containerd_v3(view(Facts("cp")))):
         assert "disabled_plugins = []" in written
     return "containerd is configured with disabled_plugins = [], whatever its package brought", ""
 
@@ -493,10 +496,10 @@ def cri_silent() -> Told:
     runtime = RuntimeFacts(containerd_version="2.2.1")
     at = view(Facts("cp", runtime=runtime))
     texts = {
-        prepare_site.CONTAINERD_CONFIG: prepare_site.containerd_content(at),
-        prepare_site.CONTAINERD_LIMITS: prepare_site.containerd_limits(),
+        prepare_files.CONTAINERD_CONFIG: prepare_files.containerd_content(at),
+        prepare_files.CONTAINERD_LIMITS: prepare_files.containerd_limits(),
     }
-    texts[f"{prepare_site.PROOFS}/prepare-containerd.json"] = prepare_site.containerd_record(at)
+    texts[f"{prepare_files.PROOFS}/prepare-containerd.json"] = prepare_files.containerd_record(at)
     files = {path: FileFact("file", 0o644, "root:root", len(text), sha256(text)) for path, text in texts.items()}
     units = {"containerd.service": UnitFact("loaded", "active", "enabled")}
     return needed(PrepareContainerd(), view(Facts("cp", runtime=runtime, files=files, units=units)), "CRI"), ""

@@ -5,24 +5,27 @@ from dataclasses import replace
 import pytest
 
 from kfinstall.answers.model import Answers
-from kfinstall.facts.model import KfUnit, RuntimeFacts, SpaceFact, Watch
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
+from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.parts.cluster.init import ClusterInit
+from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
+from kfinstall.parts.connect.login import ConnectLogin
+from kfinstall.parts.connect.os import ConnectOs
+from kfinstall.parts.preflight.apt import PreflightApt
+from kfinstall.parts.preflight.clock import PreflightClock
+from kfinstall.parts.preflight.disk import PreflightDisk
+from kfinstall.parts.preflight.hardware import PreflightHardware
+from kfinstall.parts.preflight.identity import PreflightIdentity
+from kfinstall.parts.preflight.kernel import PreflightKernel
+from kfinstall.parts.preflight.leftovers import PreflightLeftovers
+from kfinstall.parts.preflight.network import PreflightNetwork
+from kfinstall.parts.preflight.ports import PreflightPorts
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
-from kfinstall.simulator.model import SimFile, SimNode
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Satisfied, View
-from kfinstall.steps.connect_login import ConnectLogin
-from kfinstall.steps.connect_os import ConnectOs
-from kfinstall.steps.preflight_apt import PreflightApt
-from kfinstall.steps.preflight_clock import PreflightClock
-from kfinstall.steps.preflight_disk import PreflightDisk
-from kfinstall.steps.preflight_hardware import PreflightHardware
-from kfinstall.steps.preflight_identity import PreflightIdentity
-from kfinstall.steps.preflight_kernel import PreflightKernel
-from kfinstall.steps.preflight_leftovers import PreflightLeftovers
-from kfinstall.steps.preflight_network import PreflightNetwork
-from kfinstall.steps.preflight_ports import PreflightPorts
+from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes.model import SimFile, SimNode
+from kfinstall.text import sha256
 
 STEPS = (
     ConnectLogin,
@@ -210,10 +213,10 @@ def test_mysql_needs_a_younger_processor(fleet):
 
 def with_space(fleet, name, **free_gibibytes):
     """Each directory gets a file system of its own with so much free; the rest has plenty."""
-    space = {path: SpaceFact("/", 2**40, 900 * 2**30, "ext4") for path in fleet[name].space}
+    space = {path: SpaceFact("/", 2**40, 900 * 2**30) for path in fleet[name].space}
     for key, free in free_gibibytes.items():
         path = next(path for path in space if key in path)
-        space[path] = SpaceFact(f"/{key}", 2**40, int(free * 2**30), "ext4")
+        space[path] = SpaceFact(f"/{key}", 2**40, int(free * 2**30))
     return fleet | {name: replace(fleet[name], space=space)}
 
 
@@ -226,7 +229,7 @@ def test_each_directory_needs_its_room(fleet):
 
 
 def test_what_shares_a_file_system_is_added_up(fleet):
-    space = {path: SpaceFact("/", 2**40, 120 * 2**30, "ext4") for path in fleet["cp1"].space}
+    space = {path: SpaceFact("/", 2**40, 120 * 2**30) for path in fleet["cp1"].space}
     found = check(PreflightDisk, fleet | {"cp1": replace(fleet["cp1"], space=space)})
     assert conflict(found, "storage.nfs.minimumFree and registry.minimumFree", "150.0 GiB", warning=True)
 
@@ -449,10 +452,39 @@ def test_what_a_killed_run_of_ours_left_is_no_leftover(fleet):
     units = {"kf-cluster-init": KfUnit("kf-cluster-init", running=False, status=None)}
     half = changed(fleet, "cp1", runtime={"kubeadm_files": ("pki/ca.crt",), "ca_sha256": "ours"})
     assert conflict(check(PreflightLeftovers, half), "pki/ca.crt")
-    ours = half | {"cp1": replace(half["cp1"], kf_units=units)}
+    ours = half | {"cp1": replace(half["cp1"], kf_units=units, files=owned("cp1", "begun"))}
     found = check(PreflightLeftovers, ours)
     assert isinstance(found, Satisfied)
     assert "goes on" in found.evidence
+
+
+def owned(name, state):
+    """What kfinstall wrote on a node whose membership it began, or ended."""
+    content = f"# Written by kfinstall\ncluster=kubeflow\nnode={name}\nstate={state}\n"
+    return {"/etc/kfinstall/cluster.conf": FileFact("file", 0o644, "root:root", len(content), sha256(content))}
+
+
+def test_preflight_lets_pass_what_the_cluster_steps_go_on_with_and_nothing_else(fleet):
+    half = changed(fleet, "cp1", runtime={"kubeadm_files": ("pki/ca.crt",), "ca_sha256": "ours"})
+    units = {"kf-cluster-init": KfUnit("kf-cluster-init", running=False, status=20)}
+    # The folder of the units is gone, the record stands: kubeadm init takes it back and goes on.
+    recorded = half | {"cp1": replace(half["cp1"], files=owned("cp1", "begun"))}
+    assert isinstance(check(ClusterInit, recorded), Needed)
+    assert isinstance(check(PreflightLeftovers, recorded), Satisfied)
+    # kubeadm init was refused on a server that was another's: it ran there, and it is not ours for that.
+    refused = half | {"cp1": replace(half["cp1"], kf_units=units)}
+    assert isinstance(check(ClusterInit, refused), Conflict)
+    assert conflict(check(PreflightLeftovers, refused), "pki/ca.crt")
+
+
+def test_a_join_in_the_middle_is_no_member_yet(fleet):
+    middle = joined(fleet)
+    middle |= {"worker1": replace(middle["worker1"], files=owned("worker1", "begun"))}
+    assert "reset what an earlier join left" in str(check(ClusterJoinWorkers, middle, "worker1"))
+    assert "goes on from there" in check(PreflightLeftovers, middle, "worker1").evidence
+    theirs = joined(fleet, worker1="theirs")
+    theirs |= {"worker1": replace(theirs["worker1"], files=owned("worker1", "begun"))}
+    assert conflict(check(PreflightLeftovers, theirs, "worker1"), "another cluster", "kubeadm reset")
 
 
 def test_a_full_cluster_is_still_green(fleet):
@@ -464,7 +496,7 @@ def test_a_full_cluster_is_still_green(fleet):
     for kind in STEPS:
         found = check(kind, fleet)
         assert isinstance(found, Satisfied), found
-    full = fleet | {"cp1": replace(fleet["cp1"], space={"/x": SpaceFact("/", 100 * 2**30, 9 * 2**30, "ext4")})}
+    full = fleet | {"cp1": replace(fleet["cp1"], space={"/x": SpaceFact("/", 100 * 2**30, 9 * 2**30)})}
     assert conflict(check(PreflightDisk, full), "evict", "crictl rmi --prune", warning=True)
 
 

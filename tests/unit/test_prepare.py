@@ -7,23 +7,27 @@ from dataclasses import replace
 
 import pytest
 
-from kfinstall import limits, prepare_site, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
-from kfinstall.step import Conflict, Needed, Satisfied, View, sha256, step_program
-from kfinstall.steps.prepare_apt import PrepareApt
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_clock import PrepareClock
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
-from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
-from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_proxy import PrepareProxy
-from kfinstall.steps.prepare_swap_off import PrepareSwapOff
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare import limits
+from kfinstall.parts.prepare.apt import PrepareApt
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.clock import PrepareClock
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
+from kfinstall.parts.prepare.facts import OthersFiles
+from kfinstall.parts.prepare.kubernetes_packages import PrepareKubernetesPackages
+from kfinstall.parts.prepare.kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.proxy import PrepareProxy
+from kfinstall.parts.prepare.swap_off import PrepareSwapOff
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.text import sha256
 
 # ruff: noqa: RUF012
 RELEASE = releases.load("26.03")
@@ -38,6 +42,10 @@ def view(facts=None, **more):
     facts = facts or Facts("cp1")
     facts = facts if facts.os.id else replace(facts, os=UBUNTU)
     return View(Answers.model_validate({"nodes": nodes} | more), RELEASE, "cp1", {"cp1": facts})
+
+
+def others(text):
+    return {OthersFiles: OthersFiles.parse(text.splitlines())}
 
 
 def file(text, mode=0o644):
@@ -63,10 +71,10 @@ def conflict(step, facts=None, **more):
 
 
 class TestApt:
-    base = dict.fromkeys(prepare_site.BASE_PACKAGES, PackageFact("1", "installed"))
+    base = dict.fromkeys(prepare_files.BASE_PACKAGES, PackageFact("1", "installed"))
 
     def test_a_source_that_is_gone_is_named_even_with_fresh_lists(self):
-        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), extra={"prepare": "gone\t/etc/apt/sources.list.d/k.list"})
+        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), sections=others("gone\t/etc/apt/sources.list.d/k.list"))
         wanted = "turn off in /etc/apt/sources.list.d/k.list the repository of Kubernetes that is gone"
         assert changes(PrepareApt, facts) == wanted
         assert changes(PrepareApt, replace(facts, apt=AptFacts())) == f"{wanted} | apt-get update"
@@ -117,22 +125,22 @@ class TestKernel:
     def test_modules(self):
         assert "modprobe br_netfilter" in changes(PrepareModules)
         there = frozenset({"overlay", "br_netfilter", "xt_owner"})
-        content = f"{prepare_site.MODULES_HEAD}\noverlay\nbr_netfilter\nxt_owner\n"
+        content = f"{prepare_files.MODULES_HEAD}\noverlay\nbr_netfilter\nxt_owner\n"
         # Loaded now, but lost at the next boot.
         told = changes(PrepareModules, Facts("cp1", modules=there)).split(" | ")
         assert told[0].startswith("modprobe what this kernel has of Istio's: bridge ip_tables ")
         assert "xt_owner" not in told[0]
-        assert told[1:] == [f"write {prepare_site.MODULES_FILE}"]
-        facts = Facts("cp1", modules=there, files={prepare_site.MODULES_FILE: file(content)})
+        assert told[1:] == [f"write {prepare_files.MODULES_FILE}"]
+        facts = Facts("cp1", modules=there, files={prepare_files.MODULES_FILE: file(content)})
         assert "1 of 15" in satisfied(PrepareModules, facts)
         # A module that this kernel does not have must not stand in the file: systemd-modules-load would fail at boot.
-        assert prepare_site.MODULES_FILE in changes(PrepareModules, replace(facts, modules=there - {"xt_owner"}))
+        assert prepare_files.MODULES_FILE in changes(PrepareModules, replace(facts, modules=there - {"xt_owner"}))
 
     def test_sysctl_sets_now_and_at_boot(self):
-        wanted = prepare_site.sysctl_values(view())
+        wanted = prepare_files.sysctl_values(view())
         assert wanted["fs.inotify.max_user_instances"] == "2280"
         assert wanted["fs.inotify.max_user_watches"] == "1255360"
-        done = Facts("cp1", sysctls=wanted, files={prepare_site.SYSCTL_FILE: file(prepare_site.sysctl_content(view()))})
+        done = Facts("cp1", sysctls=wanted, files={prepare_files.SYSCTL_FILE: file(prepare_files.sysctl_content(view()))})
         satisfied(PrepareSysctl, done)
         assert "sysctl net.ipv4.ip_forward=1" in changes(
             PrepareSysctl, replace(done, sysctls=wanted | {"net.ipv4.ip_forward": "0"})
@@ -155,23 +163,37 @@ class TestKernel:
     )
     def test_a_later_file_that_sets_less_is_named(self, order, name, value, lost):
         told = f"sysctl\t{order}\t/etc/sysctl.conf\t{name}\t{value}\nnonsense\nsysctl\t99\t"
-        wanted = prepare_site.sysctl_values(view())
-        files = {prepare_site.SYSCTL_FILE: file(prepare_site.sysctl_content(view()))}
-        facts = Facts("cp1", sysctls=wanted, files=files, extra={"prepare": told})
+        wanted = prepare_files.sysctl_values(view())
+        files = {prepare_files.SYSCTL_FILE: file(prepare_files.sysctl_content(view()))}
+        facts = Facts("cp1", sysctls=wanted, files=files, sections=others(told))
         if lost:
             line = f"turn off in /etc/sysctl.conf, which is read later: {name} = {value}"
             assert changes(PrepareSysctl, facts) == line
         else:
             satisfied(PrepareSysctl, facts)
 
+    # What no kernel says. Digits are more than 0 to 9 to Python, and more than 4300 of them are no number to it.
+    @pytest.mark.parametrize("text", ["\u00b2", "\u0661", "9" * 5000, "-" + "9" * 5000, "", "x"])
+    def test_numbers_without_sense_are_none(self, text):
+        wanted = prepare_files.sysctl_values(view())
+        facts = Facts(
+            "cp1",
+            sysctls=wanted | {"fs.inotify.max_user_instances": text},
+            sections=others(f"sysctl\t99-x.conf\t/etc/x\tnet.ipv4.ip_forward\t{text}"),
+        )
+        assert prepare_files.sysctl_values(view(facts)) == wanted
+        assert "sysctl fs.inotify.max_user_instances=2280" in changes(PrepareSysctl, facts)
+        assert ("/etc/x" in changes(PrepareSysctl, facts)) is (text != "9" * 5000)
+        assert prepare_files.major(text) == 0
+
     def test_a_higher_value_of_the_machine_stays(self):
         facts = Facts("cp1", sysctls={"fs.inotify.max_user_instances": "8192"})
-        assert "fs.inotify.max_user_instances = 8192\n" in prepare_site.sysctl_content(view(facts))
+        assert "fs.inotify.max_user_instances = 8192\n" in prepare_files.sysctl_content(view(facts))
 
     def test_ipv6_pods_need_forwarding_too(self):
-        assert "net.ipv6.conf.all.forwarding" not in prepare_site.sysctl_values(view())
+        assert "net.ipv6.conf.all.forwarding" not in prepare_files.sysctl_values(view())
         six = {"podCIDR": "fd00:10::/56", "serviceCIDR": "fd00:20::/112"}
-        assert prepare_site.sysctl_values(view(cluster=six))["net.ipv6.conf.all.forwarding"] == "1"
+        assert prepare_files.sysctl_values(view(cluster=six))["net.ipv6.conf.all.forwarding"] == "1"
 
     def test_clock(self):
         assert "timesyncd" in changes(PrepareClock)
@@ -186,9 +208,9 @@ class TestContainerd:
         found = Facts("cp1", runtime=RuntimeFacts(containerd_version=version, cri_sockets=("/run/containerd/containerd.sock",)))
         made = view(found)
         files = {
-            prepare_site.CONTAINERD_CONFIG: file(prepare_site.containerd_content(made)),
-            prepare_site.CONTAINERD_LIMITS: file(prepare_site.containerd_limits()),
-            f"{prepare_site.PROOFS}/prepare-containerd.json": file(prepare_site.containerd_record(made)),
+            prepare_files.CONTAINERD_CONFIG: file(prepare_files.containerd_content(made)),
+            prepare_files.CONTAINERD_LIMITS: file(prepare_files.containerd_limits()),
+            f"{prepare_files.PROOFS}/prepare-containerd.json": file(prepare_files.containerd_record(made)),
         }
         return replace(found, files=files, units={"containerd.service": ACTIVE}, **more)
 
@@ -202,10 +224,10 @@ class TestContainerd:
     # An upgrade from 1.7 to 2.2 is followed by the other form of the file.
     def test_the_form_follows_the_version(self):
         upgraded = replace(self.facts("1.7.28"), runtime=replace(self.facts().runtime, containerd_version="2.2.1"))
-        assert prepare_site.CONTAINERD_CONFIG in changes(PrepareContainerd, upgraded)
+        assert prepare_files.CONTAINERD_CONFIG in changes(PrepareContainerd, upgraded)
 
     def test_both_forms_are_toml_with_what_matters(self):
-        old, new = (tomllib.loads(text(view())) for text in (prepare_site.containerd_v2, prepare_site.containerd_v3))
+        old, new = (tomllib.loads(text(view())) for text in (prepare_files.containerd_v2, prepare_files.containerd_v3))
         cri = old["plugins"]["io.containerd.grpc.v1.cri"]
         assert (old["version"], new["version"]) == (2, 3)
         assert old["disabled_plugins"] == new["disabled_plugins"] == []
@@ -223,21 +245,21 @@ class TestContainerd:
     )
     def test_the_sandbox_image_follows_the_minor(self, minor, tag):
         made = view(cluster={"kubernetesVersion": minor})
-        assert prepare_site.pause_image(made) == f"registry.k8s.io/pause:{tag}"
-        for text in (prepare_site.containerd_v2(made), prepare_site.containerd_v3(made)):
+        assert prepare_files.pause_image(made) == f"registry.k8s.io/pause:{tag}"
+        for text in (prepare_files.containerd_v2(made), prepare_files.containerd_v3(made)):
             assert re.findall(r"pause:([0-9.]+)", text) == [tag]
 
     def test_no_sandbox_image_is_guessed(self):
         with pytest.raises(AnswersError, match=r"1\.30 are not known"):
-            prepare_site.containerd_v3(view(cluster={"kubernetesVersion": "1.30"}))
+            prepare_files.containerd_v3(view(cluster={"kubernetesVersion": "1.30"}))
 
     @pytest.mark.parametrize("version", ["1.7.28", "2.2.1"])
     def test_another_minors_sandbox_image_is_told_in_the_plan(self, version):
         settings = {"cluster": {"release": "26.03.1", "kubernetesVersion": "1.36"}}
         facts = self.facts(version)  # of 1.34 or 1.35
-        told = f"write {prepare_site.CONTAINERD_CONFIG}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
+        told = f"write {prepare_files.CONTAINERD_CONFIG}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
         assert changes(PrepareContainerd, facts, **settings).startswith(told)
-        changed = {**facts.files, prepare_site.CONTAINERD_CONFIG: file("somebody's own")}
+        changed = {**facts.files, prepare_files.CONTAINERD_CONFIG: file("somebody's own")}
         assert "sandbox image" not in changes(PrepareContainerd, replace(facts, files=changed), **settings)
 
     # Docker's containerd.io ships disabled_plugins = ["cri"]: the daemon runs, and kubeadm fails.
@@ -267,7 +289,7 @@ class TestDocker:
             given["BINARY"]: file("x", 0o755),
             given["SERVICE_FILE"]: file(given["SERVICE"]),
             given["SOCKET_FILE"]: file(given["SOCKET"]),
-            f"{prepare_site.PROOFS}/prepare-docker.json": file(given["RECORD"] + "\n"),
+            f"{prepare_files.PROOFS}/prepare-docker.json": file(given["RECORD"] + "\n"),
         }
         units = dict.fromkeys(("docker.service", "cri-docker.socket", "cri-docker.service"), ACTIVE)
         runtime = RuntimeFacts(docker_version=version, cri_sockets=("/run/cri-dockerd.sock",))
@@ -281,9 +303,7 @@ class TestDocker:
         facts = self.facts()
         for path in facts.files:
             changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)
-        assert "answers" in changes(
-            PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3", cri_ready=True)), **self.docker
-        )
+        assert "answers" in changes(PrepareDocker, replace(facts, runtime=RuntimeFacts(docker_version="29.1.3")), **self.docker)
 
     # All that apt-get brings is in the plan; a Docker that is there brings its own client.
     @pytest.mark.parametrize(
@@ -353,7 +373,7 @@ class TestKubernetes:
 
 def test_tools_know_their_file_by_its_content():
     given = PrepareTools().parameters(view())
-    binary, record = file("kustomize", 0o755), f"{prepare_site.PROOFS}/prepare-tools.json"
+    binary, record = file("kustomize", 0o755), f"{prepare_files.PROOFS}/prepare-tools.json"
     git = {"git": PackageFact("1:2", "installed")}
     files = {given["BINARY"]: binary, record: file(f"{given['SHA256']}\n{binary.sha256}\n")}
     satisfied(PrepareTools, Facts("cp1", files=files, packages=git))
@@ -378,18 +398,18 @@ class TestProxy:
         assert PrepareProxy().applies(view(**self.proxy).answers)
 
     def test_what_goes_direct(self):
-        direct = prepare_site.no_proxy(view(**self.proxy).answers).split(",")
+        direct = prepare_files.no_proxy(view(**self.proxy).answers).split(",")
         for host in ("127.0.0.1", "10.77.0.11", "w1", "10.244.0.0/16", "10.96.0.0/16", ".svc", ".corp"):
             assert host in direct
         assert len(direct) == len(set(direct))
 
     def test_quoting(self):
         given = view(**self.proxy).answers
-        assert 'Environment="HTTP_PROXY=http://p:3128/a%%20b"' in prepare_site.proxy_unit(given)
-        assert '$(x)\'\\""' in prepare_site.proxy_unit(given)
-        line = next(line for line in prepare_site.proxy_env(given).splitlines() if line.startswith("export https_proxy="))
+        assert 'Environment="HTTP_PROXY=http://p:3128/a%%20b"' in prepare_files.proxy_unit(given)
+        assert '$(x)\'\\""' in prepare_files.proxy_unit(given)
+        line = next(line for line in prepare_files.proxy_env(given).splitlines() if line.startswith("export https_proxy="))
         assert shlex.split(line) == ["export", "https_proxy=http://p:3128/$(x)'\""]
-        apt = prepare_site.proxy_apt(given)
+        apt = prepare_files.proxy_apt(given)
         assert 'Acquire::https::Proxy "http://p:3128/$(x)\'%22";' in apt
         assert 'Acquire::http::Proxy::mirror.corp "DIRECT";' in apt
         assert "10.0.0.0" not in apt

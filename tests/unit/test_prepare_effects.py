@@ -4,28 +4,30 @@ import json
 
 import pytest
 
-from kfinstall import prepare_site, releases
+from kfinstall import releases
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Needed, Satisfied, View
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.simulator.effects import prepare as _registered  # noqa: F401
-from kfinstall.simulator.machine import boot, fresh_node
-from kfinstall.simulator.model import EFFECTS, SimPackage, SimUnit, World
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Needed, Satisfied, View
-from kfinstall.steps.prepare_apt import PrepareApt
-from kfinstall.steps.prepare_base_packages import PrepareBasePackages
-from kfinstall.steps.prepare_clock import PrepareClock
-from kfinstall.steps.prepare_containerd import PrepareContainerd
-from kfinstall.steps.prepare_docker import PrepareDocker
-from kfinstall.steps.prepare_kubernetes_packages import PrepareKubernetesPackages
-from kfinstall.steps.prepare_kubernetes_repository import PrepareKubernetesRepository
-from kfinstall.steps.prepare_modules import PrepareModules
-from kfinstall.steps.prepare_proxy import PrepareProxy
-from kfinstall.steps.prepare_swap_off import PrepareSwapOff
-from kfinstall.steps.prepare_sysctl import PrepareSysctl
-from kfinstall.steps.prepare_tools import PrepareTools
+from kfinstall.facts.section import queries
+from kfinstall.parts.prepare import files as prepare_files
+from kfinstall.parts.prepare.apt import PrepareApt
+from kfinstall.parts.prepare.base_packages import PrepareBasePackages
+from kfinstall.parts.prepare.clock import PrepareClock
+from kfinstall.parts.prepare.containerd import PrepareContainerd
+from kfinstall.parts.prepare.docker import PrepareDocker
+from kfinstall.parts.prepare.kubernetes_packages import PrepareKubernetesPackages
+from kfinstall.parts.prepare.kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.parts.prepare.modules import PrepareModules
+from kfinstall.parts.prepare.proxy import PrepareProxy
+from kfinstall.parts.prepare.swap_off import PrepareSwapOff
+from kfinstall.parts.prepare.sysctl import PrepareSysctl
+from kfinstall.parts.prepare.tools import PrepareTools
+from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes.machine import boot, fresh_node
+from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
+from kfinstall.simulator.parts import prepare as _registered  # noqa: F401
 
 STEPS = (
     PrepareProxy,
@@ -53,8 +55,9 @@ def seen(given, node):
     watch = Watch()
     for step in STEPS:
         watch |= step().watch(view)
-    program = facts_program(watch, {}, "0123abcd")
-    facts = parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, 1000.0), 1000.0)
+    reads = queries({kind for step in STEPS for kind in step.reads}, given)
+    program = facts_program(watch, reads, "0123abcd")
+    facts = parse_facts(node.name, "0123abcd", facts_output(node, program.parameters, 1000.0), 1000.0, reads)
     return View(given, view.release, node.name, {node.name: facts})
 
 
@@ -133,7 +136,7 @@ def test_containerd_that_is_there_stays_and_gets_the_form_of_its_version():
     view = seen(answers(), node)
     ran("prepare-containerd", node, **PrepareContainerd().parameters(view))
     assert node.packages["containerd"].version.startswith("1.7")
-    assert node.files[prepare_site.CONTAINERD_CONFIG].content == prepare_site.containerd_v2(view)
+    assert node.files[prepare_files.CONTAINERD_CONFIG].content == prepare_files.containerd_v2(view)
     assert isinstance(PrepareContainerd().check(seen(answers(), node)), Satisfied)
 
 
@@ -154,4 +157,4 @@ def test_the_clock_service_that_is_there_is_preferred():
 
 def test_scripts_of_all_steps_exist():
     assert all(step().script in EFFECTS for step in STEPS)
-    assert prepare_site.PROXY_ENV.startswith("/var/lib/kfinstall/")
+    assert prepare_files.PROXY_ENV.startswith("/var/lib/kfinstall/")

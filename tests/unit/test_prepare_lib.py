@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from kfinstall import resources
-from kfinstall.step import failed
+from kfinstall.engine.step import failed
 from kfinstall.transport.base import Completed
 
 BASH = shutil.which("bash") or ""
@@ -491,9 +491,9 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
 def test_daemon_json_is_merged_by_field(old, new):
     import json
 
-    from kfinstall.steps import prepare_docker
+    from kfinstall.parts.prepare import docker
 
-    done = subprocess.run(["jq", prepare_docker._SETTINGS], input=old, capture_output=True, text=True, check=True)
+    done = subprocess.run(["jq", docker._SETTINGS], input=old, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == new
-    again = subprocess.run(["jq", prepare_docker._SETTINGS], input=done.stdout, capture_output=True, text=True, check=True)
+    again = subprocess.run(["jq", docker._SETTINGS], input=done.stdout, capture_output=True, text=True, check=True)
     assert json.loads(again.stdout) == new

@@ -7,9 +7,9 @@ import gzip
 import pytest
 import yaml
 
-from kfinstall.cluster.raw import RawDocument, read
-from kfinstall.stamp import ANNOTATION, content, stamped
-from kfinstall.waves import clean_document, without_stray_namespaces
+from kfinstall.apply.stamp import ANNOTATION, content, stamped
+from kfinstall.apply.waves import clean_document, without_stray_namespaces
+from kfinstall.kube.raw import RawDocument, read
 from tests.unit.test_waves import REAL
 
 DEFINITION = """\

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kfinstall.cluster.base import Ref, Want
-from kfinstall.cluster.reasons import bundle_waiting, endpoints_waiting, leaving_waiting, workload_waiting
-from kfinstall.cluster.workloads import wait_available, wait_explained
+from kfinstall.diagnose.reasons import bundle_waiting, endpoints_waiting, leaving_waiting, workload_waiting
+from kfinstall.diagnose.workloads import wait_available, wait_explained
 from kfinstall.errors import StepTimeoutError
+from kfinstall.kube.base import Ref, Want
 from tests.fakes.documents import certificate, condition, crashed, deployment, failing, thing, waiting
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kfinstall.cluster.base import Ref
-from kfinstall.cluster.refusal import Refusal, parse_refusal
+from kfinstall.kube.base import Ref
+from kfinstall.kube.refusal import Refusal, parse_refusal
 
 CLAIM = Ref("v1", "PersistentVolumeClaim", "data", "kubeflow")
 

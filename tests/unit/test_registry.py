@@ -10,18 +10,21 @@ from io import BytesIO
 import pytest
 import yaml
 
-from kfinstall import proof_image, registry_site, resources
+from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, NetworkFacts, PackageFact, RuntimeFacts, UnitFact
+from kfinstall.parts.registry import files as registry_files
+from kfinstall.parts.registry import proof_image
+from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.registry.pull_proof import RegistryPullProof
+from kfinstall.parts.registry.push import RegistryPush
+from kfinstall.parts.registry.server import RegistryServer
+from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.releases import Release
-from kfinstall.simulator.effects import registry as _registry  # noqa: F401
-from kfinstall.simulator.model import ScriptError, SimNode, World
-from kfinstall.simulator.sections.registry import render
-from kfinstall.step import Conflict, Needed, Satisfied, View
-from kfinstall.steps.registry_pull_proof import RegistryPullProof
-from kfinstall.steps.registry_push import RegistryPush
-from kfinstall.steps.registry_server import RegistryServer
-from kfinstall.steps.registry_trust import RegistryTrust
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
+from kfinstall.simulator.parts import registry as _registry  # noqa: F401
+from kfinstall.simulator.parts.registry_facts import render
 from tests.fakes.context import FakeContext
 
 NODES = [{"name": "cp", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]
@@ -41,7 +44,6 @@ class Lab:
 
     def facts(self, name, **more):
         node = self.world.nodes[name]
-        asked = {"REGISTRY_HOST": self.answers.registry_host, "REGISTRY_DIRECTORY": self.answers.registry.directory}
         files = {
             p: FileFact("file" if f.content is not None else "directory", f.mode, f.owner, 0, f.sha256)
             for p, f in node.files.items()
@@ -53,7 +55,7 @@ class Lab:
             units={u: UnitFact("loaded", "active" if v.active else "inactive", "enabled") for u, v in node.units.items()},
             network=more.pop("network", NetworkFacts(listeners=dict(node.listeners))),
             runtime=RuntimeFacts(ca_sha256="cluster1"),
-            extra={"registry": render(node, asked)},
+            sections={RegistryFacts: RegistryFacts.parse(render(node, RegistryFacts.query(self.answers)).splitlines())},
             read_at=more.pop("read_at", __import__("time").time()),
             **more,
         )
@@ -109,7 +111,7 @@ async def test_another_cluster_or_source_of_the_password_asks_for_a_new_login():
     await lab.apply(RegistryServer, "cp")
     assert isinstance(lab.check(RegistryServer, "cp"), Satisfied)
     lab.answers = make_answers(registry={"password": {"env": "REGISTRY_PASSWORD"}})
-    assert lab.check(RegistryServer, "cp") == Needed((f"write {registry_site.LOGIN}",))
+    assert lab.check(RegistryServer, "cp") == Needed((f"write {registry_files.LOGIN}",))
 
 
 async def test_a_certificate_that_ends_soon_is_signed_anew():
@@ -169,22 +171,22 @@ async def test_the_login_goes_by_standard_input_and_bcrypt_fits():
 
 
 def test_config_is_yaml_and_asks_for_tls_and_login():
-    config = yaml.safe_load(registry_site.config(make_answers()))
+    config = yaml.safe_load(registry_files.config(make_answers()))
     assert config["http"]["tls"]["minimumtls"] == "tls1.2"
-    assert config["auth"]["htpasswd"]["path"] == registry_site.HTPASSWD
-    assert "auth" not in yaml.safe_load(registry_site.config(make_answers(registry={"insecure": True})))
+    assert config["auth"]["htpasswd"]["path"] == registry_files.HTPASSWD
+    assert "auth" not in yaml.safe_load(registry_files.config(make_answers(registry={"insecure": True})))
 
 
 @pytest.mark.parametrize("directory", ["/srv/a b", '/srv/q"uote', "/srv/co:lon;x$y"])
 def test_the_data_directory_is_quoted_for_systemd(directory):
-    unit = registry_site.unit(make_answers(registry={"directory": directory}))
+    unit = registry_files.unit(make_answers(registry={"directory": directory}))
     line = next(line for line in unit.splitlines() if line.startswith("BindPaths="))
     quoted = line.removeprefix("BindPaths=").removesuffix(":/run/kfinstall-registry/data")
     assert json.loads(quoted) == directory  # the same escapes as JSON: backslash and double quote
 
 
 def test_mirrors_keep_the_registry_itself_as_fallback():
-    files = registry_site.trust_files(make_answers(registry={"mirrors": {"docker.io": "https://mirror.example/"}}))
+    files = registry_files.trust_files(make_answers(registry={"mirrors": {"docker.io": "https://mirror.example/"}}))
     text = files["/etc/containerd/certs.d/docker.io/hosts.toml"]
     import tomllib
 
@@ -196,7 +198,7 @@ def test_mirrors_keep_the_registry_itself_as_fallback():
 def test_hosts_toml_names_the_ca_for_the_host_and_for_containerds_fallback():
     import tomllib
 
-    parsed = tomllib.loads(registry_site.trust_files(make_answers())["/etc/containerd/certs.d/10.0.0.1:5000/hosts.toml"])
+    parsed = tomllib.loads(registry_files.trust_files(make_answers())["/etc/containerd/certs.d/10.0.0.1:5000/hosts.toml"])
     ca = "/etc/containerd/certs.d/10.0.0.1:5000/ca.crt"
     assert parsed["ca"] == ca
     assert parsed["host"]["https://10.0.0.1:5000"]["ca"] == ca
@@ -206,8 +208,8 @@ def test_docker_is_told_by_its_own_folder_and_by_field():
     answers = make_answers(
         cluster={"runtime": "docker"}, registry={"insecure": True, "mirrors": {"docker.io": "https://m.example"}}
     )
-    assert registry_site.trust_files(answers) == {}
-    assert registry_site.docker_daemon(answers) == {
+    assert registry_files.trust_files(answers) == {}
+    assert registry_files.docker_daemon(answers) == {
         "insecure-registries": ["10.0.0.1:5000"],
         "registry-mirrors": ["https://m.example"],
     }
@@ -241,15 +243,17 @@ def test_the_proof_image_is_a_valid_oci_image_and_always_the_same():
 
 
 def test_names_of_the_certificate_fit_address_and_name():
-    assert registry_site.subject_names(make_answers()) == ("DNS:cp", "DNS:localhost", "IP:10.0.0.1", "IP:127.0.0.1")
+    assert registry_files.subject_names(make_answers()) == ("DNS:cp", "DNS:localhost", "IP:10.0.0.1", "IP:127.0.0.1")
     named = Answers.model_validate({"nodes": [{"name": "cp", "address": "cp.example"}]})
-    assert "DNS:cp.example" in registry_site.subject_names(named)
+    assert "DNS:cp.example" in registry_files.subject_names(named)
 
 
 def test_facts_without_sense_count_as_absent():
-    found = registry_site.parse(Facts("x", extra={"registry": "status=abc\nnonsense\nexpires_at=\nnames=B A \n"}))
-    assert found == registry_site.RegistryFacts(names=("A", "B"))
+    found = RegistryFacts.parse(["status=abc", "nonsense", "expires_at=", "names=B A "])
+    assert found == RegistryFacts(names=("A", "B"))
     assert not found.answers
+    # Digits are more than 0 to 9 to Python, and more than 4300 of them are no number to it.
+    assert RegistryFacts.parse(["status=\u00b2", f"used_bytes={'9' * 5000}", f"expires_at={'9' * 400}"]) == RegistryFacts()
 
 
 SCRIPTS = ["registry-server", "registry-trust", "registry-push", "registry-pull-proof", "spark-image", "spark-submit-script"]

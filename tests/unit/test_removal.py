@@ -5,14 +5,15 @@ import gzip
 import pytest
 
 from kfinstall.answers.load import load
-from kfinstall.cluster import raw
-from kfinstall.cluster.base import ClusterFacts, Ref
-from kfinstall.kubeflow import inventory, removal
-from kfinstall.kubeflow.inventory import Inventory
+from kfinstall.engine.step import Conflict, View
+from kfinstall.kube import raw
+from kfinstall.kube.base import ClusterFacts, Ref
+from kfinstall.parts.kubeflow import inventory
+from kfinstall.parts.kubeflow.inventory import Inventory
+from kfinstall.parts.kubeflow.uninstall import removal
+from kfinstall.parts.kubeflow.uninstall.webhooks import UninstallWebhooks
 from kfinstall.releases import load as release
 from kfinstall.resources import root
-from kfinstall.step import Conflict, View
-from kfinstall.steps.uninstall_webhooks import UninstallWebhooks
 from tests.unit.test_waves import REAL
 
 ANSWERS = load(root() / "examples" / "three-nodes.yaml")

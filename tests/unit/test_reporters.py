@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from kfinstall.engine.reporters.jsonl import JsonLines, json_line
+from kfinstall.engine.reporters.plain import Plain, duration
 from kfinstall.events import (
     EventBus,
     Finding,
@@ -18,8 +20,6 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.reporters.jsonl import JsonLines, json_line
-from kfinstall.reporters.plain import Plain, duration
 from kfinstall.secrets import Redactor
 
 

@@ -7,15 +7,15 @@ import shlex
 
 import pytest
 
-from kfinstall import phases, resuming
 from kfinstall.cli.parser import build_parser, normalise
-from kfinstall.desk import going_on, history
+from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, UsageError
-from kfinstall.journal import Entry, Journal
-from kfinstall.resuming import Selection
-from kfinstall.state import ClusterState
+from kfinstall.frontend import going_on, history
+from kfinstall.workflows import WORKFLOWS, installation, resuming
+from kfinstall.workflows.resuming import Selection
 
-ALL = phases.names()
+ALL = installation.names()
 OLD, NEW = "version: 1\nnodes:\n  - {name: a, address: 10.9.8.7}\n", "version: 1\nnodes:\n  - {name: a, address: 10.9.8.8}\n"
 
 
@@ -57,7 +57,7 @@ def options(cluster, record, given=None, spare=()):
 
 
 def chosen_by(wanted):
-    return tuple(phase.id for phase in phases.choose(only=wanted.only, start=wanted.start))
+    return tuple(phase.id for phase in installation.choose(only=wanted.only, start=wanted.start))
 
 
 # What is gone on with.
@@ -73,7 +73,7 @@ def test_a_run_goes_on_with_its_phases_and_no_more_again_and_again(cluster, name
     record = new(cluster, kind, phases=named)
     for _time in range(3):
         wanted = options(cluster, record)
-        assert wanted.kind == "resume"
+        assert wanted.workflow.id == "resume"
         assert chosen_by(wanted) == named
         record = new(cluster, "resume", phases=chosen_by(wanted))
     told = " ".join(resuming.told(record, wanted))
@@ -96,11 +96,11 @@ def test_everything_that_changes_what_is_done_comes_from_the_record(cluster):
     taken = {"delete_data": True, "force_finalizers": True}
     for kind in ("reset", "uninstall"):
         wanted = options(cluster, new(cluster, kind, answers_file="/f", **taken))
-        assert (wanted.kind, wanted.delete_data, wanted.force_finalizers, wanted.answers_file) == (kind, True, True, "/f")
+        assert (wanted.workflow.id, wanted.delete_data, wanted.force_finalizers, wanted.answers_file) == (kind, True, True, "/f")
         assert not options(cluster, new(cluster, kind)).delete_data
     first = new(cluster, "rotate", rotate=("cookie",), strict=True)
     wanted = options(cluster, first)
-    assert (wanted.kind, wanted.rotate, wanted.rotation, wanted.strict) == ("rotate", ("cookie",), first.id, True)
+    assert (wanted.workflow.id, wanted.rotate, wanted.rotation, wanted.strict) == ("rotate", ("cookie",), first.id, True)
     second = new(cluster, "rotate", rotate=wanted.rotate, rotation=wanted.rotation)
     assert options(cluster, second).rotation == first.id
 
@@ -283,7 +283,7 @@ def test_what_nobody_confirmed_is_not_gone_on_with_unasked(cluster, kind, end, d
     assert any(kind in line for line in commands(error))
     assert not history.summaries(root(cluster))[0].leaving
     assert resuming.choose(root(cluster), back.id).record.id == back.id, "who names it means it"
-    assert going_on.way(cluster) == ("resume", "")
+    assert going_on.way(cluster) == (WORKFLOWS["resume"], "")
 
 
 def test_a_way_back_that_was_stopped_is_gone_on_with(cluster):
@@ -296,20 +296,20 @@ def test_a_way_back_that_was_stopped_is_gone_on_with(cluster):
 
 
 def test_the_screens_ask_first_where_only_a_part_is_done(cluster):
-    assert going_on.way(cluster) == ("install", "")
+    assert going_on.way(cluster) == (WORKFLOWS["install"], "")
     new(cluster, phases=("connect", "storage"), code=10)
-    assert going_on.way(cluster) == ("resume", "")
+    assert going_on.way(cluster) == (WORKFLOWS["resume"], "")
     assert chosen_by(going_on.options(cluster, Selection(), ())) == ("connect", "storage")
     new(cluster, "resume", phases=("connect", "storage"), code=0)
     kind, first = going_on.way(cluster)
-    assert kind == "install"
+    assert kind.id == "install"
     assert "about storage only" in first
     new(cluster, "check", code=0)
     assert going_on.way(cluster) == (kind, first), "a check changes nothing"
     new(cluster, code=0)
-    assert going_on.way(cluster) == ("resume", "")
+    assert going_on.way(cluster) == (WORKFLOWS["resume"], "")
     new(cluster, "rotate", code=10)
-    assert going_on.way(cluster) == ("resume", "")
+    assert going_on.way(cluster) == (WORKFLOWS["resume"], "")
 
 
 @pytest.mark.parametrize("kind", ["reset", "uninstall"])
@@ -322,7 +322,7 @@ def test_the_screens_go_on_with_no_way_back(cluster, kind):
     new(cluster, kind, code=0)
     with pytest.raises(KfError, match="no run to go on with"):
         going_on.options(cluster, Selection(), ())
-    assert going_on.way(cluster)[0] == "install"
+    assert going_on.way(cluster)[0].id == "install"
 
 
 def test_a_later_run_of_an_older_kfinstall_is_told_and_not_taken(tmp_path):

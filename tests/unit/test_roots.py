@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import pytest
 
-from kfinstall import pod_watch
-from kfinstall.cluster import roots
-from kfinstall.cluster.base import Ref, Want
-from kfinstall.cluster.known import Known, explained
-from kfinstall.cluster.workloads import Telling
+from kfinstall.diagnose import roots
+from kfinstall.diagnose.known import Known, explained
+from kfinstall.diagnose.workloads import Telling
+from kfinstall.engine import pods as engine_pods
 from kfinstall.errors import CommandError
+from kfinstall.kube.base import Ref, Want
 from tests.fakes.documents import (
     NODES,
     certificate,
@@ -187,7 +187,7 @@ class TestFailedPodsThatHaveASuccessor:
         pods = [failed_try(job(), OLD, "a"), made_at(NEW, pod(job(), name="b", container=GONE))]
         known = Known()
         known.put(Want("v1", "Pod", "kubeflow"), pods)
-        told = pod_watch._told(known, pods, "kubeflow", None)
+        told = engine_pods._told(known, pods, "kubeflow", None)
         assert told is not None
         assert told[0] == "b"
 

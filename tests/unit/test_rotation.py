@@ -11,19 +11,21 @@ import sys
 
 import pytest
 
-from kfinstall import phases, resources, rotation
+from kfinstall import resources
 from kfinstall.answers.model import Answers
-from kfinstall.cli.parser import SECRET_NAMES
-from kfinstall.cluster.base import ClusterFacts, Ref
+from kfinstall.engine.options import Options
+from kfinstall.engine.secret_store import GENERATED, SecretStore
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import UsageError
-from kfinstall.kubeflow import own
+from kfinstall.kube.base import ClusterFacts, Ref
+from kfinstall.parts.kubeflow import own
+from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
+from kfinstall.parts.kubeflow.rotate.cookie import RotateCookie
+from kfinstall.parts.kubeflow.rotate.pipelines_database import RotatePipelinesDatabase
+from kfinstall.parts.kubeflow.secrets import KubeflowSecrets
 from kfinstall.releases import load
-from kfinstall.secret_store import GENERATED, SecretStore
 from kfinstall.secrets import Redactor
-from kfinstall.step import Conflict, Needed, Satisfied, View
-from kfinstall.steps.kubeflow_secrets import KubeflowSecrets
-from kfinstall.steps.rotate_cookie import RotateCookie
-from kfinstall.steps.rotate_pipelines_database import RotatePipelinesDatabase
+from kfinstall.workflows import rotate
 from tests.unit.test_waves import real
 
 BASH = shutil.which("bash") or ""
@@ -40,20 +42,20 @@ def view(cluster=None, **kubeflow) -> View:
 
 def facts(**data) -> ClusterFacts:
     given = {name.replace("__", ".").replace("_", "-"): value for name, value in data.items()}
-    return ClusterFacts("v1.34.0", {rotation.RECORD: {"metadata": {"name": rotation.RECORD.name}, "data": given}})
+    return ClusterFacts("v1.34.0", {rotate_secrets.RECORD: {"metadata": {"name": rotate_secrets.RECORD.name}, "data": given}})
 
 
 @pytest.mark.parametrize(
     ("kubeflow", "expected"),
     [
-        ({}, tuple(name for name in SECRET_NAMES if name != "catalog-database")),
+        ({}, tuple(name for name in rotate.SECRETS if name != "catalog-database")),
         ({"components": "mini"}, ("oidc-client", "cookie", "user-password")),
         ({"components": "mini", "user": {"password": {"env": "X"}}}, ("oidc-client", "cookie")),
         ({"enabled": False}, ()),
     ],
 )
 def test_what_can_be_replaced_follows_the_answers(kubeflow, expected):
-    assert rotation.possible(answers(**kubeflow)) == expected
+    assert rotate_secrets.possible(answers(**kubeflow)) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,20 +68,20 @@ def test_what_can_be_replaced_follows_the_answers(kubeflow, expected):
 )
 def test_what_can_not_be_replaced_is_refused_with_what_can(only, kubeflow, expected):
     with pytest.raises(UsageError) as caught:
-        rotation.chosen(answers(**kubeflow), only)
+        rotate_secrets.chosen(answers(**kubeflow), only)
     assert expected in f"{caught.value.why} {caught.value.hint}"
 
 
 def test_names_steps_and_command_line_agree():
-    assert tuple(rotation.ROTATIONS) == SECRET_NAMES
-    assert tuple(step.id.partition(".")[2] for step in phases.ROTATE.steps) == SECRET_NAMES
-    (_connect, chosen) = phases.of("rotate", rotating=["cookie", "object-store"])
+    assert tuple(rotate_secrets.ROTATIONS) == rotate.SECRETS
+    assert tuple(step.id.partition(".")[2] for step in rotate.PHASE.steps) == rotate.SECRETS
+    (_connect, chosen) = rotate.phases(Options(rotate.ROTATE, rotate=("cookie", "object-store")))
     assert [step.id for step in chosen.steps] == ["rotate.object-store", "rotate.cookie"]
 
 
 def test_everything_that_reads_a_secret_starts_anew():
     workloads = [item for item in real() if item["kind"] in ("Deployment", "StatefulSet", "DaemonSet")]
-    for item in rotation.ROTATIONS.values():
+    for item in rotate_secrets.ROTATIONS.values():
         for ref in item.written:
             names = {ref.name, "oauth2-proxy-h675gf55ht" if ref == own.OAUTH2_PROXY else ref.name}
             reading = {
@@ -115,12 +117,14 @@ def test_a_rotation_is_done_when_the_run_that_asked_for_it_last_is():
     assert isinstance(step.check(view()), Conflict)
     asked = facts(requested__cookie="run-2", done__cookie="run-1", at__cookie="yesterday")
     assert isinstance(step.check(view(asked)), Needed)
-    done = rotation.finished(asked.objects[rotation.RECORD], "cookie")
-    assert isinstance(step.check(view(ClusterFacts("v1.34.0", {rotation.RECORD: done}))), Satisfied)
-    again = rotation.requested(done, ["cookie"], "run-2")
-    assert rotation.unfinished(ClusterFacts("v1.34.0", {rotation.RECORD: again})) == (), "the same run asks again after a kill"
-    other = rotation.requested(done, ["cookie", "oidc-client"], "run-3")
-    assert rotation.unfinished(ClusterFacts("v1.34.0", {rotation.RECORD: other})) == ("oidc-client", "cookie")
+    done = rotate_secrets.finished(asked.objects[rotate_secrets.RECORD], "cookie")
+    assert isinstance(step.check(view(ClusterFacts("v1.34.0", {rotate_secrets.RECORD: done}))), Satisfied)
+    again = rotate_secrets.requested(done, ["cookie"], "run-2")
+    assert rotate_secrets.unfinished(ClusterFacts("v1.34.0", {rotate_secrets.RECORD: again})) == (), (
+        "the same run asks again after a kill"
+    )
+    other = rotate_secrets.requested(done, ["cookie", "oidc-client"], "run-3")
+    assert rotate_secrets.unfinished(ClusterFacts("v1.34.0", {rotate_secrets.RECORD: other})) == ("oidc-client", "cookie")
 
 
 def test_an_installation_does_not_write_over_a_rotation_in_its_middle():
@@ -298,6 +302,6 @@ def test_a_postgres_server_takes_the_new_password_by_a_statement(server):
 
 
 def test_no_parameter_of_a_rotation_is_a_value():
-    for kind in phases.ROTATE.steps:
+    for kind in rotate.PHASE.steps:
         given = json.dumps(kind().parameters(view()))
         assert "next" not in given

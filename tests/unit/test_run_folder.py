@@ -13,9 +13,11 @@ import time
 
 import pytest
 
-from kfinstall import resuming, run_folder, state
+from kfinstall.engine import run_folder, state
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import StateError, UsageError
-from kfinstall.state import ClusterState, find_run
+from kfinstall.workflows import resuming, runs
+from kfinstall.workflows.runs import find_run
 
 ANSWERS = "nodes:\n  - {name: a, address: 10.9.8.7}\n"
 CALLS = ("open", "mkdir", "rename", "replace", "fsync", "close", "unlink", "rmdir")
@@ -157,7 +159,7 @@ def test_a_full_disk_at_any_call_is_an_error_with_its_cause_and_leaves_nothing_b
 DRIVER = """
 import sys
 from pathlib import Path
-from kfinstall.state import ClusterState
+from kfinstall.engine.state import ClusterState
 cluster = ClusterState(Path(sys.argv[1]), "kf")
 print("ready", flush=True)
 while True:
@@ -232,7 +234,7 @@ def test_a_folder_that_another_process_is_making_is_waited_for_and_not_swept(tmp
     cluster = ClusterState(tmp_path, "kf")
     going_on = cluster.path / "runs" / ".new-abc"
     going_on.mkdir()
-    monkeypatch.setattr("kfinstall.limits.RUN_FOLDER_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("kfinstall.engine.limits.RUN_FOLDER_LOCK_SECONDS", 0.1)
     with state.locked(tmp_path / "runs.lock", 1), pytest.raises(StateError, match=r"runs\.lock is held"):
         new(cluster)
     assert going_on.is_dir()
@@ -265,7 +267,7 @@ def test_what_is_not_whole_is_passed_over_and_told(tmp_path):
     cluster.save_run(dataclasses.replace(good, number=0))
     remains(cluster)
     assert [record.id for record in cluster.runs()] == [good.id]
-    assert [record.id for record in cluster.history()] == [good.id]
+    assert [record.id for record in runs.history(cluster)] == [good.id]
     assert find_run(tmp_path, None)[1].id == good.id
     chosen = resuming.choose(tmp_path, None)
     assert chosen.record.id == good.id
@@ -280,7 +282,7 @@ def test_where_nothing_is_whole_that_is_said_by_name(tmp_path):
     remains(cluster)
     for resumable in (False, True):
         with pytest.raises(UsageError, match="no complete run") as raised:
-            find_run(tmp_path, None, resumable=resumable)
+            find_run(tmp_path, None, going_on=resumable)
         assert "kf-20990101-000002" in raised.value.why
         assert "kfinstall --answers FILE" in raised.value.hint
     with pytest.raises(UsageError, match="000001 is not complete") as raised:

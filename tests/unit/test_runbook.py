@@ -5,9 +5,11 @@ import subprocess
 import pytest
 import yaml
 
-from kfinstall import phases, plan, releases, resources, runbook
+from kfinstall import releases, resources
 from kfinstall.answers.load import load
+from kfinstall.engine import plan, runbook
 from kfinstall.facts.model import Facts
+from kfinstall.workflows import installation
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +17,7 @@ def made():
     answers = load(resources.root() / "examples" / "three-nodes.yaml")
     fleet = {node.name: Facts(node=node.name) for node in answers.nodes}
     situation = plan.Situation(answers, releases.load(answers.cluster.release), fleet)
-    return plan.build(situation, phases.PHASES), situation
+    return plan.build(situation, installation.PHASES), situation
 
 
 def test_the_text_marks_the_point_of_no_return_once_and_counts(made):

@@ -9,20 +9,25 @@ from dataclasses import replace
 import kubernetes_validate
 import pytest
 
-from kfinstall import pod_watch, pull_secret, spark_objects, spark_pi, spark_site, spark_submit
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.base import Applied, ClusterFacts, Ref
+from kfinstall.engine import pods as engine_pods
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, ProofError, StepTimeoutError
 from kfinstall.facts.model import Facts
+from kfinstall.kube.base import Applied, ClusterFacts, Ref
+from kfinstall.parts.registry import pull_secret_objects
+from kfinstall.parts.registry.pull_secret import RegistryPullSecret
+from kfinstall.parts.spark import objects as spark_objects
+from kfinstall.parts.spark import pi as spark_pi
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark import submit as spark_submit
+from kfinstall.parts.spark.access import SparkAccess
+from kfinstall.parts.spark.history_server import SparkHistoryServer
+from kfinstall.parts.spark.image import SparkImage
+from kfinstall.parts.spark.proof import SparkProof
+from kfinstall.parts.spark.submit_script import SparkSubmitScript
+from kfinstall.parts.spark.volume import SparkVolume
 from kfinstall.releases import Release
-from kfinstall.step import Conflict, Needed, Satisfied, View
-from kfinstall.steps.registry_pull_secret import RegistryPullSecret
-from kfinstall.steps.spark_access import SparkAccess
-from kfinstall.steps.spark_history_server import SparkHistoryServer
-from kfinstall.steps.spark_image import SparkImage
-from kfinstall.steps.spark_proof import SparkProof
-from kfinstall.steps.spark_submit_script import SparkSubmitScript
-from kfinstall.steps.spark_volume import SparkVolume
 from tests.fakes.context import FakeContext
 
 RELEASE = Release(
@@ -40,7 +45,7 @@ def make_answers(**sections):
 
 def make_site(image="", **sections):
     """A site; `image` past the answers' own validation, which is not what is tested here."""
-    place = spark_site.site(make_answers(**sections), RELEASE)
+    place = spark_place.site(make_answers(**sections), RELEASE)
     return replace(place, image=image) if image else place
 
 
@@ -156,7 +161,7 @@ def test_builtin_kinds_are_valid_for_the_kubernetes_version(sections):
         *spark_objects.access(place),
         *spark_objects.history(place),
         spark_pi.submit_job(place),
-        pull_secret.document(make_view(**sections), "kfinstall", __import__("kfinstall.secrets").secrets.Secret("x")),
+        pull_secret_objects.document(make_view(**sections), "kfinstall", __import__("kfinstall.secrets").secrets.Secret("x")),
     ]
     builtin = [item for item in documents if "istio.io" not in item["apiVersion"]]
     for item in builtin:
@@ -171,8 +176,8 @@ LABELS = {"app.kubernetes.io/managed-by": "kfinstall"}
 def with_claim(storage_class="nfs-csi", size="10Gi", *, phase="Bound", capacity="10Gi", expands=None, labels=LABELS):
     """A cluster with Spark's claim."""
     cluster = LittleCluster()
-    cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, PLACE)] = {
-        "metadata": {"name": spark_site.VOLUME, "namespace": PLACE, "uid": "u", "labels": dict(labels)},
+    cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_place.VOLUME, PLACE)] = {
+        "metadata": {"name": spark_place.VOLUME, "namespace": PLACE, "uid": "u", "labels": dict(labels)},
         "spec": {"storageClassName": storage_class, "resources": {"requests": {"storage": size}}},
         "status": {"phase": phase, "capacity": {"storage": capacity}},
     }
@@ -226,7 +231,7 @@ def test_what_the_server_lets_change_is_no_conflict(cluster, sections):
 async def test_a_claim_that_its_user_made_larger_stays_proven():
     cluster = LittleCluster()
     await run(SparkVolume, cluster)
-    claim = cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_site.VOLUME, PLACE)]
+    claim = cluster.objects[Ref("v1", "PersistentVolumeClaim", spark_place.VOLUME, PLACE)]
     claim["spec"]["resources"]["requests"]["storage"] = claim["status"].setdefault("capacity", {})["storage"] = "20Gi"
     assert isinstance(SparkVolume().check(make_view(cluster)), Satisfied)
 
@@ -291,7 +296,7 @@ async def test_a_claim_made_again_needs_its_directory_again():
 
 @pytest.mark.parametrize(("found", "wanted"), [("185:185 2770", 0), ("0:0 755", 1)])
 def test_the_directory_program_proves_owner_and_mode(tmp_path, found, wanted):
-    from kfinstall.steps import spark_volume
+    from kfinstall.parts.spark import volume as spark_volume
 
     (tmp_path / "stat").write_text(f"#!/bin/sh\necho '{found}'\n")
     (tmp_path / "stat").chmod(0o755)
@@ -308,7 +313,7 @@ def test_the_directory_program_proves_owner_and_mode(tmp_path, found, wanted):
 
 @pytest.mark.parametrize("name", ["app-1", "eventlog_v2_app-1", None])
 def test_the_event_log_program(tmp_path, name):
-    from kfinstall.steps import spark_proof
+    from kfinstall.parts.spark import proof as spark_proof
 
     if name:
         (tmp_path / name).write_text("{}")
@@ -379,7 +384,7 @@ async def test_a_wait_that_ends_says_why(status, words, remedy):
 
 
 def test_a_running_pod_has_no_reason():
-    assert pod_watch.reason({"status": {"phase": "Running"}}) == ""
+    assert engine_pods.reason({"status": {"phase": "Running"}}) == ""
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
@@ -434,20 +439,20 @@ def test_the_submit_script_refuses_a_slash_too_many_and_helps(tmp_path):
 
 
 def test_configuration_has_volume_event_log_and_no_sidecar_for_both_roles():
-    values = spark_site.configuration(make_site())
+    values = spark_place.configuration(make_site())
     assert values["spark.eventLog.dir"] == "file:/opt/spark/volume/logs"
     assert values["spark.kubernetes.container.image"] == "10.0.0.1:5000/kfinstall/spark:3.5.2"
     for role in ("driver", "executor"):
         assert values[f"spark.kubernetes.{role}.volumes.persistentVolumeClaim.spark-volume.options.claimName"] == "spark-volume"
         assert values[f"spark.kubernetes.{role}.label.sidecar.istio.io/inject"] == "false"
-    assert not any("istio" in key for key in spark_site.configuration(make_site(kubeflow={"enabled": False})))
+    assert not any("istio" in key for key in spark_place.configuration(make_site(kubeflow={"enabled": False})))
 
 
 @pytest.mark.parametrize(
     ("upstream", "tag"), [("a/spark:4.0.1", "4.0.1"), ("reg:5000/a/spark", "base"), ("a/spark:1@sha256:ff", "1")]
 )
 def test_the_copy_keeps_the_tag(upstream, tag):
-    assert spark_site.target_image(make_answers(), upstream) == f"10.0.0.1:5000/kfinstall/spark:{tag}"
+    assert spark_place.target_image(make_answers(), upstream) == f"10.0.0.1:5000/kfinstall/spark:{tag}"
 
 
 async def test_the_pull_secret_keeps_what_the_account_had_and_shows_nothing():
@@ -466,10 +471,10 @@ async def test_the_pull_secret_keeps_what_the_account_had_and_shows_nothing():
 
 
 async def test_image_and_script_through_the_simulator():
-    import kfinstall.simulator.effects.registry
-    import kfinstall.simulator.effects.spark  # noqa: F401
+    import kfinstall.simulator.parts.registry
+    import kfinstall.simulator.parts.spark  # noqa: F401
     from kfinstall.facts.model import FileFact
-    from kfinstall.simulator.model import SimNode, World
+    from kfinstall.simulator.nodes.model import SimNode, World
 
     world = World({"cp": SimNode("cp", "10.0.0.1", 0)})
     for step in (SparkImage, SparkSubmitScript):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kfinstall import spark_objects
+from kfinstall.parts.spark import objects as spark_objects
 from tests.fakes import mesh
 from tests.fakes.definitions import problems
 from tests.unit.test_spark import make_site

@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from kfinstall import spark_site, spark_submit
+from kfinstall.parts.spark import place as spark_place
+from kfinstall.parts.spark import submit as spark_submit
 from tests.unit.test_spark import make_site
 
-OLD, NEW = spark_site.WORK_DIR, spark_site.MOUNT
+OLD, NEW = spark_place.WORK_DIR, spark_place.MOUNT
 MOUNT = "spark.kubernetes.{role}.volumes.{kind}.{name}.mount.path"
 CLAIM = "spark.kubernetes.{role}.volumes.{kind}.{name}.options.claimName"
 OWN = {"spark": {"image": "registry.example/spark:mine"}}

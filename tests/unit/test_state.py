@@ -2,12 +2,20 @@
 
 import json
 import multiprocessing
+import os
+import stat
 
 import pytest
 
-from kfinstall import durable, state
+from kfinstall import durable
+from kfinstall.answers.model import Answers
+from kfinstall.answers.save import save
+from kfinstall.engine import state
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import LockedError, StateError, UsageError
-from kfinstall.state import ClusterState, find_run
+from kfinstall.workflows.runs import find_run
+
+ANSWERS = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}]})
 
 
 def test_the_directory_is_for_its_owner_only(tmp_path):
@@ -22,7 +30,7 @@ def test_runs_are_found_again_and_the_newest_is_the_last(tmp_path):
     second = cluster.new_run("check")
     assert first.id != second.id
     assert find_run(tmp_path, None)[1].id == second.id
-    assert find_run(tmp_path, None, resumable=True)[1].id == first.id
+    assert find_run(tmp_path, None, going_on=True)[1].id == first.id
     assert find_run(tmp_path, first.id)[1].kind == "install"
 
 
@@ -78,6 +86,24 @@ def test_a_second_process_is_refused_and_told_who_holds_the_lock(tmp_path):
         process.join()
     with ClusterState(tmp_path, "kf").lock():
         pass
+
+
+@pytest.mark.parametrize(("system", "synced"), [("linux", ["file", "directory"]), ("win32", ["file"])])
+def test_what_is_written_lasts_with_its_name(tmp_path, monkeypatch, system, synced):
+    """A directory can't be opened on Windows."""
+    found, real = [], os.fsync
+
+    def sync(handle):
+        found.append("directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        real(handle)
+
+    monkeypatch.setattr(durable.os, "fsync", sync)
+    monkeypatch.setattr(durable.sys, "platform", system)
+    for write in (lambda: durable.write_atomically(tmp_path / "a", "new"), lambda: save(ANSWERS, tmp_path / "a")):
+        found.clear()
+        write()
+        assert found == synced
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):

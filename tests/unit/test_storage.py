@@ -10,26 +10,32 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kfinstall import phases, releases, resources, stamp, storage_proof, storage_site
+from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
-from kfinstall.cluster.api import open_cluster
-from kfinstall.cluster.base import Ref
+from kfinstall.apply import stamp
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.simulator.effects import storage as effects
-from kfinstall.simulator.model import EFFECTS, ScriptError, SimUnit
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, View
-from kfinstall.steps.storage_default_class import StorageDefaultClass
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
-from kfinstall.steps.storage_local_path import StorageLocalPath
-from kfinstall.steps.storage_nfs_client import StorageNfsClient
-from kfinstall.steps.storage_nfs_csi import StorageNfsCsi
-from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
-from kfinstall.steps.storage_nfs_server import StorageNfsServer
-from kfinstall.steps.storage_nfs_subdir import StorageNfsSubdir
-from kfinstall.steps.storage_proof import StorageProof
+from kfinstall.facts.section import queries
+from kfinstall.kube.api import open_cluster
+from kfinstall.kube.base import Ref
+from kfinstall.parts.storage import facts as storage_facts
+from kfinstall.parts.storage import proof_pods as storage_proof_pods
+from kfinstall.parts.storage import provisioner
+from kfinstall.parts.storage.default_class import StorageDefaultClass
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
+from kfinstall.parts.storage.local_path import StorageLocalPath
+from kfinstall.parts.storage.nfs_client import StorageNfsClient
+from kfinstall.parts.storage.nfs_csi import StorageNfsCsi
+from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
+from kfinstall.parts.storage.nfs_server import StorageNfsServer
+from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
+from kfinstall.parts.storage.proof import StorageProof
+from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimUnit
+from kfinstall.simulator.parts import storage as effects
+from kfinstall.workflows import installation
 from tests.fakes.context import FakeContext
 from tests.simulated.simulated_cluster import initialised
 
@@ -72,10 +78,9 @@ class Lab:
         empty = View(self.answers, self.release, target)
         if target == CLUSTER_TARGET:
             return dataclasses.replace(empty, cluster=await self.cluster.snapshot(step.wants(empty)))
-        path = self.answers.storage.nfs.path
-        extra = {"NFS_PATH": path, "NFS_ADDRESS": self.answers.nfs_address, "NFS_EXPORT": storage_site.export_path(path)}
-        program = facts_program(step.watch(empty), extra, "0123abcd")
-        facts = parse_facts(target, "0123abcd", facts_output(self.world.nodes[target], program.parameters, 1000.0), 1000.0)
+        reads = queries(step.reads, self.answers)
+        program = facts_program(step.watch(empty), reads, "0123abcd")
+        facts = parse_facts(target, "0123abcd", facts_output(self.world.nodes[target], program.parameters, 1000.0), 1000.0, reads)
         return dataclasses.replace(empty, fleet={target: facts})
 
     async def check(self, step, target=CLUSTER_TARGET):
@@ -129,7 +134,7 @@ async def test_the_phase_is_done_once_and_leaves_only_its_record(tmp_path, stora
         await site.run()
         classes = site.simulated.objects(CLASS, "StorageClass")
         assert [item["metadata"]["name"] for item in classes] == [name]
-        assert classes[0]["metadata"]["annotations"][storage_site.DEFAULT] == "true"
+        assert classes[0]["metadata"]["annotations"][provisioner.DEFAULT] == "true"
         assert site.simulated.objects("v1", "PersistentVolumeClaim", "kfinstall") == []
         assert site.simulated.objects("batch/v1", "Job", "kfinstall") == []
         record = site.simulated.get("v1", "ConfigMap", "proof-storage", "kfinstall")
@@ -143,7 +148,7 @@ async def test_the_phase_is_done_once_and_leaves_only_its_record(tmp_path, stora
 async def test_exactly_one_class_is_the_default_whoever_made_the_others(tmp_path):
     async with lab(tmp_path, {"type": "local-path"}) as site:
         beta = "storageclass.beta.kubernetes.io/is-default-class"
-        for name, mark in (("gp2", storage_site.DEFAULT), ("old", beta), ("other", "example.com/note")):
+        for name, mark in (("gp2", provisioner.DEFAULT), ("old", beta), ("other", "example.com/note")):
             metadata = {"name": name, "annotations": {mark: "true"}}
             site.simulated.put({"apiVersion": CLASS, "kind": "StorageClass", "metadata": metadata, "provisioner": "example.com/x"})
         step = StorageDefaultClass()
@@ -170,7 +175,7 @@ async def test_another_kind_of_storage_takes_the_default_from_the_class_that_was
         site.answers = site.answers.model_copy(update={"storage": make_answers(after).storage})
         await site.run(done=("storage.nfs-server", "storage.nfs-client", "storage.nfs-policy") if before == {} else ())
         classes = {item["metadata"]["name"]: item for item in site.simulated.objects(CLASS, "StorageClass")}
-        marks = {name: item["metadata"]["annotations"][storage_site.DEFAULT] for name, item in classes.items()}
+        marks = {name: item["metadata"]["annotations"][provisioner.DEFAULT] for name, item in classes.items()}
         assert marks == {old["metadata"]["name"]: "false", site.answers.storage_class: "true"}
         kept = classes[old["metadata"]["name"]]
         assert [kept[key] for key in ("provisioner", "reclaimPolicy")] == [old[key] for key in ("provisioner", "reclaimPolicy")]
@@ -204,7 +209,7 @@ async def test_a_class_of_an_older_installation_gets_the_mount_options_in_place(
     async with lab(tmp_path) as site:
         step = StorageNfsCsi()
         await site.apply(step)
-        wanted = storage_site.storage_class(View(site.answers, site.release, CLUSTER_TARGET))
+        wanted = provisioner.storage_class(View(site.answers, site.release, CLUSTER_TARGET))
         assert {"nosuid", "nodev"} < set(wanted["mountOptions"])
         assert not {"noexec", "nosymfollow"} & set(wanted["mountOptions"])
         await site.cluster.apply(stamp.stamped({**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}))
@@ -226,7 +231,7 @@ async def test_what_somebody_deleted_is_needed_again(tmp_path):
 
 def test_the_local_directory_and_the_helpers_image_reach_the_provisioner():
     view = make_view({"type": "local-path", "localPath": {"directory": NASTY}})
-    documents = storage_site.provisioner(view)
+    documents = provisioner.provisioner(view)
     data = next(item["data"] for item in documents if item["kind"] == "ConfigMap")
     assert yaml.safe_load(data["config.json"])["nodePathMap"][0]["paths"] == [NASTY]
     helper = yaml.safe_load(data["helperPod.yaml"])
@@ -237,8 +242,8 @@ def test_the_local_directory_and_the_helpers_image_reach_the_provisioner():
 @pytest.mark.parametrize("storage", [{}, {"nfs": {"provisioner": "subdir"}}, {"type": "local-path"}])
 def test_a_check_reads_all_that_it_judges(storage):
     view = make_view(storage)
-    listed = {(want.api_version, want.kind, want.namespace) for want in storage_site.wants(view)}
-    for document in [*storage_site.provisioner(view), storage_site.storage_class(view)]:
+    listed = {(want.api_version, want.kind, want.namespace) for want in provisioner.wants(view)}
+    for document in [*provisioner.provisioner(view), provisioner.storage_class(view)]:
         ref = Ref.of(document)
         assert (ref.api_version, ref.kind, ref.namespace) in listed
         kubernetes_validate.validate(document, "1.34", strict=True)
@@ -250,7 +255,7 @@ def test_a_check_reads_all_that_it_judges(storage):
 def test_the_proofs_pods_keep_to_the_restricted_standard():
     view = make_view()
     for role in ("write", "read"):
-        document = storage_proof.job(view, role, "worker1", "x")
+        document = storage_proof_pods.job(view, role, "worker1", "x")
         kubernetes_validate.validate(document, "1.34", strict=True)
         pod = document["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"]
@@ -263,7 +268,7 @@ def test_the_proofs_pods_keep_to_the_restricted_standard():
 @pytest.mark.skipif(not shutil.which("sh") or sys.platform == "win32", reason="runs the pods' program: needs a POSIX shell")
 def test_the_pods_programs_write_read_and_tell_what_is_wrong(tmp_path):
     def run(role, content):
-        command = storage_proof.job(make_view(), role, "", content)["spec"]["template"]["spec"]["containers"][0]["command"]
+        command = storage_proof_pods.job(make_view(), role, "", content)["spec"]["template"]["spec"]["containers"][0]["command"]
         text = command[2].replace("/volume", str(tmp_path))
         return subprocess.run(["sh", *command[1:2], text, *command[3:]], capture_output=True, text=True, check=False)
 
@@ -278,7 +283,7 @@ async def test_a_node_that_may_not_mount_fails_the_proof_and_the_next_run_mends_
         for made, target in ((StorageNfsServer, "cp1"), (StorageNfsClient, "worker1"), (StorageNfsClient, "worker2")):
             await site.apply(made(), target)
         await site.apply(StorageNfsCsi())
-        exports = site.world.nodes["cp1"].files[storage_site.EXPORTS_FILE]
+        exports = site.world.nodes["cp1"].files[provisioner.EXPORTS_FILE]
         right = exports.content
         exports.content = right.replace(site.answers.node("worker2").address, "10.99.0.1")
         step = StorageProof()
@@ -310,15 +315,15 @@ async def test_another_class_asks_for_another_proof(tmp_path):
     ],
 )
 def test_two_nodes_take_part_where_there_are_two(nodes, expected):
-    assert storage_proof.places(make_answers(nodes=nodes)) == expected
-    assert storage_proof.places(make_answers({"type": "local-path"}, nodes=nodes)) == ("", "")
+    assert storage_proof_pods.places(make_answers(nodes=nodes)) == expected
+    assert storage_proof_pods.places(make_answers({"type": "local-path"}, nodes=nodes)) == ("", "")
 
 
 # the server and its clients
 
 
 def test_only_the_nodes_are_in_the_exports():
-    lines = storage_site.exports(make_answers()).splitlines()
+    lines = provisioner.exports(make_answers()).splitlines()
     assert lines[0].startswith("#")
     options = "(rw,sync,no_subtree_check,no_root_squash)"
     assert lines[1:] == [f"/srv/nfs/kubeflow 10.77.0.11{options} 10.77.0.12{options}"]
@@ -330,7 +335,7 @@ def test_only_the_nodes_are_in_the_exports():
     [("/srv/a b", "/srv/a\\040b"), ('/srv/q"#\\', "/srv/q\\042\\043\\134"), ("/srv/é+,(1)$@:='&;", "/srv/é+,(1)$@:='&;")],
 )
 def test_paths_are_escaped_as_nfs_utils_does_it(path, written):
-    assert storage_site.export_path(path) == written
+    assert storage_facts.export_path(path) == written
 
 
 @pytest.mark.parametrize(
@@ -347,11 +352,11 @@ def test_paths_are_escaped_as_nfs_utils_does_it(path, written):
 )
 def test_who_the_kernel_serves_is_compared_with_the_nodes(addresses, clients, good):
     nodes = [{"name": f"n{index}", "address": address} for index, address in enumerate(addresses)]
-    assert storage_site.exported(make_answers(nodes=nodes), clients) is good
+    assert provisioner.exported(make_answers(nodes=nodes), clients) is good
 
 
 def test_the_source_of_a_mount_has_brackets_around_ipv6():
-    assert storage_site.source(make_answers({"nfs": {"server": "fd00::7", "path": "/a b"}})) == "[fd00::7]:/a b"
+    assert provisioner.source(make_answers({"nfs": {"server": "fd00::7", "path": "/a b"}})) == "[fd00::7]:/a b"
     assert effects._server_of("[fd00::7]:/a:/b", type("World", (), {"nodes": {}})()) == (None, "/a:/b")
 
 
@@ -359,13 +364,13 @@ async def test_the_server_asks_for_what_is_missing_only(tmp_path):
     async with lab(tmp_path) as site:
         step, node = StorageNfsServer(), site.world.nodes["cp1"]
         await site.apply(step, "cp1")
-        node.units[storage_site.SERVER_UNIT] = SimUnit(active=False, enabled=True)
-        assert await site.check(step, "cp1") == Needed((f"start {storage_site.SERVER_UNIT}",))
-        node.units[storage_site.SERVER_UNIT] = SimUnit(active=True, enabled=True)
-        node.files[storage_site.EXPORTS_FILE].mode = 0o666
+        node.units[provisioner.SERVER_UNIT] = SimUnit(active=False, enabled=True)
+        assert await site.check(step, "cp1") == Needed((f"start {provisioner.SERVER_UNIT}",))
+        node.units[provisioner.SERVER_UNIT] = SimUnit(active=True, enabled=True)
+        node.files[provisioner.EXPORTS_FILE].mode = 0o666
         found = await site.check(step, "cp1")
         assert isinstance(found, Needed)
-        assert f"write {storage_site.EXPORTS_FILE}" in found.changes[0]
+        assert f"write {provisioner.EXPORTS_FILE}" in found.changes[0]
 
 
 async def test_what_an_administrator_exports_is_a_conflict(tmp_path):
@@ -415,7 +420,7 @@ def test_the_answers_choose_the_steps(storage, applying):
 
 
 def test_the_phase_has_these_steps_in_this_order():
-    phase = next(item for item in phases.PHASES if item.id == "storage")
+    phase = next(item for item in installation.PHASES if item.id == "storage")
     assert list(phase.steps) == STEPS
 
 
@@ -444,13 +449,13 @@ def _bash():
 )
 def test_an_export_in_another_file_is_seen_however_it_is_written(tmp_path, line, ours):
     (tmp_path / "exports.d").mkdir()
-    exports = storage_site.exports(make_answers({"nfs": {"path": NASTY}}))
+    exports = provisioner.exports(make_answers({"nfs": {"path": NASTY}}))
     (tmp_path / "exports.d" / "kfinstall.exports").write_text(exports)
     (tmp_path / "exports").write_text(line)
-    (tmp_path / "etab").write_text(f"/srv/x\t10.0.0.3(rw)\n{storage_site.export_path(NASTY)}\t10.0.0.1(rw,sec=sys)\n")
+    (tmp_path / "etab").write_text(f"/srv/x\t10.0.0.3(rw)\n{storage_facts.export_path(NASTY)}\t10.0.0.1(rw,sec=sys)\n")
     text = resources.script("facts/60-nfs").replace("/var/lib/nfs/etab", f"{tmp_path}/etab").replace("/etc/", f"{tmp_path}/")
     text = resources.script("facts-lib") + "\n" + text.replace("-d /var/lib/nfs ", f"-d {tmp_path} ")
-    environment = {"KF_MARK": "m", "KF_NFS_PATH": NASTY, "KF_NFS_EXPORT": storage_site.export_path(NASTY)}
+    environment = {"KF_MARK": "m", "KF_NFS_PATH": NASTY, "KF_NFS_EXPORT": storage_facts.export_path(NASTY)}
     done = subprocess.run([_bash(), "-c", text], capture_output=True, text=True, env=environment, check=False)
     foreign = f"foreign={tmp_path}/exports\n" if ours else ""
     assert done.stdout == f"@m nfs\nclients=10.0.0.1\n{foreign}"

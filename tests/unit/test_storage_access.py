@@ -11,16 +11,16 @@ import pytest
 
 from kfinstall import resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts import watched
 from kfinstall.facts.model import FileFact
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.parts.preflight.disk import PreflightDisk
+from kfinstall.parts.storage.local_directory import StorageLocalDirectory
 from kfinstall.releases import Release
-from kfinstall.simulator.model import SimNode
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import Conflict, Needed, Satisfied, View
-from kfinstall.steps.preflight_disk import PreflightDisk
-from kfinstall.steps.storage_local_directory import StorageLocalDirectory
+from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes.model import SimNode
 
 ROOT = "root:root"
 BASH = shutil.which("bash") or ""

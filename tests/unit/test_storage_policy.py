@@ -7,17 +7,21 @@ import sys
 
 import pytest
 
-from kfinstall import limits, releases, resources, storage_policy
+from kfinstall import releases, resources
 from kfinstall.answers.model import Answers
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, NetworkFacts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
-from kfinstall.simulator import pods
-from kfinstall.simulator.model import POD_HOOKS, PodOutcome
-from kfinstall.simulator.sections import facts_output
-from kfinstall.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, View
-from kfinstall.steps.storage_nfs_policy import StorageNfsPolicy
+from kfinstall.facts.section import queries
+from kfinstall.parts.storage import limits
+from kfinstall.parts.storage import policy as storage_policy
+from kfinstall.parts.storage.facts import NfsServerName
+from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
+from kfinstall.simulator.controllers import pods
+from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes.model import POD_HOOKS, PodOutcome
 from tests.unit.test_storage import lab
 
 NODES = [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}]
@@ -30,7 +34,9 @@ def seen(nfs=None, fleet=None, nodes=NODES):
 
 
 def facts(name, *addresses, resolved=""):
-    return Facts(name, network=NetworkFacts(addresses=addresses), extra={"nfs-server": resolved} if resolved else {})
+    return Facts(
+        name, network=NetworkFacts(addresses=addresses), sections={NfsServerName: NfsServerName.parse(resolved.splitlines())}
+    )
 
 
 def nets(view):
@@ -125,10 +131,10 @@ def test_the_node_is_asked_for_names_only():
 async def found(site):
     """The check, on facts of all nodes as the engine has them."""
     bare = View(site.answers, site.release, CLUSTER_TARGET)
-    extra = {"NFS_ADDRESS": site.answers.nfs_address, "NFS_PATH": site.answers.storage.nfs.path}
-    program = facts_program(STEP.watch(bare), extra, "0123abcd").parameters
+    reads = queries(STEP.reads, site.answers)
+    program = facts_program(STEP.watch(bare), reads, "0123abcd").parameters
     texts = {name: facts_output(node, program, 1000.0) for name, node in site.world.nodes.items()}
-    fleet = {name: parse_facts(name, "0123abcd", text, 1000.0) for name, text in texts.items()}
+    fleet = {name: parse_facts(name, "0123abcd", text, 1000.0, reads) for name, text in texts.items()}
     return STEP.check(dataclasses.replace(await site.view(STEP, CLUSTER_TARGET), fleet=fleet))
 
 

@@ -4,10 +4,10 @@ import tarfile
 
 import pytest
 
-from kfinstall.desk import support
+from kfinstall.engine.state import ClusterState
 from kfinstall.errors import CommandError, StateError
+from kfinstall.frontend import support
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.state import ClusterState
 
 PLANTED = "planted-secret-4711"
 

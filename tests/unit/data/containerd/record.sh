@@ -11,9 +11,9 @@ rm -f "$here"/*.toml
 for form in 2 3; do
   "${PYTHON:-python3}" - "$form" >"$work/form$form.toml" <<'END'
 import sys
-from kfinstall import prepare_site, releases
+from kfinstall.parts.prepare import files as prepare_site, releases
 from kfinstall.answers.model import Answers
-from kfinstall.step import View
+from kfinstall.engine.step import View
 answers = Answers.model_validate({"nodes": [{"name": "cp1", "address": "10.77.0.11"}]})
 view = View(answers, releases.load(answers.cluster.release), "cp1")
 print(getattr(prepare_site, f"containerd_v{sys.argv[1]}")(view), end="")

@@ -1,1 +1,0 @@
-"""The Kubernetes API, reached through the SSH connection to the first control plane."""

@@ -1,0 +1,38 @@
+"""What checks that look for several things share: findings that become one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kfinstall.engine.step import Check, Conflict, Mend, Satisfied, View
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be; `fix` is a command that can be typed, or a key of the answers."""
+
+    reason: str
+    fix: str
+    warning: bool = False
+    mend: Mend | None = None
+
+
+def verdict(findings: Iterable[Finding], evidence: str) -> Check:
+    """One check of all findings, errors first; it is a warning only if each of them is one."""
+    found = sorted(findings, key=lambda finding: finding.warning)
+    if not found:
+        return Satisfied(evidence)
+    return Conflict(
+        "; ".join(dict.fromkeys(finding.reason for finding in found)),
+        "\n".join(dict.fromkeys(finding.fix for finding in found)),
+        warning=all(finding.warning for finding in found),
+        mends=tuple(dict.fromkeys(finding.mend for finding in found if finding.mend)),
+    )
+
+
+def not_read(view: View) -> Check | None:
+    """The verdict for a node whose facts are missing; None where they are there."""
+    if view.target in view.fleet:
+        return None
+    return Conflict("the server was not reached", f"ssh {view.node.address} true")

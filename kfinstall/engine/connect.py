@@ -1,0 +1,79 @@
+"""Enters the nodes of a run: connects to all of them at once and reads their facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from kfinstall import invocation
+from kfinstall.engine.fleet import Site
+from kfinstall.engine.options import Options
+from kfinstall.engine.secret_store import SecretStore
+from kfinstall.engine.state import ClusterState
+from kfinstall.errors import KfError, UsageError
+from kfinstall.events import EventBus, NodeConnected, NodeSetAside
+from kfinstall.transport.base import Host
+from kfinstall.transport.connect import connect_node
+from kfinstall.transport.keyring import KeyRing
+from kfinstall.transport.route import keys_of
+
+
+async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
+    """Connect to every node and read its facts; a worker that can't be reached is set aside.
+
+    Raises:
+        ChangedHostKeyError: a node or a jump host shows another host key than the known one; nothing is run anywhere then.
+        KfError: a node that the run can't go on without.
+    """
+    keys = KeyRing()
+
+    async def enter(name: str) -> Host:
+        node = site.all_answers.node(name)
+        return await connect_node(
+            node,
+            site.all_answers.ssh,
+            secrets,
+            pins=state.known_hosts,
+            on_unknown_key=options.host_key_question,
+            accept_new=options.accept_new_host_keys,
+            dial=options.dial.get(name),
+            keys=keys,
+            limits=options.limits,
+            node_keys=keys_of(site.all_answers.nodes),
+            on_changed=site.changed_keys.meet,
+        )
+
+    names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
+    results = await asyncio.gather(*(enter(name) for name in names), return_exceptions=True)
+    errors: dict[str, KfError] = {}
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, KfError):
+            errors[name] = result
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            site.hosts[name] = result
+    site.changed_keys.refuse()
+    errors |= await site.read_nodes(site.hosts)
+    _judge(site, errors, options)
+    for name in site.fleet:
+        facts = site.fleet[name]
+        cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
+        bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
+    for name in options.leave_out:
+        errors[name] = UsageError("set aside by the administrator", hint=f"take it in again: {invocation.again()}")
+    for name, error in errors.items():
+        site.leave_out(name, error)
+        bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
+    await site.read_cluster()
+
+
+def _judge(site: Site, errors: Mapping[str, KfError], options: Options) -> None:
+    """Raise where the run can't go on without the nodes that could not be entered."""
+    strict = options.workflow.looks and not options.tolerant
+    for name, error in errors.items():
+        if strict or name in site.required or len(errors) + len(options.leave_out) == len(site.all_answers.nodes):
+            error.node = error.node or name
+            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
+            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
+            raise error

@@ -1,0 +1,70 @@
+"""Makes the fixes that preflight findings offer, where somebody asks for it: recorded in the journal, and on the node for a reset."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from kfinstall.engine import limits
+from kfinstall.engine.context import Context
+from kfinstall.engine.session import Session
+from kfinstall.engine.step import Conflict, Mend, Step, View
+from kfinstall.errors import KfError, UsageError
+from kfinstall.events import Finding
+
+
+def offered(session: Session) -> dict[tuple[str, str], tuple[Mend, ...]]:
+    """(node, check) to what could be mended there now."""
+    found: dict[tuple[str, str], tuple[Mend, ...]] = {}
+    for phase in session.site.phases:
+        if not phase.read_only:
+            continue
+        for kind in phase.steps:
+            step = kind()
+            for node in step.targets(session.site.answers):
+                check = step.check(session.situation.view(node, step))
+                if isinstance(check, Conflict) and check.mends:
+                    found[node, step.id] = check.mends
+    return found
+
+
+async def mend(session: Session, node: str, check: str) -> Finding:
+    """Mend what a check found on a node, read the node again, and tell what the check says now.
+
+    Raises:
+        UsageError: there is nothing that kfinstall can mend.
+        LockedError: another run works on this cluster.
+        KfError: a fix failed.
+    """
+    step = _step(session, check)
+    view = session.situation.view(node, step)
+    found = step.check(view) if node in session.site.fleet else None
+    if not isinstance(found, Conflict) or not found.mends:
+        raise UsageError(f"there is nothing on {node} that kfinstall can mend for {check}", hint="do what the finding's fix says")
+    # A run that changes servers holds the cluster's lock already.
+    with nullcontext() if session.options.workflow.changes else session.state.lock():
+        async with session.node_lock():
+            for each in found.mends:
+                await _run(session, step, view, each)
+    await session.site.read_node(node)
+    return session.executor.findings([step], only=node)[0]
+
+
+def _step(session: Session, check: str) -> Step:
+    for phase in session.site.phases:
+        for kind in phase.steps:
+            if phase.read_only and kind.id == check:
+                return kind()
+    raise UsageError(f"there is no check {check}")
+
+
+async def _run(session: Session, step: Step, view: View, what: Mend) -> None:
+    made = session.executor.recorded(step, view, (what.title,), unit=what.unit, fingerprint=f"{step.id}:{what.script}")
+    with made as end:
+        try:
+            context = Context(step, view, session.site, session.bus, session.secrets)
+            await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)
+            end.done(what.title)
+        except KfError as error:
+            end.failed(error.message, error.hint)
+            error.node = error.node or view.target
+            raise

@@ -1,0 +1,249 @@
+"""The site of one run: its nodes' connections, what is known of them, and the cluster once there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Final
+
+from kfinstall import invocation, resources
+from kfinstall.answers.model import Answers
+from kfinstall.engine import limits, plan
+from kfinstall.engine.changed_keys import ChangedKeys
+from kfinstall.engine.phase import Phase
+from kfinstall.errors import ChangedHostKeyError, CommandError, KfError
+from kfinstall.facts.model import Facts
+from kfinstall.facts.parse import parse_facts
+from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
+from kfinstall.kube.base import Cluster, ClusterFacts, Want
+from kfinstall.releases import Release
+from kfinstall.transport.base import Host, Program, Reaching
+
+OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
+"""(kubeconfig text, local port that leads to the API server) -> the cluster."""
+
+
+def open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Cluster]:
+    """Open the Kubernetes API at 127.0.0.1:`port`; its client is imported only when a cluster is first spoken to."""
+    from kfinstall.kube import api
+
+    return api.open_cluster(kubeconfig, port)
+
+
+_API_SERVER_PORT: Final = 6443
+
+
+def required_nodes(answers: Answers) -> frozenset[str]:
+    """Names of the nodes without which a run can't go on: the first control plane, the NFS server's, the registry's."""
+    nodes = [answers.first_control_plane, answers.nfs_node]
+    if answers.registry.enabled:
+        nodes.append(answers.registry_node)
+    return frozenset(node.name for node in nodes if node is not None)
+
+
+def spare_nodes(answers: Answers) -> tuple[str, ...]:
+    """Names of the nodes that a run can go on without."""
+    required = required_nodes(answers)
+    return tuple(node.name for node in answers.nodes if node.name not in required)
+
+
+class Site:
+    """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
+
+    def __init__(self, answers: Answers, release: Release, phases: Sequence[Phase], open_cluster: OpenCluster) -> None:
+        self.all_answers = answers
+        self.release = release
+        self.phases = phases
+        self.hosts: dict[str, Host] = {}
+        self.fleet: dict[str, Facts] = {}
+        self.cluster_facts: ClusterFacts | None = None
+        self._wants: tuple[Want, ...] = ()
+        """The lists that all checks read, as of the last time that all were read."""
+        self.set_aside: dict[str, str] = {}
+        """Node name to the reason."""
+        self.changed_keys = ChangedKeys()
+        """Host keys that were found changed in this run; nothing more may be done then."""
+        self.remedies: dict[str, str] = {}
+        """Node name to what to do about it, for those that are set aside."""
+        self.cluster_problem = ""
+        """Why the API server of a node that has an admin.conf does not answer."""
+        self._open_cluster = open_cluster
+        self._cluster: Cluster | None = None
+        self._stack = AsyncExitStack()
+        self._cluster_lock = asyncio.Lock()
+
+    @property
+    def answers(self) -> Answers:
+        """The answers without the nodes that are set aside."""
+        if not self.set_aside:
+            return self.all_answers
+        nodes = tuple(node for node in self.all_answers.nodes if node.name not in self.set_aside)
+        return self.all_answers.model_copy(update={"nodes": nodes})
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Nodes without which the run can't go on."""
+        return required_nodes(self.all_answers)
+
+    @property
+    def situation(self) -> plan.Situation:
+        """What is known now."""
+        return plan.Situation(self.answers, self.release, dict(self.fleet), self.cluster_facts)
+
+    def leave_out(self, node: str, error: KfError) -> None:
+        """Set a node aside."""
+        self.set_aside[node] = error.message
+        self.remedies[node] = error.hint
+        self.fleet.pop(node, None)
+
+    async def read_node(self, name: str) -> Facts:
+        """Read one node's facts, in one exec.
+
+        Raises:
+            KfError: the connection failed, or the output can't be understood.
+        """
+        mark = secrets.token_hex(8)
+        watch = plan.watch_for(self.situation, self.phases, name)
+        known = self.fleet.get(name)
+        if known is not None and known.network.reachable:
+            # Tried once in a run: without a way out every further try would cost its whole limit.
+            watch = dataclasses.replace(watch, hosts=frozenset())
+        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        program = facts_program(watch, reads, mark, self.all_answers.proxy)
+        begin = time.time()
+        done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
+        if done.status != 0:
+            raise CommandError(
+                "the facts of the node can't be read",
+                node=name,
+                status=done.status,
+                tail=done.lines[-5:],
+                why="\n".join(done.lines[-3:]) or f"exit status {done.status}",
+                hint="log in there and look at its disk (df -h) and its log (journalctl -p err -b)",
+            )
+        facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
+        if known is not None and not facts.network.reachable:
+            facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        self.fleet[name] = facts
+        return facts
+
+    async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
+        """Read several nodes at once; the errors by node.
+
+        Raises:
+            ChangedHostKeyError: a node shows another host key than before; tells all of them.
+        """
+        wanted = list(dict.fromkeys(names))
+        results = await asyncio.gather(*(self.read_node(name) for name in wanted), return_exceptions=True)
+        errors: dict[str, KfError] = {}
+        for name, result in zip(wanted, results, strict=True):
+            if isinstance(result, ChangedHostKeyError):
+                self.changed_keys.meet(result)
+            if isinstance(result, KfError):
+                errors[name] = result
+            elif isinstance(result, BaseException):
+                raise result
+        self.changed_keys.refuse()
+        return errors
+
+    async def look_for_changed_keys(self) -> None:
+        """Make every lost connection anew, so that all host keys which changed are known, and not only the first that was met."""
+        looks = [host.reach() for host in self.hosts.values() if isinstance(host, Reaching)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.CHANGED_KEYS_LOOK_SECONDS):
+                # What else is wrong with them is of no interest now.
+                await asyncio.gather(*looks, return_exceptions=True)
+
+    async def read_cluster(self, wants: Sequence[Want] | None = None) -> None:
+        """Read the lists that the checks need (or only some of them); nothing where there is no admin.conf yet."""
+        first = self.all_answers.first_control_plane.name
+        facts = self.fleet.get(first)
+        if facts is None or not any(path.endswith("admin.conf") for path in facts.runtime.kubeadm_files):
+            self.cluster_facts = None
+            return
+        try:
+            cluster = await self.cluster()
+            async with asyncio.timeout(limits.CLUSTER_READ_TIMEOUT_SECONDS):
+                if wants is None or self.cluster_facts is None:
+                    self.cluster_facts = await self._read_all(cluster)
+                else:
+                    wants = _with_whole(wants, self._wants)
+                    self.cluster_facts = _replaced(self.cluster_facts, await cluster.snapshot(wants), wants)
+            self.cluster_problem = ""
+        except TimeoutError:
+            self.cluster_facts = None
+            self.cluster_problem = f"no answer within {limits.CLUSTER_READ_TIMEOUT_SECONDS:.0f} s"
+        except KfError as error:
+            self.cluster_facts = None
+            self.cluster_problem = error.message
+            await self.forget_cluster()
+
+    async def _read_all(self, cluster: Cluster) -> ClusterFacts:
+        """All lists that checks need; those too that a check only asks for once it knows what is there."""
+        wants = plan.wants_for(self.situation, self.phases)
+        facts = await cluster.snapshot(wants)
+        more = plan.wants_for(dataclasses.replace(self.situation, cluster=facts), self.phases)
+        new = tuple(want for want in more if want not in wants)
+        self._wants = (*wants, *new)
+        return _replaced(facts, await cluster.snapshot(new), new) if new else facts
+
+    async def cluster(self) -> Cluster:
+        """The Kubernetes API, through the SSH connection to the first control plane.
+
+        Raises:
+            CommandError: there is no cluster yet, or it does not answer.
+        """
+        async with self._cluster_lock:
+            if self._cluster is None:
+                name = self.all_answers.first_control_plane.name
+                host = self.hosts[name]
+                done = await host.ask(
+                    Program("ask", "cluster-admin-conf", resources.script("ask/cluster-admin-conf")),
+                    timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
+                )
+                if done.status != 0:
+                    raise CommandError(
+                        "there is no cluster yet", node=name, hint=f"run the phase that makes it: {invocation.only('cluster')}"
+                    )
+                port = await self._stack.enter_async_context(host.forward("127.0.0.1", _API_SERVER_PORT))
+                self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))
+            return self._cluster
+
+    async def forget_cluster(self) -> None:
+        """Close the API connection; the next use opens it anew."""
+        async with self._cluster_lock:
+            self._cluster = None
+            stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+
+    async def close(self) -> None:
+        """Close every connection. What runs detached on the nodes goes on."""
+        await self.forget_cluster()
+        await asyncio.gather(*(host.close() for host in self.hosts.values()), return_exceptions=True)
+
+
+def _with_whole(wants: Sequence[Want], every: Sequence[Want]) -> tuple[Want, ...]:
+    """Some lists, and those that other checks read whole of what they give the metadata of: they would lose spec and status."""
+    bare = {(want.api_version, want.kind, want.namespace) for want in wants if want.metadata_only}
+    covered = (
+        want
+        for want in every
+        if not want.metadata_only and bare & {(want.api_version, want.kind, ""), (want.api_version, want.kind, want.namespace)}
+    )
+    return tuple(dict.fromkeys((*wants, *covered)))
+
+
+def _replaced(old: ClusterFacts, new: ClusterFacts, wants: Sequence[Want]) -> ClusterFacts:
+    """The old facts with the lists of `wants` taken from the new ones."""
+    lists = {(want.api_version, want.kind, want.namespace) for want in wants}
+    kept = {
+        ref: document
+        for ref, document in old.objects.items()
+        if (ref.api_version, ref.kind, "") not in lists and (ref.api_version, ref.kind, ref.namespace) not in lists
+    }
+    return ClusterFacts(new.version or old.version, kept | dict(new.objects))

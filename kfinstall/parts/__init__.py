@@ -1,0 +1,1 @@
+"""The parts of the installation, one room each: its steps and all that only it needs. A part imports only parts before it, in the order of the installation."""

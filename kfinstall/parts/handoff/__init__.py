@@ -1,0 +1,1 @@
+"""Hand over: the proof card, as data and as a page."""

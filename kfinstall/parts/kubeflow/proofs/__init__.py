@@ -1,0 +1,1 @@
+"""What proves Kubeflow's components, each as its users use it: a login, a notebook, a pipeline, an experiment, an InferenceService."""

@@ -1,0 +1,143 @@
+"""What the proofs of Kubeflow's components have in common: what worked is removed, what failed is kept, and the error says why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from kfinstall import invocation, releases
+from kfinstall.answers.model import Answers
+from kfinstall.apply import stamp
+from kfinstall.diagnose.roots import Root
+from kfinstall.diagnose.workloads import Telling, too_late, why_not
+from kfinstall.engine import secret_store
+from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.errors import KfError, StepTimeoutError
+from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
+from kfinstall.parts.kubeflow import choice, limits
+from kfinstall.parts.kubeflow.proofs import proofs, signed_in
+from kfinstall.text import kubectl
+
+_LOOK_SECONDS: Final = 5.0
+
+
+class ComponentProof(Step):
+    """As the user, in the user's profile. Subclasses say what is made and when it has worked."""
+
+    scope: ClassVar[Scope] = Scope.CLUSTER
+    estimate_seconds: ClassVar[float] = 60
+    proof: ClassVar[bool] = True
+    component: ClassVar[str]
+    """The component of the release that it proves."""
+    record: ClassVar[str]
+    """ConfigMap kfinstall/proof-<record> holds the evidence."""
+    intent: ClassVar[str]
+    """What it does, in the imperative."""
+
+    def applies(self, answers: Answers) -> bool:
+        """Where the component is chosen and its proof is wanted."""
+        return self.component in proofs.wanted(answers, releases.load(answers.cluster.release))
+
+    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+        """The record."""
+        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """Who proves it with what on which rendering."""
+        made = " ".join(stamp.content(document) for document in self.documents(view))
+        return {**signed_in.parameters(view), "RENDERING": choice.key(view), "OBJECTS": made}
+
+    def check(self, view: View) -> Check:
+        """A proof from these inputs is on record."""
+        evidence = stamp.proven(view.cluster, self.record, self.fingerprint(view))
+        return Satisfied(evidence) if evidence else Needed((f"{self.intent} in {view.answers.profile_namespace}",))
+
+    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
+        """Make it, wait for it, use it; gives the evidence. What it made may stay: `apply` removes it.
+
+        Raises:
+            KfError: it did not work.
+        """
+        raise NotImplementedError
+
+    async def apply(self, context: ApplyContext) -> None:
+        """Remove what an earlier try left, prove it, record it, remove it again. What failed is kept to be looked at."""
+        view, cluster = context.view, await context.cluster()
+        await self._remove(cluster, view)
+        try:
+            evidence = await self.prove(context, cluster)
+        except KfError as error:
+            raise self._kept(error, view) from None
+        await cluster.apply(secret_store.namespace())
+        await cluster.apply(stamp.proof(self.record, self.fingerprint(view), evidence))
+        await self._remove(cluster, view)
+
+    async def _remove(self, cluster: Cluster, view: View) -> None:
+        for document in self.documents(view):
+            await cluster.delete(Ref.of(document))
+
+    def _kept(self, error: KfError, view: View) -> KfError:
+        kept = [Ref.of(document) for document in self.documents(view)]
+        look = [kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace) for ref in kept]
+        hints = [error.hint, *(f"it is kept: {line}" for line in look), f"then: {invocation.again()}"]
+        error.hint = "\n".join(dict.fromkeys(hint for hint in hints if hint))
+        return error
+
+
+async def until(
+    context: ApplyContext, cluster: Cluster, ref: Ref, probe: Probe, *, selector: str, timeout_seconds: float
+) -> Document | None:
+    """Wait until the probe is content with an object; meanwhile each new root cause is said, also of the pods with a label.
+
+    Raises:
+        StepTimeoutError: out of time, or a cause that waiting never ends stays; with the causes and the first remedy.
+    """
+    telling = Telling(context.say, limits.KUBEFLOW_PROOF_HOPELESS_SECONDS)
+
+    async def causes() -> list[Root]:
+        pods = await cluster.list(Want("v1", "Pod", ref.namespace), label_selector=selector)
+        named = [Ref("v1", "Pod", Ref.of(pod).name, ref.namespace) for pod in pods]
+        return [root for root in await why_not(cluster, (ref, *named)) if not root.vague]
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                found = await causes()
+            except KfError:  # it only explains; what is waited for decides
+                continue
+            telling.tell(found)
+            if telling.lost:
+                raise too_late(f"{ref} will not become what it should", found)
+
+    waiter = asyncio.ensure_future(cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=context.say))
+    looker = asyncio.ensure_future(look())
+    try:
+        await asyncio.wait((waiter, looker), return_when=asyncio.FIRST_COMPLETED)
+        if not waiter.done():
+            looker.result()
+        return await waiter
+    except StepTimeoutError as error:
+        found = await causes() if waiter.done() else []
+        if not found:
+            raise
+        raise too_late(error.message, found) from error
+    finally:
+        for task in (waiter, looker):
+            task.cancel()
+        await asyncio.gather(waiter, looker, return_exceptions=True)
+
+
+async def last_words(cluster: Cluster, namespace: str, selector: str, container: str) -> str:
+    """The last lines that a container of a failed pod of that label said; empty where there is none."""
+    for pod in await cluster.list(Want("v1", "Pod", namespace), label_selector=selector):
+        if (pod.get("status") or {}).get("phase") != "Failed":
+            continue
+        try:
+            lines = await cluster.logs(namespace, Ref.of(pod).name, container=container, tail_lines=limits.KUBEFLOW_PROOF_LOG_LINES)
+        except KfError:  # it explains; the failure itself is told without it
+            continue
+        if lines:
+            return "\n".join(lines[-5:])
+    return ""

@@ -1,0 +1,125 @@
+"""Whether the directories that fill up have room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from kfinstall.answers.types import size_bytes
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.facts.model import SpaceFact, Watch
+from kfinstall.parts.preflight import limits, membership, volume_access
+from kfinstall.parts.preflight.verdict import gibibytes
+from kfinstall.text import shell
+
+_KUBELET: Final = "/var/lib/kubelet"
+_RUNTIME_DIRECTORIES: Final = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Room that the answers ask for."""
+
+    directory: str
+    size_bytes: int
+    key: str
+    """The key of the answers that says how much."""
+
+
+def _claims(view: View) -> Iterator[_Claim]:
+    answers = view.answers
+    if answers.storage.type == "local-path":
+        local = answers.storage.local_path
+        yield _Claim(local.directory, size_bytes(local.minimum_free), "storage.localPath.minimumFree")
+    nfs = answers.nfs_node
+    if nfs is not None and nfs.name == view.target:
+        settings = answers.storage.nfs
+        yield _Claim(settings.path, size_bytes(settings.minimum_free), "storage.nfs.minimumFree")
+    if answers.registry.enabled and answers.registry_node.name == view.target:
+        registry = answers.registry
+        yield _Claim(registry.directory, size_bytes(registry.minimum_free), "registry.minimumFree")
+
+
+def _system_directories(view: View) -> tuple[str, str]:
+    return _KUBELET, _RUNTIME_DIRECTORIES[view.answers.cluster.runtime]
+
+
+def _system(view: View) -> Iterator[Finding]:
+    kubeflow = view.answers.kubeflow.enabled
+    least = (limits.PREFLIGHT_FREE_KUBEFLOW_GIBIBYTES if kubeflow else limits.PREFLIGHT_FREE_GIBIBYTES) * 2**30
+    comfort = max(least, limits.PREFLIGHT_FREE_COMFORT_GIBIBYTES * 2**30 if kubeflow else 0)
+    shared: dict[str, list[str]] = {}
+    for directory in _system_directories(view):
+        if directory in view.facts.space:
+            shared.setdefault(view.facts.space[directory].mount, []).append(directory)
+    for mount, directories in shared.items():
+        free = view.facts.space[directories[0]].free_bytes
+        if free < comfort:
+            room = f"{gibibytes(least)} are needed, better {gibibytes(comfort)}"
+            yield Finding(
+                f"{gibibytes(free)} free at {mount} for {' and '.join(directories)}; {room}",
+                f"{shell('sudo', 'du', '-xh', '--max-depth=2', mount)} | sort -h | tail  # or a larger disk for {mount}",
+                warning=free >= least,
+            )
+
+
+def _asked(view: View) -> Iterator[Finding]:
+    """Each claim by itself is an error; those that share a file system together are a warning."""
+    shared: dict[str, list[_Claim]] = {}
+    for claim in _claims(view):
+        space = view.facts.space.get(claim.directory)
+        if space is None:
+            continue
+        if space.free_bytes < claim.size_bytes:
+            yield Finding(
+                f"{gibibytes(space.free_bytes)} free at {space.mount} for {claim.directory}; {claim.key} asks for "
+                f"{gibibytes(claim.size_bytes)}",
+                f"{claim.key}: {max(1, space.free_bytes // 2**30)}Gi, or another directory, or a larger disk for {space.mount}",
+            )
+        else:
+            shared.setdefault(space.mount, []).append(claim)
+    for mount, claims in shared.items():
+        total = sum(claim.size_bytes for claim in claims)
+        free = view.facts.space[claims[0].directory].free_bytes
+        if total > free:
+            keys = " and ".join(claim.key for claim in claims)
+            text = f"{keys} together ask for {gibibytes(total)} of {mount}, which has {gibibytes(free)} free"
+            yield Finding(text, f"{claims[0].key}: a smaller size, or another disk for {claims[0].directory}", warning=True)
+
+
+def _member(view: View) -> Iterator[Finding]:
+    """A node that already works needs room to go on, not the room for a beginning."""
+    file_systems = {space.mount: space for space in view.facts.space.values()}
+    for mount, space in sorted(file_systems.items()):
+        if space.free_bytes * 100 < space.total_bytes * limits.PREFLIGHT_FREE_MEMBER_PERCENT:
+            left = f"{gibibytes(space.free_bytes)} of {gibibytes(space.total_bytes)}"
+            text = f"{mount} has only {left} free: the kubelet will evict pods"
+            yield Finding(text, "sudo crictl rmi --prune", warning=True)
+
+
+class PreflightDisk(Step):
+    """Room for the kubelet, the runtime and what the answers want for volumes and images, by file system, and who may enter where volumes will lie. A running member only has to be not full."""
+
+    id: ClassVar[str] = "preflight.disk"
+    title: ClassVar[str] = "Check free space"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def watch(self, view: View) -> Watch:
+        """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
+        kept = view.answers.volume_directories(view.target)
+        return membership.WATCH | Watch(
+            space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
+            files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
+        )
+
+    def check(self, view: View) -> Check:
+        """Satisfied where every directory has the room that is asked for; a running member only has to be not full."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
+        evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
+        found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
+        return verdict((*found, *volume_access.findings(view)), evidence or "nothing to keep there")

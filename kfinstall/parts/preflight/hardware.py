@@ -1,0 +1,93 @@
+"""Whether processor and memory carry the node's role, and the servers together carry Kubeflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.parts.preflight import fit, limits
+from kfinstall.parts.preflight.verdict import gibibytes
+
+
+def _cpu(view: View) -> Iterator[Finding]:
+    hardware = view.facts.hardware
+    if hardware.cpus < limits.PREFLIGHT_CPUS:
+        control_plane = "control-plane" in view.node.roles
+        why = "kubeadm refuses a control plane with fewer than 2" if control_plane else "pods will wait for each other"
+        yield Finding(
+            f"{hardware.cpus} CPU: {why}",
+            f"give {view.target} at least {limits.PREFLIGHT_CPUS} CPUs in its hypervisor",
+            warning=not control_plane,
+        )
+    if hardware.cpu_level == 1 and view.answers.kubeflow.enabled:
+        yield Finding(
+            "the processor does not reach x86-64-v2, and MySQL 8 of Kubeflow will not start on it",
+            f"set the CPU type of {view.target} to host (host-passthrough) in its hypervisor",
+        )
+
+
+def _memory(view: View) -> Iterator[Finding]:
+    have = view.facts.hardware.memory_bytes // 2**20
+    if "control-plane" in view.node.roles:
+        least, comfort = limits.PREFLIGHT_CONTROL_PLANE_MEBIBYTES, limits.PREFLIGHT_CONTROL_PLANE_COMFORT_MEBIBYTES
+        role = "control plane"
+    else:
+        least, comfort = limits.PREFLIGHT_WORKER_MEBIBYTES, limits.PREFLIGHT_WORKER_COMFORT_MEBIBYTES
+        role = "worker"
+    if have < comfort:
+        yield Finding(
+            f"{have} MiB of memory; a {role} needs {least} MiB, better {comfort}",
+            f"give {view.target} more memory in its hypervisor",
+            warning=have >= least,
+        )
+
+
+def fit_findings(view: View) -> Iterator[Finding]:
+    """The servers together against what the chosen components ask for; told once, on the first control plane.
+
+    What Spark and the control plane of a lone server take besides is advice of the wizard, and nothing to refuse.
+    """
+    row, wanted = view.release.kubeflow, view.answers.kubeflow
+    if row is None or not wanted.enabled or view.target != view.answers.first_control_plane.name:
+        return
+    named = row.presets.get(wanted.components, ()) if isinstance(wanted.components, str) else wanted.components
+    chosen = [row.components[name] for name in fit.with_needs(row.components, *named)]
+    if not chosen:
+        return
+    nodes = [node.name for node in view.answers.nodes if "worker" in node.roles] or [node.name for node in view.answers.nodes]
+    judged = fit.fit(row.components, named, spark=False, facts=view.fleet, workers=nodes)
+    needed, room = judged.needed, judged.available or fit.Amount()
+    heavy = max(chosen, key=lambda component: component.memory_mebibytes)
+    advice = (
+        f"kubeflow.components: take fewer ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    )
+    if needed.memory_mebibytes > room.memory_mebibytes:
+        text = f"Kubeflow's components ask for {needed.memory_mebibytes} MiB of memory, "
+        yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice)
+    if needed.cpu_millicores > room.cpu_millicores:
+        text = f"Kubeflow's components ask for {needed.cpu_millicores / 1000:.1f} CPU, "
+        text += f"the workers together have {room.cpu_millicores / 1000:.1f} for them"
+        yield Finding(text, "kubeflow.components: take fewer, or add a worker", warning=True)
+    if needed.pods > room.pods:
+        known = len(nodes) - len(judged.unknown)
+        yield Finding(f"{needed.pods} pods do not fit on {known} worker(s)", "kubeflow.components: take fewer, or add a worker")
+
+
+class PreflightHardware(Step):
+    """Each server against what kubeadm asks of its role, and the workers together against what the chosen components ask for. MySQL 8 needs x86-64-v2."""
+
+    id: ClassVar[str] = "preflight.hardware"
+    title: ClassVar[str] = "Check CPU and memory"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def check(self, view: View) -> Check:
+        """Satisfied where the node carries its role, and the workers together the chosen components."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        hardware = view.facts.hardware
+        level = f", x86-64-v{hardware.cpu_level}" if hardware.cpu_level else ""
+        evidence = f"{hardware.cpus} CPU{level}, {gibibytes(hardware.memory_bytes)} of memory"
+        return verdict([*_cpu(view), *_memory(view), *fit_findings(view)], evidence)

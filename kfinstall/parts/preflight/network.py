@@ -1,0 +1,183 @@
+"""The server's network: overlaps with pods and Services, names, ways out, firewall."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+from kfinstall.diagnose.symptoms import registry_of
+from kfinstall.engine.checks import Finding, not_read, verdict
+from kfinstall.engine.step import Check, Danger, Mend, Step, View
+from kfinstall.facts.model import Watch
+from kfinstall.parts.preflight import membership
+from kfinstall.text import sha256
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_ALWAYS: Final = ("https://pkgs.k8s.io", "https://registry.k8s.io")
+_KUBEFLOW_REGISTRIES: Final = ("docker.io", "ghcr.io", "quay.io", "gcr.io")
+_DOCKER_HUB: Final = "https://registry-1.docker.io"
+_STUBS: Final = frozenset({"127.0.0.53", "127.0.0.54"})
+"""systemd-resolved's own addresses, which say nothing: the servers that it asks are told beside them."""
+_CANDIDATES: Final = ("10.244.0.0/16", "172.30.0.0/16", "10.42.0.0/16", "192.168.128.0/17", "100.64.0.0/16", "10.128.0.0/16")
+_TCP_PORTS: Final = "179, 5473, 10250, 30000-32767"
+_TCP_PORTS_CONTROL_PLANE: Final = f"2379-2380, 6443, {_TCP_PORTS}"
+_UDP_PORTS: Final = "4789"
+_OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
+"""What scripts/steps/mend-firewall.sh let through."""
+
+
+def _urls(view: View) -> frozenset[str]:
+    """What the node has to reach for the plan: packages, registries or their mirrors, and downloads on the first control plane."""
+    answers, release = view.answers, view.release
+    registries = {registry_of(image) for image in release.images.values()}
+    if answers.kubeflow.enabled:
+        registries.update(_KUBEFLOW_REGISTRIES)
+    urls = set(_ALWAYS)
+    for registry in registries:
+        urls.add(answers.registry.mirrors.get(registry, _DOCKER_HUB if registry == "docker.io" else f"https://{registry}"))
+    if view.target == answers.first_control_plane.name:
+        sources = [artifact.url for artifact in release.artifacts.values()]
+        if release.kubeflow is not None and answers.kubeflow.enabled:
+            sources.append(release.kubeflow.repository)
+        split = [urlsplit(source) for source in sources if source.startswith(("https://", "http://"))]
+        urls.update(f"{part.scheme}://{part.netloc}" for part in split)
+    return frozenset(url.rstrip("/") for url in urls if "{" not in url)
+
+
+def _networks(view: View) -> Iterator[tuple[_Network, str]]:
+    """Networks that pods and Services must not touch, with their names."""
+    for name, facts in view.fleet.items():
+        whose = "this server" if name == view.target else name
+        for address in facts.network.addresses:
+            yield ipaddress.ip_interface(address).network, f"the address {address} of {whose}"
+    for route in view.facts.network.routes:
+        yield ipaddress.ip_network(route), f"the route to {route} of this server"
+    for node in view.answers.nodes:
+        try:
+            yield ipaddress.ip_network(node.address), f"the address of {node.name}"
+        except ValueError:
+            continue  # a DNS name
+
+
+def _overlap(first: _Network, second: _Network) -> bool:
+    return first.version == second.version and first.overlaps(second)
+
+
+def _free_range(view: View) -> str:
+    taken = [network for network, _name in _networks(view)]
+    taken += [ipaddress.ip_network(view.answers.cluster.pod_cidr), ipaddress.ip_network(view.answers.cluster.service_cidr)]
+    for text in _CANDIDATES:
+        if not any(_overlap(ipaddress.ip_network(text), network) for network in taken):
+            return text
+    return "a range that nothing uses"
+
+
+def _overlaps(view: View) -> Iterator[Finding]:
+    cluster = view.answers.cluster
+    for key, title, text in (
+        ("cluster.podCIDR", "the pods' network", cluster.pod_cidr),
+        ("cluster.serviceCIDR", "the Services' network", cluster.service_cidr),
+    ):
+        touched = [name for network, name in _networks(view) if _overlap(ipaddress.ip_network(text), network)]
+        if touched:
+            yield Finding(f"{title} {text} overlaps {touched[0]}", f"{key}: {_free_range(view)}")
+
+
+def _gateway(view: View) -> str:
+    """The usual place of a gateway: the first address of the server's own network."""
+    for address in view.facts.network.addresses:
+        network = ipaddress.ip_interface(address).network
+        if network.version == 4 and network.num_addresses > 2:
+            return str(network.network_address + 1)
+    return "192.168.0.1"
+
+
+def _names_and_routes(view: View) -> Iterator[Finding]:
+    network, proxy = view.facts.network, view.answers.proxy
+    loopback = {address for address in network.resolvers if address.startswith("127.") or address == "::1"}
+    if loopback - _STUBS and loopback == set(network.resolvers):
+        text = f"the only name server is this machine's own {', '.join(sorted(loopback))}: CoreDNS would ask itself in a loop"
+        yield Finding(
+            text, f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server", warning=True
+        )
+    elif loopback == set(network.resolvers):
+        yield Finding(
+            "no name server is set, so neither images nor CoreDNS will work",
+            f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server",
+            warning=bool(proxy.http or proxy.https),
+        )
+    if network.addresses and not network.default_route:
+        text = "there is no default route; kubeadm and Calico may choose a wrong address"
+        yield Finding(text, f"sudo ip route add default via {_gateway(view)}  # and the same in /etc/netplan", warning=True)
+    hosts = {address.partition("/")[0] for address in network.addresses}
+    try:
+        own = str(ipaddress.ip_address(view.node.address))
+    except ValueError:
+        return
+    if hosts and own not in hosts and not ipaddress.ip_address(own).is_loopback:
+        text = f"{own} is not an address of the server itself ({', '.join(sorted(hosts))}): is there address translation?"
+        yield Finding(text, f"nodes: an address of {view.target} that the other servers reach", warning=True)
+
+
+def _egress(view: View) -> Iterator[Finding]:
+    told: Mapping[str, str] = view.facts.network.reachable
+    proxy = bool(view.answers.proxy.http or view.answers.proxy.https)
+    failed = {url: told[url] for url in sorted(_urls(view)) if told.get(url, "ok") != "ok"}
+    if not failed:
+        return
+    some = "; ".join(f"{url}: {reason}" for url, reason in list(failed.items())[:3])
+    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+    fix = f"curl -sSI {next(iter(failed))}"
+    fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
+    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view))
+
+
+def _sources(view: View) -> str:
+    """Who has to come through: the other servers, and the pods."""
+    others = [node.address for node in view.answers.nodes if node.name != view.target]
+    return " ".join([*others, view.answers.cluster.pod_cidr])
+
+
+def _firewall(view: View) -> Iterator[Finding]:
+    firewall = view.facts.network.firewall
+    if not firewall or view.facts.has_file(_OPENED_FILE, sha256(f"{firewall} {_sources(view)}\n")):
+        return
+    ports = _TCP_PORTS_CONTROL_PLANE if "control-plane" in view.node.roles else _TCP_PORTS
+    sources = _sources(view).split()
+    if firewall == "ufw":
+        commands = [f"sudo ufw allow from {source}" for source in sources] + ["sudo ufw default allow routed"]
+    else:
+        commands = [f"sudo firewall-cmd --permanent --zone=trusted --add-source={source}" for source in sources]
+        commands.append("sudo firewall-cmd --reload")
+    text = f"the firewall {firewall} is active; the other servers need TCP {ports}, UDP {_UDP_PORTS} and IP protocol 4"
+    mend = Mend(
+        f"let the other servers and the pods through {firewall}",
+        "mend-firewall",
+        (("FIREWALL", firewall), ("SOURCES", _sources(view))),
+    )
+    yield Finding(text, "\n".join(commands), warning=True, mend=mend)
+
+
+class PreflightNetwork(Step):
+    """Networks of pods and Services that overlap nothing, names and routes, every host that something is fetched from, and firewalls between the servers."""
+
+    id: ClassVar[str] = "preflight.network"
+    title: ClassVar[str] = "Check the network"
+    danger: ClassVar[Danger] = Danger.NONE
+
+    def watch(self, view: View) -> Watch:
+        """The hosts that the plan needs, and whose member the node is."""
+        return membership.WATCH | Watch(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
+
+    def check(self, view: View) -> Check:
+        """Satisfied where nothing overlaps, names resolve, every host of the plan answers and no firewall is in the way."""
+        missing = not_read(view)
+        if missing is not None:
+            return missing
+        found = [*_overlaps(view), *_names_and_routes(view), *_egress(view), *_firewall(view)]
+        cluster, tried = view.answers.cluster, len(view.facts.network.reachable)
+        evidence = f"pods {cluster.pod_cidr} and Services {cluster.service_cidr} touch nothing; {tried} hosts answer; no firewall"
+        return verdict(found, evidence)

@@ -1,0 +1,54 @@
+"""prepare.apt: fresh package lists, and nothing half-installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from kfinstall.facts.model import Watch
+from kfinstall.parts.prepare import files, limits
+from kfinstall.parts.prepare.facts import OthersFiles
+
+
+class PrepareApt(Step):
+    """Reads the package lists where they are old and something is still to be installed; repairs half-installed packages."""
+
+    id: ClassVar[str] = "prepare.apt"
+    title: ClassVar[str] = "Update the package lists"
+    script: ClassVar[str] = "prepare-apt"
+    reads = (OthersFiles,)
+    timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 20
+
+    def _packages(self) -> tuple[str, ...]:
+        return (*files.BASE_PACKAGES, *files.KUBERNETES_PACKAGES)
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """The packages that later steps install."""
+        return Watch(packages=frozenset(self._packages()))
+
+    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+        """How old the lists may be."""
+        return {"MAX_AGE": str(limits.PREPARE_LISTS_AGE_SECONDS)}
+
+    def check(self, view: View) -> Check:
+        """Nothing is broken, no source is gone, and the lists are fresh or not needed any more."""
+        sources = view.fact(OthersFiles).gone_sources
+        gone = [f"turn off in {path} the repository of Kubernetes that is gone" for path in sources]
+        found = self._lists(view)
+        return found if not gone else Needed((*gone, *(found.changes if isinstance(found, Needed) else ())))
+
+    def _lists(self, view: View) -> Satisfied | Needed:
+        apt = view.facts.apt
+        if apt.broken:
+            return Needed((f"repair half-installed packages: {', '.join(apt.broken)}",))
+        runtime = view.facts.runtime
+        # Whichever package brought it: containerd.io, containerd-stable and docker-ce are as good.
+        ready = runtime.containerd_version if view.answers.cluster.runtime == "containerd" else runtime.docker_version
+        if ready and all(view.facts.installed(name) for name in self._packages()):
+            return Satisfied("all packages that later steps need are installed")
+        age = apt.updated_age_seconds
+        if age is not None and 0 <= age < limits.PREPARE_LISTS_AGE_SECONDS:
+            return Satisfied("the package lists are younger than a day")
+        return Needed(("apt-get update",))

@@ -1,0 +1,129 @@
+"""prepare.docker: Docker as the runtime, with cri-dockerd between it and the kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from kfinstall import resources
+from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
+from kfinstall.facts.model import Facts, Watch
+from kfinstall.parts.prepare import files, limits
+from kfinstall.releases import Artifact
+from kfinstall.text import sha256
+
+_DAEMON: Final = "/etc/docker/daemon.json"
+_BINARY: Final = "/usr/local/bin/cri-dockerd"
+_RECORD: Final = f"{files.PROOFS}/prepare-docker.json"
+_SERVICE: Final = "/etc/systemd/system/cri-docker.service"
+_SOCKET: Final = "/etc/systemd/system/cri-docker.socket"
+_UNITS: Final = ("docker.service", "cri-docker.socket", "cri-docker.service")
+_OWN_CLIENT_DEBIAN: Final = 13
+_CRI_SOCKET: Final = "/run/cri-dockerd.sock"
+_SETTINGS: Final = (
+    '.["exec-opts"] = [(.["exec-opts"] // [])[] | select(startswith("native.cgroupdriver=") | not)] + ["native.cgroupdriver=systemd"]'
+    ' | .["log-driver"] //= "json-file"'
+    ' | if .["log-driver"] == "json-file" then .["log-opts"] //= {"max-size": "100m", "max-file": "3"} else . end'
+)
+"""A jq filter: the guide's settings. The cgroup driver must be systemd's; an administrator's own logging stays."""
+
+
+class PrepareDocker(Step):
+    """The distribution's docker.io with the guide's settings, and cri-dockerd, since Kubernetes 1.24 has no dockershim."""
+
+    id: ClassVar[str] = "prepare.docker"
+    title: ClassVar[str] = "Set Docker and cri-dockerd up"
+    script: ClassVar[str] = "prepare-docker"
+    timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
+    estimate_seconds: ClassVar[float] = 90
+
+    def applies(self, answers: Answers) -> bool:
+        """With docker as the runtime."""
+        return answers.cluster.runtime == "docker"
+
+    def watch(self, view: View) -> Watch:  # noqa: ARG002
+        """Its files and units, and what tells which packages are missing."""
+        return Watch(
+            files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
+            units=frozenset(_UNITS),
+            packages=frozenset({"jq"}),
+            commands=frozenset({"docker"}),
+        )
+
+    def _packages(self, facts: Facts) -> list[str]:
+        """What apt-get will install; since Debian 13 the client is in a package of its own."""
+        missing = [] if facts.runtime.docker_version else ["docker.io"]
+        missing += [] if facts.installed("jq") else ["jq"]
+        own_client = facts.os.id == "debian" and files.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
+        return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
+
+    def _units(self, view: View, pause: str = "") -> dict[str, str]:
+        values = {
+            "BINARY": _BINARY,
+            "PAUSE_IMAGE": pause or files.pause_image(view),
+            "OPEN_FILES": str(limits.PREPARE_OPEN_FILES),
+        }
+        return {
+            _SERVICE: resources.filled("prepare/cri-docker.service", values),
+            _SOCKET: resources.filled("prepare/cri-docker.socket"),
+        }
+
+    def _record(self, artifact: Artifact) -> str:
+        return f"{artifact.sha256} {sha256(_SETTINGS)}"
+
+    def parameters(self, view: View) -> Mapping[str, str]:
+        """The artifact, the units, and the settings to merge into daemon.json."""
+        artifact = files.artifact(view, "cri-dockerd")
+        if artifact is None:
+            return {}
+        return {
+            "URL": artifact.url,
+            "SHA256": artifact.sha256,
+            "BINARY": _BINARY,
+            "DAEMON": _DAEMON,
+            "SETTINGS": _SETTINGS,
+            "MINIMUM": str(limits.PREPARE_DOCKER_MAJOR),
+            "SERVICE_FILE": _SERVICE,
+            "SERVICE": self._units(view)[_SERVICE],
+            "SOCKET_FILE": _SOCKET,
+            "SOCKET": self._units(view)[_SOCKET],
+            "RECORD": self._record(artifact),
+        }
+
+    def _refused(self, facts: Facts) -> Conflict | None:
+        present, least = facts.runtime.docker_version, limits.PREPARE_DOCKER_MAJOR
+        fix = "set cluster.runtime: containerd in the answers, or install Docker's own docker-ce there first"
+        if present and files.major(present) < least:
+            return Conflict(f"Docker {present} is too old for cri-dockerd, which needs {least}", fix)
+        if not present and (facts.os.id, facts.os.version_id) == ("debian", "12"):
+            return Conflict(f"Debian 12 has Docker 20.10, and cri-dockerd needs {least}", fix)
+        return None
+
+    def check(self, view: View) -> Check:
+        """Installed, configured, and the CRI answers through cri-dockerd."""
+        facts, artifact = view.facts, files.artifact(view, "cri-dockerd")
+        if artifact is None:
+            return Conflict(
+                f"no cri-dockerd is pinned for {facts.os.architecture}", "set cluster.runtime: containerd in the answers"
+            )
+        if refused := self._refused(facts):
+            return refused
+        changes = files.unwritten(facts, self._units(view))
+        repaused = files.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
+        if repaused:
+            changes[0] = repaused
+        if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
+            changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
+        for name in _UNITS:
+            if not facts.runs(name) or facts.units[name].enabled != "enabled":
+                changes.append(f"systemctl enable --now {name}")
+        if not changes and _CRI_SOCKET not in facts.runtime.cri_sockets:
+            changes.append("restart cri-dockerd until it answers")
+        # Once all is set up, nothing of it needs jq any more.
+        packages = self._packages(facts) if changes or not facts.runtime.docker_version else []
+        if packages:
+            changes.insert(0, f"apt-get install {' '.join(packages)}")
+        if changes:
+            return Needed(tuple(changes))
+        return Satisfied(f"Docker {facts.runtime.docker_version} with cri-dockerd {artifact.version} runs, its CRI answers")

@@ -1,0 +1,44 @@
+"""What the steps of phase prepare read of a node beyond what every node is asked: files of others that they turn something off in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+from kfinstall.facts.section import FactSection
+
+_SYSCTL_COLUMNS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BootSetting:
+    """A kernel setting in a file of the administrator's."""
+
+    order: str
+    """The name in /etc/sysctl.d by which its file is put in order at boot."""
+    path: str
+    """The file itself, where that name leads to."""
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class OthersFiles(FactSection):
+    """Settings and sources in files that kfinstall did not write."""
+
+    section: ClassVar[str] = "prepare"
+    script: ClassVar[str] = "63-prepare"
+
+    settings: tuple[BootSetting, ...] = ()
+    """Of the watched sysctls, what such files set at boot."""
+    gone_sources: tuple[str, ...] = ()
+    """Files in which apt still finds the repository of Kubernetes that is gone since March 2024."""
+
+    @classmethod
+    def parse(cls, lines: Sequence[str]) -> Self:
+        """Lines `sysctl order path name value` and `gone path`. A file's name may hold tabs or line ends: such a line tells nothing."""
+        rows = [line.split("\t") for line in lines]
+        settings = (BootSetting(*row[1:]) for row in rows if row[0] == "sysctl" and len(row) == _SYSCTL_COLUMNS)
+        gone = (line.partition("\t")[2] for line in lines if line.startswith("gone\t"))
+        return cls(tuple(settings), tuple(gone))

@@ -1,0 +1,26 @@
+"""prepare.swap-off: no swap now, and none after a reboot, whatever it came from."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from kfinstall.text import shell
+
+
+class PrepareSwapOff(Step):
+    """The kubelet refuses to start with swap. fstab is read by field: Ubuntu's installer writes TABs there."""
+
+    id: ClassVar[str] = "prepare.swap-off"
+    title: ClassVar[str] = "Turn swap off for good"
+    script: ClassVar[str] = "prepare-swap-off"
+    estimate_seconds: ClassVar[float] = 3
+
+    def check(self, view: View) -> Check:
+        """Neither active, nor in fstab, nor by a unit, nor by zram."""
+        swap = view.facts.swap
+        changes = [shell("swapoff", device) for device in swap.active]
+        changes += [f"comment out in /etc/fstab: {' '.join(line.split())}" for line in swap.fstab]
+        changes += [shell("systemctl", "mask", unit) for unit in swap.units]
+        changes += ["turn zram swap off"] if swap.zram else []
+        return Needed(tuple(changes)) if changes else Satisfied("no swap is on, none comes back at boot")

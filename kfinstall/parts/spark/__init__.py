@@ -1,0 +1,1 @@
+"""Install Spark: its volume, image, access and history server, spark-submit for these nodes, and SparkPi as proof."""

@@ -1,0 +1,1 @@
+"""The simulated Kubernetes API: what is stored, what is refused, and the form of every answer."""

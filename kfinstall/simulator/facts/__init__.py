@@ -1,0 +1,52 @@
+"""What the facts program prints on a simulated node: one module per section, named after it ('-' as '_'); parts tell their own sections."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Final
+
+from kfinstall.facts.parse import SECTIONS
+from kfinstall.simulator import parts
+from kfinstall.simulator.nodes.model import SimNode
+
+Render = Callable[[SimNode, Mapping[str, str]], str]
+
+_LAST: Final = ("reach", "end")
+_OF_PARTS: Final = {
+    "cluster": "cluster_facts",
+    "nfs": "storage_facts",
+    "nfs-server": "storage_server_facts",
+    "prepare": "prepare_facts",
+    "registry": "registry_facts",
+    "undo": "reset_facts",
+}
+"""The sections that belong to a part, and who tells them in kfinstall.simulator.parts."""
+
+
+@cache
+def renderers() -> Mapping[str, Render]:
+    """Every section's `render`, in the order in which the real program prints them: the parts' own sections before the last two."""
+    core = {name: f"{__name__}.{name.replace('-', '_')}" for name in SECTIONS}
+    owned = {name: f"{parts.__name__}.{module}" for name, module in sorted(_OF_PARTS.items())}
+    modules = {**{name: core[name] for name in SECTIONS if name not in _LAST}, **owned, **{name: core[name] for name in _LAST}}
+    return {name: importlib.import_module(module).render for name, module in modules.items()}
+
+
+def facts_output(node: SimNode, parameters: Mapping[str, str], now: float) -> str:
+    """The whole standard output of the facts program.
+
+    `parameters` are the program's, without KF_; `now` is the true time in epoch seconds, to which the node's skew is added.
+    Text in `node.extra` is appended to the section of its name (a fault: extra['apt'] = 'lock<TAB>812 apt-get'), or
+    becomes a section.
+    """
+    known = renderers()
+    given = {**parameters, "NOW": repr(now)}
+    names = [*(name for name in known if name not in _LAST), *(name for name in node.extra if name not in known), *_LAST]
+    lines: list[str] = []
+    for name in names:
+        text = known[name](node, given) if name in known else ""
+        lines.append(f"@{parameters.get('MARK', '')} {name}")
+        lines += [part for part in (text.rstrip("\n"), node.extra.get(name, "").rstrip("\n")) if part]
+    return "\n".join(lines) + "\n"

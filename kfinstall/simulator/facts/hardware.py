@@ -1,0 +1,18 @@
+"""Section hardware of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kfinstall.simulator.facts._lines import pair
+from kfinstall.simulator.nodes.model import SimNode
+
+_FLAGS: Final = (
+    "fpu lm sse2 pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt aes xsave avx f16c rdrand hypervisor lahf_lm abm bmi1 avx2 bmi2"
+)
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Print what scripts/facts/10-machine.sh does."""
+    return pair("cpus", node.cpus) + pair("flags", _FLAGS) + pair("memory_kib", node.memory_bytes // 1024)

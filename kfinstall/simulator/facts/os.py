@@ -1,0 +1,27 @@
+"""Section os of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfinstall.simulator.facts._lines import pair, text_of
+from kfinstall.simulator.nodes.model import SimNode
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+    """Print what scripts/facts/10-machine.sh does."""
+    title = "Ubuntu" if node.os_id == "ubuntu" else "Debian GNU/Linux"
+    return "".join(
+        (
+            pair("pretty", f"{title} {node.version_id} ({node.codename})"),
+            pair("version_id", node.version_id),
+            pair("codename", node.codename),
+            pair("id", node.os_id),
+            pair("kernel", node.kernel),
+            pair("machine", "x86_64"),
+            pair("hostname", text_of(node, "/etc/hostname").strip() or node.name),
+            pair("boot_id", node.boot_id),
+            pair("virtualization", "kvm"),
+            pair("cgroup", "cgroup2fs"),
+        )
+    )

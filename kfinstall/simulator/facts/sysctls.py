@@ -1,0 +1,13 @@
+"""Section sysctls of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfinstall.simulator.facts._lines import asked, pair
+from kfinstall.simulator.nodes.model import SimNode
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:
+    """Print what scripts/facts/50-watched.sh does."""
+    return "".join(pair(name, node.sysctls[name]) for name in asked(parameters, "SYSCTLS") if name in node.sysctls)

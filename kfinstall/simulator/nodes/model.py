@@ -1,0 +1,201 @@
+"""The model of a simulated node: what facts report and what the effects of scripts change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class SimFile:
+    """A file or directory; `content` is None for a directory."""
+
+    content: str | None
+    mode: int = 0o644
+    owner: str = "root:root"
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the content, empty for a directory."""
+        return "" if self.content is None else hashlib.sha256(self.content.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class SimPackage:
+    """An installed package."""
+
+    version: str
+    held: bool = False
+
+
+@dataclass(slots=True)
+class SimUnit:
+    """A systemd unit."""
+
+    active: bool = False
+    enabled: bool = False
+
+
+@dataclass(slots=True)
+class SimNode:
+    """One machine as Ubuntu's installer leaves it. Everything here is plain data; effects change it, sections render it."""
+
+    name: str
+    address: str
+    index: int
+    os_id: str = "ubuntu"
+    version_id: str = "24.04"
+    codename: str = "noble"
+    kernel: str = "6.8.0-60-generic"
+    cpus: int = 8
+    memory_bytes: int = 16 * 2**30
+    disk_bytes: int = 200 * 2**30
+    disk_free_bytes: int = 150 * 2**30
+    boot_id: str = ""
+    machine_id: str = ""
+    product_uuid: str = ""
+    mac: str = ""
+    clock_skew_seconds: float = 0.0
+    files: dict[str, SimFile] = field(default_factory=dict)
+    packages: dict[str, SimPackage] = field(default_factory=dict)
+    units: dict[str, SimUnit] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+    swap_active: list[str] = field(default_factory=list)
+    commands: dict[str, str] = field(default_factory=dict)
+    listeners: dict[int, str] = field(default_factory=dict)
+    mounts: dict[str, str] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)
+    apt_updated: bool = False
+    extra: dict[str, str] = field(default_factory=dict)
+    """Raw text of extra fact sections."""
+    kf_units: dict[str, int | None] = field(default_factory=dict)
+    """Detached units: exit status, None while running."""
+    before: dict[str, Any] = field(default_factory=dict)
+    """What the node was like before the first step changed it, see kfinstall.simulator.nodes.undo; empty where nothing was recorded."""
+
+    def write(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> None:
+        """Write a file, and make its parent directories."""
+        parent = path.rpartition("/")[0]
+        while parent and parent not in self.files:
+            self.files[parent] = SimFile(None, 0o755)
+            parent = parent.rpartition("/")[0]
+        self.files[path] = SimFile(content, mode, owner)
+
+    def put(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
+        """As kf_put of scripts/lib.sh: write a file where it differs, and print its path then."""
+        old = self.files.get(path)
+        if old is None or (old.content, old.mode, old.owner) != (content, mode, owner):
+            self.write(path, content, mode, owner)
+            yield path
+
+    def install(self, versions: Mapping[str, str]) -> Iterator[str]:
+        """Install packages as apt-get would print it."""
+        for package, version in versions.items():
+            if package not in self.packages:
+                yield f"Setting up {package} ({version}) ..."
+                self.packages[package] = SimPackage(version)
+
+
+class ScriptError(Exception):
+    """A simulated script ends with a status other than 0."""
+
+    def __init__(self, status: int, *lines: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.lines = lines
+
+
+Effect = Callable[["SimNode", Mapping[str, str], str, "World"], Iterator[str]]
+"""(node, parameters without KF_, standard input, world) -> lines of output. Changes the node at the right places between lines,
+so that a run that is cut off in the middle leaves a half-done node. Raises ScriptError."""
+
+EFFECTS: dict[str, Effect] = {}
+"""Script name ('prepare-swap-off', or 'ask/...' for read-only ones) to its effect."""
+
+
+def effect(name: str) -> Callable[[Effect], Effect]:
+    """Register the effect of scripts/steps/<name>.sh."""
+
+    def register(function: Effect) -> Effect:
+        EFFECTS[name] = function
+        return function
+
+    return register
+
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodOutcome:
+    """What a simulated pod prints and how it ends."""
+
+    log: str = ""
+    """The first container's log."""
+    exit_code: int = 0
+    """Of a pod that ends by itself (a Job's, or restartPolicy Never and OnFailure)."""
+    runs: bool = False
+    """A pod with restartPolicy Never that goes on running."""
+
+
+PodHook = Callable[[Document, "World"], PodOutcome | None]
+"""(pod as it starts, world) -> what it does, or None for a pod that the hook does not know."""
+
+POD_HOOKS: list[PodHook] = []
+"""Asked in order when a pod starts; the first answer counts."""
+
+
+def pod_hook(function: PodHook) -> PodHook:
+    """Register what the pods of a step print."""
+    POD_HOOKS.append(function)
+    return function
+
+
+@dataclass(slots=True)
+class World:
+    """All simulated nodes and the cluster that they form."""
+
+    nodes: dict[str, SimNode]
+    pace: float = 0.01
+    """Seconds that a line of output takes."""
+    api: SimApi | None = None
+    """The cluster's API server, from kubeadm init on."""
+    joined: dict[str, str] = field(default_factory=dict)
+    """Node name to role, for nodes that kubeadm init or join made members."""
+    start_api: Callable[[SimNode, str, str], None] | None = None
+    """(first control plane, Kubernetes version, node name): makes `api` and its kubeconfig at /etc/kubernetes/admin.conf."""
+    end_api: Callable[[], None] | None = None
+    """Ends `api`, with all that it stored: the last etcd member is gone."""
+    faults: set[tuple[str, str]] = field(default_factory=set)
+    """(fault, node) of the faults that are not over."""
+
+    def fault(self, name: str, node: str) -> bool:
+        """Whether a node has that fault now."""
+        return (name, node) in self.faults
+
+
+class SimApi:
+    """What effects may do to the simulated cluster. The server itself is in kfinstall.simulator.apiserver.api."""
+
+    def add_node(self, name: str, address: str, *, control_plane: bool) -> None:
+        """A kubelet registered; it becomes Ready once the network is there."""
+        raise NotImplementedError
+
+    def put(self, document: Document) -> None:
+        """Create or replace an object as a controller would; `status` is taken over where it is given."""
+        raise NotImplementedError
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Document | None:
+        """One object, or None. Not to be changed in place."""
+        raise NotImplementedError
+
+    def objects(self, api_version: str, kind: str, namespace: str | None = None) -> list[Document]:
+        """All objects of a kind, in one namespace or everywhere. Not to be changed in place."""
+        raise NotImplementedError
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str = "") -> bool:
+        """Delete an object; False where it was not there."""
+        raise NotImplementedError

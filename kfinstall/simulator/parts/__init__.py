@@ -1,0 +1,1 @@
+"""What each part's scripts do to a simulated node, and what its sections of the facts tell. Importing the modules registers the scripts."""

@@ -1,0 +1,68 @@
+"""What the fixes of preflight findings do to a simulated node."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, SimUnit, World, effect
+
+
+@effect("mend-updates")
+def updates(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Stop them; the lock is free then."""
+    for unit in parameters["UNITS"].split():
+        known = node.units.get(unit)
+        if known is not None and known.active:
+            node.units[unit] = SimUnit(active=False, enabled=known.enabled)
+            yield f"stopped {unit}"
+    node.extra.pop("apt", None)
+    world.faults.discard(("apt-lock", node.name))
+
+
+@effect("mend-packages")
+def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Finish them."""
+    node.extra.pop("apt", None)
+    yield "repairing packages that were left half-installed"
+
+
+@effect("mend-clock")
+def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Set it."""
+    if "systemd-timesyncd.service" not in node.units:
+        raise ScriptError(40, "kf-error: nothing on this node keeps the clock", "kf-hint: apt-get install systemd-timesyncd")
+    node.units["systemd-timesyncd.service"] = SimUnit(active=True, enabled=True)
+    node.clock_skew_seconds = 0.0
+    yield "System clock synchronized"
+
+
+@effect("mend-cni-file")
+def cni_file(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Take it away."""
+    if node.files.pop(parameters["FILE"], None) is not None:
+        yield f"removed {parameters['FILE']}; a reset brings it back"
+
+
+@effect("mend-machine-id")
+def machine_id(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Make one of its own."""
+    node.machine_id = hashlib.sha256(f"{node.name} {node.boot_id}".encode()).hexdigest()[:32]
+    node.write("/etc/machine-id", f"{node.machine_id}\n", 0o444)
+    yield "the journal and DHCP use the new id from the next boot on"
+
+
+@effect("mend-hostname")
+def hostname(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Name it."""
+    node.write("/etc/hostname", f"{parameters['NAME']}\n")
+    yield f"{node.name} is {parameters['NAME']} now"
+
+
+@effect("mend-firewall")
+def firewall(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Let them through."""
+    for source in parameters["SOURCES"].split():
+        yield f"Rule added: {source}"
+    path = "/var/lib/kfinstall/proofs/mend-firewall.json"
+    node.write(path, f"{parameters['FIREWALL']} {parameters['SOURCES']}\n", 0o600)

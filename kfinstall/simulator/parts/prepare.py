@@ -1,0 +1,187 @@
+"""What the scripts of phase prepare do to a simulated node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from kfinstall.parts.prepare.files import PROOFS, major
+from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, World, effect
+from kfinstall.simulator.parts.prepare_facts import GONE
+from kfinstall.text import sha256
+
+_CONTAINERD: Final = "2.2.1-0ubuntu1"
+_DOCKER: Final = "29.1.3-0ubuntu1"
+_CLOCKS: Final = ("chrony.service", "ntpsec.service", "ntp.service", "openntpd.service", "systemd-timesyncd.service")
+
+
+def _done(node: SimNode, name: str, content: str) -> Iterator[str]:
+    node.write(f"{PROOFS}/{name}.json", content, 0o600)
+    yield from ()
+
+
+def _on(node: SimNode, *units: str) -> None:
+    for unit in units:
+        node.units[unit] = SimUnit(active=True, enabled=True)
+
+
+def _mask(node: SimNode, unit: str) -> Iterator[str]:
+    if node.units[unit].active or node.units[unit].enabled:
+        node.units[unit] = SimUnit()
+        yield f"masked {unit}"
+
+
+def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> Iterator[str]:
+    """Turn the lines off that `off` says."""
+    file = node.files[path]
+    lines = [f"# kfinstall turned {note}: {line}" if off(line) else line for line in (file.content or "").splitlines()]
+    if "\n".join(lines) != (file.content or "").rstrip("\n"):
+        yield from node.put(path, "\n".join(lines) + "\n", file.mode)
+
+
+@effect("prepare-proxy")
+def proxy(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Write the files."""
+    for name in ("UNIT_FILE", "DROP_IN"), ("ENV_FILE", "ENV"), ("APT_FILE", "APT"):
+        yield from node.put(parameters[name[0]], parameters[name[1]])
+
+
+@effect("prepare-apt")
+def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Turn the source off that is gone, and read the package lists."""
+    for path in [path for path in node.files if path.startswith("/etc/apt/sources.list") and path.endswith(".list")]:
+        yield from _edit(node, path, lambda line: GONE.match(line) is not None, "it off, this repository is gone")
+    for number, suite in enumerate(("noble", "noble-updates", "noble-security"), 1):
+        yield f"Get:{number} http://archive.ubuntu.com/ubuntu {suite} InRelease"
+    yield "Reading package lists..."
+    node.apt_updated = True
+
+
+@effect("prepare-base-packages")
+def base_packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install them."""
+    yield from node.install(dict.fromkeys(parameters["PACKAGES"].split(), "1.0-1ubuntu1"))
+
+
+@effect("prepare-swap-off")
+def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Comment fstab's lines out, by field, mask units and zram, and turn swap off."""
+    if "/etc/fstab" in node.files:
+        yield from _edit(node, "/etc/fstab", lambda line: line[:1] != "#" and line.split()[2:3] == ["swap"], "swap off")
+    for unit in [name for name in node.units if name.endswith(".swap") or name in ("zramswap.service", "zram-config.service")]:
+        yield from _mask(node, unit)
+    if node.swap_active:
+        node.swap_active.clear()
+        yield "turned swap off"
+
+
+@effect("prepare-modules")
+def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Load them and write the file."""
+    node.modules |= set(parameters["REQUIRED"].split()) | set(parameters["OPTIONAL"].split())
+    lines = [parameters["HEAD"], *parameters["REQUIRED"].split(), *parameters["OPTIONAL"].split()]
+    yield from node.put(parameters["FILE"], "\n".join(lines) + "\n")
+
+
+@effect("prepare-sysctl")
+def sysctl(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Write the file, set the values, and turn lower ones off in files that are read later."""
+    yield from node.put(parameters["FILE"], parameters["CONTENT"])
+    wanted = dict(line.split(" = ") for line in parameters["CONTENT"].splitlines() if " = " in line)
+    node.sysctls |= wanted
+
+    def lower(line: str) -> bool:
+        name, found, value = line.strip().lstrip("-").partition("=")
+        name, value = name.strip().replace("/", "."), value.strip()
+        return bool(found) and name in wanted and value.isdigit() and int(value) < int(wanted[name])
+
+    for path in [path for path in node.files if path.startswith("/etc/sysctl.d/") and path > parameters["FILE"]]:
+        yield from _edit(node, path, lower, "it off")
+
+
+@effect("prepare-clock")
+def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Turn on what is installed; timesyncd where nothing is."""
+    there = next((unit for unit in _CLOCKS if unit in node.units), "")
+    if not there:
+        there = _CLOCKS[-1]
+        yield from node.install({"systemd-timesyncd": "255.4-1ubuntu8.8"})
+    unit = node.units.setdefault(there, SimUnit())
+    if not unit.enabled:
+        yield f"enabled {there}"
+    if not unit.active:
+        yield f"started {there}"
+    _on(node, there)
+
+
+@effect("prepare-containerd")
+def containerd(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install containerd where there is none, and write its files in the form that its version reads."""
+    if not {"containerd", "containerd.io", "containerd-stable"} & set(node.packages):
+        yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD})
+    node.commands["containerd"] = "/usr/bin/containerd"
+    installed = next(name for name in ("containerd", "containerd.io", "containerd-stable") if name in node.packages)
+    number = major(node.packages[installed].version)
+    content = parameters["VERSION3" if number >= 2 else "VERSION2"]
+    yield from node.put(parameters["FILE"], content)
+    yield from node.put(parameters["LIMITS_FILE"], parameters["LIMITS"])
+    yield f"restarting containerd {number}"
+    _on(node, "containerd.service")
+    yield from _done(node, "prepare-containerd", f"{sha256(content)}\n{sha256(parameters['LIMITS'])}\n")
+
+
+def _merged(old: str | None) -> str:
+    """daemon.json with the keys that the step's filter sets."""
+    settings = json.loads(old or "{}")
+    kept = [option for option in settings.get("exec-opts", ()) if not option.startswith("native.cgroupdriver=")]
+    settings["exec-opts"] = [*kept, "native.cgroupdriver=systemd"]
+    if settings.setdefault("log-driver", "json-file") == "json-file":
+        settings.setdefault("log-opts", {"max-size": "100m", "max-file": "3"})
+    return json.dumps(settings, indent=2) + "\n"
+
+
+@effect("prepare-docker")
+def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install Docker and cri-dockerd."""
+    yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER, "jq": "1.7.1-3ubuntu1"})
+    if node.os_id == "debian" and "docker" not in node.commands:
+        yield from node.install({"docker-cli": _DOCKER})
+    node.commands |= {"docker": "/usr/bin/docker", "containerd": "/usr/bin/containerd"}
+    old = node.files.get(parameters["DAEMON"])
+    yield from node.put(parameters["DAEMON"], _merged(old.content if old else None))
+    yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
+    yield from node.put(parameters["BINARY"], "cri-dockerd", 0o755)
+    yield from node.put(parameters["SERVICE_FILE"], parameters["SERVICE"])
+    yield from node.put(parameters["SOCKET_FILE"], parameters["SOCKET"])
+    _on(node, "containerd.service", "docker.service", "cri-docker.socket", "cri-docker.service")
+    yield from _done(node, "prepare-docker", parameters["RECORD"] + "\n")
+
+
+@effect("prepare-kubernetes-repository")
+def repository(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Write key and list."""
+    yield from node.put(parameters["KEY_FILE"], "key of the Kubernetes project")
+    yield from node.put(parameters["LIST_FILE"], parameters["LIST"])
+    yield "Reading package lists..."
+
+
+@effect("prepare-kubernetes-packages")
+def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install the version and hold it."""
+    version = f"{parameters['VERSION']}-1.1"
+    yield from node.install({"kubernetes-cni": "1.7.1-1.1", "cri-tools": f"{version.rpartition('.')[0].rpartition('.')[0]}.0-1.1"})
+    for name in parameters["PACKAGES"].split():
+        if node.packages.get(name, SimPackage("")).version != version:
+            yield f"Setting up {name} ({version}) ..."
+        node.packages[name] = SimPackage(version, held=True)
+    node.units["kubelet.service"] = SimUnit(active=node.units.get("kubelet.service", SimUnit()).active, enabled=True)
+
+
+@effect("prepare-tools")
+def tools(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+    """Install git and kustomize."""
+    yield from node.install({"git": "1:2.43.0-1ubuntu7"})
+    yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
+    yield from node.put(parameters["BINARY"], "kustomize", 0o755)
+    yield from _done(node, "prepare-tools", f"{parameters['SHA256']}\n{node.files[parameters['BINARY']].sha256}\n")

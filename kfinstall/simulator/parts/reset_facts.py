@@ -1,0 +1,14 @@
+"""Section undo of a simulated node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfinstall.simulator.facts._lines import pair
+from kfinstall.simulator.nodes import undo
+from kfinstall.simulator.nodes.model import SimNode
+
+
+def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+    """What scripts/facts/70-undo.sh prints."""
+    return "".join(pair(kind, text) for kind, text in undo.record_lines(node))

@@ -1,1 +1,0 @@
-"""The steps, one module each; kfinstall/phases.py holds their order."""

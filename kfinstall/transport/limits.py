@@ -1,0 +1,35 @@
+"""What the connections to nodes keep to: times, sizes, counts; the unit is in the name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NODE_LOCK_HEARTBEAT_SECONDS: Final = 10.0
+SSH_CONNECT_TIMEOUT_SECONDS: Final = 15.0
+SSH_LOGIN_TIMEOUT_SECONDS: Final = 30.0
+SSH_KEEPALIVE_SECONDS: Final = 15
+SSH_KEEPALIVE_COUNT: Final = 4
+SSH_RECONNECT_SECONDS: Final = 600.0
+"""How long a node may stay away (reboot, cable) while a step runs on it."""
+SSH_RECONNECT_INTERVAL_SECONDS: Final = 1.0
+SSH_CHANNELS: Final = 6
+"""sshd allows ten sessions in a connection (MaxSessions)."""
+SSH_REFUSED_PATIENCE_SECONDS: Final = 6.0
+"""How long a refused or dropped connection is tried again: sshd restarts, or sheds load."""
+SSH_CHANNEL_TIMEOUT_SECONDS: Final = 20.0
+SSH_CLOSE_TIMEOUT_SECONDS: Final = 5.0
+SSH_LOGINS_AT_ONCE: Final = 10
+"""sshd drops some of more logins that are in progress at the same time (MaxStartups 10:30:100)."""
+SSH_KEYS_OFFERED: Final = 5
+"""sshd ends a connection at the sixth failure (MaxAuthTries); one is left for the password."""
+SUDO_TIMEOUT_SECONDS: Final = 30.0
+NODE_GRACE_SECONDS: Final = 10.0
+"""How much later than the node itself the installer ends a program that ran out of time."""
+UNIT_STOP_TIMEOUT_SECONDS: Final = 60.0
+STEP_SECRET_BYTES: Final = 60_000
+"""The secret of a step goes through a FIFO's buffer (64 KiB)."""
+OUTPUT_LINES_KEPT: Final = 10_000
+UNIT_GRACE_SECONDS: Final = 60
+"""After the installer's own limit systemd ends a unit that nobody follows any more."""
+NODE_LOCK_STALE_SECONDS: Final = 60
+"""A lock whose holder was not heard of for this long may be taken over."""

@@ -1,0 +1,49 @@
+"""Check: what stands in the way, on every node at once; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kfinstall.engine.workflow import Workflow
+from kfinstall.events import Finding, Notice
+from kfinstall.workflows import installation
+from kfinstall.workflows.install import phases
+
+if TYPE_CHECKING:
+    from kfinstall.engine.session import Session
+    from kfinstall.engine.step import Step
+
+
+def _steps(session: Session) -> list[Step]:
+    from kfinstall.engine import plan
+
+    chosen = [phase for phase in session.site.phases if phase.read_only]
+    return [step for _phase, step in plan.steps_of(chosen, session.site.answers)]
+
+
+async def work(session: Session) -> None:
+    """Run the read-only phases.
+
+    Raises:
+        PreflightError: findings that must be mended.
+        PreflightWarningError: warnings, under --strict.
+    """
+    session.executor.examine(_steps(session))
+
+
+async def again(session: Session) -> list[Finding]:
+    """Read every node anew and check again; tells the findings and raises nothing about them.
+
+    Raises:
+        KfError: no node answers any more.
+    """
+    site = session.site
+    errors = await site.read_nodes(list(site.fleet))
+    for name, error in errors.items():
+        session.bus.emit(Notice(level="warning", target=name, text=f"can't be read now: {error.message}"))
+    if errors and len(errors) == len(site.fleet):
+        raise next(iter(errors.values()))
+    return session.executor.findings(_steps(session))
+
+
+CHECK: Final = Workflow("check", "a check", "preflight only; changes nothing", phases, work, known=installation.every)
