@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.base import Ref, Waiting, Want
 from kfinstall.kube.credentials import parse_kubeconfig
+from kfinstall.kube.raw import RawDocument
 from kfinstall.kube.refusal import UnreachableError
 from tests.fakes.api import FakeApi, make_certificates, serve
 
@@ -337,6 +339,68 @@ def test_the_client_key_leaves_no_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_importing_the_package_does_not_import_aiohttp():
-    code = "import sys, kfinstall.kube.api; sys.exit('aiohttp' in sys.modules)"
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+async def test_proxies_of_the_environment_are_not_used(monkeypatch, name):
+    asked = []
+
+    async def proxy(reader, writer):
+        asked.append(await reader.readline())
+        writer.close()
+
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with serve(FakeApi(), CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port) as cluster:
+            assert await cluster.version() == "v1.34.2"
+    assert asked == []
+
+
+async def test_nobody_is_followed_elsewhere(api):
+    fake, cluster = api
+    other = FakeApi()
+    async with serve(other, CERTIFICATES) as port:
+        fake.elsewhere = f"https://127.0.0.1:{port}"
+        with pytest.raises(CommandError, match="refused to list"):
+            await cluster.list(Want("v1", "ConfigMap"))
+        with pytest.raises(CommandError, match="refused to apply"):
+            await cluster.apply(config_map("a"), timeout_seconds=1)
+    assert other.requests == []
+
+
+async def test_an_endless_answer_is_not_taken_into_memory(api, monkeypatch):
+    fake, cluster = api
+    monkeypatch.setattr("kfinstall.kube.connection._ANSWER_LIMIT_BYTES", 2**20)
+    fake.put(config_map("a", x="x" * 2**19))
+    assert len(await cluster.list(Want("v1", "ConfigMap"))) == 1
+    fake.put(config_map("b", x="x" * 2**19))
+    with pytest.raises(CommandError, match="does not answer") as caught:
+        await cluster.list(Want("v1", "ConfigMap"))
+    assert "too large" in caught.value.why
+    assert await cluster.get(Ref("v1", "ConfigMap", "b", "default"))
+
+
+async def test_a_rendered_definition_is_sent_as_it_stands(api):
+    _fake, cluster = api
+    definition = crd()
+    document = RawDocument({**definition, "spec": {"group": "example.com"}}, json.dumps(definition))
+    assert (await cluster.apply(document)).changed
+    found = await cluster.get(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com"))
+    assert found is not None
+    assert found["spec"] == definition["spec"]
+
+
+async def test_a_cluster_leaves_nothing_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    async with serve(FakeApi(), CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port) as cluster:
+        await cluster.apply(crd())
+        await cluster.list(Want("example.com/v1", "Widget", metadata_only=True))
+        await cluster.delete(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com"))
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_package_does_not_import_kubernetes_or_aiohttp():
+    code = "import sys, kfinstall.kube.api; sys.exit(bool({'aiohttp', 'kubernetes'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
