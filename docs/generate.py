@@ -36,7 +36,7 @@ def _row(kind: type[Step]) -> str:
     marks = " **Point of no return.**" if kind.danger == "point of no return" else " Proof." if kind.proof else ""
     what = (kind.__doc__ or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|").strip()
     what = " ".join(what.split())
-    script = f"[{kind.script}](../scripts/steps/{kind.script}.sh)" if kind.script else ""
+    script = f"[{kind.script}](../scripts/{resources.step_script(kind.script)}.sh)" if kind.script else ""
     return f"| `{kind.id}` | **{kind.title}.** {what}{marks} | {kind.scope} | {kind.timeout_seconds:.0f} s | {script} |"
 
 

@@ -56,7 +56,7 @@ class NotebookImage(_Frozen):
     version: str
     """Of what it is named after; part of the image's tag."""
     dockerfile: str
-    """File name in assets/notebooks."""
+    """File name in assets/kubeflow."""
     module: str
     """What is imported at the end of the build."""
     pythons: tuple[str, ...]

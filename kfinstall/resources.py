@@ -19,15 +19,31 @@ def root() -> Path:
     return bundle if bundle.is_dir() else _PACKAGE.parent
 
 
+_OWNERS: Final = {"forget": "reset", "mend": "preflight", "rotate": "kubeflow"}
+"""The parts of scripts whose names begin with another word: nodes know these names as their units', so they stay."""
+
+
 @cache
 def script(name: str) -> str:
-    """The text of scripts/<name>.sh, for example `script("steps/prepare-swap-off")`."""
+    """The text of scripts/<name>.sh, for example `script("prepare/swap-off")`."""
     return (root() / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def scripts(folder: str) -> tuple[str, ...]:
-    """The names of all scripts of a folder, sorted, without suffix: `scripts("facts")`."""
-    return tuple(sorted(path.stem for path in (root() / "scripts" / folder).glob("*.sh")))
+def step_script(name: str) -> str:
+    """Which script a step's is, by its name (its unit's, without kf-): "prepare-swap-off" is prepare/swap-off, "mend-clock" preflight/mend-clock."""
+    return "/".join(_place(name))
+
+
+def ask_script(name: str) -> str:
+    """Which script a question's is, by its name: "registry-ca" is registry/ask-ca."""
+    part, rest = _place(name)
+    return f"{part}/ask-{rest}"
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The part that a script belongs to, and what it is called there."""
+    word, _dash, rest = name.partition("-")
+    return (_OWNERS[word], name) if word in _OWNERS else (word, rest)
 
 
 @cache

@@ -48,7 +48,7 @@ class InstallerApp(App[int]):
     """kfinstall at a terminal."""
 
     TITLE = "kfinstall"
-    CSS_PATH: ClassVar[str | Path | None] = resources.asset("tcss/app.tcss")
+    CSS_PATH: ClassVar[str | Path | None] = resources.asset("screens/app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "Quit", id="quit", priority=True),
         Binding("ctrl+c", "app.leave", "Quit", show=False, priority=True),

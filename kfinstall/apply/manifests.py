@@ -1,4 +1,4 @@
-"""Manifests that ship with kfinstall: assets/manifests/*.yaml, valid YAML, with placeholders only as whole scalars."""
+"""Manifests that ship with kfinstall: assets/<part>/*.yaml, valid YAML, with placeholders only as whole scalars."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PLACEHOLDER: Final = re.compile(r"\$\{([a-z0-9-]+)\}")
 
 @cache
 def _text(name: str) -> str:
-    return resources.asset(f"manifests/{name}.yaml").read_text(encoding="utf-8")
+    return resources.asset(f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def load(name: str, values: Mapping[str, str] | None = None) -> list[Document]:
-    """The documents of assets/manifests/<name>.yaml, with `${key}` replaced where a whole scalar is one.
+    """The documents of assets/<name>.yaml ("storage/nfs-csi"), with `${key}` replaced where a whole scalar is one.
 
     Raises:
         KeyError: a placeholder has no value.

@@ -131,7 +131,7 @@ async def taken(session: Session) -> Bundle:
     """
     name = session.answers.first_control_plane.name
     view = session.situation.view(name)
-    text = resources.script("ask/kubeflow-rendering")
+    text = resources.script("kubeflow/ask-rendering")
     program = Program("ask", "kubeflow-rendering", text, {"FILE": choice.rendering_path(view)})
     done = await session.site.hosts[name].ask(program, timeout_seconds=choice.FETCH_TIMEOUT_SECONDS)
     return _bundle(view, render_here.packed(done))

@@ -67,7 +67,7 @@ class Context:
         stdin: Secret | None = None,
         timeout_seconds: float | None = None,
     ) -> Completed:
-        """Run scripts/steps/<name>.sh detached; its lines appear in the target's pane.
+        """Run the script of that name detached; its lines appear in the target's pane.
 
         Raises:
             CommandError: it ended with another status than 0.
@@ -82,6 +82,6 @@ class Context:
     async def ask_script(
         self, name: str, parameters: Mapping[str, str], *, on: str = "", stdin: Secret | None = None, timeout_seconds: float = 60
     ) -> Completed:
-        """Run scripts/ask/<name>.sh in one exec, and give what it printed."""
-        program = Program("ask", name, resources.script(f"ask/{name}"), parameters, stdin)
+        """Run the question of that name (resources.ask_script) in one exec, and give what it printed."""
+        program = Program("ask", name, resources.script(resources.ask_script(name)), parameters, stdin)
         return await self.host(on or self.view.script_node).ask(program, timeout_seconds=timeout_seconds)

@@ -203,7 +203,7 @@ class Site:
                 name = self.all_answers.first_control_plane.name
                 host = self.hosts[name]
                 done = await host.ask(
-                    Program("ask", "cluster-admin-conf", resources.script("ask/cluster-admin-conf")),
+                    Program("ask", "cluster-admin-conf", resources.script("cluster/ask-admin-conf")),
                     timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
                 )
                 if done.status != 0:

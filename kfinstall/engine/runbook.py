@@ -88,9 +88,9 @@ def markdown(plan: Plan, situation: Situation) -> str:
     if not plan.pending:
         lines += ["", "Nothing to do: everything is as wanted."]
     if scripts:
-        lines += ["", "## Appendix: scripts", "", "### lib.sh", "", "```bash", resources.script("lib").rstrip(), "```"]
+        lines += ["", "## Appendix: scripts", "", "### lib.sh", "", "```bash", resources.script("engine/lib").rstrip(), "```"]
         for name in scripts:
-            lines += ["", f"### {name}.sh", "", "```bash", resources.script(f"steps/{name}").rstrip(), "```"]
+            lines += ["", f"### {name}.sh", "", "```bash", resources.script(resources.step_script(name)).rstrip(), "```"]
     # What stands on a node or in a cluster is in it; whoever shows the file on a terminal passes no funnel of ours.
     return "\n".join(printable(line) for text in lines for line in text.split("\n")) + "\n"
 

@@ -68,7 +68,7 @@ class Mend:
     title: str
     """Imperative, no full stop."""
     script: str
-    """Name in scripts/steps."""
+    """Its name; which file that is: resources.step_script."""
     parameters: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -197,7 +197,7 @@ class ApplyContext(Protocol):
         stdin: Secret | None = None,
         timeout_seconds: float | None = None,
     ) -> Completed:
-        """Run scripts/steps/<name>.sh detached on a node (the target if `on` is empty); its lines appear in the target's pane.
+        """Run the script of that name detached on a node (the target if `on` is empty); its lines appear in the target's pane.
 
         Raises:
             CommandError: it ended with another status than 0.
@@ -206,7 +206,7 @@ class ApplyContext(Protocol):
     async def ask_script(
         self, name: str, parameters: Mapping[str, str], *, on: str = "", stdin: Secret | None = None, timeout_seconds: float = 60
     ) -> Completed:
-        """Run scripts/ask/<name>.sh on a node in one exec, and give what it printed. Nothing is shown.
+        """Run the question of that name (resources.ask_script) on a node in one exec, and give what it printed. Nothing is shown.
 
         It changes nothing that lasts; `stdin` may be larger than what a step's script takes.
         """
@@ -230,7 +230,7 @@ class Step:
     proof: ClassVar[bool] = False
     """It changes nothing that lasts but proves that something works: its failure is a failed proof (exit 30)."""
     script: ClassVar[str] = ""
-    """Name in scripts/steps of the script that the default `apply` runs."""
+    """Name of the script that the default `apply` runs, and of its unit; which file that is: resources.step_script."""
     reads: ClassVar[tuple[type[FactSection], ...]] = ()
     """The parts' own sections of the facts that it looks at, of whichever node (see View.fact)."""
 
@@ -303,8 +303,8 @@ def phase_began(facts: Facts, phase: str) -> bool:
 
 
 def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:
-    """The program of scripts/steps/<name>.sh with scripts/lib.sh before it."""
-    text = resources.script("lib") + "\n" + resources.script(f"steps/{name}")
+    """The program of a step's script with scripts/engine/lib.sh before it."""
+    text = resources.script("engine/lib") + "\n" + resources.script(resources.step_script(name))
     return Program("step", name, text, parameters, stdin)
 
 

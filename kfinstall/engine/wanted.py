@@ -10,7 +10,7 @@ from kfinstall.facts.model import Facts, Watch
 from kfinstall.text import sha256, shell
 
 PARAMETER: Final = "WANTED"
-"""The script's parameter with the lines: `kf_wanted` of scripts/lib.sh applies them."""
+"""The script's parameter with the lines: `kf_wanted` of scripts/engine/lib.sh applies them."""
 _ON: Final = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"})
 """For what systemctl is-enabled ends with 0."""
 

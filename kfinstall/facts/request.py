@@ -1,4 +1,4 @@
-"""Joins scripts of scripts/facts into the one program that reads a node."""
+"""Joins the facts' scripts into the one program that reads a node."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from kfinstall.facts.model import Watch
 from kfinstall.facts.section import Reads
 from kfinstall.transport.base import Program
 
-FIRST: Final = ("10-machine", "20-upkeep", "30-network", "40-runtime", "50-watched")
+FIRST: Final = ("facts/machine", "facts/upkeep", "facts/network", "facts/runtime", "facts/watched")
 """Scripts that every node is read by; those of the sections that parts own come next."""
-LAST: Final = ("90-reach", "99-end")
+LAST: Final = ("facts/reach", "facts/end")
 """What the first script began is collected, then the end."""
 _LIST_PARAMETERS: Final = {
     "FILES": "files",
@@ -32,13 +32,14 @@ def _lines(items: Iterable[object]) -> str:
 
 
 def facts_program(watch: Watch, reads: Reads, mark: str, proxy: Proxy | None = None) -> Program:
-    """The facts program: scripts/facts-lib.sh and the scripts of what is read, with what is watched and the queries as parameters.
+    """The facts program: scripts/engine/facts-lib.sh and the scripts of what is read, with what is watched and the queries as parameters.
 
     `mark` is a random word that no text of the node can know; it begins the first line of every section. `proxy` is what the
     watch's hosts are tried through.
     """
-    scripts = (*FIRST, *sorted({kind.script for kind in reads}), *LAST)
-    parts = [resources.script("facts-lib"), *(resources.script(f"facts/{name}") for name in scripts)]
+    owned = sorted({(kind.order, kind.script) for kind in reads})
+    scripts = (*FIRST, *(name for _order, name in owned), *LAST)
+    parts = [resources.script("engine/facts-lib"), *(resources.script(name) for name in scripts)]
     parameters = {"HTTP_PROXY": proxy.http, "HTTPS_PROXY": proxy.https} if proxy else {}
     given = {name: value for name, value in parameters.items() if value}
     for query in reads.values():

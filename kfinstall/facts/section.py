@@ -24,7 +24,9 @@ class FactSection:
     section: ClassVar[str]
     """Its name in the facts program's output. The script may leave the section out where there is nothing to tell: the defaults are right then."""
     script: ClassVar[str]
-    """Name in scripts/facts of the script that prints it."""
+    """The script that prints it, as resources.script has it: "storage/facts"."""
+    order: ClassVar[int]
+    """Where its script stands among the others'; scripts of one order stand by name."""
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:  # noqa: ARG003

@@ -72,7 +72,7 @@ async def run(host: Host, errand: StorageTry) -> Tried:
         "VERSION": errand.version,
         "TIMEOUT_SECONDS": str(limits.STORAGE_TRY_TIMEOUT_SECONDS),
     }
-    program = Program("ask", "storage-try", resources.script("ask/storage-try"), parameters)
+    program = Program("ask", "storage-try", resources.script("storage/ask-try"), parameters)
     done = await host.ask(program, timeout_seconds=storage_limits.STORAGE_MOUNT_TIMEOUT_SECONDS)
     said: dict[str, list[str]] = {}
     for line in done.lines:

@@ -74,7 +74,7 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"kfinstall": __version__, "python": sys.version.split()[0], "platform": platform.platform()}
-    for package in ("textual", "asyncssh", "pydantic", "aiohttp", "cryptography"):
+    for package in ("textual", "asyncssh", "pydantic", "kubernetes", "aiohttp", "cryptography"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -1,4 +1,7 @@
-"""HTTP to one API server: requests, answers, watches. The only module that imports aiohttp, when it is first needed."""
+"""HTTP to one API server: requests, answers, watches. The only module that imports kubernetes, when it is first needed.
+
+Of the package it uses the transport of its asyncio client: documents are dicts here, and its models would take 80 MiB.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from kfinstall.kube.credentials import Credentials
 from kfinstall.kube.raw import RawDocument
@@ -15,6 +20,7 @@ from kfinstall.kube.refusal import Refusal, parse_refusal
 
 if TYPE_CHECKING:
     import aiohttp
+    from kubernetes.aio.client import ApiClient
 
 SERVER_NAME: Final = "kubernetes"
 """A name that every API server's certificate holds, whatever address it is dialled at."""
@@ -25,6 +31,8 @@ _CONNECTIONS: Final = 64
 """Watches hold a connection each, so there are more of them than requests at once."""
 _BUFFER_BYTES: Final = 2**21
 _LINE_LIMIT_BYTES: Final = 2**24
+_ANSWER_LIMIT_BYTES: Final = 2**28
+"""Far more than a page of the largest objects that etcd takes and anybody has."""
 _WATCH_GRACE_SECONDS: Final = 15.0
 
 APPLY: Final = "application/apply-patch+yaml"
@@ -51,9 +59,9 @@ class Answer:
 class Connection:
     """Requests to https://127.0.0.1:<port>. Made by `connect`."""
 
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
-        self._session = session
-        self._base = f"https://127.0.0.1:{port}"
+    def __init__(self, client: ApiClient, port: int) -> None:
+        self._client = client
+        self._base = _base(port)
         self._down = -ROLES_SECONDS
         """When a request last got no answer, or one of a server that can't answer; seconds of the loop's clock."""
 
@@ -83,30 +91,43 @@ class Connection:
         """
         import aiohttp
 
-        headers = {"Accept": accept}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = content_type
-            data = body.text.encode() if isinstance(body, RawDocument) else json.dumps(body, separators=(",", ":")).encode()
         try:
-            async with self._session.request(
-                method,
-                self._base + path,
-                params=dict(query or {}),
-                data=data,
-                headers=headers,
-                server_hostname=SERVER_NAME,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=max(timeout_seconds, 0.001)),
-            ) as response:
-                content = await response.read()
-                if response.status >= 300:
-                    raise self._heard(parse_refusal(response.status, content, response.headers.get("Retry-After")))
-                return Answer(response.status, content)
+            sent = self._send(method, path, query or {}, timeout_seconds, accept=accept, body=body, content_type=content_type)
+            async with await sent as response:
+                return Answer(response.status, await _whole(response))
         except TimeoutError:
             raise self._heard(Refusal(None, f"no answer within {timeout_seconds:.0f} s")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._heard(Refusal(None, _words(error))) from None
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        seconds: float,
+        *,
+        accept: str = "application/json",
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> aiohttp.ClientResponse:
+        """A successful answer whose body is still to be read."""
+        import aiohttp
+
+        headers = {**self._client.default_headers, "Accept": accept, "Content-Type": content_type}
+        if content_type == APPLY:
+            # Under the plain name of this type the package puts text into JSON quotes; with a charset bytes go as they are.
+            headers["Content-Type"] = f"{APPLY};charset=utf-8"
+            body = body.text.encode() if isinstance(body, RawDocument) else json.dumps(body, separators=(",", ":")).encode()
+        url = self._base + path + (f"?{urlencode(query)}" if query else "")
+        timeout = aiohttp.ClientTimeout(total=max(seconds, 0.001))
+        response: aiohttp.ClientResponse = (
+            await self._client.call_api(method, url, headers, body, _request_timeout=timeout)
+        ).response
+        if response.status < 300:
+            return response
+        async with response:
+            raise self._heard(parse_refusal(response.status, await _whole(response), response.headers.get("Retry-After")))
 
     async def watch(self, path: str, query: Mapping[str, str], *, seconds: float) -> AsyncIterator[dict[str, Any]]:
         """The events of a watch, until the server ends it.
@@ -118,19 +139,24 @@ class Connection:
 
         limit = max(int(seconds), 1)
         params = {**query, "watch": "1", "timeoutSeconds": str(limit)}
-        timeout = aiohttp.ClientTimeout(total=limit + _WATCH_GRACE_SECONDS)
         try:
-            async with self._session.get(
-                self._base + path, params=params, server_hostname=SERVER_NAME, allow_redirects=False, timeout=timeout
-            ) as response:
-                if response.status >= 300:
-                    raise self._heard(parse_refusal(response.status, await response.read(), response.headers.get("Retry-After")))
+            async with await self._send("GET", path, params, limit + _WATCH_GRACE_SECONDS) as response:
                 async for event in _json_lines(response.content):
                     yield event
         except TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:
             raise self._heard(Refusal(None, _words(error))) from None
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > _ANSWER_LIMIT_BYTES:
+            raise Refusal(None, "the answer is too large")
+    return b"".join(parts)
 
 
 async def _json_lines(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
@@ -154,18 +180,45 @@ def _words(error: BaseException) -> str:
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
+async def _unredirected(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """An API server sends nobody elsewhere; who does so gets no second request with our credentials."""
+    response = await handler(request)
+    if not 300 <= response.status < 400:
+        return response
+    async with response:
+        raise parse_refusal(response.status, await _whole(response), None)
+
+
+def _base(port: int) -> str:
+    return f"https://127.0.0.1:{port}"
+
+
 @asynccontextmanager
 async def connect(credentials: Credentials, port: int) -> AsyncIterator[Connection]:
     """A connection pool, closed at the end. Proxies of the environment are never used: the way leads through SSH."""
+    context = credentials.ssl_context()
+    # In a thread: it takes a third of a second, in which the loop's connections and the screens go on.
+    package = await asyncio.to_thread(import_module, "kubernetes.aio.client")
     import aiohttp
 
-    headers = {"User-Agent": "kfinstall"}
-    if credentials.token:
-        headers["Authorization"] = f"Bearer {credentials.token}"
-    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=credentials.ssl_context())
-    async with aiohttp.ClientSession(
-        connector=connector, headers=headers, read_bufsize=_BUFFER_BYTES, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield Connection(session, port)
+    configuration = package.Configuration(
+        host=_base(port),
+        ca_cert_data=credentials.authority,
+        tls_server_name=SERVER_NAME,
+        connection_pool_maxsize=_CONNECTIONS,
+        client_session_kwargs={
+            "trust_env": False,
+            "cookie_jar": aiohttp.DummyCookieJar(),
+            "read_bufsize": _BUFFER_BYTES,
+            "middlewares": (_unredirected,),
+        },
+    )
+    async with package.ApiClient(configuration) as client:
+        # The package loads a client's key from files only; this context has it from memory.
+        client.rest_client.ssl_context = context
+        client.user_agent = "kfinstall"
+        if credentials.token:
+            client.set_default_header("Authorization", f"Bearer {credentials.token}")
+        yield Connection(client, port)
         # A closed TLS connection needs a turn of the loop until its transport is gone.
         await asyncio.sleep(0)

@@ -36,7 +36,7 @@ class Program:
     name: str
     """For a step, the name of its script: prepare-swap-off."""
     text: str
-    """Bash. For a step: scripts/lib.sh followed by scripts/steps/<name>.sh."""
+    """Bash. For a step: scripts/engine/lib.sh followed by the step's script."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Names without the prefix KF_, in upper case; values are any text without NUL."""
     stdin: Secret | None = None

@@ -96,7 +96,7 @@ class NodeLock:
             "STALE_SECONDS": f"{self._stale_seconds:.0f}",
             "FOLDER": self._folder,
         }
-        program = Program("lock", "node", resources.script("remote/lock"), parameters)
+        program = Program("lock", "node", resources.script("engine/lock"), parameters)
         done = await self._host.ask(program, timeout_seconds=_TIMEOUT_SECONDS)
         answer = done.lines[-1].split("\t") if done.lines else [""]
         if done.status != 0 or answer[0] not in ("held", "busy", "lost"):

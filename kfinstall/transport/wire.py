@@ -244,4 +244,4 @@ def follow_lost(mark: str, reason: str) -> bytes:
 
 
 def _remote(*names: str) -> str:
-    return "\n".join(resources.script(f"remote/unit-{name}") for name in ("lib", *names))
+    return "\n".join(resources.script(f"engine/unit-{name}") for name in ("lib", *names))

@@ -49,7 +49,7 @@ async def work(session: Session) -> None:
 
 async def _forget(session: Session) -> None:
     """Remove kfinstall's own folders from the nodes that are as they were."""
-    program = Program("ask", "forget-node", resources.script("ask/forget-node"))
+    program = Program("ask", "forget-node", resources.script("reset/ask-forget-node"))
     for name in session.site.fleet:
         done = await session.site.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
         if done.status != 0 or "record" in done.lines:

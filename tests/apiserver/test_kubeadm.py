@@ -16,7 +16,7 @@ from kfinstall.engine.step import View
 from kfinstall.parts.cluster import kubeadm as cluster_kubeadm
 from tests.fakes import kubeadm, netns
 from tests.fakes.apiserver import program
-from tests.unit.test_cluster_steps import make
+from tests.unit.parts.cluster.test_cluster_steps import make
 
 KUBEADM = program("kubeadm") or kubeadm.lab_program()
 pytestmark = pytest.mark.skipif(

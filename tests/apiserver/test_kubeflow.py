@@ -20,7 +20,7 @@ from kfinstall.parts.kubeflow.inventory import Inventory
 from tests.apiserver.planes import cluster
 from tests.bench.bench_kubeflow import sidecars
 from tests.fakes.apiserver import needs_control_plane
-from tests.unit.test_waves import REAL
+from tests.unit.apply.test_waves import REAL
 
 pytestmark = [
     needs_control_plane("kube-controller-manager", "kube-scheduler"),

@@ -16,8 +16,8 @@ from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.simulator.controllers.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
-from tests.unit.test_kubeflow_proofs import objects, view
-from tests.unit.test_waves import real
+from tests.unit.apply.test_waves import real
+from tests.unit.parts.kubeflow.test_kubeflow_proofs import objects, view
 
 pytestmark = [needs_control_plane("kube-controller-manager", "kube-scheduler"), pytest.mark.timeout(180)]
 PATHS = {

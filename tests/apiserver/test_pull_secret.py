@@ -18,7 +18,7 @@ from kfinstall.parts.registry.pull_secret import RegistryPullSecret
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
-from tests.unit.test_spark import RELEASE, make_answers
+from tests.unit.parts.spark.test_spark import RELEASE, make_answers
 
 pytestmark = [needs_control_plane("kube-controller-manager", "kube-scheduler"), pytest.mark.timeout(120)]
 PASSWORD = 'pw "secret\\ with $everything'

@@ -30,7 +30,7 @@ from kfinstall.workflows import uninstall
 from tests.apiserver.planes import cluster
 from tests.fakes.apiserver import needs_control_plane
 from tests.fakes.context import FakeContext
-from tests.unit.test_waves import REAL
+from tests.unit.apply.test_waves import REAL
 
 pytestmark = [
     needs_control_plane("kube-controller-manager", "kube-scheduler"),

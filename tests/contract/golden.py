@@ -132,7 +132,7 @@ def described(situation: plan.Situation, chosen: tuple[Phase, ...]) -> Iterator[
             "parameters": {key: _short(value) for key, value in sorted(parameters.items())},
             "documents": _short(json.dumps(list(step.documents(view)), sort_keys=True)),
             "watch": {key: sorted(map(str, getattr(watch, key))) for key in watch.__slots__ if getattr(watch, key)},
-            "wants": sorted(map(str, step.wants(view))),
+            "wants": sorted(f"Want{str(query).removeprefix(type(query).__name__)}" for query in step.wants(view)),
         }
 
 

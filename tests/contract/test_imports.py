@@ -21,3 +21,10 @@ def test_help_and_completion_are_light():
     assert not {"asyncssh", "kubernetes", "textual", "pydantic"} & modules_after(
         "import kfinstall.cli.parser; kfinstall.cli.parser.build_parser()"
     )
+
+
+def test_the_official_client_is_used_without_its_models():
+    # Each is a module of its own; all of them are 80 MiB and a second.
+    known = modules_after("import kubernetes.aio.client as package; package.ApiClient, package.Configuration")
+    assert "kubernetes.aio.client.rest" in known
+    assert not [name for name in known if name.startswith(("kubernetes.aio.client.models.", "kubernetes.client.models."))]

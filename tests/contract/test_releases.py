@@ -146,7 +146,7 @@ def test_every_package_of_a_notebook_image_is_pinned(name):
     for image in release.notebooks.values():
         assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+(; python_version (<|>=) '3\.12')?", pin) for pin in image.packages)
         assert any(pin.partition("==")[2] == image.version for pin in image.packages)
-        assert resources.asset(f"notebooks/{image.dockerfile}").is_file()
+        assert resources.asset(f"kubeflow/{image.dockerfile}").is_file()
 
 
 # An empty checksum is only good where a signature is checked instead.

@@ -1,6 +1,7 @@
 """Every step keeps the contract of kfinstall.engine.step, for every example answers file."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_step_has_a_script_or_an_apply_of_its_own_unless_it_only_reads(phase, 
         return
     if kind.script:
         assert kind.script.startswith(phase.id + "-")
-        assert resources.script(f"steps/{kind.script}")
+        assert resources.script(resources.step_script(kind.script))
     else:
         assert kind.apply is not Step.apply
 
@@ -103,11 +104,29 @@ def test_a_docstring_says_more_than_the_title(phase, kind):
 
 def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     load_effects()
-    names = set(resources.scripts("steps")) | {f"ask/{name}" for name in resources.scripts("ask")}
-    wanting = {kind.script for _phase, kind in STEPS if issubclass(kind, NodeStep)}
-    assert set(EFFECTS) <= names
-    assert names - set(EFFECTS) <= wanting, "what is wanted is done without an effect"
-    assert all("kf_wanted" in resources.script(f"steps/{name}") for name in wanting)
+    asked = {name.removeprefix("ask/") for name in EFFECTS if name.startswith("ask/")}
+    scripts = [resources.step_script(name) for name in EFFECTS if name not in {f"ask/{one}" for one in asked}]
+    scripts += [resources.ask_script(name) for name in asked]
+    wanting = {resources.step_script(kind.script) for _phase, kind in STEPS if issubclass(kind, NodeStep)}
+    assert all("kf_wanted" in resources.script(name) for name in wanting)
+    assert len(scripts) == len(set(scripts))
+    assert set(scripts) <= there()
+    assert there() - set(scripts) <= wanting, "what is wanted is done without an effect"
+
+
+def there():
+    """Every script but the engine's own and those that only read."""
+    folder = resources.root() / "scripts"
+    names = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.sh")}
+    return {name for name in names if not name.startswith(("engine/", "facts/")) and "/facts" not in name}
+
+
+@each_step
+def test_a_step_and_its_script_have_the_same_name_side_by_side(phase, kind):
+    shared = Counter(step.script for _phase, step in STEPS)
+    if kind.script and shared[kind.script] == 1 and kind.script != "kubeflow-proof":  # which every proof runs that signs in
+        room, name = kind.__module__.removeprefix("kfinstall.parts.").replace("_", "-").rsplit(".", 1)
+        assert f"{room.partition('.')[0]}/{name}" == resources.step_script(kind.script)
 
 
 def test_a_phase_needs_only_earlier_ones_and_is_proven_by_its_own_steps():

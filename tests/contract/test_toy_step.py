@@ -46,7 +46,9 @@ def toy(tmp_path, monkeypatch):
     """Its script and its workflow."""
     root = tmp_path / "root"
     shutil.copytree(resources.root() / "scripts", root / "scripts")
-    (root / "scripts" / "steps" / "toy-greeter.sh").write_text("kf_wanted\n")
+    script = root / "scripts" / "toy" / "greeter.sh"
+    script.parent.mkdir()
+    script.write_text("kf_wanted\n")
     (root / "assets").symlink_to(resources.root() / "assets")
     resources.script.cache_clear()
     monkeypatch.setattr(resources, "root", lambda: root)

@@ -125,6 +125,8 @@ class FakeApi:
     """Answers that the next PATCHes get instead: (status, Status fields, headers)."""
     drop_next: int = 0
     """So many of the next requests are closed without an answer."""
+    elsewhere: str = ""
+    """Where every request is sent on to, if anywhere."""
     forbidden: list[bool] = field(default_factory=list)
     """Which of the next requests get a 403, as from an API server that has not read its roles yet."""
     owners: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
@@ -226,6 +228,8 @@ class _Server:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        if api.elsewhere:
+            return web.Response(status=307, headers={"Location": api.elsewhere + request.path})
         if api.forbidden and api.forbidden.pop(0):
             said = f'forbidden: User "kubernetes-admin" cannot {request.method.lower()} path "{request.path}"'
             return _status(403, reason="Forbidden", message=said)

@@ -107,7 +107,7 @@ class Context:
         return done
 
     async def ask_script(self, name: str, parameters: Mapping[str, str], *, on: str = "", timeout_seconds: float = 60) -> Completed:
-        program = Program("ask", name, resources.script(f"ask/{name}"), parameters)
+        program = Program("ask", name, resources.script(resources.ask_script(name)), parameters)
         return await self.host(on or self.view.target).ask(program, timeout_seconds=timeout_seconds)
 
 

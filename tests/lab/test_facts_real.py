@@ -67,10 +67,10 @@ def run(program, cwd, *, path=None):
 
 def function(script, call, cwd, **replaced):
     """One function of a facts script, with other paths in the place of the system's."""
-    text = resources.script(f"facts/{script}").partition("\nkf_section ")[0]
+    text = resources.script(script).partition("\nkf_section ")[0]
     for path, other in replaced.items():
         text = text.replace(_REPLACED[path], str(other))
-    whole = "\n".join([resources.script("facts-lib"), text, call])
+    whole = "\n".join([resources.script("engine/facts-lib"), text, call])
     done = subprocess.run([BASH, "-c", whole], capture_output=True, text=True, timeout=30, cwd=cwd, check=False)
     return done.stdout.splitlines()
 
@@ -146,7 +146,7 @@ def test_a_host_that_refuses_is_told_with_its_reason(tmp_path):
 
 
 def test_a_host_is_tried_without_curl_too(tmp_path):
-    lines = function("10-machine", 'KF_HOSTS=; kf_reach_tcp "http://127.0.0.1:9/x"', tmp_path)
+    lines = function("facts/machine", 'KF_HOSTS=; kf_reach_tcp "http://127.0.0.1:9/x"', tmp_path)
     assert lines[-1].split("\t")[0] == "http://127.0.0.1:9/x"
     assert lines[-1].split("\t")[2] != "0"
 
@@ -161,7 +161,7 @@ def test_swap_lines_of_fstab_are_found_by_field(tmp_path):
         "/swap.img\tnone\tswap\tsw\t0\t0\n"
         "  /dev/sdb1   none   swap   sw"
     )
-    lines = function("20-upkeep", "kf_swap_fstab", tmp_path, fstab=fstab)
+    lines = function("facts/upkeep", "kf_swap_fstab", tmp_path, fstab=fstab)
     assert [line.split()[1] for line in lines] == ["/swap.img", "/dev/sdb1"]
     assert "secret" not in "".join(lines)
 
@@ -175,7 +175,7 @@ def test_settings_that_are_read_at_boot(tmp_path):
     (folder / "99-sysctl.conf").symlink_to("../sysctl.conf")
     (folder / "50-gone.conf").symlink_to("../gone")
     lines = function(
-        "63-prepare", "KF_SYSCTLS=net.ipv4.ip_forward; kf_set_at_boot", tmp_path, sysctls=folder, elsewhere=f"{tmp_path}/*"
+        "prepare/facts", "KF_SYSCTLS=net.ipv4.ip_forward; kf_set_at_boot", tmp_path, sysctls=folder, elsewhere=f"{tmp_path}/*"
     )
     assert lines == [
         f"sysctl\t10-a.conf\t{folder}/10-a.conf\tnet.ipv4.ip_forward\t0",
@@ -189,7 +189,7 @@ def test_a_source_that_is_gone(tmp_path):
     (lists / "new.list").write_text("deb https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /\n# deb http://apt.kubernetes.io/ x main\n")
     (lists / "old.list").write_text("deb [arch=amd64] https://apt.kubernetes.io/ kubernetes-xenial main\n" * 2)
     (lists / "google.list").write_text("\tdeb https://packages.cloud.google.com/apt/ kubernetes-jammy main\n")
-    lines = function("63-prepare", "kf_gone_sources", tmp_path, sources=lists)
+    lines = function("prepare/facts", "kf_gone_sources", tmp_path, sources=lists)
     assert lines == [f"gone\t{lists}/google.list", f"gone\t{lists}/old.list"]
 
 
@@ -198,7 +198,7 @@ def test_active_swap_of_any_device(tmp_path):
     swaps.write_text(
         "Filename\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/swap.img   file  100 0 -2\n/dev/zram0  partition 100 0 100\n"
     )
-    lines = function("20-upkeep", "kf_swap", tmp_path, swaps=swaps)
+    lines = function("facts/upkeep", "kf_swap", tmp_path, swaps=swaps)
     assert [line for line in lines if line.startswith("active")] == ["active\t/swap.img", "active\t/dev/zram0"]
 
 
@@ -206,18 +206,18 @@ def test_the_holder_of_a_lock_is_named(tmp_path):
     path = tmp_path / "lock-frontend"
     with path.open("w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
-        lines = function("20-upkeep", f"kf_lock_holder /none {path}", tmp_path)
+        lines = function("facts/upkeep", f"kf_lock_holder /none {path}", tmp_path)
     if not lines and not Path("/proc/locks").read_text():
         pytest.skip("/proc/locks shows nothing here")
     assert lines[0].startswith(f"lock\t{os.getpid()} ")
-    assert function("20-upkeep", f"kf_lock_holder /none {path}", tmp_path) == []
+    assert function("facts/upkeep", f"kf_lock_holder /none {path}", tmp_path) == []
 
 
 def test_listeners_without_ss(tmp_path):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        lines = function("30-network", "kf_listeners_proc", tmp_path)
+        lines = function("facts/network", "kf_listeners_proc", tmp_path)
         assert f"LISTEN 0 0 *:{server.getsockname()[1]} *:*" in lines
 
 
@@ -225,7 +225,7 @@ def node_name(folder, *, conf, flags=""):
     (folder / "kubelet").mkdir(exist_ok=True)
     (folder / "kubelet.conf").write_text(conf)
     (folder / "kubelet" / "kubeadm-flags.env").write_text(flags)
-    lines = function("40-runtime", "kf_node_name", folder, kubernetes=folder, kubelet=folder / "kubelet")
+    lines = function("facts/runtime", "kf_node_name", folder, kubernetes=folder, kubelet=folder / "kubelet")
     return [line.removeprefix("node_name\t") for line in lines]
 
 
@@ -254,12 +254,12 @@ def test_detached_steps(tmp_path):
         (tmp_path / name).mkdir()
         if status is not None:
             (tmp_path / name / "status").write_text(status)
-    lines = function("50-watched", "kf_detached", tmp_path, units=tmp_path)
+    lines = function("facts/watched", "kf_detached", tmp_path, units=tmp_path)
     assert lines == ["kf-a\t0\t", "kf-b\t\t", "kf-c d\t3\t"]
 
 
 def test_space_is_that_of_the_right_file_system(tmp_path):
-    lines = function("50-watched", f"KF_SPACE=$'/proc/self/none\n{tmp_path}/x y/z'; kf_space", tmp_path)
+    lines = function("facts/watched", f"KF_SPACE=$'/proc/self/none\n{tmp_path}/x y/z'; kf_space", tmp_path)
     told = {line.split("\t")[-1]: line.split("\t") for line in lines if line.startswith("mount")}
     assert told[str(tmp_path)][1:3] != ["proc", "/proc"]
     assert [fields[1:3] for parent, fields in told.items() if parent.startswith("/proc")] == [["proc", "/proc"]]

@@ -180,7 +180,7 @@ async def test_a_change_that_somebody_passes_over_is_what_the_run_ends_with_and_
         async def work(session):
             fleet.strike("new-host-key", "cp1")
             before = len(fleet.servers["cp1"].connections)
-            program = Program("ask", "forget-node", script("ask/forget-node"))
+            program = Program("ask", "forget-node", script("reset/ask-forget-node"))
             for _time in range(3):
                 with suppress(KfError):
                     await session.site.hosts["cp1"].ask(program, timeout_seconds=5)

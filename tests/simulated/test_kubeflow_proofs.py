@@ -30,7 +30,7 @@ from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run
 from tests.simulated.simulated_cluster import initialised, until, workload
-from tests.unit.test_waves import FOLDERS
+from tests.unit.apply.test_waves import FOLDERS
 
 BASH = shutil.which("bash") or ""
 NAMESPACE = "kubeflow-user-example-com"
@@ -111,15 +111,15 @@ async def furnish(cluster):
 
 
 class Script:
-    """Runs scripts/steps/kubeflow-proof.sh against a port of this machine."""
+    """Runs scripts/kubeflow/proof.sh against a port of this machine."""
 
     def __init__(self, folder, port):
-        lib = resources.script("lib")
+        lib = resources.script("engine/lib")
         # The script asks for the gateway's own port; here it has another one.
         there = f"127.0.0.1:{port}"
         curl = "\n".join(f'set -- "${{@/%127.0.0.1:{usual}/{there}}}"' for usual in (80, 443))
         curl = f'curl() {{\n{curl}\ncommand curl "$@"\n}}'
-        step = resources.script("steps/kubeflow-proof").replace("/run/kfinstall-proof", f"{folder}/kfinstall-proof")
+        step = resources.script("kubeflow/proof").replace("/run/kfinstall-proof", f"{folder}/kfinstall-proof")
         self.text = f"{lib}\n{curl}\n{step}"
         self.folder = folder
 

@@ -16,7 +16,7 @@ SCRIPTS = ["registry-push", "registry-pull-proof", "spark-image", "kubeflow-note
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("secret", ["pass word\\", "pass word\\\n"])
 def test_a_password_without_an_end_of_line_is_read(name, secret):
-    beginning = resources.script(f"steps/{name}").partition("\nfi\n")[0]
+    beginning = resources.script(resources.step_script(name)).partition("\nfi\n")[0]
     text = f"set -euo pipefail\n{beginning}\nfi\nprintf 'read: %s' \"$kf_password\"\n"
     done = subprocess.run(
         [BASH, "-c", text], input=secret, env={"KF_SECURED": "yes"}, capture_output=True, text=True, timeout=10, check=False

@@ -14,7 +14,8 @@ class LoginKubeconfig(FactSection):
     """The login user of a control plane, and the kubeconfig that it has."""
 
     section: ClassVar[str] = "cluster"
-    script: ClassVar[str] = "62-cluster"
+    script: ClassVar[str] = "cluster/facts"
+    order: ClassVar[int] = 62
 
     login: str = ""
     """Name of the user that logs in; empty where there is no cluster yet."""

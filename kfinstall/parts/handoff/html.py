@@ -35,7 +35,7 @@ def html(card: ProofCard) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         f"<title>{escape(title)}</title>",
-        f"<style>\n{resources.asset('templates/proof.css').read_text(encoding='utf-8')}</style>",
+        f"<style>\n{resources.asset('handoff/proof.css').read_text(encoding='utf-8')}</style>",
     ]
     lines = ["<!doctype html>", '<html lang="en"><head>', *head, "</head><body><main>", *parts, "</main></body></html>", ""]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from kfinstall.releases import Release
 from kfinstall.text import sha256
 
 REPOSITORY: Final = "kubeflow/notebook"
-_DOCKERFILES: Final = "notebooks"
+_DOCKERFILES: Final = "kubeflow"
 
 
 def base(release: Release) -> str:

@@ -73,7 +73,7 @@ def _run(program: Path, say: Say) -> Completed:
 
 
 def packed(done: Completed) -> bytes:
-    """The rendering out of what scripts/ask/kubeflow-rendering.sh printed on a node.
+    """The rendering out of what scripts/kubeflow/ask-rendering.sh printed on a node.
 
     Raises:
         CommandError: there is none, or it arrived damaged.

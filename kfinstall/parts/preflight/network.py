@@ -26,7 +26,7 @@ _TCP_PORTS: Final = "179, 5473, 10250, 30000-32767"
 _TCP_PORTS_CONTROL_PLANE: Final = f"2379-2380, 6443, {_TCP_PORTS}"
 _UDP_PORTS: Final = "4789"
 _OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
-"""What scripts/steps/mend-firewall.sh let through."""
+"""What scripts/preflight/mend-firewall.sh let through."""
 
 
 def _urls(view: View) -> frozenset[str]:

@@ -28,7 +28,8 @@ class OthersFiles(FactSection):
     """Settings and sources in files that kfinstall did not write."""
 
     section: ClassVar[str] = "prepare"
-    script: ClassVar[str] = "63-prepare"
+    script: ClassVar[str] = "prepare/facts"
+    order: ClassVar[int] = 63
 
     settings: tuple[BootSetting, ...] = ()
     """Of the watched sysctls, what such files set at boot."""

@@ -59,7 +59,7 @@ _NUMBER: Final = re.compile(r"\s*-?[0-9]{1,18}")
 """Of a longer one the first digits: more than any setting needs."""
 PROOFS: Final = "/var/lib/kfinstall/proofs"
 PROXY_ENV: Final = "/var/lib/kfinstall/proxy.env"
-"""Sourced by scripts/lib.sh."""
+"""Sourced by scripts/engine/lib.sh."""
 
 
 def modules_content(facts: Facts) -> str:

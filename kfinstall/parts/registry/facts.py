@@ -18,7 +18,8 @@ class RegistryFacts(FactSection):
     """The registry as one node sees it; certificate and storage on its own node only."""
 
     section: ClassVar[str] = "registry"
-    script: ClassVar[str] = "61-registry"
+    script: ClassVar[str] = "registry/facts"
+    order: ClassVar[int] = 61
 
     status: int = 0
     """HTTP status of GET /v2/ as the node sees it; 0 where there was no answer."""

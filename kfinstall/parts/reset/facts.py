@@ -1,4 +1,4 @@
-"""What the steps of a reset read of a node: the undo record (scripts/lib.sh, kf_keep and kf_note)."""
+"""What the steps of a reset read of a node: the undo record (scripts/engine/lib.sh, kf_keep and kf_note)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class UndoRecord(FactSection):
     """What was different on the node before kfinstall changed it; one text for each thing."""
 
     section: ClassVar[str] = "undo"
-    script: ClassVar[str] = "70-undo"
+    script: ClassVar[str] = "reset/facts"
+    order: ClassVar[int] = 70
 
     files: tuple[str, ...] = ()
     """Paths whose old content is kept."""

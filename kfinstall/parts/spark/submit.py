@@ -37,7 +37,7 @@ def render(place: SparkSite) -> str:
     lines = [f"{name}={shlex.quote(value)}" for name, value in single.items()]
     lines.append(_array("EXAMPLE", place.example))
     lines.append(_array("CONFIGURATION", [f"{key}={value}" for key, value in spark_place.configuration(place).items()]))
-    template = resources.asset("templates/kf-spark-submit.sh").read_text(encoding="utf-8")
+    template = resources.asset("spark/kf-spark-submit.sh").read_text(encoding="utf-8")
     head, _mark, tail = template.partition(_MARK)
     return head + "\n".join(lines) + "\n" + tail
 

@@ -38,7 +38,8 @@ class NfsExport(FactSection):
     """The directory that is served by NFS, as its own node sees it."""
 
     section: ClassVar[str] = "nfs"
-    script: ClassVar[str] = "60-nfs"
+    script: ClassVar[str] = "storage/facts"
+    order: ClassVar[int] = 60
 
     directory: bool = False
     """Whether the directory is there."""
@@ -67,7 +68,8 @@ class NfsServerName(FactSection):
     """What a node takes the name of the NFS server for; nothing where the answers give an address."""
 
     section: ClassVar[str] = "nfs-server"
-    script: ClassVar[str] = "64-nfs-server"
+    script: ClassVar[str] = "storage/facts-nfs-server"
+    order: ClassVar[int] = 64
 
     addresses: tuple[Address, ...] = ()
     """In the order in which they were told, those of the first limits.STORAGE_SERVER_ADDRESSES words."""

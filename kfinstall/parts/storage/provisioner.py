@@ -96,13 +96,13 @@ def provisioner(view: View) -> list[Document]:
     answers = view.answers
     if answers.storage_class == "nfs-csi":
         names = ("nfsplugin", "csi-provisioner", "csi-resizer", "livenessprobe", "csi-node-driver-registrar")
-        return manifests.load("storage-nfs-csi", _images(view, *names))
+        return manifests.load("storage/nfs-csi", _images(view, *names))
     if answers.storage_class == "nfs-client":
         values = {"server": answers.nfs_address, "path": answers.storage.nfs.path}
-        return manifests.load("storage-nfs-subdir", _images(view, "nfs-subdir-external-provisioner") | values)
+        return manifests.load("storage/nfs-subdir", _images(view, "nfs-subdir-external-provisioner") | values)
     nodes = [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [answers.storage.local_path.directory]}]
     values = {"config": json.dumps({"nodePathMap": nodes}, indent=1), "helper-pod": _helper_pod(view)}
-    return manifests.load("storage-local-path", _images(view, "local-path-provisioner") | values)
+    return manifests.load("storage/local-path", _images(view, "local-path-provisioner") | values)
 
 
 def _helper_pod(view: View) -> str:

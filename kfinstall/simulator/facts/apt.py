@@ -9,6 +9,6 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/20-upkeep.sh does."""
+    """Print what scripts/facts/upkeep.sh does."""
     lists = pair("lists", "yes") if node.apt_updated else ""
     return lists + (pair("unattended", 1) if "unattended-upgrades" in node.packages else "")

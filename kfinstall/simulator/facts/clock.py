@@ -12,6 +12,6 @@ _SERVICES: Final = ("chrony.service", "systemd-timesyncd.service")
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/10-machine.sh does."""
+    """Print what scripts/facts/machine.sh does."""
     synchronized = any(active(node, unit) for unit in _SERVICES)
     return pair("epoch", f"{node_epoch(node, parameters):.6f}") + pair("synchronized", "yes" if synchronized else "no")

@@ -9,5 +9,5 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/99-end.sh does."""
+    """Print what scripts/facts/end.sh does."""
     return pair("epoch", f"{node_epoch(node, parameters):.6f}") + pair("whole", "yes")

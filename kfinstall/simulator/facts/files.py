@@ -13,7 +13,7 @@ _LISTS_AGE_SECONDS: Final = 60
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/50-watched.sh does: raw output of stat and sha256sum."""
+    """Print what scripts/facts/watched.sh does: raw output of stat and sha256sum."""
     now = node_epoch(node, parameters)
     facts, hashes = [f"stat\t41ed\troot:root\t4096\t{int(now) - _LISTS_AGE_SECONDS}\t/var/lib/apt/lists"], []
     for path in asked(parameters, "FILES"):

@@ -14,5 +14,5 @@ _FLAGS: Final = (
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/10-machine.sh does."""
+    """Print what scripts/facts/machine.sh does."""
     return pair("cpus", node.cpus) + pair("flags", _FLAGS) + pair("memory_kib", node.memory_bytes // 1024)

@@ -9,5 +9,5 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/50-watched.sh does; whether a unit runs is told by the section units."""
+    """Print what scripts/facts/watched.sh does; whether a unit runs is told by the section units."""
     return "".join(pair(name, "\t" if status is None else f"{status}\t") for name, status in node.kf_units.items())

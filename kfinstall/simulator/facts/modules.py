@@ -9,7 +9,7 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/50-watched.sh does: the watched modules that are loaded."""
+    """Print what scripts/facts/watched.sh does: the watched modules that are loaded."""
     loaded = {name.replace("-", "_") for name in node.modules}
     names = [name.replace("-", "_") for name in asked(parameters, "MODULES")]
     return "\n".join(name for name in names if name in loaded)

@@ -10,7 +10,7 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/30-network.sh does: raw output of ip and ss."""
+    """Print what scripts/facts/network.sh does: raw output of ip and ss."""
     address = ipaddress.ip_interface(f"{node.address}/24")
     gateway = next(address.network.hosts())
     lines = ["resolver\t127.0.0.53", f"resolver\t{gateway}"]

@@ -9,7 +9,7 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/10-machine.sh does."""
+    """Print what scripts/facts/machine.sh does."""
     title = "Ubuntu" if node.os_id == "ubuntu" else "Debian GNU/Linux"
     return "".join(
         (

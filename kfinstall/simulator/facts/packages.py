@@ -20,7 +20,7 @@ _KNOWN: Final = (
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/20-upkeep.sh does."""
+    """Print what scripts/facts/upkeep.sh does."""
     lines = []
     for name in asked(parameters, "PACKAGES"):
         if name in node.packages:

@@ -9,5 +9,5 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/90-reach.sh does: everything answers."""
+    """Print what scripts/facts/reach.sh does: everything answers."""
     return "\n".join(f"{url}\t200\t0\t" for url in asked(parameters, "HOSTS"))

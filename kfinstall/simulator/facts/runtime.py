@@ -28,7 +28,7 @@ def _sockets(node: SimNode) -> list[str]:
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/40-runtime.sh does; versions come from the section packages."""
+    """Print what scripts/facts/runtime.sh does; versions come from the section packages."""
     lines = _sockets(node)
     lines += [pair("kubeadm", match[1]) for path in sorted(node.files) if (match := _KUBEADM.fullmatch(path))]
     if "/var/lib/etcd/member" in node.files:

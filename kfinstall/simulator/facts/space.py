@@ -12,7 +12,7 @@ _BLOCK_BYTES: Final = 4096
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/50-watched.sh does: one file system holds everything."""
+    """Print what scripts/facts/watched.sh does: one file system holds everything."""
     wanted = asked(parameters, "SPACE")
     if not wanted:
         return ""

@@ -9,7 +9,7 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """Print what scripts/facts/20-upkeep.sh does."""
+    """Print what scripts/facts/upkeep.sh does."""
     lines = [pair("active", device) for device in node.swap_active]
     for line in text_of(node, "/etc/fstab").splitlines():
         fields = line.split()

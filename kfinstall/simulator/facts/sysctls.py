@@ -9,5 +9,5 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/50-watched.sh does."""
+    """Print what scripts/facts/watched.sh does."""
     return "".join(pair(name, node.sysctls[name]) for name in asked(parameters, "SYSCTLS") if name in node.sysctls)

@@ -16,7 +16,7 @@ def _block(name: str, load: str, active: str, enabled: str) -> str:
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/50-watched.sh does: raw output of systemctl show."""
+    """Print what scripts/facts/watched.sh does: raw output of systemctl show."""
     blocks = []
     for name in dict.fromkeys([*asked(parameters, "UNITS"), *_ALWAYS]):
         unit = node.units.get(name)

@@ -85,14 +85,14 @@ class SimNode:
         self.files[path] = SimFile(content, mode, owner)
 
     def put(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
-        """As kf_put of scripts/lib.sh: write a file where it differs, and print its path then."""
+        """As kf_put of scripts/engine/lib.sh: write a file where it differs, and print its path then."""
         old = self.files.get(path)
         if old is None or (old.content, old.mode, old.owner) != (content, mode, owner):
             self.write(path, content, mode, owner)
             yield path
 
     def make(self, path: str, *, private: bool) -> Iterator[str]:
-        """As kf_private or kf_folder of scripts/lib.sh: make a directory and what of its path is not there."""
+        """As kf_private or kf_folder of scripts/engine/lib.sh: make a directory and what of its path is not there."""
         if path not in self.files:
             missing = path
             while missing and missing not in self.files:
@@ -126,7 +126,7 @@ EFFECTS: dict[str, Effect] = {}
 
 
 def effect(name: str) -> Callable[[Effect], Effect]:
-    """Register the effect of scripts/steps/<name>.sh: what it does beyond its parameter WANTED, and after that.
+    """Register the effect of the script of that name: what it does beyond its parameter WANTED, and after that.
 
     A script that does nothing else needs none (see kfinstall.simulator.nodes.play).
     """

@@ -27,7 +27,7 @@ def play(node: SimNode, script: str, parameters: Mapping[str, str], stdin: str, 
 
 
 def _made(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
-    """As kf_wanted of scripts/lib.sh."""
+    """As kf_wanted of scripts/engine/lib.sh."""
     for kind, name, *more in wanted.rows(parameters):
         if kind == "package":
             yield from node.install(dict(bring(name)))

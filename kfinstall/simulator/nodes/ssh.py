@@ -33,7 +33,7 @@ Resolve = Callable[[SimNode, str, int], Awaitable[int | None]]
 
 @dataclass(slots=True)
 class NodeLockState:
-    """The run lock on a node, as scripts/remote keeps it."""
+    """The run lock on a node, as scripts/engine/lock.sh keeps it."""
 
     owner: str = ""
     token: str = ""

@@ -22,7 +22,7 @@ def certificate(node: SimNode, path: str) -> str:
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """What scripts/facts/62-cluster.sh prints."""
+    """What scripts/cluster/facts.sh prints."""
     wanted = certificate(node, _ADMIN)
     if not wanted:
         return ""

@@ -25,7 +25,7 @@ def _settings(node: SimNode, watched: frozenset[str]) -> list[str]:
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """Print what scripts/facts/63-prepare.sh does."""
+    """Print what scripts/prepare/facts.sh does."""
     lists = sorted(path for path in node.files if re.fullmatch(r"/etc/apt/sources\.list(\.d/[^/]*\.list)?", path))
     gone = [path for path in lists if any(GONE.match(line) for line in text_of(node, path).splitlines())]
     settings = _settings(node, frozenset(asked(parameters, "SYSCTLS")))

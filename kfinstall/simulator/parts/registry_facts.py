@@ -13,7 +13,7 @@ STATE: Final = "/run/sim/registry"
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """The lines that scripts/facts/61-registry.sh would print, as the effects left them."""
+    """The lines that scripts/registry/facts.sh would print, as the effects left them."""
     host = parameters.get("REGISTRY_HOST", "")
     state = node.files.get(STATE)
     if not host or state is None or state.content is None:

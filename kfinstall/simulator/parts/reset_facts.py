@@ -10,5 +10,5 @@ from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """What scripts/facts/70-undo.sh prints."""
+    """What scripts/reset/facts.sh prints."""
     return "".join(pair(kind, text) for kind, text in undo.record_lines(node))

@@ -19,7 +19,7 @@ def clients(node: SimNode, path: str) -> list[str]:
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
-    """What scripts/facts/60-nfs.sh prints."""
+    """What scripts/storage/facts.sh prints."""
     path = parameters.get("NFS_PATH", "")
     if not path or "nfs-common" not in node.packages:
         return ""

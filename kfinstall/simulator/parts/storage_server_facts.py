@@ -13,7 +13,7 @@ _ADDRESS: Final = "10.99.0.1"
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
-    """What scripts/facts/64-nfs-server.sh prints."""
+    """What scripts/storage/facts-nfs-server.sh prints."""
     name = parameters.get("NFS_ADDRESS", "")
     try:
         ipaddress.ip_address(name)

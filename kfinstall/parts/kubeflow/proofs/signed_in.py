@@ -31,7 +31,7 @@ def parameters(view: View) -> dict[str, str]:
 
 
 async def request(context: ApplyContext, action: str, more: Mapping[str, str], *, timeout_seconds: float) -> Completed:
-    """Sign in and do something (see scripts/steps/kubeflow-proof.sh); what it says appears in the target's pane.
+    """Sign in and do something (see scripts/kubeflow/proof.sh); what it says appears in the target's pane.
 
     Raises:
         ProofError: the gateway has no address.
