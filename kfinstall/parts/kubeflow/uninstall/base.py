@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.kube.base import Cluster, Ref, Want
@@ -32,7 +34,8 @@ class Removal(Step):
         """Everything that Kubeflow consists of."""
         return removal.wants(view)
 
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+    @override
+    def parameters(self, view: View) -> Mapping[str, str]:
         """Nothing but what the cluster's own record says."""
         return {}
 
