@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual import getters, on
@@ -22,42 +22,12 @@ from screens import limits
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Told
+from screens.parts import RAIL
 
 if TYPE_CHECKING:
     from kfinstall.frontend.controller import Desk
     from kfinstall.frontend.runview import RunView, State
-    from screens.app import InstallerApp
-
-RAIL: Final = (
-    ("welcome", "Welcome"),
-    ("prerequisites", "Prerequisites"),
-    ("nodes", "Nodes"),
-    ("storage", "Storage"),
-    ("registry", "Registry"),
-    ("kubeflow", "Kubeflow"),
-    ("spark", "Spark"),
-    ("review", "Review"),
-    ("preflight", "Preflight"),
-    ("run", "Run"),
-    ("done", "Done"),
-)
-"""The screens in their order: name, title."""
-
-PART_PHASES: Final[dict[str, tuple[str, ...]]] = {
-    "prerequisites": ("preflight", "prepare"),
-    "nodes": ("cluster",),
-    "storage": ("storage",),
-    "registry": ("registry",),
-    "kubeflow": ("kubeflow",),
-    "spark": ("spark",),
-}
-"""Which phases a part runs; logging in comes before each of them."""
-
-
-def part_of(phase: str) -> str:
-    """The title of the part that runs a phase."""
-    titles = dict(RAIL)
-    return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
+    from screens.wizard import Wizard
 
 
 class Explained:
@@ -148,7 +118,7 @@ class Rail(LinesView):
 class BaseScreen(Screen[None]):
     """A screen of the wizard: the bar, the rail, moving on and back, help on what has the focus."""
 
-    app: getters.app[InstallerApp]
+    app: getters.app[Wizard]
     name_on_rail: ClassVar[str] = ""
     title_on_bar: ClassVar[str] = ""
     help_text: ClassVar[str] = ""

@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _resume(options: argparse.Namespace, terminal: Terminal) -> int:
-    from kfinstall.cli.runs import resume
+    from kfinstall.cli.resume import resume
 
     return resume(options, terminal)
 
