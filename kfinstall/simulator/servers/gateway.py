@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 
 from kfinstall.simulator.cluster import SimCluster
-from kfinstall.simulator.nodes.behind import Asked, answer
+from kfinstall.simulator.parts.behind import Asked, answer
 
 Document = dict[str, Any]
 
