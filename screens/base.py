@@ -46,6 +46,7 @@ class Note(Static):
     """Text that changes seldom: telling the same again costs nothing, where `update` makes the whole screen be laid out anew."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        """Empty until something is told."""
         super().__init__("", id=id, classes=classes, markup=False)
         self._told = ""
 
@@ -68,6 +69,7 @@ class Bar(Horizontal):
     """The top line: where one is, and how the run stands."""
 
     def __init__(self, title: str) -> None:
+        """`title`: of the screen; the state comes by `tell`."""
         super().__init__(id="bar")
         self._title = title
 
@@ -87,6 +89,7 @@ class Rail(LinesView):
     can_focus = False
 
     def __init__(self, here: str) -> None:
+        """`here`: the name of the screen that it is on."""
         super().__init__(id="rail")
         self._here = here
         self._states: dict[str, State] = {}

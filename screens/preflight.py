@@ -45,6 +45,7 @@ class Matrix(LinesView):
         """The cursor stands on another cell."""
 
     def __init__(self) -> None:
+        """No checks and no servers until a view is shown."""
         super().__init__(id="matrix")
         self.nodes: tuple[str, ...] = ()
         self.checks: list[tuple[str, str]] = []
@@ -129,6 +130,7 @@ class PreflightScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """All findings are shown, red or not."""
         super().__init__()
         self._drawn: object = None
         self._only_red = False

@@ -50,6 +50,7 @@ class PlanView(LinesView):
     whole = True
 
     def __init__(self) -> None:
+        """Says how to get a plan until there is one."""
         super().__init__(id="plan")
         self.lines: list[Sequence[Part]] = []
         self.empty = "F6 reads the servers and shows the plan"
@@ -87,6 +88,7 @@ class ReviewScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """No plan was made yet."""
         super().__init__()
         self._result: Result | None = None
         self._drawn: object = None

@@ -15,6 +15,7 @@ class NotYamlError(Exception):
     """The text can't be read. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, message: str) -> None:
+        """`line` and `column`: where reading stopped, counted from 1."""
         super().__init__(message)
         self.line = line
         self.column = column

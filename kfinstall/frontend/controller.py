@@ -56,6 +56,11 @@ class Desk:
         ask: Ask | None = None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
+        """The engine's thread starts when something is to run in it.
+
+        `environ`: for references to secrets; `ask`: who answers the engine's questions; `rehearsal`: on simulated servers
+        instead of the draft's.
+        """
         self.state_root = state_root
         self.draft = draft
         self.environ = environ

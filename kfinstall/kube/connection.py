@@ -52,6 +52,7 @@ class Connection:
     """Requests to https://127.0.0.1:<port>. Made by `connect`."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        """`session`: with the credentials and the trust that it is opened with; `port`: of this machine."""
         self._session = session
         self._base = f"https://127.0.0.1:{port}"
         self._down = -ROLES_SECONDS

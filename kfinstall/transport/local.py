@@ -22,6 +22,7 @@ class LocalLink:
     """Starts commands as child processes."""
 
     def __init__(self, node: str) -> None:
+        """`node`: the name that errors give this machine."""
         self._node = node
 
     @property

@@ -79,6 +79,7 @@ class NodeHost:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         units_folder: str = wire.UNITS_FOLDER,
     ) -> None:
+        """`sudo_password`: None where sudo asks for none; `units_folder`: on the node, elsewhere in tests only."""
         self._name = name
         self._link = link
         self._sudo_password = sudo_password

@@ -31,6 +31,7 @@ class Schema:
     __slots__ = ("_root",)
 
     def __init__(self, root: Node) -> None:
+        """`root`: openAPIV3Schema as the CRD has it."""
         self._root = root
 
     @classmethod

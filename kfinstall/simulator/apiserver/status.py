@@ -43,6 +43,7 @@ class ApiError(Exception):
     def __init__(
         self, code: int, message: str, *, reason: str = "", causes: Sequence[Document] = (), details: Document | None = None
     ) -> None:
+        """`code`: of HTTP; `reason`: Kubernetes' word, by the code where empty; `causes`, `details`: as in a Status object."""
         super().__init__(message)
         self.code = code
         self.message = message

@@ -38,6 +38,7 @@ class UserWork:
     """Registers the controllers."""
 
     def __init__(self, controllers: Controllers) -> None:
+        """Registers them, and that they look again where something that they own changes."""
         self._c = controllers
         controllers.on(_NOTEBOOKS, self._notebook)
         controllers.on(_EXPERIMENTS, self._experiment)
