@@ -114,7 +114,7 @@ class Matrix(LinesView):
 
 
 class PreflightScreen(BaseScreen):
-    """The preflight."""
+    """Every finding on every server, what to do about it, and what kfinstall can mend itself."""
 
     name_on_rail: ClassVar[str] = "preflight"
     title_on_bar: ClassVar[str] = "Preflight"

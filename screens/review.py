@@ -70,7 +70,7 @@ class PlanView(LinesView):
 
 
 class ReviewScreen(BaseScreen):
-    """The review."""
+    """What is missing in the answers, and the plan that they make, before anything is changed."""
 
     name_on_rail: ClassVar[str] = "review"
     title_on_bar: ClassVar[str] = "Review"

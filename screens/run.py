@@ -44,7 +44,7 @@ _LEVELS: Final[tuple[tuple[str, frozenset[Level]], ...]] = (
 
 
 class RunScreen(BaseScreen):
-    """The run."""
+    """What runs where, its log, and what can be done while it goes on."""
 
     name_on_rail: ClassVar[str] = "run"
     title_on_bar: ClassVar[str] = "Run"

@@ -29,6 +29,7 @@ def make(name: str) -> BaseScreen:
 
     Raises:
         KeyError: there is none of that name.
+        TypeError: its class is no screen.
     """
     module, _colon, kind = SCREENS[name].partition(":")
     screen = getattr(import_module(module), kind)()

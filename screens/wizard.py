@@ -55,7 +55,11 @@ class Wizard(App[int]):
 
     @property
     def desk(self) -> Desk:
-        """What the screens work on."""
+        """What the screens work on.
+
+        Raises:
+            RuntimeError: the engine is not loaded yet; see `has_desk`.
+        """
         if self._desk is None:
             raise RuntimeError("the engine is not loaded yet")
         return self._desk

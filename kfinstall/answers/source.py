@@ -28,7 +28,11 @@ class _Loader(yaml.SafeLoader):
     levels = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node, after a look at how it begins."""
+        """Compose one node, after a look at how it begins.
+
+        Raises:
+            NotYamlError: an anchor, an alias or a tag, or it is nested too deep.
+        """
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it open
         place = event.start_mark.line + 1, event.start_mark.column + 1
         if isinstance(event, yaml.AliasEvent):

@@ -15,7 +15,11 @@ Command = Callable[[argparse.Namespace, Terminal], int]
 
 
 def dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the command that was named."""
+    """Run the command that was named.
+
+    Raises:
+        UsageError: none was named, or a screen has nowhere to be.
+    """
     if options.command is None:
         raise UsageError("no command was given", hint=f"see: {invocation.command('--help')}")
     return _COMMANDS[options.command](options, terminal)

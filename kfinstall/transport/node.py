@@ -55,7 +55,7 @@ class Link(Protocol):
         """Open a TCP connection from that machine: reader and writer."""
 
     async def close(self) -> None:
-        """Close it."""
+        """End the connection; nothing can be asked after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class NodeHost:
             SudoError: the login user can't become root.
             StepTimeoutError: the unit ran out of time and was stopped.
             CommandError: the unit could not be started, or ended without a status (power cut, out of memory).
+            UsageError: the secret for its standard input is too long.
         """
         if program.stdin is not None and len(program.stdin.reveal().encode()) > numbers.STEP_SECRET_BYTES:
             raise UsageError(f"the secret for {program.name} is longer than {numbers.STEP_SECRET_BYTES} bytes")

@@ -107,7 +107,7 @@ class BuiltIn:
         return BuiltIn(name if self._name else _AT_TOP.get(name, name))
 
     def item(self) -> BuiltIn:
-        """An item of it."""
+        """The shape of an item, where it is a list."""
         return BuiltIn(self._name, is_item=True)
 
 
