@@ -1,4 +1,4 @@
 """Objects into the cluster: in which order, what each wave waits for, how they are sent, stamped and compared.
 
-May import diagnose, kube and what is below them; no part and no workflow.
+May import the engine and what is below it; no part and no workflow.
 """
