@@ -11,6 +11,7 @@ ROOT = resources.root()
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("docs/architecture.md", "CONTRIBUTING.md")}
 ARCHITECTURE = TEXTS["docs/architecture.md"]
 FOLDERS = ("kfinstall/", "screens/", "scripts/", "assets/", "tests/", "docs/", "examples/")
+OTHERS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / name for name in (*TEXTS, "CHANGELOG.md")})
 WALKS = re.findall(r"^\| \d+ \| `([^`]+)` \| (.+?) \|", ARCHITECTURE, re.MULTILINE)
 
 
@@ -27,6 +28,13 @@ def test_every_path_is_there(name):
     paths = named_in(TEXTS[name])
     assert len(paths) > 10
     assert [path for path in paths if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+# Elsewhere `kfinstall/kubeflow-inventory` may be an object in the cluster: only what can be nothing but a file is looked for.
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_file_that_another_document_names_is_there(path):
+    files = [name for name in named_in(path.read_text(encoding="utf-8")) if re.search(r"\.\w+$|/$", name)]
+    assert [name for name in files if not any(ROOT.glob(name.rstrip("/")))] == []
 
 
 # In Python a name is one where it is defined; elsewhere where it stands.
