@@ -10,6 +10,7 @@ from typing import Final
 from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, UsageError
+from kfinstall.workflows import WORKFLOWS
 
 Command = Callable[[argparse.Namespace, Terminal], int]
 
@@ -130,14 +131,8 @@ def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
 
 _ANSWERS: Final[dict[str, Command]] = {"new": _answers_new, "check": _answers_check, "schema": _answers_schema}
 _COMMANDS: Final[dict[str, Command]] = {
+    **dict.fromkeys(WORKFLOWS, _run),
     "wizard": _wizard,
-    "install": _run,
-    "check": _run,
-    "plan": _run,
-    "doctor": _run,
-    "reset": _run,
-    "uninstall": _run,
-    "rotate": _run,
     "resume": _resume,
     "demo": _demo,
     "status": _status,
