@@ -48,6 +48,7 @@ from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
 from kfinstall.errors import CommandError
+from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 folder = Path(sys.argv[1])
 node = {"name": "worker1", "address": "10.0.0.9"}

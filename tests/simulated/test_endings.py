@@ -140,9 +140,9 @@ async def headless(fleet, folder, *words, work=None, terminal=NOBODY):
     workflow = WORKFLOWS[options.command]
     fleet.pin()
     wanted = dataclasses.replace(runs.run_options(options, terminal, workflow), dial=fleet.dial, limits=QUICK)
-    usual = runs.work_of(workflow, options, terminal)
+    work = work or runs.work_of(workflow, options, terminal)
     try:
-        return await runs.in_session(fleet.answers(), wanted, options, terminal, work or usual)
+        return await runs.in_session(fleet.answers(), wanted, options, terminal, work)
     except KfError as error:
         return int(error.exit_code)
 

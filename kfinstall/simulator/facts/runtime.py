@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.facts._lines import active, pair, text_of
+from kfinstall.simulator.nodes.lines import active, pair, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SOCKETS: Final = {
