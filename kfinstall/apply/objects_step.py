@@ -34,9 +34,8 @@ class ObjectsStep(Step):
         """How it is known that nothing is to be done, where nothing is."""
         raise NotImplementedError
 
-    def conflict(self, view: View) -> Conflict | None:  # noqa: ARG002
+    def conflict(self, view: View) -> Conflict | None:
         """What is in the way; None where nothing is."""
-        return None
 
     def changes(self, view: View) -> tuple[str, ...]:
         """What is to be changed, one line each: objects that are missing, or are not the newest form."""
