@@ -270,8 +270,12 @@ class Step:
         return ()
 
     def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
-        """Parameters of the script (without KF_); they also make the step's fingerprint. Never a secret."""
+        """Parameters of the script (without KF_). Never a secret."""
         return {}
+
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """What the fingerprint hashes: all that a change of the answers may change about it. Never a secret."""
+        return self.parameters(view)
 
     def documents(self, view: View) -> Sequence[Document]:  # noqa: ARG002
         """The objects that it applies, as far as they hold no secret: what a runbook shows of it."""
@@ -293,7 +297,7 @@ class Step:
 
     def fingerprint(self, view: View) -> str:
         """Short hash of the step's inputs; the journal tells by it whether the answers have changed since."""
-        inputs = "\0".join(f"{key}\1{value}" for key, value in sorted(self.parameters(view).items()))
+        inputs = "\0".join(f"{key}\1{value}" for key, value in sorted(self.inputs(view).items()))
         return hashlib.sha256(f"{self.id}\0{inputs}".encode()).hexdigest()[:16]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from kfinstall import invocation
@@ -31,10 +31,6 @@ class Removal(Step):
     def wants(self, view: View) -> tuple[Want, ...]:
         """Everything that Kubeflow consists of."""
         return removal.wants(view)
-
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
-        """Nothing but what the cluster's own record says."""
-        return {}
 
     def check(self, view: View) -> Check:
         """None of them is there."""
