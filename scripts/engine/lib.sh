@@ -456,6 +456,74 @@ kf_mask() {
   kf_say "masked $1"
 }
 
+# kf_sysctl NAME VALUE: sets a kernel parameter, now.
+kf_sysctl() {
+  local old
+  old=$(sysctl -n "$1" 2>/dev/null) || old=
+  [[ $old != "$2" ]] || return 0
+  [[ -z $old ]] || kf_note sysctls "$1 $old"
+  sysctl --quiet -w "$1=$2" ||
+    kf_fail 11 "the kernel refuses the parameter $1 = $2" "its line above says why; in a container the host must set it"
+}
+
+# kf_has_module MODULE: whether it is loaded, or built into the kernel.
+kf_has_module() {
+  [[ -d /sys/module/$1 ]] || grep -qsE "/${1//_/[_-]}\\.ko" "/lib/modules/$(uname -r)/modules.builtin"
+}
+
+# kf_module MODULE: loads a kernel module, now.
+kf_module() {
+  local why
+  if kf_has_module "$1" || modprobe -- "$1" && kf_has_module "$1"; then return 0; fi
+  why=$(grep -sElr "^[[:space:]]*(install|blacklist)[[:space:]]+${1//_/[_-]}([[:space:]]|\$)" /etc/modprobe.d | head -n 1) || true
+  if [[ -n $why ]]; then
+    kf_fail 11 "the kernel module $1 can't be loaded: $why forbids it" "remove its line from $why, then: kfinstall resume"
+  fi
+  kf_fail 11 "the kernel module $1 can't be loaded into kernel $(uname -r)" \
+    "if the kernel was upgraded, reboot; on a cloud kernel: apt-get install linux-modules-extra-$(uname -r); in a container load it on the host"
+}
+
+# kf_wanted [KIND|PARAMETER]...: makes what KF_WANTED lists (see kfinstall/engine/wanted.py), in its order; of these kinds only, or the
+# files whose content these parameters hold, where any is named. Prints what it changed.
+kf_wanted() {
+  local chosen=" $* " line kind name mode owner from said lines rows=() packages=()
+  mapfile -t lines <<<"$KF_WANTED"
+  for line in "${lines[@]}"; do
+    IFS=$'\t' read -r kind name mode owner from <<<"$line"
+    if [[ -z $kind || ($# -gt 0 && $chosen != *" $kind "* && $chosen != *" ${from:-$kind} "*) ]]; then continue; fi
+    if [[ $kind == package ]]; then packages+=("$name"); else rows+=("$line"); fi
+  done
+  [[ ${#packages[@]} -eq 0 ]] || kf_apt_install "${packages[@]}"
+  for line in "${rows[@]}"; do
+    IFS=$'\t' read -r kind name mode owner from <<<"$line"
+    case $kind in
+    directory)
+      [[ ! -d $name ]] || continue
+      if [[ $mode == private ]]; then
+        kf_private "$name"
+        kf_say "made $name, for root alone"
+      else
+        kf_folder "$name"
+        kf_say "made $name"
+      fi
+      ;;
+    module) kf_module "$name" ;;
+    sysctl) kf_sysctl "$name" "$mode" ;;
+    file)
+      from=KF_$from
+      said=$(printf '%s' "${!from}" | kf_put "$name" "$mode" "$owner") || exit
+      [[ -z $said ]] || kf_say "$said"
+      ;;
+    unit)
+      # A unit file that was written, whenever that was.
+      [[ $(systemctl show -p NeedDaemonReload --value -- "$name" 2>/dev/null) != yes ]] || systemctl daemon-reload
+      kf_unit_on "$name"
+      ;;
+    *) kf_fail 64 "kf_wanted knows no $kind" "this is a defect of kfinstall: report it" ;;
+    esac
+  done
+}
+
 # kf_wait SECONDS TEXT COMMAND...: repeats a command until it succeeds.
 kf_wait() {
   local limit=$1 text=$2 begin=$SECONDS

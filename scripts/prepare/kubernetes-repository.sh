@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The signed repository of one Kubernetes minor. Parameters: KEY_URL, KEY_FILE, LIST_FILE, LIST
+# The signed repository of one Kubernetes minor. Parameters: KEY_URL, KEY_FILE, LIST_FILE
 kf_folder /etc/apt/keyrings
 kf_work=$(mktemp -d)
 if ! curl --fail --silent --show-error --location --retry 4 --connect-timeout 15 --max-time 60 --output "$kf_work/key" -- "$KF_KEY_URL"; then
@@ -14,7 +14,7 @@ if ! gpg --batch --yes --no-tty --homedir "$kf_work" --dearmor --output "$kf_wor
 fi
 kf_put "$KF_KEY_FILE" 0644 root:root <"$kf_work/key.gpg"
 rm -rf "$kf_work"
-kf_put "$KF_LIST_FILE" 0644 root:root <<<"${KF_LIST%$'\n'}"
+kf_wanted
 # Only this list: another source that is broken is not this step's business.
 if ! kf_apt -o Dir::Etc::sourcelist="$KF_LIST_FILE" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 --error-on=any update; then
   kf_fail 100 "apt does not accept the Kubernetes repository" "its last lines say why: signature, reachability or clock"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The proxy for apt, the container runtime, and what these scripts fetch.
-# Parameters: APT_FILE, APT, UNIT_FILE, DROP_IN, ENV_FILE, ENV (sourced by lib.sh), SERVICE, PROOF (what its environment then holds)
-kf_put "$KF_UNIT_FILE" 0644 root:root <<<"${KF_DROP_IN%$'\n'}"
+# Parameters: APT, DROP_IN, ENV (files; the last one is sourced by lib.sh), SERVICE, PROOF (what its environment then holds)
+kf_wanted DROP_IN
 if [[ -d /run/systemd/system ]]; then systemctl daemon-reload; fi
 # What the running process has counts, not whether the file changed just now: a run may have been killed in between.
 kf_pid=$(systemctl show -p MainPID --value "$KF_SERVICE" 2>/dev/null || true)
@@ -9,6 +9,5 @@ if [[ ${kf_pid:-0} -gt 0 ]] && ! tr '\0' '\n' <"/proc/$kf_pid/environ" | grep -q
   kf_say "restarting $KF_SERVICE"
   systemctl restart "$KF_SERVICE" || kf_fail 13 "$KF_SERVICE does not start" "look at: journalctl -u $KF_SERVICE -n 30"
 fi
-kf_put "$KF_ENV_FILE" 0644 root:root <<<"${KF_ENV%$'\n'}"
-# Last: with it the step is done.
-kf_put "$KF_APT_FILE" 0644 root:root <<<"${KF_APT%$'\n'}"
+# Last: with them the step is done.
+kf_wanted ENV APT

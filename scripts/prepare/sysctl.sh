@@ -1,14 +1,6 @@
 #!/usr/bin/env bash
 # Kernel parameters now and at every boot. Parameters: FILE, CONTENT
-while read -r kf_key kf_equals kf_value; do
-  [[ $kf_equals == = ]] || continue
-  kf_old=$(sysctl -n "$kf_key" 2>/dev/null) || continue
-  [[ $kf_old == "$kf_value" ]] || kf_note sysctls "$kf_key $kf_old"
-done <<<"$KF_CONTENT"
-kf_put "$KF_FILE" 0644 root:root <<<"${KF_CONTENT%$'\n'}"
-if ! sysctl --quiet --load "$KF_FILE"; then
-  kf_fail 11 "the kernel refuses a parameter of $KF_FILE" "its line above names it; in a container the host must set it"
-fi
+kf_wanted
 
 # A file that is read later wins at the next boot. Hardening guides put net.ipv4.ip_forward = 0 into one: pods would lose their network.
 # Its line is turned off in /etc (the old file is kept for undo); higher values stay.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kustomize, pinned, and git. Parameters: URL, SHA256, BINARY
-kf_apt_install git
+kf_wanted
 kf_record() { printf '%s\n%s\n' "$KF_SHA256" "$(sha256sum "$KF_BINARY" | cut -d ' ' -f 1)"; }
 if [[ ! -x $KF_BINARY || $(kf_record) != "$(kf_known prepare-tools)" ]]; then
   kf_archive=/var/cache/kfinstall/kustomize.tar.gz

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The registry on its node: package, own CA and certificate, login, unit.
-# Parameters: HOST, ADDRESS (where to try it), SECURED (yes/no), USER, DIRECTORY, CONFIG, SERVICE_UNIT, LOGIN, NAMES, CA_DAYS, CERTIFICATE_DAYS, RENEW_SECONDS
+# Parameters: HOST, ADDRESS (where to try it), SECURED (yes/no), USER, DIRECTORY, LOGIN, NAMES, CA_DAYS, CERTIFICATE_DAYS, RENEW_SECONDS
 # Standard input, if secured: two lines, the password and the line for htpasswd.
 
 kf_folder=/etc/kfinstall/registry
@@ -27,15 +27,6 @@ kf_status() { # HTTP status of GET /v2/, with the login if $1 is yes; the passwo
     fi
   fi
   curl --noproxy '*' --silent --max-time 10 --output /dev/null --write-out '%{http_code}' --config - "$url" <<<"$config" || true
-}
-
-kf_changed() { # reads the content from standard input; a changed file asks for a restart
-  local said
-  said=$(kf_put "$@") || { printf '%s\n' "$said"; exit 1; }
-  if [[ -n $said ]]; then
-    kf_say "$said"
-    kf_restart=yes
-  fi
 }
 
 # Its package starts a registry of its own on the same port, with a configuration that can't work: it is masked before it comes.
@@ -124,8 +115,14 @@ if [[ $KF_SECURED == yes ]]; then
 fi
 rm -rf -- "$kf_folder/new"
 
-kf_changed "$kf_folder/config.yml" 0644 root:root <<<"${KF_CONFIG%$'\n'}"
-kf_changed "/etc/systemd/system/$kf_service" 0644 root:root <<<"${KF_SERVICE_UNIT%$'\n'}"
+kf_said=$(kf_wanted) || {
+  kf_say "$kf_said"
+  exit 1
+}
+if [[ -n $kf_said ]]; then
+  kf_say "$kf_said"
+  kf_restart=yes
+fi
 
 if [[ $KF_SECURED == yes ]]; then
   # A bcrypt line differs each time it is made; the old one stays where the password still opens the registry.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tell this node's container runtime about the registry and its CA, and about mirrors.
 # Parameters: RUNTIME (containerd/docker), FOLDER (certs.d folder of this registry), CA (certificate, empty if insecure), HOST,
-#   FILES (lines: path, TAB, content in base64), DAEMON (JSON object with the keys of daemon.json that concern registries, or {})
+#   DAEMON (JSON object with the keys of daemon.json that concern registries, or {})
 
 kf_file() { # path; content from standard input
   local said
@@ -14,11 +14,7 @@ kf_file() { # path; content from standard input
 if [[ -n $KF_CA ]]; then
   kf_file "$KF_FOLDER/ca.crt" <<<"${KF_CA%$'\n'}"
 fi
-while IFS=$'\t' read -r kf_path kf_content; do
-  if [[ -n $kf_path ]]; then
-    base64 -d <<<"$kf_content" | kf_file "$kf_path"
-  fi
-done <<<"$KF_FILES"
+kf_wanted
 
 # containerd reads certs.d at each pull, so nothing is restarted; it must only have been told to look there.
 if [[ $KF_RUNTIME == containerd ]] && command -v containerd >/dev/null 2>&1; then

@@ -3,7 +3,4 @@
 if [[ -e $KF_DIRECTORY && ! -d $KF_DIRECTORY ]]; then
   kf_fail 20 "$KF_DIRECTORY is there and is no directory" "choose another directory: storage.localPath.directory in the answers"
 fi
-if [[ ! -d $KF_DIRECTORY ]]; then
-  kf_private "$KF_DIRECTORY"
-  kf_say "made $KF_DIRECTORY, for root alone"
-fi
+kf_wanted

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The NFS client, and a mount that proves it. Parameters: SOURCE, VERSION, TIMEOUT_SECONDS, RECORD
 kf_own /var/lib/nfs
-kf_apt_install nfs-common
+kf_wanted
 
 kf_leave_mount() { # FOLDER: nothing stays of a mount; older runs mounted at the folder itself, and each mount call may have made one
   local point

@@ -1,17 +1,11 @@
 #!/usr/bin/env bash
-# The NFS server. Parameters: DIRECTORY, EXPORTS_FILE, EXPORTS, SERVICE
+# The NFS server. Parameters: DIRECTORY, EXPORTS
 if [[ -e $KF_DIRECTORY && ! -d $KF_DIRECTORY ]]; then
   kf_fail 20 "$KF_DIRECTORY is there and is no directory" "choose another directory: storage.nfs.path in the answers"
 fi
 kf_own /var/lib/nfs
-kf_apt_install nfs-kernel-server
-if [[ ! -d $KF_DIRECTORY ]]; then
-  # The nodes' kernels enter it as root, and pods below it only by its mounts: no user of this node has business here.
-  kf_private "$KF_DIRECTORY"
-  kf_say "made $KF_DIRECTORY, for root alone"
-fi
-printf '%s' "$KF_EXPORTS" | kf_put "$KF_EXPORTS_FILE" 0644 root:root
-kf_unit_on "$KF_SERVICE"
+# The nodes' kernels enter the directory as root, and pods below it only by its mounts: no user of this node has business there.
+kf_wanted
 kf_said=$(exportfs -ra 2>&1) || {
   kf_say "$kf_said"
   kf_fail 34 "exportfs refuses the exports" "its lines above name the place; is $KF_DIRECTORY on a file system that can be exported?"

@@ -9,6 +9,7 @@ import pytest
 from kfinstall import releases, resources
 from kfinstall.answers.load import load
 from kfinstall.engine import plan
+from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts
@@ -106,7 +107,11 @@ def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     asked = {name.removeprefix("ask/") for name in EFFECTS if name.startswith("ask/")}
     scripts = [resources.step_script(name) for name in EFFECTS if name not in {f"ask/{one}" for one in asked}]
     scripts += [resources.ask_script(name) for name in asked]
-    assert sorted(scripts) == sorted(there())
+    wanting = {resources.step_script(kind.script) for _phase, kind in STEPS if issubclass(kind, NodeStep)}
+    assert all("kf_wanted" in resources.script(name) for name in wanting)
+    assert len(scripts) == len(set(scripts))
+    assert set(scripts) <= there()
+    assert there() - set(scripts) <= wanting, "what is wanted is done without an effect"
 
 
 def there():

@@ -2,7 +2,7 @@
 
 from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.secrets import Secret
-from kfinstall.simulator.nodes.model import EFFECTS
+from kfinstall.simulator.nodes.play import play
 from kfinstall.transport.base import Completed
 
 
@@ -49,10 +49,10 @@ class FakeContext:
     async def run_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=None):
         payload = stdin.reveal() if stdin else ""
         self.stdins[name] = payload
-        lines = tuple(EFFECTS[name](self._node(on), parameters, payload, self.world))
+        lines = tuple(play(self._node(on), name, parameters, payload, self.world))
         self.said += lines
         return Completed(0, lines)
 
     async def ask_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=60):
         payload = stdin.reveal() if stdin else ""
-        return Completed(0, tuple(EFFECTS[f"ask/{name}"](self._node(on), parameters, payload, self.world)))
+        return Completed(0, tuple(play(self._node(on), f"ask/{name}", parameters, payload, self.world)))

@@ -15,7 +15,8 @@ from kfinstall.parts.registry import files as registry_files
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.nodes.machine import fresh_node
-from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
+from kfinstall.simulator.nodes.model import SimPackage, SimUnit, World
+from kfinstall.simulator.nodes.play import play
 
 _MARK = "0123456789abcdef"
 
@@ -62,7 +63,7 @@ class Twin:
                 given["RECORD"] = step.parameters(self.view(step, like))["RECORD"]
             if version := real.runtime.containerd_version:
                 self.node.packages.setdefault("containerd", SimPackage(version))
-            list(EFFECTS[script](self.node, given, stdin, self.world))
+            list(play(self.node, script, given, stdin, self.world))
 
 
 def differences(real: View, twin: View, watch: Watch, check: Callable[[View], Check], unlike: frozenset[str]) -> list[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from typing_extensions import override
+
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, View
+from kfinstall.engine.wanted import Wanted
 from kfinstall.parts.prepare import files, limits
 
 
-class PrepareBasePackages(Step):
+class PrepareBasePackages(NodeStep):
     """ca-certificates, curl, gnupg, and the network tools that kubeadm's preflight and kube-proxy look for."""
 
     id: ClassVar[str] = "prepare.base-packages"
@@ -19,17 +22,17 @@ class PrepareBasePackages(Step):
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def wanted(self, view: View) -> Wanted:
         """The packages."""
-        return Watch(packages=frozenset(files.BASE_PACKAGES))
+        return Wanted(packages=files.BASE_PACKAGES)
 
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
-        """Their names."""
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """The packages' names, as journals know them."""
         return {"PACKAGES": " ".join(files.BASE_PACKAGES)}
 
+    @override
     def check(self, view: View) -> Check:
         """All are installed."""
-        missing = [name for name in files.BASE_PACKAGES if not view.facts.installed(name)]
-        if missing:
-            return Needed((f"apt-get install {' '.join(missing)}",))
-        return Satisfied(f"{len(files.BASE_PACKAGES)} packages installed")
+        return self.compare(view, evidence=f"{len(files.BASE_PACKAGES)} packages installed")

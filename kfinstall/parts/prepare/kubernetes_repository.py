@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from typing_extensions import override
+
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, View
+from kfinstall.engine.wanted import File, Wanted
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import limits
-from kfinstall.text import sha256
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"
 _LIST: Final = "/etc/apt/sources.list.d/kubernetes.list"
 
 
-class PrepareKubernetesRepository(Step):
+class PrepareKubernetesRepository(NodeStep):
     """pkgs.k8s.io has one repository per minor; the guide's apt.kubernetes.io is gone since March 2024."""
 
     id: ClassVar[str] = "prepare.kubernetes-repository"
@@ -22,31 +25,32 @@ class PrepareKubernetesRepository(Step):
     script: ClassVar[str] = "prepare-kubernetes-repository"
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
+    hashes_wanted = False
 
-    def _line(self, view: View) -> str:
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """The list; the key's content is known once it is fetched."""
         url = view.release.artifacts["kubernetes-repository"].url.format(minor=view.minor)
-        return f"deb [signed-by={_KEY}] {url} /\n"
+        text, note = f"deb [signed-by={_KEY}] {url} /\n", f"for Kubernetes {view.minor}"
+        return Wanted(files=(File(_LIST, text, note=note, path_as="LIST_FILE", content_as="LIST"),))
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """Key and list."""
-        return Watch(files=frozenset({_KEY, _LIST}))
+    @override
+    def watch(self, view: View) -> Watch:
+        """The key too."""
+        return super().watch(view) | Watch(files=frozenset({_KEY}))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """Where both come from and go to."""
-        key = view.release.artifacts["kubernetes-repository-key"].url.format(minor=view.minor)
-        return {"KEY_URL": key, "KEY_FILE": _KEY, "LIST_FILE": _LIST, "LIST": self._line(view)}
+    @override
+    def options(self, view: View) -> Mapping[str, str]:
+        """Where the key comes from and goes to."""
+        url = view.release.artifacts["kubernetes-repository-key"].url.format(minor=view.minor)
+        return {"KEY_URL": url, "KEY_FILE": _KEY}
 
+    @override
     def check(self, view: View) -> Check:
         """The key is there and the list names this minor's repository."""
-        facts = view.facts
-        changes = []
-        key = facts.files.get(_KEY)
-        if key is None or not key.size_bytes:
-            changes.append(f"write {_KEY}")
-        if not facts.has_file(_LIST, sha256(self._line(view))):
-            changes.append(f"write {_LIST} for Kubernetes {view.minor}")
-        return (
-            Needed(tuple(changes))
-            if changes
-            else Satisfied(f"the repository of Kubernetes {view.minor} is there, signed by its key")
+        key = view.facts.files.get(_KEY)
+        return self.compare(
+            view,
+            before=() if key is not None and key.size_bytes else (f"write {_KEY}",),
+            evidence=f"the repository of Kubernetes {view.minor} is there, signed by its key",
         )

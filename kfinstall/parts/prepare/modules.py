@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from typing_extensions import override
+
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, View
+from kfinstall.engine.wanted import Wanted
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files
 
 
-class PrepareModules(Step):
+class PrepareModules(NodeStep):
     """overlay and br_netfilter are needed; Istio's are loaded as far as this kernel has them."""
 
     id: ClassVar[str] = "prepare.modules"
     title: ClassVar[str] = "Load kernel modules"
     script: ClassVar[str] = "prepare-modules"
     estimate_seconds: ClassVar[float] = 3
+    hashes_wanted = False
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """The modules and the file that loads them."""
-        modules = frozenset((*files.REQUIRED_MODULES, *files.ISTIO_MODULES))
-        return Watch(files=frozenset({files.MODULES_FILE}), modules=modules)
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """The needed ones."""
+        return Wanted(modules=files.REQUIRED_MODULES)
 
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
+        """Istio's too, and the file that loads them."""
+        return super().watch(view) | Watch(files=frozenset({files.MODULES_FILE}), modules=frozenset(files.ISTIO_MODULES))
+
+    @override
+    def options(self, view: View) -> Mapping[str, str]:
         """Names, and the head of the file: which modules this kernel has, the script finds out."""
         return {
             "REQUIRED": " ".join(files.REQUIRED_MODULES),
@@ -32,16 +43,16 @@ class PrepareModules(Step):
             "HEAD": files.MODULES_HEAD,
         }
 
+    @override
     def check(self, view: View) -> Check:
         """The needed ones are loaded, and the file names them and those of Istio's that are there."""
         loaded = view.facts.modules
-        changes = [f"modprobe {name}" for name in files.REQUIRED_MODULES if name not in loaded]
         unwritten = files.unwritten(view.facts, {files.MODULES_FILE: files.modules_content(view.facts)})
         istio = [name for name in files.ISTIO_MODULES if name not in loaded]
-        if unwritten and istio:
-            changes.append(f"modprobe what this kernel has of Istio's: {' '.join(istio)}")
-        changes += unwritten
-        if changes:
-            return Needed(tuple(changes))
-        extra = sum(1 for name in files.ISTIO_MODULES if name in loaded)
-        return Satisfied(f"overlay and br_netfilter loaded, {extra} of {len(files.ISTIO_MODULES)} of Istio's, all at boot too")
+        load = [f"modprobe what this kernel has of Istio's: {' '.join(istio)}"] if unwritten and istio else []
+        total = len(files.ISTIO_MODULES)
+        return self.compare(
+            view,
+            also=(*load, *unwritten),
+            evidence=f"overlay and br_netfilter loaded, {total - len(istio)} of {total} of Istio's, all at boot too",
+        )

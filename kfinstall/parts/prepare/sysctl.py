@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from typing_extensions import override
+
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, View
+from kfinstall.engine.wanted import File, Wanted
 from kfinstall.parts.prepare import files
 from kfinstall.parts.prepare.facts import OthersFiles
 
 
-class PrepareSysctl(Step):
+class PrepareSysctl(NodeStep):
     """Sets kernel parameters now and at boot; one that the machine has higher already is not lowered."""
 
     id: ClassVar[str] = "prepare.sysctl"
@@ -19,24 +21,20 @@ class PrepareSysctl(Step):
     script: ClassVar[str] = "prepare-sysctl"
     reads = (OthersFiles,)
     estimate_seconds: ClassVar[float] = 2
+    hashes_wanted = False
 
-    def watch(self, view: View) -> Watch:
+    @override
+    def wanted(self, view: View) -> Wanted:
         """The parameters and their file."""
-        names = frozenset(files.sysctl_values(view))
-        return Watch(files=frozenset({files.SYSCTL_FILE}), sysctls=names)
+        file = File(files.SYSCTL_FILE, files.sysctl_content(view), path_as="FILE", content_as="CONTENT")
+        return Wanted(sysctls=tuple(files.sysctl_values(view).items()), files=(file,))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """The file's content."""
-        return {"FILE": files.SYSCTL_FILE, "CONTENT": files.sysctl_content(view)}
-
+    @override
     def check(self, view: View) -> Check:
         """The kernel has the values, the file is there, and no later one sets less."""
-        facts = view.facts
-        wanted = files.sysctl_values(view)
-        changes = [f"sysctl {name}={value}" for name, value in wanted.items() if facts.sysctls.get(name) != value]
-        changes += files.unwritten(facts, {files.SYSCTL_FILE: files.sysctl_content(view)})
-        # The kernel may have them now and lose them at the next boot.
-        changes += [f"turn off in {path}, which is read later: {line}" for path, line in files.lowered_at_boot(view)]
-        if changes:
-            return Needed(tuple(changes))
-        return Satisfied(", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in wanted.items()))
+        return self.compare(
+            view,
+            # The kernel may have them now and lose them at the next boot.
+            also=[f"turn off in {path}, which is read later: {line}" for path, line in files.lowered_at_boot(view)],
+            evidence=", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in files.sysctl_values(view).items()),
+        )

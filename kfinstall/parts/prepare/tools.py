@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, Conflict, Scope, View
+from kfinstall.engine.wanted import Wanted
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files, limits
 from kfinstall.text import sha256
@@ -15,7 +19,7 @@ _BINARY: Final = "/usr/local/bin/kustomize"
 _RECORD: Final = f"{files.PROOFS}/prepare-tools.json"
 
 
-class PrepareTools(Step):
+class PrepareTools(NodeStep):
     """Kubeflow's manifests are rendered there; another kustomize orders or refuses them differently."""
 
     id: ClassVar[str] = "prepare.tools"
@@ -24,27 +28,38 @@ class PrepareTools(Step):
     script: ClassVar[str] = "prepare-tools"
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 20
+    hashes_wanted = False
 
     def applies(self, answers: Answers) -> bool:
         """Where Kubeflow is wanted, and not rendered already."""
         return answers.kubeflow.enabled and answers.kubeflow.bundle is None
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """The program, the record of which one it is, and git."""
-        return Watch(files=frozenset({_BINARY, _RECORD}), packages=frozenset({"git"}))
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """git."""
+        return Wanted(packages=("git",))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def watch(self, view: View) -> Watch:
+        """The program, and the record of which one it is, too."""
+        return super().watch(view) | Watch(files=frozenset({_BINARY, _RECORD}))
+
+    @override
+    def options(self, view: View) -> Mapping[str, str]:
         """The artifact."""
         artifact = files.artifact(view, "kustomize")
         return {"URL": artifact.url, "SHA256": artifact.sha256, "BINARY": _BINARY} if artifact else {}
 
+    @override
     def check(self, view: View) -> Check:
         """git is installed, and kustomize is the one of the release."""
         facts, artifact = view.facts, files.artifact(view, "kustomize")
         if artifact is None:
             return Conflict(f"no kustomize is pinned for {facts.os.architecture}", "make an amd64 machine the first control plane")
-        changes = [] if facts.installed("git") else ["apt-get install git"]
         binary = facts.files.get(_BINARY)
-        if binary is None or not facts.has_file(_RECORD, sha256(f"{artifact.sha256}\n{binary.sha256}\n")):
-            changes.append(f"install kustomize {artifact.version} as {_BINARY}")
-        return Needed(tuple(changes)) if changes else Satisfied(f"kustomize {artifact.version} and git are there")
+        pinned = binary is not None and facts.has_file(_RECORD, sha256(f"{artifact.sha256}\n{binary.sha256}\n"))
+        return self.compare(
+            view,
+            also=() if pinned else (f"install kustomize {artifact.version} as {_BINARY}",),
+            evidence=f"kustomize {artifact.version} and git are there",
+        )

@@ -7,17 +7,20 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import ApplyContext, Check, Scope, View
+from kfinstall.engine.wanted import File, Wanted
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Watch
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts
-from kfinstall.text import sha256
 
 
-class RegistryTrust(Step):
+class RegistryTrust(NodeStep):
     """containerd by /etc/containerd/certs.d, Docker by /etc/docker/certs.d; mirrors of public registries too."""
 
     id: ClassVar[str] = "registry.trust"
@@ -27,49 +30,55 @@ class RegistryTrust(Step):
     reads = (RegistryFacts,)
     estimate_seconds: ClassVar[float] = 3
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where there is a registry."""
         return answers.registry.enabled
 
-    def watch(self, view: View) -> Watch:
-        """The files, and the CA certificate of this node."""
-        answers = view.answers
-        return Watch(files=frozenset({*registry_files.trust_files(answers), f"{registry_files.certs_folder(answers)}/ca.crt"}))
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """The files but the CA certificate, which only exists once the registry does."""
+        return Wanted(files=tuple(File(path, text) for path, text in registry_files.trust_files(view.answers).items()))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """Everything but the CA certificate, which only exists once the registry does."""
+    @override
+    def watch(self, view: View) -> Watch:
+        """The CA certificate of this node too."""
+        return super().watch(view) | Watch(files=frozenset({f"{registry_files.certs_folder(view.answers)}/ca.crt"}))
+
+    @override
+    def options(self, view: View) -> Mapping[str, str]:
+        """The runtime, the registry, and what daemon.json is to have."""
         answers = view.answers
-        files = registry_files.trust_files(answers)
-        lines = [f"{path}\t{base64.b64encode(text.encode()).decode()}" for path, text in sorted(files.items())]
         daemon = registry_files.docker_daemon(answers) if answers.cluster.runtime == "docker" else {}
         return {
             "RUNTIME": answers.cluster.runtime,
             "HOST": answers.registry_host,
             "FOLDER": registry_files.certs_folder(answers),
-            "FILES": "\n".join(lines),
             "DAEMON": json.dumps(daemon, sort_keys=True),
         }
 
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """The files' contents in one value, as journals know them."""
+        files = sorted(registry_files.trust_files(view.answers).items())
+        lines = [f"{path}\t{base64.b64encode(text.encode()).decode()}" for path, text in files]
+        return {**self.options(view), "FILES": "\n".join(lines)}
+
+    @override
     def check(self, view: View) -> Check:
         """The files are as wanted, the CA is the registry's, and the registry answers here."""
-        answers = view.answers
-        changes = [
-            f"write {path}"
-            for path, text in registry_files.trust_files(answers).items()
-            if not view.facts.has_file(path, sha256(text))
-        ]
-        path = f"{registry_files.certs_folder(answers)}/ca.crt"
+        answers, found = view.answers, view.fact(RegistryFacts)
+        folder = registry_files.certs_folder(answers)
+        changes = []
         if registry_files.secured(answers):
             wanted = registry_files.ca_sha256(view)
-            if not wanted or not view.facts.has_file(path, wanted):
-                changes.append(f"write {path}")
-        found = view.fact(RegistryFacts)
+            if not wanted or not view.facts.has_file(f"{folder}/ca.crt", wanted):
+                changes.append(f"write {folder}/ca.crt")
         if not found.answers:
             changes.append(f"try {answers.registry_host} from here")
-        if changes:
-            return Needed(tuple(changes))
-        return Satisfied(f"{registry_files.certs_folder(answers)} is there, {answers.registry_host} answers {found.status} here")
+        return self.compare(view, also=changes, evidence=f"{folder} is there, {answers.registry_host} answers {found.status} here")
 
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Fetch the CA certificate from the registry's node and hand it to this node's script."""
         answers = context.view.answers

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, Conflict, View
+from kfinstall.engine.wanted import Directory, Wanted
+from kfinstall.facts.model import FileFact, Watch
 from kfinstall.parts.preflight import volume_access
 from kfinstall.text import shell
 
 
-class StorageLocalDirectory(Step):
+class StorageLocalDirectory(NodeStep):
     """Open to root alone: volumes themselves have mode 0777. One that was there keeps its mode; preflight warns of it."""
 
     id: ClassVar[str] = "storage.local-directory"
@@ -20,33 +23,39 @@ class StorageLocalDirectory(Step):
     script: ClassVar[str] = "storage-local-directory"
     timeout_seconds: ClassVar[float] = 60
     estimate_seconds: ClassVar[float] = 1
+    hashes_wanted = False
 
     def applies(self, answers: Answers) -> bool:
         """Where volumes are directories of the nodes."""
         return answers.storage.type == "local-path"
 
+    @override
     def watch(self, view: View) -> Watch:
         """The directory, and what leads to it."""
         path = view.answers.storage.local_path.directory
         return Watch(files=frozenset({path, *volume_access.parents(path)}))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """The directory."""
-        return {"DIRECTORY": view.answers.storage.local_path.directory}
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """The directory, or a link to one."""
+        path = view.answers.storage.local_path.directory
+        there = self._found(view) is not None
+        return Wanted(directories=(Directory(path, private=True, there=there, path_as="DIRECTORY"),))
 
+    def _found(self, view: View) -> FileFact | None:
+        files = view.facts.files
+        found = files.get(view.answers.storage.local_path.directory)
+        return files.get(found.target) if found is not None and found.kind == "symlink" else found
+
+    @override
     def check(self, view: View) -> Check:
         """It is there."""
         path = view.answers.storage.local_path.directory
-        files = view.facts.files
-        why = volume_access.broken(files, path)
+        why = volume_access.broken(view.facts.files, path)
         if why:
             return Conflict(
                 f"{why}: volumes can't be in {path}",
                 f"storage.localPath.directory: another directory, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
             )
-        found = files.get(path)
-        if found is not None and found.kind == "symlink":
-            found = files.get(found.target)
-        if found is None:
-            return Needed((f"make {path}, for root alone",))
-        return Satisfied(f"{path} is there, mode {found.mode:04o} of {found.owner}")
+        found = self._found(view)
+        return self.compare(view, evidence=f"{path} is there, mode {found.mode:04o} of {found.owner}" if found else "")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
+from kfinstall.engine.node_step import NodeStep
+from kfinstall.engine.step import Check, View
+from kfinstall.engine.wanted import Wanted
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.storage import limits, provisioner
@@ -16,7 +20,7 @@ _PACKAGE: Final = "nfs-common"
 _RECORD: Final = f"{prepare_files.PROOFS}/storage-nfs-client.json"
 
 
-class StorageNfsClient(Step):
+class StorageNfsClient(NodeStep):
     """Installs the client and proves it by a mount, a file and its removal; kubelets mount with the node's own tools."""
 
     id: ClassVar[str] = "storage.nfs-client"
@@ -24,16 +28,24 @@ class StorageNfsClient(Step):
     script: ClassVar[str] = "storage-nfs-client"
     timeout_seconds: ClassVar[float] = limits.STORAGE_NODE_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 20
+    hashes_wanted = False
 
     def applies(self, answers: Answers) -> bool:
         """Where volumes are NFS."""
         return answers.storage.type == "nfs"
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
-        """The package and the record of the mount."""
-        return Watch(files=frozenset({_RECORD}), packages=frozenset({_PACKAGE}))
+    @override
+    def wanted(self, view: View) -> Wanted:
+        """The client."""
+        return Wanted(packages=(_PACKAGE,))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def watch(self, view: View) -> Watch:
+        """The record of the mount too."""
+        return super().watch(view) | Watch(files=frozenset({_RECORD}))
+
+    @override
+    def options(self, view: View) -> Mapping[str, str]:
         """What to mount, and what to leave as the record."""
         answers = view.answers
         return {
@@ -43,13 +55,15 @@ class StorageNfsClient(Step):
             "RECORD": _record(view),
         }
 
+    @override
     def check(self, view: View) -> Check:
         """The client is installed, and a mount of this export is on record."""
-        if not view.facts.installed(_PACKAGE):
-            return Needed((f"apt-get install {_PACKAGE}", f"mount {provisioner.source(view.answers)} once"))
-        if not view.facts.has_file(_RECORD, sha256(_record(view))):
-            return Needed((f"mount {provisioner.source(view.answers)} once",))
-        return Satisfied(f"{_PACKAGE} is there, {provisioner.source(view.answers)} was mounted and written to")
+        source, proven = provisioner.source(view.answers), view.facts.has_file(_RECORD, sha256(_record(view)))
+        return self.compare(
+            view,
+            also=() if proven and view.facts.installed(_PACKAGE) else (f"mount {source} once",),
+            evidence=f"{_PACKAGE} is there, {source} was mounted and written to",
+        )
 
 
 def _record(view: View) -> str:

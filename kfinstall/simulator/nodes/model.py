@@ -91,6 +91,15 @@ class SimNode:
             self.write(path, content, mode, owner)
             yield path
 
+    def make(self, path: str, *, private: bool) -> Iterator[str]:
+        """As kf_private or kf_folder of scripts/engine/lib.sh: make a directory and what of its path is not there."""
+        if path not in self.files:
+            missing = path
+            while missing and missing not in self.files:
+                self.files[missing] = SimFile(None, 0o700 if private else 0o755)
+                missing = missing.rpartition("/")[0]
+            yield f"made {path}{', for root alone' if private else ''}"
+
     def install(self, versions: Mapping[str, str]) -> Iterator[str]:
         """Install packages as apt-get would print it."""
         for package, version in versions.items():
@@ -118,7 +127,10 @@ EFFECTS: dict[str, Effect] = {}
 
 
 def effect(name: str) -> Callable[[Effect], Effect]:
-    """Register the effect of the script of that name."""
+    """Register the effect of the script of that name: what it does beyond its parameter WANTED, and after that.
+
+    A script that does nothing else needs none (see kfinstall.simulator.nodes.play).
+    """
 
     def register(function: Effect) -> Effect:
         EFFECTS[name] = function

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from kfinstall.engine.wanted import rows
 from kfinstall.parts.prepare.files import PROOFS, major
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, World, effect
 from kfinstall.simulator.parts.prepare_facts import GONE
@@ -40,13 +41,6 @@ def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> It
         yield from node.put(path, "\n".join(lines) + "\n", file.mode)
 
 
-@effect("prepare-proxy")
-def proxy(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Write the files."""
-    for name in ("UNIT_FILE", "DROP_IN"), ("ENV_FILE", "ENV"), ("APT_FILE", "APT"):
-        yield from node.put(parameters[name[0]], parameters[name[1]])
-
-
 @effect("prepare-apt")
 def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
     """Turn the source off that is gone, and read the package lists."""
@@ -56,12 +50,6 @@ def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) 
         yield f"Get:{number} http://archive.ubuntu.com/ubuntu {suite} InRelease"
     yield "Reading package lists..."
     node.apt_updated = True
-
-
-@effect("prepare-base-packages")
-def base_packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install them."""
-    yield from node.install(dict.fromkeys(parameters["PACKAGES"].split(), "1.0-1ubuntu1"))
 
 
 @effect("prepare-swap-off")
@@ -78,18 +66,16 @@ def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 @effect("prepare-modules")
 def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Load them and write the file."""
-    node.modules |= set(parameters["REQUIRED"].split()) | set(parameters["OPTIONAL"].split())
+    """Load Istio's too, and write the file."""
+    node.modules |= set(parameters["OPTIONAL"].split())
     lines = [parameters["HEAD"], *parameters["REQUIRED"].split(), *parameters["OPTIONAL"].split()]
     yield from node.put(parameters["FILE"], "\n".join(lines) + "\n")
 
 
 @effect("prepare-sysctl")
 def sysctl(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Write the file, set the values, and turn lower ones off in files that are read later."""
-    yield from node.put(parameters["FILE"], parameters["CONTENT"])
-    wanted = dict(line.split(" = ") for line in parameters["CONTENT"].splitlines() if " = " in line)
-    node.sysctls |= wanted
+    """Turn lower values off in files that are read later."""
+    wanted = {name: value for kind, name, value, *_more in rows(parameters) if kind == "sysctl"}
 
     def lower(line: str) -> bool:
         name, found, value = line.strip().lstrip("-").partition("=")
@@ -160,9 +146,8 @@ def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 @effect("prepare-kubernetes-repository")
 def repository(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Write key and list."""
+    """Write the key."""
     yield from node.put(parameters["KEY_FILE"], "key of the Kubernetes project")
-    yield from node.put(parameters["LIST_FILE"], parameters["LIST"])
     yield "Reading package lists..."
 
 
@@ -180,8 +165,7 @@ def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 @effect("prepare-tools")
 def tools(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install git and kustomize."""
-    yield from node.install({"git": "1:2.43.0-1ubuntu7"})
+    """Install kustomize."""
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
     yield from node.put(parameters["BINARY"], "kustomize", 0o755)
     yield from _done(node, "prepare-tools", f"{parameters['SHA256']}\n{node.files[parameters['BINARY']].sha256}\n")

@@ -66,7 +66,7 @@ def _record(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
 
 @effect("registry-server")
 def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Package, certificate, configuration, login, unit."""
+    """Package, certificate, login, unit."""
     secured = parameters["SECURED"] == "yes"
     node.units["docker-registry.service"] = SimUnit(active=False, enabled=False)
     yield from node.install({"docker-registry": "2.8.3+ds1-2", "openssl": "3.0.13-0ubuntu3", "curl": "8.5.0-2ubuntu10"})
@@ -89,8 +89,6 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
             "names": parameters["NAMES"],
             "ca_sha256": node.files[f"{_FOLDER}/ca.crt"].sha256,
         }
-    yield from node.put(f"{_FOLDER}/config.yml", parameters["CONFIG"])
-    yield from node.put("/etc/systemd/system/kfinstall-registry.service", parameters["SERVICE_UNIT"])
     if secured:
         password, hashed = [*stdin.split("\n"), "", ""][:2]
         node.write(_SECRET, _hashed(password), 0o600)
@@ -115,12 +113,9 @@ def certificate(node: SimNode, parameters: Mapping[str, str], stdin: str, world:
 
 @effect("registry-trust")
 def trust(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Files for the runtime, then a try."""
+    """The CA and daemon.json, then a try."""
     if parameters["CA"]:
         yield from node.put(f"{parameters['FOLDER']}/ca.crt", parameters["CA"])
-    for line in parameters["FILES"].splitlines():
-        path, _tab, content = line.partition("\t")
-        yield from node.put(path, base64.b64decode(content).decode())
     wanted: dict[str, list[str]] = json.loads(parameters["DAEMON"])
     if wanted:
         daemon = node.files.get("/etc/docker/daemon.json")

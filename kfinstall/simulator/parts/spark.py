@@ -28,15 +28,6 @@ def image(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
     yield parameters["RECORD_PATH"]
 
 
-@effect("spark-submit-script")
-def submit_script(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Write the script."""
-    path = parameters["PATH_NAME"]
-    node.write(path, parameters["CONTENT"], 0o755)
-    yield path
-    yield f"{path} is there; try: {path} --help"
-
-
 _DRIVER_LOG: Final = """26/03/21 10:00:00 INFO SparkContext: Running Spark version 3.5.2
 26/03/21 10:00:04 INFO DAGScheduler: Job 0 finished: reduce at SparkPi.scala:38, took 1.612 s
 Pi is roughly 3.141597

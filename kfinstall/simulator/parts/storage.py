@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.storage import policy as storage_policy
@@ -13,41 +12,18 @@ from kfinstall.simulator.nodes.model import (
     PodOutcome,
     ScriptError,
     SimApi,
-    SimFile,
     SimNode,
-    SimUnit,
     World,
     effect,
     pod_hook,
 )
 from kfinstall.simulator.parts.storage_facts import clients
 
-_VERSION: Final = "1:2.6.4-3ubuntu5"
-
-
-def _private(node: SimNode, path: str) -> Iterator[str]:
-    if path not in node.files:
-        missing = path
-        while missing and missing not in node.files:
-            node.files[missing] = SimFile(None, 0o700)
-            missing = missing.rpartition("/")[0]
-        yield f"made {path}, for root alone"
-
-
-@effect("storage-local-directory")
-def directory(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Make it."""
-    yield from _private(node, parameters["DIRECTORY"])
-
 
 @effect("storage-nfs-server")
 def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install, make the directory, export it."""
-    yield from node.install({"nfs-common": _VERSION, "nfs-kernel-server": _VERSION})
+    """Listen, and tell the exports."""
     path = parameters["DIRECTORY"]
-    yield from _private(node, path)
-    yield from node.put(parameters["EXPORTS_FILE"], parameters["EXPORTS"])
-    node.units[parameters["SERVICE"]] = SimUnit(active=True, enabled=True)
     node.listeners[2049] = "?"
     yield "exported:"
     for client in clients(node, path):
@@ -62,8 +38,7 @@ def _server_of(source: str, world: World) -> tuple[SimNode | None, str]:
 
 @effect("storage-nfs-client")
 def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
-    """Install, mount once, leave the record."""
-    yield from node.install({"nfs-common": _VERSION})
+    """Mount once, leave the record."""
     serving, path = _server_of(parameters["SOURCE"], world)
     if serving is not None and node.address not in clients(serving, path):
         yield f"mount.nfs: access denied by server while mounting {parameters['SOURCE']}"

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kfinstall.simulator.faults import HOSTILE
-from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimNode, World
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
+from kfinstall.simulator.nodes.play import installs, play
 from kfinstall.simulator.nodes.undo import remember
 
-_NO_EFFECT_STATUS: Final = 127
-_APT_SCRIPT: Final = re.compile(
-    r"prepare-(apt|base-packages|clock|containerd|docker|kubernetes|tools)|storage-nfs-|registry-server|reset-packages"
-)
+_APT_SCRIPT: Final = re.compile(r"prepare-(apt|clock|containerd|docker|kubernetes)|reset-packages")
+"""Those that change packages by themselves, not by what is wanted."""
 _KUBEADM_SCRIPT: Final = re.compile(r"cluster-(init|join)")
 _APT_LOCK_LINES: Final = 10
 _KUBELET_LINES: Final = (
@@ -69,17 +68,18 @@ class Unit:
                 await event.wait()
 
 
-def _apt_lock(node: SimNode, script: str, world: World) -> Iterator[str]:
-    if world.fault("apt-lock", node.name) and _APT_SCRIPT.match(script):
+def _apt_lock(node: SimNode, world: World) -> Iterator[str]:
+    if world.fault("apt-lock", node.name):
         for _line in range(_APT_LOCK_LINES):
             yield "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)"
         node.extra.pop("apt", None)
         world.faults.discard(("apt-lock", node.name))
 
 
-def _played(node: SimNode, script: str, world: World) -> Iterator[str]:
+def _faults(node: SimNode, script: str, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Faults that need no help from an effect."""
-    yield from _apt_lock(node, script, world)
+    if installs(parameters) or _APT_SCRIPT.match(script):
+        yield from _apt_lock(node, world)
     if world.fault("hostile-output", node.name):
         yield HOSTILE
     if world.fault("disk-full", node.name):
@@ -96,13 +96,10 @@ def script_lines(node: SimNode, script: str, parameters: Mapping[str, str], stdi
     Raises:
         ScriptError: it ends with another status than 0.
     """
-    effect = EFFECTS.get(script)
-    if effect is None:
-        raise ScriptError(_NO_EFFECT_STATUS, f"kf-error: the simulator knows no effect of {script}")
     if not script.startswith("ask/"):
-        yield from _played(node, script, world)
+        yield from _faults(node, script, parameters, world)
         remember(node)
-    yield from effect(node, parameters, stdin, world)
+    yield from play(node, script, parameters, stdin, world)
 
 
 class Units:

@@ -15,6 +15,7 @@ import pytest
 
 from kfinstall import resources
 from kfinstall.engine.step import failed
+from kfinstall.engine.wanted import Directory, File, Unit, Wanted
 from kfinstall.transport.base import Completed
 
 BASH = shutil.which("bash") or ""
@@ -37,7 +38,7 @@ class Machine:
 
     def run(self, body, **parameters):
         lib = resources.script("engine/lib")
-        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt"):
+        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt", "/etc/modprobe.d"):
             lib = lib.replace(path, f"{self.folder}{path}")
         text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
         environment = {f"KF_{name}": str(value) for name, value in parameters.items()}
@@ -61,6 +62,11 @@ def machine(tmp_path):
 def error(done):
     found = failed("prepare.x", "n1", done)
     return f"{found.message} || {found.hint}"
+
+
+def private(path):
+    """Parameters of a step that wants this directory for root alone."""
+    return Wanted(directories=(Directory(str(path), private=True, path_as="DIRECTORY"),)).parameters
 
 
 def inherit(folder, *, named):
@@ -142,7 +148,7 @@ class TestPrivate:
         (machine.folder / "to-file").symlink_to("file")
         for program in ("apt-get", "dpkg", "dpkg-query"):
             machine.program(program, "echo installed 1" if program == "dpkg-query" else "")
-        done = machine.step(script, DIRECTORY=machine.folder / name, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        done = machine.step(script, **private(machine.folder / name))
         assert done.status == 20
         assert told in error(done)
         assert "answers" in error(done)
@@ -153,14 +159,14 @@ class TestPrivate:
     def test_the_scripts_refuse_what_is_no_directory(self, machine, script, status):
         path = machine.folder / "taken"
         path.write_text("an administrator's")
-        done = machine.step(script, DIRECTORY=path, EXPORTS_FILE="", EXPORTS="", SERVICE="")
+        done = machine.step(script, **private(path))
         assert (done.status, path.read_text()) == (status, "an administrator's")
         assert "is no directory" in error(done)
 
     def test_local_volumes_find_their_directory(self, machine):
         path = machine.folder / "opt" / "volumes"
-        assert machine.step("storage-local-directory", DIRECTORY=path).lines == (f"made {path}, for root alone",)
-        assert machine.step("storage-local-directory", DIRECTORY=path).lines == ()
+        assert machine.step("storage-local-directory", **private(path)).lines == (f"made {path}, for root alone",)
+        assert machine.step("storage-local-directory", **private(path)).lines == ()
         assert path.stat().st_mode & 0o777 == 0o700
 
 
@@ -414,13 +420,104 @@ def test_the_proxy_reaches_the_scripts_downloads(machine):
     assert machine.run('echo "$https_proxy"').lines == ("http://p:1/$(x)",)
 
 
+SYSTEMD = """
+case $1 in
+is-enabled) [[ -e on.${!#} ]] ;;
+is-active) [[ -e runs.${!#} ]] ;;
+enable) : >"on.${!#}" ;;
+start) : >"runs.${!#}" ;;
+show) if [[ -e stale ]]; then echo yes; else echo no; fi ;;
+daemon-reload) rm -f stale; echo reloaded >>calls ;;
+esac
+"""
+
+
+class TestWanted:
+    def given(self, machine, wanted, call="kf_wanted"):
+        machine.program("systemctl", SYSTEMD)
+        machine.program("dpkg", "true")
+        machine.program("dpkg-query", "[[ -e have.${!#} ]] && echo 'installed 1'")
+        machine.program("apt-get", 'echo "apt-get ${*: -2}" >>calls; for p in "${@: -2}"; do : >"have.$p"; done')
+        machine.program("sysctl", 'if [[ $1 == -n ]]; then cat "sysctl.$2"; else printf %s "${3#*=}" >"sysctl.${3%%=*}"; fi')
+        (machine.folder / "sysctl.a.b").touch()
+        return machine.run(call, **wanted.parameters)
+
+    def everything(self, machine):
+        return Wanted(
+            packages=("one", "two"),
+            directories=(Directory(f"{machine.folder}/new/private", private=True), Directory(f"{machine.folder}/open")),
+            sysctls=(("a.b", "1 2"),),
+            files=(
+                File(f"{machine.folder}/etc/a.conf", "a\n\n", 0o640, OWNER),
+                File(f"{machine.folder}/etc/b", "no end", owner=OWNER, content_as="B"),
+            ),
+            units=(Unit("one.service"),),
+        )
+
+    def undo(self, machine):
+        folder = machine.folder / "var/lib/kfinstall/undo"
+        return {path.name.replace("%2F", "/").replace(f"{machine.folder}/", ""): path for path in folder.iterdir()}
+
+    def test_all_of_it_once_recorded_and_then_nothing(self, machine):
+        wanted = self.everything(machine)
+        (machine.folder / "sysctl.a.b").write_text("7")
+        (machine.folder / "stale").touch()
+        done = self.given(machine, wanted)
+        assert done.status == 0, done
+        root = machine.folder
+        assert done.lines == (
+            f"made {root}/new/private, for root alone",
+            f"made {root}/open",
+            f"{root}/etc/a.conf",
+            f"{root}/etc/b",
+            "enabled one.service",
+            "started one.service",
+        )
+        assert (root / "etc/a.conf").read_text() == "a\n\n"
+        assert (root / "etc/b").read_text() == "no end"
+        modes = {name: (root / name).stat().st_mode & 0o777 for name in ("new", "new/private", "open", "etc/a.conf", "etc/b")}
+        assert modes == {"new": 0o700, "new/private": 0o700, "open": 0o755, "etc/a.conf": 0o640, "etc/b": 0o644}
+        assert (root / "calls").read_text().splitlines()[-1] == "reloaded"
+        record = self.undo(machine)
+        assert {"new.absent", "new/private.absent", "open.absent", "etc/a.conf.absent", "etc/b.absent"} <= record.keys()
+        assert record["units"].read_text() == "one.service not-found inactive\n"
+        assert {"one.service", "a.b"} == {record[name].read_text().split()[0] for name in ("units", "sysctls")}
+        (root / "calls").unlink()
+        assert self.given(machine, wanted).lines == ()
+        assert not (root / "calls").exists()
+
+    @pytest.mark.parametrize(("call", "made"), [("kf_wanted file", "ab"), ("kf_wanted B", "b"), ("kf_wanted directory unit", "")])
+    def test_a_part_of_it_by_kind_or_by_parameter(self, machine, call, made):
+        done = self.given(machine, self.everything(machine), call)
+        assert done.status == 0
+        assert "".join(name for name in "ab" if (machine.folder / f"etc/{name}{'.conf' if name == 'a' else ''}").exists()) == made
+        assert not (machine.folder / "calls").exists()
+        assert (machine.folder / "open").exists() == ("directory" in call)
+
+    def test_a_failure_ends_the_script_with_its_reason_wherever_it_is_called(self, machine):
+        (machine.folder / "file").touch()
+        wanted = Wanted(files=(File(f"{machine.folder}/file/x", "x", owner=OWNER),))
+        done = self.given(machine, wanted, "if said=$(kf_wanted); then echo went on; fi; exit 3")
+        assert "is there and is no directory" in error(done)
+        assert done.status == 3
+        assert "went on" not in done.lines
+        assert self.given(machine, wanted, "kf_wanted; echo went on").status == 20
+
+    def test_a_refused_kernel_parameter_is_named(self, machine):
+        wanted = Wanted(sysctls=(("a.b", "1"),))
+        machine.program("sysctl", "exit 1")
+        done = machine.run("kf_wanted", **wanted.parameters)
+        assert done.status == 11
+        assert "refuses the parameter a.b = 1" in error(done)
+
+
 class TestModules:
-    def given(self, machine, **more):
-        (machine.folder / "etc/modprobe.d").mkdir(parents=True)
+    def given(self, machine, *required, **more):
+        (machine.folder / "etc/modprobe.d").mkdir(parents=True, exist_ok=True)
         (machine.folder / "out").mkdir()
         machine.program("modprobe", "exit 1")
-        values = {"REQUIRED": "", "OPTIONAL": "", "FILE": machine.folder / "out/kf.conf", "HEAD": "# head"}
-        return machine.step("prepare-modules", **{**values, **more})
+        values = {"REQUIRED": " ".join(required), "OPTIONAL": "", "FILE": machine.folder / "out/kf.conf", "HEAD": "# head"}
+        return machine.step("prepare-modules", **{**values, **Wanted(modules=required).parameters, **more})
 
     def test_an_optional_one_that_is_missing_is_said_and_not_written(self, machine):
         done = self.given(machine, OPTIONAL="no_such_module")
@@ -429,7 +526,7 @@ class TestModules:
         assert (machine.folder / "out/kf.conf").read_text() == "# head\n"
 
     def test_a_needed_one_that_is_missing_fails_with_a_fix(self, machine):
-        done = self.given(machine, REQUIRED="no_such_module")
+        done = self.given(machine, "no_such_module")
         assert done.status == 11
         assert "linux-modules-extra" in error(done)
 
@@ -437,10 +534,7 @@ class TestModules:
     def test_a_forbidden_one_names_the_file(self, machine):
         (machine.folder / "etc/modprobe.d").mkdir(parents=True)
         (machine.folder / "etc/modprobe.d/hard.conf").write_text("install no-such-module /bin/false\n")
-        (machine.folder / "out").mkdir()
-        machine.program("modprobe", "exit 1")
-        done = machine.step("prepare-modules", REQUIRED="no_such_module", OPTIONAL="", FILE=machine.folder / "out/x", HEAD="#")
-        assert "hard.conf forbids it" in error(done)
+        assert "hard.conf forbids it" in error(self.given(machine, "no_such_module"))
 
 
 def test_a_later_sysctl_file_can_not_win_at_boot(machine):
@@ -453,7 +547,10 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     (folder / "99-sysctl.conf").symlink_to("../sysctl.conf")
     (folder / "10-first.conf").write_text("net.ipv4.ip_forward = 0\n")
     content = "net.ipv4.ip_forward = 1\nfs.inotify.max_user_watches = 1255360\n"
-    done = machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content)
+    file = File(str(folder / "90-kfinstall.conf"), content, owner=OWNER, path_as="FILE", content_as="CONTENT")
+    values = (("net.ipv4.ip_forward", "1"), ("fs.inotify.max_user_watches", "1255360"))
+    wanted = Wanted(sysctls=values, files=(file,))
+    done = machine.step("prepare-sysctl", **wanted.parameters)
     assert done.status == 0, done
     assert (folder / "90-kfinstall.conf").read_text() == content
     assert (machine.folder / "etc/sysctl.conf").read_text() == (
@@ -461,7 +558,7 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     )
     assert (folder / "99-sysctl.conf").is_symlink()
     assert (folder / "10-first.conf").read_text() == "net.ipv4.ip_forward = 0\n"
-    assert machine.step("prepare-sysctl", FILE=folder / "90-kfinstall.conf", CONTENT=content).lines == ()
+    assert machine.step("prepare-sysctl", **wanted.parameters).lines == ()
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from kfinstall import resources
+from kfinstall.engine.wanted import Wanted
 
 BASH = shutil.which("bash") or ""
 pytestmark = pytest.mark.skipif(
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.skipif(
 NOWHERE = "00" * 16
 """What the random name is where the random numbers are all zero."""
 STEP = {"SOURCE": "10.0.0.9:/x", "VERSION": "4.1", "TIMEOUT_SECONDS": "20", "RECORD": "r\n"}
+STEP |= Wanted(packages=("nfs-common",)).parameters
 
 
 def function():

@@ -1,0 +1,179 @@
+"""What a step wants of a node, and the one line an item that scripts and the simulator read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kfinstall.facts.model import Facts, Watch
+from kfinstall.text import sha256, shell
+
+PARAMETER: Final = "WANTED"
+"""The script's parameter with the lines: `kf_wanted` of scripts/engine/lib.sh applies them."""
+_ON: Final = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"})
+"""For what systemctl is-enabled ends with 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory; one that is there stays as it is."""
+
+    path: str
+    private: bool = False
+    """Whether what is made of its path is open to root alone; to everybody's eyes otherwise."""
+    there: bool | None = None
+    """Whether it is there, where a section of the facts tells it; None: it is watched as a file is."""
+    path_as: str = ""
+    """The script's parameter for the path, where the script itself names it."""
+
+    @property
+    def change(self) -> str:
+        """The plan's line."""
+        return f"make {self.path}, for root alone" if self.private else shell("mkdir", "-p", self.path)
+
+    def missing(self, facts: Facts) -> bool:
+        """Whether it is not there."""
+        fact = facts.files.get(self.path)
+        return not (self.there if self.there is not None else fact is not None and fact.kind == "directory")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file with exactly this content, mode and owner."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    owner: str = "root:root"
+    """user:group."""
+    note: str = ""
+    """What the plan's line says behind the path: 'for 10.0.0.1'."""
+    path_as: str = ""
+    """The script's parameter for the path, where the script itself names it."""
+    content_as: str = ""
+    """The script's parameter for the content; FILE_1, FILE_2 ... where it is empty."""
+
+    @property
+    def change(self) -> str:
+        """The plan's line."""
+        return f"write {self.path} {self.note}".rstrip()
+
+    def missing(self, facts: Facts) -> bool:
+        """Whether it is not there, or differs."""
+        return not facts.has_file(self.path, sha256(self.content), mode=self.mode) or facts.files[self.path].owner != self.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit that starts at boot and runs now. One that runs is not restarted: a step that has to does so in its script."""
+
+    name: str
+    """With suffix."""
+    words: str = ""
+    """The plan's line, where it is not `systemctl enable --now`."""
+    name_as: str = ""
+    """The script's parameter for the name, where the script itself names it."""
+
+    @property
+    def change(self) -> str:
+        """The plan's line."""
+        return self.words or f"systemctl enable --now {self.name}"
+
+    def missing(self, facts: Facts) -> bool:
+        """Whether it does not run, or would not at boot."""
+        return not facts.runs(self.name) or facts.units[self.name].enabled not in _ON
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What must be on a node. Its items are made in the order of the fields, and those of one kind in theirs."""
+
+    packages: tuple[str, ...] = ()
+    """Debian packages, in whichever version apt chooses."""
+    directories: tuple[Directory, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Kernel modules, now; at boot by a file in /etc/modules-load.d."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """(name, value), now; at boot by a file in /etc/sysctl.d."""
+    files: tuple[File, ...] = ()
+    units: tuple[Unit, ...] = ()
+
+    @property
+    def watch(self) -> Watch:
+        """What the facts must tell."""
+        asked = [item.path for item in self.directories if item.there is None]
+        return Watch(
+            files=frozenset((*asked, *(item.path for item in self.files))),
+            packages=frozenset(self.packages),
+            units=frozenset(unit.name for unit in self.units),
+            sysctls=frozenset(name for name, _value in self.sysctls),
+            modules=frozenset(self.modules),
+        )
+
+    def changes(self, facts: Facts) -> Iterator[str]:
+        """One line for each item that is not as wanted; packages share one."""
+        packages = [name for name in self.packages if not facts.installed(name)]
+        if packages:
+            yield f"apt-get install {' '.join(packages)}"
+        yield from (item.change for item in self.directories if item.missing(facts))
+        yield from (f"modprobe {name}" for name in self.modules if name not in facts.modules)
+        yield from (f"sysctl {name}={value}" for name, value in self.sysctls if facts.sysctls.get(name) != value)
+        yield from (item.change for item in self.files if item.missing(facts))
+        yield from (item.change for item in self.units if item.missing(facts))
+
+    @property
+    def evidence(self) -> str:
+        """What is there, once all is: '2 packages and 1 file are as wanted'."""
+        counts = {
+            "package": len(self.packages),
+            "directory": len(self.directories),
+            "module": len(self.modules),
+            "kernel parameter": len(self.sysctls),
+            "file": len(self.files),
+            "unit": len(self.units),
+        }
+        parts = [f"{count} {_plural(word) if count > 1 else word}" for word, count in counts.items() if count]
+        return f"{', '.join(parts) or 'all'} as wanted"
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The script's parameters: what the items name, the files' contents, and WANTED.
+
+        Raises:
+            ValueError: an item has a tab or a line end where it is told in one field of a line, or an empty text.
+        """
+        named = {item.path_as: item.path for item in self.directories if item.path_as}
+        named |= {file.path_as: file.path for file in self.files if file.path_as}
+        named |= {unit.name_as: unit.name for unit in self.units if unit.name_as}
+        contents = dict(self._contents())
+        return {**named, **{name: file.content for name, file in contents.items()}, PARAMETER: "".join(self._lines(contents))}
+
+    def _contents(self) -> Iterator[tuple[str, File]]:
+        for number, file in enumerate(self.files, 1):
+            yield file.content_as or f"FILE_{number}", file
+
+    def _lines(self, contents: Mapping[str, File]) -> Iterator[str]:
+        rows: list[tuple[str, ...]] = [("package", name) for name in self.packages]
+        rows += [("directory", item.path, "private" if item.private else "open") for item in self.directories]
+        rows += [("module", name) for name in self.modules]
+        rows += [("sysctl", name, value) for name, value in self.sysctls]
+        rows += [("file", file.path, f"{file.mode:04o}", file.owner, name) for name, file in contents.items()]
+        rows += [("unit", unit.name) for unit in self.units]
+        for row in rows:
+            if any(not text or "\t" in text or "\n" in text for text in row):
+                raise ValueError(f"{row} can't be told in one line")
+            yield "\t".join(row) + "\n"
+
+
+def _plural(word: str) -> str:
+    return f"{word.removesuffix('y')}ies" if word.endswith("y") else f"{word}s"
+
+
+def rows(parameters: Mapping[str, str]) -> list[list[str]]:
+    """The lines of WANTED in these parameters, each as its fields.
+
+    They are kind and name; then for a directory `private` or `open`, for a kernel parameter its value, and for a file its mode
+    (octal), its owner and the parameter with its content.
+    """
+    return [line.split("\t") for line in parameters.get(PARAMETER, "").split("\n") if line]
