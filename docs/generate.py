@@ -1,11 +1,15 @@
-"""Writes the generated documents: docs/answers.md from the models, docs/steps.md from the phases.
+"""Writes the generated documents: docs/answers.md from the models, docs/steps.md from the phases, the rooms in docs/architecture.md.
 
-`python docs/generate.py` writes them; a contract test says whether they are up to date.
+`python docs/generate.py` writes them; contract tests say whether they are up to date.
 """
 
 from __future__ import annotations
 
+import ast
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from kfinstall import resources
 from kfinstall.answers.docs import answers_document
@@ -14,6 +18,8 @@ from kfinstall.simulator.faults import FAULTS
 from kfinstall.workflows import installation, reset, rotate, uninstall
 
 DOCS = Path(__file__).resolve().parent
+ROOMS: Final = ("<!-- rooms: `make docs` writes this table from the packages' docstrings -->\n", "<!-- /rooms -->")
+"""What stands before and after the table of rooms in docs/architecture.md."""
 
 
 def steps_document() -> str:
@@ -70,6 +76,45 @@ def simulator_document() -> str:
     return SIMULATOR + "\n".join(rows) + "\n"
 
 
+def rooms() -> Iterator[tuple[str, str, int, int]]:
+    """(folder, what it is for, modules, lines) of each room, from the top down as the contracts of import-linter have them."""
+    contracts = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = {tuple(item.get("containers", ())): item["layers"] for item in contracts if item["type"] == "layers"}
+
+    def named(*containers: str) -> list[str]:
+        return [name.strip() for layer in layers[containers] for name in layer.replace(":", "|").split("|")]
+
+    for name in ("screens", *(f"kfinstall/{name}" for name in named("kfinstall"))):
+        inner = {"kfinstall/parts": named("kfinstall.parts")[::-1], "kfinstall/simulator": named("kfinstall.simulator")}.get(
+            name, []
+        )
+        folder = DOCS.parent / name
+        if folder.is_dir():
+            yield name, *_room(folder, deep=not inner)
+        yield from ((f"{name}/{each}", *_room(folder / each, deep=True)) for each in inner if (folder / each).is_dir())
+    yield "kfinstall", "The words that all rooms use.", *_room(DOCS.parent / "kfinstall", deep=False)[1:]
+
+
+def _room(folder: Path, *, deep: bool) -> tuple[str, int, int]:
+    """(the first sentence of a package, its modules, their lines); `deep`: with the packages in it."""
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    modules = list(folder.rglob("*.py") if deep else folder.glob("*.py"))
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules)
+    return f"{' '.join(said.split()).partition('. ')[0].rstrip('.')}.", len(modules), lines
+
+
+def rooms_table() -> str:
+    """The table of rooms in docs/architecture.md."""
+    rows = [f"| `{folder}/` | {what} | {modules} | {lines} |" for folder, what, modules, lines in rooms()]
+    return "\n".join(["", "| room | what it is for | modules | lines |", "|---|---|---|---|", *rows, "", ""])
+
+
+def with_rooms(text: str) -> str:
+    """docs/architecture.md with its table of rooms as things are."""
+    before, after = (text.partition(mark) for mark in ROOMS)
+    return before[0] + before[1] + rooms_table() + after[1] + after[2]
+
+
 def documents() -> dict[Path, str]:
     """Path to content of every generated document."""
     return {
@@ -80,6 +125,7 @@ def documents() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in documents().items():
+    architecture = DOCS / "architecture.md"
+    for path, text in {**documents(), architecture: with_rooms(architecture.read_text(encoding="utf-8"))}.items():
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path.relative_to(resources.root())}")

@@ -65,6 +65,11 @@ class KfError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "") -> None:
+        """What happened, in one sentence.
+
+        `why`: the evidence; `hint`: what to run or change next; `node`: where. Control characters are taken out of all of
+        them.
+        """
         message = clean_text(message)
         super().__init__(message)
         self.message = message
@@ -128,6 +133,7 @@ class CommandError(KfError):
         status: int | None = None,
         tail: tuple[str, ...] = (),
     ) -> None:
+        """`status`: the exit status, None where there was none; `tail`: the last lines of output, oldest first."""
         super().__init__(message, why=why, hint=hint, node=node)
         self.status = status
         self.tail = cleaned(tail)
@@ -158,6 +164,7 @@ class HostKeyError(TransportError):
     retryable = False
 
     def __init__(self, message: str, *, why: str = "", hint: str = "", node: str = "", fingerprint: str = "") -> None:
+        """`fingerprint`: of the key that was shown, as `ssh-keygen -l` writes it: SHA256:..."""
         super().__init__(message, why=why, hint=hint, node=node)
         self.fingerprint = fingerprint
 
@@ -171,6 +178,7 @@ class ChangedHostKeyError(HostKeyError):
     def __init__(
         self, message: str, *, why: str = "", hint: str = "", node: str = "", fingerprint: str = "", server: str = ""
     ) -> None:
+        """`server`: the jump host, or the node itself where it is empty."""
         super().__init__(message, why=why, hint=hint, node=node, fingerprint=fingerprint)
         self.server = server or node
 
@@ -187,6 +195,7 @@ class AnswersError(KfError):
     exit_code = ExitCode.ANSWERS
 
     def __init__(self, message: str, *, problems: tuple[str, ...] = (), why: str = "", hint: str = "") -> None:
+        """`problems`: a line each, `file:line:column: key: what is wrong`; they are the evidence where `why` is empty."""
         super().__init__(message, why=why or "\n".join(problems), hint=hint)
         self.problems = cleaned(problems)
 

@@ -200,6 +200,7 @@ class EventBus:
     """Hands every event to every listener, cleaned (see `kfinstall.text`) and redacted. Emitting never blocks and never raises."""
 
     def __init__(self, redact: Redactor) -> None:
+        """`redact`: masks every known secret, in each text of each event."""
         self._redact = redact
         self._listeners: list[Listener] = []
         self.broken: list[str] = []

@@ -20,6 +20,7 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
+        """`value`: in plain; nothing but `reveal` gives it back."""
         self._value = value
 
     def reveal(self) -> str:
@@ -57,6 +58,7 @@ class Redactor:
     """Replaces every known secret, in the usual encodings, by a mask. One per session; every event passes it."""
 
     def __init__(self) -> None:
+        """Knows no secret yet."""
         self._forms: dict[str, None] = {}
         self._telling: tuple[str, ...] = ()
         """Forms without another form in them: where none of these is, none of all is."""

@@ -1,1 +1,1 @@
-"""The Textual screens of kfinstall; they see the engine's session, plan, answers, events and errors only."""
+"""The Textual screens of kfinstall, one a part. Only here widgets are known; may import frontend and what is below it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
@@ -19,32 +19,30 @@ from textual.timer import Timer
 from typing_extensions import override
 
 from kfinstall import resources
-from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.frontend import limits as frontend_limits
-from kfinstall.workflows.install import INSTALL, RESUME
 from kfinstall.workflows.plan import PLAN
 from screens import limits
 from screens.asking import Asked, put
-from screens.base import PART_PHASES, RAIL, BaseScreen, part_of
+from screens.base import BaseScreen
 from screens.cleaning import CleanLines
-from screens.ends import SEEN_ANYWAY, in_the_bar
+from screens.ends import SEEN_ANYWAY
 from screens.looks import DARK, OWN_THEMES, THEMES, ascii_only, begin_with
-from screens.modals import Confirm, Told
+from screens.modals import Confirm
+from screens.parts import RAIL
 from screens.table import SCREENS, make
+from screens.wizard import Wizard
 
 if TYPE_CHECKING:
-    from kfinstall.answers.load import Problem
     from kfinstall.engine.state import ClusterState
     from kfinstall.frontend.controller import Desk
     from kfinstall.frontend.questions import Question
-    from kfinstall.frontend.runview import State
     from kfinstall.frontend.work import Result
 
 _CLEAN = CleanLines()
 
 
-class InstallerApp(App[int]):
+class InstallerApp(Wizard):
     """kfinstall at a terminal."""
 
     TITLE = "kfinstall"
@@ -70,23 +68,14 @@ class InstallerApp(App[int]):
 
         `plain`: ASCII only; `first`: the screen to open with; `rehearse`: start simulated servers and install everything.
         """
-        super().__init__()
-        self.state_root = state_root
+        super().__init__(state_root, None if callable(desk) else desk, plain=plain)
         self._make_desk = desk if callable(desk) else None
-        self._desk = None if callable(desk) else desk
-        self.plain = plain
         if plain:
             self.driver_class = ascii_only(self.driver_class)
         self._first = first
         self._rehearse = rehearse
-        self._problems: list[Problem] = []
-        self._told: Result | None = None
-        self._exit_code = 0
-        """How the last run of this sitting ended."""
         self._closing_down = False
         self._generation = 0
-        self._without = ""
-        """A server that the run is begun again without, once it has stopped."""
         self._timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -110,18 +99,6 @@ class InstallerApp(App[int]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         # What no event brought passes here on its way to the terminal: errors, earlier runs' records, facts, answers.
         return (*super().get_line_filters(), _CLEAN)
-
-    @property
-    def desk(self) -> Desk:
-        """What the screens work on."""
-        if self._desk is None:
-            raise RuntimeError("the engine is not loaded yet")
-        return self._desk
-
-    @property
-    def has_desk(self) -> bool:
-        """Whether the engine is loaded."""
-        return self._desk is not None
 
     def on_mount(self) -> None:
         """The first screen, and the pulse that shows what happens."""
@@ -200,6 +177,7 @@ class InstallerApp(App[int]):
             self._exception_event.set()
         self.panic("\n".join(defect(error, self.state_root).lines()))
 
+    @override
     @work(exclusive=True, group="use")
     async def use(
         self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
@@ -240,8 +218,8 @@ class InstallerApp(App[int]):
         if begin:
             self.begin()
 
+    @override
     def show(self, name: str) -> None:
-        """Go to a screen of the rail."""
         if name not in SCREENS:
             return
         if self._desk is None:
@@ -275,8 +253,8 @@ class InstallerApp(App[int]):
         yield SystemCommand("Stop the run", "Finish what runs now, then stop", self.action_stop)
         yield SystemCommand("Quit", "Leave kfinstall; what runs on the nodes goes on", self.action_leave)
 
+    @override
     def draft_changed(self) -> None:
-        """Save soon, and look for problems, off the interface's thread."""
         self._save()
 
     @work(exclusive=True, group="save")
@@ -301,59 +279,6 @@ class InstallerApp(App[int]):
             if answers is not None and answers.nodes:
                 desk.foresee(answers)
 
-    @property
-    def problems(self) -> list[Problem]:
-        """What is missing or wrong in the draft, as of its last save."""
-        return self._problems
-
-    # Runs.
-
-    def why_not_run(self, phases: tuple[str, ...] = ()) -> str:
-        """Why these phases (all, if empty) can't run now; empty if they can."""
-        if self._desk is None:
-            return "still starting"
-        if self._problems and self.desk.draft.nodes and not self.desk.running:
-            first = self._problems[0]
-            more = f" (and {len(self._problems) - 1} more, see Review)" if len(self._problems) > 1 else ""
-            return f"{first.key}: {first.message}{more}" if first.key else f"{first.message}{more}"
-        reason, need = self.desk.why_not(phases)
-        return f"it needs the part {part_of(need)} first, which is not proven yet" if need else reason
-
-    def begin(
-        self,
-        workflow: Workflow = INSTALL,
-        *,
-        again: bool = False,
-        only: tuple[str, ...] | None = None,
-        leave_out: tuple[str, ...] = (),
-        mend: str | None = None,
-    ) -> bool:
-        """Start a run (see kfinstall.frontend.controller.Desk.start); gives whether it began."""
-        try:
-            self.desk.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
-        except KfError as error:
-            self.tell(error)
-            return False
-        self._told, self._exit_code = None, 0
-        return True
-
-    def action_stop(self) -> None:
-        """First finish what runs; again, stop at once."""
-        if self.desk.running:
-            again = self.desk.stopping
-            self.desk.stop(now=again)
-            text = "stopping at once" if again else "stopping after what runs now; once more to stop at once"
-            self.notify(text, severity="warning", markup=False)
-
-    def set_aside(self, name: str) -> None:
-        """Go on without a server: stop what runs, then begin again without it."""
-        if not self.desk.running:
-            self.begin(RESUME, leave_out=(name,))
-            return
-        self._without = name
-        self.desk.stop()
-        self.notify(f"stopping after what runs now, then going on without {name}", markup=False)
-
     def ended(self, result: Result) -> None:
         """A run ended: tell it, and go where one can do something about it."""
         without, self._without = self._without, ""
@@ -373,23 +298,6 @@ class InstallerApp(App[int]):
         else:
             self.tell(result.error)
 
-    def tell(self, error: KfError) -> None:
-        """Show an error: what happened, why, what to do next."""
-        parts = [error.message, error.why, f"Next: {error.hint}" if error.hint else ""]
-        failed = "Not on every server" if error.exit_code == ExitCode.SET_ASIDE else "It could not be done"
-        self.push_screen(Told(f"On {error.node}" if error.node else failed, "\n\n".join(part for part in parts if part)))
-
     @on(Asked)
     def _asked(self, event: Asked) -> None:
         put(self, event.question)
-
-    # What screens show of it.
-
-    def state_line(self) -> str:
-        """The run in a few words, for the bar."""
-        return in_the_bar(self._desk) if self._desk is not None else "starting"
-
-    def part_states(self) -> dict[str, State]:
-        """The state of each part: the most telling one of its phases."""
-        view = self._desk.view if self._desk is not None else None
-        return {part: view.state_of(*phases) if view is not None else "waiting" for part, phases in PART_PHASES.items()}

@@ -21,6 +21,7 @@ class Asked(Message):
     """The engine asks something; posted from its thread."""
 
     def __init__(self, question: Question) -> None:
+        """`question`: holds the future that its answer goes to."""
         super().__init__()
         self.question = question
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual import getters, on
@@ -22,42 +22,12 @@ from screens import limits
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Told
+from screens.parts import RAIL
 
 if TYPE_CHECKING:
     from kfinstall.frontend.controller import Desk
     from kfinstall.frontend.runview import RunView, State
-    from screens.app import InstallerApp
-
-RAIL: Final = (
-    ("welcome", "Welcome"),
-    ("prerequisites", "Prerequisites"),
-    ("nodes", "Nodes"),
-    ("storage", "Storage"),
-    ("registry", "Registry"),
-    ("kubeflow", "Kubeflow"),
-    ("spark", "Spark"),
-    ("review", "Review"),
-    ("preflight", "Preflight"),
-    ("run", "Run"),
-    ("done", "Done"),
-)
-"""The screens in their order: name, title."""
-
-PART_PHASES: Final[dict[str, tuple[str, ...]]] = {
-    "prerequisites": ("preflight", "prepare"),
-    "nodes": ("cluster",),
-    "storage": ("storage",),
-    "registry": ("registry",),
-    "kubeflow": ("kubeflow",),
-    "spark": ("spark",),
-}
-"""Which phases a part runs; logging in comes before each of them."""
-
-
-def part_of(phase: str) -> str:
-    """The title of the part that runs a phase."""
-    titles = dict(RAIL)
-    return next((titles[part] for part, phases in PART_PHASES.items() if phase in phases), phase)
+    from screens.wizard import Wizard
 
 
 class Explained:
@@ -76,6 +46,7 @@ class Note(Static):
     """Text that changes seldom: telling the same again costs nothing, where `update` makes the whole screen be laid out anew."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (Textual's word)
+        """Empty until something is told."""
         super().__init__("", id=id, classes=classes, markup=False)
         self._told = ""
 
@@ -98,6 +69,7 @@ class Bar(Horizontal):
     """The top line: where one is, and how the run stands."""
 
     def __init__(self, title: str) -> None:
+        """`title`: of the screen; the state comes by `tell`."""
         super().__init__(id="bar")
         self._title = title
 
@@ -117,6 +89,7 @@ class Rail(LinesView):
     can_focus = False
 
     def __init__(self, here: str) -> None:
+        """`here`: the name of the screen that it is on."""
         super().__init__(id="rail")
         self._here = here
         self._states: dict[str, State] = {}
@@ -148,7 +121,7 @@ class Rail(LinesView):
 class BaseScreen(Screen[None]):
     """A screen of the wizard: the bar, the rail, moving on and back, help on what has the focus."""
 
-    app: getters.app[InstallerApp]
+    app: getters.app[Wizard]
     name_on_rail: ClassVar[str] = ""
     title_on_bar: ClassVar[str] = ""
     help_text: ClassVar[str] = ""

@@ -23,6 +23,7 @@ class Act(Button):
     """Why it can't be pressed now; empty if it can."""
 
     def __init__(self, label: str, *, id: str, primary: bool = False, tooltip: str = "") -> None:  # noqa: A002 (Textual's word)
+        """`primary`: the one that most people want; `tooltip`: what it does, and its key."""
         super().__init__(label, id=id, classes="-primary" if primary else "", compact=True, tooltip=tooltip or None)
         self._usual_tooltip = tooltip
 

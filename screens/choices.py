@@ -17,6 +17,7 @@ class ChoiceRow(Row):
     """A row with a list of (shown, value)."""
 
     def __init__(self, draft: Draft, key: Key, label: str, choices: Sequence[tuple[str, str]], *, more_help: str = "") -> None:
+        """`key`: where in the draft; `more_help`: after the key's own description."""
         super().__init__(draft, key, label)
         self._more_help = more_help
         self.choices = list(choices)

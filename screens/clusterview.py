@@ -20,6 +20,7 @@ class ClusterView(LinesView):
     whole = True
 
     def __init__(self) -> None:
+        """Nothing is counted yet."""
         super().__init__(id="cluster-counts")
         self._lines: list[Sequence[Part]] = []
         self.plain = False

@@ -34,6 +34,7 @@ class CardView(PlanView):
     """The lines of a proof card."""
 
     def __init__(self) -> None:
+        """Says how to get a card until there is one."""
         super().__init__()
         self.empty = "F5 on the screen Run goes on to it"
 
@@ -53,6 +54,7 @@ class DoneScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """Drawn when a run has ended."""
         super().__init__()
         self._shown: object = None
 

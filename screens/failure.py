@@ -51,6 +51,7 @@ class FailureScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """Drawn when a run has ended."""
         super().__init__()
         self._shown: object = None
 

@@ -51,6 +51,7 @@ class Row(Explained, Vertical):
         """Another value stands in the draft."""
 
         def __init__(self, row: Row, key: Key) -> None:
+            """`key`: where in the draft it stands."""
             super().__init__()
             self.row = row
             self.key = key
@@ -184,6 +185,7 @@ class SecretRow(Row):
     FORMS: ClassVar = _SECRET_FORMS
 
     def __init__(self, draft: Draft, key: Key, label: str, *, may_generate: bool = True) -> None:
+        """`may_generate`: whether kfinstall can make the secret itself."""
         super().__init__(draft, key, label)
         self._forms = [form for form in _SECRET_FORMS if may_generate or form[1] != "generate"]
         self._optional = self.spec.default is None

@@ -62,6 +62,7 @@ class KubeflowScreen(PartScreen):
     )
 
     def __init__(self) -> None:
+        """Lists are filled when the release is known."""
         super().__init__()
         self._row: KubeflowRow | None = None
         self._filling = False

@@ -74,6 +74,7 @@ class LinesView(ScrollView, can_focus=True):
         """Enter, or a click, on a line."""
 
         def __init__(self, view: LinesView, number: int) -> None:
+            """`number`: of the line, from 0."""
             super().__init__()
             self.view = view
             self.number = number

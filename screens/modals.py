@@ -38,6 +38,7 @@ class Window(ModalScreen[Answer]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
     def __init__(self, title: str, text: str) -> None:
+        """`text`: shown as it is, without markup."""
         super().__init__()
         self.heading = title
         self.text = text
@@ -82,6 +83,7 @@ class Confirm(Window[bool]):
     """Yes or no; no has the focus."""
 
     def __init__(self, title: str, text: str, *, yes: str = "Yes", no: str = "No") -> None:
+        """`yes` and `no`: what the buttons say."""
         super().__init__(title, text)
         self._yes, self._no = yes, no
 
@@ -104,6 +106,7 @@ class HostKey(Confirm):
     """A host key that nobody has seen before."""
 
     def __init__(self, asked: HostKeyAsked) -> None:
+        """`asked`: node, kind of key and fingerprint."""
         super().__init__(
             f"Is this really {asked.node}?",
             f"Nobody has logged in there from this computer before. It shows\n\n  {asked.kind}\n  {asked.fingerprint}\n\n"
@@ -118,6 +121,7 @@ class Password(Window[Secret | None]):
     """A secret is typed; it is kept in memory only."""
 
     def __init__(self, asked: SecretAsked) -> None:
+        """`asked`: what the secret is for."""
         super().__init__(f"{asked.purpose}", "It is kept in memory while kfinstall runs, and nowhere else.")
 
     def questions(self) -> ComposeResult:

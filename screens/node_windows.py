@@ -29,6 +29,7 @@ class EditNode(Window[dict[str, Any] | None]):
     """
 
     def __init__(self, node: dict[str, Any]) -> None:
+        """`node`: its data as in the draft, which stays as it is."""
         super().__init__(str(node.get("name") or "A server"), "")
         # A draft of its own: what is typed here counts only once it is taken.
         self._draft = Draft(Path("node.yaml"), {"version": 1, "nodes": [copy.deepcopy(node)]})
@@ -75,6 +76,7 @@ class Paste(Window[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "take", "Take")]
 
     def __init__(self) -> None:
+        """Empty; what it understands stands in its text."""
         super().__init__(
             "Import servers",
             "Paste lines (name address role), an ssh_config, an Ansible inventory or a k0sctl file; or write the path of one.",

@@ -42,6 +42,7 @@ class NodeTable(LinesView):
     ]
 
     def __init__(self) -> None:
+        """No rows until the draft is read."""
         super().__init__(id="nodes")
         self.rows: list[dict[str, Any]] = []
         self.looks: dict[str, Look] = {}
@@ -85,6 +86,7 @@ class NodesScreen(PartScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f6", "paste", "Import", show=False, id="import")]
 
     def __init__(self) -> None:
+        """Looks at no server before it is on the screen."""
         super().__init__()
         self._lookout: Lookout | None = None
         self._seen = -1

@@ -19,6 +19,7 @@ class AskPath(Window[Path | None]):
     """A path is typed."""
 
     def __init__(self, title: str = "Open an answers file", text: str = "Its path on this computer:", value: str = "") -> None:
+        """`value`: what stands in the field at first."""
         super().__init__(title, text)
         self._value = value
 
@@ -43,6 +44,7 @@ class AskRehearsal(Window[Rehearsal | None]):
     """
 
     def __init__(self) -> None:
+        """Three servers and no fault, unless somebody types something else."""
         super().__init__(
             "Rehearse on simulated servers",
             "How many servers, and which faults (NAME:NODE, for example disk-full:worker1; or none):",

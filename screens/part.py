@@ -18,11 +18,12 @@ from typing_extensions import override
 
 from kfinstall.frontend.runview import PhaseView, RunView
 from kfinstall.text import duration
-from screens.base import PART_PHASES, RAIL, Bar, BaseScreen, Note, Rail
+from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.form import Row
 from screens.logview import LogView
 from screens.looks import LOOKS
+from screens.parts import PART_PHASES, RAIL
 from screens.steptree import StepTree
 
 __all__ = ["PART_PHASES", "RAIL", "Bar", "BaseScreen", "PartScreen", "Rail", "verdict"]

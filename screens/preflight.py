@@ -45,6 +45,7 @@ class Matrix(LinesView):
         """The cursor stands on another cell."""
 
     def __init__(self) -> None:
+        """No checks and no servers until a view is shown."""
         super().__init__(id="matrix")
         self.nodes: tuple[str, ...] = ()
         self.checks: list[tuple[str, str]] = []
@@ -113,7 +114,7 @@ class Matrix(LinesView):
 
 
 class PreflightScreen(BaseScreen):
-    """The preflight."""
+    """Every finding on every server, what to do about it, and what kfinstall can mend itself."""
 
     name_on_rail: ClassVar[str] = "preflight"
     title_on_bar: ClassVar[str] = "Preflight"
@@ -129,6 +130,7 @@ class PreflightScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """All findings are shown, red or not."""
         super().__init__()
         self._drawn: object = None
         self._only_red = False

@@ -50,6 +50,7 @@ class PlanView(LinesView):
     whole = True
 
     def __init__(self) -> None:
+        """Says how to get a plan until there is one."""
         super().__init__(id="plan")
         self.lines: list[Sequence[Part]] = []
         self.empty = "F6 reads the servers and shows the plan"
@@ -69,7 +70,7 @@ class PlanView(LinesView):
 
 
 class ReviewScreen(BaseScreen):
-    """The review."""
+    """What is missing in the answers, and the plan that they make, before anything is changed."""
 
     name_on_rail: ClassVar[str] = "review"
     title_on_bar: ClassVar[str] = "Review"
@@ -87,6 +88,7 @@ class ReviewScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """No plan was made yet."""
         super().__init__()
         self._result: Result | None = None
         self._drawn: object = None

@@ -44,7 +44,7 @@ _LEVELS: Final[tuple[tuple[str, frozenset[Level]], ...]] = (
 
 
 class RunScreen(BaseScreen):
-    """The run."""
+    """What runs where, its log, and what can be done while it goes on."""
 
     name_on_rail: ClassVar[str] = "run"
     title_on_bar: ClassVar[str] = "Run"
@@ -68,6 +68,7 @@ class RunScreen(BaseScreen):
     ]
 
     def __init__(self) -> None:
+        """All servers' logs, every line of them."""
         super().__init__()
         self._targets: tuple[str, ...] = ()
         self._chosen = _ALL
@@ -289,6 +290,7 @@ class ChooseNode(Window[str | None]):
     """
 
     def __init__(self, names: Sequence[str]) -> None:
+        """`names`: the servers that can be spared."""
         super().__init__(
             "Set a server aside",
             "The run stops after what runs now, and goes on without it. Going on again later takes it in. Needed servers are not listed.",

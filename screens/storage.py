@@ -39,6 +39,7 @@ class TryTable(LinesView):
     ]
 
     def __init__(self) -> None:
+        """No rows until the draft names a server."""
         super().__init__(id="storage-tries")
         self.rows: list[tuple[str, Look]] = []
         self.plain = False
@@ -73,6 +74,7 @@ class StorageScreen(PartScreen):
     )
 
     def __init__(self) -> None:
+        """Tries nothing before it is on the screen."""
         super().__init__()
         self._lookout: Lookout | None = None
         self._seen = -1

@@ -43,6 +43,7 @@ class WelcomeScreen(BaseScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5,ctrl+r", "look", "Look again", id="look")]
 
     def __init__(self) -> None:
+        """Clusters are listed when the engine is loaded."""
         super().__init__()
         self._found: dict[str, Summary] = {}
         self._moved = False

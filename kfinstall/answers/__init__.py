@@ -1,1 +1,4 @@
-"""The answers: what the wizard fills and what `--answers` loads, one frozen model behind both."""
+"""The answers: what the administrator wants, one frozen model behind the wizard and `--answers`, with its rules, loading and schema.
+
+Imports nothing but the words of kfinstall/*.py.
+"""

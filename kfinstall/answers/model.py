@@ -189,7 +189,7 @@ class Tls(Section):
 
 
 class Kubeflow(Section):
-    """Kubeflow."""
+    """Which components of Kubeflow are installed, who may use them, and how they are reached."""
 
     enabled: t.Flag = Field(True, description="Install Kubeflow.")
     release: str | None = Field(None, description="Must equal cluster.release where given.")

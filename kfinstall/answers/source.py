@@ -15,6 +15,7 @@ class NotYamlError(Exception):
     """The text can't be read. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, message: str) -> None:
+        """`line` and `column`: where reading stopped, counted from 1."""
         super().__init__(message)
         self.line = line
         self.column = column
@@ -27,7 +28,11 @@ class _Loader(yaml.SafeLoader):
     levels = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node, after a look at how it begins."""
+        """Compose one node, after a look at how it begins.
+
+        Raises:
+            NotYamlError: an anchor, an alias or a tag, or it is nested too deep.
+        """
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it open
         place = event.start_mark.line + 1, event.start_mark.column + 1
         if isinstance(event, yaml.AliasEvent):

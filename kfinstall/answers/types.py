@@ -17,21 +17,33 @@ _PATH: Final = re.compile(r"/[A-Za-z0-9._@+,=:/ '\"()&;$-]*")
 
 
 def dns_label(value: str) -> str:
-    """A lower-case DNS label of at most 63 characters (RFC 1123)."""
+    """A lower-case DNS label of at most 63 characters (RFC 1123).
+
+    Raises:
+        ValueError: it is none.
+    """
     if not _LABEL.fullmatch(value):
         raise ValueError(f"{value!r} is not a DNS label: lower-case letters, digits and '-', at most 63, no '-' at the ends")
     return value
 
 
 def node_name(value: str) -> str:
-    """DNS labels joined by dots, at most 253 characters: what the kubelet accepts as a node's name."""
+    """DNS labels joined by dots, at most 253 characters: what the kubelet accepts as a node's name.
+
+    Raises:
+        ValueError: it is none.
+    """
     if len(value) > 253 or not all(_LABEL.fullmatch(part) for part in value.split(".")):
         raise ValueError(f"{value!r} is not a node name: lower-case letters, digits, '-' and '.'; for example worker1")
     return value
 
 
 def host_address(value: str) -> str:
-    """An IP address or a DNS name."""
+    """An IP address or a DNS name.
+
+    Raises:
+        ValueError: it is neither, or holds for one machine only (%zone).
+    """
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
@@ -48,7 +60,11 @@ def host_address(value: str) -> str:
 
 
 def cidr(value: str) -> str:
-    """An IPv4 or IPv6 network in CIDR form, without host bits."""
+    """An IPv4 or IPv6 network in CIDR form, without host bits.
+
+    Raises:
+        ValueError: it is none, or has host bits.
+    """
     try:
         return str(ipaddress.ip_network(value))
     except ValueError as error:
@@ -56,7 +72,11 @@ def cidr(value: str) -> str:
 
 
 def endpoint(value: str) -> str:
-    """host or host:port, an IPv6 address in brackets, as URLs and kubeadm have it; port 6443 where absent."""
+    """host or host:port, an IPv6 address in brackets, as URLs and kubeadm have it; port 6443 where absent.
+
+    Raises:
+        ValueError: it is none; how to write it.
+    """
     match = _ENDPOINT.fullmatch(value)
     if match is None:
         if value.count(":") > 1 or "[" in value or "]" in value:
@@ -79,7 +99,11 @@ def endpoint_host(value: str) -> str:
 
 
 def absolute_path(value: str) -> str:
-    """A normalised absolute POSIX path; not / itself."""
+    """A normalised absolute POSIX path; not / itself.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not _PATH.fullmatch(value) or ".." in value.split("/"):
         raise ValueError(f"{value!r} is not an absolute path without '..' and control characters")
     path = str(PurePosixPath("/" + value.strip("/")))
@@ -89,14 +113,22 @@ def absolute_path(value: str) -> str:
 
 
 def size(value: str) -> str:
-    """A size in Kubernetes' binary units: 10Gi."""
+    """A size in Kubernetes' binary units: 10Gi.
+
+    Raises:
+        ValueError: it has another form.
+    """
     if not _SIZE.fullmatch(value):
         raise ValueError(f"{value!r} is not a size such as 10Gi (Ki, Mi, Gi or Ti)")
     return value
 
 
 def size_bytes(value: str) -> int:
-    """A size of the form of `size`, in bytes."""
+    """A size of the form of `size`, in bytes.
+
+    Raises:
+        ValueError: it has another form.
+    """
     match = _SIZE.fullmatch(value)
     if match is None:
         raise ValueError(value)
@@ -104,7 +136,11 @@ def size_bytes(value: str) -> int:
 
 
 def kubernetes_version(value: str) -> str:
-    """1.34 or 1.34.2, without a leading v."""
+    """1.34 or 1.34.2, without a leading v.
+
+    Raises:
+        ValueError: it has another form.
+    """
     plain = value.removeprefix("v")
     if not re.fullmatch(r"1\.[0-9]{1,2}(\.[0-9]{1,2})?", plain):
         raise ValueError(f"{value!r} is not a Kubernetes version such as 1.34 or 1.34.2 (quote it: '1.30' is a number otherwise)")
@@ -112,42 +148,66 @@ def kubernetes_version(value: str) -> str:
 
 
 def email(value: str) -> str:
-    """An e-mail address, as far as dex and a namespace's name need one."""
+    """An e-mail address, as far as dex and a namespace's name need one.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
         raise ValueError(f"{value!r} is not an e-mail address")
     return value
 
 
 def http_url(value: str) -> str:
-    """An http or https URL without a login in it."""
+    """An http or https URL without a login in it.
+
+    Raises:
+        ValueError: it is none. The value, which may hold a password, is not repeated.
+    """
     if not re.fullmatch(r"https?://[^\s@/]+(/[^\s]*)?", value):
         raise ValueError("not an http:// or https:// URL without a login in it")
     return value
 
 
 def env_name(value: str) -> str:
-    """The name of an environment variable."""
+    """The name of an environment variable.
+
+    Raises:
+        ValueError: it is none. The value, which may be the secret itself, is not repeated.
+    """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
         raise ValueError("not the name of an environment variable: letters, digits and '_'; the secret itself may not stand here")
     return value
 
 
 def local_file(value: str) -> str:
-    """A path on the installer's machine. What it can't be is a key pasted in its place, so the value is never repeated."""
+    """A path on the installer's machine. What it can't be is a key pasted in its place, so the value is never repeated.
+
+    Raises:
+        ValueError: it can't be one.
+    """
     if not value.strip() or not value.isprintable() or "BEGIN " in value:
         raise ValueError("not the path of a file; a key or certificate itself may not stand here")
     return value
 
 
 def login_name(value: str) -> str:
-    """A login name: no spaces, no control characters, no '-' in front (ssh would take it for an option)."""
+    """A login name: no spaces, no control characters, no '-' in front (ssh would take it for an option).
+
+    Raises:
+        ValueError: it is none.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]{0,63}\$?", value):
         raise ValueError(f"{value!r} is not a login name")
     return value
 
 
 def image(value: str) -> str:
-    """An image by tag or digest, never by latest, so that the same answers give the same cluster."""
+    """An image by tag or digest, never by latest, so that the same answers give the same cluster.
+
+    Raises:
+        ValueError: it has neither tag nor digest, or the tag latest.
+    """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})", value):
         raise ValueError(f"{value!r} is not an image with a tag or a digest, such as docker.io/library/spark:3.5.2")
     if value.endswith(":latest"):
@@ -156,7 +216,11 @@ def image(value: str) -> str:
 
 
 def direct_host(value: str) -> str:
-    """What goes past a proxy: a host, a domain with a dot in front, an address or a network."""
+    """What goes past a proxy: a host, a domain with a dot in front, an address or a network.
+
+    Raises:
+        ValueError: it is none of these.
+    """
     if not re.fullmatch(r"[A-Za-z0-9.*:_\[\]/-]+", value):
         raise ValueError(f"{value!r} is not a host, a domain such as .example.com, or a network; one per item of the list")
     return value

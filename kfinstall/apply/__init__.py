@@ -1,1 +1,4 @@
-"""Objects into the cluster: in which order, what each wave waits for, how they are sent, stamped and compared."""
+"""Objects into the cluster: in which order, what each wave waits for, how they are sent, stamped and compared.
+
+May import the engine and what is below it; no part and no workflow.
+"""

@@ -1,4 +1,7 @@
-"""The command line: parses, decides on terminal and colour, maps errors to exit codes. stdout is data, stderr narration."""
+"""The command line: parses, decides on terminal and colour, maps errors to exit codes; stdout is data, stderr narration.
+
+May import every room: widgets through screens.start, the simulator through frontend.demo alone.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,11 @@ from kfinstall.workflows.plan import PLAN
 
 
 def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Make one, or show one."""
+    """Make one, or show one.
+
+    Raises:
+        UsageError: options that exclude each other, or no folder to put it in.
+    """
     if options.show:
         return _show(options, terminal)
     if options.kubernetes and options.answers:

@@ -10,12 +10,17 @@ from typing import Final
 from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, UsageError
+from kfinstall.workflows import WORKFLOWS
 
 Command = Callable[[argparse.Namespace, Terminal], int]
 
 
 def dispatch(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the command that was named."""
+    """Run the command that was named.
+
+    Raises:
+        UsageError: none was named, or a screen has nowhere to be.
+    """
     if options.command is None:
         raise UsageError("no command was given", hint=f"see: {invocation.command('--help')}")
     return _COMMANDS[options.command](options, terminal)
@@ -43,7 +48,7 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _resume(options: argparse.Namespace, terminal: Terminal) -> int:
-    from kfinstall.cli.runs import resume
+    from kfinstall.cli.resume import resume
 
     return resume(options, terminal)
 
@@ -126,14 +131,8 @@ def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
 
 _ANSWERS: Final[dict[str, Command]] = {"new": _answers_new, "check": _answers_check, "schema": _answers_schema}
 _COMMANDS: Final[dict[str, Command]] = {
+    **dict.fromkeys(WORKFLOWS, _run),
     "wizard": _wizard,
-    "install": _run,
-    "check": _run,
-    "plan": _run,
-    "doctor": _run,
-    "reset": _run,
-    "uninstall": _run,
-    "rotate": _run,
     "resume": _resume,
     "demo": _demo,
     "status": _status,

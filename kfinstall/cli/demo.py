@@ -19,7 +19,11 @@ from kfinstall.workflows.install import INSTALL
 
 
 def demo(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`."""
+    """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`.
+
+    Raises:
+        UsageError: there is no rehearsal that could be put back, uninstalled or rotated.
+    """
     workflow = next((each for each in APART if getattr(options, each.id)), None)
     if workflow is not None:
         found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]

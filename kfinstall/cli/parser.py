@@ -11,29 +11,13 @@ from typing_extensions import override
 from kfinstall import __version__, invocation
 from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
-from kfinstall.workflows import APART, installation, rotate
+from kfinstall.workflows import APART, WORKFLOWS, installation, rotate
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR
 from kfinstall.workflows.install import INSTALL, RESUME
 from kfinstall.workflows.plan import PLAN
 
-COMMANDS: Final = (
-    *(
-        "install",
-        "check",
-        "plan",
-        "resume",
-        "status",
-        "doctor",
-        "rotate",
-        "uninstall",
-        "reset",
-        "answers",
-        "bundle",
-        "demo",
-        "completion",
-    ),
-)
+COMMANDS: Final = (*WORKFLOWS, "status", "answers", "bundle", "demo", "completion")
 PHASE_NAMES: Final = installation.names()
 
 _EPILOG: Final = """exit codes:

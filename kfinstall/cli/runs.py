@@ -1,4 +1,4 @@
-"""install, check, plan, doctor, reset, uninstall, rotate and resume: a session around the engine, reporters on its events, signals into it."""
+"""install, check, plan, doctor, reset, uninstall and rotate: a session around the engine, reporters on its events, signals into it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from kfinstall import invocation
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
@@ -20,7 +19,7 @@ from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.engine import runbook, state
 from kfinstall.engine.executor import Stop
 from kfinstall.engine.fixes import mend, offered
-from kfinstall.engine.fleet import open_cluster, spare_nodes
+from kfinstall.engine.fleet import open_cluster
 from kfinstall.engine.options import Options
 from kfinstall.engine.plan import Plan
 from kfinstall.engine.reporters.jsonl import JsonLines
@@ -45,25 +44,6 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
     state.refuse_rehearsals(options.state_dir, answers.cluster.name)
     wanted = run_options(options, terminal, WORKFLOWS[options.command], answers_file=str(path.resolve()))
     return drive(answers, wanted, options, terminal)
-
-
-def resume(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Go on with the last (or named) run: from its answers, about what it was about, but for what the command line gives anew."""
-    chosen = resuming.choose(options.state_dir, options.run)
-    cluster, record = chosen.cluster, chosen.record
-    given = resuming.Selection(options.only, options.start, strict=options.strict)
-    invocation.learn(answers=record.answers_file, rehearsal=bool(record.demo))
-    for line in chosen.passed_over:
-        terminal.say(line)
-    if record.demo:
-        from kfinstall.cli.demo import resume_demo
-
-        return resume_demo(options, terminal, cluster, record, given)
-    answers = load(cluster.run_directory(record.id) / "answers.yaml")
-    wanted = resuming.options_of(cluster, record, given, spare=spare_nodes(answers))
-    terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    tell_resumed(terminal, resuming.told(record, wanted, given))
-    return drive(answers, consented(wanted, options, terminal), options, terminal)
 
 
 def tell_resumed(terminal: Terminal, lines: tuple[str, ...]) -> None:

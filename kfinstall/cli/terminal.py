@@ -21,6 +21,7 @@ class Steady:
     """A stream whose reader may go away (`kfinstall status | head`): what is written then is dropped, and the work goes on."""
 
     def __init__(self, stream: TextIO) -> None:
+        """`stream`: what is written on as long as somebody reads it."""
         self._stream = stream
         self.encoding = stream.encoding or "utf-8"
 

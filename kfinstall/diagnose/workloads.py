@@ -52,6 +52,7 @@ class Telling:
     """Says each root cause once, and knows since when one that waiting never ends stays."""
 
     def __init__(self, say: Callable[[str], None], hopeless_seconds: float = HOPELESS_SECONDS) -> None:
+        """`say`: where each cause is told; `hopeless_seconds`: how long one that waiting never ends is looked at."""
         self._say = say
         self._said: set[tuple[str, ...]] = set()
         self._hopeless: dict[tuple[str, ...], float] = {}

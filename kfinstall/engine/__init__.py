@@ -1,1 +1,4 @@
-"""What carries out any installation, whatever it consists of: steps and phases, plan, executor, session, journal and state. Knows no part and no workflow."""
+"""What carries out any installation, whatever it consists of: step and phase, plan, executor, session, journal and state.
+
+Imports no part and no workflow: facts, diagnose and what is below them.
+"""

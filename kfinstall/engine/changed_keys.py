@@ -14,6 +14,7 @@ class ChangedKeys:
     """What was met, by node. A run that holds one may do nothing more."""
 
     def __init__(self) -> None:
+        """Nothing was met yet, and nobody listens."""
         self._met: dict[str, ChangedHostKeyError] = {}
         self._listeners: list[Met] = []
 

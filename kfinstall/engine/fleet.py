@@ -56,6 +56,10 @@ class Site:
     """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
 
     def __init__(self, answers: Answers, release: Release, phases: Sequence[Phase], open_cluster: OpenCluster) -> None:
+        """Nothing is connected or read yet.
+
+        `phases`: all whose checks are to be computed; `open_cluster`: how the API is reached.
+        """
         self.all_answers = answers
         self.release = release
         self.phases = phases

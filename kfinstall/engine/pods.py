@@ -10,7 +10,6 @@ from typing import Final
 
 from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known, explained
-from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.walk_workloads import current
 from kfinstall.engine.step import ApplyContext
 from kfinstall.errors import CommandError, KfError
@@ -132,17 +131,3 @@ async def _log(cluster: Cluster, namespace: str, selector: str, container: str) 
     found = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
     youngest = sorted(found, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp", "")))[-1:]
     return await cluster.logs(namespace, youngest[0]["metadata"]["name"], container=container) if youngest else ()
-
-
-async def wait_deployment(context: ApplyContext, cluster: Cluster, ref: Ref, selector: str, *, timeout_seconds: float) -> None:
-    """Wait until a Deployment is available in its current generation.
-
-    Raises:
-        StepTimeoutError: with the reason of its pods.
-    """
-    async with pods(cluster, ref.namespace, selector, ref) as found:
-
-        def probe(document: Document | None) -> Waiting | None:
-            return found.waiting if workload_waiting(document) else None
-
-        await cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=context.say)

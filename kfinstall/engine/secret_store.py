@@ -24,6 +24,10 @@ class SecretStore:
     """Gives secrets by name; every one it gives is known to the redactor first."""
 
     def __init__(self, answers: Answers, resolve: Resolve, redact: Redactor, cluster: Callable[[], Awaitable[Cluster]]) -> None:
+        """Nothing is resolved or generated before it is asked for.
+
+        `resolve`: finds what a reference names; `cluster`: reaches the API, which keeps what is generated.
+        """
         self._resolve = resolve
         self._redact = redact
         self._cluster = cluster

@@ -109,7 +109,7 @@ class RunRecord:
 
 
 class ClusterState:
-    """The state of one cluster."""
+    """The state of one cluster on this computer: its lock, its journal, its runs, what is known of its hosts. Mode 0700."""
 
     def __init__(self, root: Path, name: str) -> None:
         """Make the directory where it is missing.
@@ -146,7 +146,7 @@ class ClusterState:
 
     @property
     def journal_path(self) -> Path:
-        """Path of the journal."""
+        """Where every run on this cluster writes ahead: JSON, one entry a line."""
         return self.path / "journal.jsonl"
 
     @property
@@ -181,7 +181,7 @@ class ClusterState:
         raise StateError(f"{runs} has too many runs of this second")
 
     def run_directory(self, run_id: str) -> Path:
-        """The directory of a run."""
+        """Where a run keeps its record, its answers and its events; it may not be there."""
         return self.path / "runs" / run_id
 
     def save_run(self, record: RunRecord) -> None:

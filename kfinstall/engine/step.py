@@ -125,7 +125,11 @@ class View:
         return self.fact_of(self.target, kind)
 
     def fact_of(self, node: str, kind: type[Section]) -> Section:
-        """The same of another node."""
+        """The same of another node.
+
+        Raises:
+            TypeError: as `fact`.
+        """
         if self.reader is not None and kind not in self.reader.reads:
             raise TypeError(f"{self.reader.id} looks at {kind.__name__} and does not name it in `reads`")
         facts = self.fleet.get(node)
@@ -270,7 +274,7 @@ class Step:
         return {}
 
     def inputs(self, view: View) -> Mapping[str, str]:
-        """What the step's fingerprint is made of. Never a secret."""
+        """What the fingerprint hashes: all that a change of the answers may change about it. Never a secret."""
         return self.parameters(view)
 
     def documents(self, view: View) -> Sequence[Document]:  # noqa: ARG002

@@ -19,6 +19,7 @@ class SectionError(CommandError):
     """A section of the facts can't be understood."""
 
     def __init__(self, section: str, line: str) -> None:
+        """`section`: its name; `line`: the text that was not expected, shown cut."""
         super().__init__(
             f"the facts of the node can't be understood: section {section}",
             why=f"unexpected: {line[:_SHOWN_CHARACTERS]!r}",

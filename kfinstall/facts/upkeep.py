@@ -31,7 +31,11 @@ def swap_facts(lines: Lines) -> SwapFacts:
 
 
 def packages(lines: Lines) -> Packages:
-    """Lines `package want status version name`, `broken name` and `known version name`."""
+    """Lines `package want status version name`, `broken name` and `known version name`.
+
+    Raises:
+        SectionError: a line has another form.
+    """
     asked: dict[str, PackageFact] = {}
     broken: dict[str, None] = {}
     known: dict[str, str] = {}

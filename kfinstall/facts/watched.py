@@ -21,7 +21,11 @@ def _hexadecimal(text: str) -> int:
 
 
 def files(lines: Lines) -> dict[str, FileFact]:
-    """stat's lines, where symlinks lead, which directories have access lists, then sha256sum's lines."""
+    """stat's lines, where symlinks lead, which directories have access lists, then sha256sum's lines.
+
+    Raises:
+        SectionError: a line has another form.
+    """
     found: dict[str, FileFact] = {}
     hashes: dict[str, str] = {}
     targets: dict[str, str] = {}
@@ -56,7 +60,11 @@ def changed(lines: Lines, paths: frozenset[str]) -> float | None:
 
 
 def units(lines: Lines) -> dict[str, UnitFact]:
-    """systemctl show's blocks; a unit with aliases is known by each of its names."""
+    """systemctl show's blocks; a unit with aliases is known by each of its names.
+
+    Raises:
+        SectionError: a line has another form.
+    """
     found: dict[str, UnitFact] = {}
     block: dict[str, str] = {}
     for line in (*lines, ""):
@@ -84,7 +92,11 @@ def modules(lines: Lines) -> frozenset[str]:
 
 
 def space(lines: Lines) -> dict[str, SpaceFact]:
-    """Free space by the directory that was asked for; nothing for one whose file system did not answer."""
+    """Free space by the directory that was asked for; nothing for one whose file system did not answer.
+
+    Raises:
+        SectionError: a line has another form.
+    """
     asked: dict[str, str] = {}
     mounts: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}

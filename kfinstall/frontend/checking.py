@@ -19,6 +19,7 @@ class Checking:
     """What is still to be mended, and the loop that does it between two looks."""
 
     def __init__(self) -> None:
+        """Nothing is asked for yet."""
         self._wanted: deque[tuple[str, str]] = deque()
         self._asked = asyncio.Event()
 

@@ -56,6 +56,7 @@ class Desk:
         ask: Ask | None = None,
         rehearsal: Rehearsal | None = None,
     ) -> None:
+        """`environ`: for references to secrets; `ask`: who answers questions; `rehearsal`: simulated servers in place of the draft's."""
         self.state_root = state_root
         self.draft = draft
         self.environ = environ
@@ -190,9 +191,9 @@ class Desk:
         `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
 
         Raises:
-            AnswersError: the draft is not complete.
-            StateError: it can't be saved.
-            UsageError: a run goes on, the cluster's state is a rehearsal's, or there is nothing to go on with here.
+            AnswersError, StateError: the draft is not complete, or can't be saved.
+            UsageError: the cluster's state is a rehearsal's, or there is nothing to go on with here.
+            InterruptedRunError: a run goes on already.
         """
         if self.running:
             raise InterruptedRunError("a run goes on already", hint="wait for it, or stop it")

@@ -33,6 +33,7 @@ class Draft:
     """What the wizard's screens fill. It is a file from the first key on, so that nothing is lost and headless runs the same."""
 
     def __init__(self, path: Path, data: Mapping[str, Any] | None = None) -> None:
+        """`path`: the file that it is written to; `data`: plain data as YAML gives it, an empty draft where there is none."""
         self.path = path
         self._data: dict[str, Any] = copy.deepcopy(dict(data)) if data else {"version": 1}
         self.changed = False

@@ -180,6 +180,7 @@ class EarlierError(KfError):
     """What an earlier run ended with, as far as its record and its events tell."""
 
     def __init__(self, ending: Ending, message: str = "", *, why: str = "", hint: str = "", node: str = "") -> None:
+        """The error of a run that ended before this program began; its message is the ending's where none is known."""
         super().__init__(message or ending.message, why=why, hint=hint, node=node)
         self.exit_code = ending.exit_code
 

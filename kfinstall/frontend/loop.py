@@ -17,6 +17,7 @@ class EngineLoop:
     """Runs coroutines of the engine beside the front end. Events and results are all that crosses over."""
 
     def __init__(self) -> None:
+        """No thread is started before something is to run in it."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()

@@ -12,6 +12,7 @@ class Ring(Generic[T]):
     """Keeps the newest `size` items; items keep their numbers for ever, so that a view can stay where it is."""
 
     def __init__(self, size: int) -> None:
+        """`size`: how many items are kept at most."""
         self._size = size
         self._items: list[T] = []
         self._head = 0

@@ -38,6 +38,7 @@ class ApiCluster:
     """One cluster. Made by `open_cluster`; may be used by many tasks at once."""
 
     def __init__(self, connection: Connection, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """`patience_seconds`: how long a read is tried while the server is not there."""
         self._connection = connection
         self._discovery = Discovery(connection)
         self._patience = patience_seconds

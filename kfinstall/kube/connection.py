@@ -60,6 +60,7 @@ class Connection:
     """Requests to https://127.0.0.1:<port>. Made by `connect`."""
 
     def __init__(self, client: ApiClient, port: int) -> None:
+        """`client`: with the credentials and the trust that it is opened with; `port`: of this machine."""
         self._client = client
         self._base = _base(port)
         self._down = -ROLES_SECONDS

@@ -43,6 +43,7 @@ class Discovery:
     """Knows the kinds of the group versions that were asked for."""
 
     def __init__(self, connection: Connection) -> None:
+        """Asks nothing yet: a group version is asked for when a kind of it first is."""
         self._connection = connection
         self._known: dict[str, dict[str, Resource]] = {}
         self._locks: dict[str, asyncio.Lock] = {}

@@ -26,6 +26,7 @@ class RawDocument(dict[str, Any]):
     __slots__ = ("text",)
 
     def __init__(self, head: dict[str, Any], text: str) -> None:
+        """`head`: the document without what is long; `text`: the YAML of all of it."""
         super().__init__(head)
         self.text = text
 

@@ -1,1 +1,4 @@
-"""The simulator: real SSH servers and a Kubernetes API over TLS on loopback, with a model of each node behind them."""
+"""The simulator: real SSH servers and a Kubernetes API over TLS on loopback, with a model of each node behind them.
+
+May import what is below the workflows; only frontend.demo imports it.
+"""

@@ -212,7 +212,11 @@ class SimCluster(SimApi):
             self.put({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
     def put(self, document: Document) -> None:
-        """Create or replace an object as a controller would; `status` is taken over where it is given."""
+        """Create or replace an object as a controller would; `status` is taken over where it is given.
+
+        Raises:
+            LookupError: the cluster does not serve its kind.
+        """
         kind = self.kinds.by_kind(document["apiVersion"], document["kind"])
         if kind is None:
             raise LookupError(f"the simulated cluster knows no {document['kind']} of {document['apiVersion']}")

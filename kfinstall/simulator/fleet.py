@@ -25,9 +25,9 @@ from kfinstall.simulator.cluster import SimCluster
 from kfinstall.simulator.faults import parse_fault
 from kfinstall.simulator.nodes.machine import boot, fresh_node, node_from_json, node_to_json
 from kfinstall.simulator.nodes.model import SimNode, World
-from kfinstall.simulator.nodes.services import Services
-from kfinstall.simulator.nodes.ssh import Account, SimServer
-from kfinstall.simulator.nodes.units import Units
+from kfinstall.simulator.servers.services import Services
+from kfinstall.simulator.servers.ssh import Account, SimServer
+from kfinstall.simulator.servers.units import Units
 from kfinstall.text import from_home
 
 USER: Final = "kfadmin"

@@ -43,7 +43,11 @@ class Program:
     """Handed to the program's standard input; never written to a disk."""
 
     def render(self) -> str:
-        """The program as sent: a header line, the quoted parameters, and the text."""
+        """The program as sent: a header line, the quoted parameters, and the text.
+
+        Raises:
+            UsageError: a parameter that no shell can be given (a NUL byte, a name that is none).
+        """
         lines = [f"# kfinstall {self.kind} {self.name}"]
         for key, value in sorted(self.parameters.items()):
             if "\0" in value or not key.isidentifier() or key != key.upper():

@@ -16,6 +16,7 @@ class Lines:
     """Splits bytes into cleaned lines. An unfinished line is kept, at most 64 KiB of it: one line can't fill memory."""
 
     def __init__(self, sink: LineSink) -> None:
+        """`sink`: gets each line without its end."""
         self._sink = sink
         self._open = bytearray()
 
@@ -51,6 +52,7 @@ class Tail:
     """The last lines of an output: a sink that keeps at most 10,000 of them."""
 
     def __init__(self) -> None:
+        """No line yet."""
         self._lines: deque[str] = deque(maxlen=limits.OUTPUT_LINES_KEPT)
 
     def __call__(self, line: str) -> None:
@@ -67,6 +69,7 @@ class Follower:
     """Reads what unit-start and unit-follow print (see kfinstall.transport.wire), over as many connections as it takes."""
 
     def __init__(self, mark: str, on_line: LineSink) -> None:
+        """`mark`: the random word that begins the lines of kfinstall's own; `on_line`: gets the lines of the unit."""
         self._begin = f"@{mark} ".encode()
         self._end = f"@{mark} end ".encode()
         self._lines = Lines(on_line)

@@ -57,6 +57,7 @@ class KnownHosts:
     """One file."""
 
     def __init__(self, text: str) -> None:
+        """`text`: of the file; lines that OpenSSH would not take are passed over."""
         self._exact: dict[str, list[Line]] = {}
         self._patterns: list[Line] = []
         marked = text.startswith(_MARK)

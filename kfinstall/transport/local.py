@@ -22,6 +22,7 @@ class LocalLink:
     """Starts commands as child processes."""
 
     def __init__(self, node: str) -> None:
+        """`node`: the name that errors give this machine."""
         self._node = node
 
     @property
@@ -33,7 +34,11 @@ class LocalLink:
         """This machine is always there."""
 
     async def execute(self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float) -> Exit:
-        """Run a command with `data` as its whole standard input (see kfinstall.transport.node.Link)."""
+        """Run a command with `data` as its whole standard input (see kfinstall.transport.node.Link).
+
+        Raises:
+            TransportError: it can't be started, or does not end within its limit.
+        """
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -70,7 +75,11 @@ class LocalLink:
         return Exit(status if status >= 0 else _SIGNAL_BASE - status, bytes(stderr))
 
     async def open(self, host: str, port: int) -> tuple[Any, Any]:
-        """Open a TCP connection from this machine."""
+        """Open a TCP connection from this machine.
+
+        Raises:
+            TransportError: nothing listens there, or it can't be reached.
+        """
         try:
             return await asyncio.open_connection(host, port)
         except OSError as error:

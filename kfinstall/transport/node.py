@@ -55,7 +55,7 @@ class Link(Protocol):
         """Open a TCP connection from that machine: reader and writer."""
 
     async def close(self) -> None:
-        """Close it."""
+        """End the connection; nothing can be asked after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class NodeHost:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         units_folder: str = wire.UNITS_FOLDER,
     ) -> None:
+        """`sudo_password`: None where sudo asks for none; `units_folder`: on the node, elsewhere in tests only."""
         self._name = name
         self._link = link
         self._sudo_password = sudo_password
@@ -115,6 +116,7 @@ class NodeHost:
             SudoError: the login user can't become root.
             StepTimeoutError: the unit ran out of time and was stopped.
             CommandError: the unit could not be started, or ended without a status (power cut, out of memory).
+            UsageError: the secret for its standard input is too long.
         """
         if program.stdin is not None and len(program.stdin.reveal().encode()) > numbers.STEP_SECRET_BYTES:
             raise UsageError(f"the secret for {program.name} is longer than {numbers.STEP_SECRET_BYTES} bytes")

@@ -151,7 +151,11 @@ class SshLink:
         )
 
     async def open(self, host: str, port: int) -> tuple[Any, Any]:
-        """Open a TCP connection from the node."""
+        """Open a TCP connection from the node.
+
+        Raises:
+            TransportError: the node can't reach it, or its sshd forwards nothing.
+        """
         connection = await self._live()
         try:
             async with asyncio.timeout(self._limits.channel_seconds):

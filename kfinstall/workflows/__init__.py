@@ -1,4 +1,7 @@
-"""The workflows: which phases, which words, which hooks. Adding one is a module here and its line below."""
+"""The workflows: which phases, which words, which hooks; adding one is a module here and its line below.
+
+May import parts and what is below them; names steps by their modules, which are imported when a run needs them.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from kfinstall.errors import CommandError
 from kfinstall.events import OutputLine, StepFinished, StepStarted
 from kfinstall.frontend.work import Result
+from kfinstall.workflows import WORKFLOWS
 from screens.cleaning import CleanLines
 from tests.screens.conftest import opened, settled, text_of
 
@@ -26,7 +27,7 @@ async def test_an_error_that_no_event_brought_is_clean(desk):
         error = CommandError("it failed")
         # Whoever caught it put something to it, after it was made.
         error.message, error.why, error.hint = HOSTILE, f"{HOSTILE}\n{HOSTILE}", HOSTILE
-        desk.result = app._told = Result("install", 10, error)
+        desk.result = app._told = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         assert "before" in text_of(app)
         assert "[bold]x[/]" in text_of(app), "no markup"

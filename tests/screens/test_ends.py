@@ -164,7 +164,7 @@ async def test_checks_that_meet_a_changed_host_key_tell_it(rehearsal):
 )
 async def test_each_end_is_told_where_one_can_do_something_about_it(desk, kind, error, window, screen):
     async with opened(desk, "welcome") as (app, pilot):
-        desk.result = Result(kind, int(error.exit_code), error)
+        desk.result = Result(WORKFLOWS[kind], int(error.exit_code), error)
         await settled(pilot)
         assert isinstance(app.screen, Told) is window
         if window:

@@ -10,10 +10,10 @@ from kfinstall.answers import fields, jumps
 from kfinstall.answers.load import load
 from kfinstall.frontend.controller import Desk
 from kfinstall.frontend.draft import Draft
-from screens.base import PART_PHASES
 from screens.form import Row, SecretRow
 from screens.jumps import JumpRow
 from screens.kubeflow import PresetRow
+from screens.parts import PART_PHASES
 from tests.screens.conftest import opened, settled
 
 EXAMPLES = {path.stem: path for path in sorted((resources.root() / "examples").glob("*.yaml"))}

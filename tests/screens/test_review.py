@@ -9,6 +9,7 @@ from kfinstall.answers.load import load
 from kfinstall.engine import runbook
 from kfinstall.frontend.controller import Desk
 from kfinstall.frontend.draft import Draft
+from kfinstall.workflows import WORKFLOWS
 from screens.review import PlanView
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
@@ -62,7 +63,7 @@ async def test_the_plan_is_the_headless_one_byte_for_byte(rehearsal, tmp_path):
         again = Desk(desk.state_root, Draft.of(tmp_path / "other.yaml", load(desk.draft.path)), environ={})
         again.stage = desk.stage
         try:
-            headless = await again.run("plan")
+            headless = await again.run(WORKFLOWS["plan"])
         finally:
             again.stage = None
             await asyncio.to_thread(again.close)

@@ -87,7 +87,7 @@ async def test_picture_of_the_failure(desk, picture, size):
     fed(desk, *FAILED)
     async with opened(desk, "failure", size) as (app, pilot):
         error = CommandError("swap is still on", node="worker1", why="swapon shows /swap.img", hint="look at: swapon --show")
-        desk.result = app._told = Result("install", 10, error)
+        desk.result = app._told = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         picture(app, "failure")
 

@@ -7,7 +7,7 @@ import pytest
 from rich.ansi import AnsiDecoder
 
 from docs.tour import drawn
-from screens.base import RAIL
+from screens.parts import RAIL
 from screens.table import SCREENS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -46,12 +46,14 @@ from pathlib import Path
 from kfinstall.frontend.controller import Desk
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.work import Result
+from kfinstall.workflows import WORKFLOWS
 from kfinstall.errors import CommandError
+from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 folder = Path(sys.argv[1])
 node = {"name": "worker1", "address": "10.0.0.9"}
 desk = Desk(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": [node]}), environ={})
-desk.result = Result("install", 10, CommandError("swap is still on", node="worker1"))
+desk.result = Result(WORKFLOWS["install"], 10, CommandError("swap is still on", node="worker1"))
 app = InstallerApp(desk, desk.state_root, first="failure")
 app._told = desk.result
 app.run()

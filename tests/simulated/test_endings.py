@@ -6,7 +6,6 @@ import dataclasses
 import json
 import signal
 import threading
-from functools import partial
 
 import pytest
 
@@ -138,18 +137,12 @@ async def headless(fleet, folder, *words, work=None, terminal=NOBODY):
     """Exit code of a command on a fleet; what it raises is told as the command line tells it."""
     options = build_parser().parse_args([*words, "--answers", "a.yaml"])
     options.state_dir = folder
-    kind = options.command
+    workflow = WORKFLOWS[options.command]
     fleet.pin()
-    wanted = dataclasses.replace(runs.run_options(options, terminal, kind=kind), dial=fleet.dial, limits=QUICK)
-    works = {
-        "install": runs.install_work(options, terminal),
-        "check": partial(runs._check, options=options, terminal=terminal),
-        "plan": partial(runs._plan, options=options, terminal=terminal),
-        "doctor": partial(runs._doctor, options=options, terminal=terminal),
-        "reset": runs.back_work(options, terminal, "reset"),
-    }
+    wanted = dataclasses.replace(runs.run_options(options, terminal, workflow), dial=fleet.dial, limits=QUICK)
+    work = work or runs.work_of(workflow, options, terminal)
     try:
-        return await runs.in_session(fleet.answers(), wanted, options, terminal, work or works[kind])
+        return await runs.in_session(fleet.answers(), wanted, options, terminal, work)
     except KfError as error:
         return int(error.exit_code)
 

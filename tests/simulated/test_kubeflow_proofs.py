@@ -25,7 +25,7 @@ from kfinstall.releases import load
 from kfinstall.simulator.apiserver.pki import server_context
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.simulator.nodes import kubeflow
-from kfinstall.simulator.nodes.gateway import Gateway
+from kfinstall.simulator.servers.gateway import Gateway
 from kfinstall.workflows import card
 from tests.fakes.context import FakeContext
 from tests.simulated.engine import changed, place, run

@@ -9,8 +9,8 @@ from kfinstall.parts.spark import objects as spark_objects
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark import submit as spark_submit
 from kfinstall.simulator.fleet import Fleet
-from kfinstall.simulator.nodes.gateway import Gateway
 from kfinstall.simulator.parts import spark
+from kfinstall.simulator.servers.gateway import Gateway
 from kfinstall.workflows import doctor
 from tests.simulated.engine import changed, in_session, place, run
 from tests.simulated.test_variants import PACE, variant

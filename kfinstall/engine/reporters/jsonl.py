@@ -19,6 +19,7 @@ class JsonLines:
     """Writes every event to a text stream, flushed at once; servers' output within JSONL_FLUSH_SECONDS, all that came meanwhile together."""
 
     def __init__(self, stream: TextIO) -> None:
+        """`stream`: is flushed, and never closed, by it."""
         self._stream = stream
         self._due: asyncio.TimerHandle | None = None
 

@@ -1,1 +1,4 @@
-"""Start Kubernetes: kubeadm, the joins, Calico, DNS, and the proof that pods reach each other."""
+"""Start Kubernetes: kubeadm, the joins, Calico, DNS, and the proof that pods reach each other.
+
+May import the parts before it: connect to prepare.
+"""

@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from kfinstall.apply import stamp
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Document, Want
 from kfinstall.parts.cluster import calico, limits
 
 
-class ClusterNetwork(Step):
+class ClusterNetwork(ObjectsStep):
     """The definitions are three megabytes: the first control plane fetches them, checked, and applies them on the server's side."""
 
     id: ClassVar[str] = "cluster.network"
     title: ClassVar[str] = "Start the pod network"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     script: ClassVar[str] = "cluster-network"
     timeout_seconds: ClassVar[float] = limits.CLUSTER_NETWORK_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
+    lists: ClassVar[tuple[Want, ...]] = (
+        Want("apps/v1", "Deployment", calico.OPERATOR.namespace),
+        Want("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True),
+    )
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The operator, the definitions by name, the Installation."""
-        return (
-            Want("apps/v1", "Deployment", calico.OPERATOR.namespace),
-            Want("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True),
-            Want("operator.tigera.io/v1", "Installation"),
-        )
-
+    @override
     def parameters(self, view: View) -> Mapping[str, str]:
         """The two files; the Installation is in the fingerprint by its hash."""
         definitions, operator = calico.files(view)
@@ -43,18 +42,27 @@ class ClusterNetwork(Step):
             "INSTALLATION": stamp.content(calico.installation(view)),
         }
 
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """The script's parameters, which have the Installation's hash too."""
+        return self.parameters(view)
+
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """The Installation."""
         return (calico.installation(view),)
 
-    def check(self, view: View) -> Check:
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """The operator of that version is available, and the Installation is as it would be written."""
-        changes = (*_operator_changes(view), *stamp.outdated(view.cluster, [calico.installation(view)]))
-        if changes:
-            return Needed(changes)
-        network = view.answers.cluster.pod_cidr
-        return Satisfied(f"Calico {calico.version(view)} for pods in {network}")
+        return (*_operator_changes(view), *super().changes(view))
 
+    @override
+    def evidence(self, view: View) -> str:
+        """The version, and the pods' addresses."""
+        return f"Calico {calico.version(view)} for pods in {view.answers.cluster.pod_cidr}"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Operator, Installation, then wait for Calico on the nodes that are there."""
         view = context.view
@@ -62,7 +70,7 @@ class ClusterNetwork(Step):
         if _operator_changes(view):
             await context.run_script(self.script, self.parameters(view), timeout_seconds=self.timeout_seconds)
         await wait_available(cluster, [calico.OPERATOR], timeout_seconds=self.timeout_seconds, say=context.say)
-        await cluster.apply(stamp.stamped(calico.installation(view)))
+        await super().apply(context)
         parts = [calico.AGENT, calico.CONTROLLERS]
         await wait_available(cluster, parts, timeout_seconds=self.timeout_seconds, say=context.say)
 

@@ -6,30 +6,29 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.apply import stamp
+from kfinstall.apply.proof_step import ProofStep
 from kfinstall.diagnose.workloads import wait_available
-from kfinstall.engine import pods, secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine import pods
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, ProofError
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, Ref
 from kfinstall.parts.cluster import calico, limits, proof_pods
 
 
-class ClusterNetworkProof(Step):
+class ClusterNetworkProof(ProofStep):
     """From every node to others, over the pod network itself; nothing of it stays in the cluster but the record."""
 
     id: ClassVar[str] = "cluster.network-proof"
     title: ClassVar[str] = "Prove the pod network"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     timeout_seconds: ClassVar[float] = limits.CLUSTER_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
-    proof: ClassVar[bool] = True
+    record: ClassVar[str] = "network"
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The record."""
-        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
-
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """The network and the nodes that it was proven for."""
         return {
             "NODES": " ".join(sorted(node.name for node in view.answers.nodes)),
@@ -37,15 +36,15 @@ class ClusterNetworkProof(Step):
             "INSTALLATION": stamp.content(calico.installation(view)),
         }
 
-    def check(self, view: View) -> Check:
-        """A proof for these nodes is on record."""
-        evidence = stamp.proven(view.cluster, "network", self.fingerprint(view))
-        return Satisfied(evidence) if evidence else Needed(("call pod to pod across nodes, cluster DNS and a Service",))
+    @override
+    def intent(self, view: View) -> str:
+        """Whom the pods call."""
+        return "call pod to pod across nodes, cluster DNS and a Service"
 
-    async def apply(self, context: ApplyContext) -> None:
+    @override
+    async def prove(self, context: ApplyContext) -> str:
         """Start the answering pods, then let every node ask."""
         view, cluster = context.view, await context.cluster()
-        await cluster.apply(secret_store.namespace())
         nodes = sorted(node.name for node in view.answers.nodes)
         try:
             await cluster.apply(proof_pods.servers(view))
@@ -60,8 +59,7 @@ class ClusterNetworkProof(Step):
         for job in jobs:
             await cluster.delete(Ref.of(job))
         reached = f"{pairs} node pairs, " if pairs else ""
-        evidence = f"{reached}DNS and a Service from {len(nodes)} node{'' if len(nodes) == 1 else 's'}, pod to pod"
-        await cluster.apply(stamp.proof("network", self.fingerprint(view), evidence))
+        return f"{reached}DNS and a Service from {len(nodes)} node{'' if len(nodes) == 1 else 's'}, pod to pod"
 
     async def _ask(self, context: ApplyContext, cluster: Cluster, job: Document) -> None:
         for line in await pods.run_job(context, cluster, job, timeout_seconds=self.timeout_seconds):

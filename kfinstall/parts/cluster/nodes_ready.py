@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import pods
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Step, View
+from kfinstall.engine.step import ApplyContext, Scope, View
 from kfinstall.kube.base import Document, Ref, Waiting, Want
 from kfinstall.parts.cluster import calico, kubeadm, limits
 
@@ -13,30 +17,40 @@ _WORKER: Final = "node-role.kubernetes.io/worker"
 _SELECTOR: Final = "k8s-app=calico-node"
 
 
-class ClusterNodesReady(Step):
+class ClusterNodesReady(ObjectsStep):
     """A node of its own each, so that one that never gets Ready is set aside and the rest goes on."""
 
     id: ClassVar[str] = "cluster.nodes-ready"
     title: ClassVar[str] = "Wait until the node is Ready"
+    scope: ClassVar[Scope] = Scope.EVERY_NODE
     timeout_seconds: ClassVar[float] = limits.CLUSTER_READY_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
+    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Node"),)
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The nodes."""
-        return (Want("v1", "Node"),)
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """None: the node's name is the target's."""
+        return {}
 
-    def check(self, view: View) -> Check:
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """Ready, schedulable as far as kubeadm is concerned, and labelled."""
         node = kubeadm.kubernetes_node(view, view.target)
         if not kubeadm.is_ready(node):
             condition = kubeadm.condition(node, "Ready")
             reason = str(condition.get("message") or "it has not registered yet").strip()
-            return Needed((f"wait until {view.target} is Ready: {reason}",))
+            return (f"wait until {view.target} is Ready: {reason}",)
         if "worker" in view.node.roles and _WORKER not in ((node or {}).get("metadata") or {}).get("labels", {}):
-            return Needed((f"label {view.target} as a worker",))
-        info = ((node or {}).get("status") or {}).get("nodeInfo") or {}
-        return Satisfied(f"Ready, kubelet {info.get('kubeletVersion') or view.patch}")
+            return (f"label {view.target} as a worker",)
+        return ()
 
+    @override
+    def evidence(self, view: View) -> str:
+        """Which kubelet it has."""
+        status = (kubeadm.kubernetes_node(view, view.target) or {}).get("status") or {}
+        return f"Ready, kubelet {(status.get('nodeInfo') or {}).get('kubeletVersion') or view.patch}"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Label it, and wait with the reason of its network pod."""
         view = context.view

@@ -7,40 +7,50 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.apply import stamp
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import ClusterFacts, Document, Want
 from kfinstall.parts.handoff import proof_card
 
 
-class HandoffCard(Step):
+class HandoffCard(ObjectsStep):
     """ConfigMap kfinstall/handoff; the files of the state directory are written by the session."""
 
     id: ClassVar[str] = "handoff.card"
     title: ClassVar[str] = "Write the proof card"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     estimate_seconds: ClassVar[float] = 1
+    lists: ClassVar[tuple[Want, ...]] = (stamp.RECORDS,)
 
+    @override
     def wants(self, view: View) -> tuple[Want, ...]:
         """The proofs' records, and the gateway's address where a load balancer gives it one."""
-        maps = Want("v1", "ConfigMap", secret_store.NAMESPACE)
-        if view.answers.kubeflow.enabled and view.answers.kubeflow.access.type == "loadBalancer":
-            return (maps, Want("v1", "Service", "istio-system"))
-        return (maps,)
+        balanced = view.answers.kubeflow.enabled and view.answers.kubeflow.access.type == "loadBalancer"
+        return (*super().wants(view), *((Want("v1", "Service", "istio-system"),) if balanced else ()))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """The card's own fingerprint."""
         return {"CARD": proof_card.card(view, at=0).fingerprint}
 
-    def check(self, view: View) -> Check:
-        """The ConfigMap holds the card as it would be written now."""
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
+        """The ConfigMap holds the card as it would be written now; when that was does not count, so that it is none of `documents`."""
         wanted = proof_card.card(view, at=0)
         record = view.cluster.get("v1", "ConfigMap", proof_card.NAME, secret_store.NAMESPACE) if view.cluster else None
         if ((record or {}).get("data") or {}).get("fingerprint") == wanted.fingerprint:
-            return Satisfied(f"proofs on the card: {len(wanted.proofs)}")
-        return Needed((f"write ConfigMap {secret_store.NAMESPACE}/{proof_card.NAME}",))
+            return ()
+        return (f"write ConfigMap {secret_store.NAMESPACE}/{proof_card.NAME}",)
 
+    @override
+    def evidence(self, view: View) -> str:
+        """How many proofs there are."""
+        return f"proofs on the card: {len(proof_card.card(view, at=0).proofs)}"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Look again, for proofs that were recorded since, and write the ConfigMap."""
         cluster = await context.cluster()

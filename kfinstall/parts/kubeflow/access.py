@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.apply.stamp import ANNOTATION, LABELS, outdated, stamped
+from kfinstall.apply.objects_step import ObjectsStep
+from kfinstall.apply.stamp import ANNOTATION, LABELS
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_explained
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Document, Ref, Want
 from kfinstall.parts.kubeflow import certificate, limits, own
@@ -29,59 +32,62 @@ _ISSUED: Final = "cert-manager.io/certificate-name"
 _CA_SECRET: Final = "kfinstall-gateway-ca"  # noqa: S105 (a name)
 
 
-class KubeflowAccess(Step):
+class KubeflowAccess(ObjectsStep):
     """An own CA signs it by cert-manager and renews it, unless a certificate is given."""
 
     id: ClassVar[str] = "kubeflow.access"
     title: ClassVar[str] = "Give the gateway its certificate"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     estimate_seconds: ClassVar[float] = 10
+    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Secret", own.GATEWAY_NAMESPACE, metadata_only=True),)
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where Kubeflow is wanted with HTTPS."""
         return answers.kubeflow.enabled and own.secured(answers)
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """Certificates, issuers, and the metadata of the gateway's Secrets."""
-        return (
-            Want(_CERT_MANAGER, "Certificate", own.GATEWAY_NAMESPACE),
-            Want(_CERT_MANAGER, "Issuer", own.GATEWAY_NAMESPACE),
-            Want("v1", "Secret", own.GATEWAY_NAMESPACE, metadata_only=True),
-        )
-
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """Names in the certificate, or which one is given."""
         tls = view.answers.kubeflow.tls
         return {"CERTIFICATE": tls.certificate or "", "KEY": tls.key or "", "NAMES": "\n".join(names(view.answers))}
 
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """Issuers, certificate, gateway."""
         return documents(view.answers)
 
-    def check(self, view: View) -> Check:
+    @override
+    def waited(self, view: View) -> Sequence[Ref]:
+        """The gateway's certificate, unless one is given."""
+        return () if view.answers.kubeflow.tls.certificate else (_CERTIFICATE,)
+
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """The certificate is issued for these names, or the given one is in place."""
         if view.answers.kubeflow.tls.certificate:
             return self._given(view)
-        changes = outdated(view.cluster, documents(view.answers))
-        if _holds_given(_annotations(view)):
-            changes = (f"remove the given certificate in {_SECRET}", *changes)
-        if changes:
-            return Needed(changes)
-        waiting = workload_waiting(view.cluster.objects.get(_CERTIFICATE) if view.cluster else None)
-        if waiting:
-            return Needed((f"wait for {_CERTIFICATE}: {waiting.reason}",))
-        return Satisfied(f"the gateway's certificate is signed by the cluster's own CA for {', '.join(names(view.answers)[:3])}")
+        given = (f"remove the given certificate in {_SECRET}",) if _holds_given(_annotations(view)) else ()
+        return (*given, *super().changes(view))
 
-    def _given(self, view: View) -> Check:
+    @override
+    def evidence(self, view: View) -> str:
+        """Whose certificate it is."""
+        given = view.answers.kubeflow.tls.certificate
+        if given:
+            return f"the gateway shows the certificate of {given}"
+        return f"the gateway's certificate is signed by the cluster's own CA for {', '.join(names(view.answers)[:3])}"
+
+    def _given(self, view: View) -> tuple[str, ...]:
         path, annotations = view.answers.kubeflow.tls.certificate or "", _annotations(view)
         wanted = certificate.digest(path)
         # Where the file can't be read here, what was put in place from it stays.
         same = annotations.get(_DIGEST) == wanted if wanted else annotations.get(ANNOTATION) == self.fingerprint(view)
-        changes = [f"put {path} into {_SECRET}"] if not (same and _holds_given(annotations)) else []
+        put = f"put {path} into {_SECRET}"
         if view.cluster and _CERTIFICATE in view.cluster.objects:
-            changes = [f"delete {_CERTIFICATE}, or cert-manager puts its own back", f"put {path} into {_SECRET}"]
-        return Needed(tuple(changes)) if changes else Satisfied(f"the gateway shows the certificate of {path}")
+            return (f"delete {_CERTIFICATE}, or cert-manager puts its own back", put)
+        return () if same and _holds_given(annotations) else (put,)
 
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Ask cert-manager for it, or put the given one in place."""
         cluster, tls = await context.cluster(), context.view.answers.kubeflow.tls
@@ -96,8 +102,8 @@ class KubeflowAccess(Step):
             return
         if _holds_given(_annotations(context.view)):
             await cluster.delete(_SECRET)
-        for document in documents(context.view.answers):
-            await cluster.apply(stamped(document))
+        for document in self.documents(context.view):
+            await self.send(context, document)
         limit = limits.KUBEFLOW_CERTIFICATE_TIMEOUT_SECONDS
         await wait_explained(cluster, _CERTIFICATE, workload_waiting, timeout_seconds=limit, say=context.say)
         context.say(f"browsers trust it with the CA in Secret {own.GATEWAY_NAMESPACE}/{_CA_SECRET}, key ca.crt")

@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
+from typing_extensions import override
+
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.apply.send import apply_waves
 from kfinstall.apply.stamp import content
 from kfinstall.apply.waves import split
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import Count, wait_available
 from kfinstall.engine import secret_store
-from kfinstall.engine.step import ApplyContext
-from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref
+from kfinstall.engine.step import ApplyContext, View
+from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref, Want
 from kfinstall.parts.kubeflow import inventory, limits
 from kfinstall.parts.kubeflow.inventory import Inventory
+
+
+class RecordedObjectsStep(ObjectsStep):
+    """Its documents are rendered on a node, so that it knows only from its inventory which there are: none of them is in `documents`."""
+
+    timeout_seconds: ClassVar[float] = limits.KUBEFLOW_APPLY_TIMEOUT_SECONDS
+    lists: ClassVar[tuple[Want, ...]] = inventory.wants()
+    at: ClassVar[Ref]
+    """The ConfigMap of its inventory."""
+
+    def first(self, view: View) -> tuple[str, ...]:
+        """What is to be done where nothing was applied from these inputs, one line each."""
+        raise NotImplementedError
+
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
+        """Every applied object is as it was applied, and every workload is available."""
+        known = inventory.read(view.cluster, self.at)
+        if view.cluster is None or known.source != self.fingerprint(view):
+            return self.first(view)
+        return tuple(to_do(known, view.cluster))
+
+    def applied(self, view: View, what: str) -> str:
+        """The evidence, by what its objects are of or in."""
+        known = inventory.read(view.cluster, self.at)
+        return f"{len(known.objects)} objects {what} are as applied, {len(workloads(known.objects))} workloads are available"
 
 
 def to_do(known: Inventory, cluster: ClusterFacts) -> list[str]:

@@ -5,58 +5,72 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.apply import limits
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.workloads import wait_explained
-from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, Conflict, View
 from kfinstall.kube.base import Cluster, Ref, Want
 from kfinstall.parts.kubeflow import inventory, own, secret_values
 from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
 
-class KubeflowSecrets(Step):
+class KubeflowSecrets(ObjectsStep):
     """Written straight into the cluster before anything reads them; on no disk but etcd's."""
 
     id: ClassVar[str] = "kubeflow.secrets"
     title: ClassVar[str] = "Make Kubeflow's passwords and keys"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     estimate_seconds: ClassVar[float] = 3
+    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Namespace", metadata_only=True), rotate_secrets.RECORDS)
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where Kubeflow is wanted."""
         return answers.kubeflow.enabled
 
+    @override
     def wants(self, view: View) -> tuple[Want, ...]:
-        """The metadata of the Secrets and of namespaces, and the record of rotations."""
-        secrets = (Want("v1", "Secret", name, metadata_only=True) for name in _namespaces(view))
-        return (*secrets, Want("v1", "Namespace", metadata_only=True), rotate_secrets.RECORDS)
+        """Also the metadata of the Secrets."""
+        return (*super().wants(view), *(Want("v1", "Secret", name, metadata_only=True) for name in _namespaces(view)))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """Where the password comes from, and which Secrets there are: never a value."""
         refs = secret_values.wanted(view)
         return {"PASSWORD": secret_values.reference(view.answers), "SECRETS": "\n".join(map(str, refs))}
 
-    def check(self, view: View) -> Check:
-        """Each Secret is there and marked as made from these answers, and none is being replaced."""
+    @override
+    def conflict(self, view: View) -> Conflict | None:
+        """One of them is being replaced."""
         begun = rotate_secrets.unfinished(view.cluster)
-        if begun:
-            return Conflict(
-                f"the rotation of {', '.join(begun)} was begun and not finished",
-                f"finish it: {invocation.command('rotate', '--only', *begun)}",
-            )
+        if not begun:
+            return None
+        return Conflict(
+            f"the rotation of {', '.join(begun)} was begun and not finished",
+            f"finish it: {invocation.command('rotate', '--only', *begun)}",
+        )
+
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
+        """Each Secret is there and marked as made from these answers."""
         mark, missing = secret_values.mark(view.answers), []
-        refs = secret_values.wanted(view)
         going = inventory.going(view.cluster) if view.cluster else frozenset()
-        for ref in refs:
+        for ref in secret_values.wanted(view):
             metadata = ((view.cluster.objects.get(ref) if view.cluster else None) or {}).get("metadata") or {}
             if ref in going or (metadata.get("annotations") or {}).get(secret_values.ANNOTATION) != mark:
                 missing.append(f"write {ref} with an own value")
-        if missing:
-            return Needed(tuple(missing))
-        return Satisfied(f"{len(refs)} Secrets hold own values, none of the published ones")
+        return tuple(missing)
 
+    @override
+    def evidence(self, view: View) -> str:
+        """How many there are."""
+        return f"{len(secret_values.wanted(view))} Secrets hold own values, none of the published ones"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Write them; what was generated once stays the same. dex starts anew where its password changed."""
         view, cluster = context.view, await context.cluster()

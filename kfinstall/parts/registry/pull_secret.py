@@ -5,41 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Want
 from kfinstall.parts.registry import files, pull_secret_objects
 
 
-class RegistryPullSecret(Step):
+class RegistryPullSecret(ObjectsStep):
     """In namespace kfinstall, and in those of the user's profile and of Spark once they are there."""
 
     id: ClassVar[str] = "registry.pull-secret"
     title: ClassVar[str] = "Give pods the registry's login"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     estimate_seconds: ClassVar[float] = 2
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where the registry asks for a login."""
         return pull_secret_objects.needed(answers)
 
+    @override
     def wants(self, view: View) -> tuple[Want, ...]:
         """Namespaces, and in those that matter the secrets' metadata and the service accounts."""
         return (Want("v1", "Namespace"), *pull_secret_objects.wants(_possible(view.answers)))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """The registry and the login's origin, for the fingerprint."""
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """The registry and the login's origin."""
         return {"HOST": view.answers.registry_host, "LOGIN": files.login_fingerprint(view)}
 
-    def check(self, view: View) -> Check:
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """The secret is there, made from this login, and attached."""
-        namespaces = _present(view)
-        changes = tuple(line for namespace in namespaces for line in pull_secret_objects.missing(view, namespace))
-        if changes or view.cluster is None:
-            return Needed(changes or (f"make the pull secret {secret_store.NAMESPACE}/{pull_secret_objects.NAME}",))
-        return Satisfied(f"{pull_secret_objects.NAME} is attached in {', '.join(namespaces)}")
+        return tuple(line for namespace in _present(view) for line in pull_secret_objects.missing(view, namespace))
 
+    @override
+    def evidence(self, view: View) -> str:
+        """Where pods pull with it."""
+        return f"{pull_secret_objects.NAME} is attached in {', '.join(_present(view))}"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Make and attach it where it is missing."""
         cluster = await context.cluster()

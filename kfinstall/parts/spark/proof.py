@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.apply import stamp
-from kfinstall.engine import pods, secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.apply.proof_step import ProofStep
+from kfinstall.engine import pods
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
 from kfinstall.parts.spark import limits, objects, pi
@@ -26,37 +28,35 @@ exit 1
 """
 
 
-class SparkProof(Step):
+class SparkProof(ProofStep):
     """By the operator where it is there, by spark-submit otherwise."""
 
     id: ClassVar[str] = "spark.proof"
     title: ClassVar[str] = "Compute Pi with Spark"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     timeout_seconds: ClassVar[float] = limits.SPARK_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 90
-    proof: ClassVar[bool] = True
+    record: ClassVar[str] = "spark"
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where Spark is wanted."""
         return answers.spark.enabled
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The record."""
-        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
-
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """Where and with what it runs."""
         place = spark_place.site(view.answers, view.release)
         settings = spark_place.configuration(place)
         return {"IMAGE": place.image, "SETTINGS": "\n".join(f"{key}={value}" for key, value in settings.items())}
 
-    def check(self, view: View) -> Check:
-        """A proof from these inputs is on record."""
-        evidence = stamp.proven(view.cluster, "spark", self.fingerprint(view))
-        return Satisfied(evidence) if evidence else Needed((f"run SparkPi in namespace {view.answers.spark_namespace}",))
+    @override
+    def intent(self, view: View) -> str:
+        """SparkPi, and where."""
+        return f"run SparkPi in namespace {view.answers.spark_namespace}"
 
-    async def apply(self, context: ApplyContext) -> None:
-        """Run it, find Pi in the driver's log and the event log on the volume, and record both."""
+    @override
+    async def prove(self, context: ApplyContext) -> str:
+        """Run it, find Pi in the driver's log and the event log on the volume."""
         view = context.view
         place = spark_place.site(view.answers, view.release)
         cluster = await context.cluster()
@@ -75,9 +75,7 @@ class SparkProof(Step):
         for line in await pods.run_job(context, cluster, look, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS):
             context.say(line)
         way = "the operator" if operator else "spark-submit"
-        await cluster.apply(secret_store.namespace())
-        evidence = f"SparkPi by {way} in {place.namespace}: Pi is roughly {value}; its event log is on {spark_place.VOLUME}"
-        await cluster.apply(stamp.proof("spark", self.fingerprint(view), evidence))
+        return f"SparkPi by {way} in {place.namespace}: Pi is roughly {value}; its event log is on {spark_place.VOLUME}"
 
     async def _by_operator(self, context: ApplyContext, cluster: Cluster, place: SparkSite) -> None:
         document = pi.application(place)

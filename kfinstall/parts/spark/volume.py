@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose.capacity import quantity
 from kfinstall.engine import pods
-from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, Conflict, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
 from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.spark import limits, moved, objects
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.storage import provisioner
 
+_RECORD: Final = "spark-volume"
 _PROGRAM: Final = """
 mkdir -p "$1"
 chmod 2770 "$1"
@@ -26,26 +30,31 @@ test "$found" = "$2" || { echo "wanted $2; does the storage class let uid 185 ow
 _WANTED: Final = f"{limits.SPARK_USER_ID}:{limits.SPARK_USER_ID} 2770"
 
 
-class SparkVolume(Step):
-    """No directory is writable for everybody: Spark's images run as 185:185, and the logs are theirs."""
+class SparkVolume(ObjectsStep):
+    """No directory is writable for everybody: Spark's images run as 185:185, and the logs are theirs.
+
+    Namespace and claim are none of its `documents`: where somebody has them already, they are used as they are.
+    """
 
     id: ClassVar[str] = "spark.volume"
     title: ClassVar[str] = "Make Spark's volume"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     timeout_seconds: ClassVar[float] = limits.SPARK_VOLUME_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
+    lists: ClassVar[tuple[Want, ...]] = (provisioner.CLASSES, stamp.RECORDS)
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where Spark is wanted."""
         return answers.spark.enabled
 
+    @override
     def wants(self, view: View) -> tuple[Want, ...]:
-        """The claim, the classes, the record of its directory, and who has it mounted where."""
+        """Also the claim, and who has it mounted where."""
         namespace = view.answers.spark_namespace
-        record = Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE)
-        return (Want("v1", "PersistentVolumeClaim", namespace), provisioner.CLASSES, record, *moved.wants(namespace))
+        return (*super().wants(view), Want("v1", "PersistentVolumeClaim", namespace), *moved.wants(namespace))
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
         place = spark_place.site(view.answers, view.release)
         return {
@@ -56,24 +65,34 @@ class SparkVolume(Step):
             "OWNER": _WANTED,
         }
 
-    def check(self, view: View) -> Check:
+    @override
+    def conflict(self, view: View) -> Conflict | None:
+        """The claim can't become as wanted; or, with a warning, somebody's application names its former place."""
+        if self.evidence(view):
+            former = moved.applications(view.cluster, view.answers.spark_namespace)
+            return moved.warning(former) if former else None
+        claim = _claim(view)
+        return _refused(view, claim) if claim and stamp.ours(claim) else None
+
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """The claim is bound and its directory was made."""
-        namespace = view.answers.spark_namespace
-        claim = view.cluster.get("v1", "PersistentVolumeClaim", spark_place.VOLUME, namespace) if view.cluster else None
-        phase = ((claim or {}).get("status") or {}).get("phase")
-        evidence = stamp.proven(view.cluster, "spark-volume", self._fingerprint(view, claim))
-        former = moved.applications(view.cluster, namespace)
-        if phase == "Bound" and evidence:
-            return moved.warning(former) if former else Satisfied(evidence)
-        refused = _refused(view, claim) if claim and stamp.ours(claim) else None
-        if refused:
-            return refused
+        if self.evidence(view):
+            return ()
+        namespace, claim = view.answers.spark_namespace, _claim(view)
         wanted, storage_class = view.answers.spark.volume_size, view.answers.storage_class
         changes = [] if claim else [f"claim {wanted} ReadWriteMany of {storage_class} in {namespace}"]
         if claim and stamp.ours(claim) and quantity(_size(claim)) != quantity(wanted):
             changes = [f"change claim {namespace}/{spark_place.VOLUME} from {_size(claim)} to {wanted}"]
-        changes = [*moved.changes(view.cluster, namespace), *changes]
-        return Needed((*changes, f"make {spark_place.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"))
+        made = f"make {spark_place.LOGS} in it, owned by {_WANTED.replace(' ', ', mode ')}"
+        return (*moved.changes(view.cluster, namespace), *changes, made)
+
+    @override
+    def evidence(self, view: View) -> str:
+        """The record of the directory, while the claim that it was made on is bound; empty otherwise."""
+        claim = _claim(view)
+        bound = ((claim or {}).get("status") or {}).get("phase") == "Bound"
+        return stamp.proven(view.cluster, _RECORD, self._fingerprint(view, claim)) if bound else ""
 
     def _fingerprint(self, view: View, claim: Mapping[str, object] | None) -> str:
         """Inputs, and which volume it was done on: a claim that was deleted and made again is an empty one."""
@@ -81,6 +100,7 @@ class SparkVolume(Step):
         uid = metadata.get("uid", "") if isinstance(metadata, dict) else ""
         return f"{self.fingerprint(view)}-{uid}"
 
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Claim it, make the directory by a Job as Spark's user, and record that."""
         view = context.view
@@ -104,7 +124,12 @@ class SparkVolume(Step):
             context.say(line)
         claim = await cluster.get(ref)
         evidence = f"{spark_place.VOLUME} ({_size(claim or document)}) is bound, {spark_place.LOGS} is {_WANTED}"
-        await cluster.apply(stamp.proof("spark-volume", self._fingerprint(view, claim), evidence))
+        await cluster.apply(stamp.proof(_RECORD, self._fingerprint(view, claim), evidence))
+
+
+def _claim(view: View) -> Document | None:
+    ref = Ref("v1", "PersistentVolumeClaim", spark_place.VOLUME, view.answers.spark_namespace)
+    return view.cluster.objects.get(ref) if view.cluster else None
 
 
 def _size(claim: Document) -> str:

@@ -5,39 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.apply import stamp
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.apply.objects_step import ObjectsStep
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
 from kfinstall.parts.storage import provisioner
 
 _API: Final = "storage.k8s.io/v1"
 
 
-class StorageDefaultClass(Step):
+class StorageDefaultClass(ObjectsStep):
     """Two defaults make claims land anywhere, none leaves them pending for ever."""
 
     id: ClassVar[str] = "storage.default-class"
     title: ClassVar[str] = "Make one class the default"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     timeout_seconds: ClassVar[float] = 60
     estimate_seconds: ClassVar[float] = 1
+    lists: ClassVar[tuple[Want, ...]] = (provisioner.CLASSES,)
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The classes."""
-        return (provisioner.CLASSES,)
-
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """The class."""
         return {"CLASS": view.answers.storage_class}
 
-    def check(self, view: View) -> Check:
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
         """Ours is the default, and no other is."""
         name, defaults = view.answers.storage_class, _defaults(view.cluster)
         changes = [f"take the default from StorageClass {other}" for other in defaults if other != name]
         if provisioner.DEFAULT not in defaults.get(name, ()):
             changes.append(f"make StorageClass {name} the default")
-        return Needed(tuple(changes)) if changes else Satisfied(f"{name} is the one default class")
+        return tuple(changes)
 
+    @override
+    def evidence(self, view: View) -> str:
+        """The class."""
+        return f"{view.answers.storage_class} is the one default class"
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Others first: never two at the same time."""
         view, cluster = context.view, await context.cluster()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Final
+
+from typing_extensions import override
 
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import pods, secret_store
-from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, Conflict, View
 from kfinstall.errors import CommandError
 from kfinstall.kube.base import Cluster, Document, Want
 from kfinstall.parts.storage import limits, policy
@@ -20,35 +23,29 @@ _PROOF: Final = "nfs-policy"
 _PLURALS: Final = {"Tier": "tiers", "GlobalNetworkPolicy": "globalnetworkpolicies"}
 
 
-class StorageNfsPolicy(Step):
+class StorageNfsPolicy(ObjectsStep):
     """A tier of Calico's by itself: policies of others are asked as before for all that it does not refuse."""
 
     id: ClassVar[str] = "storage.nfs-policy"
     title: ClassVar[str] = "Keep pods from the NFS server"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     reads = (NfsServerName,)
     timeout_seconds: ClassVar[float] = limits.STORAGE_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 15
+    lists: ClassVar[tuple[Want, ...]] = (*(Want(policy.API, kind, metadata_only=True) for kind in _PLURALS), stamp.RECORDS)
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where volumes are NFS."""
         return answers.storage.type == "nfs"
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """Tier, policy and the record of the proof."""
-        lists = (Want(policy.API, kind, metadata_only=True) for kind in _PLURALS)
-        return (*lists, Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE))
-
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """The objects, by their hashes."""
-        return {"OBJECTS": " ".join(stamp.content(document) for document in self.documents(view))}
-
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """Tier and policy."""
         return policy.documents(view)
 
-    def check(self, view: View) -> Check:
-        """Both are as they would be written, and a pod was refused."""
+    @override
+    def conflict(self, view: View) -> Conflict | None:
+        """Nobody knows the server's address, or somebody else made one of the two."""
         server = view.answers.nfs_address
         found = policy.addresses(view)
         if not found:
@@ -58,22 +55,29 @@ class StorageNfsPolicy(Step):
                 warning=True,
             )
         foreign = policy.foreign(view)
-        if foreign is not None:
-            return Conflict(
-                f"{foreign} was made by somebody else",
-                f"if nothing needs it: kubectl delete {_PLURALS[foreign.kind]}.{policy.API.partition('/')[0]} {foreign.name}",
-            )
-        changes = list(stamp.outdated(view.cluster, self.documents(view)))
-        evidence = stamp.proven(view.cluster, _PROOF, self.fingerprint(view))
-        if not evidence:
-            changes.append(f"see that a pod does not reach {policy.target(view)}")
-        return Needed(tuple(changes)) if changes else Satisfied(evidence)
+        if foreign is None:
+            return None
+        return Conflict(
+            f"{foreign} was made by somebody else",
+            f"if nothing needs it: kubectl delete {_PLURALS[foreign.kind]}.{policy.API.partition('/')[0]} {foreign.name}",
+        )
 
+    @override
+    def changes(self, view: View) -> tuple[str, ...]:
+        """Both are as they would be written, and a pod was refused."""
+        tried = () if self.evidence(view) else (f"see that a pod does not reach {policy.target(view)}",)
+        return (*super().changes(view), *tried)
+
+    @override
+    def evidence(self, view: View) -> str:
+        """The record of the pod that was refused; empty where there is none."""
+        return stamp.proven(view.cluster, _PROOF, self.fingerprint(view))
+
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Apply both, and let a pod try."""
+        await super().apply(context)
         view, cluster = context.view, await context.cluster()
-        for document in self.documents(view):
-            await cluster.apply(stamp.stamped(document))
         await cluster.apply(secret_store.namespace())
         await self._refused(context, cluster)
         count = len(policy.addresses(view))

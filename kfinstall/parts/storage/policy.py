@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
 from kfinstall.kube.base import Document, Ref
-from kfinstall.parts.storage import limits
+from kfinstall.parts.storage import limits, proof_pods
 from kfinstall.parts.storage.facts import Address, NfsServerName, server_address
 
 API: Final = "crd.projectcalico.org/v1"
@@ -17,8 +17,7 @@ API: Final = "crd.projectcalico.org/v1"
 TIER: Final = "kfinstall"
 POLICY: Final = f"{TIER}.nfs-server"
 """Calico asks for the tier's name before the policy's."""
-NAMESPACE: Final = stamp.PROOFS_NAMESPACE
-JOB: Final = Ref("batch/v1", "Job", "nfs-policy-proof", NAMESPACE)
+JOB: Final = Ref("batch/v1", "Job", "nfs-policy-proof", proof_pods.NAMESPACE)
 LABEL: Final = "kfinstall.io/nfs-policy-proof"
 _ORDER: Final = 500
 """Before the tiers of administrators' policies of Kubernetes (1000) and of NetworkPolicies (a million)."""
@@ -32,6 +31,7 @@ UNKNOWN: Final = "kf-unknown"
 _DROPPED: Final = "TIMEOUT"
 """agnhost's answer where packets get no answer, as Calico's Deny leaves them. Any other end has another cause: a server that does not listen
 (REFUSED), no route (OTHER), no such program."""
+_TRIES: Final = 1
 _PROGRAM: Final = f"""
 set -f
 for try in $(seq "$2"); do
@@ -109,28 +109,6 @@ def target(view: View) -> str:
 
 def job(view: View) -> Document:
     """A pod like any other, which must not get through. Calico needs a moment to put a policy in force on every node."""
-    user = limits.STORAGE_USER_ID
-    container = {
-        "name": "try",
-        "image": view.release.images["agnhost"],
-        "command": ["/bin/sh", "-euc", _PROGRAM, "try", target(view), str(limits.STORAGE_POLICY_TRIES)],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
-    }
-    pod: dict[str, Any] = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-    }
-    return {
-        "apiVersion": JOB.api_version,
-        "kind": JOB.kind,
-        "metadata": {"name": JOB.name, "namespace": JOB.namespace, "labels": dict(stamp.LABELS)},
-        "spec": {"backoffLimit": 1, "template": {"metadata": {"labels": {**stamp.LABELS, LABEL: "try"}}, "spec": pod}},
-    }
+    return proof_pods.nobody_job(
+        view, JOB.name, (LABEL, "try"), _PROGRAM, target(view), str(limits.STORAGE_POLICY_TRIES), tries=_TRIES
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
@@ -59,34 +59,41 @@ def claim(view: View) -> Document:
 
 def job(view: View, role: str, node: str, content: str) -> Document:
     """A Job that writes or reads the volume as nobody. `role`: write or read."""
+    program = _WRITE if role == "write" else _READ
+    made = nobody_job(view, f"{NAME}-{role}", (LABEL, role), program, content, tries=_TRIES)
+    pod = made["spec"]["template"]["spec"]
+    pod["securityContext"]["fsGroup"] = limits.STORAGE_USER_ID
+    pod["containers"][0]["volumeMounts"] = [{"name": "volume", "mountPath": _MOUNT}]
+    pod["volumes"] = [{"name": "volume", "persistentVolumeClaim": {"claimName": NAME}}]
+    if node:
+        pod["nodeName"] = node
+    return made
+
+
+def nobody_job(view: View, name: str, label: tuple[str, str], program: str, *arguments: str, tries: int) -> Document:
+    """A Job in namespace kfinstall that runs a shell program as nobody, with no rights at all.
+
+    `label`: name and value on its pods; the value is the container's name too. `arguments`: $1, $2 ... `tries`: after the first one.
+    """
     user = limits.STORAGE_USER_ID
     container = {
-        "name": role,
+        "name": label[1],
         "image": view.release.images["agnhost"],
-        "command": ["/bin/sh", "-euc", _WRITE if role == "write" else _READ, role, content],
-        "volumeMounts": [{"name": "volume", "mountPath": _MOUNT}],
+        "command": ["/bin/sh", "-euc", program, label[1], *arguments],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
     }
-    pod: dict[str, Any] = {
+    identity = {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": user,
-            "runAsGroup": user,
-            "fsGroup": user,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": identity,
         "containers": [container],
-        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": NAME}}],
     }
-    if node:
-        pod["nodeName"] = node
-    labels = {**stamp.LABELS, LABEL: role}
+    labels = {**stamp.LABELS, label[0]: label[1]}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"{NAME}-{role}", "namespace": NAMESPACE, "labels": dict(stamp.LABELS)},
-        "spec": {"backoffLimit": _TRIES, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": dict(stamp.LABELS)},
+        "spec": {"backoffLimit": tries, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -12,13 +12,9 @@ import yaml
 
 from kfinstall.answers.model import Answers
 from kfinstall.apply import manifests, stamp
-from kfinstall.diagnose.reasons import workload_waiting
-from kfinstall.diagnose.workloads import wait_available
-from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import Cluster, Document, Ref, Want
-from kfinstall.parts.storage import limits
 from kfinstall.parts.storage.facts import export_path
-from kfinstall.text import kubectl
 
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"
 SERVER_UNIT: Final = "nfs-server.service"
@@ -28,7 +24,6 @@ OLD_DEFAULT: Final = "storageclass.beta.kubernetes.io/is-default-class"
 CLASSES: Final = Want("storage.k8s.io/v1", "StorageClass")
 _EXPORT_OPTIONS: Final = "rw,sync,no_subtree_check,no_root_squash"
 """No root squash: the provisioner and the kubelets give directories to the users of pods, as root of a node."""
-_WORKLOADS: Final = ("Deployment", "DaemonSet")
 
 
 def exports(answers: Answers) -> str:
@@ -113,25 +108,6 @@ def _helper_pod(view: View) -> str:
     return yaml.safe_dump(pod, sort_keys=False)
 
 
-def wants(view: View) -> tuple[Want, ...]:
-    """The lists that `check` reads: of workloads everything, of the rest only metadata, which hold the stamp."""
-    found = {
-        Want(
-            ref.api_version,
-            ref.kind,
-            ref.namespace if ref.kind != "Namespace" else "",
-            metadata_only=ref.kind not in (*_WORKLOADS, "Namespace"),
-        )
-        for ref in map(Ref.of, provisioner(view))
-    }
-    return (*sorted(found, key=lambda want: (want.api_version, want.kind, want.namespace)), CLASSES)
-
-
-def workloads(documents: Sequence[Document]) -> list[Ref]:
-    """What must be available before a claim can be bound."""
-    return [Ref.of(document) for document in documents if document["kind"] in _WORKLOADS]
-
-
 def foreign_class(view: View) -> Document | None:
     """A class of our name that somebody else made for something else."""
     wanted = storage_class(view)
@@ -145,37 +121,6 @@ def _differs(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether fields differ that can't be changed in place."""
     fixed = ("provisioner", "parameters", "volumeBindingMode", "reclaimPolicy")
     return any((found.get(key) or {}) != (wanted.get(key) or {}) for key in fixed)
-
-
-def check(view: View, what: str) -> Check:
-    """Whether provisioner and class are there as they would be written, and work."""
-    foreign = foreign_class(view)
-    if foreign is not None:
-        name = foreign["metadata"]["name"]
-        return Conflict(
-            f"StorageClass {name} was made by somebody else, for {foreign.get('provisioner')} {foreign.get('parameters') or ''}".strip(),
-            f"if nothing needs it: {kubectl('delete', 'storageclass', names=[name])} (bound volumes stay)",
-        )
-    documents = provisioner(view)
-    changes = stamp.outdated(view.cluster, [*documents, storage_class(view)])
-    if changes:
-        return Needed(changes)
-    for ref in workloads(documents):
-        waiting = workload_waiting(view.cluster.objects.get(ref) if view.cluster else None)
-        if waiting:
-            return Needed((f"wait for {ref}: {waiting.reason}",))
-    return Satisfied(f"{what} serves class {view.answers.storage_class}")
-
-
-async def apply(context: ApplyContext) -> None:
-    """Apply provisioner and class, and wait for the provisioner."""
-    view, cluster = context.view, await context.cluster()
-    documents = provisioner(view)
-    for document in documents:
-        await cluster.apply(stamp.stamped(document))
-    await apply_class(cluster, view, context)
-    limit = limits.STORAGE_PROVISIONER_TIMEOUT_SECONDS
-    await wait_available(cluster, workloads(documents), timeout_seconds=limit, say=context.say)
 
 
 async def apply_class(cluster: Cluster, view: View, context: ApplyContext) -> None:

@@ -1,1 +1,4 @@
-"""The simulated Kubernetes API: what is stored, what is refused, and the form of every answer."""
+"""The simulated Kubernetes API: what is stored, what is refused, and the form of every answer.
+
+Knows neither nodes nor controllers.
+"""

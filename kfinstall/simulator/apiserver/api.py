@@ -55,6 +55,7 @@ class ApiServer:
     """Serves a store over TLS on a port of 127.0.0.1."""
 
     def __init__(self, store: Store, kinds: Kinds, objects: Objects, version: str) -> None:
+        """Not started, and serving nothing. `version`: as /version tells it, v1.34.2."""
         self.store = store
         self.kinds = kinds
         self.objects = objects

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from kfinstall.simulator.apiserver.kinds import Kind
 from kfinstall.simulator.apiserver.quantities import quantity
-from kfinstall.simulator.apiserver.status import Problem, invalid
+from kfinstall.simulator.apiserver.schemas import Problem
+from kfinstall.simulator.apiserver.status import invalid
 
 Document = dict[str, Any]
 

@@ -18,7 +18,7 @@ _EXTRA: Final = {
 
 
 def version(git_version: str) -> Document:
-    """/version."""
+    """What GET /version answers, for a version as v1.34.2."""
     major, minor = git_version.lstrip("v").split(".")[:2]
     return {
         "major": major,

@@ -171,6 +171,7 @@ class Kinds:
     """All kinds that are served now."""
 
     def __init__(self) -> None:
+        """The built-in ones; CRDs bring theirs with `replace_custom`."""
         self._by_plural: dict[tuple[str, str, str], Kind] = {}
         self._by_kind: dict[tuple[str, str], Kind] = {}
         for kind in _built_in():

@@ -47,6 +47,7 @@ class Objects:
     """Every write goes through here, from clients and controllers alike."""
 
     def __init__(self, store: Store, kinds: Kinds) -> None:
+        """`store`: what is kept; `kinds`: what is served."""
         self.store = store
         self.kinds = kinds
 

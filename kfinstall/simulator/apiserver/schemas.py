@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kfinstall.simulator.apiserver.shapes import Custom
-from kfinstall.simulator.apiserver.status import Problem
 
 Node = Mapping[str, Any]
+Problem = tuple[str, str]
+"""Field and what is wrong with it."""
 _KEEPS: Final = "x-kubernetes-preserve-unknown-fields"
 _OPEN: Final = ("apiVersion", "kind", "metadata")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -30,6 +31,7 @@ class Schema:
     __slots__ = ("_root",)
 
     def __init__(self, root: Node) -> None:
+        """`root`: openAPIV3Schema as the CRD has it."""
         self._root = root
 
     @classmethod

@@ -74,6 +74,7 @@ class BuiltIn:
     __slots__ = ("_is_item", "_name")
 
     def __init__(self, name: str = "", *, is_item: bool = False) -> None:
+        """`name`: of the field, empty for the document itself; `is_item`: whether it is an item of the list of that name."""
         self._name = name
         self._is_item = is_item
 
@@ -106,7 +107,7 @@ class BuiltIn:
         return BuiltIn(name if self._name else _AT_TOP.get(name, name))
 
     def item(self) -> BuiltIn:
-        """An item of it."""
+        """The shape of an item, where it is a list."""
         return BuiltIn(self._name, is_item=True)
 
 

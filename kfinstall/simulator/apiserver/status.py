@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from kfinstall.simulator.apiserver.kinds import Kind
+    from kfinstall.simulator.apiserver.schemas import Problem
 
 Document = dict[str, Any]
 
@@ -34,8 +35,6 @@ _CAUSES: Final = (
     ("Unsupported value", "FieldValueNotSupported"),
 )
 _TYPE: Final = re.compile(r"Invalid value: .*: \S+ in body must be of type ")
-Problem = tuple[str, str]
-"""Field and what is wrong with it."""
 
 
 class ApiError(Exception):
@@ -44,6 +43,7 @@ class ApiError(Exception):
     def __init__(
         self, code: int, message: str, *, reason: str = "", causes: Sequence[Document] = (), details: Document | None = None
     ) -> None:
+        """`code`: of HTTP; `reason`: Kubernetes' word, by the code where empty; `causes`, `details`: as in a Status object."""
         super().__init__(message)
         self.code = code
         self.message = message

@@ -44,6 +44,7 @@ class Addons:
     """Registers the controllers."""
 
     def __init__(self, controllers: Controllers) -> None:
+        """Registers them with `controllers`, which run them."""
         self._c = controllers
         controllers.on(_INSTALLATIONS, self._installation)
         controllers.on("pods", self._pod)

@@ -31,6 +31,7 @@ class Basics:
     """Registers the controllers."""
 
     def __init__(self, controllers: Controllers, ca: str) -> None:
+        """Registers them. `ca`: the cluster's certificate authority in PEM, for kube-root-ca.crt."""
         self._c = controllers
         self._ca = ca
         controllers.on("namespaces", self._namespace)

@@ -50,6 +50,7 @@ class Pods:
     """Every pod that is not ended."""
 
     def __init__(self, controllers: Controllers) -> None:
+        """Registers the scheduler and the kubelets: whatever may let a waiting pod start calls them."""
         self._c = controllers
         self._started: dict[str, float] = {}
         """uid to when it began to start (loop time)."""

@@ -25,6 +25,7 @@ class Controllers:
     """Runs reconcilers. Each gets the object that changed, or None once it is gone."""
 
     def __init__(self, world: World, store: Store, kinds: Kinds, objects: Objects) -> None:
+        """Nothing runs before `start`; controllers register themselves with `on` until then."""
         self.world = world
         self.store = store
         self.kinds = kinds

@@ -11,6 +11,7 @@ from kfinstall.simulator.apiserver.logs import LOGS
 from kfinstall.simulator.apiserver.objects import random_suffix
 from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owner_of
+from kfinstall.simulator.nodes.kubeflow import TRIAL_LABEL
 
 Document = dict[str, Any]
 
@@ -31,13 +32,13 @@ _NOTEBOOK_PORT: Final = 8888
 _PLACEHOLDER: Final = re.compile(r"\$\{trialParameters\.([^}]+)\}")
 _COLLECTOR: Final = {"name": "metrics-logger-and-collector", "image": "ghcr.io/kubeflow/katib/file-metrics-collector:simulated"}
 EXPERIMENT_LABEL: Final = "katib.kubeflow.org/experiment"
-TRIAL_LABEL: Final = "katib.kubeflow.org/trial"
 
 
 class UserWork:
     """Registers the controllers."""
 
     def __init__(self, controllers: Controllers) -> None:
+        """Registers them, and that they look again where something that they own changes."""
         self._c = controllers
         controllers.on(_NOTEBOOKS, self._notebook)
         controllers.on(_EXPERIMENTS, self._experiment)

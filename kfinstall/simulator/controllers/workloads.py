@@ -35,6 +35,7 @@ class Workloads:
     """Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs."""
 
     def __init__(self, controllers: Controllers) -> None:
+        """Registers them, and that they look again where a pod or a node changes."""
         self._c = controllers
         controllers.on("deployments.apps", self._deployment)
         controllers.on("replicasets.apps", self._replica_set)

@@ -1,4 +1,7 @@
-"""What the facts program prints on a simulated node: one module per section, named after it ('-' as '_'); parts tell their own sections."""
+"""What the facts program prints on a simulated node: one module per section, named after it ('-' as '_').
+
+Parts tell their own sections, which is why this room may import simulator/parts.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.facts._lines import active, node_epoch, pair
+from kfinstall.simulator.nodes.lines import active, node_epoch, pair
 from kfinstall.simulator.nodes.model import SimNode
 
 _SERVICES: Final = ("chrony.service", "systemd-timesyncd.service")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfinstall.simulator.facts._lines import node_epoch, pair
+from kfinstall.simulator.nodes.lines import node_epoch, pair
 from kfinstall.simulator.nodes.model import SimNode
 
 

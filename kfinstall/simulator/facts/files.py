@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.facts._lines import asked, node_epoch
+from kfinstall.simulator.nodes.lines import asked, node_epoch
 from kfinstall.simulator.nodes.model import SimNode
 
 _LISTS_AGE_SECONDS: Final = 60

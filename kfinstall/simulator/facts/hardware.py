@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kfinstall.simulator.facts._lines import pair
+from kfinstall.simulator.nodes.lines import pair
 from kfinstall.simulator.nodes.model import SimNode
 
 _FLAGS: Final = (

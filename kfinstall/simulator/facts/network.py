@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from kfinstall.simulator.facts._lines import active
+from kfinstall.simulator.nodes.lines import active
 from kfinstall.simulator.nodes.model import SimNode
 
 

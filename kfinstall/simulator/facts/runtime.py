@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kfinstall.simulator.facts._lines import active, pair, text_of
+from kfinstall.simulator.nodes.lines import active, pair, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SOCKETS: Final = {

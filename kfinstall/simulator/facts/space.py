@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.facts._lines import asked
+from kfinstall.simulator.nodes.lines import asked
 from kfinstall.simulator.nodes.model import SimNode
 
 _BLOCK_BYTES: Final = 4096

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kfinstall.simulator.facts._lines import pair, text_of
+from kfinstall.simulator.nodes.lines import pair, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 

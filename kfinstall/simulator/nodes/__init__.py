@@ -1,1 +1,4 @@
-"""The simulated servers: their state, their SSH, the units they run, and what answers on their ports."""
+"""The model of a simulated node: its disk, packages and units, what a boot does to it, and the way back.
+
+The lowest of the simulator's rooms.
+"""

@@ -16,6 +16,8 @@ from kfinstall import resources
 
 Document = dict[str, Any]
 
+TRIAL_LABEL: Final = "katib.kubeflow.org/trial"
+"""What Katib marks the pods of a trial with: its name."""
 _ASSET: Final = "simulator/kubeflow-26.03.json.gz"
 _NOTEBOOKS: Final = "applications/notebooks-v1/upstream"
 _STANDS_FOR: Final = {

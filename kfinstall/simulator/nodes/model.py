@@ -114,6 +114,7 @@ class ScriptError(Exception):
     """A simulated script ends with a status other than 0."""
 
     def __init__(self, status: int, *lines: str) -> None:
+        """`lines`: the last ones that it prints."""
         super().__init__(status)
         self.status = status
         self.lines = lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kfinstall.simulator.facts._lines import text_of
+from kfinstall.simulator.nodes.lines import text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 LOGIN: Final = "kfadmin"

@@ -13,10 +13,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import bcrypt
 
-from kfinstall.simulator.controllers.user_work import TRIAL_LABEL
 from kfinstall.simulator.nodes import kubeflow
-from kfinstall.simulator.nodes.behind import API, Answered, Asked, answer
 from kfinstall.simulator.nodes.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
+from kfinstall.simulator.parts.behind import API, Answered, Asked, answer
 from kfinstall.simulator.parts.registry import log_in
 
 _LINE_CHARACTERS: Final = 3000
@@ -184,7 +183,7 @@ def _run_end(api: SimApi, parameters: Mapping[str, str]) -> Iterator[str]:
 def trial(pod: Document, world: World) -> PodOutcome | None:
     """A trial whose program is broken."""
     labels = pod["metadata"].get("labels") or {}
-    if TRIAL_LABEL in labels and any(fault == "trial-crash" for fault, _node in world.faults):
+    if kubeflow.TRIAL_LABEL in labels and any(fault == "trial-crash" for fault, _node in world.faults):
         return PodOutcome(log="sh: can't open the data set: No such file or directory\n", exit_code=1)
     return None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.facts._lines import asked, text_of
+from kfinstall.simulator.nodes.lines import asked, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(.*)$")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kfinstall.simulator.facts._lines import pair
 from kfinstall.simulator.nodes import undo
+from kfinstall.simulator.nodes.lines import pair
 from kfinstall.simulator.nodes.model import SimNode
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kfinstall.parts.storage import facts, provisioner
-from kfinstall.simulator.facts._lines import active, text_of
+from kfinstall.simulator.nodes.lines import active, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 

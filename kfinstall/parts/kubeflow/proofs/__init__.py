@@ -1,1 +1,4 @@
-"""What proves Kubeflow's components, each as its users use it: a login, a notebook, a pipeline, an experiment, an InferenceService."""
+"""What proves Kubeflow's components, each as its users use it: a login, a notebook, a pipeline, an experiment, an InferenceService.
+
+Part of kubeflow's room, and may import what that may.
+"""

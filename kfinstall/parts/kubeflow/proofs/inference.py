@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from typing_extensions import override
+
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
-from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.kube.base import Document, Waiting
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
@@ -25,15 +27,17 @@ class KubeflowProofInference(ComponentProof):
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROOF_INFERENCE_TIMEOUT_SECONDS + limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS
     component: ClassVar[str] = "kserve"
     record: ClassVar[str] = "kubeflow-inference"
-    intent: ClassVar[str] = "start an InferenceService, ask it through the gateway, and remove it"
+    use: ClassVar[str] = "start an InferenceService, ask it through the gateway, and remove it"
 
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """The InferenceService."""
         return (proofs.inference_service(view),)
 
-    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
+    @override
+    async def prove(self, context: ApplyContext) -> str:
         """Make it, wait until it is ready, ask it at the address that it tells."""
-        view = context.view
+        view, cluster = context.view, await context.cluster()
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.inference_service(view))).ref
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
-from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.kube.base import Document, Waiting
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, last_words, until
@@ -24,15 +26,17 @@ class KubeflowProofKatib(ComponentProof):
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROOF_KATIB_TIMEOUT_SECONDS
     component: ClassVar[str] = "katib"
     record: ClassVar[str] = "kubeflow-katib"
-    intent: ClassVar[str] = "run an experiment of two trials, read its best metric, and remove it"
+    use: ClassVar[str] = "run an experiment of two trials, read its best metric, and remove it"
 
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """The experiment."""
         return (proofs.experiment(view),)
 
-    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
+    @override
+    async def prove(self, context: ApplyContext) -> str:
         """Make it, wait for its end, read the best trial."""
-        view = context.view
+        view, cluster = context.view, await context.cluster()
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.experiment(view))).ref
 

@@ -5,47 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
-from kfinstall.apply import stamp
-from kfinstall.engine import secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.kube.base import Want
+from kfinstall.apply.proof_step import ProofStep
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.parts.kubeflow.proofs import signed_in
 
 
-class KubeflowProof(Step):
+class KubeflowProof(ProofStep):
     """The browser's way: sign-in page, dex, cookies, dashboard; from the first control plane to the gateway's Service."""
 
     id: ClassVar[str] = "kubeflow.proof"
     title: ClassVar[str] = "Log in to the dashboard"
-    scope: ClassVar[Scope] = Scope.CLUSTER
     script: ClassVar[str] = signed_in.SCRIPT
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
-    proof: ClassVar[bool] = True
+    record: ClassVar[str] = "kubeflow"
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where Kubeflow is wanted."""
         return answers.kubeflow.enabled
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The record."""
-        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
-
+    @override
     def parameters(self, view: View) -> Mapping[str, str]:
         """Who logs in where."""
         return {**signed_in.parameters(view), "RENDERING": choice.key(view)}
 
-    def check(self, view: View) -> Check:
-        """A login with these answers is on record."""
-        evidence = stamp.proven(view.cluster, "kubeflow", self.fingerprint(view))
-        return Satisfied(evidence) if evidence else Needed((f"log in to the dashboard as {view.answers.kubeflow.user.email}",))
+    @override
+    def intent(self, view: View) -> str:
+        """Who logs in."""
+        return f"log in to the dashboard as {view.answers.kubeflow.user.email}"
 
-    async def apply(self, context: ApplyContext) -> None:
-        """Log in, ask the dashboard who that is, and record it."""
-        view, cluster = context.view, await context.cluster()
+    @override
+    async def prove(self, context: ApplyContext) -> str:
+        """Log in, and ask the dashboard who that is."""
         await signed_in.request(context, "login", {}, timeout_seconds=self.timeout_seconds)
-        await cluster.apply(secret_store.namespace())
-        evidence = f"{view.answers.kubeflow.user.email} logged in through dex; the dashboard answers"
-        await cluster.apply(stamp.proof("kubeflow", self.fingerprint(view), evidence))
+        return f"{context.view.answers.kubeflow.user.email} logged in through dex; the dashboard answers"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Cluster, Document, Waiting
+from kfinstall.kube.base import Document, Waiting
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
@@ -20,15 +22,17 @@ class KubeflowProofNotebook(ComponentProof):
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROOF_NOTEBOOK_TIMEOUT_SECONDS + limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS
     component: ClassVar[str] = "notebooks"
     record: ClassVar[str] = "kubeflow-notebook"
-    intent: ClassVar[str] = "start a notebook server, open it through the gateway, and remove it"
+    use: ClassVar[str] = "start a notebook server, open it through the gateway, and remove it"
 
+    @override
     def documents(self, view: View) -> Sequence[Document]:
         """The notebook."""
         return (proofs.notebook(view),)
 
-    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
+    @override
+    async def prove(self, context: ApplyContext) -> str:
         """Make it, wait for its server, open it."""
-        view = context.view
+        view, cluster = context.view, await context.cluster()
         namespace = view.answers.profile_namespace
         ref = (await cluster.apply(proofs.notebook(view))).ref
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, ProofError
@@ -26,15 +28,17 @@ class KubeflowProofPipeline(ComponentProof):
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROOF_PIPELINE_TIMEOUT_SECONDS + 2 * limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS
     component: ClassVar[str] = "pipelines"
     record: ClassVar[str] = "kubeflow-pipeline"
-    intent: ClassVar[str] = "run a pipeline of one task by the pipelines' API, and delete the run"
+    use: ClassVar[str] = "run a pipeline of one task by the pipelines' API, and delete the run"
 
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """Also what is run."""
-        return {**super().parameters(view), "PIPELINE": stamp.content(proofs.pipeline(view))}
+        return {**super().inputs(view), "PIPELINE": stamp.content(proofs.pipeline(view))}
 
-    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
+    @override
+    async def prove(self, context: ApplyContext) -> str:
         """Start it, follow its workflow, and let the API tell its end."""
-        view = context.view
+        view, cluster = context.view, await context.cluster()
         namespace = view.answers.profile_namespace
         started = await signed_in.request(
             context,

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall import invocation, releases
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
+from kfinstall.apply.proof_step import ProofStep
 from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import Telling, too_late, why_not
-from kfinstall.engine import secret_store
-from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
+from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import KfError, StepTimeoutError
 from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
 from kfinstall.parts.kubeflow import choice, limits
@@ -22,55 +24,40 @@ from kfinstall.text import kubectl
 _LOOK_SECONDS: Final = 5.0
 
 
-class ComponentProof(Step):
-    """As the user, in the user's profile. Subclasses say what is made and when it has worked."""
+class ComponentProof(ProofStep):
+    """As the user, in the user's profile. Subclasses say what is made and when it has worked; what they made may stay, `apply` removes it."""
 
-    scope: ClassVar[Scope] = Scope.CLUSTER
     estimate_seconds: ClassVar[float] = 60
-    proof: ClassVar[bool] = True
     component: ClassVar[str]
     """The component of the release that it proves."""
-    record: ClassVar[str]
-    """ConfigMap kfinstall/proof-<record> holds the evidence."""
-    intent: ClassVar[str]
-    """What it does, in the imperative."""
+    use: ClassVar[str]
+    """What it does, in the imperative, without where."""
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where the component is chosen and its proof is wanted."""
         return self.component in proofs.wanted(answers, releases.load(answers.cluster.release))
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
-        """The record."""
-        return (Want("v1", "ConfigMap", stamp.PROOFS_NAMESPACE),)
-
-    def parameters(self, view: View) -> Mapping[str, str]:
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """Who proves it with what on which rendering."""
         made = " ".join(stamp.content(document) for document in self.documents(view))
         return {**signed_in.parameters(view), "RENDERING": choice.key(view), "OBJECTS": made}
 
-    def check(self, view: View) -> Check:
-        """A proof from these inputs is on record."""
-        evidence = stamp.proven(view.cluster, self.record, self.fingerprint(view))
-        return Satisfied(evidence) if evidence else Needed((f"{self.intent} in {view.answers.profile_namespace}",))
+    @override
+    def intent(self, view: View) -> str:
+        """Its use, and in which profile."""
+        return f"{self.use} in {view.answers.profile_namespace}"
 
-    async def prove(self, context: ApplyContext, cluster: Cluster) -> str:
-        """Make it, wait for it, use it; gives the evidence. What it made may stay: `apply` removes it.
-
-        Raises:
-            KfError: it did not work.
-        """
-        raise NotImplementedError
-
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Remove what an earlier try left, prove it, record it, remove it again. What failed is kept to be looked at."""
         view, cluster = context.view, await context.cluster()
         await self._remove(cluster, view)
         try:
-            evidence = await self.prove(context, cluster)
+            await super().apply(context)
         except KfError as error:
             raise self._kept(error, view) from None
-        await cluster.apply(secret_store.namespace())
-        await cluster.apply(stamp.proof(self.record, self.fingerprint(view), evidence))
         await self._remove(cluster, view)
 
     async def _remove(self, cluster: Cluster, view: View) -> None:

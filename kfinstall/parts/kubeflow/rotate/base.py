@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.diagnose.workloads import wait_available
@@ -41,19 +43,23 @@ class RotateStep(Step):
         """What it replaces."""
         return secrets.ROTATIONS[self.name]
 
+    @override
     def applies(self, answers: Answers) -> bool:
         """Where there is such a secret."""
         return self.name in secrets.possible(answers)
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+    @override
+    def wants(self, view: View) -> tuple[Want, ...]:
         """The record."""
         return (secrets.RECORDS,)
 
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
         """What is replaced where: never a value."""
         item = self.rotation
         return {"SECRET": item.secret, "WRITTEN": "\n".join(map(str, item.written))}
 
+    @override
     def check(self, view: View) -> Check:
         """What was asked for last is done."""
         if view.cluster is None:
@@ -66,6 +72,7 @@ class RotateStep(Step):
     async def teach(self, context: ApplyContext, old: Secret, new: Secret) -> None:
         """Let the running server take the new value; it may have it already."""
 
+    @override
     async def apply(self, context: ApplyContext) -> None:
         """Beside the old one, into the server, into the Secrets, into what reads them; then in its place."""
         cluster, item = await context.cluster(), self.rotation

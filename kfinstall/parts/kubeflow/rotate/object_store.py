@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.engine.step import ApplyContext
 from kfinstall.parts.kubeflow.rotate import servers
 from kfinstall.parts.kubeflow.rotate.base import RotateStep
@@ -17,6 +19,7 @@ class RotateObjectStore(RotateStep):
     title: ClassVar[str] = "Replace the object store's key"
     name: ClassVar[str] = "object-store"
 
-    async def teach(self, context: ApplyContext, old: Secret, new: Secret) -> None:  # noqa: ARG002
+    @override
+    async def teach(self, context: ApplyContext, old: Secret, new: Secret) -> None:
         """Change it in the server."""
         await servers.object_store(context, self.rotation, new)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
-
-from typing_extensions import override
 
 from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
@@ -33,11 +31,6 @@ class Removal(Step):
     def wants(self, view: View) -> tuple[Want, ...]:
         """Everything that Kubeflow consists of."""
         return removal.wants(view)
-
-    @override
-    def parameters(self, view: View) -> Mapping[str, str]:
-        """Nothing but what the cluster's own record says."""
-        return {}
 
     def check(self, view: View) -> Check:
         """None of them is there."""

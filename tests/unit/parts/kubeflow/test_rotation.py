@@ -303,5 +303,5 @@ def test_a_postgres_server_takes_the_new_password_by_a_statement(server):
 
 def test_no_parameter_of_a_rotation_is_a_value():
     for kind in rotate.PHASE.steps:
-        given = json.dumps(kind().parameters(view()))
+        given = json.dumps(kind().inputs(view()))
         assert "next" not in given

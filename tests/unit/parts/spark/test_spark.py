@@ -283,7 +283,7 @@ def test_nothing_is_world_writable_and_nothing_runs_as_root():
     pod = job["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 185
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert "2770" in SparkVolume().parameters(make_view())["OWNER"]
+    assert "2770" in SparkVolume().inputs(make_view())["OWNER"]
 
 
 async def test_a_claim_made_again_needs_its_directory_again():

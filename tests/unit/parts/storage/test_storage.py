@@ -32,6 +32,7 @@ from kfinstall.parts.storage.nfs_policy import StorageNfsPolicy
 from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.parts.storage.nfs_subdir import StorageNfsSubdir
 from kfinstall.parts.storage.proof import StorageProof
+from kfinstall.parts.storage.provisioner_step import ProvisionerStep
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import EFFECTS, ScriptError, SimUnit
 from kfinstall.simulator.parts import storage as effects
@@ -242,7 +243,8 @@ def test_the_local_directory_and_the_helpers_image_reach_the_provisioner():
 @pytest.mark.parametrize("storage", [{}, {"nfs": {"provisioner": "subdir"}}, {"type": "local-path"}])
 def test_a_check_reads_all_that_it_judges(storage):
     view = make_view(storage)
-    listed = {(want.api_version, want.kind, want.namespace) for want in provisioner.wants(view)}
+    (step,) = (made() for made in STEPS if issubclass(made, ProvisionerStep) and made().applies(view.answers))
+    listed = {(want.api_version, want.kind, want.namespace) for want in step.wants(view)}
     for document in [*provisioner.provisioner(view), provisioner.storage_class(view)]:
         ref = Ref.of(document)
         assert (ref.api_version, ref.kind, ref.namespace) in listed

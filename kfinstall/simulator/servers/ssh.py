@@ -15,7 +15,7 @@ import asyncssh
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.faults import HOSTILE
 from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
-from kfinstall.simulator.nodes.units import Units, script_lines
+from kfinstall.simulator.servers.units import Units, script_lines
 from kfinstall.transport import wire
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kfinstall.simulator.apiserver.patches import timestamp
-from kfinstall.simulator.nodes import spark_history
 from kfinstall.simulator.nodes.model import SimApi
+from kfinstall.simulator.parts import spark_history
 
 Document = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What the sections of a simulated node share."""
+"""Lines of facts out of a simulated node's model: what the sections are written with, whoever owns them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 
 from kfinstall.simulator.cluster import SimCluster
-from kfinstall.simulator.nodes.behind import Asked, answer
+from kfinstall.simulator.parts.behind import Asked, answer
 
 Document = dict[str, Any]
 
@@ -36,6 +36,7 @@ class Gateway:
     """Logins by what is in dex's ConfigMap and Secret; sessions live as long as the process."""
 
     def __init__(self, cluster: SimCluster) -> None:
+        """Nobody is signed in."""
         self._cluster = cluster
         self._requests: dict[str, str] = {}
         """dex's request id to oauth2-proxy's state."""

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from kfinstall.simulator.apiserver.pki import server_context
 from kfinstall.simulator.cluster import API_PORT, SimCluster
-from kfinstall.simulator.nodes.gateway import Gateway
 from kfinstall.simulator.nodes.model import SimNode, World
+from kfinstall.simulator.servers.gateway import Gateway
 
 Document = dict[str, Any]
 
