@@ -13,6 +13,7 @@ from secrets import token_hex
 import asyncssh
 import pytest
 
+from kfinstall.engine.wanted import Wanted
 from kfinstall.errors import UsageError
 from kfinstall.facts.model import Watch
 from kfinstall.facts.parse import parse_facts
@@ -294,20 +295,16 @@ async def test_faults_of_kubeadm_and_apt(tmp_path: Path, monkeypatch: pytest.Mon
     def join(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
         yield "joined"
 
-    def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
-        yield "installed"
-
     monkeypatch.setitem(EFFECTS, "cluster-join-workers", join)
-    monkeypatch.setitem(EFFECTS, "prepare-base-packages", packages)
     async with Fleet(nodes=3, state_dir=tmp_path / "sim", faults=("kubelet-fails:worker1", "apt-lock:worker2"), pace=0) as fleet:
         async with connected(fleet, "worker1") as connection:
             _status, out, _err = await send(connection, step("cluster-join-workers"))
         assert any(line.startswith("kf-error: the kubelet") for line in lines(out))
         assert lines(out)[-1] == f"@{MARK} end 1"
         async with connected(fleet, "worker2") as connection:
-            _status, out, _err = await send(connection, step("prepare-base-packages"))
+            _status, out, _err = await send(connection, step("prepare-base-packages", **Wanted(packages=("one",)).parameters))
         assert "Could not get lock" in lines(out)[0]
-        assert lines(out)[-2:] == ["installed", f"@{MARK} end 0"]
+        assert lines(out)[-2:] == ["Setting up one (1.0-1ubuntu1) ...", f"@{MARK} end 0"]
         assert "apt" not in fleet.world.nodes["worker2"].extra
 
 

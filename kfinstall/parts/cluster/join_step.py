@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.kube.base import Want
@@ -20,7 +22,8 @@ class JoinStep(Step):
     timeout_seconds: ClassVar[float] = limits.CLUSTER_JOIN_TIMEOUT_SECONDS + limits.CLUSTER_SPARE_SECONDS
     control_plane: ClassVar[bool]
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """Who made the node a member."""
         return membership.WATCH
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
@@ -35,7 +37,8 @@ class KubeflowNotebookImages(Step):
         """Where some are wanted, and there is a registry."""
         return answers.kubeflow.enabled and answers.registry.enabled and bool(answers.kubeflow.notebook_images)
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """The record of what was pushed."""
         return Watch(files=frozenset({_RECORD}))
 

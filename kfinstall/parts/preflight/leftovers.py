@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Mend, Step, View
 from kfinstall.facts.model import Watch
@@ -69,7 +71,8 @@ class PreflightLeftovers(Step):
     title: ClassVar[str] = "Look for other installations"
     danger: ClassVar[Danger] = Danger.NONE
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """Who made the node a member."""
         return membership.WATCH
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files, limits
@@ -24,11 +26,13 @@ class PrepareApt(Step):
     def _packages(self) -> tuple[str, ...]:
         return (*files.BASE_PACKAGES, *files.KUBERNETES_PACKAGES)
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """The packages that later steps install."""
         return Watch(packages=frozenset(self._packages()))
 
-    def parameters(self, view: View) -> Mapping[str, str]:  # noqa: ARG002
+    @override
+    def parameters(self, view: View) -> Mapping[str, str]:
         """How old the lists may be."""
         return {"MAX_AGE": str(limits.PREPARE_LISTS_AGE_SECONDS)}
 

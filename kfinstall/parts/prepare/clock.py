@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 
@@ -27,7 +29,8 @@ class PrepareClock(Step):
     script: ClassVar[str] = "prepare-clock"
     estimate_seconds: ClassVar[float] = 5
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """The services that could do it."""
         return Watch(units=frozenset(_SERVICES))
 

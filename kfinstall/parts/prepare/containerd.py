@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
@@ -30,7 +32,8 @@ class PrepareContainerd(Step):
         """With containerd as the runtime."""
         return answers.cluster.runtime == "containerd"
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """Its files and its unit."""
         return Watch(
             files=frozenset({prepare_files.CONTAINERD_CONFIG, prepare_files.CONTAINERD_LIMITS, _RECORD}),

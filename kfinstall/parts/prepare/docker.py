@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
@@ -42,7 +44,8 @@ class PrepareDocker(Step):
         """With docker as the runtime."""
         return answers.cluster.runtime == "docker"
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """Its files and units, and what tells which packages are missing."""
         return Watch(
             files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from typing_extensions import override
+
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
 from kfinstall.parts.prepare import files, limits
@@ -19,7 +21,8 @@ class PrepareKubernetesPackages(Step):
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """The packages and the kubelet's unit."""
         return Watch(packages=frozenset(files.KUBERNETES_PACKAGES), units=frozenset({"kubelet.service"}))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Watch
@@ -39,7 +41,8 @@ class Leave(Step):
     timeout_seconds = limits.RESET_LEAVE_TIMEOUT_SECONDS
     estimate_seconds = 40
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """Whose member the node is."""
         return membership.WATCH
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from typing_extensions import override
+
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import Watch
@@ -35,7 +37,8 @@ class SparkImage(Step):
         """Where Spark and a registry are wanted; otherwise pods use the publisher's image."""
         return answers.spark.enabled and answers.registry.enabled
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    @override
+    def watch(self, view: View) -> Watch:
         """The record of the copy."""
         return Watch(files=frozenset({_RECORD}))
 

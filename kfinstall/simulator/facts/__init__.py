@@ -12,6 +12,7 @@ from typing import Final
 
 from kfinstall.facts.parse import SECTIONS
 from kfinstall.simulator import parts
+from kfinstall.simulator.nodes.asking import asking
 from kfinstall.simulator.nodes.model import SimNode
 
 Render = Callable[[SimNode, Mapping[str, str]], str]
@@ -30,11 +31,11 @@ _OF_PARTS: Final = {
 
 @cache
 def renderers() -> Mapping[str, Render]:
-    """Every section's `render`, in the order in which the real program prints them: the parts' own sections before the last two."""
+    """Every section's `render`, which names those of node and parameters that it needs, in the order in which the real program prints them: the parts' own sections before the last two."""
     core = {name: f"{__name__}.{name.replace('-', '_')}" for name in SECTIONS}
     owned = {name: f"{parts.__name__}.{module}" for name, module in sorted(_OF_PARTS.items())}
     modules = {**{name: core[name] for name in SECTIONS if name not in _LAST}, **owned, **{name: core[name] for name in _LAST}}
-    return {name: importlib.import_module(module).render for name, module in modules.items()}
+    return {name: asking(importlib.import_module(module).render, ("node", "parameters")) for name, module in modules.items()}
 
 
 def facts_output(node: SimNode, parameters: Mapping[str, str], now: float) -> str:

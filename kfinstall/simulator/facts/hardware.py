@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from kfinstall.simulator.nodes.lines import pair
@@ -13,6 +12,6 @@ _FLAGS: Final = (
 )
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(node: SimNode) -> str:
     """Print what scripts/facts/machine.sh does."""
     return pair("cpus", node.cpus) + pair("flags", _FLAGS) + pair("memory_kib", node.memory_bytes // 1024)

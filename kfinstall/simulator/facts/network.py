@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 
 from kfinstall.simulator.nodes.lines import active
 from kfinstall.simulator.nodes.model import SimNode
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(node: SimNode) -> str:
     """Print what scripts/facts/network.sh does: raw output of ip and ss."""
     address = ipaddress.ip_interface(f"{node.address}/24")
     gateway = next(address.network.hosts())

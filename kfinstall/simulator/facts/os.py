@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kfinstall.simulator.nodes.lines import pair, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(node: SimNode) -> str:
     """Print what scripts/facts/machine.sh does."""
     title = "Ubuntu" if node.os_id == "ubuntu" else "Debian GNU/Linux"
     return "".join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from kfinstall.simulator.nodes.lines import active, pair, text_of
@@ -27,7 +26,7 @@ def _sockets(node: SimNode) -> list[str]:
     return lines
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(node: SimNode) -> str:
     """Print what scripts/facts/runtime.sh does; versions come from the section packages."""
     lines = _sockets(node)
     lines += [pair("kubeadm", match[1]) for path in sorted(node.files) if (match := _KUBEADM.fullmatch(path))]

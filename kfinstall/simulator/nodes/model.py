@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from kfinstall.simulator.nodes.asking import asking
 
 
 @dataclass(slots=True)
@@ -126,14 +128,21 @@ EFFECTS: dict[str, Effect] = {}
 """Script name ('prepare-swap-off', or 'ask/...' for read-only ones) to its effect."""
 
 
-def effect(name: str) -> Callable[[Effect], Effect]:
+_ASKED: Final = ("node", "parameters", "stdin", "world")
+
+
+def effect(name: str) -> Callable[[Callable[..., Iterator[str]]], Callable[..., Iterator[str]]]:
     """Register the effect of the script of that name: what it does beyond its parameter WANTED, and after that.
 
-    A script that does nothing else needs none (see kfinstall.simulator.nodes.play).
+    A script that does nothing else needs none (see kfinstall.simulator.nodes.play). The function takes those of an effect's
+    arguments that it names: node, parameters, stdin, world.
+
+    Raises:
+        TypeError: it names another argument.
     """
 
-    def register(function: Effect) -> Effect:
-        EFFECTS[name] = function
+    def register(function: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
+        EFFECTS[name] = asking(function, _ASKED)
         return function
 
     return register

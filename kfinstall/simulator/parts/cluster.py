@@ -69,7 +69,7 @@ def _taint(world: World, registration: Mapping[str, Any]) -> None:
 
 
 @effect("cluster-init")
-def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def init(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Kubeadm init: the API server starts."""
     owned = _owned(node, parameters)
     if owned == parameters["DONE"] and _ADMIN in node.files and world.api is not None:
@@ -111,7 +111,7 @@ def init(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
 
 
 @effect("cluster-kubeconfig")
-def kubeconfig(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def kubeconfig(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Copy the administrator's file, beside one that is another cluster's."""
     path = f"{HOME}/.kube/config"
     other = node.files.get(path)
@@ -162,7 +162,7 @@ def _operator(version: str) -> list[Document]:
 
 
 @effect("cluster-network")
-def network(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def network(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Fetch the two files and apply them."""
     folder = f"/var/cache/kfinstall/calico-{parameters['VERSION']}"
     for name in ("operator-crds.yaml", "tigera-operator.yaml"):
@@ -180,7 +180,7 @@ def network(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wor
 
 
 @effect("cluster-upload-certs")
-def upload_certs(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def upload_certs(stdin: str, world: World) -> Iterator[str]:
     """Keep the certificates in the cluster; the hash of the key stands for the encryption."""
     key = next(item["certificateKey"] for item in yaml.safe_load_all(stdin) if item["kind"] == "InitConfiguration")
     data = {"key-hash": base64.b64encode(hashlib.sha256(key.encode()).hexdigest().encode()).decode()}

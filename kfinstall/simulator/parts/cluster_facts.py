@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from kfinstall.simulator.nodes.lines import text_of
@@ -21,7 +20,7 @@ def certificate(node: SimNode, path: str) -> str:
     return found[1] if found else ""
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(node: SimNode) -> str:
     """What scripts/cluster/facts.sh prints."""
     wanted = certificate(node, _ADMIN)
     if not wanted:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from kfinstall.simulator.nodes.model import ScriptError, SimNode, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, effect
 
 
 @effect("ask/cluster-admin-conf")
-def admin_conf(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def admin_conf(node: SimNode) -> Iterator[str]:
     """Print the administrator's kubeconfig."""
     file = node.files.get("/etc/kubernetes/admin.conf")
     if file is None or not file.content:

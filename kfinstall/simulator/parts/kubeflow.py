@@ -22,7 +22,7 @@ _LINE_CHARACTERS: Final = 3000
 
 
 @effect("kubeflow-render")
-def render(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def render(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Fetch, render, pack; the record is written last."""
     source = f"{parameters['CACHE']}/kubeflow-{parameters['TAG']}"
     if source not in node.files:
@@ -43,7 +43,7 @@ def render(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 
 @effect("ask/kubeflow-rendering")
-def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def rendering(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """The packed rendering in base64."""
     file = node.files.get(parameters["FILE"])
     if file is None or not file.content:
@@ -55,7 +55,7 @@ def rendering(node: SimNode, parameters: Mapping[str, str], stdin: str, world: W
 
 
 @effect("ask/kubeflow-bundle")
-def incoming(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def incoming(node: SimNode, parameters: Mapping[str, str], stdin: str) -> Iterator[str]:
     """The rendering of a bundle arrives beside its place."""
     packed = base64.b64decode(stdin)
     if hashlib.sha256(packed).hexdigest() != parameters["SHA256"]:
@@ -66,7 +66,7 @@ def incoming(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 
 @effect("kubeflow-bundle")
-def bundle(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def bundle(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """What arrived is put in place, and recorded."""
     file = node.files.pop(f"{parameters['FILE']}.incoming", None)
     if file is None or file.content is None:
@@ -98,7 +98,7 @@ def notebook_images(node: SimNode, parameters: Mapping[str, str], stdin: str, wo
 
 
 @effect("kubeflow-proof")
-def proof(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def proof(parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """The login works where dex runs with the password's hash and the dashboard is there; then what a user would do."""
     api, email = world.api, parameters["EMAIL"]
     gateway = api.get("v1", "Service", "istio-ingressgateway", "istio-system") if api else None

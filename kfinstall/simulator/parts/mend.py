@@ -9,7 +9,7 @@ from kfinstall.simulator.nodes.model import ScriptError, SimNode, SimUnit, World
 
 
 @effect("mend-updates")
-def updates(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def updates(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Stop them; the lock is free then."""
     for unit in parameters["UNITS"].split():
         known = node.units.get(unit)
@@ -21,14 +21,14 @@ def updates(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wor
 
 
 @effect("mend-packages")
-def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def packages(node: SimNode) -> Iterator[str]:
     """Finish them."""
     node.extra.pop("apt", None)
     yield "repairing packages that were left half-installed"
 
 
 @effect("mend-clock")
-def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def clock(node: SimNode) -> Iterator[str]:
     """Set it."""
     if "systemd-timesyncd.service" not in node.units:
         raise ScriptError(40, "kf-error: nothing on this node keeps the clock", "kf-hint: apt-get install systemd-timesyncd")
@@ -38,14 +38,14 @@ def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
 
 
 @effect("mend-cni-file")
-def cni_file(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def cni_file(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Take it away."""
     if node.files.pop(parameters["FILE"], None) is not None:
         yield f"removed {parameters['FILE']}; a reset brings it back"
 
 
 @effect("mend-machine-id")
-def machine_id(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def machine_id(node: SimNode) -> Iterator[str]:
     """Make one of its own."""
     node.machine_id = hashlib.sha256(f"{node.name} {node.boot_id}".encode()).hexdigest()[:32]
     node.write("/etc/machine-id", f"{node.machine_id}\n", 0o444)
@@ -53,14 +53,14 @@ def machine_id(node: SimNode, parameters: Mapping[str, str], stdin: str, world: 
 
 
 @effect("mend-hostname")
-def hostname(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def hostname(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Name it."""
     node.write("/etc/hostname", f"{parameters['NAME']}\n")
     yield f"{node.name} is {parameters['NAME']} now"
 
 
 @effect("mend-firewall")
-def firewall(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def firewall(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Let them through."""
     for source in parameters["SOURCES"].split():
         yield f"Rule added: {source}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from kfinstall.engine.wanted import rows
 from kfinstall.parts.prepare.files import PROOFS, major
-from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, World, effect
+from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, effect
 from kfinstall.simulator.parts.prepare_facts import GONE
 from kfinstall.text import sha256
 
@@ -42,7 +42,7 @@ def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> It
 
 
 @effect("prepare-apt")
-def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def apt(node: SimNode) -> Iterator[str]:
     """Turn the source off that is gone, and read the package lists."""
     for path in [path for path in node.files if path.startswith("/etc/apt/sources.list") and path.endswith(".list")]:
         yield from _edit(node, path, lambda line: GONE.match(line) is not None, "it off, this repository is gone")
@@ -53,7 +53,7 @@ def apt(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) 
 
 
 @effect("prepare-swap-off")
-def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def swap_off(node: SimNode) -> Iterator[str]:
     """Comment fstab's lines out, by field, mask units and zram, and turn swap off."""
     if "/etc/fstab" in node.files:
         yield from _edit(node, "/etc/fstab", lambda line: line[:1] != "#" and line.split()[2:3] == ["swap"], "swap off")
@@ -65,7 +65,7 @@ def swap_off(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 
 @effect("prepare-modules")
-def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def modules(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Load Istio's too, and write the file."""
     node.modules |= set(parameters["OPTIONAL"].split())
     lines = [parameters["HEAD"], *parameters["REQUIRED"].split(), *parameters["OPTIONAL"].split()]
@@ -73,7 +73,7 @@ def modules(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wor
 
 
 @effect("prepare-sysctl")
-def sysctl(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def sysctl(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Turn lower values off in files that are read later."""
     wanted = {name: value for kind, name, value, *_more in rows(parameters) if kind == "sysctl"}
 
@@ -87,7 +87,7 @@ def sysctl(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 
 @effect("prepare-clock")
-def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def clock(node: SimNode) -> Iterator[str]:
     """Turn on what is installed; timesyncd where nothing is."""
     there = next((unit for unit in _CLOCKS if unit in node.units), "")
     if not there:
@@ -102,7 +102,7 @@ def clock(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
 
 
 @effect("prepare-containerd")
-def containerd(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def containerd(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Install containerd where there is none, and write its files in the form that its version reads."""
     if not {"containerd", "containerd.io", "containerd-stable"} & set(node.packages):
         yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD})
@@ -128,7 +128,7 @@ def _merged(old: str | None) -> str:
 
 
 @effect("prepare-docker")
-def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def docker(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Install Docker and cri-dockerd."""
     yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER, "jq": "1.7.1-3ubuntu1"})
     if node.os_id == "debian" and "docker" not in node.commands:
@@ -145,14 +145,14 @@ def docker(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 
 @effect("prepare-kubernetes-repository")
-def repository(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def repository(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Write the key."""
     yield from node.put(parameters["KEY_FILE"], "key of the Kubernetes project")
     yield "Reading package lists..."
 
 
 @effect("prepare-kubernetes-packages")
-def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def packages(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Install the version and hold it."""
     version = f"{parameters['VERSION']}-1.1"
     yield from node.install({"kubernetes-cni": "1.7.1-1.1", "cri-tools": f"{version.rpartition('.')[0].rpartition('.')[0]}.0-1.1"})
@@ -164,7 +164,7 @@ def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 
 @effect("prepare-tools")
-def tools(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def tools(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Install kustomize."""
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
     yield from node.put(parameters["BINARY"], "kustomize", 0o755)

@@ -65,7 +65,7 @@ def _record(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
 
 
 @effect("registry-server")
-def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def server(node: SimNode, parameters: Mapping[str, str], stdin: str) -> Iterator[str]:
     """Package, certificate, login, unit."""
     secured = parameters["SECURED"] == "yes"
     node.units["docker-registry.service"] = SimUnit(active=False, enabled=False)
@@ -103,7 +103,7 @@ def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 
 @effect("ask/registry-ca")
-def certificate(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def certificate(node: SimNode) -> Iterator[str]:
     """The CA certificate."""
     file = node.files.get(f"{_FOLDER}/ca.crt")
     if file is None or file.content is None:
@@ -112,7 +112,7 @@ def certificate(node: SimNode, parameters: Mapping[str, str], stdin: str, world:
 
 
 @effect("registry-trust")
-def trust(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def trust(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """The CA and daemon.json, then a try."""
     if parameters["CA"]:
         yield from node.put(f"{parameters['FOLDER']}/ca.crt", parameters["CA"])

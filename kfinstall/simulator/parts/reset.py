@@ -11,7 +11,7 @@ from kfinstall.simulator.parts.cluster import take_back
 
 
 @effect("reset-leave")
-def leave(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def leave(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Kubeadm reset; with the first control plane the API server is gone."""
     owner = node.files.get(parameters["OWNER_FILE"])
     if owner is not None and owner.content not in (parameters["BEGUN"], parameters["DONE"]):
@@ -26,13 +26,13 @@ def leave(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World
 
 
 @effect("reset-services")
-def services(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def services(node: SimNode) -> Iterator[str]:
     """Stop what did not run before."""
     yield from undo.stop_units(node)
 
 
 @effect("reset-data")
-def data(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def data(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Delete the directories."""
     recorded = {path for _kind, path in undo.changed_files(node)} if node.before else set()
     for folder in parameters["DIRECTORIES"].splitlines():
@@ -47,20 +47,20 @@ def data(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World)
 
 
 @effect("reset-packages")
-def packages(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def packages(node: SimNode) -> Iterator[str]:
     """Purge what was brought."""
     yield from undo.remove_packages(node)
 
 
 @effect("reset-files")
-def files(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def files(node: SimNode) -> Iterator[str]:
     """Put the rest back."""
     yield from undo.restore_files(node)
     yield "the node is as it was before kfinstall; kernel modules that it loaded go with the next boot"
 
 
 @effect("ask/forget-node")
-def forget(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def forget(node: SimNode) -> Iterator[str]:
     """Remove kfinstall's own folders."""
     if any(True for _line in undo.record_lines(node)):
         yield "record"

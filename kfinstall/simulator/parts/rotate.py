@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.model import ScriptError, SimApi, SimNode, World, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimApi, World, effect
 
 _HELD: Final[Mapping[str, tuple[str, str]]] = {
     "deployment/katib-mysql": ("katib-mysql-secrets", "MYSQL_ROOT_PASSWORD"),
@@ -60,7 +60,7 @@ def _running(world: World, parameters: Mapping[str, str]) -> SimApi:
 
 
 @effect("rotate-database")
-def database(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def database(parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """The new password is taken from one who knows the old one; nothing where it is known already."""
     api, workload, namespace = _running(world, parameters), parameters["WORKLOAD"], parameters["NAMESPACE"]
     old, new = stdin.splitlines()
@@ -79,7 +79,7 @@ def database(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Wo
 
 
 @effect("rotate-object-store")
-def object_store(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def object_store(parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """The administrator's key is set."""
     api = _running(world, parameters)
     _take(api, parameters["WORKLOAD"], stdin.rstrip("\n"))
@@ -87,7 +87,7 @@ def object_store(node: SimNode, parameters: Mapping[str, str], stdin: str, world
 
 
 @effect("rotate-postgres")
-def postgres(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def postgres(parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:
     """The administrator's password is set."""
     api = _running(world, parameters)
     _take(api, parameters["WORKLOAD"], stdin.rstrip("\n"))

@@ -13,7 +13,7 @@ from kfinstall.simulator.nodes.model import Document, PodOutcome, SimApi, SimNod
 
 
 @effect("spark-image")
-def image(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def image(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Copy the image into the registry."""
     target = parameters["TARGET"]
     if f"registry:{target}" in node.images:

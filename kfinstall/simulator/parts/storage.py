@@ -21,7 +21,7 @@ from kfinstall.simulator.parts.storage_facts import clients
 
 
 @effect("storage-nfs-server")
-def server(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def server(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Listen, and tell the exports."""
     path = parameters["DIRECTORY"]
     node.listeners[2049] = "?"
@@ -37,7 +37,7 @@ def _server_of(source: str, world: World) -> tuple[SimNode | None, str]:
 
 
 @effect("storage-nfs-client")
-def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def client(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Mount once, leave the record."""
     serving, path = _server_of(parameters["SOURCE"], world)
     if serving is not None and node.address not in clients(serving, path):
@@ -52,7 +52,7 @@ def client(node: SimNode, parameters: Mapping[str, str], stdin: str, world: Worl
 
 
 @effect("ask/storage-try")
-def tried(node: SimNode, parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[str]:  # noqa: ARG001
+def tried(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     """Room in a directory, or a server that answers."""
     if parameters["KIND"] != "client":
         yield f"space\t{node.disk_free_bytes}\t{node.disk_bytes}\text4\t/"

@@ -6,13 +6,11 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.model import SimNode
-
 _ADDRESS: Final = "10.99.0.1"
 """The simulated network knows every name."""
 
 
-def render(node: SimNode, parameters: Mapping[str, str]) -> str:  # noqa: ARG001
+def render(parameters: Mapping[str, str]) -> str:
     """What scripts/storage/facts-nfs-server.sh prints."""
     name = parameters.get("NFS_ADDRESS", "")
     try:
