@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE
+from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE, RECORDS
 from kfinstall.kube import raw
 from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
 
@@ -43,7 +43,7 @@ def wants() -> tuple[Want, ...]:
     kinds = [(version, kind) for version, *names in (line.split() for line in _KINDS.split("\n") if line) for kind in names]
     metadata = tuple(Want(version, kind, metadata_only=True) for version, kind in kinds)
     whole = tuple(Want(version, kind) for version, kind in WORKLOADS)
-    return (Want("v1", "ConfigMap", PROOFS_NAMESPACE), *whole, *metadata)
+    return (RECORDS, *whole, *metadata)
 
 
 @dataclass(frozen=True, slots=True)
