@@ -63,7 +63,7 @@ class Redactor:
         self._telling: tuple[str, ...] = ()
         """Forms without another form in them: where none of these is, none of all is."""
 
-    def learn(self, secret: Secret) -> Secret:
+    def register(self, secret: Secret) -> Secret:
         """Remember a secret, and its base64, URL, JSON and shell-quoted forms; gives it back."""
         value = secret.reveal()
         for part in {value, *value.splitlines()}:

@@ -35,7 +35,7 @@ from screens.wizard import Wizard
 
 if TYPE_CHECKING:
     from kfinstall.engine.state import ClusterState
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
     from kfinstall.frontend.questions import Question
     from kfinstall.frontend.work import Result
 
@@ -57,7 +57,7 @@ class InstallerApp(Wizard):
 
     def __init__(
         self,
-        desk: Desk | Callable[[], Desk],
+        controller: Controller | Callable[[], Controller],
         state_root: Path,
         *,
         plain: bool = False,
@@ -68,8 +68,8 @@ class InstallerApp(Wizard):
 
         `plain`: ASCII only; `first`: the screen to open with; `rehearse`: start simulated servers and install everything.
         """
-        super().__init__(state_root, None if callable(desk) else desk, plain=plain)
-        self._make_desk = desk if callable(desk) else None
+        super().__init__(state_root, None if callable(controller) else controller, plain=plain)
+        self._make_desk = controller if callable(controller) else None
         if plain:
             self.driver_class = ascii_only(self.driver_class)
         self._first = first
@@ -119,16 +119,16 @@ class InstallerApp(Wizard):
         if self._make_desk is not None:
             self._sit_down(await asyncio.to_thread(self._make_desk))
 
-    def _sit_down(self, desk: Desk) -> None:
-        self._desk = desk
-        desk.ask = self._ask
-        self._problems = desk.draft.problems()
+    def _sit_down(self, controller: Controller) -> None:
+        self._desk = controller
+        controller.ask = self._ask
+        self._problems = controller.draft.problems()
         self.run_worker(self._foresee(), group="foresee")
         self.show(self._first)
         if isinstance(self.screen, BaseScreen):
             self.screen.engine_loaded()
         if self._rehearse:
-            self.use(desk, first="run", fresh=True, begin=True)
+            self.use(controller, first="run", fresh=True, begin=True)
 
     @override
     async def _shutdown(self) -> None:
@@ -142,19 +142,19 @@ class InstallerApp(Wizard):
         """Take what happened, let the screen that is seen draw it, and notice the end of a run."""
         if self._desk is None:
             return
-        self.desk.drain()
+        self.controller.drain()
         screen = next((screen for screen in reversed(self.screen_stack) if isinstance(screen, BaseScreen)), None)
         if screen is not None and screen.ready:
-            screen.show_run(self.desk.view)
-        result = self.desk.result
-        if result is not None and result is not self._told and not self.desk.running:
+            screen.show_run(self.controller.view)
+        result = self.controller.result
+        if result is not None and result is not self._told and not self.controller.running:
             self._told, self._exit_code = result, int(result.exit_code)
-            self.desk.drain(frontend_limits.SCREEN_EVENTS_AT_ONCE * 100)
+            self.controller.drain(frontend_limits.SCREEN_EVENTS_AT_ONCE * 100)
             self.ended(result)
 
     def action_leave(self) -> None:
         """Quit; while a run goes on, ask."""
-        if self._desk is None or not self.desk.running:
+        if self._desk is None or not self.controller.running:
             self.exit(self._exit_code)
             return
 
@@ -180,40 +180,40 @@ class InstallerApp(Wizard):
     @override
     @work(exclusive=True, group="use")
     async def use(
-        self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
+        self, controller: Controller, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> None:
         """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
         from kfinstall.frontend import history
         from kfinstall.frontend.demo import make_room
         from kfinstall.frontend.draft import Draft
 
-        if self.desk.running:
+        if self.controller.running:
             self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
             return
         try:
-            if desk.rehearsal is not None:
+            if controller.rehearsal is not None:
                 self.notify("starting the simulated servers", markup=False)
                 if fresh:
-                    await asyncio.to_thread(make_room, desk.cluster_state)
-                stage = await desk.open_stage(fresh=fresh)
+                    await asyncio.to_thread(make_room, controller.cluster_state)
+                stage = await controller.open_stage(fresh=fresh)
                 if fresh:
-                    desk.draft = Draft.of(desk.draft.path, stage.answers)
+                    controller.draft = Draft.of(controller.draft.path, stage.answers)
             if cluster is not None:
-                await asyncio.to_thread(history.replay, cluster, desk.view)
-                desk.result = await asyncio.to_thread(history.ending, cluster, desk.view)
+                await asyncio.to_thread(history.replay, cluster, controller.view)
+                controller.result = await asyncio.to_thread(history.ending, cluster, controller.view)
         except KfError as error:
-            if desk is not self.desk:
-                await asyncio.to_thread(desk.close)
+            if controller is not self.controller:
+                await asyncio.to_thread(controller.close)
             self.tell(error)
             return
-        old, self._desk = self.desk, desk
-        desk.ask = self._ask
-        self._told, self._generation = desk.result, self._generation + 1
-        first = "failure" if desk.result is not None else first
-        self._problems = await asyncio.to_thread(desk.draft.problems)
+        old, self._desk = self.controller, controller
+        controller.ask = self._ask
+        self._told, self._generation = controller.result, self._generation + 1
+        first = "failure" if controller.result is not None else first
+        self._problems = await asyncio.to_thread(controller.draft.problems)
         await self._foresee()
         self.show(first)
-        if old is not desk:
+        if old is not controller:
             await asyncio.to_thread(old.close)
         if begin:
             self.begin()
@@ -260,7 +260,7 @@ class InstallerApp(Wizard):
     @work(exclusive=True, group="save")
     async def _save(self) -> None:
         await asyncio.sleep(limits.DRAFT_SAVE_SECONDS)
-        text, draft = self.desk.draft.text(), self.desk.draft
+        text, draft = self.controller.draft.text(), self.controller.draft
         try:
             await asyncio.to_thread(draft.write, text)
         except KfError as error:
@@ -273,11 +273,11 @@ class InstallerApp(Wizard):
 
     async def _foresee(self) -> None:
         """Show what the parts will do, once the answers are complete."""
-        desk = self.desk
+        controller = self.controller
         with suppress(KfError):
-            answers = None if self._problems else await asyncio.to_thread(desk.draft.answers)
+            answers = None if self._problems else await asyncio.to_thread(controller.draft.answers)
             if answers is not None and answers.nodes:
-                desk.foresee(answers)
+                controller.foresee(answers)
 
     def ended(self, result: Result) -> None:
         """A run ended: tell it, and go where one can do something about it."""

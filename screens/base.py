@@ -25,7 +25,7 @@ from screens.modals import Told
 from screens.parts import RAIL
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
     from kfinstall.frontend.runview import RunView, State
     from screens.wizard import Wizard
 
@@ -145,16 +145,16 @@ class BaseScreen(Screen[None]):
 
     def stale(self, view: RunView) -> bool:
         """Whether the view is to be drawn: something changed, or a clock that is seen has gone on."""
-        running, now = self.desk.running, time.monotonic()
+        running, now = self.controller.running, time.monotonic()
         if self._run_drawn == (view.revision, running) and (not running or now < self._clock_due):
             return False
         self._run_drawn, self._clock_due = (view.revision, running), now + limits.SCREEN_CLOCK_SECONDS
         return True
 
     @property
-    def desk(self) -> Desk:
+    def controller(self) -> Controller:
         """The engine's side."""
-        return self.app.desk
+        return self.app.controller
 
     def on_mount(self) -> None:
         """Everything is there; the first field gets the focus in subclasses that have one."""

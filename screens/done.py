@@ -86,18 +86,20 @@ class DoneScreen(BaseScreen):
         """Take the card from the state: the same whether it was written now or last week."""
         proof: Mapping[str, Any] | None = None
         last: RunRecord | None = None
-        path = self.desk.state_root
+        path = self.controller.state_root
         with suppress(KfError):  # there is none yet
-            state = self.desk.cluster_state
+            state = self.controller.cluster_state
             path = state.path
             last = await asyncio.to_thread(lambda: next(reversed(runs.installations(state)), None))
             proof = defaultdict(str, await asyncio.to_thread(read_json, path / "proof.json"))
         end = recorded(last) if last is not None else None
-        result = self.desk.result
+        result = self.controller.result
         drift = result.error if result is not None and result.workflow is DOCTOR and result.plan is not None else None
-        killed = last is not None and end is None and not self.desk.running
+        killed = last is not None and end is None and not self.controller.running
         text = "\n".join(heading(proof, end, killed=killed, drift=drift, plain=self.app.plain))
-        rehearsal = " A rehearsal: the servers are simulated." if self.desk.rehearsal is not None and proof is not None else ""
+        rehearsal = (
+            " A rehearsal: the servers are simulated." if self.controller.rehearsal is not None and proof is not None else ""
+        )
         self.query_one("#verdict", Note).tell(f"{text}{rehearsal}")
         lines = [*missing_lines(proof, end, plain=self.app.plain)]
         lines += card_lines(proof, path, plain=self.app.plain) if proof is not None else ()
@@ -107,7 +109,7 @@ class DoneScreen(BaseScreen):
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
         self.query_one("#doctor", Act).why_not = self.app.why_not_run()
-        result = self.desk.result
+        result = self.controller.result
         if result is None or result is self._shown:
             return
         self._shown = result
@@ -139,13 +141,13 @@ class DoneScreen(BaseScreen):
             if path is not None:
                 self._copy(path)
 
-        value = str(Path.cwd() / f"{self.desk.draft.get(('cluster', 'name'))}-proof.html")
+        value = str(Path.cwd() / f"{self.controller.draft.get(('cluster', 'name'))}-proof.html")
         self.app.push_screen(AskPath("Save the card as a web page", "Where to:", value), chosen)
 
     @work(exclusive=True, group="copy")
     async def _copy(self, path: Path) -> None:
         try:
-            await asyncio.to_thread(_copy_file, self.desk.cluster_state.path / "proof.html", path)
+            await asyncio.to_thread(_copy_file, self.controller.cluster_state.path / "proof.html", path)
         except KfError as error:
             self.app.tell(error)
         else:

@@ -10,7 +10,7 @@ from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
     from kfinstall.frontend.runview import RunView
 
 SEEN_ANYWAY: Final = frozenset(
@@ -25,18 +25,18 @@ SEEN_ANYWAY: Final = frozenset(
 """(kind, end) of runs that need no window: what they found stands on their own screen, or somebody just stopped them."""
 
 
-def in_the_bar(desk: Desk) -> str:
+def in_the_bar(controller: Controller) -> str:
     """The run in a few words: what it is at, or how it ended and how long it took."""
-    view = desk.view
-    rehearsal = "rehearsal · " if desk.rehearsal else ""
-    if desk.running:
+    view = controller.view
+    rehearsal = "rehearsal · " if controller.rehearsal else ""
+    if controller.running:
         if view.looks:
             return f"{rehearsal}looking at the servers"
         phase = view.phases.get(view.current_phase)
-        word = "paused" if desk.paused else "stopping" if desk.stopping else "running"
+        word = "paused" if controller.paused else "stopping" if controller.stopping else "running"
         return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
     if view.exit_code is None:
-        return f"{rehearsal}{desk.draft.get(('cluster', 'name'))}"
+        return f"{rehearsal}{controller.draft.get(('cluster', 'name'))}"
     return f"{rehearsal}{_ended(view)} {duration(view.seconds)}"
 
 

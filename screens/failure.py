@@ -81,10 +81,10 @@ class FailureScreen(BaseScreen):
     @property
     def node(self) -> str:
         """The server that it failed on; empty where it was none in particular."""
-        result = self.desk.result
+        result = self.controller.result
         named = result.error.node if result is not None and result.error is not None else ""
-        target = self.desk.view.last_failure[1]
-        names = {str(node.get("name")) for node in self.desk.draft.nodes}
+        target = self.controller.view.last_failure[1]
+        names = {str(node.get("name")) for node in self.controller.draft.nodes}
         return named or (target if target in names else "")
 
     @override
@@ -92,7 +92,7 @@ class FailureScreen(BaseScreen):
         super().show_run(view)
         for act in ("#retry", "#mend"):
             self.query_one(act, Act).why_not = self.app.why_not_run()
-        result = self.desk.result
+        result = self.controller.result
         width = self.query_one("#card", Static).size.width
         if (result, width) == self._shown:
             return
@@ -107,10 +107,12 @@ class FailureScreen(BaseScreen):
     def _why_not_aside(self) -> str:
         if not self.node:
             return "it did not fail on a server in particular"
-        return "" if self.node in self.desk.may_leave_out() else f"the cluster needs {self.node}: a run can't go on without it"
+        return (
+            "" if self.node in self.controller.may_leave_out() else f"the cluster needs {self.node}: a run can't go on without it"
+        )
 
     def _why_no_shell(self) -> str:
-        if self.desk.rehearsal is not None:
+        if self.controller.rehearsal is not None:
             return "the server is simulated: there is nothing to log in to"
         return "" if self.node else "it did not fail on a server in particular"
 
@@ -149,7 +151,7 @@ class FailureScreen(BaseScreen):
             self.app.notify(reason, title="Not possible", severity="warning", markup=False)
             return
         try:
-            command = shell_command(self.desk.draft.answers(), self.node)
+            command = shell_command(self.controller.draft.answers(), self.node)
             with self.app.suspend():
                 print(f"\n{shell(*command)}\nLeave it with: exit\n")  # noqa: T201 (the interface is suspended)
                 subprocess.run(command, check=False)
@@ -163,14 +165,14 @@ class FailureScreen(BaseScreen):
     @on(Button.Pressed, "#change")
     def action_change(self) -> None:
         """The screen that the failed phase's answers are filled in on."""
-        phase = self.desk.view.last_failure[0].partition(".")[0]
+        phase = self.controller.view.last_failure[0].partition(".")[0]
         home = {"cluster": "nodes", "storage": "storage", "registry": "registry", "kubeflow": "kubeflow", "spark": "spark"}
         self.app.show(home.get(phase, "nodes" if phase in ("", "connect") else "prerequisites"))
 
     @on(Button.Pressed, "#bundle")
     def action_bundle(self) -> None:
         """Save a support bundle."""
-        value = str(Path.cwd() / f"kfinstall-{self.desk.draft.get(('cluster', 'name'))}.tar.gz")
+        value = str(Path.cwd() / f"kfinstall-{self.controller.draft.get(('cluster', 'name'))}.tar.gz")
 
         def chosen(path: Path | None) -> None:
             if path is not None:
@@ -182,10 +184,10 @@ class FailureScreen(BaseScreen):
 
     @work(exclusive=True, group="bundle")
     async def _save(self, path: Path) -> None:
-        result = self.desk.result
+        result = self.controller.result
         try:
             names = await asyncio.to_thread(
-                lambda: support.write(self.desk.cluster_state, path, error=result.error if result is not None else None)
+                lambda: support.write(self.controller.cluster_state, path, error=result.error if result is not None else None)
             )
         except KfError as error:
             self.app.tell(error)

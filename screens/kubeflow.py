@@ -73,7 +73,7 @@ class KubeflowScreen(PartScreen):
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         self._load()
         yield row(draft, "kubeflow.enabled", "Install Kubeflow")
         yield Vertical(
@@ -106,20 +106,20 @@ class KubeflowScreen(PartScreen):
         """The chosen components, in the release's order."""
         if self._row is None:
             return ()
-        given = self.desk.draft.get(("kubeflow", "components"))
+        given = self.controller.draft.get(("kubeflow", "components"))
         names = self._row.presets.get(given, ()) if isinstance(given, str) else given
         return tuple(fit.chosen_order(self._row.components, names))
 
     def _load(self) -> None:
         try:
-            self._row = releases.load(str(self.desk.draft.get(("cluster", "release")))).kubeflow
+            self._row = releases.load(str(self.controller.draft.get(("cluster", "release")))).kubeflow
         except KfError:
             self._row = None
 
     @override
     def refresh_form(self) -> None:
         self._load()
-        draft = self.desk.draft
+        draft = self.controller.draft
         self.query_one("#kubeflow-rows").display = bool(draft.get(("kubeflow", "enabled")))
         kind = draft.get(("kubeflow", "access", "type"))
         self.query_one("#row-kubeflow-access-nodePort", Row).display = kind == "nodePort"
@@ -137,15 +137,15 @@ class KubeflowScreen(PartScreen):
 
     def judge(self) -> Fit:
         """What is chosen against the servers that were looked at."""
-        nodes = self.desk.draft.nodes
+        nodes = self.controller.draft.nodes
         workers = [str(node.get("name")) for node in nodes[1:]] or [str(node.get("name")) for node in nodes]
         with_roles = [str(node.get("name")) for node in nodes if "worker" in (node.get("roles") or ())]
         lone = str(nodes[0].get("name")) if len(nodes) == 1 else None
         components = self._row.components if self._row else {}
-        spark = bool(self.desk.draft.get(("spark", "enabled")))
+        spark = bool(self.controller.draft.get(("spark", "enabled")))
         pulls = self._row.pulls if self._row else {}
         return fit.fit(
-            components, self.chosen, spark=spark, facts=self.desk.facts, workers=with_roles or workers, lone=lone, pulls=pulls
+            components, self.chosen, spark=spark, facts=self.controller.facts, workers=with_roles or workers, lone=lone, pulls=pulls
         )
 
     def _fill(self) -> None:
@@ -168,11 +168,11 @@ class KubeflowScreen(PartScreen):
         self.call_after_refresh(self._filled)
 
     def _fill_images(self) -> None:
-        given = self.desk.draft.get(("kubeflow", "notebookImages"))
+        given = self.controller.draft.get(("kubeflow", "notebookImages"))
         chosen = set(given) if isinstance(given, list) else set()
         wanted = []
         if self._row is not None and "notebooks" in self.chosen:
-            release = releases.load(str(self.desk.draft.get(("cluster", "release"))))
+            release = releases.load(str(self.controller.draft.get(("cluster", "release"))))
             fitting = release.fitting_notebooks
             for name, image in release.notebooks.items():
                 text = f"{image.title} {image.version}" + (
@@ -194,7 +194,7 @@ class KubeflowScreen(PartScreen):
     def _ticked(self, event: SelectionList.SelectionToggled[str]) -> None:
         if self._filling:
             return
-        given = self.desk.draft.get(("kubeflow", "notebookImages"))
+        given = self.controller.draft.get(("kubeflow", "notebookImages"))
         names = {*given} if isinstance(given, list) else set()
         names ^= {event.selection.value}
         order = [name for name, *_rest in self._images if name in names]
@@ -231,7 +231,7 @@ class KubeflowScreen(PartScreen):
 
     def _fill_proofs(self) -> None:
         """The chosen components that can be proven, ticked where they are to be."""
-        asked, chosen = self.desk.draft.get(("kubeflow", "proofs")), self.chosen
+        asked, chosen = self.controller.draft.get(("kubeflow", "proofs")), self.chosen
         provable = tuple((name, asked == "all" or name in (asked or ())) for name in get_args(Proof) if name in chosen)
         listed = self.query_one("#proofs", SelectionList)
         listed.display = bool(provable)
@@ -257,7 +257,7 @@ class KubeflowScreen(PartScreen):
 
     @override
     def why_not(self) -> str:
-        return super().why_not() if self.desk.draft.get(("kubeflow", "enabled")) else "Kubeflow is switched off"
+        return super().why_not() if self.controller.draft.get(("kubeflow", "enabled")) else "Kubeflow is switched off"
 
 
 def _presets(known: KubeflowRow | None) -> list[tuple[str, str]]:

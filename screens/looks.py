@@ -33,7 +33,7 @@ LOOKS: Final[dict[State, Look]] = {
     "skipped": Look("·", "-", "skipped", "look--quiet"),
 }
 LOOK_STATES: Final[dict[str, State]] = {"incomplete": "waiting", "looking": "running", "good": "done", "failed": "failed"}
-"""Stages of kfinstall.frontend.probes.Look as states."""
+"""Stages of kfinstall.frontend.probes.Probe as states."""
 STYLES: Final = ("look--good", "look--bad", "look--warn", "look--busy", "look--quiet", "look--strong")
 """Component classes that line widgets share."""
 

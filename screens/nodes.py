@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from kfinstall.frontend import importers
 from kfinstall.frontend.importers import Imported
-from kfinstall.frontend.probes import Look, Lookout, for_facts
+from kfinstall.frontend.probes import Probe, Probes, for_facts
 from kfinstall.frontend.runview import RunView
 from screens.buttons import Act
 from screens.form import row
@@ -45,7 +45,7 @@ class NodeTable(LinesView):
         """No rows until the draft is read."""
         super().__init__(id="nodes")
         self.rows: list[dict[str, Any]] = []
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, Probe] = {}
         self.roles: dict[str, tuple[str, ...]] = {}
         self.plain = False
 
@@ -57,7 +57,7 @@ class NodeTable(LinesView):
     def line(self, number: int) -> Sequence[Part]:
         node = self.rows[number]
         name, address = str(node.get("name", "")), str(node.get("address", ""))
-        known = self.looks.get(name, Look("incomplete", "write name and address"))
+        known = self.looks.get(name, Probe("incomplete", "write name and address"))
         look = LOOKS[LOOK_STATES[known.stage]]
         role = _ROLE_WORDS.get(self.roles.get(name, ()), "")
         return [
@@ -88,13 +88,13 @@ class NodesScreen(PartScreen):
     def __init__(self) -> None:
         """Looks at no server before it is on the screen."""
         super().__init__()
-        self._lookout: Lookout | None = None
+        self._lookout: Probes | None = None
         self._seen = -1
         self._detail = ""
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         yield NodeTable()
         yield Static("", id="node-detail", markup=False)
         with Horizontal(id="node-acts"):
@@ -116,7 +116,7 @@ class NodesScreen(PartScreen):
 
     @override
     def on_mount(self) -> None:
-        self._lookout = Lookout(self.desk.draft, for_facts(self.desk))
+        self._lookout = Probes(self.controller.draft, for_facts(self.controller))
         self.set_focus(self.query_one(NodeTable))
         self._look()
 
@@ -137,7 +137,7 @@ class NodesScreen(PartScreen):
     @override
     def refresh_form(self) -> None:
         table = self.query_one(NodeTable)
-        nodes = self.desk.draft.nodes
+        nodes = self.controller.draft.nodes
         table.rows = nodes
         table.roles = roles_of(nodes)
         table.plain = self.app.plain
@@ -182,7 +182,7 @@ class NodesScreen(PartScreen):
     @on(Button.Pressed, "#add")
     def action_add(self) -> None:
         """A new server."""
-        nodes = self.desk.draft.nodes
+        nodes = self.controller.draft.nodes
         taken = {node.get("name") for node in nodes}
         number = len(nodes)
         name = "master" if not nodes else f"worker{number}"
@@ -195,23 +195,23 @@ class NodesScreen(PartScreen):
     def action_change(self) -> None:
         """Change the server under the cursor."""
         if self._here >= 0:
-            self._edit(self._here, self.desk.draft.nodes[self._here])
+            self._edit(self._here, self.controller.draft.nodes[self._here])
 
     @on(LinesView.Chosen, "#nodes")
     def _row_chosen(self, event: LinesView.Chosen) -> None:
-        self._edit(event.number, self.desk.draft.nodes[event.number])
+        self._edit(event.number, self.controller.draft.nodes[event.number])
 
     def _edit(self, number: int, node: dict[str, Any]) -> None:
         def given(changed: dict[str, Any] | None) -> None:
             if changed is not None:
-                nodes = self.desk.draft.nodes
+                nodes = self.controller.draft.nodes
                 nodes[number : number + 1] = [changed]
                 self._put(nodes, number)
 
         self.app.push_screen(EditNode(node), given)
 
     def _put(self, nodes: Sequence[dict[str, Any]], cursor: int) -> None:
-        self.desk.draft.set_nodes(nodes)
+        self.controller.draft.set_nodes(nodes)
         self.app.draft_changed()
         self.refresh_form()
         self.query_one(NodeTable).cursor = min(cursor, len(nodes) - 1)
@@ -223,7 +223,7 @@ class NodesScreen(PartScreen):
         here = self._here
         if here < 0:
             return
-        nodes = self.desk.draft.nodes
+        nodes = self.controller.draft.nodes
 
         def decided(yes: bool | None) -> None:
             if yes:
@@ -238,7 +238,7 @@ class NodesScreen(PartScreen):
         here = self._here
         if here < 0:
             return
-        nodes = self.desk.draft.nodes
+        nodes = self.controller.draft.nodes
         known = roles_of(nodes)
         following: dict[tuple[str, ...], list[str]] = {
             ("worker",): ["control-plane"],
@@ -263,7 +263,7 @@ class NodesScreen(PartScreen):
     async def _import(self, text: str) -> None:
         words = text.strip()
         found = await asyncio.to_thread(_from_file_or_text, words)
-        nodes = importers.merged(self.desk.draft.nodes, found.nodes)
+        nodes = importers.merged(self.controller.draft.nodes, found.nodes)
         if found.nodes:
             self._put(nodes, len(nodes) - 1)
         lines = [f"{len(found.nodes)} server(s) taken from {found.kind}." if found.kind else "", *found.left]
@@ -276,7 +276,7 @@ class NodesScreen(PartScreen):
         """All that is known of the server under the cursor."""
         if self._here < 0 or self._lookout is None:
             return
-        node = self.desk.draft.nodes[self._here]
+        node = self.controller.draft.nodes[self._here]
         name = str(node.get("name", ""))
         self.app.push_screen(Told(name, "\n".join(self._lookout.look(name).story())))
 

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from kfinstall.frontend.demo import Rehearsal, trouble_of
+from kfinstall.frontend.demo import Demo, trouble_of
 from screens.buttons import Act
 from screens.modals import Window
 
@@ -36,7 +36,7 @@ class AskPath(Window[Path | None]):
         self.dismiss(Path(text).expanduser() if text else None)
 
 
-class AskRehearsal(Window[Rehearsal | None]):
+class AskRehearsal(Window[Demo | None]):
     """How many servers, and what shall go wrong."""
 
     DEFAULT_CSS = """
@@ -63,7 +63,7 @@ class AskRehearsal(Window[Rehearsal | None]):
     def _done(self) -> None:
         count = self.query_one("#count", Input).value
         faults = tuple(self.query_one("#faults", Input).value.replace(",", " ").split())
-        rehearsal = Rehearsal(int(count) if count.isdecimal() else 0, faults)
+        rehearsal = Demo(int(count) if count.isdecimal() else 0, faults)
         wrong = trouble_of(rehearsal)
         if wrong:
             self.query_one(".window--wrong", Static).update(Content(f"✗ {wrong}"))

@@ -115,10 +115,10 @@ class PartScreen(BaseScreen):
         tree, log = self.query_one("#tree", StepTree), self.query_one("#log", LogView)
         log.watch_ring(view.log)
         log.refresh_log()
-        running = self.desk.running
+        running = self.controller.running
         self.query_one("#pause", Act).display = running
         self.query_one("#stop", Act).display = running
-        self.query_one("#pause", Act).label = "Go on" if self.desk.paused else "Pause"
+        self.query_one("#pause", Act).label = "Go on" if self.controller.paused else "Pause"
         self.query_one("#run-part", Act).why_not = self.why_not()
         if not self.stale(view):
             return
@@ -143,7 +143,7 @@ class PartScreen(BaseScreen):
 
     @on(Button.Pressed, "#pause")
     def _pause(self) -> None:
-        self.desk.pause(on=not self.desk.paused)
+        self.controller.pause(on=not self.controller.paused)
 
     @on(Button.Pressed, "#stop")
     def _stop(self) -> None:

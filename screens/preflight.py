@@ -162,7 +162,7 @@ class PreflightScreen(BaseScreen):
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
-        checking = self.desk.running and view.kind == CHECK.id
+        checking = self.controller.running and view.kind == CHECK.id
         self.query_one("#check", Act).why_not = self.app.why_not_run()
         self.query_one("#stop", Act).why_not = "" if checking else "nothing is being looked at"
         state = (view.revision, checking, self._only_red)
@@ -192,7 +192,7 @@ class PreflightScreen(BaseScreen):
     @on(Matrix.Moved)
     def _show_cell(self) -> None:
         cell = self.query_one(Matrix).cell
-        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        finding = self.controller.view.findings.get(cell) if cell is not None else None
         text = (
             f"{finding.node}: {finding.message}" + (f"\nFix: {finding.fix}" if finding.fix else "") if finding is not None else ""
         )
@@ -201,7 +201,7 @@ class PreflightScreen(BaseScreen):
     @on(LinesView.Chosen, "#matrix")
     def _cell_chosen(self) -> None:
         cell = self.query_one(Matrix).cell
-        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        finding = self.controller.view.findings.get(cell) if cell is not None else None
         if finding is None:
             return
         parts = [
@@ -230,7 +230,7 @@ class PreflightScreen(BaseScreen):
     def action_fix(self) -> None:
         """Mend the cell under the cursor where kfinstall can, after a question; else show the commands that do."""
         cell = self.query_one(Matrix).cell
-        finding = self.desk.view.findings.get(cell) if cell is not None else None
+        finding = self.controller.view.findings.get(cell) if cell is not None else None
         if finding is None or not finding.fix:
             self.app.notify("there is nothing to mend there", markup=False)
             return
@@ -252,7 +252,7 @@ class PreflightScreen(BaseScreen):
             if not yes:
                 return
             try:
-                self.desk.mend(finding.node, finding.check)
+                self.controller.mend(finding.node, finding.check)
             except KfError as error:
                 self.app.notify(error.message, severity="warning", markup=False)
 

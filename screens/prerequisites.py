@@ -35,7 +35,7 @@ class PrerequisitesScreen(PartScreen):
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         yield row(draft, "cluster.name", "Name")
         yield ChoiceRow(draft, ("cluster", "release"), "Release", _releases(), more_help=_refused())
         yield ChoiceRow(draft, ("cluster", "kubernetesVersion"), "Kubernetes", _versions(str(draft.get(("cluster", "release")))))
@@ -58,13 +58,13 @@ class PrerequisitesScreen(PartScreen):
 
     @work(exclusive=True, group="computer")
     async def _look_at_computer(self) -> None:
-        found = await asyncio.to_thread(computer.look, self.app.state_root, self.desk.environ)
+        found = await asyncio.to_thread(computer.look, self.app.state_root, self.controller.environ)
         marks = {True: "+" if self.app.plain else "✓", False: "!" if self.app.plain else "▲"}
         self.query_one("#computer", Static).update(Content("\n".join(f"{marks[item.good]} {item.text}" for item in found)))
 
     @override
     def refresh_form(self) -> None:
-        draft = self.desk.draft
+        draft = self.controller.draft
         name = str(draft.get(("cluster", "release")))
         versions = self.query_one("#row-cluster-kubernetesVersion", ChoiceRow)
         versions.offer(_versions(name))
@@ -74,7 +74,7 @@ class PrerequisitesScreen(PartScreen):
             str(draft.get(("cluster", "podCIDR"))),
             str(draft.get(("cluster", "serviceCIDR"))),
             addresses,
-            list(self.desk.facts.values()),
+            list(self.controller.facts.values()),
         )
         self.query_one("#cidr-note", Static).update(Content(note))
 

@@ -36,7 +36,7 @@ class RegistryScreen(PartScreen):
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         yield row(draft, "registry.enabled", "Set a registry up")
         yield Vertical(
             row(draft, "registry.node", "Server", hint="the first control plane"),
@@ -57,19 +57,19 @@ class RegistryScreen(PartScreen):
 
     @override
     def refresh_form(self) -> None:
-        draft = self.desk.draft
+        draft = self.controller.draft
         self.query_one("#registry-rows").display = bool(draft.get(("registry", "enabled")))
         insecure = bool(draft.get(("registry", "insecure")))
         self.query_one("#registry-login").display = not insecure
         lines = ["▲ Plain HTTP: anybody on the network can replace an image."] if insecure else []
         name = draft.get(("registry", "node")) or next((str(node.get("name")) for node in draft.nodes), "")
         directory, wanted = (str(draft.get(("registry", key))) for key in ("directory", "minimumFree"))
-        lines.append(space_forecast(self.desk.facts.get(name), name, directory, wanted))
+        lines.append(space_forecast(self.controller.facts.get(name), name, directory, wanted))
         self.query_one("#registry-meaning", Static).update(Content("\n".join(line for line in lines if line)))
 
     @override
     def why_not(self) -> str:
-        return super().why_not() if self.desk.draft.get(("registry", "enabled")) else "the registry is switched off"
+        return super().why_not() if self.controller.draft.get(("registry", "enabled")) else "the registry is switched off"
 
 
 def space_forecast(facts: Facts | None, node: str, directory: str, wanted: str) -> str:

@@ -142,10 +142,10 @@ class ReviewScreen(BaseScreen):
     @work(exclusive=True, group="notes")
     async def _look_for_absent(self) -> None:
         """What the answers refer to and this computer lacks."""
-        notes = [f"answers: {from_home(self.desk.draft.path)}"]
+        notes = [f"answers: {from_home(self.controller.draft.path)}"]
         try:
-            answers = await asyncio.to_thread(self.desk.draft.answers)
-            notes += [f"note: {line}" for line in await asyncio.to_thread(absent, answers, self.desk.environ)]
+            answers = await asyncio.to_thread(self.controller.draft.answers)
+            notes += [f"note: {line}" for line in await asyncio.to_thread(absent, answers, self.controller.environ)]
         except KfError:
             pass
         self.query_one("#review-notes", Static).update(Content("\n".join(notes)))
@@ -158,8 +158,8 @@ class ReviewScreen(BaseScreen):
     @override
     def show_run(self, view: RunView) -> None:
         super().show_run(view)
-        running = self.desk.running
-        result = self.desk.result
+        running = self.controller.running
+        result = self.controller.result
         self.query_one("#run-all", Act).why_not = self.app.why_not_run()
         self.query_one("#make-plan", Act).why_not = self.app.why_not_run()
         self.query_one("#export", Act).why_not = "" if self._result else "make the plan first (F6)"
@@ -210,9 +210,9 @@ class ReviewScreen(BaseScreen):
     @on(Button.Pressed, "#save-as")
     def action_save_as(self) -> None:
         """Write the answers to another place."""
-        value = str(Path.cwd() / f"{self.desk.draft.get(('cluster', 'name'))}.yaml")
+        value = str(Path.cwd() / f"{self.controller.draft.get(('cluster', 'name'))}.yaml")
         self.app.push_screen(
-            AskPath("Save the answers", "Where to:", value), lambda path: self._write(path, self.desk.draft.text())
+            AskPath("Save the answers", "Where to:", value), lambda path: self._write(path, self.controller.draft.text())
         )
 
     @on(Button.Pressed, "#export")

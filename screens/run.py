@@ -111,7 +111,7 @@ class RunScreen(BaseScreen):
         super().show_run(view)
         log = self.query_one("#log", LogView)
         log.watch_ring(view.log if self._chosen == _ALL else view.logs.get(self._chosen, view.log))
-        running = self.desk.running
+        running = self.controller.running
         # Tree and log in turns while both have news: a key waits for one of them, not for both.
         self._log_next = not self._log_next and running and log.due
         if self._log_next or not running:
@@ -135,10 +135,10 @@ class RunScreen(BaseScreen):
             counts.show(view)
 
     def _show_acts(self) -> None:
-        running = self.desk.running
+        running = self.controller.running
         for name in ("pause", "stop"):
             self.query_one(f"#{name}", Act).display = running
-        self.query_one("#pause", Act).label = "Go on" if self.desk.paused and running else "Pause"
+        self.query_one("#pause", Act).label = "Go on" if self.controller.paused and running else "Pause"
         self.query_one("#go-on", Act).why_not = self.app.why_not_run()
         self.query_one("#go-on", Act).display = not running
 
@@ -157,7 +157,7 @@ class RunScreen(BaseScreen):
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
         name = next((name for name in self._targets if _tab_id(name) == event.tab.id), _ALL)
         self._chosen = name
-        self._show_cluster(self.desk.view)
+        self._show_cluster(self.controller.view)
         self.query_one("#log", LogView).with_target = name == _ALL
 
     def action_tab(self, by: int) -> None:
@@ -247,7 +247,7 @@ class RunScreen(BaseScreen):
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
             return
         try:
-            workflow, first = going_on.way(self.desk.cluster_state)
+            workflow, first = going_on.way(self.controller.cluster_state)
         except KfError as error:
             self.app.tell(error)
             return
@@ -260,8 +260,8 @@ class RunScreen(BaseScreen):
     @on(Button.Pressed, "#pause")
     def action_pause(self) -> None:
         """Wait before the next step, or go on."""
-        if self.desk.running:
-            self.desk.pause(on=not self.desk.paused)
+        if self.controller.running:
+            self.controller.pause(on=not self.controller.paused)
 
     @on(Button.Pressed, "#stop")
     def _stop_pressed(self) -> None:
@@ -270,7 +270,7 @@ class RunScreen(BaseScreen):
     @on(Button.Pressed, "#set-aside")
     def action_set_aside(self) -> None:
         """Choose a server that the run goes on without."""
-        may = self.desk.may_leave_out()
+        may = self.controller.may_leave_out()
         if not may:
             self.app.notify("no server can be missing", title="Not possible", severity="warning", markup=False)
             return

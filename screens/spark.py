@@ -31,7 +31,7 @@ class SparkScreen(PartScreen):
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         yield row(draft, "spark.enabled", "Install Spark")
         yield Static("", id="spark-meaning", classes="about", markup=False)
         yield Vertical(
@@ -47,7 +47,7 @@ class SparkScreen(PartScreen):
 
     @override
     def refresh_form(self) -> None:
-        draft = self.desk.draft
+        draft = self.controller.draft
         on = bool(draft.get(("spark", "enabled")))
         local = draft.get(("storage", "type")) == "local-path"
         self.query_one("#spark-rows").display = on
@@ -60,8 +60,8 @@ class SparkScreen(PartScreen):
 
     @override
     def why_not(self) -> str:
-        if not self.desk.draft.get(("spark", "enabled")):
+        if not self.controller.draft.get(("spark", "enabled")):
             return "Spark is switched off"
-        if self.desk.draft.get(("storage", "type")) == "local-path":
+        if self.controller.draft.get(("storage", "type")) == "local-path":
             return "local-path has no ReadWriteMany, which Spark needs: choose nfs on the screen Storage"
         return super().why_not()

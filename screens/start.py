@@ -16,7 +16,7 @@ from screens import limits
 from screens.app import InstallerApp
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
 
 
 def stay_quick() -> None:
@@ -38,7 +38,7 @@ def _hang_up_with(terminal: TextIO, hangup: int) -> None:
         os.kill(os.getpid(), hangup)
 
 
-def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
+def main(controller: Callable[[], Controller], state_root: Path, *, plain: bool, rehearse: bool = False) -> int:
     """Run the interface; gives the exit code."""
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None:
@@ -46,8 +46,8 @@ def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: b
         signal.signal(hangup, signal.SIG_DFL)
         threading.Thread(target=_hang_up_with, args=(sys.stdin, hangup), name="kfinstall-terminal", daemon=True).start()
 
-    def loaded() -> Desk:
-        made = desk()
+    def loaded() -> Controller:
+        made = controller()
         stay_quick()
         return made
 
@@ -58,4 +58,4 @@ def main(desk: Callable[[], Desk], state_root: Path, *, plain: bool, rehearse: b
     finally:
         gc.enable()
         if app.has_desk:
-            app.desk.close()
+            app.controller.close()

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from typing_extensions import override
 
 from kfinstall.frontend import storage_trial
-from kfinstall.frontend.probes import Look, Lookout, for_storage
+from kfinstall.frontend.probes import Probe, Probes, for_storage
 from kfinstall.frontend.runview import RunView
 from screens import limits
 from screens.form import row
@@ -41,7 +41,7 @@ class TryTable(LinesView):
     def __init__(self) -> None:
         """No rows until the draft names a server."""
         super().__init__(id="storage-tries")
-        self.rows: list[tuple[str, Look]] = []
+        self.rows: list[tuple[str, Probe]] = []
         self.plain = False
 
     @override
@@ -76,12 +76,12 @@ class StorageScreen(PartScreen):
     def __init__(self) -> None:
         """Tries nothing before it is on the screen."""
         super().__init__()
-        self._lookout: Lookout | None = None
+        self._lookout: Probes | None = None
         self._seen = -1
 
     @override
     def form(self) -> Iterable[Widget]:
-        draft = self.app.desk.draft
+        draft = self.app.controller.draft
         yield row(draft, "storage.type", "Kind")
         yield Static("", id="storage-meaning", classes="about", markup=False)
         with_nfs = [
@@ -103,9 +103,11 @@ class StorageScreen(PartScreen):
     @override
     def on_mount(self) -> None:
         def sign(name: str) -> object:
-            return storage_trial.wanted(self.desk.draft).get(name)
+            return storage_trial.wanted(self.controller.draft).get(name)
 
-        self._lookout = Lookout(self.desk.draft, for_storage(self.desk), sign=sign, after_seconds=limits.LOOK_AFTER_SECONDS)
+        self._lookout = Probes(
+            self.controller.draft, for_storage(self.controller), sign=sign, after_seconds=limits.LOOK_AFTER_SECONDS
+        )
         self._lookout.refresh()
 
     def on_unmount(self) -> None:
@@ -132,7 +134,7 @@ class StorageScreen(PartScreen):
             return
         self._seen = self._lookout.revision
         table = self.query_one(TryTable)
-        table.rows = [(name, self._lookout.look(name)) for name in storage_trial.wanted(self.desk.draft)]
+        table.rows = [(name, self._lookout.look(name)) for name in storage_trial.wanted(self.controller.draft)]
         table.plain = self.app.plain
         table.cursor = min(max(table.cursor, 0), len(table.rows) - 1)
         table.styles.height = max(1, min(len(table.rows), 8))
@@ -153,7 +155,7 @@ class StorageScreen(PartScreen):
 
     @override
     def refresh_form(self) -> None:
-        chosen = self.desk.draft.get(("storage", "type"))
+        chosen = self.controller.draft.get(("storage", "type"))
         nfs = chosen == "nfs"
         self.query_one("#storage-nfs").display = nfs
         self.query_one("#storage-local").display = not nfs

@@ -25,8 +25,8 @@ from screens.base import Bar, BaseScreen, Rail
 from screens.modals import Confirm
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
-    from kfinstall.frontend.demo import Rehearsal
+    from kfinstall.frontend.controller import Controller
+    from kfinstall.frontend.demo import Demo
     from kfinstall.frontend.draft import Draft
     from kfinstall.frontend.history import Summary
 
@@ -160,10 +160,10 @@ class WelcomeScreen(BaseScreen):
         if yes:
             self.app.use(self._desk_on(_new_draft(self.new_draft)), first="prerequisites")
 
-    def _desk_on(self, draft: Draft, rehearsal: Rehearsal | None = None) -> Desk:
-        from kfinstall.frontend.controller import Desk
+    def _desk_on(self, draft: Draft, rehearsal: Demo | None = None) -> Controller:
+        from kfinstall.frontend.controller import Controller
 
-        return Desk(self.app.state_root, draft, environ=self.desk.environ, rehearsal=rehearsal)
+        return Controller(self.app.state_root, draft, environ=self.controller.environ, rehearsal=rehearsal)
 
     def _path_given(self, path: Path | None) -> None:
         if path is not None:
@@ -187,22 +187,22 @@ class WelcomeScreen(BaseScreen):
             self.app.notify(f"go on with it at the command line: {invocation.command('resume')}", severity="warning", markup=False)
             return
         from kfinstall.engine.state import ClusterState
-        from kfinstall.frontend.demo import Rehearsal
+        from kfinstall.frontend.demo import Demo
         from kfinstall.frontend.history import answers_path
 
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
             draft = await asyncio.to_thread(lambda: _draft_of(answers_path(cluster)))
-            rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
+            rehearsal = Demo.of(item.last.demo) if item.last is not None and item.rehearsal else None
         except KfError as error:
             self.app.tell(error)
             return
-        from kfinstall.frontend.demo import Rehearsal
+        from kfinstall.frontend.demo import Demo
 
-        rehearsal = Rehearsal.of(item.last.demo) if item.last is not None and item.rehearsal else None
+        rehearsal = Demo.of(item.last.demo) if item.last is not None and item.rehearsal else None
         self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.handed_over else "run")
 
-    def _rehearse(self, rehearsal: Rehearsal | None) -> None:
+    def _rehearse(self, rehearsal: Demo | None) -> None:
         if rehearsal is None:
             return
         from kfinstall.frontend.demo import CLUSTER_NAME

@@ -18,7 +18,7 @@ from screens.parts import PART_PHASES, part_of
 if TYPE_CHECKING:
     from kfinstall.answers.load import Problem
     from kfinstall.engine.state import ClusterState
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
     from kfinstall.frontend.runview import State
     from kfinstall.frontend.work import Result
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 class Wizard(App[int]):
     """The application as its screens know it; so that it can know them, and they need not know it."""
 
-    def __init__(self, state_root: Path, desk: Desk | None, *, plain: bool) -> None:
+    def __init__(self, state_root: Path, controller: Controller | None, *, plain: bool) -> None:
         """`desk`: None while the engine is not loaded; `plain`: ASCII only."""
         super().__init__()
         self.state_root = state_root
         self.plain = plain
-        self._desk = desk
+        self._desk = controller
         self._problems: list[Problem] = []
         self._told: Result | None = None
         self._exit_code = 0
@@ -40,7 +40,7 @@ class Wizard(App[int]):
         """A server that the run is begun again without, once it has stopped."""
 
     def use(
-        self, desk: Desk, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
+        self, controller: Controller, *, first: str, cluster: ClusterState | None = None, fresh: bool = False, begin: bool = False
     ) -> Worker[None]:
         """Sit down at another desk: its machines are started where it is a rehearsal, and what its cluster's runs told is shown."""
         raise NotImplementedError
@@ -54,7 +54,7 @@ class Wizard(App[int]):
         raise NotImplementedError
 
     @property
-    def desk(self) -> Desk:
+    def controller(self) -> Controller:
         """What the screens work on.
 
         Raises:
@@ -78,11 +78,11 @@ class Wizard(App[int]):
         """Why these phases (all, if empty) can't run now; empty if they can."""
         if self._desk is None:
             return "still starting"
-        if self._problems and self.desk.draft.nodes and not self.desk.running:
+        if self._problems and self.controller.draft.nodes and not self.controller.running:
             first = self._problems[0]
             more = f" (and {len(self._problems) - 1} more, see Review)" if len(self._problems) > 1 else ""
             return f"{first.key}: {first.message}{more}" if first.key else f"{first.message}{more}"
-        reason, need = self.desk.why_not(phases)
+        reason, need = self.controller.why_not(phases)
         return f"it needs the part {part_of(need)} first, which is not proven yet" if need else reason
 
     def begin(
@@ -94,9 +94,9 @@ class Wizard(App[int]):
         leave_out: tuple[str, ...] = (),
         mend: str | None = None,
     ) -> bool:
-        """Start a run (see kfinstall.frontend.controller.Desk.start); gives whether it began."""
+        """Start a run (see kfinstall.frontend.controller.Controller.start); gives whether it began."""
         try:
-            self.desk.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
+            self.controller.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
         except KfError as error:
             self.tell(error)
             return False
@@ -105,19 +105,19 @@ class Wizard(App[int]):
 
     def action_stop(self) -> None:
         """First finish what runs; again, stop at once."""
-        if self.desk.running:
-            again = self.desk.stopping
-            self.desk.stop(now=again)
+        if self.controller.running:
+            again = self.controller.stopping
+            self.controller.stop(now=again)
             text = "stopping at once" if again else "stopping after what runs now; once more to stop at once"
             self.notify(text, severity="warning", markup=False)
 
     def set_aside(self, name: str) -> None:
         """Go on without a server: stop what runs, then begin again without it."""
-        if not self.desk.running:
+        if not self.controller.running:
             self.begin(RESUME, leave_out=(name,))
             return
         self._without = name
-        self.desk.stop()
+        self.controller.stop()
         self.notify(f"stopping after what runs now, then going on without {name}", markup=False)
 
     def tell(self, error: KfError) -> None:

@@ -67,7 +67,7 @@ async def stayed_shut(cluster: Cluster, gate: Gate, to_come: Planned, message: s
     found = await why_shut(cluster, [gate], to_come)
     if not found:
         return StepTimeoutError(message, why=error.why, hint=error.hint)
-    return StepTimeoutError(message, why=found[0].waiting.reason, hint=found[0].waiting.remedy or error.hint)
+    return StepTimeoutError(message, why=found[0].waiting.reason, hint=found[0].waiting.hint or error.hint)
 
 
 async def refusal(cluster: Cluster, ref: Ref, error: CommandError, to_come: Planned) -> CommandError:
@@ -80,4 +80,4 @@ async def refusal(cluster: Cluster, ref: Ref, error: CommandError, to_come: Plan
         return hook_cause(Walk(known, roots.RULES), ref, hook[1], error.why)
 
     found = (await explained(cluster, ask, Known(planned=to_come))).waiting
-    return CommandError(error.message, why=f"{error.why}\n{found.reason}", hint=found.remedy or error.hint, status=error.status)
+    return CommandError(error.message, why=f"{error.why}\n{found.reason}", hint=found.hint or error.hint, status=error.status)

@@ -11,7 +11,7 @@ from kfinstall.apply import stamp
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
-from kfinstall.kube.base import Document, Ref, Want
+from kfinstall.kube.base import Document, ListQuery, Ref
 
 WORKLOADS: Final = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
 """Kinds of apps/v1 whose pods become available."""
@@ -25,7 +25,7 @@ class ObjectsStep(Step):
     """
 
     scope: ClassVar[Scope] = Scope.CLUSTER
-    lists: ClassVar[tuple[Want, ...]] = ()
+    lists: ClassVar[tuple[ListQuery, ...]] = ()
     """What the check reads beside the lists that its objects are in."""
     whole: ClassVar[frozenset[str]] = frozenset()
     """Kinds of its objects of which the check reads more than the metadata, which hold the stamp. Of what is waited for it always does."""
@@ -46,14 +46,14 @@ class ObjectsStep(Step):
         return [Ref.of(document) for document in self.documents(view) if document["kind"] in WORKLOADS]
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """A list for each kind and namespace of its objects, of as little of them as the check reads."""
         waited = self.waited(view)
         read: dict[tuple[str, str, str], bool] = {}
         for ref in (*map(Ref.of, self.documents(view)), *waited):
             key = ref.api_version, ref.kind, ref.namespace
             read[key] = read.get(key, False) or ref in waited or ref.kind in self.whole
-        found = (Want(*key, metadata_only=not whole) for key, whole in read.items())
+        found = (ListQuery(*key, metadata_only=not whole) for key, whole in read.items())
         return tuple(dict.fromkeys((*found, *self.lists)))
 
     @override

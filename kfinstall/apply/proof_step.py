@@ -9,7 +9,7 @@ from typing_extensions import override
 from kfinstall.apply import stamp
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.kube.base import Want
+from kfinstall.kube.base import ListQuery
 
 
 class ProofStep(Step):
@@ -33,7 +33,7 @@ class ProofStep(Step):
         raise NotImplementedError
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """The records."""
         return (stamp.RECORDS,)
 

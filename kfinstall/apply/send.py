@@ -17,7 +17,7 @@ from kfinstall.diagnose import reasons
 from kfinstall.diagnose.known import Planned
 from kfinstall.diagnose.workloads import EXPLAIN_EVERY_SECONDS, HOPELESS_SECONDS, Telling, wait_explained
 from kfinstall.errors import CommandError, StepTimeoutError
-from kfinstall.kube.base import Applied, Cluster, Document, Ref, Waiting
+from kfinstall.kube.base import Applied, Cluster, Document, NotReady, Ref
 
 Say = Callable[[str], None]
 Count = Callable[[int, int, str], None]
@@ -152,7 +152,7 @@ class _Sender:
             self.say(f"{gate} is ready after {time.monotonic() - begin:.0f} s")
 
 
-def _probes(gate: Gate) -> list[tuple[Ref, Callable[[Document | None], Waiting | None]]]:
+def _probes(gate: Gate) -> list[tuple[Ref, Callable[[Document | None], NotReady | None]]]:
     if gate.kind == "definition":
         return [(Ref(_APIEXTENSIONS, "CustomResourceDefinition", gate.name), reasons.workload_waiting)]
     if gate.kind == "namespace":

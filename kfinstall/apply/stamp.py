@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery, Ref
 from kfinstall.kube.raw import RawDocument
 from kfinstall.text import sha256
 
 LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/managed-by": "kfinstall"}
 ANNOTATION: Final = "kfinstall.io/content"
 PROOFS_NAMESPACE: Final = "kfinstall"
-RECORDS: Final = Want("v1", "ConfigMap", PROOFS_NAMESPACE)
+RECORDS: Final = ListQuery("v1", "ConfigMap", PROOFS_NAMESPACE)
 """The list that `proven` looks in."""
 
 

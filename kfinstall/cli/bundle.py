@@ -137,5 +137,5 @@ async def taken(session: Session) -> Bundle:
     view = session.situation.view(name)
     text = resources.script("kubeflow/ask-rendering")
     program = Program("ask", "kubeflow-rendering", text, {"FILE": choice.rendering_path(view)})
-    done = await session.site.hosts[name].ask(program, timeout_seconds=choice.FETCH_TIMEOUT_SECONDS)
+    done = await session.fleet.hosts[name].ask(program, timeout_seconds=choice.FETCH_TIMEOUT_SECONDS)
     return _bundle(view, render_here.packed(done))

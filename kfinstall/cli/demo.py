@@ -13,7 +13,7 @@ from kfinstall.engine.fleet import spare_nodes
 from kfinstall.engine.options import Options
 from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.errors import KfError, UsageError
-from kfinstall.frontend.demo import CLUSTER_NAME, Rehearsal, make_room, on_stage
+from kfinstall.frontend.demo import CLUSTER_NAME, Demo, make_room, on_stage
 from kfinstall.workflows import APART, resuming
 from kfinstall.workflows.install import INSTALL
 
@@ -34,11 +34,9 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
         cluster = ClusterState(options.state_dir, CLUSTER_NAME)
         asked = dataclasses.replace(run_options(options, terminal, workflow), only=None, start=None)
         return asyncio.run(
-            _rehearse(
-                options, terminal, dataclasses.replace(Rehearsal.of(found[-1].demo), faults=tuple(options.fault)), cluster, asked
-            )
+            _rehearse(options, terminal, dataclasses.replace(Demo.of(found[-1].demo), faults=tuple(options.fault)), cluster, asked)
         )
-    rehearsal = Rehearsal(options.nodes, tuple(options.fault), options.pace)
+    rehearsal = Demo(options.nodes, tuple(options.fault), options.pace)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
 
@@ -52,16 +50,14 @@ def resume_demo(
     options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord, given: resuming.Selection
 ) -> int:
     """Start the simulated machines as they were left, and go on."""
-    rehearsal = Rehearsal.of(record.demo)
+    rehearsal = Demo.of(record.demo)
     wanted = resuming.options_of(cluster, record, given, spare=record.leave_out)
     terminal.say(f"going on with rehearsal {record.id}")
     tell_resumed(terminal, resuming.told(record, wanted, given))
     return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, consented(wanted, options, terminal)))
 
 
-async def _rehearse(
-    options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal, cluster: ClusterState, asked: Options
-) -> int:
+async def _rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo, cluster: ClusterState, asked: Options) -> int:
     first = asked.workflow is INSTALL
     async with on_stage(rehearsal, cluster, fresh=first) as stage:
         work = work_of(asked.workflow, options, terminal)

@@ -11,24 +11,24 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import UsageError
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
-    from kfinstall.frontend.demo import Rehearsal
+    from kfinstall.frontend.controller import Controller
+    from kfinstall.frontend.demo import Demo
 
 
 def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
     """Open the wizard where one chooses what to do."""
 
-    def desk() -> Desk:
+    def controller() -> Controller:
         # The first screen is there before the engine is imported.
-        from kfinstall.frontend.controller import Desk
+        from kfinstall.frontend.controller import Controller
         from kfinstall.frontend.draft import Draft
 
-        return Desk(options.state_dir, Draft(options.state_dir / "drafts" / "new.yaml"), environ=terminal.environ)
+        return Controller(options.state_dir, Draft(options.state_dir / "drafts" / "new.yaml"), environ=terminal.environ)
 
-    return _open(desk, options, terminal)
+    return _open(controller, options, terminal)
 
 
-def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehearsal) -> int:
+def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo) -> int:
     """Open it on simulated servers and install everything at once.
 
     Raises:
@@ -40,22 +40,22 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Rehears
     if wrong:
         raise UsageError(wrong)
 
-    def desk() -> Desk:
-        from kfinstall.frontend.controller import Desk
+    def controller() -> Controller:
+        from kfinstall.frontend.controller import Controller
         from kfinstall.frontend.draft import Draft
 
         draft = Draft(
             options.state_dir / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}
         )
-        return Desk(options.state_dir, draft, environ=terminal.environ, rehearsal=rehearsal)
+        return Controller(options.state_dir, draft, environ=terminal.environ, rehearsal=rehearsal)
 
-    return _open(desk, options, terminal, rehearse=True)
+    return _open(controller, options, terminal, rehearse=True)
 
 
-def _open(desk: Callable[[], Desk], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
+def _open(controller: Callable[[], Controller], options: argparse.Namespace, terminal: Terminal, *, rehearse: bool = False) -> int:
     # Textual takes a fifth of a second to import, which nothing without screens should cost.
     # What is imported is no garbage: to look for some meanwhile takes a twentieth of the time. It begins again with the engine.
     gc.disable()
     from screens.start import main
 
-    return main(desk, options.state_dir, plain=not terminal.unicode, rehearse=rehearse)
+    return main(controller, options.state_dir, plain=not terminal.unicode, rehearse=rehearse)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from kfinstall.errors import KfError
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 
 _ROUNDS: Final = 24
 """Each round reads what the last one asked for; chains are shorter than this."""
@@ -35,16 +35,16 @@ class Known:
         self.planned: Planned = planned or {}
         self._whole = None if documents is None else list(documents)
         self._pod_logs = dict(logs or {})
-        self._lists: dict[Want, list[Document]] = {}
-        self._unread: set[Want] = set()
+        self._lists: dict[ListQuery, list[Document]] = {}
+        self._unread: set[ListQuery] = set()
         self._logs: dict[Container, tuple[str, ...]] = {}
         self._unreadable: dict[Container, str] = {}
-        self.open_lists: set[Want] = set()
+        self.open_lists: set[ListQuery] = set()
         self.open_logs: set[Container] = set()
 
     def all(self, api_version: str, kind: str, namespace: str = "") -> list[Document]:
         """All objects of a kind, in a namespace or everywhere."""
-        want = Want(api_version, kind, namespace, metadata_only=kind in _METADATA_ONLY)
+        want = ListQuery(api_version, kind, namespace, metadata_only=kind in _METADATA_ONLY)
         if want not in self._lists and self._whole is not None:
             self._lists[want] = [item for item in self._whole if _is(item, want)]
         if want not in self._lists and want not in self._unread:
@@ -58,7 +58,7 @@ class Known:
     def lacks(self, ref: Ref) -> bool:
         """Whether it is sure that an object is not there."""
         found = self.get(ref)
-        want = Want(ref.api_version, ref.kind, ref.namespace, metadata_only=ref.kind in _METADATA_ONLY)
+        want = ListQuery(ref.api_version, ref.kind, ref.namespace, metadata_only=ref.kind in _METADATA_ONLY)
         return found is None and want in self._lists
 
     def planned_of(self, kind: str, namespace: str) -> list[Document]:
@@ -82,7 +82,7 @@ class Known:
         """Note that a log can't be read."""
         self._unreadable[pod, container] = why
 
-    def put(self, want: Want, documents: Iterable[Document]) -> None:
+    def put(self, want: ListQuery, documents: Iterable[Document]) -> None:
         """Take a list that was read already."""
         self._lists[want] = list(documents)
 
@@ -93,7 +93,7 @@ class Known:
         await asyncio.gather(*(self._list(cluster, want) for want in wants), *(self._log(cluster, *key) for key in logs))
         return bool(wants or logs)
 
-    async def _list(self, cluster: Cluster, want: Want) -> None:
+    async def _list(self, cluster: Cluster, want: ListQuery) -> None:
         try:
             self._lists[want] = await cluster.list(want)
         except KfError:
@@ -106,7 +106,7 @@ class Known:
             self.unreadable(pod, container, error.why or error.message)
 
 
-def _is(document: Document, want: Want) -> bool:
+def _is(document: Document, want: ListQuery) -> bool:
     ref = Ref.of(document)
     return ref.kind == want.kind and ref.api_version in ("", want.api_version) and want.namespace in ("", ref.namespace)
 

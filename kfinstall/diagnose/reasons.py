@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kfinstall.diagnose import symptoms
-from kfinstall.kube.base import Document, Waiting
+from kfinstall.kube.base import Document, NotReady
 from kfinstall.text import kubectl
 
 _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")
 """Conditions by which controllers tell that a custom resource is as wanted; the first that is there counts."""
 
-_UNSEEN: Final = Waiting("its controller has not seen its newest form yet")
+_UNSEEN: Final = NotReady("its controller has not seen its newest form yet")
 
 _IN_USE: Final = "kubernetes.io/pvc-protection"
 
@@ -45,10 +45,10 @@ def is_true(document: Mapping[str, Any], kind: str) -> bool:
     return found.get("status") == "True" and not outdated(document, found)
 
 
-def workload_waiting(document: Document | None) -> Waiting | None:
+def workload_waiting(document: Document | None) -> NotReady | None:
     """What a workload, claim, definition, certificate or pod still lacks; None once it is there. A ready-made Probe."""
     if document is None:
-        return Waiting("it is not there yet")
+        return NotReady("it is not there yet")
     judge = _JUDGES.get(str(document.get("kind")))
     if judge is None and "." in str(document.get("apiVersion")):
         judge = _custom
@@ -66,24 +66,24 @@ def _count(document: Document, key: str) -> int:
     return int((document.get("status") or {}).get(key) or 0)
 
 
-def _rolled_out(document: Document, *, wanted: int, new: int, old: int, available: int) -> Waiting | None:
+def _rolled_out(document: Document, *, wanted: int, new: int, old: int, available: int) -> NotReady | None:
     """As `kubectl rollout status` judges it: the newest form was seen, only its pods are left, and they are available."""
     if not _observed(document):
         return _UNSEEN
     if available >= wanted > new:
-        return Waiting(f"{new} of {wanted} new pods made")
+        return NotReady(f"{new} of {wanted} new pods made")
     if available >= wanted and old > 0:
-        return Waiting(f"{old} old pod{'s' if old > 1 else ''} not gone yet")
-    return None if available >= wanted else Waiting(f"{available} of {wanted} pods ready")
+        return NotReady(f"{old} old pod{'s' if old > 1 else ''} not gone yet")
+    return None if available >= wanted else NotReady(f"{available} of {wanted} pods ready")
 
 
-def _replicas(document: Document) -> Waiting | None:
+def _replicas(document: Document) -> NotReady | None:
     spec = document.get("spec") or {}
     wanted = 1 if spec.get("replicas") is None else int(spec["replicas"])
     made, available = _count(document, "replicas"), _count(document, "availableReplicas")
     failure = condition(document, "ReplicaFailure")
     if failure.get("status") == "True" and available < wanted:
-        return Waiting(f"its pods can't be made: {symptoms.line(failure.get('message'))}")
+        return NotReady(f"its pods can't be made: {symptoms.line(failure.get('message'))}")
     new, old = wanted, 0
     if document.get("kind") == "Deployment":
         new = _count(document, "updatedReplicas")
@@ -100,7 +100,7 @@ def _replaces(document: Document) -> bool:
     return bool(strategy == "RollingUpdate")
 
 
-def _daemons(document: Document) -> Waiting | None:
+def _daemons(document: Document) -> NotReady | None:
     if "desiredNumberScheduled" not in (document.get("status") or {}):
         return _UNSEEN
     wanted = _count(document, "desiredNumberScheduled")
@@ -108,33 +108,33 @@ def _daemons(document: Document) -> Waiting | None:
     return _rolled_out(document, wanted=wanted, new=new, old=0, available=_count(document, "numberAvailable"))
 
 
-def _claim(document: Document) -> Waiting | None:
+def _claim(document: Document) -> NotReady | None:
     phase = (document.get("status") or {}).get("phase", "Pending")
-    return None if phase == "Bound" else Waiting(f"the claim is {phase}")
+    return None if phase == "Bound" else NotReady(f"the claim is {phase}")
 
 
 def _conditioned(kind: str, text: str) -> Any:
-    def judge(document: Document) -> Waiting | None:
+    def judge(document: Document) -> NotReady | None:
         found = condition(document, kind)
         if outdated(document, found):
             return _UNSEEN
         if found.get("status") == "True":
             return None
-        return Waiting(f"{text}: {symptoms.line(found['message'])}" if found.get("message") else text)
+        return NotReady(f"{text}: {symptoms.line(found['message'])}" if found.get("message") else text)
 
     return judge
 
 
-def _job(document: Document) -> Waiting | None:
+def _job(document: Document) -> NotReady | None:
     if condition(document, "Complete").get("status") == "True":
         return None
     failed = condition(document, "Failed")
     if failed.get("status") == "True":
-        return Waiting(f"the job failed: {symptoms.line(failed.get('message') or failed.get('reason'))}")
-    return Waiting("the job is not done")
+        return NotReady(f"the job failed: {symptoms.line(failed.get('message') or failed.get('reason'))}")
+    return NotReady("the job is not done")
 
 
-def _custom(document: Document) -> Waiting | None:
+def _custom(document: Document) -> NotReady | None:
     for kind in _CUSTOM:
         found = condition(document, kind)
         if found and outdated(document, found):
@@ -143,17 +143,17 @@ def _custom(document: Document) -> Waiting | None:
             return None
         if found:
             said = ": ".join(str(found[key]) for key in ("reason", "message") if found.get(key))
-            return Waiting(f"it is not {kind.lower()}" + (f": {symptoms.line(said)}" if said else ""))
+            return NotReady(f"it is not {kind.lower()}" + (f": {symptoms.line(said)}" if said else ""))
     return None
 
 
-def _looked_at(document: Document) -> Waiting | None:
+def _looked_at(document: Document) -> NotReady | None:
     """One that its controller always says something of."""
     status = document.get("status") or {}
     if document.get("kind") == "Notebook" and int(status.get("readyReplicas") or 0) > 0:
         return None
     if not status.get("conditions"):
-        return Waiting("its controller has not looked at it yet")
+        return NotReady("its controller has not looked at it yet")
     return _custom(document)
 
 
@@ -174,36 +174,36 @@ _JUDGES: Final[Mapping[str, Any]] = {
 }
 
 
-def endpoints_waiting(document: Document | None) -> Waiting | None:
+def endpoints_waiting(document: Document | None) -> NotReady | None:
     """Whether a Service has a ready endpoint (its Endpoints object)."""
     for subset in (document or {}).get("subsets") or []:
         if subset.get("addresses"):
             return None
-    return Waiting("no pod of its Service is ready")
+    return NotReady("no pod of its Service is ready")
 
 
-def bundle_waiting(document: Document | None, service: tuple[str, str]) -> Waiting | None:
+def bundle_waiting(document: Document | None, service: tuple[str, str]) -> NotReady | None:
     """Whether the hooks of a configuration that lead to a Service carry a CA."""
     for hook in (document or {}).get("webhooks") or []:
         config = hook.get("clientConfig") or {}
         found = config.get("service") or {}
         if (found.get("namespace"), found.get("name")) == service and not config.get("caBundle"):
-            return Waiting("its CA is not filled in yet", "is cert-manager's cainjector (or the controller behind it) running?")
-    return None if document else Waiting("it is not there yet")
+            return NotReady("its CA is not filled in yet", "is cert-manager's cainjector (or the controller behind it) running?")
+    return None if document else NotReady("it is not there yet")
 
 
-def leaving_waiting(document: Document | None) -> Waiting | None:
+def leaving_waiting(document: Document | None) -> NotReady | None:
     """Whether an earlier object of that name still goes away, and what holds it; content with one that stays, or with none."""
     metadata = (document or {}).get("metadata") or {}
     if not metadata.get("deletionTimestamp"):
         return None
-    why, remedy = _held(document or {}, metadata)
-    return Waiting(f"an earlier one of that name still goes away{f': {why}' if why else ''}", remedy)
+    why, hint = _held(document or {}, metadata)
+    return NotReady(f"an earlier one of that name still goes away{f': {why}' if why else ''}", hint)
 
 
-def made_waiting(document: Document | None) -> Waiting | None:
+def made_waiting(document: Document | None) -> NotReady | None:
     """Whether an object is there, and no earlier one that still goes away."""
-    return Waiting("it is not there yet") if document is None else leaving_waiting(document)
+    return NotReady("it is not there yet") if document is None else leaving_waiting(document)
 
 
 def _held(document: Document, metadata: Mapping[str, Any]) -> tuple[str, str]:
@@ -217,8 +217,8 @@ def _held(document: Document, metadata: Mapping[str, Any]) -> tuple[str, str]:
     if inside or not finalizers:
         return inside.get("NamespaceFinalizersRemaining") or next(iter(inside.values()), ""), f"{owner} kubectl get namespaces"
     where, kind, named = str(metadata.get("namespace") or ""), str(document.get("kind")).lower(), [str(metadata.get("name"))]
-    remedy = f"{owner} {kubectl('get', kind, names=named, namespace=where, options=('-o', 'yaml'))}"
+    hint = f"{owner} {kubectl('get', kind, names=named, namespace=where, options=('-o', 'yaml'))}"
     if _IN_USE in finalizers:
         look = kubectl("describe", kind, names=named, namespace=where)
-        remedy = f"it goes once no pod uses it, and what is in it goes with it: {look} names them"
-    return f"its finalizers are open: {', '.join(finalizers)}", remedy
+        hint = f"it goes once no pod uses it, and what is in it goes with it: {look} names them"
+    return f"its finalizers are open: {', '.join(finalizers)}", hint

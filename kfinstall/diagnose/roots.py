@@ -10,7 +10,7 @@ from kfinstall.diagnose import walk_certificates, walk_nodes, walk_pods, walk_st
 from kfinstall.diagnose.capacity import size
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.walk import Cause, Rule, Walk
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 
 _SHOWN_NAMES: Final = 3
 RULES: Final[Mapping[str, Rule]] = {
@@ -33,7 +33,7 @@ RULES: Final[Mapping[str, Rule]] = {
 class Root:
     """One root cause, and what waits for it."""
 
-    waiting: Waiting
+    waiting: NotReady
     direct: tuple[Ref, ...]
     """What lacks something itself."""
     behind: tuple[Ref, ...] = ()
@@ -50,9 +50,9 @@ class Root:
 
     def line(self, since: str = "") -> str:
         """'kubeflow/mysql since 30 s: why; what to do; 12 wait behind it: kubeflow/a, ...'."""
-        remedy = f"; {self.waiting.remedy}" if self.waiting.remedy else ""
+        hint = f"; {self.waiting.hint}" if self.waiting.hint else ""
         rest = f"; {len(self.behind)} wait behind it: {names(self.behind)}" if self.behind else ""
-        return f"{names(self.direct)}{since}: {self.waiting.reason}{remedy}{rest}"
+        return f"{names(self.direct)}{since}: {self.waiting.reason}{hint}{rest}"
 
     def brief(self) -> str:
         """'kubeflow/mysql: why (12 wait behind it)', where there is little room."""
@@ -100,7 +100,7 @@ def _root(members: Sequence[tuple[Ref, Cause]]) -> Root:
     return Root(_with_amounts(told, list(asked.values())), direct, behind, first.symptom.vague, first.symptom.key)
 
 
-def _with_amounts(waiting: Waiting, asked: Sequence[Mapping[str, float] | None]) -> Waiting:
+def _with_amounts(waiting: NotReady, asked: Sequence[Mapping[str, float] | None]) -> NotReady:
     """With what its pods ask for together: so much more is needed."""
     sums = {name: sum((each or {}).get(name, 0.0) for each in asked) for name in (asked[0] if asked else None) or {}}
     parts = [size(name, amount) for name, amount in sums.items() if amount and name != "pods"]

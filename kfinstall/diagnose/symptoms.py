@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kfinstall.invocation import spoken
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 from kfinstall.text import clean, kubectl, shell
 
 _TEXT_LIMIT_CHARACTERS: Final = 240
@@ -35,7 +35,7 @@ class Symptom:
 
     key: tuple[str, ...]
     """What makes two causes one and the same."""
-    waiting: Waiting
+    waiting: NotReady
     vague: bool = False
     """A state that passes rather than a cause."""
     about: Ref | None = None
@@ -50,19 +50,19 @@ def line(message: object) -> str:
     return text if len(text) <= _TEXT_LIMIT_CHARACTERS else f"…{text[-_TEXT_LIMIT_CHARACTERS:]}"
 
 
-def told(key: Sequence[str], reason: str, remedy: str = "", *, hopeless: bool = False) -> Symptom:
+def told(key: Sequence[str], reason: str, hint: str = "", *, hopeless: bool = False) -> Symptom:
     """A symptom in short."""
-    return Symptom(tuple(key), Waiting(reason, spoken(remedy), hopeless))
+    return Symptom(tuple(key), NotReady(reason, spoken(hint), hopeless))
 
 
-def about(ref: Ref, reason: str, remedy: str = "") -> Symptom:
+def about(ref: Ref, reason: str, hint: str = "") -> Symptom:
     """A symptom that speaks of an object itself: 'it does not exist'."""
-    return Symptom((str(ref), reason), Waiting(reason, spoken(remedy)), about=ref)
+    return Symptom((str(ref), reason), NotReady(reason, spoken(hint)), about=ref)
 
 
-def vague(reason: str, remedy: str = "") -> Symptom:
+def vague(reason: str, hint: str = "") -> Symptom:
     """A state that passes, or of which nothing more is known."""
-    return Symptom(("vague", reason), Waiting(reason, spoken(remedy)), vague=True)
+    return Symptom(("vague", reason), NotReady(reason, spoken(hint)), vague=True)
 
 
 def registry_of(image: str) -> str:
@@ -88,8 +88,8 @@ def pull(image: str, message: str) -> Symptom:
             "does the image exist? does its pull secret fit?",
         )
     if "no matching manifest" in low or "exec format error" in low:
-        remedy = "Kubeflow's images are amd64 only: use amd64 nodes"
-        return told(("image", image), f"image {image} is not built for this processor", remedy, hopeless=True)
+        hint = "Kubeflow's images are amd64 only: use amd64 nodes"
+        return told(("image", image), f"image {image} is not built for this processor", hint, hopeless=True)
     if any(text in low for text in _UNREACHABLE):  # before 'not found', which a resolver may say too
         return told(
             ("registry", registry, "unreachable"),
@@ -97,11 +97,11 @@ def pull(image: str, message: str) -> Symptom:
             "check DNS, proxy and firewall of that node: kfinstall check --answers FILE",
         )
     if "not found" in low or "manifest unknown" in low:
-        remedy = (
+        hint = (
             f"does a mirror lack it (registry.mirrors)? {shell('sudo', 'crictl', 'pull', image)}; "
             "if it is gone for good: another cluster.release"
         )
-        return told(("image", image), f"image {image} is not in its registry", remedy, hopeless=True)
+        return told(("image", image), f"image {image} is not in its registry", hint, hopeless=True)
     if "x509" in low or "certificate" in low:
         return told(
             ("registry", registry, "certificate"),
@@ -201,9 +201,9 @@ _ENDS: Final = (
 
 def _known_end(name: str, said: str) -> Symptom | None:
     low = said.lower()
-    for texts, key, reason, remedy in _ENDS:
+    for texts, key, reason, hint in _ENDS:
         if any(text in low for text in texts):
-            return told((key,) if key != "crash" else (key, remedy), _filled(reason, name=name, said=line(said)), remedy)
+            return told((key,) if key != "crash" else (key, hint), _filled(reason, name=name, said=line(said)), hint)
     return None
 
 
@@ -231,19 +231,19 @@ def refused(message: str, namespace: str) -> Symptom | None:
         )
     if match := _MUST.search(line(message)):
         look = kubectl("describe", "resourcequota", names=[match[1]], namespace=namespace)
-        remedy = f"{look}; a LimitRange with defaults would give each pod one"
+        hint = f"{look}; a LimitRange with defaults would give each pod one"
         return told(
-            ("quota", namespace, match[1]), f"ResourceQuota {namespace}/{match[1]} wants every pod to name {match[2]}", remedy
+            ("quota", namespace, match[1]), f"ResourceQuota {namespace}/{match[1]} wants every pod to name {match[2]}", hint
         )
     if "violates podsecurity" in low:
         label = kubectl("label", "--overwrite", "namespace", names=[namespace, "pod-security.kubernetes.io/enforce=baseline"])
-        remedy = f"{label}  # or privileged"
+        hint = f"{label}  # or privileged"
         rules = line(_DETAILS.sub("", message.rpartition("is forbidden:")[2] or message))
         reason = f"the pod security of namespace {namespace} refuses its pods: {rules}"
-        return told(("pod security", namespace, rules), reason, remedy)
+        return told(("pod security", namespace, rules), reason, hint)
     if "usage per container" in low or "usage per pod" in low or "usage per persistentvolumeclaim" in low:
-        remedy = kubectl("describe", "limitrange", namespace=namespace)
-        return told(("limits", namespace, said), f"a LimitRange of namespace {namespace} refuses it: {said}", remedy)
+        hint = kubectl("describe", "limitrange", namespace=namespace)
+        return told(("limits", namespace, said), f"a LimitRange of namespace {namespace} refuses it: {said}", hint)
     if match := re.search(r'serviceaccount "?([\w./-]+)"? not found', message):
         return told(
             ("account", namespace, match[1]),
@@ -281,7 +281,7 @@ _HAPPENED: Final = (
 def happened(message: str, at: str) -> Symptom | None:
     """What an event of a pod tells, where it tells a cause."""
     low = message.lower()
-    for text, key, reason, remedy in _HAPPENED:
+    for text, key, reason, hint in _HAPPENED:
         if text in low:
-            return told((key,) if key == "limits" else (key, at), reason.replace("{}", line(message)), remedy)
+            return told((key,) if key == "limits" else (key, at), reason.replace("{}", line(message)), hint)
     return None

@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall import invocation
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.symptoms import Symptom
-from kfinstall.kube.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
 
 WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
@@ -36,7 +36,7 @@ class Cause:
     """From the object that was asked about to the one at fault."""
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> NotReady:
         """The reason with the chain that leads to it: 'Service a/b has no endpoints because Deployment a/c: image ...'."""
         links = [ref for ref in self.path[1:] if ref.kind not in _UNTOLD]
         told = [f"{ref} {_STATES.get(ref.kind, 'is not ready')}" for ref in links]
@@ -100,10 +100,8 @@ def _ring(members: list[Ref]) -> Symptom:
     told = [ref for ref in members if ref.kind not in _UNTOLD]
     hook = next((ref for ref in told if ref.kind.endswith(_HOOKS)), None)
     who = " and ".join(str(ref) for ref in told if ref.kind in WORKLOADS or ref == hook) or " and ".join(map(str, told))
-    remedy = (
-        f"{kubectl('delete', hook.kind.lower(), names=[hook.name])}, then make it anew: {invocation.reinstall()}" if hook else ""
-    )
-    return Symptom(("ring", *sorted(map(str, told))), Waiting(f"{who} wait for each other", remedy))
+    hint = f"{kubectl('delete', hook.kind.lower(), names=[hook.name])}, then make it anew: {invocation.reinstall()}" if hook else ""
+    return Symptom(("ring", *sorted(map(str, told))), NotReady(f"{who} wait for each other", hint))
 
 
 def newest_events(walk: Walk, namespace: str, names: Collection[tuple[str, str]]) -> list[Document]:

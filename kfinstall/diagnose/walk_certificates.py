@@ -41,8 +41,8 @@ def part(walk: Walk, ref: Ref) -> Cause | None:
             ref, symptoms.about(ref, "it is not made", "is kube-controller-manager running? kubectl -n kube-system get pods")
         )
     what = "it does not exist, and no Certificate makes it" if ref.kind == "Secret" else "it does not exist"
-    remedy = f"let kfinstall make its own: {invocation.reinstall()}; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
-    return walk.at(ref, symptoms.about(ref, what, remedy))
+    hint = f"let kfinstall make its own: {invocation.reinstall()}; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
+    return walk.at(ref, symptoms.about(ref, what, hint))
 
 
 def _certificates(walk: Walk, secret: Ref) -> list[Ref]:
@@ -76,9 +76,9 @@ def certificate(walk: Walk, ref: Ref) -> Cause | None:
     ]
     said = next((text for text in texts if text), _said(document))
     look = kubectl("describe", "certificate", names=[ref.name], namespace=ref.namespace)
-    remedy = f"{look}; kubectl -n cert-manager logs deployment/cert-manager"
+    hint = f"{look}; kubectl -n cert-manager logs deployment/cert-manager"
     return walk.at(
-        ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(said) or 'cert-manager has not looked at it'}", remedy)
+        ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(said) or 'cert-manager has not looked at it'}", hint)
     )
 
 

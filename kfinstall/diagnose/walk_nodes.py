@@ -12,7 +12,7 @@ from kfinstall.diagnose.capacity import quantity, requests, size
 from kfinstall.diagnose.reasons import condition, leaving_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk
-from kfinstall.kube.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl, shell
 
 _INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
@@ -29,14 +29,14 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
     said = symptoms.line(ready.get("message"))
     if ready.get("status") == "Unknown":
         gone = kubectl("delete", "node", names=[ref.name])
-        remedy = f"is {shell(ref.name)} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
-        return walk.at(ref, symptoms.told(("node", ref.name), f"node {ref.name} does not report any more: {said}", remedy))
+        hint = f"is {shell(ref.name)} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
+        return walk.at(ref, symptoms.told(("node", ref.name), f"node {ref.name} does not report any more: {said}", hint))
     for kind, what in (("DiskPressure", "disk"), ("MemoryPressure", "memory"), ("PIDPressure", "process numbers")):
         if condition(document, kind).get("status") == "True":
             where = shell(ref.name)
-            remedy = f"on {where}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {where} more, or add a node"
+            hint = f"on {where}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {where} more, or add a node"
             return walk.at(
-                ref, symptoms.told(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", remedy)
+                ref, symptoms.told(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", hint)
             )
     if ready and ready.get("status") != "True":
         return _node_agent(walk, ref, said) or walk.at(
@@ -59,7 +59,7 @@ def namespace(walk: Walk, ref: Ref) -> Cause | None:
         found = walk.behind(ref, carrier) if carrier.name else None
         if found:
             return found
-    return walk.at(ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.remedy))
+    return walk.at(ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.hint))
 
 
 def _node_agent(walk: Walk, ref: Ref, said: str) -> Cause | None:
@@ -81,8 +81,8 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
     said = symptoms.line((document.get("status") or {}).get("message"))
     look = kubectl("describe", "node", names=[name] if name else ())
-    remedy = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
-    return found or walk.at(ref, symptoms.told(("evicted", name), f"evicted: {said}", remedy))
+    hint = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
+    return found or walk.at(ref, symptoms.told(("evicted", name), f"evicted: {said}", hint))
 
 
 def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause:
@@ -118,8 +118,8 @@ def _tainted(walk: Walk, ref: Ref, said: str) -> Cause:
     if taints and all(key.startswith("node.kubernetes.io/") for key in taints):
         return walk.at(ref, symptoms.vague("its nodes have just become ready"))
     which = f"their taints are {', '.join(taints)}" if taints else said
-    remedy = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
-    return walk.at(ref, symptoms.told(("taint", which), f"every node refuses it: {which}", remedy))
+    hint = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
+    return walk.at(ref, symptoms.told(("taint", which), f"every node refuses it: {which}", hint))
 
 
 def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:
@@ -137,7 +137,7 @@ def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:
             reason = f"it asks for {size(name, asked[name])}, and no node has more than {size(name, most[name])}"
             return symptoms.told(("too large", name, str(asked[name])), reason, _SCARCE, hopeless=True)
     return Symptom(
-        ("room", *short), Waiting(f"no node has enough {what} free", _SCARCE), asked={name: asked.get(name, 0) for name in short}
+        ("room", *short), NotReady(f"no node has enough {what} free", _SCARCE), asked={name: asked.get(name, 0) for name in short}
     )
 
 

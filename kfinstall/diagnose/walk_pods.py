@@ -12,7 +12,7 @@ from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_certificates import unsigned
 from kfinstall.diagnose.walk_nodes import evicted, unscheduled
-from kfinstall.kube.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
 
 _MISSING: Final = re.compile(r'\b(secret|configmap) "(?:[a-z0-9.-]+/)?([a-z0-9.-]+)" not found', re.IGNORECASE)
@@ -127,7 +127,7 @@ def _crashed(walk: Walk, ref: Ref, document: Document, name: str, ended: Mapping
         request = unsigned(walk, f"system:node:{(document.get('spec') or {}).get('nodeName')}")
         if request:
             return walk.at(
-                ref, Symptom(found.key, Waiting(f"{found.waiting.reason}; {request.waiting.reason}", request.waiting.remedy))
+                ref, Symptom(found.key, NotReady(f"{found.waiting.reason}; {request.waiting.reason}", request.waiting.hint))
             )
     return walk.at(ref, found)
 
@@ -164,9 +164,9 @@ def _no_sidecar(walk: Walk, ref: Ref, document: Document) -> Cause | None:
     if not wanted or _SIDECAR in names or spec.get("hostNetwork"):
         return None
     found = walk.behind(ref, _ISTIOD)
-    remedy = f"{kubectl('delete', 'pod', names=[ref.name], namespace=ref.namespace)}  # the next one gets it"
+    hint = f"{kubectl('delete', 'pod', names=[ref.name], namespace=ref.namespace)}  # the next one gets it"
     return found or walk.at(
-        ref, symptoms.told(("sidecar", str(ref)), "its pod has no Istio sidecar: it was made before istiod answered", remedy)
+        ref, symptoms.told(("sidecar", str(ref)), "its pod has no Istio sidecar: it was made before istiod answered", hint)
     )
 
 
@@ -206,8 +206,8 @@ def _told_by_events(walk: Walk, ref: Ref) -> Cause | None:
             return cause
         if reason == "Unhealthy":
             document = walk.known.get(ref) or {}
-            remedy = kubectl("logs", names=[ref.name], namespace=ref.namespace)
-            unhealthy = symptoms.vague(f"its pod runs but does not say that it is ready: {symptoms.line(message)}", remedy)
+            hint = kubectl("logs", names=[ref.name], namespace=ref.namespace)
+            unhealthy = symptoms.vague(f"its pod runs but does not say that it is ready: {symptoms.line(message)}", hint)
             return _no_sidecar(walk, ref, document) or walk.at(ref, unhealthy)
         if reason == "Pulling":
             return walk.at(ref, symptoms.vague(f"image {symptoms.line(message).rpartition('image ')[2]} is being pulled"))

@@ -81,8 +81,8 @@ def _of_class(walk: Walk, ref: Ref, name: str) -> Cause:
         return walk.at(
             ref, symptoms.vague(f"its volume (class {name}) is being made", f"is the NFS server up? {invocation.command('doctor')}")
         )
-    remedy = f"does the NFS server answer, and export that directory? {invocation.command('check')}"
-    return walk.at(ref, symptoms.about(ref, f"its volume (class {name}) can't be made: {said}", remedy))
+    hint = f"does the NFS server answer, and export that directory? {invocation.command('check')}"
+    return walk.at(ref, symptoms.about(ref, f"its volume (class {name}) can't be made: {said}", hint))
 
 
 def _said(walk: Walk, ref: Ref) -> str:

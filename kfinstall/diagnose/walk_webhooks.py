@@ -35,16 +35,16 @@ def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
             return found
     key = ("webhook", name)
     if "x509" in low:
-        remedy = "kubectl -n cert-manager rollout restart deployment cert-manager-cainjector; kubectl get certificates -A"
-        return walk.at(ref, symptoms.told(key, f"webhook {name} has no certificate that fits yet", remedy))
+        hint = "kubectl -n cert-manager rollout restart deployment cert-manager-cainjector; kubectl get certificates -A"
+        return walk.at(ref, symptoms.told(key, f"webhook {name} has no certificate that fits yet", hint))
     if "deadline exceeded" in low or "timeout" in low:
         return walk.at(
             ref, symptoms.told(key, f"webhook {name} can't be reached from the API server, though its pod is ready", _FIREWALL)
         )
     if known:
         again = kubectl("rollout", "restart", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
-        remedy = f"{again} makes them at once"
-        return walk.at(ref, symptoms.vague(f"webhook {name} answers now; pods that it held up are tried again soon", remedy))
+        hint = f"{again} makes them at once"
+        return walk.at(ref, symptoms.vague(f"webhook {name} answers now; pods that it held up are tried again soon", hint))
     return walk.at(ref, symptoms.told(key, f"webhook {name} does not answer yet", "its own pod must be ready first"))
 
 
@@ -70,8 +70,8 @@ def _bundle(walk: Walk, ref: Ref, document: Document) -> Cause:
         if issued:
             return issued
     found = walk.behind(ref, _INJECTOR) if any(key.startswith(_INJECTED_FROM) for key in annotations) else None
-    remedy = "is cert-manager's cainjector (or the controller behind it) running? kubectl -n cert-manager get pods"
-    return found or walk.at(ref, symptoms.about(ref, "its CA is not filled in yet", remedy))
+    hint = "is cert-manager's cainjector (or the controller behind it) running? kubectl -n cert-manager get pods"
+    return found or walk.at(ref, symptoms.about(ref, "its CA is not filled in yet", hint))
 
 
 def _service(hook: Mapping[str, Any]) -> Ref | None:

@@ -11,7 +11,7 @@ from kfinstall.diagnose.reasons import condition, workload_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_webhooks import hook_cause
-from kfinstall.kube.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
 
 _HOOK: Final = re.compile(r'failed calling webhook "([^"]+)"')
@@ -54,14 +54,14 @@ def workload(walk: Walk, ref: Ref) -> Cause | None:
         return unmade or found[0]
     stuck = condition(document, "Progressing")
     late = "; it made no progress within its deadline" if stuck.get("reason") == "ProgressDeadlineExceeded" else ""
-    return walk.at(ref, symptoms.vague(waiting.reason + late, waiting.remedy))
+    return walk.at(ref, symptoms.vague(waiting.reason + late, waiting.hint))
 
 
 def _absent(walk: Walk, ref: Ref) -> Cause | None:
     """What was not sent yet, and why; None where it is not known whether it is there."""
     if not walk.known.lacks(ref):
         return None
-    return walk.not_sent(ref) or walk.at(ref, Symptom(("absent", str(ref)), Waiting("it is not there yet"), vague=True))
+    return walk.not_sent(ref) or walk.at(ref, Symptom(("absent", str(ref)), NotReady("it is not there yet"), vague=True))
 
 
 def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Cause | None:
@@ -133,8 +133,8 @@ def custom(walk: Walk, ref: Ref) -> Cause | None:
         found = _refused(walk, ref, str(event.get("message") or "")) if event.get("type") != "Normal" else None
         if found:
             return found
-    remedy = waiting.remedy or kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
-    return walk.at(ref, symptoms.about(ref, symptoms.line(waiting.reason), remedy))
+    hint = waiting.hint or kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
+    return walk.at(ref, symptoms.about(ref, symptoms.line(waiting.reason), hint))
 
 
 def _made_for(walk: Walk, ref: Ref, document: Document) -> list[Ref]:

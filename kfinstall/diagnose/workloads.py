@@ -12,16 +12,16 @@ from kfinstall.diagnose.known import explained
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.roots import Root
 from kfinstall.errors import KfError, StepTimeoutError
-from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Probe, Ref
 
 _LOOK_SECONDS: Final = 2.0
 EXPLAIN_EVERY_SECONDS: Final = 10.0
 _SHOWN_ROOTS: Final = 5
 _SHOWN_LATE: Final = 8
 _AILING: Final = (
-    *(Want("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")),
-    *(Want("v1", kind) for kind in ("Node", "PersistentVolumeClaim")),
-    Want("cert-manager.io/v1", "Certificate"),
+    *(ListQuery("apps/v1", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet")),
+    *(ListQuery("v1", kind) for kind in ("Node", "PersistentVolumeClaim")),
+    ListQuery("cert-manager.io/v1", "Certificate"),
 )
 Count = Callable[[Sequence[Ref], Sequence[str]], None]
 """(those that are not available, why the first few are not)."""
@@ -31,7 +31,7 @@ HOPELESS_SECONDS: Final = 120.0
 
 async def _lists(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, Document]:
     wants = sorted({(ref.api_version, ref.kind) for ref in refs})
-    found = await asyncio.gather(*(cluster.list(Want(version, kind)) for version, kind in wants))
+    found = await asyncio.gather(*(cluster.list(ListQuery(version, kind)) for version, kind in wants))
     return {Ref.of(document): document for documents in found for document in documents}
 
 
@@ -127,7 +127,7 @@ async def wait_available(
 def too_late(message: str, found: Sequence[Root]) -> StepTimeoutError:
     """The error of a wait that ended without success: causes first, and the remedy of the first that has one."""
     lines = [f"{roots.names(root.direct)}: {root.waiting.reason}{_waiting_behind(root)}" for root in found[:_SHOWN_LATE]]
-    hint = next((root.waiting.remedy for root in found if root.waiting.remedy), "kubectl get pods -A | grep -v Running")
+    hint = next((root.waiting.hint for root in found if root.waiting.hint), "kubectl get pods -A | grep -v Running")
     return StepTimeoutError(message, why="\n".join(lines), hint=hint)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kfinstall.engine.step import Check, Conflict, Mend, Satisfied, View
+from kfinstall.engine.step import Check, Conflict, Fix, Satisfied, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,9 @@ class Finding:
     """One thing that is not as it must be; `fix` is a command that can be typed, or a key of the answers."""
 
     reason: str
-    fix: str
+    hint: str
     warning: bool = False
-    mend: Mend | None = None
+    fix: Fix | None = None
 
 
 def verdict(findings: Iterable[Finding], evidence: str) -> Check:
@@ -25,9 +25,9 @@ def verdict(findings: Iterable[Finding], evidence: str) -> Check:
         return Satisfied(evidence)
     return Conflict(
         "; ".join(dict.fromkeys(finding.reason for finding in found)),
-        "\n".join(dict.fromkeys(finding.fix for finding in found)),
+        "\n".join(dict.fromkeys(finding.hint for finding in found)),
         warning=all(finding.warning for finding in found),
-        mends=tuple(dict.fromkeys(finding.mend for finding in found if finding.mend)),
+        fixes=tuple(dict.fromkeys(finding.fix for finding in found if finding.fix)),
     )
 
 

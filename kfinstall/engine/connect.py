@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from kfinstall import invocation
-from kfinstall.engine.fleet import Site
+from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.options import Options
 from kfinstall.engine.secret_store import SecretStore
 from kfinstall.engine.state import ClusterState
@@ -18,7 +18,7 @@ from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.route import keys_of
 
 
-async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
+async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
     """Connect to every node and read its facts; a worker that can't be reached is set aside.
 
     Raises:
@@ -28,10 +28,10 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
     keys = KeyRing()
 
     async def enter(name: str) -> Host:
-        node = site.all_answers.node(name)
+        node = fleet.all_answers.node(name)
         return await connect_node(
             node,
-            site.all_answers.ssh,
+            fleet.all_answers.ssh,
             secrets,
             pins=state.known_hosts,
             on_unknown_key=options.host_key_question,
@@ -39,11 +39,11 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
             dial=options.dial.get(name),
             keys=keys,
             limits=options.limits,
-            node_keys=keys_of(site.all_answers.nodes),
-            on_changed=site.changed_keys.meet,
+            node_keys=keys_of(fleet.all_answers.nodes),
+            on_changed=fleet.changed_keys.meet,
         )
 
-    names = [node.name for node in site.all_answers.nodes if node.name not in options.leave_out]
+    names = [node.name for node in fleet.all_answers.nodes if node.name not in options.leave_out]
     results = await asyncio.gather(*(enter(name) for name in names), return_exceptions=True)
     errors: dict[str, KfError] = {}
     for name, result in zip(names, results, strict=True):
@@ -52,27 +52,27 @@ async def enter_nodes(site: Site, secrets: SecretStore, state: ClusterState, opt
         elif isinstance(result, BaseException):
             raise result
         else:
-            site.hosts[name] = result
-    site.changed_keys.refuse()
-    errors |= await site.read_nodes(site.hosts)
-    _judge(site, errors, options)
-    for name in site.fleet:
-        facts = site.fleet[name]
+            fleet.hosts[name] = result
+    fleet.changed_keys.refuse()
+    errors |= await fleet.read_nodes(fleet.hosts)
+    _judge(fleet, errors, options)
+    for name in fleet.facts:
+        facts = fleet.facts[name]
         cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
         bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
     for name in options.leave_out:
         errors[name] = UsageError("set aside by the administrator", hint=f"take it in again: {invocation.again()}")
     for name, error in errors.items():
-        site.leave_out(name, error)
+        fleet.leave_out(name, error)
         bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
-    await site.read_cluster()
+    await fleet.read_cluster()
 
 
-def _judge(site: Site, errors: Mapping[str, KfError], options: Options) -> None:
+def _judge(fleet: Fleet, errors: Mapping[str, KfError], options: Options) -> None:
     """Raise where the run can't go on without the nodes that could not be entered."""
     strict = options.workflow.looks and not options.tolerant
     for name, error in errors.items():
-        if strict or name in site.required or len(errors) + len(options.leave_out) == len(site.all_answers.nodes):
+        if strict or name in fleet.required or len(errors) + len(options.leave_out) == len(fleet.all_answers.nodes):
             error.node = error.node or name
             others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
             error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])

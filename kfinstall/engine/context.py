@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kfinstall import resources
-from kfinstall.engine.fleet import Site
+from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.secret_store import SecretStore
 from kfinstall.engine.step import Step, View, failed, step_program
 from kfinstall.events import EventBus, OutputLine, Progress
@@ -21,7 +21,7 @@ class Context:
 
     step: Step
     view: View
-    site: Site
+    fleet: Fleet
     bus: EventBus
     secrets: SecretStore
 
@@ -36,27 +36,27 @@ class Context:
 
     def host(self, name: str) -> Host:
         """The connection to a node."""
-        return self.site.hosts[name]
+        return self.fleet.hosts[name]
 
     async def cluster(self) -> Cluster:
         """The Kubernetes API."""
-        return await self.site.cluster()
+        return await self.fleet.cluster()
 
     async def secret(self, name: str) -> Secret:
         """A secret by its name."""
         return await self.secrets.secret(name)
 
-    async def successor(self, name: str) -> Secret:
+    async def next_value(self, name: str) -> Secret:
         """The value that is to take the place of a generated secret."""
-        return await self.secrets.successor(name)
+        return await self.secrets.next_value(name)
 
-    async def succeed(self, name: str) -> None:
+    async def commit(self, name: str) -> None:
         """Put the successor in its place."""
-        await self.secrets.succeed(name)
+        await self.secrets.commit(name)
 
-    def learn(self, secret: Secret) -> Secret:
+    def register(self, secret: Secret) -> Secret:
         """Make a secret of one use known to the redactor."""
-        return self.secrets.learn(secret)
+        return self.secrets.register(secret)
 
     async def run_script(
         self,

@@ -44,11 +44,11 @@ class Ending:
         return self.exit_code == ExitCode.DONE and not self.set_aside
 
 
-def without(set_aside: Mapping[str, str], remedies: Mapping[str, str]) -> NodesSetAsideError | None:
+def without(set_aside: Mapping[str, str], hints: Mapping[str, str]) -> NodesSetAsideError | None:
     """The error of a run that is through, but not on every node; None where it is. Both: node to the reason, and to what to do."""
     if not set_aside:
         return None
-    lines = [f"{name}: {line}" for name, hint in remedies.items() for line in hint.splitlines()]
+    lines = [f"{name}: {line}" for name, hint in hints.items() for line in hint.splitlines()]
     # What only says to go on is left to the end.
     lines = [line for line in lines if not line.endswith(f": {invocation.again()}")] or ["mend them"]
     return NodesSetAsideError(

@@ -12,7 +12,7 @@ from typing import Literal
 from kfinstall import invocation
 from kfinstall.engine import limits, plan
 from kfinstall.engine.context import Context
-from kfinstall.engine.fleet import Site
+from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.journal import Entry, Journal
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.secret_store import SecretStore
@@ -101,7 +101,7 @@ class Executor:
 
     def __init__(
         self,
-        site: Site,
+        fleet: Fleet,
         bus: EventBus,
         journal: Journal,
         secrets: SecretStore,
@@ -112,7 +112,7 @@ class Executor:
         strict: bool = False,
     ) -> None:
         """`strict`: a warning of a read-only step ends the run."""
-        self._site = site
+        self._fleet = fleet
         self._bus = bus
         self._journal = journal
         self._secrets = secrets
@@ -132,7 +132,7 @@ class Executor:
         self._stop.working = True
         for phase in phases:
             begin = time.monotonic()
-            steps = [step for _phase, step in plan.steps_of([phase], self._site.answers)]
+            steps = [step for _phase, step in plan.steps_of([phase], self._fleet.answers)]
             self._bus.emit(PhaseStarted(phase=phase.id, title=phase.title, steps=len(steps)))
             outcome: Outcome = "failed"
             before = self.tally.changed
@@ -178,8 +178,8 @@ class Executor:
         """Check read-only steps on every target (or only one) and tell every finding."""
         found: list[Finding] = []
         for step in steps:
-            for target in (only,) if only else step.targets(self._site.answers):
-                finding = _finding(step, target, step.check(self._site.situation.view(target, step)))
+            for target in (only,) if only else step.targets(self._fleet.answers):
+                finding = _finding(step, target, step.check(self._fleet.situation.view(target, step)))
                 found.append(finding)
                 self._bus.emit(finding)
         return found
@@ -208,10 +208,10 @@ class Executor:
 
     async def _step(self, step: Step) -> None:
         await self._stop.between_steps()
-        self._site.changed_keys.refuse()
+        self._fleet.changed_keys.refuse()
         pending: list[tuple[str, View, Needed]] = []
-        for target in step.targets(self._site.answers):
-            view = self._site.situation.view(target, step)
+        for target in step.targets(self._fleet.answers):
+            view = self._fleet.situation.view(target, step)
             check = step.check(view)
             if isinstance(check, Needed):
                 pending.append((target, view, check))
@@ -221,14 +221,14 @@ class Executor:
             return
         limit = asyncio.Semaphore(step.at_once or len(pending))
         tasks = [asyncio.ensure_future(self._target(step, item, limit)) for item in pending]
-        forget = self._site.changed_keys.subscribe(lambda error: self._stop_all(tasks, error))
+        forget = self._fleet.changed_keys.subscribe(lambda error: self._stop_all(tasks, error))
         try:
             results = await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             forget()
-        if self._site.changed_keys:
-            await self._site.look_for_changed_keys()
-            self._site.changed_keys.refuse()
+        if self._fleet.changed_keys:
+            await self._fleet.look_for_changed_keys()
+            self._fleet.changed_keys.refuse()
         failures: dict[str, KfError] = {}
         for (target, _view, _check), result in zip(pending, results, strict=True):
             if isinstance(result, KfError):
@@ -257,30 +257,30 @@ class Executor:
             self._bus.emit(StepFinished(step=step.id, target=target, outcome="unchanged", evidence=check.evidence))
         elif check.warning:
             self.tally.warnings += 1
-            self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.fix}"))
+            self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.hint}"))
         else:
-            self._bus.emit(StepFinished(step=step.id, target=target, outcome="conflict", evidence=check.reason, hint=check.fix))
-            error = ConflictError(f"{step.title}: {check.reason}", node=target, hint=check.fix)
+            self._bus.emit(StepFinished(step=step.id, target=target, outcome="conflict", evidence=check.reason, hint=check.hint))
+            error = ConflictError(f"{step.title}: {check.reason}", node=target, hint=check.hint)
             self._after_failures(step, {target: error})
 
     def _after_failures(self, step: Step, failures: dict[str, KfError]) -> None:
         """Set failed workers aside; raise where the run can't go on."""
-        fatal = {name: error for name, error in failures.items() if name == CLUSTER_TARGET or name in self._site.required}
-        left = [name for name in step.targets(self._site.answers) if name not in failures]
-        workers_left = [node for node in self._site.answers.nodes if node.name not in failures]
+        fatal = {name: error for name, error in failures.items() if name == CLUSTER_TARGET or name in self._fleet.required}
+        left = [name for name in step.targets(self._fleet.answers) if name not in failures]
+        workers_left = [node for node in self._fleet.answers.nodes if node.name not in failures]
         stopped = [error for error in failures.values() if isinstance(error, InterruptedRunError)]
         if stopped:
             raise stopped[0]
         if fatal or (not left and not workers_left):
             raise next(iter((fatal or failures).values()))
         for name, error in failures.items():
-            self._site.leave_out(name, error)
+            self._fleet.leave_out(name, error)
             self._bus.emit(NodeSetAside(node=name, step=step.id, reason=error.message))
 
     async def _target(self, step: Step, item: tuple[str, View, Needed], limit: asyncio.Semaphore) -> None:
         target, view, check = item
         async with limit:
-            self._site.changed_keys.refuse()
+            self._fleet.changed_keys.refuse()
             with self.recorded(step, view, check.changes, unit=step.unit, fingerprint=step.fingerprint(view)) as end:
                 try:
                     await self._apply(step, view)
@@ -290,7 +290,7 @@ class Executor:
                     end.failed(error.message, error.hint)
                     if isinstance(error, ChangedHostKeyError):
                         error.node = error.node or ("" if target == CLUSTER_TARGET else target)
-                        self._site.changed_keys.meet(error)
+                        self._fleet.changed_keys.meet(error)
                     if step.proof and isinstance(error, (CommandError, StepTimeoutError)):
                         node = error.node or ("" if target == CLUSTER_TARGET else target)
                         raise ProofError(error.message, why=error.why, hint=error.hint, node=node) from None
@@ -302,14 +302,14 @@ class Executor:
                     end.failed(evidence, f"look at the last lines of {target}, then: {invocation.again()}")
                     raise StepTimeoutError(f"{step.title}: {evidence}", node=target, hint=end.hint) from None
                 finally:
-                    if end.outcome == "interrupted" and (changed := self._site.changed_keys.of(target)):
+                    if end.outcome == "interrupted" and (changed := self._fleet.changed_keys.of(target)):
                         end.failed(changed.message, changed.hint)
 
     async def _apply(self, step: Step, view: View) -> None:
         for attempt in range(1, step.attempts + 1):
             try:
                 async with asyncio.timeout(step.timeout_seconds + limits.VERIFY_PATIENCE_SECONDS):
-                    await step.apply(Context(step, view, self._site, self._bus, self._secrets))
+                    await step.apply(Context(step, view, self._fleet, self._bus, self._secrets))
             except KfError as error:
                 if attempt == step.attempts or not error.retryable or self._stop.requested:
                     raise
@@ -327,11 +327,11 @@ class Executor:
         deadline = loop.time() + limits.VERIFY_PATIENCE_SECONDS
         while True:
             await self._read_again(step, target)
-            check = step.check(self._site.situation.view(target, step))
+            check = step.check(self._fleet.situation.view(target, step))
             if isinstance(check, Satisfied):
                 return check.evidence
             if isinstance(check, Conflict) and check.warning:
-                self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.fix}"))
+                self._bus.emit(Notice(level="warning", target=target, text=f"{step.title}: {check.reason}; {check.hint}"))
                 return check.reason
             if loop.time() > deadline:
                 why = check.reason if isinstance(check, Conflict) else "still to do: " + "; ".join(check.changes)
@@ -344,16 +344,16 @@ class Executor:
             await asyncio.sleep(limits.VERIFY_INTERVAL_SECONDS)
 
     async def _read_again(self, step: Step, target: str) -> None:
-        first = self._site.all_answers.first_control_plane.name
+        first = self._fleet.all_answers.first_control_plane.name
         if target != CLUSTER_TARGET:
-            await self._site.read_node(target)
-        elif self._site.cluster_facts is None:
-            await self._site.read_node(first)
-        wants = step.wants(self._site.situation.view(target, step))
+            await self._fleet.read_node(target)
+        elif self._fleet.cluster_facts is None:
+            await self._fleet.read_node(first)
+        wants = step.wants(self._fleet.situation.view(target, step))
         if wants or target == CLUSTER_TARGET:
-            await self._site.read_cluster(wants)
-        elif self._site.cluster_facts is None and target == first:
-            await self._site.read_cluster()
+            await self._fleet.read_cluster(wants)
+        elif self._fleet.cluster_facts is None and target == first:
+            await self._fleet.read_cluster()
 
 
 def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> Finding:
@@ -362,5 +362,5 @@ def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> F
     if isinstance(check, Needed):
         return Finding(node=target, check=step.id, level="error", message="; ".join(check.changes))
     level: Literal["warning", "error"] = "warning" if check.warning else "error"
-    mend = "; ".join(mend.title for mend in check.mends)
-    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.fix, mend=mend)
+    mend = "; ".join(mend.title for mend in check.fixes)
+    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.hint, mend=mend)

@@ -20,7 +20,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
-from kfinstall.kube.base import Cluster, ClusterFacts, Want
+from kfinstall.kube.base import Cluster, ClusterFacts, ListQuery
 from kfinstall.releases import Release
 from kfinstall.transport.base import Host, Program, Reaching
 
@@ -52,7 +52,7 @@ def spare_nodes(answers: Answers) -> tuple[str, ...]:
     return tuple(node.name for node in answers.nodes if node.name not in required)
 
 
-class Site:
+class Fleet:
     """Holds what changes during a run: connections, facts, the cluster, and who is set aside."""
 
     def __init__(self, answers: Answers, release: Release, phases: Sequence[Phase], open_cluster: OpenCluster) -> None:
@@ -64,15 +64,15 @@ class Site:
         self.release = release
         self.phases = phases
         self.hosts: dict[str, Host] = {}
-        self.fleet: dict[str, Facts] = {}
+        self.facts: dict[str, Facts] = {}
         self.cluster_facts: ClusterFacts | None = None
-        self._wants: tuple[Want, ...] = ()
+        self._wants: tuple[ListQuery, ...] = ()
         """The lists that all checks read, as of the last time that all were read."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
         self.changed_keys = ChangedKeys()
         """Host keys that were found changed in this run; nothing more may be done then."""
-        self.remedies: dict[str, str] = {}
+        self.hints: dict[str, str] = {}
         """Node name to what to do about it, for those that are set aside."""
         self.cluster_problem = ""
         """Why the API server of a node that has an admin.conf does not answer."""
@@ -97,13 +97,13 @@ class Site:
     @property
     def situation(self) -> plan.Situation:
         """What is known now."""
-        return plan.Situation(self.answers, self.release, dict(self.fleet), self.cluster_facts)
+        return plan.Situation(self.answers, self.release, dict(self.facts), self.cluster_facts)
 
     def leave_out(self, node: str, error: KfError) -> None:
         """Set a node aside."""
         self.set_aside[node] = error.message
-        self.remedies[node] = error.hint
-        self.fleet.pop(node, None)
+        self.hints[node] = error.hint
+        self.facts.pop(node, None)
 
     async def read_node(self, name: str) -> Facts:
         """Read one node's facts, in one exec.
@@ -113,7 +113,7 @@ class Site:
         """
         mark = secrets.token_hex(8)
         watch = plan.watch_for(self.situation, self.phases, name)
-        known = self.fleet.get(name)
+        known = self.facts.get(name)
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
@@ -133,7 +133,7 @@ class Site:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
-        self.fleet[name] = facts
+        self.facts[name] = facts
         return facts
 
     async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
@@ -163,10 +163,10 @@ class Site:
                 # What else is wrong with them is of no interest now.
                 await asyncio.gather(*looks, return_exceptions=True)
 
-    async def read_cluster(self, wants: Sequence[Want] | None = None) -> None:
+    async def read_cluster(self, wants: Sequence[ListQuery] | None = None) -> None:
         """Read the lists that the checks need (or only some of them); nothing where there is no admin.conf yet."""
         first = self.all_answers.first_control_plane.name
-        facts = self.fleet.get(first)
+        facts = self.facts.get(first)
         if facts is None or not any(path.endswith("admin.conf") for path in facts.runtime.kubeadm_files):
             self.cluster_facts = None
             return
@@ -231,7 +231,7 @@ class Site:
         await asyncio.gather(*(host.close() for host in self.hosts.values()), return_exceptions=True)
 
 
-def _with_whole(wants: Sequence[Want], every: Sequence[Want]) -> tuple[Want, ...]:
+def _with_whole(wants: Sequence[ListQuery], every: Sequence[ListQuery]) -> tuple[ListQuery, ...]:
     """Some lists, and those that other checks read whole of what they give the metadata of: they would lose spec and status."""
     bare = {(want.api_version, want.kind, want.namespace) for want in wants if want.metadata_only}
     covered = (
@@ -242,7 +242,7 @@ def _with_whole(wants: Sequence[Want], every: Sequence[Want]) -> tuple[Want, ...
     return tuple(dict.fromkeys((*wants, *covered)))
 
 
-def _replaced(old: ClusterFacts, new: ClusterFacts, wants: Sequence[Want]) -> ClusterFacts:
+def _replaced(old: ClusterFacts, new: ClusterFacts, wants: Sequence[ListQuery]) -> ClusterFacts:
     """The old facts with the lists of `wants` taken from the new ones."""
     lists = {(want.api_version, want.kind, want.namespace) for want in wants}
     kept = {

@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.engine import wanted
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
 from kfinstall.engine.wanted import Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 
 
 class NodeStep(Step):
@@ -28,7 +28,7 @@ class NodeStep(Step):
         raise NotImplementedError
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """What is wanted."""
         return self.wanted(view).watch
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from kfinstall.answers.model import Answers
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.step import CLUSTER_TARGET, Check, Conflict, Danger, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.section import FactSection
-from kfinstall.kube.base import ClusterFacts, Want
+from kfinstall.kube.base import ClusterFacts, ListQuery
 from kfinstall.releases import Release
 from kfinstall.text import cleaned_fields
 
@@ -112,9 +112,9 @@ def build(situation: Situation, phases: Sequence[Phase]) -> Plan:
     )
 
 
-def watch_for(situation: Situation, phases: Sequence[Phase], node: str) -> Watch:
+def watch_for(situation: Situation, phases: Sequence[Phase], node: str) -> NodeQuery:
     """The union of what the steps must know about a node."""
-    watch = Watch()
+    watch = NodeQuery()
     for _phase, step in steps_of(phases, situation.answers):
         if node in step.targets(situation.answers):
             watch |= step.watch(situation.view(node, step))
@@ -126,9 +126,9 @@ def reads_for(situation: Situation, phases: Sequence[Phase]) -> tuple[type[FactS
     return tuple(dict.fromkeys(kind for _phase, step in steps_of(phases, situation.answers) for kind in step.reads))
 
 
-def wants_for(situation: Situation, phases: Sequence[Phase]) -> tuple[Want, ...]:
+def wants_for(situation: Situation, phases: Sequence[Phase]) -> tuple[ListQuery, ...]:
     """The union of the lists that the steps' checks read, without repetition."""
-    wants: dict[Want, None] = {}
+    wants: dict[ListQuery, None] = {}
     for _phase, step in steps_of(phases, situation.answers):
         for target in step.targets(situation.answers) or (CLUSTER_TARGET,):
             wants |= dict.fromkeys(step.wants(situation.view(target, step)))

@@ -13,7 +13,7 @@ from kfinstall.diagnose.known import Known, explained
 from kfinstall.diagnose.walk_workloads import current
 from kfinstall.engine.step import ApplyContext
 from kfinstall.errors import CommandError, KfError
-from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, NotReady, Ref
 from kfinstall.text import kubectl
 
 _POLL_SECONDS: Final = 3.0
@@ -24,13 +24,13 @@ class PodReason:
     """Why the watched pods are not there yet; the newest thing known."""
 
     text: str = ""
-    remedy: str = ""
+    hint: str = ""
     pods: list[Document] = field(default_factory=list)
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> NotReady:
         """As a probe gives it."""
-        return Waiting(self.text or "no pod yet", self.remedy)
+        return NotReady(self.text or "no pod yet", self.hint)
 
 
 def _ref(pod: Document, namespace: str = "") -> Ref:
@@ -38,7 +38,7 @@ def _ref(pod: Document, namespace: str = "") -> Ref:
     return Ref("v1", "Pod", str(metadata.get("name") or "pod"), namespace or str(metadata.get("namespace") or ""))
 
 
-def _told(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, Waiting] | None:
+def _told(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, NotReady] | None:
     """The name of the first pod that does not run (or of what owns them, where there is none), and why."""
     refs = [_ref(pod, namespace) for pod in current(pods)] or ([owner] if owner else [])
     for ref in refs:
@@ -55,7 +55,7 @@ def _runs(pods: Sequence[Document], ref: Ref) -> bool:
 def reason(pod: Document) -> str:
     """Why a pod does not run (or failed), by itself, in one line; empty where it does."""
     known = Known()
-    known.put(Want("v1", "Pod", _ref(pod).namespace), [pod])
+    known.put(ListQuery("v1", "Pod", _ref(pod).namespace), [pod])
     told = _told(known, [pod], "", None)
     return f"{told[0]}: {told[1].reason}" if told else ""
 
@@ -65,19 +65,19 @@ async def pods(cluster: Cluster, namespace: str, selector: str, owner: Ref | Non
     """Keep looking at some pods while a wait goes on; `owner` is looked at where there are none."""
     found = PodReason()
 
-    def take(told: tuple[str, Waiting] | None) -> None:
-        found.text, found.remedy = (f"{told[0]}: {told[1].reason}", told[1].remedy) if told else ("", "")
+    def take(told: tuple[str, NotReady] | None) -> None:
+        found.text, found.hint = (f"{told[0]}: {told[1].reason}", told[1].hint) if told else ("", "")
 
     async def look() -> None:
         while True:
             try:
-                seen = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
+                seen = await cluster.list(ListQuery("v1", "Pod", namespace), label_selector=selector)
                 found.pods, known = seen, Known()
-                known.put(Want("v1", "Pod", namespace), seen)
+                known.put(ListQuery("v1", "Pod", namespace), seen)
                 take(_told(known, seen, namespace, owner))
                 take(await explained(cluster, lambda now: _told(now, seen, namespace, owner), known))  # noqa: B023 (awaited here)
             except KfError as error:
-                found.text, found.remedy = error.message, ""
+                found.text, found.hint = error.message, ""
             await asyncio.sleep(_POLL_SECONDS)
 
     task = asyncio.create_task(look())
@@ -107,7 +107,7 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
     selector = f"batch.kubernetes.io/job-name={ref.name}"
     async with pods(cluster, ref.namespace, selector, ref) as found:
 
-        def probe(document: Document | None) -> Waiting | None:
+        def probe(document: Document | None) -> NotReady | None:
             ended = _condition(document, "Complete") or _condition(document, "Failed")
             return None if ended else found.waiting
 
@@ -128,6 +128,6 @@ async def run_job(context: ApplyContext, cluster: Cluster, job: Document, *, tim
 
 async def _log(cluster: Cluster, namespace: str, selector: str, container: str) -> tuple[str, ...]:
     """The log of a container of the youngest pod."""
-    found = await cluster.list(Want("v1", "Pod", namespace), label_selector=selector)
+    found = await cluster.list(ListQuery("v1", "Pod", namespace), label_selector=selector)
     youngest = sorted(found, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp", "")))[-1:]
     return await cluster.logs(namespace, youngest[0]["metadata"]["name"], container=container) if youngest else ()

@@ -29,7 +29,7 @@ def text(plan: Plan) -> Iterator[str]:
             yield from (f"      {hanging(change, 8)}" for change in item.check.changes)
         elif isinstance(item.check, Conflict):
             yield f"  {'!' if item.check.warning else 'x'} {item.target}: {item.step.title}: {hanging(item.check.reason, 6)}"
-            yield f"      fix: {hanging(item.check.fix, 11)}"
+            yield f"      fix: {hanging(item.check.hint, 11)}"
         else:
             yield f"  = {item.target}: {item.step.title}: {hanging(item.check.evidence, 6)}"
     yield (
@@ -53,7 +53,7 @@ def data(plan: Plan) -> Iterator[dict[str, Any]]:
             "changes": list(item.changes),
             "evidence": check.evidence if isinstance(check, Satisfied) else "",
             "reason": check.reason if isinstance(check, Conflict) else "",
-            "fix": check.fix if isinstance(check, Conflict) else "",
+            "fix": check.hint if isinstance(check, Conflict) else "",
             "warning": isinstance(check, Conflict) and check.warning,
             "danger": str(item.step.danger),
             "estimateSeconds": item.step.estimate_seconds,

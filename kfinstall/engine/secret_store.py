@@ -46,12 +46,12 @@ class SecretStore:
         known_by = ref, purpose if ref.prompt else ""
         async with self._lock:
             if known_by not in self._references:
-                self._references[known_by] = self._redact.learn(await asyncio.to_thread(self._resolve, ref, purpose))
+                self._references[known_by] = self._redact.register(await asyncio.to_thread(self._resolve, ref, purpose))
             return self._references[known_by]
 
-    def learn(self, secret: Secret) -> Secret:
+    def register(self, secret: Secret) -> Secret:
         """Make a secret that is kept nowhere known to the redactor; gives it back."""
-        return self._redact.learn(secret)
+        return self._redact.register(secret)
 
     async def secret(self, name: str) -> Secret:
         """A secret by its name; one without a reference is generated and kept in Secret kfinstall/kfinstall-generated."""
@@ -60,15 +60,15 @@ class SecretStore:
             return await self.resolve(ref, name)
         async with self._lock:
             if name not in self._known:
-                self._known[name] = self._redact.learn(await self._generated(name))
+                self._known[name] = self._redact.register(await self._generated(name))
             return self._known[name]
 
-    async def successor(self, name: str) -> Secret:
+    async def next_value(self, name: str) -> Secret:
         """The value that is to take the place of a generated one: made once, and kept beside it until `succeed`."""
         async with self._lock:
-            return self._redact.learn(await self._generated(name + _SUCCESSOR))
+            return self._redact.register(await self._generated(name + _SUCCESSOR))
 
-    async def succeed(self, name: str) -> None:
+    async def commit(self, name: str) -> None:
         """Put the successor in the place of the value, which is forgotten; nothing where there is no successor."""
         async with self._lock:
             cluster = await self._cluster()
@@ -84,7 +84,7 @@ class SecretStore:
         data: dict[str, str] = dict(current.get("data") or {})
         if name in data:
             return Secret(base64.b64decode(data[name]).decode())
-        secret = self._redact.learn(generate())
+        secret = self._redact.register(generate())
         data[name] = base64.b64encode(secret.reveal().encode()).decode()
         await cluster.apply(namespace())
         await cluster.apply(_generated_document(data))

@@ -15,7 +15,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine import ending, plan
 from kfinstall.engine.connect import enter_nodes
 from kfinstall.engine.executor import Executor, Stop
-from kfinstall.engine.fleet import OpenCluster, Site
+from kfinstall.engine.fleet import Fleet, OpenCluster
 from kfinstall.engine.journal import Journal
 from kfinstall.engine.options import Options
 from kfinstall.engine.phase import Phase
@@ -42,7 +42,7 @@ class Session:
     state: ClusterState
     record: RunRecord
     bus: EventBus
-    site: Site
+    fleet: Fleet
     journal: Journal
     secrets: SecretStore
     redact: Redactor
@@ -56,7 +56,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.executor = Executor(
-            self.site,
+            self.fleet,
             self.bus,
             self.journal,
             self.secrets,
@@ -69,7 +69,7 @@ class Session:
     @property
     def situation(self) -> plan.Situation:
         """What is known now."""
-        return self.site.situation
+        return self.fleet.situation
 
     def plan(self) -> Plan:
         """The plan for the chosen phases.
@@ -90,7 +90,7 @@ class Session:
 
     def node_lock(self) -> NodeLock:
         """The lock that the first control plane keeps for this cluster, whoever else has a state of it."""
-        return NodeLock(self.site.hosts[self.answers.first_control_plane.name], owner(self.record.id))
+        return NodeLock(self.fleet.hosts[self.answers.first_control_plane.name], owner(self.record.id))
 
     def tell_set_aside(self) -> None:
         """End the work that was done.
@@ -98,7 +98,7 @@ class Session:
         Raises:
             NodesSetAsideError: it is done, but not on every node.
         """
-        error = ending.without(self.site.set_aside, self.site.remedies)
+        error = ending.without(self.fleet.set_aside, self.fleet.hints)
         if error is not None:
             raise error
 
@@ -110,7 +110,7 @@ class Session:
             NodesSetAsideError: it is done, but not on every node.
             StateError: the journal of a cluster that is no more can't be put away.
         """
-        self.site.changed_keys.refuse()
+        self.fleet.changed_keys.refuse()
         self.tell_set_aside()
         if self.taken_back:
             self.journal.close()
@@ -167,9 +167,9 @@ async def open_session(
         events = (state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8")
         stack.callback(ending.close_quietly, events, bus)
         stack.callback(bus.subscribe(JsonLines(events)))
-        site = Site(answers, release, known, open_cluster)
-        stack.push_async_callback(_close, site)
-        secrets = SecretStore(answers, resolve, redact, site.cluster)
+        fleet = Fleet(answers, release, known, open_cluster)
+        stack.push_async_callback(_close, fleet)
+        secrets = SecretStore(answers, resolve, redact, fleet.cluster)
         journal = stack.enter_context(Journal(state.journal_path))
         bus.emit(
             RunStarted(run=record.id, cluster=answers.cluster.name, kind=workflow.id, nodes=tuple(n.name for n in answers.nodes))
@@ -178,35 +178,35 @@ async def open_session(
         error: KfError | None = None
         outcome = ExitCode.DONE
         try:
-            await enter_nodes(site, secrets, state, options, bus)
-            _tell_doubt(journal, site, bus)
-            made = Session(answers, release, options, state, record, bus, site, journal, secrets, redact, chosen, stop or Stop())
+            await enter_nodes(fleet, secrets, state, options, bus)
+            _tell_doubt(journal, fleet, bus)
+            made = Session(answers, release, options, state, record, bus, fleet, journal, secrets, redact, chosen, stop or Stop())
             yield made
             made.finish()
             outcome = made.outcome
         except (Exception, asyncio.CancelledError, KeyboardInterrupt) as caught:  # noqa: BLE001 (edge: whatever ends a run is recorded and told alike)
             # What a changed host key led to is no news beside it.
-            error = site.changed_keys.error() or told(caught, state_root)
+            error = fleet.changed_keys.error() or told(caught, state_root)
             cause = caught if isinstance(caught, Exception) and caught is not error else None
-        error = closing.end(error, outcome, tuple(site.set_aside))
+        error = closing.end(error, outcome, tuple(fleet.set_aside))
         if error is not None:
             raise error from cause
 
 
-async def _close(site: Site) -> None:
+async def _close(fleet: Fleet) -> None:
     """Close the connections. Whoever asks once more to stop meanwhile changes nothing about how the run ended."""
     try:
-        await site.close()
+        await fleet.close()
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
 
 
-def _tell_doubt(journal: Journal, site: Site, bus: EventBus) -> None:
-    units = {kind.id: kind().unit for phase in site.phases for kind in phase.steps}  # older journals do not name them
+def _tell_doubt(journal: Journal, fleet: Fleet, bus: EventBus) -> None:
+    units = {kind.id: kind().unit for phase in fleet.phases for kind in phase.steps}  # older journals do not name them
     for entry in journal.in_doubt():
-        runs = site.situation.view(entry.target).still_runs(entry.unit or units.get(entry.step, ""))
+        runs = fleet.situation.view(entry.target).still_runs(entry.unit or units.get(entry.step, ""))
         still = "still running on the node" if runs else "checked again now"
         bus.emit(Notice(level="info", target=entry.target, text=f"{entry.step} was started and its end is not known: {still}"))
     if journal.torn_lines:

@@ -15,9 +15,9 @@ from typing import ClassVar, Protocol
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.errors import CommandError
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.section import FactSection, Section
-from kfinstall.kube.base import Cluster, ClusterFacts, Document, Want
+from kfinstall.kube.base import Cluster, ClusterFacts, Document, ListQuery
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Completed, Host, Program
@@ -62,7 +62,7 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class Fix:
     """A fix that kfinstall can make itself where it is asked to: a script that records what it changes, so that a reset takes it back."""
 
     title: str
@@ -82,9 +82,9 @@ class Conflict:
     """It can't be done as things stand: why, and what to do about it. `warning` lets the run go on."""
 
     reason: str
-    fix: str
+    hint: str
     warning: bool = False
-    mends: tuple[Mend, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     """What kfinstall can do about it, if asked; never done by itself."""
 
 
@@ -183,13 +183,13 @@ class ApplyContext(Protocol):
         (Secret kfinstall/kfinstall-generated), so that a resumed run finds the same value.
         """
 
-    async def successor(self, name: str) -> Secret:
+    async def next_value(self, name: str) -> Secret:
         """The value that is to take the place of a generated secret: made once, and kept beside it in the cluster."""
 
-    async def succeed(self, name: str) -> None:
+    async def commit(self, name: str) -> None:
         """Put the successor in the place of a generated secret, whose old value is forgotten."""
 
-    def learn(self, secret: Secret) -> Secret:
+    def register(self, secret: Secret) -> Secret:
         """Make a secret of one use known to the redactor before anything is done with it; gives it back."""
 
     async def run_script(
@@ -261,11 +261,11 @@ class Step:
         }
         return (CLUSTER_TARGET,) if self.scope is Scope.CLUSTER else tuple(node.name for node in chosen[self.scope])
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    def watch(self, view: View) -> NodeQuery:  # noqa: ARG002
         """What the facts of the target node must tell."""
-        return Watch()
+        return NodeQuery()
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+    def wants(self, view: View) -> tuple[ListQuery, ...]:  # noqa: ARG002
         """Which lists of the cluster the check reads."""
         return ()
 

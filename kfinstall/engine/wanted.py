@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.text import sha256, shell
 
 PARAMETER: Final = "WANTED"
@@ -100,10 +100,10 @@ class Wanted:
     units: tuple[Unit, ...] = ()
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> NodeQuery:
         """What the facts must tell."""
         asked = [item.path for item in self.directories if item.there is None]
-        return Watch(
+        return NodeQuery(
             files=frozenset((*asked, *(item.path for item in self.files))),
             packages=frozenset(self.packages),
             units=frozenset(unit.name for unit in self.units),

@@ -9,7 +9,7 @@ from kfinstall.facts.section import FactSection, Section
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class NodeQuery:
     """What the checks of a plan need to know about a node; the union of all steps' watches is read in one round trip."""
 
     files: frozenset[str] = frozenset()
@@ -29,8 +29,8 @@ class Watch:
     hosts: frozenset[str] = frozenset()
     """URLs (scheme://host[:port]) whose reachability from the node is tried, for egress checks."""
 
-    def __or__(self, other: Watch) -> Watch:
-        return Watch(*(getattr(self, name) | getattr(other, name) for name in self.__slots__))
+    def __or__(self, other: NodeQuery) -> NodeQuery:
+        return NodeQuery(*(getattr(self, name) | getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from kfinstall import resources
 from kfinstall.answers.model import Proxy
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.section import Reads
 from kfinstall.transport.base import Program
 
@@ -31,7 +31,7 @@ def _lines(items: Iterable[object]) -> str:
     return "\n".join(sorted(str(item) for item in items))
 
 
-def facts_program(watch: Watch, reads: Reads, mark: str, proxy: Proxy | None = None) -> Program:
+def facts_program(watch: NodeQuery, reads: Reads, mark: str, proxy: Proxy | None = None) -> Program:
     """The facts program: scripts/engine/facts-lib.sh and the scripts of what is read, with what is watched and the queries as parameters.
 
     `mark` is a random word that no text of the node can know; it begins the first line of every section. `proxy` is what the

@@ -16,7 +16,7 @@ from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine import state
 from kfinstall.engine.executor import Stop
-from kfinstall.engine.fleet import Site, open_cluster, spare_nodes
+from kfinstall.engine.fleet import Fleet, open_cluster, spare_nodes
 from kfinstall.engine.options import Options
 from kfinstall.engine.session import Session, open_session
 from kfinstall.engine.state import ClusterState
@@ -26,7 +26,7 @@ from kfinstall.events import Event, EventBus
 from kfinstall.facts.model import Facts
 from kfinstall.frontend import going_on, limits, storage_trial
 from kfinstall.frontend.checking import Checking
-from kfinstall.frontend.demo import PATIENCE, Rehearsal, Stage, on_stage
+from kfinstall.frontend.demo import PATIENCE, Demo, Stage, on_stage
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.loop import EngineLoop
 from kfinstall.frontend.probe import Visitor, heard_here
@@ -44,7 +44,7 @@ from kfinstall.workflows.install import INSTALL, RESUME
 from kfinstall.workflows.resuming import Selection, newest
 
 
-class Desk:
+class Controller:
     """What an administrator sits at. All methods are called from the front end's thread; the engine works in its own."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Desk:
         *,
         environ: Mapping[str, str],
         ask: Ask | None = None,
-        rehearsal: Rehearsal | None = None,
+        rehearsal: Demo | None = None,
     ) -> None:
         """`environ`: for references to secrets; `ask`: who answers questions; `rehearsal`: simulated servers in place of the draft's."""
         self.state_root = state_root
@@ -125,7 +125,7 @@ class Desk:
         Raises:
             KfError: they can't be had.
         """
-        rehearsal = self.rehearsal or Rehearsal()
+        rehearsal = self.rehearsal or Demo()
 
         async def enter() -> Stage:
             return await self._stack.enter_async_context(on_stage(rehearsal, self.cluster_state, fresh=fresh))
@@ -154,7 +154,7 @@ class Desk:
         """
         visitor = self._visitor()
 
-        async def run(_site: Site, host: Host) -> Tried:
+        async def run(_fleet: Fleet, host: Host) -> Tried:
             return await storage_trial.run(host, errand)
 
         with invocation.using(self._called()):

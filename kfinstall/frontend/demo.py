@@ -34,7 +34,7 @@ def fault_names() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Demo:
     """What to simulate."""
 
     nodes: int = 3
@@ -67,7 +67,7 @@ class Rehearsal:
 class Stage:
     """Simulated machines that are up."""
 
-    rehearsal: Rehearsal
+    rehearsal: Demo
     fleet: Fleet
 
     @property
@@ -85,7 +85,7 @@ class Stage:
         return dataclasses.replace(options, dial=self.dial, demo=self.rehearsal.settings, limits=PATIENCE)
 
 
-def trouble_of(rehearsal: Rehearsal) -> str:
+def trouble_of(rehearsal: Demo) -> str:
     """Why a rehearsal can't be; empty if it can."""
     from kfinstall.simulator.faults import parse_fault
     from kfinstall.simulator.fleet import names_of
@@ -122,7 +122,7 @@ def make_room(cluster: ClusterState) -> None:
 
 
 @asynccontextmanager
-async def on_stage(rehearsal: Rehearsal, cluster: ClusterState, *, fresh: bool) -> AsyncIterator[Stage]:
+async def on_stage(rehearsal: Demo, cluster: ClusterState, *, fresh: bool) -> AsyncIterator[Stage]:
     """Start the machines, as new or as they were left.
 
     Raises:

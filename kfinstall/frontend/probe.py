@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kfinstall.answers.model import Answers
-from kfinstall.engine.fleet import OpenCluster, Site
+from kfinstall.engine.fleet import Fleet, OpenCluster
 from kfinstall.engine.secret_store import Resolve, SecretStore
 from kfinstall.facts.model import Facts
 from kfinstall.releases import load as load_release
@@ -43,7 +43,7 @@ class Visitor:
         self,
         answers: Answers,
         name: str,
-        errand: Callable[[Site, Host], Awaitable[Found]],
+        errand: Callable[[Fleet, Host], Awaitable[Found]],
         tell: LoginListener | None = None,
     ) -> Found:
         """Log in to one node of the answers, do the errand, and leave; `tell` hears each stage as it is passed.
@@ -51,8 +51,8 @@ class Visitor:
         Raises:
             KfError: says what stands in the way: address, host key, login (with what was tried), sudo.
         """
-        site = Site(answers, load_release(answers.cluster.release), PHASES, self.open_cluster)
-        secrets = SecretStore(answers, self.resolve, Redactor(), site.cluster)
+        fleet = Fleet(answers, load_release(answers.cluster.release), PHASES, self.open_cluster)
+        secrets = SecretStore(answers, self.resolve, Redactor(), fleet.cluster)
         try:
             host = await connect_node(
                 answers.node(name),
@@ -66,20 +66,20 @@ class Visitor:
                 tell=tell,
                 node_keys=self.node_keys,
             )
-            site.hosts[name] = host
-            found = await errand(site, host)
+            fleet.hosts[name] = host
+            found = await errand(fleet, host)
             if tell is not None:
                 # Becoming root is part of the first program that runs there.
                 tell(LoginNote("the node", "root"))
             return found
         finally:
-            await site.close()
+            await fleet.close()
 
     async def facts(self, answers: Answers, name: str, tell: LoginListener | None = None) -> Facts:
         """Read a node's facts (see `visit`)."""
 
-        async def read(site: Site, host: Host) -> Facts:
-            return await site.read_node(host.name)
+        async def read(fleet: Fleet, host: Host) -> Facts:
+            return await fleet.read_node(host.name)
 
         return await self.visit(answers, name, read, tell)
 

@@ -15,7 +15,7 @@ from kfinstall.frontend import storage_trial
 from kfinstall.transport.base import LoginListener, LoginNote
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.controller import Desk
+    from kfinstall.frontend.controller import Controller
     from kfinstall.frontend.draft import Draft
 
 AT_ONCE: Final = 5
@@ -25,7 +25,7 @@ Stage = Literal["incomplete", "looking", "good", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Probe:
     """What is known of one server."""
 
     stage: Stage
@@ -54,11 +54,11 @@ class Looking(Protocol):
         KfError: says what stands in the way.
     """
 
-    async def __call__(self, name: str, answers: Answers, tell: LoginListener) -> Look:
+    async def __call__(self, name: str, answers: Answers, tell: LoginListener) -> Probe:
         """What is known in the end."""
 
 
-class Lookout:
+class Probes:
     """Keeps a look for nodes of a draft. Lives in the front end's loop; the looking itself is the engine's."""
 
     def __init__(
@@ -77,15 +77,15 @@ class Lookout:
         self._looking = looking
         self._sign = sign
         self._after_seconds = after_seconds
-        self._looks: dict[str, tuple[str, Look]] = {}
+        self._looks: dict[str, tuple[str, Probe]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.revision = 0
         """Grows with every change."""
 
-    def look(self, name: str) -> Look:
+    def look(self, name: str) -> Probe:
         """What is known of a node."""
-        return self._looks.get(name, ("", Look("incomplete")))[1]
+        return self._looks.get(name, ("", Probe("incomplete")))[1]
 
     def refresh(self, *, again: bool = False) -> None:
         """Look at every node that is complete and has changed (at all of them, if `again`)."""
@@ -103,9 +103,9 @@ class Lookout:
             self._forget(name)
             answers = self._answers_of(node)
             if isinstance(answers, str):
-                self._set(name, sign, Look("incomplete", answers))
+                self._set(name, sign, Probe("incomplete", answers))
                 continue
-            self._set(name, sign, Look("looking", "connecting"))
+            self._set(name, sign, Probe("looking", "connecting"))
             self._tasks[name] = asyncio.create_task(self._watch(name, sign, answers))
 
     def close(self) -> None:
@@ -135,19 +135,19 @@ class Lookout:
         def learnt(note: LoginNote) -> None:
             way.append(note)
             if self.look(name).stage == "looking" and self._looks[name][0] == sign:
-                self._set(name, sign, Look("looking", f"{_where(note)}{in_words(note)}", way=tuple(way)))
+                self._set(name, sign, Probe("looking", f"{_where(note)}{in_words(note)}", way=tuple(way)))
 
         await asyncio.sleep(self._after_seconds)
         async with self._slots:
             try:
                 look = await self._looking(name, answers, learnt)
             except KfError as error:
-                look = Look("failed", _why(error), error)
+                look = Probe("failed", _why(error), error)
             # The last notes travel through the loop as the result does.
             await asyncio.sleep(0)
             self._set(name, sign, replace(look, way=tuple(way)))
 
-    def _set(self, name: str, sign: str, look: Look) -> None:
+    def _set(self, name: str, sign: str, look: Probe) -> None:
         self._looks[name] = (sign, look)
         self.revision += 1
 
@@ -159,25 +159,25 @@ class Lookout:
         self.revision += 1
 
 
-def for_facts(desk: Desk) -> Looking:
+def for_facts(controller: Controller) -> Looking:
     """Looks at what servers are."""
 
-    async def looking(name: str, answers: Answers, tell: LoginListener) -> Look:
-        facts = await desk.probe(name, answers, tell)
-        return Look("good", describe(facts), facts=facts)
+    async def looking(name: str, answers: Answers, tell: LoginListener) -> Probe:
+        facts = await controller.probe(name, answers, tell)
+        return Probe("good", describe(facts), facts=facts)
 
     return looking
 
 
-def for_storage(desk: Desk) -> Looking:
+def for_storage(controller: Controller) -> Looking:
     """Looks at what storage would find on them, for the draft of now."""
 
-    async def looking(name: str, answers: Answers, tell: LoginListener) -> Look:
-        errand = storage_trial.wanted(desk.draft).get(name)
+    async def looking(name: str, answers: Answers, tell: LoginListener) -> Probe:
+        errand = storage_trial.wanted(controller.draft).get(name)
         if errand is None:
-            return Look("incomplete")
-        tried = await desk.try_storage(name, answers, errand, tell)
-        return Look("good" if tried.good else "failed", tried.text)
+            return Probe("incomplete")
+        tried = await controller.try_storage(name, answers, errand, tell)
+        return Probe("good" if tried.good else "failed", tried.text)
 
     return looking
 

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from kfinstall.errors import StepTimeoutError
-from kfinstall.kube.base import Applied, ClusterFacts, Document, Probe, Ref, Waiting, Want
+from kfinstall.kube.base import Applied, ClusterFacts, Document, ListQuery, NotReady, Probe, Ref
 from kfinstall.kube.connection import APPLY, MERGE, METADATA_LIST, Answer, Connection, connect
 from kfinstall.kube.credentials import parse_kubeconfig
 from kfinstall.kube.discovery import DEFAULT_NAMESPACE, Discovery, Resource
 from kfinstall.kube.owned import MANAGER, changed_by_apply, listed, owned_fields
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 from kfinstall.kube.retry import until_passed
 from kfinstall.text import clean_lines
 
@@ -54,11 +54,11 @@ class ApiCluster:
         answer = await self._read("GET", "/version", action="ask for its version")
         return str(answer.json().get("gitVersion") or "")
 
-    async def snapshot(self, wants: Sequence[Want]) -> ClusterFacts:
+    async def snapshot(self, wants: Sequence[ListQuery]) -> ClusterFacts:
         """Read the lists that checks need, concurrently, in pages. A kind that is not served is an empty list."""
         gate = asyncio.Semaphore(_LISTS_AT_ONCE)
 
-        async def one(want: Want) -> Documents:
+        async def one(want: ListQuery) -> Documents:
             async with gate:
                 return await self.list(want)
 
@@ -83,13 +83,13 @@ class ApiCluster:
                 lambda left: self._connection.request("GET", resource.item(ref), timeout_seconds=left),
                 timeout_seconds=self._patience,
             )
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status == 404:
                 return None
             raise refusal.error("read", ref) from refusal
         return self._seen(ref, answer.json())
 
-    async def list(self, want: Want, *, label_selector: str = "") -> Documents:
+    async def list(self, want: ListQuery, *, label_selector: str = "") -> Documents:
         """All objects that a want names, read in pages."""
         try:
             resource = await self._resource(want.api_version, want.kind)
@@ -97,7 +97,7 @@ class ApiCluster:
                 return []
             query = {"labelSelector": label_selector} if label_selector else {}
             items = await self._pages(resource.collection(want.namespace), query, metadata_only=want.metadata_only)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status == 404:
                 return []
             raise refusal.error(f"list {want.kind}s") from refusal
@@ -114,7 +114,7 @@ class ApiCluster:
             page = {**query, "limit": str(_PAGE_OBJECTS)} | ({"continue": position} if position else {})
             try:
                 answer = await self._request_read("GET", path, query=page, accept=accept)
-            except Refusal as refusal:
+            except ApiError as refusal:
                 if refusal.status != 410 or not position:
                     raise
                 # The list expired in the middle: read it whole, as the API asks for.
@@ -145,7 +145,7 @@ class ApiCluster:
                 return await self._connection.request(
                     "PATCH", resource.item(ref), query=query, body=document, content_type=APPLY, timeout_seconds=min(left, 60)
                 )
-            except Refusal as refusal:
+            except ApiError as refusal:
                 if force or not refusal.conflicting_managers:
                     raise
                 conflicts, force = refusal.conflicting_managers, True
@@ -157,7 +157,7 @@ class ApiCluster:
         begin = time.time()
         try:
             answer = await until_passed(attempt, timeout_seconds=timeout_seconds)
-        except Refusal as refusal:
+        except ApiError as refusal:
             raise refusal.error("apply", ref) from refusal
         after = answer.json()
         changed = answer.status == 201 or changed_by_apply(after, before, begin)
@@ -182,7 +182,7 @@ class ApiCluster:
                 ),
                 timeout_seconds=timeout_seconds,
             )
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status == 404:
                 return False
             raise refusal.error("delete", ref) from refusal
@@ -209,7 +209,7 @@ class ApiCluster:
                 ),
                 timeout_seconds=timeout_seconds,
             )
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status == 404:
                 return False
             raise refusal.error("take the finalizers off", ref) from refusal
@@ -223,7 +223,7 @@ class ApiCluster:
             CommandError: the server refused.
         """
         begin = time.monotonic()
-        last = Waiting("nothing was heard of it yet")
+        last = NotReady("nothing was heard of it yet")
 
         def judge(document: Document | None) -> bool:
             nonlocal last
@@ -240,9 +240,9 @@ class ApiCluster:
                 return await self._watched(ref, judge, timeout_seconds)
         except TimeoutError:
             raise StepTimeoutError(
-                f"{ref} was not as wanted within {timeout_seconds:.0f} s", why=last.reason, hint=last.remedy
+                f"{ref} was not as wanted within {timeout_seconds:.0f} s", why=last.reason, hint=last.hint
             ) from None
-        except Refusal as refusal:
+        except ApiError as refusal:
             raise refusal.error("watch", ref) from refusal
 
     async def _watched(self, ref: Ref, judge: Judge, seconds: float) -> Document | None:
@@ -266,7 +266,7 @@ class ApiCluster:
             lambda left: self._connection.request("GET", path, query=query, timeout_seconds=left), timeout_seconds=seconds
         )
         found = answer.json()
-        items = [listed(item, Want(ref.api_version, ref.kind)) for item in found.get("items") or []]
+        items = [listed(item, ListQuery(ref.api_version, ref.kind)) for item in found.get("items") or []]
         document = next((item for item in items if Ref.of(item).name == ref.name), None)
         if judge(document):
             return True, document
@@ -281,7 +281,7 @@ class ApiCluster:
                 document = None if kind == "DELETED" else seen
                 if judge(document):
                     return True, document
-        except Refusal as refusal:
+        except ApiError as refusal:
             if not refusal.passing and refusal.status not in (404, 410):
                 raise
         return False, None
@@ -298,7 +298,7 @@ class ApiCluster:
             answer = await self._request_read(
                 "GET", f"{Resource('/api/v1', 'pods', True).item(ref)}/log", query=query, accept="*/*"
             )
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.no_log:
                 return ()
             raise refusal.error("read the log of", ref) from refusal
@@ -311,7 +311,7 @@ class ApiCluster:
         resource = await self._discovery.find(ref.api_version, ref.kind)
         if resource is None:
             # 503: a kind whose definition was just applied is served a moment later.
-            raise Refusal(503, f"kind {ref.kind} of {ref.api_version} is not served; is its definition installed?", "NotServed")
+            raise ApiError(503, f"kind {ref.kind} of {ref.api_version} is not served; is its definition installed?", "NotServed")
         return resource
 
     async def _request_read(self, method: str, path: str, *, query: Mapping[str, str], accept: str) -> Answer:
@@ -323,7 +323,7 @@ class ApiCluster:
     async def _read(self, method: str, path: str, *, action: str) -> Answer:
         try:
             return await self._request_read(method, path, query={}, accept="application/json")
-        except Refusal as refusal:
+        except ApiError as refusal:
             raise refusal.error(action) from refusal
 
     def _seen(self, ref: Ref, document: Document) -> Document:
@@ -337,9 +337,9 @@ def _placed(ref: Ref) -> Ref:
     return Ref(ref.api_version, ref.kind, ref.name, ref.namespace or DEFAULT_NAMESPACE)
 
 
-def _distinct(wants: Sequence[Want]) -> list[Want]:
+def _distinct(wants: Sequence[ListQuery]) -> list[ListQuery]:
     """Each list once: whole objects win over metadata, a list of everything over one namespace of it."""
-    chosen: dict[tuple[str, str, str], Want] = {}
+    chosen: dict[tuple[str, str, str], ListQuery] = {}
     for want in wants:
         key = (want.api_version, want.kind, want.namespace)
         if key not in chosen or not want.metadata_only:
@@ -354,14 +354,16 @@ def _distinct(wants: Sequence[Want]) -> list[Want]:
 
 
 def _gone(uid: object) -> Probe:
-    def probe(document: Document | None) -> Waiting | None:
+    def probe(document: Document | None) -> NotReady | None:
         metadata = (document or {}).get("metadata") or {}
         if document is None or (uid and metadata.get("uid") != uid):
             return None
         finalizers = ", ".join(metadata.get("finalizers") or ())
         if finalizers:
-            return Waiting(f"it is still there; its finalizers are open: {finalizers}", "is the controller that owns them running?")
-        return Waiting("it is still there")
+            return NotReady(
+                f"it is still there; its finalizers are open: {finalizers}", "is the controller that owns them running?"
+            )
+        return NotReady("it is still there")
 
     return probe
 

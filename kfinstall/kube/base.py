@@ -35,7 +35,7 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ListQuery:
     """A list that the checks of a plan need: all objects of a kind, in a namespace or everywhere."""
 
     api_version: str
@@ -76,29 +76,29 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class NotReady:
     """Not there yet: the reason in the user's words, with the remedy where one is known."""
 
     reason: str
-    remedy: str = ""
+    hint: str = ""
     hopeless: bool = False
     """Waiting alone never ends it: an image that its registry does not have."""
 
 
-Probe = Callable[[Document | None], Waiting | None]
+Probe = Callable[[Document | None], NotReady | None]
 """Looks at an object (None where it does not exist): None when it is as wanted, else what is missing."""
 
 
 class Cluster(Protocol):
     """The Kubernetes API."""
 
-    async def snapshot(self, wants: Sequence[Want]) -> ClusterFacts:
+    async def snapshot(self, wants: Sequence[ListQuery]) -> ClusterFacts:
         """Read the lists that checks need, concurrently, in pages."""
 
     async def get(self, ref: Ref) -> Document | None:
         """One object, or None where it (or its kind) does not exist."""
 
-    async def list(self, want: Want, *, label_selector: str = "") -> list[Document]:
+    async def list(self, want: ListQuery, *, label_selector: str = "") -> list[Document]:
         """All objects that a want names."""
 
     async def apply(self, document: Document, *, timeout_seconds: float = 60) -> Applied:

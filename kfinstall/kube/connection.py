@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from kfinstall.kube.credentials import Credentials
 from kfinstall.kube.raw import RawDocument
-from kfinstall.kube.refusal import Refusal, parse_refusal
+from kfinstall.kube.refusal import ApiError, parse_refusal
 
 if TYPE_CHECKING:
     import aiohttp
@@ -52,7 +52,7 @@ class Answer:
         try:
             found = json.loads(self.body)
         except ValueError as error:
-            raise Refusal(None, "the answer was cut off") from error
+            raise ApiError(None, "the answer was cut off") from error
         return found if isinstance(found, dict) else {}
 
 
@@ -66,7 +66,7 @@ class Connection:
         self._down = -ROLES_SECONDS
         """When a request last got no answer, or one of a server that can't answer; seconds of the loop's clock."""
 
-    def _heard(self, refusal: Refusal) -> Refusal:
+    def _heard(self, refusal: ApiError) -> ApiError:
         """A refusal in the light of those before it."""
         now = asyncio.get_running_loop().time()
         if refusal.status is None or (refusal.status >= 500 and not refusal.webhook):
@@ -88,7 +88,7 @@ class Connection:
         """One request.
 
         Raises:
-            Refusal: any answer but a success, or none.
+            ApiError: any answer but a success, or none.
         """
         import aiohttp
 
@@ -97,9 +97,9 @@ class Connection:
             async with await sent as response:
                 return Answer(response.status, await _whole(response))
         except TimeoutError:
-            raise self._heard(Refusal(None, f"no answer within {timeout_seconds:.0f} s")) from None
+            raise self._heard(ApiError(None, f"no answer within {timeout_seconds:.0f} s")) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise self._heard(Refusal(None, _words(error))) from None
+            raise self._heard(ApiError(None, _words(error))) from None
 
     async def _send(
         self,
@@ -134,7 +134,7 @@ class Connection:
         """The events of a watch, until the server ends it.
 
         Raises:
-            Refusal: it could not be started, or broke off.
+            ApiError: it could not be started, or broke off.
         """
         import aiohttp
 
@@ -147,7 +147,7 @@ class Connection:
         except TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:
-            raise self._heard(Refusal(None, _words(error))) from None
+            raise self._heard(ApiError(None, _words(error))) from None
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -156,7 +156,7 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
         parts.append(part)
         size += len(part)
         if size > _ANSWER_LIMIT_BYTES:
-            raise Refusal(None, "the answer is too large")
+            raise ApiError(None, "the answer is too large")
     return b"".join(parts)
 
 
@@ -166,13 +166,13 @@ async def _json_lines(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, A
     async for chunk in stream.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
         if len(rest) > _LINE_LIMIT_BYTES:
-            raise Refusal(None, "an event of a watch is too large")
+            raise ApiError(None, "an event of a watch is too large")
         for line in lines:
             if line.strip():
                 try:
                     yield json.loads(line)
                 except ValueError as error:
-                    raise Refusal(None, "an event of a watch can't be read") from error
+                    raise ApiError(None, "an event of a watch can't be read") from error
 
 
 def _words(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from kfinstall.kube.base import Ref
 from kfinstall.kube.connection import Connection
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 
 DEFAULT_NAMESPACE: Final = "default"
 
@@ -52,7 +52,7 @@ class Discovery:
         """How a kind is addressed, or None where the server does not serve it (now).
 
         Raises:
-            Refusal: the server does not answer.
+            ApiError: the server does not answer.
         """
         lock = self._locks.setdefault(api_version, asyncio.Lock())
         before = self._known.get(api_version)
@@ -67,7 +67,7 @@ class Discovery:
         root = root_of(api_version)
         try:
             answer = await self._connection.request("GET", root)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status == 404:
                 return {}
             raise

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from kfinstall.kube.base import Document, Want
+from kfinstall.kube.base import Document, ListQuery
 
 MANAGER: Final = "kfinstall"
 """The field manager of everything that is applied."""
 
 
-def listed(item: Document, want: Want) -> Document:
+def listed(item: Document, want: ListQuery) -> Document:
     """An item of a list with the apiVersion and kind that lists leave out; of metadata only that is kept."""
     metadata: dict[str, Any] = dict(item.get("metadata") or {})
     kept = {"metadata": metadata} if want.metadata_only else dict(item)

@@ -28,7 +28,7 @@ class UnreachableError(CommandError):
 
 
 @dataclass(slots=True, eq=False)
-class Refusal(Exception):  # noqa: N818 (an answer of the server, translated before it leaves this package)
+class ApiError(Exception):
     """An answer that is not a success; `status` is None where there was no answer at all."""
 
     status: int | None
@@ -140,14 +140,14 @@ def _seconds(text: str | None) -> float:
     return min(float(text), 30.0) if text and text.isdigit() else 0.0
 
 
-def parse_refusal(status: int, body: bytes, retry_after: str | None = None) -> Refusal:
+def parse_refusal(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
     """The refusal in an HTTP answer: a Status object, or whatever a proxy in between said."""
     try:
         found: Any = json.loads(body)
     except (ValueError, UnicodeDecodeError):
         found = None
     if not isinstance(found, dict) or found.get("kind") != "Status":
-        return Refusal(status, _short(body[:2000].decode("utf-8", "replace")), retry_after_seconds=_seconds(retry_after))
+        return ApiError(status, _short(body[:2000].decode("utf-8", "replace")), retry_after_seconds=_seconds(retry_after))
     details = found.get("details") or {}
     causes = tuple(
         (str(cause.get("reason") or ""), str(cause.get("field") or ""), str(cause.get("message") or ""))
@@ -155,4 +155,4 @@ def parse_refusal(status: int, body: bytes, retry_after: str | None = None) -> R
         if isinstance(cause, dict)
     )
     wait = _seconds(retry_after) or _seconds(str(details.get("retryAfterSeconds") or ""))
-    return Refusal(status, str(found.get("message") or ""), str(found.get("reason") or ""), causes, wait)
+    return ApiError(status, str(found.get("message") or ""), str(found.get("reason") or ""), causes, wait)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 3.0
@@ -18,12 +18,12 @@ async def until_passed(
     attempt: Callable[[float], Awaitable[Result]],
     *,
     timeout_seconds: float,
-    passing: Callable[[Refusal], bool] = lambda refusal: refusal.passing,
+    passing: Callable[[ApiError], bool] = lambda refusal: refusal.passing,
 ) -> Result:
     """Call `attempt(seconds left)` until it succeeds; the last refusal once it can't pass or the time is over.
 
     Raises:
-        Refusal: it was refused for good, or for too long.
+        ApiError: it was refused for good, or for too long.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_seconds
@@ -31,7 +31,7 @@ async def until_passed(
     while True:
         try:
             return await attempt(max(end - loop.time(), 0.001))
-        except Refusal as refusal:
+        except ApiError as refusal:
             wait = refusal.retry_after_seconds or pause
             if not passing(refusal) or loop.time() + wait >= end:
                 raise

@@ -16,10 +16,10 @@ HANDOFF = "handoff"
 
 def proof_card(session: Session) -> handoff_proof_card.ProofCard:
     """The proof card as things are known now."""
-    site = session.site
+    fleet = session.fleet
     missing = [
-        handoff_proof_card.Missing(name, session.answers.node(name).address, reason, site.remedies.get(name, ""))
-        for name, reason in site.set_aside.items()
+        handoff_proof_card.Missing(name, session.answers.node(name).address, reason, fleet.hints.get(name, ""))
+        for name, reason in fleet.set_aside.items()
     ]
     return handoff_proof_card.card(session.situation.view(CLUSTER_TARGET), session.journal.entries(), set_aside=missing)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def _steps(session: Session) -> list[Step]:
     from kfinstall.engine import plan
 
-    chosen = [phase for phase in session.site.phases if phase.read_only]
-    return [step for _phase, step in plan.steps_of(chosen, session.site.answers)]
+    chosen = [phase for phase in session.fleet.phases if phase.read_only]
+    return [step for _phase, step in plan.steps_of(chosen, session.fleet.answers)]
 
 
 async def work(session: Session) -> None:
@@ -37,11 +37,11 @@ async def again(session: Session) -> list[Finding]:
     Raises:
         KfError: no node answers any more.
     """
-    site = session.site
-    errors = await site.read_nodes(list(site.fleet))
+    fleet = session.fleet
+    errors = await fleet.read_nodes(list(fleet.facts))
     for name, error in errors.items():
         session.bus.emit(Notice(level="warning", target=name, text=f"can't be read now: {error.message}"))
-    if errors and len(errors) == len(site.fleet):
+    if errors and len(errors) == len(fleet.facts):
         raise next(iter(errors.values()))
     return session.executor.findings(_steps(session))
 

@@ -23,7 +23,7 @@ async def look(session: Session) -> Plan:
 
     if session.situation.cluster is not None:
         with suppress(KfError):  # it explains; the checks judge
-            for root in await ailing(await session.site.cluster()):
+            for root in await ailing(await session.fleet.cluster()):
                 session.bus.emit(Notice(level="warning", text=root.line()))
     return session.plan()
 

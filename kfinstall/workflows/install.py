@@ -28,7 +28,7 @@ def phases(options: Options) -> tuple[Phase, ...]:
 def _refuse_gaps(session: Session) -> None:
     from kfinstall.engine import plan
 
-    missing = plan.missing_needs(session.situation, session.phases, session.site.phases)
+    missing = plan.missing_needs(session.situation, session.phases, session.fleet.phases)
     if not missing:
         return
     need = missing[0]
@@ -54,8 +54,8 @@ async def work(session: Session) -> None:
     from kfinstall.workflows import card
 
     _refuse_gaps(session)
-    if session.site.cluster_problem:
-        session.bus.emit(Notice(level="warning", text=f"the cluster does not answer: {session.site.cluster_problem}"))
+    if session.fleet.cluster_problem:
+        session.bus.emit(Notice(level="warning", text=f"the cluster does not answer: {session.fleet.cluster_problem}"))
     save.save(session.answers, session.state.path / "answers.yaml")
     async with session.node_lock():
         await session.executor.run(session.phases)

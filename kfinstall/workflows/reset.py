@@ -41,7 +41,7 @@ async def work(session: Session) -> None:
     async with session.node_lock():
         await session.executor.run(session.phases)
     await _forget(session)
-    if session.site.set_aside:
+    if session.fleet.set_aside:
         card.drop(session)
     session.tell_set_aside()
     session.taken_back = True
@@ -50,8 +50,8 @@ async def work(session: Session) -> None:
 async def _forget(session: Session) -> None:
     """Remove kfinstall's own folders from the nodes that are as they were."""
     program = Program("ask", "forget-node", resources.script("reset/ask-forget-node"))
-    for name in session.site.fleet:
-        done = await session.site.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
+    for name in session.fleet.facts:
+        done = await session.fleet.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
         if done.status != 0 or "record" in done.lines:
             raise CommandError(
                 "the record of what was changed can't be removed",

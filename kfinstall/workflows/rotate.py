@@ -62,11 +62,11 @@ async def work(session: Session) -> None:
 
     names = rotate_secrets.chosen(session.answers, session.options.rotate)
     async with session.node_lock():
-        cluster = await session.site.cluster()
+        cluster = await session.fleet.cluster()
         await cluster.apply(secret_store.namespace())
         run = session.options.rotation or session.record.id
         await cluster.apply(rotate_secrets.requested(await cluster.get(rotate_secrets.RECORD), names, run))
-        await session.site.read_cluster([rotate_secrets.RECORDS])
+        await session.fleet.read_cluster([rotate_secrets.RECORDS])
         await session.executor.run(session.phases)
     session.tell_set_aside()
 

@@ -45,7 +45,7 @@ async def work(session: Session) -> None:
     async with session.node_lock():
         await session.executor.run(session.phases)
     for entry in session.journal.newest():
-        there = entry.target not in session.site.set_aside
+        there = entry.target not in session.fleet.set_aside
         if there and entry.step.partition(".")[0] in TAKES and entry.outcome != TAKEN_BACK:
             session.journal.record(
                 Entry(
@@ -66,9 +66,9 @@ async def _refuse_half_rotated(session: Session) -> None:
     from kfinstall.kube.base import ClusterFacts
     from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
-    if session.options.delete_data or session.site.cluster_facts is None:
+    if session.options.delete_data or session.fleet.cluster_facts is None:
         return
-    record = await (await session.site.cluster()).get(rotate_secrets.RECORD)
+    record = await (await session.fleet.cluster()).get(rotate_secrets.RECORD)
     begun = rotate_secrets.unfinished(ClusterFacts(objects={rotate_secrets.RECORD: record} if record else {}))
     if begun:
         raise ConflictError(

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.kube.api import ApiCluster, open_cluster
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 from tests.fakes.apiserver import ControlPlane, control_plane
 
 Document = dict[str, Any]
 
 
-def there(document: Document | None) -> Waiting | None:
-    return None if document else Waiting("it is not there")
+def there(document: Document | None) -> NotReady | None:
+    return None if document else NotReady("it is not there")
 
 
 @asynccontextmanager
@@ -41,11 +41,11 @@ async def cluster(
             yield plane, client
 
 
-def open_(node: Document | None) -> Waiting | None:
+def open_(node: Document | None) -> NotReady | None:
     """Whether pods are given to a node."""
     conditions = ((node or {}).get("status") or {}).get("conditions") or []
     ready = any((item["type"], item["status"]) == ("Ready", "True") for item in conditions)
-    return None if ready and not ((node or {}).get("spec") or {}).get("taints") else Waiting("it takes no pods yet")
+    return None if ready and not ((node or {}).get("spec") or {}).get("taints") else NotReady("it takes no pods yet")
 
 
 def deployment(name: str, image: str = "registry.example/x:1", namespace: str = "default", **pod: Any) -> Document:

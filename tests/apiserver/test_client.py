@@ -12,7 +12,7 @@ import pytest_asyncio
 from kfinstall.apply.send import Limits, apply_waves
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import ApiCluster, open_cluster
-from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.kube.base import Document, ListQuery, NotReady, Ref
 from kfinstall.simulator.apiserver.pki import Pki
 from tests.apiserver.planes import config_map, there
 from tests.differential.scenarios.documents import definition
@@ -59,7 +59,7 @@ async def test_what_another_manager_owns_is_taken_over_and_told(client: ApiClust
             body={"data": {"x": "9"}},
             content_type="application/merge-patch+json",
         )
-    (listed,) = [item for item in await client.list(Want("v1", "ConfigMap", "default")) if item["metadata"]["name"] == "b"]
+    (listed,) = [item for item in await client.list(ListQuery("v1", "ConfigMap", "default")) if item["metadata"]["name"] == "b"]
     assert listed["metadata"]["managedFields"][0]["hash"] != first.fields
     again = await client.apply(config_map("b", x="1", y="1"))
     assert (again.conflicts, again.changed, again.fields) == (("kubectl-edit",), True, first.fields)
@@ -76,12 +76,12 @@ async def test_a_kind_is_applied_as_soon_as_its_definition_is(client: ApiCluster
     early = asyncio.create_task(client.apply(crate, timeout_seconds=60))
     await client.apply(crates)
     assert (await early).changed
-    assert [item["spec"]["colour"] for item in await client.list(Want("client.example.com/v1", "Crate"))] == ["red"]
+    assert [item["spec"]["colour"] for item in await client.list(ListQuery("client.example.com/v1", "Crate"))] == ["red"]
     with pytest.raises(CommandError) as refused:
         await client.apply({**crate, "spec": {"size": 0}}, timeout_seconds=60)
     assert "greater than or equal to 1" in (refused.value.why or "")
     assert await client.delete(Ref.of(crates))
-    assert await client.list(Want("client.example.com/v1", "Crate")) == []
+    assert await client.list(ListQuery("client.example.com/v1", "Crate")) == []
 
 
 async def test_lists_come_in_pages_whole_and_without_bodies(client: ApiCluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,9 @@ async def test_lists_come_in_pages_whole_and_without_bodies(client: ApiCluster, 
     await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "paged"}})
     for number in range(8):
         await client.apply(config_map(f"m{number}", "paged", x="1"))
-    facts = await client.snapshot([Want("v1", "ConfigMap", "paged", metadata_only=True), Want("nothing.example/v1", "Thing")])
+    facts = await client.snapshot(
+        [ListQuery("v1", "ConfigMap", "paged", metadata_only=True), ListQuery("nothing.example/v1", "Thing")]
+    )
     ours = [ref for ref in facts.objects if ref.name.startswith("m")]
     assert len(ours) == 8
     assert all("data" not in facts.objects[ref] for ref in ours)
@@ -124,9 +126,9 @@ async def test_a_namespace_that_still_goes_away_is_told(client: ApiCluster) -> N
     await client.wait(Ref.of(namespace), lambda found: there({}) if found is None else None, timeout_seconds=1, say=quiet)
 
 
-def _explained(namespace: Document | None) -> Waiting | None:
+def _explained(namespace: Document | None) -> NotReady | None:
     """The controller says what holds a namespace a little after it was deleted."""
-    return None if ((namespace or {}).get("status") or {}).get("conditions") else Waiting("nothing is said yet")
+    return None if ((namespace or {}).get("status") or {}).get("conditions") else NotReady("nothing is said yet")
 
 
 async def test_waves_wait_for_a_namespace_of_an_earlier_try(client: ApiCluster) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.errors import CommandError, StepTimeoutError
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 from tests.apiserver.planes import Document, cluster, command, config_map, deployment, there
 from tests.fakes.apiserver import control_plane, needs_control_plane, program
 from tests.fakes.webhooks import DENY_LABEL, SIDECAR
@@ -53,9 +53,9 @@ async def test_pods_run_jobs_end_and_what_is_stuck_is_explained(tmp_path: Path) 
         assert "registry.example/absent:1" in (late.value.why or "")
 
 
-def _complete(job: Document | None) -> Waiting | None:
+def _complete(job: Document | None) -> NotReady | None:
     done = ((job or {}).get("status") or {}).get("succeeded")
-    return None if done else Waiting("it still runs")
+    return None if done else NotReady("it still runs")
 
 
 def _hooks(kind: str, service: str) -> Document:

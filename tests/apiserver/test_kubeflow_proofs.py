@@ -11,7 +11,7 @@ import pytest
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.kube.api import ApiCluster
 from kfinstall.kube.base import Ref
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.simulator.controllers.user_work import _PLACEHOLDER
 from tests.apiserver.planes import cluster
@@ -75,7 +75,7 @@ async def test_a_real_api_server_takes_every_object_and_its_pods_and_no_nonsense
             if document["kind"] != "Experiment":  # its definition takes anything
                 broken = json.loads(json.dumps(document))
                 broken["spec"]["nonsense"] = 1
-                with pytest.raises(Refusal):
+                with pytest.raises(ApiError):
                     await strictly(client, broken)
             assert await client.delete(Ref.of(document))
         for pod in pods():

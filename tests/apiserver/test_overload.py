@@ -13,8 +13,8 @@ import yaml
 
 from kfinstall.kube.api import open_cluster
 from kfinstall.kube.connection import Connection
-from kfinstall.kube.refusal import Refusal, parse_refusal
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.kube.refusal import ApiError, parse_refusal
+from kfinstall.simulator.apiserver.status import StatusError
 from tests.apiserver.planes import config_map
 from tests.fakes.apiserver import control_plane, needs_control_plane
 from tests.simulated.simulated_cluster import client, initialised
@@ -58,7 +58,7 @@ async def test_the_client_comes_through_a_real_one_that_turns_it_away(tmp_path: 
     async def counted(*arguments: Any, **options: Any) -> Any:
         try:
             return await original(*arguments, **options)
-        except Refusal as refusal:
+        except ApiError as refusal:
             turned.append(refusal.status or 0)
             raise
 
@@ -84,7 +84,7 @@ async def test_the_client_comes_through_a_real_one_that_turns_it_away(tmp_path: 
 
 async def test_the_simulator_does_so_too(tmp_path: Path) -> None:
     async with initialised(tmp_path, nodes=1, network=False) as (fleet, cluster), client(fleet, tmp_path) as ask:
-        cluster.server.refusals.append(ApiError(429, "too many requests"))
+        cluster.server.refusals.append(StatusError(429, "too many requests"))
         assert await _answer(ask.session, f"{ask.base}/api/v1/nodes") == TURNED_AWAY
 
 

@@ -13,7 +13,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.diagnose.reasons import leaving_waiting, workload_waiting
 from kfinstall.engine.step import CLUSTER_TARGET, View
 from kfinstall.kube.api import ApiCluster
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 from kfinstall.kube.connection import MERGE
 from kfinstall.parts.kubeflow import inventory, recorded
 from kfinstall.releases import load
@@ -121,7 +121,7 @@ async def test_what_goes_away_is_waited_for_and_made_anew_with_all_that_is_in_it
     await remove(client, "/api/v1/namespaces/kubeflow/configmaps/protected")
     ref = Ref("v1", "ConfigMap", "held", "ends")
     await client.wait(
-        ref, lambda found: None if leaving_waiting(found) else Waiting("it is not deleted yet"), timeout_seconds=60, say=print
+        ref, lambda found: None if leaving_waiting(found) else NotReady("it is not deleted yet"), timeout_seconds=60, say=print
     )
     found = await to_do(client)
     assert {line for line in found if "being deleted" in line} >= {

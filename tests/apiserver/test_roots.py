@@ -18,7 +18,7 @@ from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import wait_available, why_not
 from kfinstall.errors import StepTimeoutError
 from kfinstall.kube.api import ApiCluster
-from kfinstall.kube.base import Ref, Waiting
+from kfinstall.kube.base import NotReady, Ref
 from tests.apiserver.planes import Document, cluster, deployment, there
 from tests.fakes.apiserver import ControlPlane, needs_control_plane
 
@@ -30,13 +30,13 @@ pytestmark = [
 ABSENT = "registry.example/absent:1"
 
 
-def counted(quota: Document | None) -> Waiting | None:
+def counted(quota: Document | None) -> NotReady | None:
     """A quota holds once its controller has counted."""
-    return None if (quota or {}).get("status", {}).get("hard") else Waiting("it is not counted yet")
+    return None if (quota or {}).get("status", {}).get("hard") else NotReady("it is not counted yet")
 
 
-def tainted(node: Document | None) -> Waiting | None:
-    return None if (node or {}).get("spec", {}).get("taints") else Waiting("it is not tainted yet")
+def tainted(node: Document | None) -> NotReady | None:
+    return None if (node or {}).get("spec", {}).get("taints") else NotReady("it is not tainted yet")
 
 
 def quiet(_text: str) -> None:
@@ -139,7 +139,7 @@ async def test_what_no_node_has_free_is_told_with_what_is_asked(client: ApiClust
         await client.apply(document)
     (root,) = await certain(client, *large)
     assert root.waiting.reason == "no node has enough memory free (2 pods ask for 400.0 GiB of memory)"
-    assert "leave components out" in root.waiting.remedy
+    assert "leave components out" in root.waiting.hint
     huge = asking("huge", where, cpu="100")
     await client.apply(huge)
     (root,) = await certain(client, huge)
@@ -163,7 +163,7 @@ async def test_a_quota_that_is_used_up_is_one_cause(client: ApiCluster) -> None:
         await client.apply(document)
     (root,) = await certain(client, *refused)
     assert root.waiting.reason == "ResourceQuota quota/few is used up: pods=1 asked, pods=0 of pods=0 used"
-    assert root.waiting.remedy == "kubectl -n quota edit resourcequota few"
+    assert root.waiting.hint == "kubectl -n quota edit resourcequota few"
     assert len(root.direct) == 2
 
 
@@ -186,7 +186,7 @@ async def test_pod_security_and_limit_ranges_are_told_in_the_servers_words(clien
     (root,) = await certain(client, web)
     assert root.waiting.reason.startswith("the pod security of namespace strict refuses its pods: ")
     assert "allowPrivilegeEscalation != false" in root.waiting.reason
-    assert "pod-security.kubernetes.io/enforce=baseline" in root.waiting.remedy
+    assert "pod-security.kubernetes.io/enforce=baseline" in root.waiting.hint
     where = await namespace(client, "ranged")
     limits = {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}
     metadata = {"name": "small", "namespace": where}
@@ -227,7 +227,7 @@ async def test_claims_without_a_class_or_with_one_that_is_not_there(client: ApiC
     assert found["plain"].reason == (
         "PersistentVolumeClaim claims/plain is not bound: it has no storage class: there is no default one"
     )
-    assert found["plain"].remedy == "kfinstall --answers FILE --only storage"
+    assert found["plain"].hint == "kfinstall --answers FILE --only storage"
     assert found["lost"].reason == "PersistentVolumeClaim claims/lost is not bound: storage class lost does not exist"
 
 
@@ -268,7 +268,7 @@ async def test_a_missing_secret_and_the_request_that_nobody_signed(client: ApiCl
         "Secret signing/webhook-server-tls is missing: certificate request cache-server.signing (kubernetes.io/kubelet-serving) "
         "waits for approval"
     )
-    assert "kubectl certificate approve cache-server.signing" in root.waiting.remedy
+    assert "kubectl certificate approve cache-server.signing" in root.waiting.hint
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "webhook-server-tls", "namespace": where}}
     await client.apply(secret)
     await wait_available(client, [Ref.of(web)], timeout_seconds=30, say=quiet)

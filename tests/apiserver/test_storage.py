@@ -20,7 +20,7 @@ from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import ApiCluster
-from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.kube.base import ListQuery, NotReady, Ref
 from kfinstall.parts.spark import objects as spark_objects
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark.volume import SparkVolume
@@ -107,7 +107,7 @@ async def test_the_phase_is_done_once_and_leaves_nothing_but_its_record(site: Si
         found = await site.check(step, storage)
         assert isinstance(found, Satisfied), (step.id, found)
         assert name in found.evidence
-    classes = await site.client.list(Want(STORAGE, "StorageClass"))
+    classes = await site.client.list(ListQuery(STORAGE, "StorageClass"))
     defaults = [item for item in classes if (item["metadata"].get("annotations") or {}).get(storage_provisioner.DEFAULT) == "true"]
     assert [item["metadata"]["name"] for item in defaults] == [name]
     written = "read on stand-in-0" if name != "local-path" else "and read back"
@@ -117,16 +117,16 @@ async def test_the_phase_is_done_once_and_leaves_nothing_but_its_record(site: Si
     assert any(line.startswith("kf-wrote ") for line in site.said)
     assert any(line.startswith("kf-read ") for line in site.said)
     for kind, version in (("PersistentVolumeClaim", "v1"), ("Job", "batch/v1")):
-        assert await site.client.list(Want(version, kind, "kfinstall")) == []
-    for volume in await site.client.list(Want("v1", "PersistentVolume")):
+        assert await site.client.list(ListQuery(version, kind, "kfinstall")) == []
+    for volume in await site.client.list(ListQuery("v1", "PersistentVolume")):
         await site.client.wait(
             Ref.of({**volume, "apiVersion": "v1", "kind": "PersistentVolume"}), gone, timeout_seconds=30, say=print
         )
     assert list(site.volumes.iterdir()) == []
 
 
-def gone(document: Document | None) -> Waiting | None:
-    return Waiting("it is still there") if document else None
+def gone(document: Document | None) -> NotReady | None:
+    return NotReady("it is still there") if document else None
 
 
 def definitions() -> list[Document]:
@@ -157,10 +157,10 @@ async def test_the_policy_that_keeps_pods_from_the_server_is_taken_as_it_is(site
     assert await site.check(step, storage) == Needed(("see that a pod does not reach 10.1.0.99:2049",))
 
 
-def established(document: Document | None) -> Waiting | None:
+def established(document: Document | None) -> NotReady | None:
     conditions = ((document or {}).get("status") or {}).get("conditions") or []
     good = any((item["type"], item["status"]) == ("Established", "True") for item in conditions)
-    return None if good else Waiting("it is not established")
+    return None if good else NotReady("it is not established")
 
 
 async def test_a_second_run_sends_nothing_that_the_server_would_change(site: Site) -> None:

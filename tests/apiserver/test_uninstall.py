@@ -20,7 +20,7 @@ from kfinstall.engine.step import CLUSTER_TARGET, Needed, Satisfied, View
 from kfinstall.errors import CommandError
 from kfinstall.kube import raw
 from kfinstall.kube.api import ApiCluster
-from kfinstall.kube.base import Ref, Want
+from kfinstall.kube.base import ListQuery, Ref
 from kfinstall.parts.kubeflow import inventory, limits
 from kfinstall.parts.kubeflow.inventory import Inventory
 from kfinstall.parts.kubeflow.uninstall.custom_resources import UninstallHeldResources
@@ -112,7 +112,7 @@ async def test_kubeflow_goes_and_what_users_have_stays(tmp_path: Path, monkeypat
     async with cluster(tmp_path, delay=0.2, webhooks=True) as (_plane, client):
         await applied(client)
         await used(client)
-        claims = {item["metadata"]["uid"] for item in await client.list(Want("v1", "PersistentVolumeClaim"))}
+        claims = {item["metadata"]["uid"] for item in await client.list(ListQuery("v1", "PersistentVolumeClaim"))}
         assert len(claims) == 4
         begin = time.monotonic()
         hooks, customs, *rest = steps()
@@ -134,13 +134,13 @@ async def test_kubeflow_goes_and_what_users_have_stays(tmp_path: Path, monkeypat
         for step in steps():
             assert isinstance(step.check(await view(step, client)), Satisfied), step.id
         assert time.monotonic() - begin < limits.KUBEFLOW_UNINSTALL_TIMEOUT_SECONDS
-        left = await client.list(Want("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True))
+        left = await client.list(ListQuery("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True))
         assert left == []
-        names = {item["metadata"]["name"] for item in await client.list(Want("v1", "Namespace"))}
+        names = {item["metadata"]["name"] for item in await client.list(ListQuery("v1", "Namespace"))}
         assert {"kubeflow", USER, "kfinstall", "default"} <= names
         assert not {"istio-system", "auth", "cert-manager", "knative-serving", "oauth2-proxy"} & names
-        assert {item["metadata"]["uid"] for item in await client.list(Want("v1", "PersistentVolumeClaim"))} == claims
+        assert {item["metadata"]["uid"] for item in await client.list(ListQuery("v1", "PersistentVolumeClaim"))} == claims
         user = await client.get(Ref("v1", "Namespace", USER))
         assert user is not None
         assert "ownerReferences" not in user["metadata"], "the profile went, and let its namespace go"
-        assert [item for item in await client.list(Want("v1", "Pod")) if item["metadata"]["namespace"] == "kubeflow"] == []
+        assert [item for item in await client.list(ListQuery("v1", "Pod")) if item["metadata"]["namespace"] == "kubeflow"] == []

@@ -27,7 +27,7 @@ import yaml
 
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.kube.api import ApiCluster, open_cluster
-from kfinstall.kube.base import Want
+from kfinstall.kube.base import ListQuery
 from tests.bench.kubeflow_twice import twice
 from tests.fakes.apiserver import ControlPlane, control_plane, missing, program
 from tests.fakes.follow import follow
@@ -99,9 +99,9 @@ async def cluster_with_nodes(folder: Path, delay: float) -> AsyncIterator[tuple[
         async with open_cluster(plane.kubeconfig, plane.port) as cluster:
             for document in (_CLASS, *(volume(number) for number in range(_VOLUMES))):
                 await cluster.apply(document)
-            while len(await cluster.list(Want("v1", "Node"))) < 2:
+            while len(await cluster.list(ListQuery("v1", "Node"))) < 2:
                 await asyncio.sleep(_LOOK_SECONDS)
-            while not await cluster.list(Want("v1", "ServiceAccount", "default")):
+            while not await cluster.list(ListQuery("v1", "ServiceAccount", "default")):
                 await asyncio.sleep(_LOOK_SECONDS)
             yield plane, cluster
 
@@ -158,13 +158,13 @@ async def sidecars(cluster: ApiCluster) -> str:
     """How many pods that istiod should have seen it did see."""
     namespaces = {
         item["metadata"]["name"]
-        for item in await cluster.list(Want("v1", "Namespace"))
+        for item in await cluster.list(ListQuery("v1", "Namespace"))
         if any(
             key.startswith("istio-injection") and value == "enabled"
             for key, value in (item["metadata"].get("labels") or {}).items()
         )
     }
-    pods = [pod for pod in await cluster.list(Want("v1", "Pod")) if pod["metadata"]["namespace"] in namespaces]
+    pods = [pod for pod in await cluster.list(ListQuery("v1", "Pod")) if pod["metadata"]["namespace"] in namespaces]
     wanted = [pod for pod in pods if _injected(pod)]
     seen = sum(SIDECAR in (pod["metadata"].get("annotations") or {}) for pod in wanted)
     return f"{seen} of {len(wanted)}"

@@ -32,8 +32,8 @@ from kfinstall.engine.options import Options
 from kfinstall.engine.reporters.jsonl import JsonLines
 from kfinstall.engine.state import ClusterState
 from kfinstall.events import EventBus, OutputLine, PhaseStarted, RunStarted, StepStarted
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import PATIENCE, Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import PATIENCE, Demo
 from kfinstall.frontend.draft import Draft
 from kfinstall.secrets import Redactor, generate
 from kfinstall.simulator.fleet import Fleet
@@ -106,22 +106,22 @@ class Probe:
         self._task.cancel()
 
 
-def desk_in(folder: Path) -> Desk:
+def desk_in(folder: Path) -> Controller:
     """A desk with ten servers in its draft."""
     nodes = [{"name": name, "address": f"10.0.0.{place}"} for place, name in enumerate(NODES, 1)]
-    return Desk(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "nodes": nodes}), environ={})
+    return Controller(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "nodes": nodes}), environ={})
 
 
 class Flood:
     """Lines as an engine tells them: redacted, written to a file, given to the screens; in the engine's loop."""
 
-    def __init__(self, desk: Desk, path: Path, lines: int) -> None:
+    def __init__(self, controller: Controller, path: Path, lines: int) -> None:
         self.told, self._lines = 0, lines
         redact = Redactor()
         for _secret in range(8):
-            redact.learn(generate())
+            redact.register(generate())
         self._bus = EventBus(redact)
-        self._bus.subscribe(desk._events.append)
+        self._bus.subscribe(controller._events.append)
         self._file = path.open("w", encoding="utf-8")
         self._bus.subscribe(JsonLines(self._file))
         self._bus.emit(RunStarted(run="bench", cluster="bench", kind="install", nodes=NODES))
@@ -147,14 +147,14 @@ async def flood(lines: int) -> list[Figure]:
     """Log lines for the panes of the run screen."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        desk = desk_in(folder)
-        app = InstallerApp(desk, desk.state_root, first="run")
+        controller = desk_in(folder)
+        app = InstallerApp(controller, controller.state_root, first="run")
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
-            source = Flood(desk, folder / "events.jsonl", lines)
+            source = Flood(controller, folder / "events.jsonl", lines)
             probe, early = Probe(), 0.0
             cpu, begin = time.process_time(), time.perf_counter()
-            done = desk.engine.submit(source.run())
+            done = controller.engine.submit(source.run())
             while not done.done():
                 await asyncio.sleep(0.1)
                 if not early and source.told >= min(100_000, lines // 2):
@@ -163,7 +163,7 @@ async def flood(lines: int) -> list[Figure]:
             rate = lines / (time.perf_counter() - begin)
             late, probe_late, own = resident_mib(), probe.late_ms, max(probe.own_ms)
             probe.stop()
-        desk.close()
+        controller.close()
     return [
         Figure("log lines per second, ten servers", f"{rate:,.0f}", f"{LINES_PER_SECOND:,}", rate > 0.95 * LINES_PER_SECOND),
         Figure(
@@ -225,7 +225,7 @@ class Elsewhere:
 
     answers: Answers
     dial: Mapping[str, tuple[str, int]]
-    rehearsal: Rehearsal
+    rehearsal: Demo
 
     def on(self, options: Options) -> Options:
         """The same options for a run on these machines."""
@@ -252,31 +252,31 @@ async def keys(nodes: int, presses: int) -> list[Figure]:
         assert other.stdin is not None
         dial = {name: (host, port) for name, (host, port) in json.loads(await asyncio.to_thread(other.stdout.readline)).items()}
         answers = load(state / "answers.yaml")
-        desk = Desk(state, Draft.of(Path(text) / "answers.yaml", answers), environ={})
-        stage: Any = Elsewhere(answers, dial, Rehearsal(nodes, (), 0.01))
-        desk.stage = stage
-        app = InstallerApp(desk, desk.state_root, first="run")
+        controller = Controller(state, Draft.of(Path(text) / "answers.yaml", answers), environ={})
+        stage: Any = Elsewhere(answers, dial, Demo(nodes, (), 0.01))
+        controller.stage = stage
+        app = InstallerApp(controller, controller.state_root, first="run")
         took: list[float] = []
         computed: list[float] = []
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
-            desk.start(WORKFLOWS["install"])
-            while desk.view.current_phase != "prepare":
+            controller.start(WORKFLOWS["install"])
+            while controller.view.current_phase != "prepare":
                 await asyncio.sleep(0.05)
-                assert desk.running, desk.result
+                assert controller.running, controller.result
             probe = Probe()
             for turn in range(presses):
                 begin = time.thread_time()
                 took.append(await answered_ms(app, "down" if turn % 20 < 10 else "up"))
                 computed.append((time.thread_time() - begin) * 1000)
                 await asyncio.sleep(0.05)
-            seen, late, own = desk.view.current_phase, probe.late_ms, max(probe.own_ms)
+            seen, late, own = controller.view.current_phase, probe.late_ms, max(probe.own_ms)
             probe.stop()
-            desk.stop(now=True)
+            controller.stop(now=True)
         with suppress(OSError):
             other.stdin.close()
-        desk.stage = None
-        desk.close()
+        controller.stage = None
+        controller.close()
         other.wait(30)
     title = f"key answered and drawn, p99 of {presses}, {nodes} servers (to phase {seen})"
     return [

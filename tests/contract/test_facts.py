@@ -14,7 +14,7 @@ from kfinstall.engine import plan
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.step import Satisfied, Step, View
 from kfinstall.facts.lines import SectionError
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.parse import SECTIONS
 from kfinstall.facts.request import FIRST, LAST, facts_program
 from kfinstall.facts.section import MOST_CHARACTERS, MOST_LINES, FactSection, parsed, queries
@@ -144,7 +144,7 @@ def test_a_section_is_bounded(kind):
 
 def query(answers, known):
     reads = queries(plan.reads_for(plan.Situation(answers, releases.load(answers.cluster.release)), known), answers)
-    program = facts_program(Watch(), reads, "m", answers.proxy)
+    program = facts_program(NodeQuery(), reads, "m", answers.proxy)
     given = {name: value for name, value in program.parameters.items() if name.startswith(("NFS_", "REGISTRY_", "HTTP"))}
     return given, {kind.section for kind in OWNED if resources.script(kind.script) in program.text}
 

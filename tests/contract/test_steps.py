@@ -86,7 +86,7 @@ def test_checks_are_pure_and_total(phase, kind):
                 assert all(change.strip() for change in first.changes)
             else:
                 assert first.reason
-                assert first.fix
+                assert first.hint
             assert target == CLUSTER_TARGET or target in {node.name for node in situation.answers.nodes}
             parameters = step.parameters(view)
             assert all(isinstance(key, str) and isinstance(value, str) for key, value in parameters.items())

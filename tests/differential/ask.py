@@ -202,15 +202,15 @@ class Ask:
             await asyncio.sleep(0.02)
 
     @asynccontextmanager
-    async def watch(self, path: str, query: str, *, accept: str = "application/json") -> AsyncIterator[Watch]:
+    async def watch(self, path: str, query: str, *, accept: str = "application/json") -> AsyncIterator[NodeQuery]:
         """A watch that is open."""
         url = f"{self._base}{path}?watch=1&timeoutSeconds=20&{query}"
         headers = {"Accept": accept, "User-Agent": "differential"}
         async with self._session.get(url, headers=headers, server_hostname="kubernetes") as answer:
-            yield Watch(self, answer)
+            yield NodeQuery(self, answer)
 
 
-class Watch:
+class NodeQuery:
     """Events of an open watch."""
 
     def __init__(self, ask: Ask, answer: aiohttp.ClientResponse) -> None:

@@ -31,14 +31,14 @@ class FakeContext:
     async def secret(self, name):
         return Secret(self.secrets[name])
 
-    async def successor(self, name):
+    async def next_value(self, name):
         return Secret(self.secrets.setdefault(f"{name}.next", f"next-{name}"))
 
-    async def succeed(self, name):
+    async def commit(self, name):
         if f"{name}.next" in self.secrets:
             self.secrets[name] = self.secrets.pop(f"{name}.next")
 
-    def learn(self, secret):
+    def register(self, secret):
         self.learned.append(secret.reveal())
         return secret
 

@@ -14,7 +14,7 @@ import yaml
 
 from kfinstall.kube.connection import Connection, connect
 from kfinstall.kube.credentials import parse_kubeconfig
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 
 Document = dict[str, Any]
 _AGAIN_SECONDS = 0.2
@@ -49,7 +49,7 @@ async def follow(
             start = {**(query or {}), "resourceVersion": found["metadata"]["resourceVersion"], "allowWatchBookmarks": "true"}
             while await _watched(api, path, start, tell):
                 pass
-        except Refusal:
+        except ApiError:
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
@@ -69,7 +69,7 @@ async def patiently(ask: Callable[[], Awaitable[object]], *, fine: tuple[int, ..
     while True:
         try:
             await ask()
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status in fine:
                 return
             if not refusal.passing:

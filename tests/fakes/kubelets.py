@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.kube.connection import Connection
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 from tests.fakes.containers import KUBELET_PORT, Containers
 from tests.fakes.follow import connection, follow, patiently
 
@@ -194,7 +194,7 @@ class Kubelets:
                 if source and not source.get("optional"):
                     try:
                         await self._api.request("GET", f"/api/v1/namespaces/{pod['metadata']['namespace']}/{kind}/{source[field]}")
-                    except Refusal as refusal:
+                    except ApiError as refusal:
                         if refusal.status == 404:
                             return (
                                 f'MountVolume.SetUp failed for volume "{volume["name"]}" : {kind[:-1]} "{source[field]}" not found'

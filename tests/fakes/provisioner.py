@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kfinstall.kube.connection import Connection
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 from tests.fakes.follow import connection, follow, patiently
 
 Document = dict[str, Any]
@@ -61,7 +61,7 @@ class Provisioner:
 
     async def _available(self, provisioner: str) -> None:
         while True:
-            with suppress(Refusal):
+            with suppress(ApiError):
                 found = await self._get(f"/apis/apps/v1/namespaces/{_DEPLOYMENTS[provisioner]}")
                 if found["status"].get("availableReplicas"):
                     return

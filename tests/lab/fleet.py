@@ -86,7 +86,7 @@ class Context:
     async def secret(self, name: str) -> Secret:
         return Secret(self.fleet.secrets[name])
 
-    def learn(self, secret: Secret) -> Secret:
+    def register(self, secret: Secret) -> Secret:
         return secret
 
     async def run_script(

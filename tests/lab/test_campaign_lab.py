@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab import installer as installed
-from tests.lab import nodes, past, proxy
-from tests.lab.cords import cut_in_each
+from tests.lab import nodes, preexisting, proxy
 from tests.lab.installer import Installer
 from tests.lab.nodes import Lab
+from tests.lab.power import cut_in_each
 
 SEED = int(os.environ.get("KFINSTALL_CAMPAIGN_SEED") or random.SystemRandom().randrange(10**6))
 BLOWS = int(os.environ.get("KFINSTALL_CAMPAIGN_BLOWS") or 30)
@@ -115,10 +115,10 @@ def fresh(installer: Installer, setting: Setting) -> None:
         path.unlink()
     shutil.rmtree(installer.folder / "state", ignore_errors=True)
     installer.reach()
-    past.give(installer)
+    preexisting.give(installer)
     if setting.docker:
         for address in installer.addresses:
-            installer.ask(address, past.BEHIND_A_PROXY)
+            installer.ask(address, preexisting.BEHIND_A_PROXY)
 
 
 class Blows:

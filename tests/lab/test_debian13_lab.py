@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.lab import installer as installed
-from tests.lab import past, proxy
+from tests.lab import preexisting, proxy
 from tests.lab.installer import HOSTS, Installer
 from tests.lab.nodes import Lab
 
@@ -34,7 +34,7 @@ def installer(lab: Lab, tmp_path: Path) -> Iterator[Installer]:
         sections = {"cluster": {"runtime": "docker"}, "proxy": {"http": proxy.URL, "https": proxy.URL}}
         made = stack.enter_context(installed.installer(lab, tmp_path, (NUMBER,), **sections))
         made.reach()
-        made.ask(made.addresses[0], past.BEHIND_A_PROXY)
+        made.ask(made.addresses[0], preexisting.BEHIND_A_PROXY)
         yield made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kfinstall import resources
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
@@ -80,7 +80,7 @@ def test_the_whole_program(tmp_path):
     awkward.write_text("content")
     awkward.chmod(0o640)
     (tmp_path / "link").symlink_to("/etc/shadow")
-    watch = Watch(
+    watch = NodeQuery(
         files=frozenset({str(awkward), str(tmp_path), str(tmp_path / "link"), str(tmp_path / "none"), "/dev/null"}),
         packages=frozenset({"dpkg", "no-such-package"}),
         units=frozenset({"no-such.service"}),
@@ -116,7 +116,7 @@ def test_the_whole_program(tmp_path):
 
 # A simulated node prints what a real one does. A phase's own section may come from its effects instead (SimNode.extra).
 def test_the_simulator_has_the_same_sections(tmp_path):
-    done = run(facts_program(Watch(), READS, MARK), tmp_path)
+    done = run(facts_program(NodeQuery(), READS, MARK), tmp_path)
     real = [line.removeprefix(f"@{MARK} ") for line in done.stdout.splitlines() if line.startswith(f"@{MARK} ")]
     assert len(real) == len(set(real))
     assert [name for name in real if name in SECTIONS] == list(SECTIONS)
@@ -127,7 +127,9 @@ def test_the_simulator_has_the_same_sections(tmp_path):
 
 # A container, or a broken server: no tool at all but bash. Everything still arrives, just with less in it.
 def test_without_any_tool(tmp_path):
-    watch = Watch(files=frozenset({"/etc"}), packages=frozenset({"dpkg"}), space=frozenset({"/"}), modules=frozenset({"overlay"}))
+    watch = NodeQuery(
+        files=frozenset({"/etc"}), packages=frozenset({"dpkg"}), space=frozenset({"/"}), modules=frozenset({"overlay"})
+    )
     done = run(facts_program(watch, READS, MARK), tmp_path, path="/nowhere")
     assert done.returncode == 0
     facts = parse_facts("here", MARK, done.stdout, 1.0, READS)
@@ -139,7 +141,7 @@ def test_without_any_tool(tmp_path):
 def test_a_host_that_refuses_is_told_with_its_reason(tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    done = run(facts_program(Watch(hosts=frozenset({"http://127.0.0.1:9"})), {}, MARK), tmp_path)
+    done = run(facts_program(NodeQuery(hosts=frozenset({"http://127.0.0.1:9"})), {}, MARK), tmp_path)
     told = parse_facts("here", MARK, done.stdout, 1.0).network.reachable["http://127.0.0.1:9"]
     assert told != "ok"
     assert "127.0.0.1" in told

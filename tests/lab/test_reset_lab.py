@@ -21,11 +21,11 @@ from kfinstall.parts.storage.nfs_server import StorageNfsServer
 from kfinstall.secrets import Secret
 from tests.fakes import package_site
 from tests.lab import installer as installed
-from tests.lab import past
-from tests.lab.cords import cut_in_each
+from tests.lab import preexisting
 from tests.lab.fleet import Context, Fleet, fleet
 from tests.lab.installer import Installer
 from tests.lab.nodes import GATEWAY, Lab
+from tests.lab.power import cut_in_each
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 EXPORT, IMAGES = "/srv/kf-reset/volumes", "/var/lib/kf-reset-images"
@@ -33,7 +33,7 @@ EXPORT, IMAGES = "/srv/kf-reset/volumes", "/var/lib/kf-reset-images"
 PAST = rf"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 set -e
-{past.MAKE_SWAPS}printf '/lab-swap-a\tnone\tswap\tsw\t0\t0\n' >>/etc/fstab
+{preexisting.MAKE_SWAPS}printf '/lab-swap-a\tnone\tswap\tsw\t0\t0\n' >>/etc/fstab
 printf '[Swap]\nWhat=/lab-swap-b\n[Install]\nWantedBy=swap.target\n' >'/etc/systemd/system/lab\x2dswap\x2db.swap'
 printf 'net.ipv4.ip_forward = 0\n' >/etc/sysctl.d/99-lab.conf
 sysctl -q -w net.ipv4.ip_forward=0

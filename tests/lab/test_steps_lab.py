@@ -34,8 +34,8 @@ from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.parts.storage.local_directory import StorageLocalDirectory
 from kfinstall.parts.storage.nfs_client import StorageNfsClient
 from kfinstall.parts.storage.nfs_server import StorageNfsServer
-from tests.lab import alone, look, past, proxy
 from tests.lab import installer as installed
+from tests.lab import look, preexisting, proxy, single_step
 from tests.lab.fleet import Fleet, fleet
 from tests.lab.installer import Installer
 from tests.lab.nodes import Lab
@@ -128,9 +128,9 @@ def installer(lab: Lab, tmp_path: Path, setting: Setting) -> Iterator[Installer]
             lab.reset(setting.number)
         made = stack.enter_context(installed.installer(lab, tmp_path, (setting.number,), **setting.answers))
         made.reach()
-        past.give(made)
+        preexisting.give(made)
         if setting.docker:
-            made.ask(made.addresses[0], past.BEHIND_A_PROXY)
+            made.ask(made.addresses[0], preexisting.BEHIND_A_PROXY)
         yield made
 
 
@@ -148,20 +148,20 @@ async def connected(installer: Installer, folder: Path, setting: Setting) -> Asy
 
 @pytest.mark.parametrize("setting", [pytest.param(CONTAINERD, id="containerd"), pytest.param(DOCKER, id="docker")], indirect=True)
 async def test_each_step_by_itself(installer: Installer, tmp_path: Path, setting: Setting) -> None:
-    files = past.FILES | (past.DAEMON if setting.docker else {})
-    twin = Twin(setting.name, installer.addresses[0], files, list(past.SWAPS), [past.UNIT])
+    files = preexisting.FILES | (preexisting.DAEMON if setting.docker else {})
+    twin = Twin(setting.name, installer.addresses[0], files, list(preexisting.SWAPS), [preexisting.UNIT])
     if setting.docker:
         twin.node.version_id, twin.node.codename = "13", "trixie"
     wrong: list[str] = []
     async with connected(installer, tmp_path / "first", setting) as nodes:
-        before = await alone.looked(nodes, setting.name)
+        before = await single_step.looked(nodes, setting.name)
         for kind in setting.steps:
-            found, before = await alone.done(nodes, kind(), twin, before)
+            found, before = await single_step.done(nodes, kind(), twin, before)
             wrong += found
     await asyncio.to_thread(installer.reboot)
     async with connected(installer, tmp_path / "second", setting) as nodes:
         # Modules that nobody wants at boot come when they are used.
-        changes = look.changed(before, await alone.looked(nodes, setting.name))
+        changes = look.changed(before, await single_step.looked(nodes, setting.name))
         wrong += [f"changed by a reboot: {kind} {subject}" for kind, subject in changes if kind != "module"]
         checks = {kind.id: await nodes.check(kind(), setting.name) for kind in setting.steps}
     wrong += [f"{name}: {check} after a reboot" for name, check in checks.items() if not isinstance(check, Satisfied)]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from kfinstall.engine.step import Check, Step, View
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
@@ -66,7 +66,7 @@ class Twin:
             list(play(self.node, script, given, stdin, self.world))
 
 
-def differences(real: View, twin: View, watch: Watch, check: Callable[[View], Check], unlike: frozenset[str]) -> list[str]:
+def differences(real: View, twin: View, watch: NodeQuery, check: Callable[[View], Check], unlike: frozenset[str]) -> list[str]:
     """Where the facts that the step watches are not the same. `unlike`: files whose content is never the same twice."""
     left, right = real.facts, twin.facts
     found = []

@@ -10,8 +10,8 @@ import pytest
 from textual.widgets import Input, TextArea
 
 from kfinstall.errors import TransportError
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
 from screens.app import InstallerApp
 
@@ -60,19 +60,19 @@ def quick_keys(monkeypatch):
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def controller(tmp_path, monkeypatch):
     """A desk with three nodes in the draft and no machines. Nobody is connected to: the addresses are somebody's."""
-    desk = Desk(
+    controller = Controller(
         tmp_path / "state", Draft(tmp_path / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": NODES}), environ={}
     )
 
     async def unreachable(name, *_more):
         raise TransportError(f"{name} can't be reached", why="nothing within 5 s", hint="is it on?")
 
-    monkeypatch.setattr(desk, "probe", unreachable)
-    monkeypatch.setattr(desk, "try_storage", unreachable)
-    yield desk
-    desk.close()
+    monkeypatch.setattr(controller, "probe", unreachable)
+    monkeypatch.setattr(controller, "try_storage", unreachable)
+    yield controller
+    controller.close()
 
 
 @pytest.fixture
@@ -82,21 +82,21 @@ def rehearsal(tmp_path):
     @asynccontextmanager
     async def opened(nodes=3, faults=(), pace=0.0):
         draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        desk = Desk(tmp_path / "state", draft, environ={}, rehearsal=Rehearsal(nodes, tuple(faults), pace))
+        controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(nodes, tuple(faults), pace))
         try:
-            stage = await desk.open_stage(fresh=True)
-            desk.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
-            yield desk
+            stage = await controller.open_stage(fresh=True)
+            controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
+            yield controller
         finally:
-            desk.close()
+            controller.close()
 
     return opened
 
 
 @asynccontextmanager
-async def opened(desk, first, size=(120, 40), **more):
+async def opened(controller, first, size=(120, 40), **more):
     """(application, pilot) with a screen open and drawn."""
-    app = InstallerApp(desk, desk.state_root, first=first, **more)
+    app = InstallerApp(controller, controller.state_root, first=first, **more)
     async with app.run_test(size=size) as pilot:
         await app.workers.wait_for_complete([worker for worker in app.workers if worker.group == "foresee"])
         await settled(pilot)

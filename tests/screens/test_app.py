@@ -60,8 +60,8 @@ def test_every_state_has_glyph_word_and_colour():
 
 
 @pytest.mark.parametrize("name", sorted(SCREENS))
-async def test_no_size_raises_anything(desk, name):
-    async with opened(desk, name, (120, 40)) as (app, pilot):
+async def test_no_size_raises_anything(controller, name):
+    async with opened(controller, name, (120, 40)) as (app, pilot):
         for size in ((80, 24), (40, 12), (20, 6), (200, 60)):
             await pilot.resize_terminal(*size)
             await settled(pilot)
@@ -69,15 +69,15 @@ async def test_no_size_raises_anything(desk, name):
 
 
 @pytest.mark.parametrize("name", sorted(SCREENS))
-async def test_at_most_six_keys_in_the_footer(desk, name):
-    async with opened(desk, name) as (app, _pilot):
+async def test_at_most_six_keys_in_the_footer(controller, name):
+    async with opened(controller, name) as (app, _pilot):
         shown = {binding.action for _node, binding, _on, _tip in app.screen.active_bindings.values() if binding.show}
         assert len(shown - {"command_palette"}) <= 6, shown
 
 
 @pytest.mark.parametrize("name", sorted(SCREENS))
-async def test_f1_explains_something_everywhere(desk, name):
-    async with opened(desk, name) as (app, pilot):
+async def test_f1_explains_something_everywhere(controller, name):
+    async with opened(controller, name) as (app, pilot):
         await pilot.press("f1")
         await settled(pilot)
         assert len(app.screen.text) > 20
@@ -85,50 +85,50 @@ async def test_f1_explains_something_everywhere(desk, name):
 
 
 async def test_quitting_asks_while_a_run_goes_on(rehearsal):
-    async with rehearsal(pace=0.05) as desk, opened(desk, "storage") as (app, pilot):
+    async with rehearsal(pace=0.05) as controller, opened(controller, "storage") as (app, pilot):
         app.begin(WORKFLOWS["install"])
-        await until(pilot, lambda: desk.view.run)
+        await until(pilot, lambda: controller.view.run)
         await pilot.press("ctrl+q")
         await settled(pilot)
         assert "A run is going on. Leave?" in text_of(app)
         await pilot.press("enter")
         await settled(pilot)
-        assert desk.running
-        desk.stop(now=True)
-        await until(pilot, lambda: not desk.running)
+        assert controller.running
+        controller.stop(now=True)
+        await until(pilot, lambda: not controller.running)
 
 
-async def test_quitting_is_at_once_otherwise(desk):
-    async with opened(desk, "storage") as (app, pilot):
+async def test_quitting_is_at_once_otherwise(controller):
+    async with opened(controller, "storage") as (app, pilot):
         await pilot.press("ctrl+q")
         await pilot.pause()
         assert app.return_value == 0
 
 
-async def test_what_was_typed_last_is_kept_when_one_leaves_at_once(desk):
-    async with opened(desk, "storage") as (app, pilot):
+async def test_what_was_typed_last_is_kept_when_one_leaves_at_once(controller):
+    async with opened(controller, "storage") as (app, pilot):
         app.screen.query_one("#row-storage-nfs-path").query_one(Input).value = "/data/last-word"
         await pilot.press("ctrl+q")
     assert app.return_value == 0
-    desk.close()
-    assert "path: /data/last-word" in desk.draft.path.read_text()
+    controller.close()
+    assert "path: /data/last-word" in controller.draft.path.read_text()
 
 
-async def test_a_host_key_is_asked_and_no_is_the_default(desk):
-    async with opened(desk, "storage") as (app, pilot):
+async def test_a_host_key_is_asked_and_no_is_the_default(controller):
+    async with opened(controller, "storage") as (app, pilot):
         for keys, answer in ((["enter"], False), (["escape"], False), (["tab", "enter"], True)):
             asked = HostKeyAsked("worker1", "ssh-ed25519", "SHA256:abc[/red]")
-            await asyncio.to_thread(desk.ask, asked)
+            await asyncio.to_thread(controller.ask, asked)
             await until(pilot, lambda: "Is this really worker1?" in text_of(app))
             assert "SHA256:abc[/red]" in text_of(app)
             await pilot.press(*keys)
             assert await asyncio.wrap_future(asked.answer) is answer
 
 
-async def test_a_secret_is_asked_and_never_shown(desk):
-    async with opened(desk, "storage") as (app, pilot):
+async def test_a_secret_is_asked_and_never_shown(controller):
+    async with opened(controller, "storage") as (app, pilot):
         asked = SecretAsked("ssh.password")
-        await asyncio.to_thread(desk.ask, asked)
+        await asyncio.to_thread(controller.ask, asked)
         await until(pilot, lambda: "ssh.password" in text_of(app))
         app.screen.query_one("#secret", Input).value = "hunter2hunter2"
         await settled(pilot)
@@ -137,10 +137,10 @@ async def test_a_secret_is_asked_and_never_shown(desk):
         assert (await asyncio.wrap_future(asked.answer)).reveal() == "hunter2hunter2"
 
 
-async def test_a_defect_shows_one_sentence_and_no_variables(desk, tmp_path):
+async def test_a_defect_shows_one_sentence_and_no_variables(controller, tmp_path):
     planted = "planted-secret-value"
     with pytest.raises(ZeroDivisionError):
-        async with opened(desk, "storage") as (app, pilot):
+        async with opened(controller, "storage") as (app, pilot):
 
             def breaks():
                 held = planted
@@ -159,25 +159,25 @@ async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monk
         return 1 / 0
 
     monkeypatch.setattr("kfinstall.frontend.controller.work", breaks)
-    async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: "It stopped" in text_of(app))
-        assert desk.result.exit_code == 1
+        assert controller.result.exit_code == 1
         assert "kfinstall met a defect of its own (ZeroDivisionError)" in text_of(app)
         app.show("storage")
         await until(pilot, lambda: app.screen.name_on_rail == "storage")
 
 
-async def test_ascii_only_where_nothing_else_can_be_shown(desk):
-    async with opened(desk, "storage", plain=True) as (app, pilot):
-        desk.view.phases["storage"].state = "done"
-        desk.view.revision += 1
+async def test_ascii_only_where_nothing_else_can_be_shown(controller):
+    async with opened(controller, "storage", plain=True) as (app, pilot):
+        controller.view.phases["storage"].state = "done"
+        controller.view.revision += 1
         await settled(pilot)
         assert "+ Set storage up: done" in text_of(app)
 
 
-async def test_the_palette_leads_everywhere(desk):
-    async with opened(desk, "storage") as (app, pilot):
+async def test_the_palette_leads_everywhere(controller):
+    async with opened(controller, "storage") as (app, pilot):
         for words, reached in (
             ("go to registry", lambda: app.screen.name_on_rail == "registry"),
             ("theme: light", lambda: app.theme == LIGHT.name),
@@ -191,11 +191,11 @@ async def test_the_palette_leads_everywhere(desk):
 
 
 @pytest.mark.parametrize("few", [True, False])
-async def test_the_cursor_is_seen_with_many_colours_and_with_sixteen(desk, few, monkeypatch):
+async def test_the_cursor_is_seen_with_many_colours_and_with_sixteen(controller, few, monkeypatch):
     if few:
         monkeypatch.setenv("TERM", "linux")
         monkeypatch.delenv("COLORTERM")
-    async with opened(desk, "run", (80, 24)) as (app, pilot):
+    async with opened(controller, "run", (80, 24)) as (app, pilot):
         await pilot.press("down", "down")
         await settled(pilot)
         tree = app.screen.query_one("#tree")
@@ -229,9 +229,9 @@ def test_without_a_terminal_the_wizard_says_what_to_do(tmp_path):
     assert "kfinstall --answers answers.yaml" in done.stderr
 
 
-async def test_what_is_read_while_the_application_closes_is_no_defect(desk):
+async def test_what_is_read_while_the_application_closes_is_no_defect(controller):
     """A read ends in a thread of its own, and may end after the widget that was to show it went."""
-    async with opened(desk, "done") as (app, _pilot):
+    async with opened(controller, "done") as (app, _pilot):
         pass
     with pytest.raises(NoMatches) as met:
         app.query_one("#verdict")

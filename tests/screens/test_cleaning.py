@@ -22,12 +22,12 @@ def harmless(text):
     return text.replace("\n", "").isprintable() and "\U000e0100" not in text
 
 
-async def test_an_error_that_no_event_brought_is_clean(desk):
-    async with opened(desk, "failure") as (app, pilot):
+async def test_an_error_that_no_event_brought_is_clean(controller):
+    async with opened(controller, "failure") as (app, pilot):
         error = CommandError("it failed")
         # Whoever caught it put something to it, after it was made.
         error.message, error.why, error.hint = HOSTILE, f"{HOSTILE}\n{HOSTILE}", HOSTILE
-        desk.result = app._told = Result(WORKFLOWS["install"], 10, error)
+        controller.result = app._told = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         assert "before" in text_of(app)
         assert "[bold]x[/]" in text_of(app), "no markup"
@@ -40,17 +40,17 @@ async def test_an_error_that_no_event_brought_is_clean(desk):
         assert harmless(text_of(app))
 
 
-async def test_a_log_and_a_tree_that_were_filled_past_the_bus_are_clean(desk):
-    async with opened(desk, "run") as (app, pilot):
-        desk.view.take(StepStarted(step="prepare.apt", title=HOSTILE, target="worker1", changes=(HOSTILE,)))
-        desk.view.take(OutputLine(step="prepare.apt", target="worker1", text=HOSTILE))
-        desk.view.take(StepFinished(step="prepare.apt", target="worker1", outcome="failed", evidence=HOSTILE, hint=HOSTILE))
+async def test_a_log_and_a_tree_that_were_filled_past_the_bus_are_clean(controller):
+    async with opened(controller, "run") as (app, pilot):
+        controller.view.take(StepStarted(step="prepare.apt", title=HOSTILE, target="worker1", changes=(HOSTILE,)))
+        controller.view.take(OutputLine(step="prepare.apt", target="worker1", text=HOSTILE))
+        controller.view.take(StepFinished(step="prepare.apt", target="worker1", outcome="failed", evidence=HOSTILE, hint=HOSTILE))
         await settled(pilot)
         assert harmless(text_of(app))
 
 
-async def test_any_widget_is_clean(desk):
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_any_widget_is_clean(controller):
+    async with opened(controller, "nodes") as (app, pilot):
         await app.screen.mount(Static(Content(HOSTILE), id="any"))
         await settled(pilot)
         assert harmless(text_of(app))

@@ -9,7 +9,7 @@ from textual.widgets import OptionList
 from kfinstall.engine import ending
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import ChangedHostKeyError, CommandError, NodesSetAsideError, PreflightError, ProofError
-from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
@@ -59,13 +59,13 @@ def test_who_is_missing_why_and_what_to_do_is_told_from_the_record_or_else_from_
 
 async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_after_a_resume(rehearsal, tmp_path):
     """Red before: Done said 'proven', the rail was green, the message was gone, and Welcome offered it as finished."""
-    async with rehearsal(faults=["node-down:worker2"]) as desk:
+    async with rehearsal(faults=["node-down:worker2"]) as controller:
         for part in ("kubeflow", "spark"):  # it takes long, and has no servers of its own
-            desk.draft.set((part, "enabled"), False)
-        async with opened(desk, "run") as (app, pilot):
+            controller.draft.set((part, "enabled"), False)
+        async with opened(controller, "run") as (app, pilot):
             await pilot.press("f5")
-            await until(pilot, lambda: desk.result is not None and not desk.running, 400)
-            assert desk.result.exit_code == 20
+            await until(pilot, lambda: controller.result is not None and not controller.running, 400)
+            assert controller.result.exit_code == 20
             await until(pilot, lambda: isinstance(app.screen, Told))
             assert "finished without worker2" in text_of(app)
             assert "kfinstall resume" in text_of(app)
@@ -78,7 +78,7 @@ async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_af
             parts = ("prerequisites", "nodes", "storage", "registry")
             assert {app.part_states()[part] for part in parts} == {"warning"}
             assert app._exit_code == 20
-        again = Desk(tmp_path / "state", Draft(tmp_path / "other.yaml"), environ={})
+        again = Controller(tmp_path / "state", Draft(tmp_path / "other.yaml"), environ={})
         try:
             async with opened(again, "welcome") as (app, pilot):
                 choices = app.screen.query_one("#choices", OptionList)
@@ -92,20 +92,20 @@ async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_af
                 assert "exit code 20: finished without worker2" in text_of(app)
         finally:
             again.close()
-        async with opened(desk, "done") as (app, pilot):
+        async with opened(controller, "done") as (app, pilot):
             await until(pilot, lambda: isinstance(app.screen, Told))
             await pilot.press("escape")
             await until(pilot, lambda: "Finished without worker2" in text_of(app))
             assert app.begin(WORKFLOWS["resume"])
-            await until(pilot, lambda: desk.result is not None and not desk.running, 400)
-            assert desk.result.exit_code == 0, desk.result.error.lines()
+            await until(pilot, lambda: controller.result is not None and not controller.running, 400)
+            assert controller.result.exit_code == 0, controller.result.error.lines()
             await until(pilot, lambda: ", proven." in text_of(app))
             assert "Finished without" not in text_of(app)
             assert not {"warning", "failed"} & set(app.part_states().values())
 
 
-async def test_what_was_set_aside_is_seen_when_the_cluster_is_opened_again(desk):
-    cluster = desk.cluster_state
+async def test_what_was_set_aside_is_seen_when_the_cluster_is_opened_again(controller):
+    cluster = controller.cluster_state
     (cluster.path / "proof.json").write_text(json.dumps(CARD))
     record = cluster.new_run("install")
     cluster.save_run(
@@ -113,37 +113,37 @@ async def test_what_was_set_aside_is_seen_when_the_cluster_is_opened_again(desk)
             record, exit_code=20, message=ASIDE.message, why=ASIDE.why, hint=ASIDE.hint, set_aside=("w1",), finished_at=1.0
         )
     )
-    async with opened(desk, "done") as (app, pilot):
+    async with opened(controller, "done") as (app, pilot):
         await until(pilot, lambda: "Finished without w1" in text_of(app))
         assert "is it on?" in text_of(app)
         assert "no answer" in text_of(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])
-async def test_it_is_told_on_small_screens_too(desk, size):
-    cluster = desk.cluster_state
+async def test_it_is_told_on_small_screens_too(controller, size):
+    cluster = controller.cluster_state
     (cluster.path / "proof.json").write_text(json.dumps(CARD | {"setAside": [GONE]}))
-    async with opened(desk, "done", size) as (app, pilot):
+    async with opened(controller, "done", size) as (app, pilot):
         await until(pilot, lambda: "Finished without w1" in text_of(app))
 
 
 @pytest.mark.parametrize("faults", [("wrong-host-key:worker1",), ("new-host-key:worker1:prepare-sysctl",)], ids=["first", "later"])
 async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(rehearsal, faults):
-    async with rehearsal(faults=faults) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(faults=faults) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("prepare",))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
-        assert desk.result.exit_code == 13
-        assert isinstance(desk.result.error, ChangedHostKeyError)
+        assert controller.result.exit_code == 13
+        assert isinstance(controller.result.error, ChangedHostKeyError)
         shown = text_of(app)
         assert "has CHANGED" in shown
         assert "ssh-keygen -R" in shown
-        assert desk.view.set_aside == ()
-        assert ClusterState(desk.state_root, "demo").runs()[-1].exit_code == 13
+        assert controller.view.set_aside == ()
+        assert ClusterState(controller.state_root, "demo").runs()[-1].exit_code == 13
 
 
 async def test_checks_that_meet_a_changed_host_key_tell_it(rehearsal):
     """Red before: nothing was told of a check that could not go on."""
-    async with rehearsal(faults=["wrong-host-key:worker1"]) as desk, opened(desk, "preflight") as (app, pilot):
+    async with rehearsal(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, Told))
         assert "has CHANGED" in text_of(app)
@@ -162,9 +162,9 @@ async def test_checks_that_meet_a_changed_host_key_tell_it(rehearsal):
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_each_end_is_told_where_one_can_do_something_about_it(desk, kind, error, window, screen):
-    async with opened(desk, "welcome") as (app, pilot):
-        desk.result = Result(WORKFLOWS[kind], int(error.exit_code), error)
+async def test_each_end_is_told_where_one_can_do_something_about_it(controller, kind, error, window, screen):
+    async with opened(controller, "welcome") as (app, pilot):
+        controller.result = Result(WORKFLOWS[kind], int(error.exit_code), error)
         await settled(pilot)
         assert isinstance(app.screen, Told) is window
         if window:

@@ -8,7 +8,7 @@ from textual.widgets import Input, Select, SelectionList, Switch
 from kfinstall import resources
 from kfinstall.answers import fields, jumps
 from kfinstall.answers.load import load
-from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.draft import Draft
 from screens.form import Row, SecretRow
 from screens.jumps import JumpRow
@@ -80,7 +80,7 @@ async def add_servers(app, pilot, example):
     for number, node in enumerate(example.nodes):
         await pilot.press("home", *["down"] * number)
         for _turn in range(3):
-            if app.desk.draft.nodes[number].get("roles") == node["roles"]:
+            if app.controller.draft.nodes[number].get("roles") == node["roles"]:
                 break
             await pilot.press("r")
             await settled(pilot)
@@ -92,17 +92,17 @@ async def test_an_example_typed_on_the_screens_gives_the_same_answers(name, tmp_
     path = tmp_path / "example.yaml"
     path.write_text(EXAMPLES[name].read_text())
     example = Draft.open(path)
-    desk = Desk(tmp_path / "state", Draft(tmp_path / "typed.yaml", {"version": 1}), environ={})
+    controller = Controller(tmp_path / "state", Draft(tmp_path / "typed.yaml", {"version": 1}), environ={})
 
     async def nobody(*_what):
         from kfinstall.errors import TransportError
 
         raise TransportError("nobody is connected to: the addresses are somebody's")
 
-    monkeypatch.setattr(desk, "probe", nobody)
-    monkeypatch.setattr(desk, "try_storage", nobody)
+    monkeypatch.setattr(controller, "probe", nobody)
+    monkeypatch.setattr(controller, "try_storage", nobody)
     try:
-        async with opened(desk, "prerequisites", (80, 24)) as (app, pilot):
+        async with opened(controller, "prerequisites", (80, 24)) as (app, pilot):
             for part in PART_PHASES:
                 app.show(part)
                 await settled(pilot)
@@ -111,8 +111,8 @@ async def test_an_example_typed_on_the_screens_gives_the_same_answers(name, tmp_
                 await fill_rows(pilot, app.screen, example.given)
             app.show("review")
             await settled(pilot)
-            typed = desk.draft
+            typed = controller.draft
             typed.save()
     finally:
-        desk.close()
+        controller.close()
     assert load(tmp_path / "typed.yaml") == load(path)

@@ -53,8 +53,8 @@ async def press_all(pilot, thing, called):
 
 @pytest.mark.parametrize("name", sorted(SCREENS))
 @pytest.mark.usefixtures("quick_keys")
-async def test_every_key_of_a_screen(desk, name, dispatched):
-    async with opened(desk, name, (80, 24)) as (app, pilot):
+async def test_every_key_of_a_screen(controller, name, dispatched):
+    async with opened(controller, name, (80, 24)) as (app, pilot):
         screen = app.screen
         assert screen.name_on_rail
         screen.set_focus(None)
@@ -70,8 +70,8 @@ async def test_every_key_of_a_screen(desk, name, dispatched):
 
 @pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.usefixtures("quick_keys")
-async def test_every_key_of_a_window(desk, name, dispatched):
-    async with opened(desk, "welcome", (80, 24)) as (app, pilot):
+async def test_every_key_of_a_window(controller, name, dispatched):
+    async with opened(controller, "welcome", (80, 24)) as (app, pilot):
         app.push_screen(WINDOWS[name]())
         await settled(pilot)
         window = app.screen

@@ -7,37 +7,37 @@ from screens.nodes import NodeTable
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 
-def names(desk):
-    return [node["name"] for node in desk.draft.nodes]
+def names(controller):
+    return [node["name"] for node in controller.draft.nodes]
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture(desk, picture, size):
-    async with opened(desk, "nodes", size) as (app, pilot):
+async def test_picture(controller, picture, size):
+    async with opened(controller, "nodes", size) as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: len(table.looks) == 3 and all(look.stage == "failed" for look in table.looks.values()))
         picture(app, "nodes")
 
 
-async def test_a_server_is_added_by_keyboard_alone(desk):
-    desk.draft.set_nodes([])
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_a_server_is_added_by_keyboard_alone(controller):
+    controller.draft.set_nodes([])
+    async with opened(controller, "nodes") as (app, pilot):
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"192.168.0.111", "enter")
         await settled(pilot)
-        assert desk.draft.nodes == [{"name": "master", "address": "192.168.0.111"}]
+        assert controller.draft.nodes == [{"name": "master", "address": "192.168.0.111"}]
         assert "both" in text_of(app)
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"192.168.0.169", "enter")
         await settled(pilot)
-        assert names(desk) == ["master", "worker1"]
-        await until(pilot, desk.draft.path.exists)
+        assert names(controller) == ["master", "worker1"]
+        await until(pilot, controller.draft.path.exists)
 
 
-async def test_a_wrong_address_is_told_in_the_window(desk):
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_a_wrong_address_is_told_in_the_window(controller):
+    async with opened(controller, "nodes") as (app, pilot):
         await pilot.press("n")
         await settled(pilot)
         await pilot.press(*"no such address", "enter")
@@ -46,58 +46,58 @@ async def test_a_wrong_address_is_told_in_the_window(desk):
         assert "✗" in text_of(app)
         await pilot.press("escape")
         await settled(pilot)
-        assert names(desk) == ["cp1", "worker1", "worker2"]
+        assert names(controller) == ["cp1", "worker1", "worker2"]
 
 
-async def test_change_role_and_remove(desk):
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_change_role_and_remove(controller):
+    async with opened(controller, "nodes") as (app, pilot):
         await pilot.press("down", "r")
         await settled(pilot)
-        assert desk.draft.nodes[1]["roles"] == ["control-plane"]
+        assert controller.draft.nodes[1]["roles"] == ["control-plane"]
         await pilot.press("r")
-        assert desk.draft.nodes[1]["roles"] == ["control-plane", "worker"]
+        assert controller.draft.nodes[1]["roles"] == ["control-plane", "worker"]
         await pilot.press("enter")
         await settled(pilot)
         app.screen.query(Input).first().value = "other"
         await pilot.press("enter")
         await settled(pilot)
-        assert names(desk) == ["cp1", "other", "worker2"]
-        assert desk.draft.nodes[1]["roles"] == ["control-plane", "worker"]
+        assert names(controller) == ["cp1", "other", "worker2"]
+        assert controller.draft.nodes[1]["roles"] == ["control-plane", "worker"]
         await pilot.press("d")
         await settled(pilot)
         await pilot.press("enter")
         await settled(pilot)
-        assert names(desk) == ["cp1", "other", "worker2"]
+        assert names(controller) == ["cp1", "other", "worker2"]
         await pilot.press("d")
         await settled(pilot)
         await pilot.press("tab", "enter")
         await settled(pilot)
-        assert names(desk) == ["cp1", "worker2"]
+        assert names(controller) == ["cp1", "worker2"]
 
 
-async def test_servers_are_imported_from_text_and_from_files(desk, tmp_path):
+async def test_servers_are_imported_from_text_and_from_files(controller, tmp_path):
     (tmp_path / "hosts.ini").write_text("[kube_node]\nw9 ansible_host=10.0.0.9\n")
-    async with opened(desk, "nodes") as (app, pilot):
+    async with opened(controller, "nodes") as (app, pilot):
         for text in ("extra 10.0.0.8 worker\nworker1 10.0.0.7\n", str(tmp_path / "hosts.ini")):
             await pilot.press("f6")
             await settled(pilot)
             app.screen.query_one(TextArea).text = text
             await pilot.press("ctrl+s")
             await settled(pilot)
-        await until(pilot, lambda: len(desk.draft.nodes) == 5)
-        assert names(desk) == ["cp1", "worker1", "worker2", "extra", "w9"]
-        assert desk.draft.nodes[1]["address"] == "10.0.0.7"
+        await until(pilot, lambda: len(controller.draft.nodes) == 5)
+        assert names(controller) == ["cp1", "worker1", "worker2", "extra", "w9"]
+        assert controller.draft.nodes[1]["address"] == "10.0.0.7"
 
 
 async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehearsal):
-    async with rehearsal(faults=["wrong-host-key:worker1"]) as desk, opened(desk, "nodes") as (app, pilot):
+    async with rehearsal(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: len(table.looks) == 3 and all(look.stage in ("good", "failed") for look in table.looks.values()))
         assert table.looks["cp1"].stage == "good"
         assert "8 CPU" in table.looks["cp1"].text
         assert table.looks["worker1"].stage == "failed"
         assert "host key" in table.looks["worker1"].text
-        assert sorted(desk.facts) == ["cp1", "worker2"]
+        assert sorted(controller.facts) == ["cp1", "worker2"]
         await pilot.press("down", "i")
         await settled(pilot)
         assert "CHANGED" in text_of(app)
@@ -105,7 +105,7 @@ async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehea
 
 
 async def test_another_login_is_tried_at_once(rehearsal):
-    async with rehearsal() as desk, opened(desk, "nodes") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: table.looks and all(look.stage == "good" for look in table.looks.values()))
         app.screen.query_one("#row-ssh-user").query_one(Input).value = "nobody"
@@ -114,7 +114,7 @@ async def test_another_login_is_tried_at_once(rehearsal):
 
 
 async def test_all_that_was_learnt_on_the_way_in_is_shown(rehearsal):
-    async with rehearsal() as desk, opened(desk, "nodes") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: table.looks and all(look.stage == "good" for look in table.looks.values()))
         await pilot.press("i")
@@ -124,16 +124,19 @@ async def test_all_that_was_learnt_on_the_way_in_is_shown(rehearsal):
         await pilot.press("escape")
 
 
-async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk):
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(controller):
+    async with opened(controller, "nodes") as (app, pilot):
         way = app.screen.query_one("#row-ssh-jumpHosts").query_one(Input)
         way.value = "me@bastion:2222, second"
         await until(pilot, lambda: app.screen.query("#row-ssh-jumpHosts-1-password"))
-        assert desk.draft.get(("ssh", "jumpHosts")) == [{"address": "bastion", "user": "me", "port": 2222}, {"address": "second"}]
+        assert controller.draft.get(("ssh", "jumpHosts")) == [
+            {"address": "bastion", "user": "me", "port": 2222},
+            {"address": "second"},
+        ]
         app.screen.query_one("#row-ssh-jumpHosts-0-keys").query_one(Input).value = "~/.ssh/bastion"
         await settled(pilot)
         way.value = "second, bastion"
-        await until(pilot, lambda: desk.draft.get(("ssh", "jumpHosts", 1, "keys")) == ["~/.ssh/bastion"])
+        await until(pilot, lambda: controller.draft.get(("ssh", "jumpHosts", 1, "keys")) == ["~/.ssh/bastion"])
         lines = [line for line in text_of(app).splitlines() if ": keys" in line]
         assert ["~/.ssh/bastion" in line for line in lines] == [False, True], lines
         way.value = "not!a!host"
@@ -144,11 +147,11 @@ async def test_jump_hosts_are_written_as_for_ssh_and_have_rows_of_their_own(desk
         )
         way.value = ""
         await until(pilot, lambda: not app.screen.query_one("#row-ssh-jumpHosts-0-keys").display)
-        assert "jumpHosts" not in desk.draft.text()
+        assert "jumpHosts" not in controller.draft.text()
 
 
-async def test_a_server_may_have_a_way_of_its_own(desk):
-    async with opened(desk, "nodes") as (app, pilot):
+async def test_a_server_may_have_a_way_of_its_own(controller):
+    async with opened(controller, "nodes") as (app, pilot):
         await pilot.press("enter")
         await settled(pilot)
         app.screen.query_one("#row-nodes-0-ssh-jumpHosts").query_one(Input).value = "none"
@@ -156,4 +159,4 @@ async def test_a_server_may_have_a_way_of_its_own(desk):
         app.screen.query(Input).first().focus()
         await pilot.press("enter")
         await settled(pilot)
-        assert desk.draft.nodes[0]["ssh"] == {"jumpHosts": []}
+        assert controller.draft.nodes[0]["ssh"] == {"jumpHosts": []}

@@ -7,7 +7,7 @@ from textual.widgets import Input, OptionList
 
 from kfinstall.answers.load import load
 from kfinstall.engine import runbook
-from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 from screens.review import PlanView
@@ -15,15 +15,15 @@ from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
 
 @pytest.fixture
-def faulty(desk):
-    desk.draft.set(("cluster", "podCIDR"), "192.168.0.0/16")
-    desk.draft.set(("storage", "nfs", "path"), "srv")
-    return desk
+def faulty(controller):
+    controller.draft.set(("cluster", "podCIDR"), "192.168.0.0/16")
+    controller.draft.set(("storage", "nfs", "path"), "srv")
+    return controller
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture(desk, picture, size, monkeypatch):
-    async with opened(desk, "review", size) as (app, pilot):
+async def test_picture(controller, picture, size, monkeypatch):
+    async with opened(controller, "review", size) as (app, pilot):
         await until(pilot, lambda: "answers:" in text_of(app))
         text_with_path = app.screen.query_one("#review-notes")
         text_with_path.update("answers: /home/me/cluster.yaml")
@@ -56,12 +56,12 @@ async def test_going_back_keeps_everything_and_the_review_sees_it_mended(faulty)
 
 
 async def test_the_plan_is_the_headless_one_byte_for_byte(rehearsal, tmp_path):
-    async with rehearsal() as desk, opened(desk, "review") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
         await pilot.press("f6")
-        await until(pilot, lambda: desk.result is not None and not desk.running)
-        shown = "\n".join(runbook.text(desk.result.plan))
-        again = Desk(desk.state_root, Draft.of(tmp_path / "other.yaml", load(desk.draft.path)), environ={})
-        again.stage = desk.stage
+        await until(pilot, lambda: controller.result is not None and not controller.running)
+        shown = "\n".join(runbook.text(controller.result.plan))
+        again = Controller(controller.state_root, Draft.of(tmp_path / "other.yaml", load(controller.draft.path)), environ={})
+        again.stage = controller.stage
         try:
             headless = await again.run(WORKFLOWS["plan"])
         finally:
@@ -76,11 +76,11 @@ async def test_the_plan_is_the_headless_one_byte_for_byte(rehearsal, tmp_path):
 
 
 async def test_answers_and_runbook_are_written_where_one_says(rehearsal, tmp_path):
-    async with rehearsal() as desk, opened(desk, "review") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
         for key, name, held in (("s", "saved.yaml", "nodes:"), ("e", "runbook.md", "kubeadm")):
             if key == "e":
                 await pilot.press("f6")
-                await until(pilot, lambda: desk.result is not None and not desk.running)
+                await until(pilot, lambda: controller.result is not None and not controller.running)
             await pilot.press(key)
             await settled(pilot)
             app.screen.query_one("#path", Input).value = str(tmp_path / name)
@@ -90,16 +90,16 @@ async def test_answers_and_runbook_are_written_where_one_says(rehearsal, tmp_pat
 
 
 async def test_run_all_asks_first(rehearsal):
-    async with rehearsal() as desk, opened(desk, "review") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
         await pilot.press("f5")
         await settled(pilot)
         assert "Install everything now?" in text_of(app)
         await pilot.press("escape")
         await settled(pilot)
-        assert not desk.running
+        assert not controller.running
         await pilot.press("f5")
         await settled(pilot)
         await pilot.click("#yes")
-        await until(pilot, lambda: desk.running)
-        desk.stop(now=True)
-        await until(pilot, lambda: not desk.running)
+        await until(pilot, lambda: controller.running)
+        controller.stop(now=True)
+        await until(pilot, lambda: not controller.running)

@@ -45,11 +45,11 @@ HOSTILE = [
 ]
 
 
-def fed(desk, *more):
+def fed(controller, *more):
     """A view with a run that stands still in the middle, or ended with what is given."""
-    desk.view.expect(desk.draft.answers(), PHASES)
+    controller.view.expect(controller.draft.answers(), PHASES)
     take_all(
-        desk.view,
+        controller.view,
         [
             RunStarted(at=AT, run="r", cluster="kubeflow", kind="install", nodes=("cp1", "worker1", "worker2")),
             *(NodeConnected(at=AT, node=name, description="Ubuntu 24.04, 8 CPU, 16 GiB") for name in ("cp1", "worker1", "worker2")),
@@ -63,7 +63,7 @@ def fed(desk, *more):
             *more,
         ],
     )
-    return desk
+    return controller
 
 
 FAILED = (
@@ -76,24 +76,24 @@ FAILED = (
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture_of_the_run(desk, picture, size):
-    fed(desk, *FAILED)
-    async with opened(desk, "run", size) as (app, _pilot):
+async def test_picture_of_the_run(controller, picture, size):
+    fed(controller, *FAILED)
+    async with opened(controller, "run", size) as (app, _pilot):
         picture(app, "run")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture_of_the_failure(desk, picture, size):
-    fed(desk, *FAILED)
-    async with opened(desk, "failure", size) as (app, pilot):
+async def test_picture_of_the_failure(controller, picture, size):
+    fed(controller, *FAILED)
+    async with opened(controller, "failure", size) as (app, pilot):
         error = CommandError("swap is still on", node="worker1", why="swapon shows /swap.img", hint="look at: swapon --show")
-        desk.result = app._told = Result(WORKFLOWS["install"], 10, error)
+        controller.result = app._told = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         picture(app, "failure")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture_of_the_preflight(desk, picture, size):
+async def test_picture_of_the_preflight(controller, picture, size):
     findings = [
         Finding(
             at=AT, node=node, check=check, level=level, message=message, fix="timedatectl set-ntp true" if level != "ok" else ""
@@ -109,13 +109,13 @@ async def test_picture_of_the_preflight(desk, picture, size):
             ("preflight.disk", "warning" if node == "worker2" else "ok", "20 GiB free" if node == "worker2" else "150 GiB free"),
         )
     ]
-    fed(desk, *findings, RunFinished(at=AT + 9, run="r", exit_code=3, seconds=9.0))
-    async with opened(desk, "preflight", size) as (app, _pilot):
+    fed(controller, *findings, RunFinished(at=AT + 9, run="r", exit_code=3, seconds=9.0))
+    async with opened(controller, "preflight", size) as (app, _pilot):
         picture(app, "preflight")
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_picture_of_the_end(desk, picture, size):
+async def test_picture_of_the_end(controller, picture, size):
     card = {
         "cluster": "kubeflow",
         "kubernetes": "1.34.9",
@@ -128,8 +128,8 @@ async def test_picture_of_the_end(desk, picture, size):
         "nextCommands": [],
         "logins": [{"what": "Kubeflow", "user": "user@example.com", "place": "in the cluster", "command": "kubectl get secret"}],
     }
-    (desk.cluster_state.path / "proof.json").write_text(json.dumps(card))
-    async with opened(desk, "done", size) as (app, pilot):
+    (controller.cluster_state.path / "proof.json").write_text(json.dumps(card))
+    async with opened(controller, "done", size) as (app, pilot):
         await until(pilot, lambda: "Dashboard" in text_of(app))
         lines = app.screen.query_one("#plan").lines
         lines[-1] = [("The record", "look--strong"), ("  /home/me/.local/state/kfinstall/clusters/kubeflow", "")]
@@ -138,9 +138,9 @@ async def test_picture_of_the_end(desk, picture, size):
         picture(app, "done")
 
 
-async def test_the_tree_opens_closes_and_tells(desk):
-    fed(desk, *FAILED)
-    async with opened(desk, "run") as (app, pilot):
+async def test_the_tree_opens_closes_and_tells(controller):
+    fed(controller, *FAILED)
+    async with opened(controller, "run") as (app, pilot):
         tree = app.screen.query_one(StepTree)
         before = tree.count()
         at = next(number for number, row in enumerate(tree.rows) if row.phase.id == "storage")
@@ -157,10 +157,10 @@ async def test_the_tree_opens_closes_and_tells(desk):
         await pilot.press("escape")
 
 
-async def test_what_failed_is_in_sight_on_a_small_screen_until_one_looks_elsewhere(desk):
+async def test_what_failed_is_in_sight_on_a_small_screen_until_one_looks_elsewhere(controller):
     why = "swap is on: " + "/swap.img " * 20 + "to its end"
-    fed(desk, *(replace(event, evidence=why) if isinstance(event, StepFinished) else event for event in FAILED))
-    async with opened(desk, "run", (80, 24)) as (app, pilot):
+    fed(controller, *(replace(event, evidence=why) if isinstance(event, StepFinished) else event for event in FAILED))
+    async with opened(controller, "run", (80, 24)) as (app, pilot):
         tree = app.screen.query_one(StepTree)
         verdict = app.screen.query_one("#verdict")
         assert "worker1: swap is on" in verdict.content.plain
@@ -171,14 +171,14 @@ async def test_what_failed_is_in_sight_on_a_small_screen_until_one_looks_elsewhe
         await settled(pilot)
         assert "to its end" in text_of(app).replace("\n", " "), "nothing is lost"
         await pilot.press("escape", "home")
-        desk.view.revision += 1
+        controller.view.revision += 1
         await settled(pilot)
         assert tree.cursor == 0
 
 
-async def test_logs_by_server_search_level_and_saving(desk, tmp_path):
-    fed(desk)
-    async with opened(desk, "run") as (app, pilot):
+async def test_logs_by_server_search_level_and_saving(controller, tmp_path):
+    fed(controller)
+    async with opened(controller, "run") as (app, pilot):
         log = app.screen.query_one("#log", LogView)
         everything = log.count()
         for _tab in range(2):
@@ -207,16 +207,16 @@ async def test_logs_by_server_search_level_and_saving(desk, tmp_path):
         assert log.count() == everything
 
 
-async def test_following_ends_when_one_looks_back_and_begins_again(desk):
-    fed(desk, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"line {number}") for number in range(300)))
-    async with opened(desk, "run") as (app, pilot):
+async def test_following_ends_when_one_looks_back_and_begins_again(controller):
+    fed(controller, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"line {number}") for number in range(300)))
+    async with opened(controller, "run") as (app, pilot):
         log = app.screen.query_one("#log", LogView)
         log.focus()
         assert "line 299" in text_of(app)
         await pilot.press("home")
         await settled(pilot)
         assert not log.follow
-        desk.view.take(OutputLine(at=AT, step="prepare.apt", target="cp1", text="the newest"))
+        controller.view.take(OutputLine(at=AT, step="prepare.apt", target="cp1", text="the newest"))
         await settled(pilot)
         assert "the newest" not in text_of(app)
         await pilot.press("f")
@@ -224,27 +224,31 @@ async def test_following_ends_when_one_looks_back_and_begins_again(desk):
         assert "the newest" in text_of(app)
 
 
-async def test_of_the_tree_only_lines_that_say_something_new_are_drawn(desk):
-    fed(desk)
-    async with opened(desk, "run") as (app, pilot):
+async def test_of_the_tree_only_lines_that_say_something_new_are_drawn(controller):
+    fed(controller)
+    async with opened(controller, "run") as (app, pilot):
         tree, drawn = app.screen.query_one("#tree", StepTree), []
         draw = tree.render_line
         tree.render_line = lambda y: drawn.append(y) or draw(y)
-        tree.show(desk.view)
+        tree.show(controller.view)
         await settled(pilot)
         assert drawn == []
-        desk.view.take(StepFinished(at=AT + 3, step="prepare.swap-off", target="worker1", outcome="changed", evidence="it is off"))
+        controller.view.take(
+            StepFinished(at=AT + 3, step="prepare.swap-off", target="worker1", outcome="changed", evidence="it is off")
+        )
         await settled(pilot)
         assert 1 <= len(set(drawn)) < len(tree.rows) / 2
         assert "done" in text_of(app)
 
 
-async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, monkeypatch):
-    fed(desk)
-    async with opened(desk, "run") as (app, pilot):
+async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(controller, monkeypatch):
+    fed(controller)
+    async with opened(controller, "run") as (app, pilot):
 
         async def told(text, count):
-            take_all(desk.view, (OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count)))
+            take_all(
+                controller.view, (OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count))
+            )
             await settled(pilot)
 
         monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 1000)
@@ -266,11 +270,11 @@ async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(desk, m
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 12)])
-async def test_hostile_text_can_not_colour_move_ring_title_or_crash(desk, size):
+async def test_hostile_text_can_not_colour_move_ring_title_or_crash(controller, size):
     from kfinstall.text import clean
 
-    fed(desk, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=clean(text)) for text in HOSTILE))
-    async with opened(desk, "run", size) as (app, pilot):
+    fed(controller, *(OutputLine(at=AT, step="prepare.apt", target="cp1", text=clean(text)) for text in HOSTILE))
+    async with opened(controller, "run", size) as (app, pilot):
         for width, height in ((60, 20), size):
             await pilot.resize_terminal(width, height)
             await settled(pilot)
@@ -280,26 +284,26 @@ async def test_hostile_text_can_not_colour_move_ring_title_or_crash(desk, size):
             assert "[/red] E: failed [bold]x" in text_of(app)
 
 
-async def test_counted_progress_is_shown_at_its_step(desk):
+async def test_counted_progress_is_shown_at_its_step(controller):
     fed(
-        desk,
+        controller,
         StepStarted(at=AT, step="kubeflow.apply", title="Apply Kubeflow", target="cluster"),
         PhaseStarted(at=AT, phase="kubeflow", title="Install Kubeflow", steps=6),
         Progress(at=AT, step="kubeflow.apply", target="cluster", label="objects applied", done=120, total=675),
     )
-    async with opened(desk, "run", (200, 40)) as (app, _pilot):
+    async with opened(controller, "run", (200, 40)) as (app, _pilot):
         assert "120 of 675 objects applied" in text_of(app)
         assert "120/675 objects applied" in text_of(app)
 
 
-async def test_the_cluster_pane_counts_wave_by_wave_and_tells_why_pods_are_not_ready(desk):
+async def test_the_cluster_pane_counts_wave_by_wave_and_tells_why_pods_are_not_ready(controller):
     def counted(label, done, total, part="", waiting=()):
         return Progress(
             at=AT, step="kubeflow.apply", target="cluster", label=label, done=done, total=total, part=part, waiting=waiting
         )
 
     fed(
-        desk,
+        controller,
         StepStarted(at=AT, step="kubeflow.apply", title="Apply Kubeflow", target="cluster"),
         counted("objects applied", 675, 675),
         counted("objects applied", 8, 8, "namespaces"),
@@ -307,7 +311,7 @@ async def test_the_cluster_pane_counts_wave_by_wave_and_tells_why_pods_are_not_r
         counted("workloads ready", 9, 30, "workloads that webhooks see"),
         counted("workloads ready", 21, 56),
     )
-    async with opened(desk, "run") as (app, pilot):
+    async with opened(controller, "run") as (app, pilot):
         await pilot.press(*["right_square_bracket"] * 4)
         await settled(pilot)
         shown = text_of(app)
@@ -319,9 +323,9 @@ async def test_the_cluster_pane_counts_wave_by_wave_and_tells_why_pods_are_not_r
         assert "namespaces" not in text_of(app)
 
 
-async def test_enter_shows_a_long_line_whole(desk):
-    fed(desk, OutputLine(at=AT, step="prepare.apt", target="cp1", text="x" * 200 + " the end"))
-    async with opened(desk, "run", (80, 24)) as (app, pilot):
+async def test_enter_shows_a_long_line_whole(controller):
+    fed(controller, OutputLine(at=AT, step="prepare.apt", target="cp1", text="x" * 200 + " the end"))
+    async with opened(controller, "run", (80, 24)) as (app, pilot):
         app.screen.query_one("#log", LogView).focus()
         assert "the end" not in text_of(app)
         await pilot.press("end", "enter")
@@ -330,65 +334,71 @@ async def test_enter_shows_a_long_line_whole(desk):
 
 
 async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
-    async with rehearsal(pace=0.01) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(pace=0.01) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         # A busy machine may draw nothing while a whole phase goes by.
-        await until(pilot, lambda: desk.view.state_of("prepare") != "waiting")
+        await until(pilot, lambda: controller.view.state_of("prepare") != "waiting")
         await pilot.press("p")
-        await until(pilot, lambda: desk.paused)
+        await until(pilot, lambda: controller.paused)
         assert "paused" in text_of(app)
         await pilot.press("p")
-        await until(pilot, lambda: not desk.paused)
+        await until(pilot, lambda: not controller.paused)
         await pilot.press("x")
-        await until(pilot, lambda: not desk.running)
+        await until(pilot, lambda: not controller.running)
         await until(pilot, lambda: "It stopped" in text_of(app))
-        assert desk.result.exit_code == 130
+        assert controller.result.exit_code == 130
         await pilot.press("r")
-        await until(pilot, lambda: desk.running)
+        await until(pilot, lambda: controller.running)
         assert app.screen.name_on_rail == "run"
-        await until(pilot, lambda: desk.result is not None and not desk.running, 300)
-        assert desk.result.exit_code == 0
+        await until(pilot, lambda: controller.result is not None and not controller.running, 300)
+        assert controller.result.exit_code == 0
         await until(pilot, lambda: "proven." in text_of(app))
 
 
 async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(rehearsal):
-    async with rehearsal() as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal() as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
-        await until(pilot, lambda: desk.result is not None and not desk.running, 100)
-        assert desk.result.exit_code == 0
+        await until(pilot, lambda: controller.result is not None and not controller.running, 100)
+        assert controller.result.exit_code == 0
         await pilot.press("f5")
         await until(pilot, lambda: app.screen.name_on_rail == "review")
         await settled(pilot)
         assert any("about preflight, prepare only" in told.message for told in app._notifications)
-        assert not desk.running
-        assert [record.kind for record in desk.cluster_state.runs()] == ["install"]
+        assert not controller.running
+        assert [record.kind for record in controller.cluster_state.runs()] == ["install"]
 
 
 async def test_a_failed_part_is_retried_alone(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         await pilot.press("r")
-        await until(pilot, lambda: desk.result is not None and desk.result.workflow.id == "resume" and not desk.running, 100)
-        assert desk.result.exit_code == 0
-        assert [record.phases for record in desk.cluster_state.runs()] == [("connect", "preflight", "prepare")] * 2
+        await until(
+            pilot,
+            lambda: controller.result is not None and controller.result.workflow.id == "resume" and not controller.running,
+            100,
+        )
+        assert controller.result.exit_code == 0
+        assert [record.phases for record in controller.cluster_state.runs()] == [("connect", "preflight", "prepare")] * 2
 
 
 @pytest.mark.parametrize("key", ["r", "f", "a"])
 async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehearsal, key):
-    async with rehearsal(faults=["node-down:worker1"]) as desk, opened(desk, "review") as (app, pilot):
+    async with rehearsal(faults=["node-down:worker1"]) as controller, opened(controller, "review") as (app, pilot):
         app.begin(WORKFLOWS["plan"])
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
-        failed = desk.result
+        failed = controller.result
         await pilot.press(key)
-        await until(pilot, lambda: desk.result is not None and desk.result is not failed and not desk.running, 100)
-        assert desk.result.workflow.id == "plan"
-        assert desk.result.exit_code == (20 if key == "a" else 13)
-        assert [record.kind for record in desk.cluster_state.runs()] == ["plan"] * 2
+        await until(
+            pilot, lambda: controller.result is not None and controller.result is not failed and not controller.running, 100
+        )
+        assert controller.result.workflow.id == "plan"
+        assert controller.result.exit_code == (20 if key == "a" else 13)
+        assert [record.kind for record in controller.cluster_state.runs()] == ["plan"] * 2
 
 
 async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_on(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         card = app.screen.query_one("#card").render()
@@ -396,18 +406,18 @@ async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_o
         await until(pilot, lambda: "Mend this, and retry?" in text_of(app))
         assert "worker1:" in text_of(app)
         await pilot.press("escape")
-        await until(pilot, lambda: "It stopped" in text_of(app) and not desk.running)
+        await until(pilot, lambda: "It stopped" in text_of(app) and not controller.running)
         assert str(app.screen.query_one("#card").render()) == str(card), "what failed is still what there is to decide on"
         await pilot.press("f")
         await until(pilot, lambda: "Mend this, and retry?" in text_of(app))
         await pilot.press("tab", "enter")
-        await until(pilot, lambda: desk.result is not None and not desk.running, 100)
-        assert desk.result.exit_code == 0
+        await until(pilot, lambda: controller.result is not None and not controller.running, 100)
+        assert controller.result.exit_code == 0
         await until(pilot, lambda: "proven." in text_of(app))
 
 
 async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
-    async with rehearsal(faults=["kubelet-fails:cp1"]) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(faults=["kubelet-fails:cp1"]) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         shown = text_of(app)
@@ -427,22 +437,24 @@ async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
 
 
 async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
-    async with rehearsal(pace=0.05) as desk, opened(desk, "run") as (app, pilot):
+    async with rehearsal(pace=0.05) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
-        await until(pilot, lambda: desk.view.state_of("prepare") != "waiting")
+        await until(pilot, lambda: controller.view.state_of("prepare") != "waiting")
         await pilot.press("a")
         await settled(pilot)
         listed = app.screen.query_one(OptionList)
         assert [listed.get_option_at_index(at).prompt.plain for at in range(listed.option_count)] == ["worker1", "worker2"]
         await pilot.press("down", "enter")
-        await until(pilot, lambda: desk.view.nodes.get("worker2") and desk.view.nodes["worker2"].state == "set aside", 100)
-        assert desk.running or desk.result.exit_code in (20, 130)
-        desk.stop(now=True)
-        await until(pilot, lambda: not desk.running)
+        await until(
+            pilot, lambda: controller.view.nodes.get("worker2") and controller.view.nodes["worker2"].state == "set aside", 100
+        )
+        assert controller.running or controller.result.exit_code in (20, 130)
+        controller.stop(now=True)
+        await until(pilot, lambda: not controller.running)
 
 
 async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as desk, opened(desk, "preflight") as (app, pilot):
+    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "looking again" in text_of(app))
         matrix = app.screen.query_one(Matrix)
@@ -462,13 +474,13 @@ async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
         assert "timedatectl" in text_of(app)
         assert "set the clock by a time server now" in text_of(app)
         await pilot.press("escape")
-        assert desk.running, "no is no"
+        assert controller.running, "no is no"
         await pilot.press("f")
         await settled(pilot)
         await pilot.press("tab", "enter")
-        await until(pilot, lambda: not desk.running)
-        assert desk.view.findings["worker1", "preflight.clock"].level == "ok"
-        assert desk.result.exit_code == 0
+        await until(pilot, lambda: not controller.running)
+        assert controller.view.findings["worker1", "preflight.clock"].level == "ok"
+        assert controller.result.exit_code == 0
 
 
 def test_the_shell_logs_in_as_the_engine_does():
@@ -482,11 +494,11 @@ def test_the_shell_logs_in_as_the_engine_does():
     assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]:22", "--", "own@10.0.0.1"]
 
 
-async def test_nodes_set_aside_are_told_at_the_run(desk):
+async def test_nodes_set_aside_are_told_at_the_run(controller):
     fed(
-        desk,
+        controller,
         NodeSetAside(at=AT, node="worker2", step="prepare.apt", reason="no space"),
         RunFinished(at=AT, run="r", exit_code=20, seconds=3),
     )
-    async with opened(desk, "run", (160, 40)) as (app, _pilot):
+    async with opened(controller, "run", (160, 40)) as (app, _pilot):
         assert "set aside: worker2" in text_of(app)

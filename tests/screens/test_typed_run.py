@@ -43,7 +43,7 @@ def test_a_run_that_is_suspended_goes_on_where_it_was(terminal):
 FAILED = """
 import sys
 from pathlib import Path
-from kfinstall.frontend.controller import Desk
+from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
@@ -52,10 +52,10 @@ from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
 folder = Path(sys.argv[1])
 node = {"name": "worker1", "address": "10.0.0.9"}
-desk = Desk(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": [node]}), environ={})
-desk.result = Result(WORKFLOWS["install"], 10, CommandError("swap is still on", node="worker1"))
-app = InstallerApp(desk, desk.state_root, first="failure")
-app._told = desk.result
+controller = Controller(folder / "state", Draft(folder / "answers.yaml", {"version": 1, "ssh": {"user": "ubuntu"}, "nodes": [node]}), environ={})
+controller.result = Result(WORKFLOWS["install"], 10, CommandError("swap is still on", node="worker1"))
+app = InstallerApp(controller, controller.state_root, first="failure")
+app._told = controller.result
 app.run()
 """
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 from textual.widgets import Input, OptionList
 
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 from screens.app import InstallerApp
@@ -15,9 +15,9 @@ from tests.screens.conftest import NODES, SIZES, opened, settled, text_of, until
 
 @pytest.fixture
 def fresh(tmp_path):
-    desk = Desk(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={})
-    yield desk
-    desk.close()
+    controller = Controller(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={})
+    yield controller
+    controller.close()
 
 
 def choices(app):
@@ -49,7 +49,7 @@ async def test_a_begun_draft_is_offered_again(fresh):
         assert "kubeflow, 3 nodes" in text_of(app)
         await choose(app, pilot, "new")
         await until(pilot, lambda: app.screen.name_on_rail == "review")
-        assert [node["name"] for node in app.desk.draft.nodes] == ["cp1", "worker1", "worker2"]
+        assert [node["name"] for node in app.controller.draft.nodes] == ["cp1", "worker1", "worker2"]
 
 
 async def test_a_file_is_opened_and_a_bad_one_is_told(fresh, tmp_path):
@@ -65,21 +65,21 @@ async def test_a_file_is_opened_and_a_bad_one_is_told(fresh, tmp_path):
                 await until(pilot, lambda: "is no answers file" in text_of(app))
                 await pilot.press("escape")
         await until(pilot, lambda: app.screen.name_on_rail == "review")
-        assert app.desk.draft.path == good
+        assert app.controller.draft.path == good
 
 
 async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_path, fresh):
     async with opened(fresh, "welcome") as (app, pilot):
-        app.screen._rehearse(Rehearsal(3, ("kubelet-fails:cp1",), 0.0))
-        await until(pilot, lambda: app.desk.rehearsal is not None and app.screen.name_on_rail == "review")
+        app.screen._rehearse(Demo(3, ("kubelet-fails:cp1",), 0.0))
+        await until(pilot, lambda: app.controller.rehearsal is not None and app.screen.name_on_rail == "review")
         assert app.begin(WORKFLOWS["install"])
-        await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
-        assert app.desk.result.exit_code == 10
-        code = app.desk.result.exit_code
-    app.desk.close()
+        await until(pilot, lambda: app.controller.result is not None and not app.controller.running)
+        assert app.controller.result.exit_code == 10
+        code = app.controller.result.exit_code
+    app.controller.close()
     assert code == 10
 
-    again = Desk(fresh.state_root, Draft(fresh.state_root / "drafts" / "new.yaml"), environ={})
+    again = Controller(fresh.state_root, Draft(fresh.state_root / "drafts" / "new.yaml"), environ={})
     try:
         async with opened(again, "welcome") as (app, pilot):
             await until(pilot, lambda: "cluster:demo" in choices(app))
@@ -88,14 +88,14 @@ async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_
             assert "exit code 10" in text_of(app)
             assert "failed: cluster." in text_of(app)
             await choose(app, pilot, "cluster:demo")
-            await until(pilot, lambda: app.desk.rehearsal is not None)
-            assert app.desk.view.phases["cluster"].state == "failed"
-            assert len(app.desk.view.log) > 10
+            await until(pilot, lambda: app.controller.rehearsal is not None)
+            assert app.controller.view.phases["cluster"].state == "failed"
+            assert len(app.controller.view.log) > 10
             assert app.begin(WORKFLOWS["resume"])
-            await until(pilot, lambda: app.desk.result is not None and not app.desk.running)
-            assert app.desk.result.exit_code == 0, app.desk.result.error.lines()
+            await until(pilot, lambda: app.controller.result is not None and not app.controller.running)
+            assert app.controller.result.exit_code == 0, app.controller.result.error.lines()
     finally:
-        app.desk.close()
+        app.controller.close()
 
 
 async def test_a_fault_that_does_not_exist_is_told_in_the_window(fresh):
@@ -114,7 +114,7 @@ async def test_what_is_chosen_before_the_engine_is_there_is_opened_then(tmp_path
 
     def slowly():
         ready.wait(30)
-        made.append(Desk(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={}))
+        made.append(Controller(tmp_path / "state", Draft(tmp_path / "state" / "drafts" / "new.yaml"), environ={}))
         return made[0]
 
     app = InstallerApp(slowly, tmp_path / "state", first="welcome")
@@ -145,12 +145,12 @@ async def test_a_choice_stays_though_the_clusters_are_read_before_it_is_heard_of
         assert listed.highlighted_option.id == "rehearse"
 
 
-async def test_the_engine_is_loaded_when_the_first_picture_is_there(desk, tmp_path):
+async def test_the_engine_is_loaded_when_the_first_picture_is_there(controller, tmp_path):
     seen = []
 
     def load():
         seen.append(text_of(app))
-        return desk
+        return controller
 
     app = InstallerApp(load, tmp_path / "state")
     async with app.run_test(size=(120, 40)) as pilot:

@@ -18,8 +18,8 @@ WINDOWS = {
 
 @pytest.mark.parametrize("size", [*SIZES, (40, 12)])
 @pytest.mark.parametrize("name", WINDOWS)
-async def test_what_is_typed_is_seen(desk, name, size):
-    async with opened(desk, "welcome", size) as (app, pilot):
+async def test_what_is_typed_is_seen(controller, name, size):
+    async with opened(controller, "welcome", size) as (app, pilot):
         app.push_screen(WINDOWS[name]())
         await settled(pilot)
         assert isinstance(app.screen, Window)
@@ -39,8 +39,8 @@ async def test_what_is_typed_is_seen(desk, name, size):
         assert fields or app.screen.query(TextArea) or app.screen.query(Input)
 
 
-async def test_a_search_is_seen_while_it_is_typed(desk):
-    async with opened(desk, "run") as (app, pilot):
+async def test_a_search_is_seen_while_it_is_typed(controller):
+    async with opened(controller, "run") as (app, pilot):
         await pilot.press("slash", *"seen-19")
         await settled(pilot)
         assert "seen-19" in text_of(app)

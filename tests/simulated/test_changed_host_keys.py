@@ -183,7 +183,7 @@ async def test_a_change_that_somebody_passes_over_is_what_the_run_ends_with_and_
             program = Program("ask", "forget-node", script("reset/ask-forget-node"))
             for _time in range(3):
                 with suppress(KfError):
-                    await session.site.hosts["cp1"].ask(program, timeout_seconds=5)
+                    await session.fleet.hosts["cp1"].ask(program, timeout_seconds=5)
             assert len(fleet.servers["cp1"].connections) <= before
 
         with pytest.raises(ChangedHostKeyError):

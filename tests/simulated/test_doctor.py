@@ -19,7 +19,7 @@ async def test_doctor_tells_root_causes(tmp_path):
         told = []
 
         async def work(session):
-            await (await session.site.cluster()).apply(greedy("greedy", "4Ti"))
+            await (await session.fleet.cluster()).apply(greedy("greedy", "4Ti"))
             await doctor.look(session)
 
         async def well(session):

@@ -18,8 +18,8 @@ from kfinstall.engine.session import Session
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, ProofError, StateError, told
 from kfinstall.frontend import history
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.runview import RunView
 from kfinstall.simulator.fleet import Fleet
@@ -241,23 +241,23 @@ async def sit(tmp_path):
 
     async def at(faults=(), pace=0.0):
         draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        desk = Desk(tmp_path, draft, environ={}, rehearsal=Rehearsal(3, tuple(faults), pace))
-        opened.append(desk)
-        stage = await desk.open_stage(fresh=True)
-        desk.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
-        return desk
+        controller = Controller(tmp_path, draft, environ={}, rehearsal=Demo(3, tuple(faults), pace))
+        opened.append(controller)
+        stage = await controller.open_stage(fresh=True)
+        controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
+        return controller
 
     yield at
-    for desk in opened:
-        await asyncio.to_thread(desk.close)
+    for controller in opened:
+        await asyncio.to_thread(controller.close)
 
 
-def seen(desk, code):
+def seen(controller, code):
     """The desk's result and view agree."""
-    desk.drain(100_000)
-    assert (desk.result.exit_code, desk.view.exit_code) == (code, code)
-    assert (desk.result.error is None) is (code == 0)
-    assert desk.result.error is None or int(desk.result.error.exit_code) == code
+    controller.drain(100_000)
+    assert (controller.result.exit_code, controller.view.exit_code) == (code, code)
+    assert (controller.result.error is None) is (code == 0)
+    assert controller.result.error is None or int(controller.result.error.exit_code) == code
 
 
 @pytest.mark.parametrize(
@@ -279,22 +279,22 @@ def seen(desk, code):
 )
 async def test_of_a_desk(sit, tmp_path, kind, only, faults, code, aside):  # noqa: PLR0917
     """Red before: with servers set aside, record and last event said 0, and so for the doctor's drift."""
-    desk = await sit(faults)
-    result = await desk.run(WORKFLOWS[kind], only=only)
+    controller = await sit(faults)
+    result = await controller.run(WORKFLOWS[kind], only=only)
     assert result.exit_code == code, result.error and result.error.lines()
-    seen(desk, code)
+    seen(controller, code)
     record = agreed(tmp_path, code, aside=aside)
     assert record.message == (result.error.message if result.error is not None else "")
     if kind == "doctor":
         assert result.plan is not None
         assert result.plan.pending
     if aside and kind == "install":
-        assert desk.view.state_of("prepare") == "warning"
-        again = await desk.run(WORKFLOWS["resume"], only=only)
+        assert controller.view.state_of("prepare") == "warning"
+        again = await controller.run(WORKFLOWS["resume"], only=only)
         assert again.exit_code == 0
-        seen(desk, 0)
+        seen(controller, 0)
         agreed(tmp_path, 0)
-        assert desk.view.state_of("prepare") == "done"
+        assert controller.view.state_of("prepare") == "done"
         reopened = RunView()
         history.replay(ClusterState(tmp_path, "demo"), reopened)
         assert (reopened.state_of("prepare"), reopened.set_aside) == ("done", ())
@@ -308,51 +308,51 @@ async def until(condition):
 
 @pytest.mark.parametrize("now", [False, True], ids=["politely", "at once"])
 async def test_of_a_desk_that_stops(sit, tmp_path, now):
-    desk = await sit(pace=0.02)
-    future = desk.start(WORKFLOWS["install"], only=("prepare",))
+    controller = await sit(pace=0.02)
+    future = controller.start(WORKFLOWS["install"], only=("prepare",))
 
     def begun():
-        desk.drain()
-        return desk.view.state_of("prepare") != "waiting"
+        controller.drain()
+        return controller.view.state_of("prepare") != "waiting"
 
     await until(begun)
-    desk.stop(now=now)
+    controller.stop(now=now)
     await asyncio.wrap_future(future)
-    seen(desk, 130)
+    seen(controller, 130)
     agreed(tmp_path, 130)
 
 
 async def test_of_checks_that_nobody_wants_to_see_any_more(sit, tmp_path):
-    desk = await sit(("clock-skew:worker1",))
-    future = desk.start(WORKFLOWS["check"])
+    controller = await sit(("clock-skew:worker1",))
+    future = controller.start(WORKFLOWS["check"])
 
     def red():
-        desk.drain()
-        return any(finding.level == "error" for finding in desk.view.findings.values())
+        controller.drain()
+        return any(finding.level == "error" for finding in controller.view.findings.values())
 
     await until(red)
-    desk.stop()
+    controller.stop()
     result = await asyncio.wrap_future(future)
-    seen(desk, result.exit_code)
+    seen(controller, result.exit_code)
     assert agreed(tmp_path, result.exit_code).exit_code in (3, 130)
 
 
 async def test_of_a_defect_and_of_a_declined_question(sit, tmp_path, monkeypatch):
-    desk = await sit(("clock-skew:worker1",))
-    first = await desk.run(WORKFLOWS["install"])
-    seen(desk, 3)
-    desk.ask = lambda question: question.answer.set_result(False)
-    declined = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
+    controller = await sit(("clock-skew:worker1",))
+    first = await controller.run(WORKFLOWS["install"])
+    seen(controller, 3)
+    controller.ask = lambda question: question.answer.set_result(False)
+    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
     assert declined is first
-    seen(desk, 3)
+    seen(controller, 3)
     assert agreed(tmp_path, 3).message == first.error.message
 
     async def broken(*_more):
         raise ZeroDivisionError
 
     monkeypatch.setattr("kfinstall.frontend.controller.work", broken)
-    await desk.run(WORKFLOWS["resume"])
-    seen(desk, 1)
+    await controller.run(WORKFLOWS["resume"])
+    seen(controller, 1)
     assert "defect" in agreed(tmp_path, 1).message
     assert threading.active_count() > 0
     assert state.clusters(tmp_path) == ["demo"]

@@ -12,7 +12,7 @@ from kfinstall.engine import runbook
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.step import Conflict, Needed
 from kfinstall.errors import CommandError, ExitCode, KfError, StepTimeoutError
-from kfinstall.kube.base import Want
+from kfinstall.kube.base import ListQuery
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import installation
 from tests.simulated.engine import changed, in_session, place, run
@@ -73,7 +73,7 @@ class ToyProof(ProofStep):
     @override
     async def prove(self, context):
         cluster = await context.cluster()
-        assert await cluster.list(Want("v1", "Namespace")), "the API can be used"
+        assert await cluster.list(ListQuery("v1", "Namespace")), "the API can be used"
         if self.deaf:
             raise CommandError("nothing was heard", hint="listen again")
         self.heard.append(ToyObjects.word)

@@ -11,8 +11,8 @@ from kfinstall.cli import runs
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine import fixes
 from kfinstall.errors import InterruptedRunError, UsageError
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import WORKFLOWS
@@ -21,41 +21,41 @@ from tests.simulated import engine
 FAULTS = ("clock-skew:worker1", "duplicate-machine-id:worker2", "apt-lock:cp1")
 
 
-async def until(desk, condition, seconds=60):
+async def until(controller, condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
-        desk.drain()
+        controller.drain()
         await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-async def desk(tmp_path, request):
+async def controller(tmp_path, request):
     """On simulated servers that are not as they should be."""
     faults = getattr(request, "param", FAULTS)
     draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-    desk = Desk(tmp_path / "state", draft, environ={}, rehearsal=Rehearsal(3, faults, 0.0))
-    stage = await desk.open_stage(fresh=True)
-    desk.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
-    yield desk
-    await asyncio.to_thread(desk.close)
+    controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(3, faults, 0.0))
+    stage = await controller.open_stage(fresh=True)
+    controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
+    yield controller
+    await asyncio.to_thread(controller.close)
 
 
-async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
-    future = desk.start(WORKFLOWS["check"])
-    await until(desk, lambda: len(desk.view.findings) >= 27)
-    bad = {cell: finding for cell, finding in desk.view.findings.items() if finding.level != "ok"}
+async def test_red_cells_are_mended_one_by_one_while_it_looks_again(controller):
+    future = controller.start(WORKFLOWS["check"])
+    await until(controller, lambda: len(controller.view.findings) >= 27)
+    bad = {cell: finding for cell, finding in controller.view.findings.items() if finding.level != "ok"}
     assert set(bad) >= {("worker1", "preflight.clock"), ("worker2", "preflight.identity"), ("cp1", "preflight.apt")}
     assert all(bad[cell].mend for cell in (("worker1", "preflight.clock"), ("cp1", "preflight.apt")))
-    desk.mend("worker1", "preflight.clock")
-    await until(desk, lambda: desk.view.findings["worker1", "preflight.clock"].level == "ok")
-    desk.mend("worker2", "preflight.identity")
-    desk.mend("cp1", "preflight.apt")
+    controller.mend("worker1", "preflight.clock")
+    await until(controller, lambda: controller.view.findings["worker1", "preflight.clock"].level == "ok")
+    controller.mend("worker2", "preflight.identity")
+    controller.mend("cp1", "preflight.apt")
     result = await asyncio.wrap_future(future)
-    desk.drain()
+    controller.drain()
     assert result.exit_code == 0
-    assert desk.view.findings["worker2", "preflight.identity"].level == "ok"
-    journal = [json.loads(line) for line in desk.cluster_state.journal_path.read_text().splitlines()]
+    assert controller.view.findings["worker2", "preflight.identity"].level == "ok"
+    journal = [json.loads(line) for line in controller.cluster_state.journal_path.read_text().splitlines()]
     assert ("preflight.clock", "worker1", "changed") in {
         (entry["step"], entry["target"], entry.get("outcome")) for entry in journal
     }
@@ -63,28 +63,28 @@ async def test_red_cells_are_mended_one_by_one_while_it_looks_again(desk):
         "kf-mend-clock"
     }
     # A reset would take it back: the old machine id is recorded.
-    node = desk.stage.fleet.world.nodes["worker2"]
+    node = controller.stage.fleet.world.nodes["worker2"]
     assert node.before["files"]["/etc/machine-id"][0] != node.files["/etc/machine-id"].content
 
 
-@pytest.mark.parametrize("desk", [("apt-lock:cp1",)], indirect=True, ids=["apt"])
-async def test_a_warning_is_mended_though_no_check_runs(desk):
-    result = await desk.run(WORKFLOWS["check"])
+@pytest.mark.parametrize("controller", [("apt-lock:cp1",)], indirect=True, ids=["apt"])
+async def test_a_warning_is_mended_though_no_check_runs(controller):
+    result = await controller.run(WORKFLOWS["check"])
     assert result.exit_code == 0
-    desk.drain()
-    assert desk.view.findings["cp1", "preflight.apt"].level == "warning"
-    desk.mend("cp1", "preflight.apt")
-    await until(desk, lambda: not desk.running)
-    desk.drain()
-    assert desk.view.findings["cp1", "preflight.apt"].level == "ok"
+    controller.drain()
+    assert controller.view.findings["cp1", "preflight.apt"].level == "warning"
+    controller.mend("cp1", "preflight.apt")
+    await until(controller, lambda: not controller.running)
+    controller.drain()
+    assert controller.view.findings["cp1", "preflight.apt"].level == "ok"
 
 
-async def test_nothing_is_mended_while_something_else_runs(desk):
-    desk.start(WORKFLOWS["doctor"])
-    await until(desk, lambda: desk.view.kind == "doctor" or not desk.running)
-    if desk.running:
+async def test_nothing_is_mended_while_something_else_runs(controller):
+    controller.start(WORKFLOWS["doctor"])
+    await until(controller, lambda: controller.view.kind == "doctor" or not controller.running)
+    if controller.running:
         with pytest.raises(InterruptedRunError):
-            desk.mend("cp1", "preflight.apt")
+            controller.mend("cp1", "preflight.apt")
 
 
 async def test_only_what_is_offered_is_mended(tmp_path):
@@ -116,41 +116,41 @@ async def test_only_what_is_offered_is_mended(tmp_path):
         assert fleet.world.nodes["worker1"].clock_skew_seconds == 0
 
 
-@pytest.mark.parametrize("desk", [("clock-skew:worker1",)], indirect=True, ids=["clock"])
-async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(desk):
+@pytest.mark.parametrize("controller", [("clock-skew:worker1",)], indirect=True, ids=["clock"])
+async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(controller):
     asked = []
 
     def ask(question, *, answer):
         asked.append(question)
         question.answer.set_result(answer)
 
-    first = await desk.run(WORKFLOWS["install"])
-    desk.drain()
+    first = await controller.run(WORKFLOWS["install"])
+    controller.drain()
     assert first.error is not None
-    failure = desk.view.last_failure
-    desk.ask = lambda question: ask(question, answer=False)
-    declined = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
-    desk.drain()
+    failure = controller.view.last_failure
+    controller.ask = lambda question: ask(question, answer=False)
+    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
+    controller.drain()
     assert declined is first, "what failed before is still what there is to decide on"
-    assert desk.result is first
-    assert desk.view.last_failure == failure
-    assert desk.stage.fleet.world.nodes["worker1"].clock_skew_seconds
-    desk.ask = lambda question: ask(question, answer=True)
-    again = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend=""))
+    assert controller.result is first
+    assert controller.view.last_failure == failure
+    assert controller.stage.fleet.world.nodes["worker1"].clock_skew_seconds
+    controller.ask = lambda question: ask(question, answer=True)
+    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
     assert again.exit_code == 0
     assert [[(node, check) for node, check, _what in question.offers] for question in asked] == [
         [("worker1", "preflight.clock")]
     ] * 2
-    assert not desk.stage.fleet.world.nodes["worker1"].clock_skew_seconds
+    assert not controller.stage.fleet.world.nodes["worker1"].clock_skew_seconds
 
 
-@pytest.mark.parametrize("desk", [("kubelet-fails:cp1",)], indirect=True, ids=["kubelet"])
-async def test_where_nothing_can_be_mended_it_is_tried_again(desk):
-    first = await desk.run(WORKFLOWS["install"])
+@pytest.mark.parametrize("controller", [("kubelet-fails:cp1",)], indirect=True, ids=["kubelet"])
+async def test_where_nothing_can_be_mended_it_is_tried_again(controller):
+    first = await controller.run(WORKFLOWS["install"])
     assert first.error is not None
-    await desk.stage.fleet.mend()
-    desk.ask = lambda question: pytest.fail(f"asked {question}")
-    again = await asyncio.wrap_future(desk.start(WORKFLOWS["resume"], mend="cp1"))
-    desk.drain()
+    await controller.stage.fleet.mend()
+    controller.ask = lambda question: pytest.fail(f"asked {question}")
+    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend="cp1"))
+    controller.drain()
     assert again.exit_code == 0
-    assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in desk.view.log)
+    assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in controller.view.log)

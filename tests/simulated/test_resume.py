@@ -10,8 +10,8 @@ import pytest
 
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.errors import KfError
-from kfinstall.frontend.controller import Desk
-from kfinstall.frontend.demo import Rehearsal
+from kfinstall.frontend.controller import Controller
+from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
 from kfinstall.workflows import WORKFLOWS
 from tests.simulated.test_cli_edges import answers
@@ -129,43 +129,43 @@ def test_resume_of_a_resume_of_a_reset_is_that_reset(kfinstall, tmp_path):
 
 
 @pytest.fixture
-async def desk(tmp_path):
+async def controller(tmp_path):
     draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-    desk = Desk(tmp_path / "state", draft, environ={}, rehearsal=Rehearsal(3, (), 0.0))
-    stage = await desk.open_stage(fresh=True)
-    desk.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
-    yield desk
-    await asyncio.to_thread(desk.close)
+    controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(3, (), 0.0))
+    stage = await controller.open_stage(fresh=True)
+    controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
+    yield controller
+    await asyncio.to_thread(controller.close)
 
 
-def kinds(desk):
-    return [(record.kind, record.phases) for record in desk.cluster_state.runs()]
+def kinds(controller):
+    return [(record.kind, record.phases) for record in controller.cluster_state.runs()]
 
 
-async def test_at_the_desk_a_part_goes_on_alone(desk):
+async def test_at_the_desk_a_part_goes_on_alone(controller):
     with pytest.raises(KfError, match="no run to go on with"):
-        desk.start(WORKFLOWS["resume"])
-    assert (await desk.run(WORKFLOWS["plan"])).exit_code == 0
+        controller.start(WORKFLOWS["resume"])
+    assert (await controller.run(WORKFLOWS["plan"])).exit_code == 0
     with pytest.raises(KfError, match="no run to go on with"):
-        desk.start(WORKFLOWS["resume"])
+        controller.start(WORKFLOWS["resume"])
     for kind in ("install", "resume", "resume"):
-        result = await desk.run(WORKFLOWS[kind], **({"only": ("preflight", "prepare")} if kind == "install" else {}))
+        result = await controller.run(WORKFLOWS[kind], **({"only": ("preflight", "prepare")} if kind == "install" else {}))
         assert result.exit_code == 0, result.error.lines()
-    assert {names for kind, names in kinds(desk)[1:]} == {("connect", "preflight", "prepare")}
-    desk.drain(100_000)
-    assert desk.view.state_of("cluster") == "waiting"
+    assert {names for kind, names in kinds(controller)[1:]} == {("connect", "preflight", "prepare")}
+    controller.drain(100_000)
+    assert controller.view.state_of("cluster") == "waiting"
 
 
-async def test_at_the_desk_again_is_the_same_once_more(desk):
-    assert (await desk.run(WORKFLOWS["install"], only=("prepare",))).exit_code == 0
-    assert (await desk.run(WORKFLOWS["plan"])).exit_code == 0
-    assert (await desk.run(again=True)).workflow.id == "plan"
-    with desk.cluster_state.lock():
-        result = await desk.run(WORKFLOWS["install"], only=("preflight",))
+async def test_at_the_desk_again_is_the_same_once_more(controller):
+    assert (await controller.run(WORKFLOWS["install"], only=("prepare",))).exit_code == 0
+    assert (await controller.run(WORKFLOWS["plan"])).exit_code == 0
+    assert (await controller.run(again=True)).workflow.id == "plan"
+    with controller.cluster_state.lock():
+        result = await controller.run(WORKFLOWS["install"], only=("preflight",))
         assert result.exit_code == 75
-    assert len(kinds(desk)) == 3, "it did not come to a record"
-    result = await desk.run(again=True)
+    assert len(kinds(controller)) == 3, "it did not come to a record"
+    result = await controller.run(again=True)
     assert result.exit_code == 0, result.error
-    assert kinds(desk)[-1] == ("install", ("connect", "preflight"))
-    result = await desk.run(again=True)
-    assert kinds(desk)[-1] == ("resume", ("connect", "preflight"))
+    assert kinds(controller)[-1] == ("install", ("connect", "preflight"))
+    result = await controller.run(again=True)
+    assert kinds(controller)[-1] == ("resume", ("connect", "preflight"))

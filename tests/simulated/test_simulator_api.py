@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.status import StatusError
 from tests.simulated.simulated_cluster import Client, client, crd, initialised, until, workload
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -98,7 +98,7 @@ async def test_claims_change_only_as_their_class_allows(tmp_path: Path) -> None:
 
 async def test_overload_is_told_with_a_time_to_wait(tmp_path: Path) -> None:
     async with initialised(tmp_path, nodes=1, network=False) as (fleet, cluster), client(fleet, tmp_path) as ask:
-        cluster.server.refusals.append(ApiError(429, "too many requests"))
+        cluster.server.refusals.append(StatusError(429, "too many requests"))
         async with ask.session.get(f"{ask.base}/api/v1/nodes") as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
         assert (await ask("GET", "/api/v1/nodes"))[0] == 200

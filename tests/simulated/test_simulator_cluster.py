@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kfinstall.simulator.apiserver.pki import Pki
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.status import StatusError
 from kfinstall.simulator.fleet import USER, Fleet
 from kfinstall.simulator.nodes.model import POD_HOOKS, Document, PodOutcome, World, pod_hook
 from tests.simulated.simulated_cluster import client, crd, initialised, ready, until, workload
@@ -181,10 +181,10 @@ async def test_a_webhook_without_endpoints_refuses_what_it_concerns(tmp_path: Pa
     async with initialised(tmp_path) as (_fleet, cluster):
         cluster.put(webhook_of("hook"))
         cluster.put(of_api("ConfigMap", "not-concerned", namespace="default"))
-        with pytest.raises(ApiError, match=r'failed calling webhook "check\.example\.com".*service "hook" not found'):
+        with pytest.raises(StatusError, match=r'failed calling webhook "check\.example\.com".*service "hook" not found'):
             cluster.put(checked)
         cluster.put(of_api("Service", "hook", namespace="default", spec={"selector": {"app": "hook"}, "ports": [{"port": 443}]}))
-        with pytest.raises(ApiError, match="connect: connection refused") as refused:
+        with pytest.raises(StatusError, match="connect: connection refused") as refused:
             cluster.put(checked)
         assert refused.value.code == 500
         cluster.put(workload("hook", replicas=1))

@@ -15,7 +15,7 @@ import pytest
 
 from kfinstall.engine.wanted import Wanted
 from kfinstall.errors import UsageError
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.secrets import Secret
@@ -74,7 +74,7 @@ def lines(text: str) -> list[str]:
 
 
 async def test_facts_of_a_fresh_fleet(tmp_path: Path) -> None:
-    watch = Watch(files=frozenset({"/etc/fstab"}), packages=frozenset({"sudo"}), units=frozenset({"ssh.service"}))
+    watch = NodeQuery(files=frozenset({"/etc/fstab"}), packages=frozenset({"sudo"}), units=frozenset({"ssh.service"}))
     async with Fleet(nodes=3, state_dir=tmp_path / "sim", pace=0) as fleet:
         for name in ("cp1", "worker1", "worker2"):
             async with connected(fleet, name) as connection:
@@ -141,7 +141,7 @@ async def test_a_step_outlives_its_connection(tmp_path: Path) -> None:
 
 async def test_sudo_with_a_password(tmp_path: Path) -> None:
     async with Fleet(nodes=1, state_dir=tmp_path / "sim", sudo_password="right") as fleet, connected(fleet, "cp1") as connection:
-        program = facts_program(Watch(), {}, MARK)
+        program = facts_program(NodeQuery(), {}, MARK)
         status, out, err = await send(connection, program)
         assert (status, out, err) == (1, "", "sudo: a password is required\n")
         status, _out, _err = await send(connection, program, "wrong")
@@ -238,9 +238,9 @@ async def test_faults_of_the_wire(tmp_path: Path) -> None:
         async with connected(fleet, "worker3") as connection:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
-                    await send(connection, facts_program(Watch(), {}, MARK))
+                    await send(connection, facts_program(NodeQuery(), {}, MARK))
         async with connected(fleet, "worker4") as connection:
-            status, _out, err = await send(connection, facts_program(Watch(), {}, MARK))
+            status, _out, err = await send(connection, facts_program(NodeQuery(), {}, MARK))
             assert (status, err) == (1, "sudo: a password is required\n")
 
 
@@ -258,7 +258,7 @@ async def test_faults_of_the_machine(tmp_path: Path) -> None:
         for name in list(fleet.dial)[1:]:
             async with connected(fleet, name) as connection:
                 begin = time.time()
-                _status, out, _err = await send(connection, facts_program(Watch(space=frozenset({"/"})), {}, MARK))
+                _status, out, _err = await send(connection, facts_program(NodeQuery(space=frozenset({"/"})), {}, MARK))
                 facts[name] = parse_facts(name, MARK, out, begin)
                 await send(connection, step("test-write", PATH="/x"))
         assert facts["worker1"].clock.epoch_seconds - facts["worker1"].read_at > 3000
@@ -313,7 +313,7 @@ async def test_fifty_nodes(tmp_path: Path) -> None:
 
         async def one(name: str) -> int | None:
             async with connected(fleet, name) as connection:
-                return (await send(connection, facts_program(Watch(), {}, MARK)))[0]
+                return (await send(connection, facts_program(NodeQuery(), {}, MARK)))[0]
 
         assert set(await asyncio.gather(*map(one, fleet.dial))) == {0}
 

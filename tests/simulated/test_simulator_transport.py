@@ -11,7 +11,7 @@ import pytest
 
 from kfinstall.answers.model import SecretRef
 from kfinstall.errors import CommandError, HostKeyError, KfError, SudoError, TransportError
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.kube.api import open_cluster
@@ -62,7 +62,7 @@ def step() -> Program:
 
 async def test_facts_and_a_step(tmp_path: Path) -> None:
     async with Fleet(nodes=2, state_dir=tmp_path / "demo" / "sim", pace=0.001) as fleet, logged_in(fleet, "worker1") as host:
-        done = await host.ask(facts_program(Watch(), {}, "abcd"), timeout_seconds=10)
+        done = await host.ask(facts_program(NodeQuery(), {}, "abcd"), timeout_seconds=10)
         assert parse_facts("worker1", "abcd", "\n".join(done.lines), time.time()).os.id == "ubuntu"
         lines: list[str] = []
         done = await host.run(step(), timeout_seconds=10, on_line=lines.append)
@@ -102,7 +102,7 @@ async def test_faults_of_the_wire(tmp_path: Path, fault: str, error: type[KfErro
     async with Fleet(nodes=2, state_dir=tmp_path / "demo" / "sim", faults=(f"{fault}:worker1",), pace=0) as fleet:
         with pytest.raises(error):
             async with logged_in(fleet, "worker1") as host:
-                await host.ask(facts_program(Watch(), {}, "abcd"), timeout_seconds=0.5)
+                await host.ask(facts_program(NodeQuery(), {}, "abcd"), timeout_seconds=0.5)
 
 
 async def test_hostile_output_is_clean_when_it_arrives(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_what_people_write_stays():
 def test_every_text_of_every_event_is_cleaned(event, armed):
     redact = Redactor()
     if armed:
-        redact.learn(Secret("hunter2hunter2"))
+        redact.register(Secret("hunter2hunter2"))
     (got,) = heard(event, redact=redact)
     flat = json.dumps(got.to_json(), default=list, ensure_ascii=False)
     assert type(got) is type(event)
@@ -110,7 +110,7 @@ def test_lists_and_mappings_inside_of_events_too():
 
 def test_a_secret_with_an_unseen_character_in_it_is_masked():
     redact = Redactor()
-    redact.learn(Secret("hunter2hunter2"))
+    redact.register(Secret("hunter2hunter2"))
     for event in (
         OutputLine(step="s", target="t", text="pw hunter2\u200bhunter2"),
         Notice(level="info", text="hunt\x1b[0mer2hunter2"),

@@ -14,7 +14,7 @@ from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.reasons import leaving_waiting
 from kfinstall.diagnose.walk import _ring
 from kfinstall.kube.base import Ref
-from kfinstall.kube.refusal import Refusal
+from kfinstall.kube.refusal import ApiError
 from kfinstall.parts.preflight.leftovers import _trace
 from kfinstall.text import clean, kubectl, shell
 from kfinstall.transport import hostkeys
@@ -87,23 +87,23 @@ def told(name: str) -> Iterator[str]:
     for ref, documents in walked(name):
         pods = [Ref.of(item) for item in documents if item["kind"] == "Pod"]
         for root in roots.find(Known(documents, dict.fromkeys(pods, ())), [ref]):
-            yield root.waiting.remedy
+            yield root.waiting.hint
     for message in ("exceeded quota: q, requested: a=1, used: a=1, limited: a=1", "failed quota: q: must specify cpu",
                     "pods is forbidden: violates PodSecurity restricted", "maximum memory usage per Container is 1", "because it is being terminated"):  # fmt: skip
         found = symptoms.refused(message, name)
         assert found is not None, message
-        yield found.waiting.remedy
+        yield found.waiting.hint
     for kind, more in (("Deployment", {}), ("PersistentVolumeClaim", {"finalizers": ["kubernetes.io/pvc-protection"]})):
         metadata = {"name": name, "namespace": name, "deletionTimestamp": "x", "finalizers": ["a/b"]} | more
         leaving = leaving_waiting({"kind": kind, "metadata": metadata})
         assert leaving is not None
-        yield leaving.remedy
-    yield Refusal(422, "spec: field is immutable").hint(Ref("apps/v1", "Deployment", name, name))
+        yield leaving.hint
+    yield ApiError(422, "spec: field is immutable").hint(Ref("apps/v1", "Deployment", name, name))
     hook = Ref("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", name)
-    yield _ring([Ref("apps/v1", "Deployment", name, name), hook]).waiting.remedy
-    yield symptoms.pull(name, "manifest unknown: not found").waiting.remedy
+    yield _ring([Ref("apps/v1", "Deployment", name, name), hook]).waiting.hint
+    yield symptoms.pull(name, "manifest unknown: not found").waiting.hint
     for trace in ("cni-configuration", "cni-interface", "other"):
-        yield _trace(f"{trace} {name}").fix
+        yield _trace(f"{trace} {name}").hint
     key = asyncssh.generate_private_key("ssh-ed25519")
     known = hostkeys.Known("h", ((), (), (), (), (), (), ()), (Path("/x") / name.replace("/", "_"),))
     yield hostkeys.changed("n", "the node", known, key).hint
@@ -111,15 +111,15 @@ def told(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_one_word_of_a_command(name):
-    remedies = [text for text in told(name) if "kubectl" in text or "sudo" in text or "ssh-keygen" in text or "ls -l" in text]
-    assert len(remedies) > 20
+    hints = [text for text in told(name) if "kubectl" in text or "sudo" in text or "ssh-keygen" in text or "ls -l" in text]
+    assert len(hints) > 20
     seen = 0
-    for remedy in remedies:
-        assert clean(remedy.replace("\n", "")) == remedy.replace("\n", ""), "nothing is left that a terminal obeys"
+    for hint in hints:
+        assert clean(hint.replace("\n", "")) == hint.replace("\n", ""), "nothing is left that a terminal obeys"
         # Prose stands before and after: quoted forms are taken out of it, and nothing of the name is left within a command.
         for begin in ("kubectl ", "sudo ", "ssh-keygen ", "ls -l "):
-            if begin in remedy:
-                command = remedy[remedy.index(begin) :].partition("  #")[0]
+            if begin in hint:
+                command = hint[hint.index(begin) :].partition("  #")[0]
                 words = [word.rstrip(",;") for word in shlex.split(command)]
                 bare = {
                     clean(name.replace("\n", " ")),
@@ -137,7 +137,7 @@ def test_a_hostile_name_is_one_word_of_a_command(name):
 
 
 def test_ordinary_names_look_as_ever():
-    remedies = set(told(PLAIN))
+    hints = set(told(PLAIN))
     for wanted in (
         "restore the volume, or: kubectl -n web-1 delete pvc web-1",
         "kubectl -n web-1 delete pod web-1  # the next one gets it",
@@ -153,7 +153,7 @@ def test_ordinary_names_look_as_ever():
         "does a mirror lack it (registry.mirrors)? sudo crictl pull web-1; if it is gone for good: another cluster.release",
         "sudo rm web-1",
     ):
-        assert wanted in remedies, wanted
+        assert wanted in hints, wanted
     assert kubectl("get", "pods", "-l", "a=b,c=d", namespace="n") == "kubectl -n n get pods -l a=b,c=d"
 
 

@@ -52,15 +52,15 @@ def test_a_secret_never_shows_itself():
 def test_the_redactor_knows_the_usual_encodings():
     value = "p@ss \"w'rd/1"
     redact = Redactor()
-    redact.learn(Secret(value))
+    redact.register(Secret(value))
     for form in (value, base64.b64encode(value.encode()).decode(), shlex.quote(value), json.dumps(value), "p%40ss%20%22w%27rd%2F1"):
         assert MASK in redact(f"x {form} y"), form
 
 
 def test_a_secret_inside_of_another_leaves_nothing_of_either():
     redact = Redactor()
-    redact.learn(Secret("inner-secret"))
-    redact.learn(Secret("outer inner-secret outer"))
+    redact.register(Secret("inner-secret"))
+    redact.register(Secret("outer inner-secret outer"))
     assert redact("a outer inner-secret outer b") == f"a {MASK} b"
     assert redact("a inner-secret b") == f"a {MASK} b"
     clean = "nothing of either"
@@ -73,7 +73,7 @@ def test_generated_secrets_differ():
 
 def test_the_bus_redacts_and_drops_a_broken_listener():
     redact = Redactor()
-    redact.learn(Secret("topsecret"))
+    redact.register(Secret("topsecret"))
     bus, seen = EventBus(redact), []
 
     def broken(event):

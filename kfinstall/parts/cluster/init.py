@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 import yaml
 
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
-from kfinstall.facts.model import Watch
-from kfinstall.kube.base import Want
+from kfinstall.facts.model import NodeQuery
+from kfinstall.kube.base import ListQuery
 from kfinstall.parts.cluster import kubeadm, limits
 from kfinstall.parts.preflight import membership
 
@@ -28,13 +28,13 @@ class ClusterInit(Step):
     timeout_seconds: ClassVar[float] = limits.CLUSTER_INIT_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 120
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    def watch(self, view: View) -> NodeQuery:  # noqa: ARG002
         """Who made the node a control plane."""
         return membership.WATCH
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+    def wants(self, view: View) -> tuple[ListQuery, ...]:  # noqa: ARG002
         """kubeadm's own record of the cluster's settings, and the nodes."""
-        return (Want("v1", "ConfigMap", _SYSTEM), Want("v1", "Node"))
+        return (ListQuery("v1", "ConfigMap", _SYSTEM), ListQuery("v1", "Node"))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """kubeadm's configuration and the owner file."""

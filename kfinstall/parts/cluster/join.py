@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, View
 from kfinstall.errors import CommandError, KfError
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 from kfinstall.parts.cluster import kubeadm, limits
 from kfinstall.parts.preflight import membership
 from kfinstall.secrets import Secret
 
-NODES: Final = Want("v1", "Node")
+NODES: Final = ListQuery("v1", "Node")
 SCRIPT: Final = "cluster-join"
 _CLUSTER_INFO: Final = Ref("v1", "ConfigMap", "cluster-info", "kube-public")
 _CERTIFICATES: Final = Ref("v1", "Secret", "kubeadm-certs", "kube-system")
@@ -119,7 +119,7 @@ def token_document(identity: str, secret: str, node: str, expires: dt.datetime) 
 async def _token(context: ApplyContext, cluster: Cluster) -> AsyncIterator[str]:
     """A token that is valid inside the block only."""
     identity, value = _random(_TOKEN_ID_CHARACTERS), _random(_TOKEN_SECRET_CHARACTERS)
-    context.learn(Secret(value))
+    context.register(Secret(value))
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=limits.CLUSTER_TOKEN_SECONDS)
     document = token_document(identity, value, context.view.target, expires)
     await cluster.apply(document)
@@ -140,7 +140,7 @@ async def _revoke(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
 async def _certificates(context: ApplyContext, cluster: Cluster) -> AsyncIterator[str]:
     """The control plane's keys, encrypted in the cluster, inside the block only; gives the key that opens them."""
     key = secrets.token_hex(_CERTIFICATE_KEY_BYTES)
-    context.learn(Secret(key))
+    context.register(Secret(key))
     first = context.view.answers.first_control_plane.name
     config = Secret(kubeadm.certificate_config(context.view, key))
     await context.run_script(

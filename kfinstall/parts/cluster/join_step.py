@@ -8,8 +8,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from kfinstall.engine.step import ApplyContext, Check, Danger, Step, View
-from kfinstall.facts.model import Watch
-from kfinstall.kube.base import Want
+from kfinstall.facts.model import NodeQuery
+from kfinstall.kube.base import ListQuery
 from kfinstall.parts.cluster import join, limits
 from kfinstall.parts.preflight import membership
 
@@ -23,11 +23,11 @@ class JoinStep(Step):
     control_plane: ClassVar[bool]
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Who made the node a member."""
         return membership.WATCH
 
-    def wants(self, view: View) -> tuple[Want, ...]:  # noqa: ARG002
+    def wants(self, view: View) -> tuple[ListQuery, ...]:  # noqa: ARG002
         """The nodes."""
         return (join.NODES,)
 

@@ -12,7 +12,7 @@ from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_available
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Document, Want
+from kfinstall.kube.base import Document, ListQuery
 from kfinstall.parts.cluster import calico, limits
 
 
@@ -24,9 +24,9 @@ class ClusterNetwork(ObjectsStep):
     script: ClassVar[str] = "cluster-network"
     timeout_seconds: ClassVar[float] = limits.CLUSTER_NETWORK_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
-    lists: ClassVar[tuple[Want, ...]] = (
-        Want("apps/v1", "Deployment", calico.OPERATOR.namespace),
-        Want("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True),
+    lists: ClassVar[tuple[ListQuery, ...]] = (
+        ListQuery("apps/v1", "Deployment", calico.OPERATOR.namespace),
+        ListQuery("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata_only=True),
     )
 
     @override

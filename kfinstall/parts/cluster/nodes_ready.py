@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Scope, View
-from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.kube.base import Document, ListQuery, NotReady, Ref
 from kfinstall.parts.cluster import calico, kubeadm, limits
 
 _WORKER: Final = "node-role.kubernetes.io/worker"
@@ -25,7 +25,7 @@ class ClusterNodesReady(ObjectsStep):
     scope: ClassVar[Scope] = Scope.EVERY_NODE
     timeout_seconds: ClassVar[float] = limits.CLUSTER_READY_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 60
-    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Node"),)
+    lists: ClassVar[tuple[ListQuery, ...]] = (ListQuery("v1", "Node"),)
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:
@@ -58,12 +58,12 @@ class ClusterNodesReady(ObjectsStep):
         ref = Ref("v1", "Node", view.target)
         async with pods.pods(cluster, calico.AGENT.namespace, _SELECTOR) as found:
 
-            def probe(node: Document | None) -> Waiting | None:
+            def probe(node: Document | None) -> NotReady | None:
                 if kubeadm.is_ready(node):
                     return None
                 own = next((text for pod in found.pods if _on(pod, view.target) and (text := pods.reason(pod))), "")
                 told = str(kubeadm.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
-                return Waiting(own or told, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
+                return NotReady(own or told, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
 
             await cluster.wait(ref, probe, timeout_seconds=self.timeout_seconds, say=context.say)
         if "worker" in view.node.roles:

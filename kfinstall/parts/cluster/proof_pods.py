@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kfinstall.apply import stamp
 from kfinstall.engine.step import View
-from kfinstall.kube.base import Document, Ref, Want
+from kfinstall.kube.base import Document, ListQuery, Ref
 from kfinstall.parts.cluster import limits
 from kfinstall.text import sha256
 
@@ -15,7 +15,7 @@ NAMESPACE: Final = stamp.PROOFS_NAMESPACE
 NAME: Final = "network-proof"
 LABEL: Final = "kfinstall.io/network-proof"
 SERVERS: Final = Ref("apps/v1", "DaemonSet", NAME, NAMESPACE)
-PODS: Final = Want("v1", "Pod", NAMESPACE)
+PODS: Final = ListQuery("v1", "Pod", NAMESPACE)
 _USER_ID: Final = 65534
 _PROGRAM: Final = """
 for target in $PEERS; do

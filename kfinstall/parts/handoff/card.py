@@ -13,7 +13,7 @@ from kfinstall.apply import stamp
 from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import ClusterFacts, Document, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery
 from kfinstall.parts.handoff import proof_card
 
 
@@ -23,13 +23,13 @@ class HandoffCard(ObjectsStep):
     id: ClassVar[str] = "handoff.card"
     title: ClassVar[str] = "Write the proof card"
     estimate_seconds: ClassVar[float] = 1
-    lists: ClassVar[tuple[Want, ...]] = (stamp.RECORDS,)
+    lists: ClassVar[tuple[ListQuery, ...]] = (stamp.RECORDS,)
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """The proofs' records, and the gateway's address where a load balancer gives it one."""
         balanced = view.answers.kubeflow.enabled and view.answers.kubeflow.access.type == "loadBalancer"
-        return (*super().wants(view), *((Want("v1", "Service", "istio-system"),) if balanced else ()))
+        return (*super().wants(view), *((ListQuery("v1", "Service", "istio-system"),) if balanced else ()))
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:

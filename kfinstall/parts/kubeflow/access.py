@@ -18,7 +18,7 @@ from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError
-from kfinstall.kube.base import Document, Ref, Want
+from kfinstall.kube.base import Document, ListQuery, Ref
 from kfinstall.parts.kubeflow import certificate, limits, own
 from kfinstall.text import sha256
 
@@ -38,7 +38,7 @@ class KubeflowAccess(ObjectsStep):
     id: ClassVar[str] = "kubeflow.access"
     title: ClassVar[str] = "Give the gateway its certificate"
     estimate_seconds: ClassVar[float] = 10
-    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Secret", own.GATEWAY_NAMESPACE, metadata_only=True),)
+    lists: ClassVar[tuple[ListQuery, ...]] = (ListQuery("v1", "Secret", own.GATEWAY_NAMESPACE, metadata_only=True),)
 
     @override
     def applies(self, answers: Answers) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE, RECORDS
 from kfinstall.kube import raw
-from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery, Ref
 
 CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-inventory", PROOFS_NAMESPACE)
 PROFILE_CONFIG_MAP: Final = Ref("v1", "ConfigMap", "kubeflow-profile-inventory", PROOFS_NAMESPACE)
@@ -38,11 +38,11 @@ v1 ConfigMap Namespace PersistentVolumeClaim Secret Service ServiceAccount
 """
 
 
-def wants() -> tuple[Want, ...]:
+def wants() -> tuple[ListQuery, ...]:
     """The lists that the check reads: metadata only, but for the inventory itself and for workloads."""
     kinds = [(version, kind) for version, *names in (line.split() for line in _KINDS.split("\n") if line) for kind in names]
-    metadata = tuple(Want(version, kind, metadata_only=True) for version, kind in kinds)
-    whole = tuple(Want(version, kind) for version, kind in WORKLOADS)
+    metadata = tuple(ListQuery(version, kind, metadata_only=True) for version, kind in kinds)
+    whole = tuple(ListQuery(version, kind) for version, kind in WORKLOADS)
     return (RECORDS, *whole, *metadata)
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.kubeflow import limits, notebook_build
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
@@ -38,9 +38,9 @@ class KubeflowNotebookImages(Step):
         return answers.kubeflow.enabled and answers.registry.enabled and bool(answers.kubeflow.notebook_images)
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The record of what was pushed."""
-        return Watch(files=frozenset({_RECORD}))
+        return NodeQuery(files=frozenset({_RECORD}))
 
     def _images(self, view: View) -> dict[str, str]:
         return {name: notebook_build.image(view.answers, name) for name in view.answers.kubeflow.notebook_images}

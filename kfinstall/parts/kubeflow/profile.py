@@ -13,7 +13,7 @@ from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.apply.stamp import LABELS
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Conflict, View
-from kfinstall.kube.base import Document, Ref, Waiting, Want
+from kfinstall.kube.base import Document, ListQuery, NotReady, Ref
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.registry import pull_secret_objects
 
@@ -32,7 +32,7 @@ class KubeflowProfile(ObjectsStep):
     title: ClassVar[str] = "Make the user's profile"
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_PROFILE_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
-    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Namespace"),)
+    lists: ClassVar[tuple[ListQuery, ...]] = (ListQuery("v1", "Namespace"),)
 
     @override
     def applies(self, answers: Answers) -> bool:
@@ -40,7 +40,7 @@ class KubeflowProfile(ObjectsStep):
         return answers.kubeflow.enabled
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Also the pull secret and the service accounts of the profile."""
         return (*super().wants(view), *pull_secret_objects.wants((view.answers.profile_namespace,)))
 
@@ -108,10 +108,10 @@ def _owner(namespace: Document) -> str:
     return str(((namespace.get("metadata") or {}).get("annotations") or {}).get("owner") or "")
 
 
-def _made(found: Document | None) -> Waiting | None:
+def _made(found: Document | None) -> NotReady | None:
     if found is not None:
         return None
-    return Waiting(
+    return NotReady(
         "the profile controller has not made it yet", "kubectl -n kubeflow rollout restart deployment profiles-deployment"
     )
 

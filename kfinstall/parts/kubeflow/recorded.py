@@ -15,7 +15,7 @@ from kfinstall.diagnose.reasons import workload_waiting
 from kfinstall.diagnose.workloads import Count, wait_available
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Cluster, ClusterFacts, Document, Ref, Want
+from kfinstall.kube.base import Cluster, ClusterFacts, Document, ListQuery, Ref
 from kfinstall.parts.kubeflow import inventory, limits
 from kfinstall.parts.kubeflow.inventory import Inventory
 
@@ -24,7 +24,7 @@ class RecordedObjectsStep(ObjectsStep):
     """Its documents are rendered on a node, so that it knows only from its inventory which there are: none of them is in `documents`."""
 
     timeout_seconds: ClassVar[float] = limits.KUBEFLOW_APPLY_TIMEOUT_SECONDS
-    lists: ClassVar[tuple[Want, ...]] = inventory.wants()
+    lists: ClassVar[tuple[ListQuery, ...]] = inventory.wants()
     at: ClassVar[Ref]
     """The ConfigMap of its inventory."""
 

@@ -11,7 +11,7 @@ from kfinstall import invocation
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import CommandError
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.kubeflow import bundle, choice, limits
 from kfinstall.secrets import Secret
 from kfinstall.text import sha256
@@ -31,9 +31,9 @@ class KubeflowRender(Step):
         """Where Kubeflow is wanted."""
         return answers.kubeflow.enabled
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The rendering and the record of what it was made from."""
-        return Watch(files=frozenset({choice.rendering_path(view), choice.record_path(view)}))
+        return NodeQuery(files=frozenset({choice.rendering_path(view), choice.record_path(view)}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """Which manifests, which folders of them, and where the result goes."""

@@ -14,7 +14,7 @@ from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose import reasons
 from kfinstall.diagnose.workloads import wait_explained
 from kfinstall.engine.step import ApplyContext, Conflict, View
-from kfinstall.kube.base import Cluster, Ref, Want
+from kfinstall.kube.base import Cluster, ListQuery, Ref
 from kfinstall.parts.kubeflow import inventory, own, secret_values
 from kfinstall.parts.kubeflow.rotate import secrets as rotate_secrets
 
@@ -25,7 +25,7 @@ class KubeflowSecrets(ObjectsStep):
     id: ClassVar[str] = "kubeflow.secrets"
     title: ClassVar[str] = "Make Kubeflow's passwords and keys"
     estimate_seconds: ClassVar[float] = 3
-    lists: ClassVar[tuple[Want, ...]] = (Want("v1", "Namespace", metadata_only=True), rotate_secrets.RECORDS)
+    lists: ClassVar[tuple[ListQuery, ...]] = (ListQuery("v1", "Namespace", metadata_only=True), rotate_secrets.RECORDS)
 
     @override
     def applies(self, answers: Answers) -> bool:
@@ -33,9 +33,9 @@ class KubeflowSecrets(ObjectsStep):
         return answers.kubeflow.enabled
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Also the metadata of the Secrets."""
-        return (*super().wants(view), *(Want("v1", "Secret", name, metadata_only=True) for name in _namespaces(view)))
+        return (*super().wants(view), *(ListQuery("v1", "Secret", name, metadata_only=True) for name in _namespaces(view)))
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:
@@ -100,7 +100,7 @@ async def _made(cluster: Cluster, namespace: str, context: ApplyContext) -> None
 
 async def _restart(cluster: Cluster, context: ApplyContext) -> None:
     """dex reads its password only when it starts."""
-    for pod in await cluster.list(Want("v1", "Pod", own.DEX_PASSWORDS.namespace), label_selector="app=dex"):
+    for pod in await cluster.list(ListQuery("v1", "Pod", own.DEX_PASSWORDS.namespace), label_selector="app=dex"):
         ref = Ref.of(pod)
         await cluster.delete(ref)
         context.say(f"{ref} starts anew with the changed password")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Mend, Step, View, phase_began
+from kfinstall.engine.step import Check, Danger, Fix, Step, View, phase_began
 from kfinstall.text import shell
 
 _SHOWN_PACKAGES: Final = 5
@@ -23,9 +23,9 @@ def _findings(view: View) -> Iterator[Finding]:
         if program.startswith(("unattended-upgr", "apt.systemd.dai")):
             fix += f"\nor: sudo systemctl stop {_UPGRADES}"
         upgrades = program.startswith(("unattended-upgr", "apt.systemd.dai"))
-        mend = Mend("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
+        mend = Fix("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
         text = f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it"
-        yield Finding(text, fix, warning=True, mend=mend)
+        yield Finding(text, fix, warning=True, fix=mend)
     if apt.broken and not running:
         names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
         ours = phase_began(view.facts, "prepare")
@@ -34,7 +34,7 @@ def _findings(view: View) -> Iterator[Finding]:
             f"packages are half installed: {names}",
             "sudo dpkg --configure -a && sudo apt-get install --fix-broken",
             warning=ours or busy,
-            mend=None if busy else Mend("finish half-installed packages, removing none", "mend-packages"),
+            fix=None if busy else Fix("finish half-installed packages, removing none", "mend-packages"),
         )
     if apt.cloud_init_running:
         yield Finding("cloud-init still works on the first boot", "cloud-init status --wait", warning=True)

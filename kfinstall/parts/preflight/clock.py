@@ -6,11 +6,11 @@ import statistics
 from typing import ClassVar, Final
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Mend, Step, View
+from kfinstall.engine.step import Check, Danger, Fix, Step, View
 from kfinstall.facts.model import Facts
 from kfinstall.parts.preflight import limits
 
-_MEND: Final = Mend("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))
+_MEND: Final = Fix("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))
 _FIX: Final = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"
 
 
@@ -41,7 +41,7 @@ class PreflightClock(Step):
         found = []
         if abs(skew) >= limits.PREFLIGHT_SKEW_WARNING_SECONDS:
             far = abs(skew) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS and len(told) > 1
-            found.append(Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far, mend=_MEND))
+            found.append(Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far, fix=_MEND))
         if (
             len(told) > 1
             and abs(middle) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS

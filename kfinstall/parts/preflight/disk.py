@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
-from kfinstall.facts.model import SpaceFact, Watch
+from kfinstall.facts.model import NodeQuery, SpaceFact
 from kfinstall.parts.preflight import limits, membership, volume_access
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
@@ -106,10 +106,10 @@ class PreflightDisk(Step):
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
         kept = view.answers.volume_directories(view.target)
-        return membership.WATCH | Watch(
+        return membership.WATCH | NodeQuery(
             space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
             files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Mend, Step, View
+from kfinstall.engine.step import Check, Danger, Fix, Step, View
 from kfinstall.facts.model import Facts
 
 _CLONE = "were they copied from one virtual machine?"
@@ -22,8 +22,8 @@ def _with(others: Iterable[str]) -> str:
     return " and ".join(sorted(others)) + f" ({_CLONE})"
 
 
-def _name(view: View) -> Mend:
-    return Mend(f"name this server {view.target}", "mend-hostname", (("NAME", view.target),))
+def _name(view: View) -> Fix:
+    return Fix(f"name this server {view.target}", "mend-hostname", (("NAME", view.target),))
 
 
 def _same_machine(view: View) -> list[str]:
@@ -41,11 +41,11 @@ def _shared(view: View) -> Iterator[Finding]:
     names = sharing(mine.os.hostname.lower(), {name: facts.os.hostname.lower() for name, facts in others.items()})
     if names:
         text = f"the host name {mine.os.hostname} is also that of {_with(names)}"
-        yield Finding(text, f"sudo hostnamectl set-hostname {view.target}", mend=_name(view))
+        yield Finding(text, f"sudo hostnamectl set-hostname {view.target}", fix=_name(view))
     names = sharing(mine.identity.machine_id, {name: facts.identity.machine_id for name, facts in others.items()})
     if names:
-        mend = Mend("give this server a machine id of its own", "mend-machine-id")
-        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID, mend=mend)
+        mend = Fix("give this server a machine id of its own", "mend-machine-id")
+        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID, fix=mend)
     names = sharing(mine.identity.product_uuid, {name: facts.identity.product_uuid for name, facts in others.items()})
     if names:
         text = f"the product UUID {mine.identity.product_uuid} is also that of {_with(names)}"
@@ -79,6 +79,6 @@ class PreflightIdentity(Step):
             return verdict([Finding(text, f"nodes: the right address of {view.target}")], "")
         found = list(_shared(view))
         if view.facts.os.hostname.lower() in ("localhost", "localhost.localdomain"):
-            found.append(Finding("the host name is localhost", f"sudo hostnamectl set-hostname {view.target}", mend=_name(view)))
+            found.append(Finding("the host name is localhost", f"sudo hostnamectl set-hostname {view.target}", fix=_name(view)))
         count = len(view.fleet) - 1
         return verdict(found, f"{view.facts.os.hostname}: nothing shared with the other {count} server(s)")

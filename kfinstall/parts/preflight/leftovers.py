@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Mend, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.engine.step import Check, Danger, Fix, Step, View
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight import membership
 from kfinstall.text import shell
 
@@ -29,8 +29,8 @@ def _trace(text: str) -> Finding:
     kind, _, path = text.partition(" ")
     if kind == "cni-configuration":
         later = path.rpartition("/")[2] > _OWN_CNI
-        mend = Mend(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),))
-        return Finding(f"{path} is another pod network's configuration", shell("sudo", "rm", path), warning=later, mend=mend)
+        mend = Fix(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),))
+        return Finding(f"{path} is another pod network's configuration", shell("sudo", "rm", path), warning=later, fix=mend)
     if kind == "cni-interface":
         name = path.rpartition("/")[2]
         return Finding(f"the network interface {name} is another pod network's", shell("sudo", "ip", "link", "delete", name))
@@ -72,7 +72,7 @@ class PreflightLeftovers(Step):
     danger: ClassVar[Danger] = Danger.NONE
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Who made the node a member."""
         return membership.WATCH
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from kfinstall.engine.step import View
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.text import sha256
 
 OWNER_FILE: Final = "/etc/kfinstall/cluster.conf"
 """Written before kubeadm changes a node, and again when it is a member: so a half-done node is told from a foreign one."""
-WATCH: Final = Watch(files=frozenset({OWNER_FILE}))
+WATCH: Final = NodeQuery(files=frozenset({OWNER_FILE}))
 """What the facts of a node must tell for the answers here."""
 _BEGUN: Final = "begun"
 _DONE: Final = "done"

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Mend, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.engine.step import Check, Danger, Fix, Step, View
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight import membership
 from kfinstall.text import sha256
 
@@ -153,12 +153,12 @@ def _firewall(view: View) -> Iterator[Finding]:
         commands = [f"sudo firewall-cmd --permanent --zone=trusted --add-source={source}" for source in sources]
         commands.append("sudo firewall-cmd --reload")
     text = f"the firewall {firewall} is active; the other servers need TCP {ports}, UDP {_UDP_PORTS} and IP protocol 4"
-    mend = Mend(
+    mend = Fix(
         f"let the other servers and the pods through {firewall}",
         "mend-firewall",
         (("FIREWALL", firewall), ("SOURCES", _sources(view))),
     )
-    yield Finding(text, "\n".join(commands), warning=True, mend=mend)
+    yield Finding(text, "\n".join(commands), warning=True, fix=mend)
 
 
 class PreflightNetwork(Step):
@@ -168,9 +168,9 @@ class PreflightNetwork(Step):
     title: ClassVar[str] = "Check the network"
     danger: ClassVar[Danger] = Danger.NONE
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The hosts that the plan needs, and whose member the node is."""
-        return membership.WATCH | Watch(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
+        return membership.WATCH | NodeQuery(hosts=_urls(view), files=frozenset({_OPENED_FILE}))
 
     def check(self, view: View) -> Check:
         """Satisfied where nothing overlaps, names resolve, every host of the plan answers and no firewall is in the way."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 
 _COMMAND_CHARACTERS: Final = 15
 """The kernel cuts a program's name there, and so does ss."""
@@ -49,9 +49,9 @@ class PreflightPorts(Step):
     title: ClassVar[str] = "Check that the ports are free"
     danger: ClassVar[Danger] = Danger.NONE
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The ports of the node's role."""
-        return Watch(ports=frozenset(_wanted(view)))
+        return NodeQuery(ports=frozenset(_wanted(view)))
 
     def check(self, view: View) -> Check:
         """Satisfied where each port is free, or already held by the program that it is meant for."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files, limits
 from kfinstall.parts.prepare.facts import OthersFiles
 
@@ -27,9 +27,9 @@ class PrepareApt(Step):
         return (*files.BASE_PACKAGES, *files.KUBERNETES_PACKAGES)
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The packages that later steps install."""
-        return Watch(packages=frozenset(self._packages()))
+        return NodeQuery(packages=frozenset(self._packages()))
 
     @override
     def parameters(self, view: View) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 
 _SERVICES: Final = (
     "systemd-timesyncd.service",
@@ -30,9 +30,9 @@ class PrepareClock(Step):
     estimate_seconds: ClassVar[float] = 5
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The services that could do it."""
-        return Watch(units=frozenset(_SERVICES))
+        return NodeQuery(units=frozenset(_SERVICES))
 
     def check(self, view: View) -> Check:
         """One of them is active, or the clock is kept from outside."""

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.prepare import limits
 from kfinstall.text import sha256
@@ -33,9 +33,9 @@ class PrepareContainerd(Step):
         return answers.cluster.runtime == "containerd"
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Its files and its unit."""
-        return Watch(
+        return NodeQuery(
             files=frozenset({prepare_files.CONTAINERD_CONFIG, prepare_files.CONTAINERD_LIMITS, _RECORD}),
             units=frozenset({_UNIT}),
         )

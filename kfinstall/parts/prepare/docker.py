@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Facts, Watch
+from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.parts.prepare import files, limits
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256
@@ -45,9 +45,9 @@ class PrepareDocker(Step):
         return answers.cluster.runtime == "docker"
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Its files and units, and what tells which packages are missing."""
-        return Watch(
+        return NodeQuery(
             files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
             units=frozenset(_UNITS),
             packages=frozenset({"jq"}),

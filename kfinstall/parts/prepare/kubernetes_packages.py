@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files, limits
 
 
@@ -22,9 +22,9 @@ class PrepareKubernetesPackages(Step):
     estimate_seconds: ClassVar[float] = 60
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The packages and the kubelet's unit."""
-        return Watch(packages=frozenset(files.KUBERNETES_PACKAGES), units=frozenset({"kubelet.service"}))
+        return NodeQuery(packages=frozenset(files.KUBERNETES_PACKAGES), units=frozenset({"kubelet.service"}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The version."""

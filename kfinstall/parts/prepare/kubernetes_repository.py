@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, View
 from kfinstall.engine.wanted import File, Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import limits
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"
@@ -35,9 +35,9 @@ class PrepareKubernetesRepository(NodeStep):
         return Wanted(files=(File(_LIST, text, note=note, path_as="LIST_FILE", content_as="LIST"),))
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The key too."""
-        return super().watch(view) | Watch(files=frozenset({_KEY}))
+        return super().watch(view) | NodeQuery(files=frozenset({_KEY}))
 
     @override
     def options(self, view: View) -> Mapping[str, str]:

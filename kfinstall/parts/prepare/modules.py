@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, View
 from kfinstall.engine.wanted import Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files
 
 
@@ -29,9 +29,9 @@ class PrepareModules(NodeStep):
         return Wanted(modules=files.REQUIRED_MODULES)
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Istio's too, and the file that loads them."""
-        return super().watch(view) | Watch(files=frozenset({files.MODULES_FILE}), modules=frozenset(files.ISTIO_MODULES))
+        return super().watch(view) | NodeQuery(files=frozenset({files.MODULES_FILE}), modules=frozenset(files.ISTIO_MODULES))
 
     @override
     def options(self, view: View) -> Mapping[str, str]:

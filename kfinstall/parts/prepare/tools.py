@@ -11,7 +11,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, Conflict, Scope, View
 from kfinstall.engine.wanted import Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files, limits
 from kfinstall.text import sha256
 
@@ -40,9 +40,9 @@ class PrepareTools(NodeStep):
         return Wanted(packages=("git",))
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The program, and the record of which one it is, too."""
-        return super().watch(view) | Watch(files=frozenset({_BINARY, _RECORD}))
+        return super().watch(view) | NodeQuery(files=frozenset({_BINARY, _RECORD}))
 
     @override
     def options(self, view: View) -> Mapping[str, str]:

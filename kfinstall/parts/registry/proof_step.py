@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files
 from kfinstall.parts.registry.facts import RegistryFacts
@@ -31,9 +31,9 @@ class RegistryProof(Step):
         """Where there is a registry."""
         return answers.registry.enabled
 
-    def watch(self, view: View) -> Watch:  # noqa: ARG002
+    def watch(self, view: View) -> NodeQuery:  # noqa: ARG002
         """The record of the proof."""
-        return Watch(files=frozenset({self.record_path}))
+        return NodeQuery(files=frozenset({self.record_path}))
 
     def proven(self, view: View) -> Mapping[str, str]:
         """What the proof was made with."""

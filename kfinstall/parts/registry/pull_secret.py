@@ -11,7 +11,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Want
+from kfinstall.kube.base import ListQuery
 from kfinstall.parts.registry import files, pull_secret_objects
 
 
@@ -28,9 +28,9 @@ class RegistryPullSecret(ObjectsStep):
         return pull_secret_objects.needed(answers)
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Namespaces, and in those that matter the secrets' metadata and the service accounts."""
-        return (Want("v1", "Namespace"), *pull_secret_objects.wants(_possible(view.answers)))
+        return (ListQuery("v1", "Namespace"), *pull_secret_objects.wants(_possible(view.answers)))
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:

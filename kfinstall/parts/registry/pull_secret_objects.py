@@ -9,7 +9,7 @@ from typing import Final
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 from kfinstall.parts.registry import files
 from kfinstall.secrets import Secret
 
@@ -23,10 +23,10 @@ def needed(answers: Answers) -> bool:
     return answers.registry.enabled and files.secured(answers)
 
 
-def wants(namespaces: Sequence[str]) -> tuple[Want, ...]:
+def wants(namespaces: Sequence[str]) -> tuple[ListQuery, ...]:
     """The lists that `missing` reads; of Secrets only their metadata."""
-    secrets = tuple(Want("v1", "Secret", namespace, metadata_only=True) for namespace in namespaces)
-    return (*secrets, *(Want("v1", "ServiceAccount", namespace) for namespace in namespaces))
+    secrets = tuple(ListQuery("v1", "Secret", namespace, metadata_only=True) for namespace in namespaces)
+    return (*secrets, *(ListQuery("v1", "ServiceAccount", namespace) for namespace in namespaces))
 
 
 def missing(view: View, namespace: str, accounts: Sequence[str] = ("default",)) -> tuple[str, ...]:

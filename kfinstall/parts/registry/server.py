@@ -12,7 +12,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Scope, View
 from kfinstall.engine.wanted import File, Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.registry import files, limits
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.secrets import Secret
@@ -46,9 +46,9 @@ class RegistryServer(NodeStep):
         )
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Its login, package, unit, port, and the space for its images too."""
-        return super().watch(view) | Watch(
+        return super().watch(view) | NodeQuery(
             files=frozenset({files.HTPASSWD, files.LOGIN}),
             packages=frozenset({files.PACKAGE}),
             units=frozenset({files.UNIT, files.PACKAGE_UNIT}),

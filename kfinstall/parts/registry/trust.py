@@ -15,7 +15,7 @@ from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import ApplyContext, Check, Scope, View
 from kfinstall.engine.wanted import File, Wanted
 from kfinstall.errors import CommandError
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts
 
@@ -41,9 +41,9 @@ class RegistryTrust(NodeStep):
         return Wanted(files=tuple(File(path, text) for path, text in registry_files.trust_files(view.answers).items()))
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The CA certificate of this node too."""
-        return super().watch(view) | Watch(files=frozenset({f"{registry_files.certs_folder(view.answers)}/ca.crt"}))
+        return super().watch(view) | NodeQuery(files=frozenset({f"{registry_files.certs_folder(view.answers)}/ca.crt"}))
 
     @override
     def options(self, view: View) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall.engine.step import Check, Danger, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.reset import limits, record
 
 
@@ -20,9 +20,9 @@ class ResetData(Step):
     timeout_seconds: ClassVar[float] = limits.RESET_DATA_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
 
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The directories, and the script's record."""
-        return Watch(files=frozenset({record.DATA_PROOF, *record.data_directories(view.answers, view.target)}))
+        return NodeQuery(files=frozenset({record.DATA_PROOF, *record.data_directories(view.answers, view.target)}))
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The directories, a line each."""

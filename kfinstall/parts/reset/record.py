@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.cluster import kubeadm
 from kfinstall.parts.cluster import limits as cluster_limits
 from kfinstall.parts.preflight import membership
@@ -42,7 +42,7 @@ class Leave(Step):
     estimate_seconds = 40
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """Whose member the node is."""
         return membership.WATCH
 

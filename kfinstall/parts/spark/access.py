@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Answers
 from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Document, Want
+from kfinstall.kube.base import Document, ListQuery
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry import pull_secret_objects
 from kfinstall.parts.spark import objects
@@ -35,7 +35,7 @@ class SparkAccess(ObjectsStep):
         return objects.access(spark_place.site(view.answers, view.release))
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Also what the pull secret and the accounts are looked for in."""
         return tuple(dict.fromkeys((*super().wants(view), *pull_secret_objects.wants((view.answers.spark_namespace,)))))
 

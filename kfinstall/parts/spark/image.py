@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts
@@ -38,9 +38,9 @@ class SparkImage(Step):
         return answers.spark.enabled and answers.registry.enabled
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The record of the copy."""
-        return Watch(files=frozenset({_RECORD}))
+        return NodeQuery(files=frozenset({_RECORD}))
 
     def _record(self, view: View) -> str:
         place = spark_place.site(view.answers, view.release)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kfinstall.apply import stamp
 from kfinstall.engine.step import Conflict
-from kfinstall.kube.base import ClusterFacts, Document, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery
 from kfinstall.parts.spark import place
 
 _OPERATOR: Final = "sparkoperator.k8s.io/v1beta2"
@@ -19,9 +19,9 @@ _NAMED: Final = 5
 _FORMER: Final = re.compile(rf"(?<![\w.-]){re.escape(place.WORK_DIR)}(?![\w.-])")
 
 
-def wants(namespace: str) -> tuple[Want, ...]:
+def wants(namespace: str) -> tuple[ListQuery, ...]:
     """The lists that tell it: the history server, and applications of the operator."""
-    return (Want("apps/v1", "Deployment", namespace), *(Want(_OPERATOR, kind, namespace) for kind in _APPLICATIONS))
+    return (ListQuery("apps/v1", "Deployment", namespace), *(ListQuery(_OPERATOR, kind, namespace) for kind in _APPLICATIONS))
 
 
 def changes(cluster: ClusterFacts | None, namespace: str) -> tuple[str, ...]:

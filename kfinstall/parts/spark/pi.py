@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from kfinstall.apply.stamp import LABELS
-from kfinstall.kube.base import Document, Ref, Waiting
+from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark.place import SparkSite
 
@@ -116,16 +116,16 @@ def state(document: Document | None) -> tuple[str, str]:
     return str(current.get("state") or ""), str(current.get("errorMessage") or "")
 
 
-def waiting(document: Document | None, pods: Waiting) -> Waiting | None:
+def waiting(document: Document | None, pods: NotReady) -> NotReady | None:
     """What a SparkApplication still lacks; None once it has ended, well or not."""
     name, message = state(document)
     if name in ("COMPLETED", "FAILED", "SUBMISSION_FAILED", "INVALIDATING"):
         return None
     if not name:
-        return Waiting(
+        return NotReady(
             "the Spark operator has not looked at it yet", "is it running? kubectl -n kubeflow get pods | grep spark-operator"
         )
-    return Waiting(f"{name} {message or pods.reason}".strip(), pods.remedy)
+    return NotReady(f"{name} {message or pods.reason}".strip(), pods.hint)
 
 
 def result(log: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from kfinstall.apply.proof_step import ProofStep
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
-from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, NotReady, Ref
 from kfinstall.parts.spark import limits, objects, pi
 from kfinstall.parts.spark import place as spark_place
 from kfinstall.parts.spark.place import SparkSite
@@ -82,7 +82,7 @@ class SparkProof(ProofStep):
         ref = (await cluster.apply(document)).ref
         async with pods.pods(cluster, place.namespace, pi.SELECTOR) as found:
 
-            def probe(current: Document | None) -> Waiting | None:
+            def probe(current: Document | None) -> NotReady | None:
                 return pi.waiting(current, found.waiting)
 
             ended = await cluster.wait(ref, probe, timeout_seconds=self.timeout_seconds, say=context.say)
@@ -98,19 +98,19 @@ class SparkProof(ProofStep):
 async def _sweep(cluster: Cluster, place: SparkSite) -> None:
     """Remove what an earlier try left, drivers too: they outlive the Job that submitted them."""
     await cluster.delete(Ref("sparkoperator.k8s.io/v1beta2", "SparkApplication", pi.NAME, place.namespace))
-    for pod in await cluster.list(Want("v1", "Pod", place.namespace), label_selector=pi.SELECTOR):
+    for pod in await cluster.list(ListQuery("v1", "Pod", place.namespace), label_selector=pi.SELECTOR):
         await cluster.delete(Ref("v1", "Pod", pod["metadata"]["name"], place.namespace))
 
 
 async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> dict[str, Any]:
     """The driver's pod, once it has ended."""
-    found = await cluster.list(Want("v1", "Pod", place.namespace), label_selector=pi.SELECTOR)
+    found = await cluster.list(ListQuery("v1", "Pod", place.namespace), label_selector=pi.SELECTOR)
     if not found:
         raise ProofError("SparkPi ended, but its driver's pod is not there", hint=f"look at: kubectl -n {place.namespace} get pods")
 
-    def ended(pod: Document | None) -> Waiting | None:
+    def ended(pod: Document | None) -> NotReady | None:
         phase = ((pod or {}).get("status") or {}).get("phase")
-        return None if pod is None or phase in ("Succeeded", "Failed") else Waiting(pods.reason(pod) or "the driver still runs")
+        return None if pod is None or phase in ("Succeeded", "Failed") else NotReady(pods.reason(pod) or "the driver still runs")
 
     ref = Ref("v1", "Pod", found[0]["metadata"]["name"], place.namespace)
     await cluster.wait(ref, ended, timeout_seconds=limits.SPARK_VOLUME_TIMEOUT_SECONDS, say=context.say)

@@ -13,7 +13,7 @@ from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.diagnose.capacity import quantity
 from kfinstall.engine import pods
 from kfinstall.engine.step import ApplyContext, Conflict, View
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.spark import limits, moved, objects
 from kfinstall.parts.spark import place as spark_place
@@ -40,7 +40,7 @@ class SparkVolume(ObjectsStep):
     title: ClassVar[str] = "Make Spark's volume"
     timeout_seconds: ClassVar[float] = limits.SPARK_VOLUME_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 30
-    lists: ClassVar[tuple[Want, ...]] = (provisioner.CLASSES, stamp.RECORDS)
+    lists: ClassVar[tuple[ListQuery, ...]] = (provisioner.CLASSES, stamp.RECORDS)
 
     @override
     def applies(self, answers: Answers) -> bool:
@@ -48,10 +48,10 @@ class SparkVolume(ObjectsStep):
         return answers.spark.enabled
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Also the claim, and who has it mounted where."""
         namespace = view.answers.spark_namespace
-        return (*super().wants(view), Want("v1", "PersistentVolumeClaim", namespace), *moved.wants(namespace))
+        return (*super().wants(view), ListQuery("v1", "PersistentVolumeClaim", namespace), *moved.wants(namespace))
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:

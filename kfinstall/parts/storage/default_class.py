@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.apply import stamp
 from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery, Ref
 from kfinstall.parts.storage import provisioner
 
 _API: Final = "storage.k8s.io/v1"
@@ -23,7 +23,7 @@ class StorageDefaultClass(ObjectsStep):
     title: ClassVar[str] = "Make one class the default"
     timeout_seconds: ClassVar[float] = 60
     estimate_seconds: ClassVar[float] = 1
-    lists: ClassVar[tuple[Want, ...]] = (provisioner.CLASSES,)
+    lists: ClassVar[tuple[ListQuery, ...]] = (provisioner.CLASSES,)
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:

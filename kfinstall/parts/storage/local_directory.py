@@ -10,7 +10,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, Conflict, View
 from kfinstall.engine.wanted import Directory, Wanted
-from kfinstall.facts.model import FileFact, Watch
+from kfinstall.facts.model import FileFact, NodeQuery
 from kfinstall.parts.preflight import volume_access
 from kfinstall.text import shell
 
@@ -30,10 +30,10 @@ class StorageLocalDirectory(NodeStep):
         return answers.storage.type == "local-path"
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The directory, and what leads to it."""
         path = view.answers.storage.local_path.directory
-        return Watch(files=frozenset({path, *volume_access.parents(path)}))
+        return NodeQuery(files=frozenset({path, *volume_access.parents(path)}))
 
     @override
     def wanted(self, view: View) -> Wanted:

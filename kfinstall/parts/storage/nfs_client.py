@@ -11,7 +11,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, View
 from kfinstall.engine.wanted import Wanted
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.storage import limits, provisioner
 from kfinstall.text import sha256
@@ -40,9 +40,9 @@ class StorageNfsClient(NodeStep):
         return Wanted(packages=(_PACKAGE,))
 
     @override
-    def watch(self, view: View) -> Watch:
+    def watch(self, view: View) -> NodeQuery:
         """The record of the mount too."""
-        return super().watch(view) | Watch(files=frozenset({_RECORD}))
+        return super().watch(view) | NodeQuery(files=frozenset({_RECORD}))
 
     @override
     def options(self, view: View) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from kfinstall.apply.objects_step import ObjectsStep
 from kfinstall.engine import pods, secret_store
 from kfinstall.engine.step import ApplyContext, Conflict, View
 from kfinstall.errors import CommandError
-from kfinstall.kube.base import Cluster, Document, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery
 from kfinstall.parts.storage import limits, policy
 from kfinstall.parts.storage.facts import NfsServerName
 from kfinstall.text import clean, kubectl
@@ -31,7 +31,10 @@ class StorageNfsPolicy(ObjectsStep):
     reads = (NfsServerName,)
     timeout_seconds: ClassVar[float] = limits.STORAGE_PROOF_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 15
-    lists: ClassVar[tuple[Want, ...]] = (*(Want(policy.API, kind, metadata_only=True) for kind in _PLURALS), stamp.RECORDS)
+    lists: ClassVar[tuple[ListQuery, ...]] = (
+        *(ListQuery(policy.API, kind, metadata_only=True) for kind in _PLURALS),
+        stamp.RECORDS,
+    )
 
     @override
     def applies(self, answers: Answers) -> bool:

@@ -13,7 +13,7 @@ import yaml
 from kfinstall.answers.model import Answers
 from kfinstall.apply import manifests, stamp
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 from kfinstall.parts.storage.facts import export_path
 
 EXPORTS_FILE: Final = "/etc/exports.d/kfinstall.exports"
@@ -21,7 +21,7 @@ SERVER_UNIT: Final = "nfs-server.service"
 DEFAULT: Final = "storageclass.kubernetes.io/is-default-class"
 OLD_DEFAULT: Final = "storageclass.beta.kubernetes.io/is-default-class"
 """Kubernetes still takes a class with this annotation for the default."""
-CLASSES: Final = Want("storage.k8s.io/v1", "StorageClass")
+CLASSES: Final = ListQuery("storage.k8s.io/v1", "StorageClass")
 _EXPORT_OPTIONS: Final = "rw,sync,no_subtree_check,no_root_squash"
 """No root squash: the provisioner and the kubelets give directories to the users of pods, as root of a node."""
 

@@ -20,8 +20,8 @@ from kfinstall.simulator.apiserver.logs import log
 from kfinstall.simulator.apiserver.objects import Objects, wrong_name
 from kfinstall.simulator.apiserver.patches import json_patch, merge_patch, strategic_patch
 from kfinstall.simulator.apiserver.status import (
-    ApiError,
     PageError,
+    StatusError,
     details_of,
     forbidden,
     invalid,
@@ -63,7 +63,7 @@ class ApiServer:
         self.port = 0
         self.serving = False
         """Off: nothing is answered, as before kubeadm init."""
-        self.refusals: deque[ApiError] = deque()
+        self.refusals: deque[StatusError] = deque()
         """Errors that the next requests get, in order: a test's overload."""
         self.requests = 0
         self._runner: web.AppRunner | None = None
@@ -95,7 +95,7 @@ class ApiServer:
             return await self._route(request)
         except PageError as error:
             return web.Response(text=f"{error}\n", status=404)
-        except ApiError as error:
+        except StatusError as error:
             if error.code == 429 and error.details is None:
                 # Turned away before anybody looks at the request, so in plain text.
                 headers = {"Retry-After": str(_RETRY_AFTER_SECONDS), "X-Content-Type-Options": "nosniff"}
@@ -104,15 +104,15 @@ class ApiServer:
 
     def _admit_client(self, request: web.Request) -> None:
         if not self.serving:
-            raise ApiError(503, "the API server is not there yet")
+            raise StatusError(503, "the API server is not there yet")
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         if not certificate and request.path not in _OPEN_PATHS:
             if "Authorization" in request.headers:
-                raise ApiError(401, "Unauthorized")
+                raise StatusError(401, "Unauthorized")
             raise self._stranger(request)
 
-    def _stranger(self, request: web.Request) -> ApiError:
+    def _stranger(self, request: web.Request) -> StatusError:
         """What somebody without a certificate is told."""
         parts = request.path.strip("/").split("/")
         if parts[0] in ("api", "apis") and len(parts) > (_CORE_PARTS if parts[0] == "api" else _GROUP_PARTS):
@@ -121,7 +121,7 @@ class ApiServer:
             verb = {"POST": "create", "PUT": "update", "PATCH": "patch", **several}.get(request.method, "")
             return forbidden(verb, target.kind, target.namespace, target.name)
         message = f'forbidden: User "system:anonymous" cannot {request.method.lower()} path "{request.path}"'
-        return ApiError(403, message, details={})
+        return StatusError(403, message, details={})
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path.strip("/")
@@ -138,7 +138,7 @@ class ApiServer:
             return await self._subresource(request, target)
         method = self._METHODS.get((request.method, bool(target.name)))
         if method is None:
-            raise ApiError(405, "the server does not allow this method on the requested resource", details={})
+            raise StatusError(405, "the server does not allow this method on the requested resource", details={})
         return await method(self, request, target)
 
     def _openapi(self, parts: list[str]) -> web.Response:
@@ -216,7 +216,7 @@ class ApiServer:
         if target.kind.namespaced:
             metadata = document.setdefault("metadata", {})
             if metadata.setdefault("namespace", target.namespace) != target.namespace:
-                raise ApiError(400, "the namespace of the provided object does not match the namespace sent on the request")
+                raise StatusError(400, "the namespace of the provided object does not match the namespace sent on the request")
         made = self.objects.create(target.kind, document, manager=_manager(request), dry_run=_dry_run(request))
         return web.json_response(made, status=201)
 
@@ -251,7 +251,7 @@ class ApiServer:
             try:
                 return _patched(target.kind, kind, live, body)
             except ValueError as error:
-                raise ApiError(422, "the server rejected our request due to an error in our request", details={}) from error
+                raise StatusError(422, "the server rejected our request due to an error in our request", details={}) from error
 
         return web.json_response(self.objects.update(*where, change, manager=_manager(request), **options))
 
@@ -328,7 +328,7 @@ async def _body(request: web.Request) -> Any:
     try:
         return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
     except yaml.YAMLError as error:
-        raise ApiError(400, f"the object provided is unrecognized: {error}") from error
+        raise StatusError(400, f"the object provided is unrecognized: {error}") from error
 
 
 def _manager(request: web.Request) -> str:
@@ -348,11 +348,11 @@ def _check_kind(kind: Kind, document: Document) -> None:
     given, version = document.get("kind") or kind.kind, document.get("apiVersion") or kind.api_version
     if version != kind.api_version:
         words = f'no kind "{given}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        raise ApiError(400, f'{given} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind.kind}: {words}')
+        raise StatusError(400, f'{given} in version "{version.rpartition("/")[2]}" cannot be handled as a {kind.kind}: {words}')
     if given != kind.kind:
         own = f"{kind.group.partition('.')[0] or 'core'}.{kind.kind}"
         words = f"converting ({kind.version}.{given}) to ({own}): unknown conversion"
-        raise ApiError(400, f'{given} in version "{kind.version}" cannot be handled as a {kind.kind}: {words}')
+        raise StatusError(400, f'{given} in version "{kind.version}" cannot be handled as a {kind.kind}: {words}')
 
 
 def _with_metadata(kind: Kind, live: Document, document: Document) -> Document:
@@ -380,8 +380,8 @@ def _patched(kind: Kind, content_type: str, live: Document, body: Any) -> Docume
     if content_type.endswith(("-patch+json", "-patch+yaml")):
         known = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
         text = f"the body of the request was in an unknown format - accepted media types include: {known}"
-        raise ApiError(415, text)
-    raise ApiError(415, "415: Unsupported Media Type", details={})
+        raise StatusError(415, text)
+    raise StatusError(415, "415: Unsupported Media Type", details={})
 
 
 def _scale(document: Document) -> Document:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kfinstall.simulator.apiserver.checks import check, storage
 from kfinstall.simulator.apiserver.kinds import Kind
-from kfinstall.simulator.apiserver.status import ApiError, details_of
+from kfinstall.simulator.apiserver.status import StatusError, details_of
 from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
@@ -245,4 +245,4 @@ def _let_grow(kind: Kind, document: Document, store: Store) -> None:
     if not (chosen or {}).get("allowVolumeExpansion"):
         why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
         name = document["metadata"]["name"]
-        raise ApiError(403, f'{kind.plural} "{name}" is forbidden: {why}', details=details_of(kind.plural, kind.group, name))
+        raise StatusError(403, f'{kind.plural} "{name}" is forbidden: {why}', details=details_of(kind.plural, kind.group, name))

@@ -14,7 +14,7 @@ from aiohttp import web
 from kfinstall.simulator.apiserver.kinds import Kind
 from kfinstall.simulator.apiserver.objects import at_version
 from kfinstall.simulator.apiserver.selectors import Matches, field_selector, label_selector
-from kfinstall.simulator.apiserver.status import ApiError, invalid_options
+from kfinstall.simulator.apiserver.status import StatusError, invalid_options
 from kfinstall.simulator.apiserver.store import Change, Store, identity
 
 Document = dict[str, Any]
@@ -54,7 +54,7 @@ def check_accept(accept: str) -> None:
     """
     kinds = {part.split(";")[0].strip() for part in accept.split(",")} - {""}
     if kinds and not kinds & _FORMS:
-        raise ApiError(406, _NOT_ACCEPTABLE, details={})
+        raise StatusError(406, _NOT_ACCEPTABLE, details={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Page:
         try:
             namespace, name, revision = json.loads(base64.b64decode(token, validate=True))
         except ValueError as error:
-            raise ApiError(400, f"invalid continue token: continue key is not valid: {error}") from error
+            raise StatusError(400, f"invalid continue token: continue key is not valid: {error}") from error
         return cls((str(namespace), str(name)), None if revision is None else int(revision))
 
     def token(self) -> str:
@@ -90,7 +90,7 @@ def _number(text: str, kind: str) -> int:
     try:
         return int(text or "0")
     except ValueError as error:
-        raise ApiError(400, f'strconv.{kind}: parsing "{text}": invalid syntax') from error
+        raise StatusError(400, f'strconv.{kind}: parsing "{text}": invalid syntax') from error
 
 
 def _revision(query: Mapping[str, str], *, watching: bool) -> int | None:
@@ -100,19 +100,19 @@ def _revision(query: Mapping[str, str], *, watching: bool) -> int | None:
     if not text.isdigit():
         words = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         if watching:
-            raise ApiError(500, words, reason="Unexpected")
-        raise ApiError(400, f"invalid resource version: {words}")
+            raise StatusError(500, words, reason="Unexpected")
+        raise StatusError(400, f"invalid resource version: {words}")
     return int(text)
 
 
 def _check_options(query: Mapping[str, str]) -> None:
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
 
-    def refuse(message: str) -> ApiError:
+    def refuse(message: str) -> StatusError:
         return invalid_options("ListOptions", "resourceVersionMatch", message)
 
     if query.get("continue") and version not in ("", "0"):
-        raise ApiError(400, "specifying resource version is not allowed when using continue")
+        raise StatusError(400, "specifying resource version is not allowed when using continue")
     if query.get("sendInitialEvents") == "true":
         if match != "NotOlderThan":
             raise refuse("Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
@@ -158,7 +158,7 @@ class Listing:
             labels = label_selector(query.get("labelSelector", ""))
             fields = field_selector(query.get("fieldSelector", ""), kind.kind)
         except ValueError as error:
-            raise ApiError(400, str(error)) from error
+            raise StatusError(400, str(error)) from error
         return cls(
             kind,
             namespace or None,
@@ -213,7 +213,7 @@ class Listing:
         if max(revision, self.revision or 0) > store.revision:
             cause = {"message": "Too large resource version", "reason": "ResourceVersionTooLarge"}
             text = f"Timeout: Too large resource version: {max(revision, self.revision or 0)}, current: {store.revision}"
-            raise ApiError(504, text, causes=[cause], details={"retryAfterSeconds": 1})
+            raise StatusError(504, text, causes=[cause], details={"retryAfterSeconds": 1})
         documents = store.list_at(revision, self.kind.key, self.namespace)
         if documents is None:
             raise self._expired()
@@ -221,10 +221,10 @@ class Listing:
             item for item in documents if self.wants(item) and (self.page is None or identity(item) > self.page.after)
         ]
 
-    def _expired(self) -> ApiError:
+    def _expired(self) -> StatusError:
         if self.page is None:
-            return ApiError(410, "The resourceVersion for the provided list is too old.")
-        error = ApiError(410, _TOO_OLD)
+            return StatusError(410, "The resourceVersion for the provided list is too old.")
+        error = StatusError(410, _TOO_OLD)
         error.metadata = {"continue": Page(self.page.after, None).token()}
         return error
 
@@ -250,7 +250,7 @@ class Listing:
                 self._event("ADDED", document) for document in store.list(self.kind.key, self.namespace) if self.wants(document)
             )
         elif self.revision < store.first_revision:
-            error = ApiError(410, f"too old resource version: {self.revision} ({store.first_revision})")
+            error = StatusError(410, f"too old resource version: {self.revision} ({store.first_revision})")
             yield {"type": "ERROR", "object": error.status()}
         else:
             for change in list(store.history):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.status import StatusError
 from kfinstall.simulator.apiserver.store import Store
 
 Document = dict[str, Any]
@@ -27,7 +27,7 @@ def log(store: Store, pod: Document, query: Mapping[str, str]) -> web.Response:
     if not pod["spec"].get("nodeName"):
         return web.Response(status=204)
     if pod["status"].get("phase") == "Pending":
-        raise ApiError(400, f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+        raise StatusError(400, f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
     saved = store.get(LOGS, pod["metadata"]["namespace"], name)
     first = pod["spec"]["containers"][0]["name"]
     lines = str(saved["text"]).splitlines(keepends=True) if saved and container == first else []
@@ -40,7 +40,7 @@ def _container(pod: Document, asked: str) -> str:
     name, spec = pod["metadata"]["name"], pod["spec"]
     every = [item["name"] for part in ("initContainers", "containers", "ephemeralContainers") for item in spec.get(part) or []]
     if asked and asked not in every:
-        raise ApiError(400, f"container {asked} is not valid for pod {name}")
+        raise StatusError(400, f"container {asked} is not valid for pod {name}")
     if not asked and len(spec["containers"]) > 1:
-        raise ApiError(400, f"a container name must be specified for pod {name}, choose one of: [{' '.join(every)}]")
+        raise StatusError(400, f"a container name must be specified for pod {name}, choose one of: [{' '.join(every)}]")
     return asked or str(spec["containers"][0]["name"])

@@ -12,7 +12,7 @@ from kfinstall.simulator.apiserver import defaults, fields, hooks, patches
 from kfinstall.simulator.apiserver.kinds import Kind, Kinds
 from kfinstall.simulator.apiserver.shapes import Shape
 from kfinstall.simulator.apiserver.status import (
-    ApiError,
+    StatusError,
     already_exists,
     conflict,
     details_of,
@@ -115,7 +115,7 @@ class Objects:
                 "field": "metadata.namespace",
             }
             message = f'{resource_name(kind.plural, kind.group)} "{name}" is forbidden: {text}'
-            raise ApiError(403, message, causes=[cause], details=details_of(kind.plural, kind.group, name))
+            raise StatusError(403, message, causes=[cause], details=details_of(kind.plural, kind.group, name))
 
     def update(
         self,
@@ -321,9 +321,9 @@ def shape_of(kind: Kind) -> Shape:
     return fields.BUILT_IN if kind.schema is None else kind.schema.shape
 
 
-def wrong_name(given: object, wanted: str) -> ApiError:
+def wrong_name(given: object, wanted: str) -> StatusError:
     """400 for an object that is sent to another one's path."""
-    return ApiError(400, f"the name of the object ({given}) does not match the name on the URL ({wanted})")
+    return StatusError(400, f"the name of the object ({given}) does not match the name on the URL ({wanted})")
 
 
 def _owned_by_maker(kind: Kind, new: Document, manager: str) -> Document:
@@ -347,21 +347,21 @@ def _check_config(kind: Kind, config: Document, name: str) -> None:
     metadata = config.setdefault("metadata", {})
     if (config.get("apiVersion"), config.get("kind")) != (kind.api_version, kind.kind):
         group, _slash, version = str(config.get("apiVersion", "")).rpartition("/")
-        raise ApiError(400, f"invalid object type: {group}/{version}, Kind={config.get('kind', '')}")
+        raise StatusError(400, f"invalid object type: {group}/{version}, Kind={config.get('kind', '')}")
     if metadata.setdefault("name", name) != name:
         raise wrong_name(metadata["name"], name)
     if metadata.pop("managedFields", None):
-        raise ApiError(400, "metadata.managedFields must be nil")
+        raise StatusError(400, "metadata.managedFields must be nil")
     unknown = kind.schema.unknown(config) if kind.schema is not None else ""
     if unknown:
         what = f"({metadata.get('namespace', '')}/{name}; {kind.api_version}, Kind={kind.kind})"
         text = f"failed to create typed patch object {what}: {unknown}: field not declared in schema"
-        raise ApiError(500, text, reason="Unexpected")
+        raise StatusError(500, text, reason="Unexpected")
 
 
-def _refused(error: patches.ApplyConflictError) -> ApiError:
+def _refused(error: patches.ApplyConflictError) -> StatusError:
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {found.words}", "field": fields.shown(found.path)}
         for found in error.conflicts
     ]
-    return ApiError(409, str(error), causes=causes)
+    return StatusError(409, str(error), causes=causes)

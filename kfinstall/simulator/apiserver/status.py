@@ -37,7 +37,7 @@ _CAUSES: Final = (
 _TYPE: Final = re.compile(r"Invalid value: .*: \S+ in body must be of type ")
 
 
-class ApiError(Exception):
+class StatusError(Exception):
     """A request that the API server refuses."""
 
     def __init__(
@@ -82,32 +82,32 @@ def details_of(plural: str, group: str, name: str = "") -> Document:
     return {key: value for key, value in (("name", name), ("group", group), ("kind", plural)) if value}
 
 
-def unknown_resource() -> ApiError:
+def unknown_resource() -> StatusError:
     """404 for a kind that is not served."""
-    return ApiError(404, "the server could not find the requested resource", details={})
+    return StatusError(404, "the server could not find the requested resource", details={})
 
 
-def not_found(plural: str, group: str, name: str) -> ApiError:
+def not_found(plural: str, group: str, name: str) -> StatusError:
     """404 for an object."""
-    return ApiError(404, f'{resource_name(plural, group)} "{name}" not found', details=details_of(plural, group, name))
+    return StatusError(404, f'{resource_name(plural, group)} "{name}" not found', details=details_of(plural, group, name))
 
 
-def already_exists(plural: str, group: str, name: str, *, going: bool = False) -> ApiError:
+def already_exists(plural: str, group: str, name: str, *, going: bool = False) -> StatusError:
     """409 for an object that is there already (or still)."""
     message = f'{resource_name(plural, group)} "{name}" already exists'
     if going:
         message = f"object is being deleted: {message}"
-    return ApiError(409, message, reason="AlreadyExists", details=details_of(plural, group, name))
+    return StatusError(409, message, reason="AlreadyExists", details=details_of(plural, group, name))
 
 
-def conflict(kind: Kind, name: str, why: str, *, named: str = "") -> ApiError:
+def conflict(kind: Kind, name: str, why: str, *, named: str = "") -> StatusError:
     """409 for a change of what is not as the client believed; `named`: the kind by its name instead of its plural."""
     plural = named or kind.plural
     message = f'Operation cannot be fulfilled on {resource_name(plural, kind.group)} "{name}": {why}'
-    return ApiError(409, message, details=details_of(plural, kind.group, name))
+    return StatusError(409, message, details=details_of(plural, kind.group, name))
 
 
-def modified(kind: Kind, name: str) -> ApiError:
+def modified(kind: Kind, name: str) -> StatusError:
     """409 for a stale resourceVersion."""
     return conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again")
 
@@ -117,32 +117,32 @@ def _cause(field: str, message: str) -> Document:
     return {"reason": "FieldValueTypeInvalid" if _TYPE.match(message) else reason, "message": message, "field": field}
 
 
-def invalid_options(kind: str, field: str, message: str) -> ApiError:
+def invalid_options(kind: str, field: str, message: str) -> StatusError:
     """422 for a request's own parameters."""
     return _invalid(kind, "meta.k8s.io", "", [(field, message)])
 
 
-def invalid(kind: Kind, name: str, *problems: Problem) -> ApiError:
+def invalid(kind: Kind, name: str, *problems: Problem) -> StatusError:
     """422 for fields of an object."""
     return _invalid(kind.kind, kind.group, name, problems)
 
 
-def _invalid(kind: str, group: str, name: str, problems: Sequence[Problem]) -> ApiError:
+def _invalid(kind: str, group: str, name: str, problems: Sequence[Problem]) -> StatusError:
     words = [f"{field}: {message}" for field, message in problems]
     text = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
     message = f'{resource_name(kind, group)} "{name}" is invalid: {text}'
     causes = [_cause(field, what) for field, what in problems]
-    return ApiError(422, message, causes=causes, details=details_of(kind, group, name))
+    return StatusError(422, message, causes=causes, details=details_of(kind, group, name))
 
 
-def forbidden(verb: str, kind: Kind, namespace: str, name: str) -> ApiError:
+def forbidden(verb: str, kind: Kind, namespace: str, name: str) -> StatusError:
     """403 for somebody whom nobody knows."""
     who = f'User "system:anonymous" cannot {verb} resource "{kind.plural}" in API group "{kind.group}"'
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     what = resource_name(kind.plural, kind.group) + (f' "{name}"' if name else "")
-    return ApiError(403, f"{what} is forbidden: {who} {where}", details=details_of(kind.plural, kind.group, name))
+    return StatusError(403, f"{what} is forbidden: {who} {where}", details=details_of(kind.plural, kind.group, name))
 
 
-def internal(cause: str) -> ApiError:
+def internal(cause: str) -> StatusError:
     """500 for what failed inside, such as a webhook."""
-    return ApiError(500, f"Internal error occurred: {cause}", causes=[{"message": cause}])
+    return StatusError(500, f"Internal error occurred: {cause}", causes=[{"message": cause}])

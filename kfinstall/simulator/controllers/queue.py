@@ -9,7 +9,7 @@ from typing import Any, Final
 from kfinstall.simulator.apiserver.kinds import Kinds
 from kfinstall.simulator.apiserver.objects import Objects
 from kfinstall.simulator.apiserver.patches import timestamp
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.status import StatusError
 from kfinstall.simulator.apiserver.store import Change, Store, identity
 from kfinstall.simulator.nodes.model import World
 
@@ -108,7 +108,7 @@ class Controllers:
         for reconciler in [*self._reconcilers.get(key, ()), *self._reconcilers.get("*", ())]:
             try:
                 reconciler(where, document)
-            except ApiError as error:
+            except StatusError as error:
                 # As real controllers do: try again later.
                 self.problems.append(f"{key} {namespace}/{name}: {error.message}")
                 self.later(max(0.05, self.delay(20)), *where)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kfinstall.simulator.apiserver.objects import random_suffix
 from kfinstall.simulator.apiserver.patches import timestamp
 from kfinstall.simulator.apiserver.selectors import matches_labels
-from kfinstall.simulator.apiserver.status import ApiError
+from kfinstall.simulator.apiserver.status import StatusError
 from kfinstall.simulator.controllers.queue import Controllers, Where, condition, conditions_like, is_true, owned_by, owner_of
 
 Document = dict[str, Any]
@@ -79,7 +79,7 @@ class Workloads:
         spec["tolerations"] = (spec.get("tolerations") or []) + extra.pop("tolerations", [])
         try:
             self._c.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec | extra})
-        except ApiError as error:
+        except StatusError as error:
             self._c.record(owner, "FailedCreate", f"Error creating: {error.message}")
             raise
 

@@ -32,7 +32,7 @@ from kfinstall.engine.step import Conflict, Needed, View, failed
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
 from kfinstall.kube.api import open_cluster
-from kfinstall.kube.base import ClusterFacts, Ref, Waiting
+from kfinstall.kube.base import ClusterFacts, NotReady, Ref
 from kfinstall.kube.refusal import parse_refusal
 from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.parts.kubeflow import choice, own
@@ -96,8 +96,8 @@ def view(facts: Facts | None = None, target: str = "cp", cluster: ClusterFacts |
     return View(answers(**more), RELEASE, target, {target: facts} if facts else {}, cluster)
 
 
-def said(found: Waiting) -> Told:
-    return found.reason, found.remedy
+def said(found: NotReady) -> Told:
+    return found.reason, found.hint
 
 
 def why(documents: list[Document], log: str = "", ref: Ref | None = None) -> Told:
@@ -124,7 +124,7 @@ def needed(step: object, at: View, word: str) -> str:
 
 def conflict(found: object) -> Told:
     assert isinstance(found, Conflict), found
-    return found.reason, found.fix.replace("\n", "; ")
+    return found.reason, found.hint.replace("\n", "; ")
 
 
 def problem(more: str) -> Told:
@@ -436,7 +436,7 @@ def namespace_without_profile() -> Told:
 def profile_not_made() -> Told:
     from kfinstall.parts.kubeflow import profile as kubeflow_profile
 
-    return said(kubeflow_profile._made(None) or Waiting(""))
+    return said(kubeflow_profile._made(None) or NotReady(""))
 
 
 def old_processor() -> Told:

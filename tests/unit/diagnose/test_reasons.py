@@ -7,7 +7,7 @@ import pytest
 from kfinstall.diagnose.reasons import bundle_waiting, endpoints_waiting, leaving_waiting, workload_waiting
 from kfinstall.diagnose.workloads import wait_available, wait_explained
 from kfinstall.errors import StepTimeoutError
-from kfinstall.kube.base import Ref, Want
+from kfinstall.kube.base import ListQuery, Ref
 from tests.fakes.documents import certificate, condition, crashed, deployment, failing, thing, waiting
 
 
@@ -139,11 +139,11 @@ def test_an_object_that_goes_away_names_its_finalizers_and_who_uses_a_claim():
     )
     assert held is not None
     assert held.reason == "an earlier one of that name still goes away: its finalizers are open: a.example/x"
-    assert held.remedy.endswith("kubectl -n kubeflow get deployment web -o yaml")
+    assert held.hint.endswith("kubectl -n kubeflow get deployment web -o yaml")
     protected = {**gone, "finalizers": ["kubernetes.io/pvc-protection"]}
     used = leaving_waiting(thing("v1", "PersistentVolumeClaim", "data", metadata=protected))
     assert used is not None
-    assert "kubectl -n kubeflow describe persistentvolumeclaim data" in used.remedy
+    assert "kubectl -n kubeflow describe persistentvolumeclaim data" in used.hint
 
 
 class Lists:
@@ -151,9 +151,9 @@ class Lists:
 
     def __init__(self, *documents: dict) -> None:
         self.documents = documents
-        self.asked: list[Want] = []
+        self.asked: list[ListQuery] = []
 
-    async def list(self, want: Want, *, label_selector: str = "") -> list[dict]:
+    async def list(self, want: ListQuery, *, label_selector: str = "") -> list[dict]:
         self.asked.append(want)
         return [d for d in self.documents if d["kind"] == want.kind and want.namespace in ("", d["metadata"].get("namespace"))]
 

@@ -13,7 +13,7 @@ from kfinstall.diagnose.known import Known, explained
 from kfinstall.diagnose.workloads import Telling
 from kfinstall.engine import pods as engine_pods
 from kfinstall.errors import CommandError
-from kfinstall.kube.base import Ref, Want
+from kfinstall.kube.base import ListQuery, Ref
 from tests.fakes.documents import (
     NODES,
     certificate,
@@ -58,7 +58,7 @@ def why(documents: list[dict], name: str = "web", namespace: str = "kubeflow", l
 
 
 @pytest.mark.parametrize(
-    ("found", "log", "words", "remedy"),
+    ("found", "log", "words", "hint"),
     [
         ({"unscheduled": NODES + "1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }."}, "", "refuses it", "worker"),
         ({"unscheduled": UNBOUND, "claim": "data"}, "", "PersistentVolumeClaim kubeflow/data: it does not exist", "resume"),
@@ -81,11 +81,11 @@ def why(documents: list[dict], name: str = "web", namespace: str = "kubeflow", l
         ({"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage"}, "node": "w1"}, "", "evicted", "df -h"),
     ],
 )  # fmt: skip
-def test_a_pod_that_is_not_ready_says_why(found, log, words, remedy):
+def test_a_pod_that_is_not_ready_says_why(found, log, words, hint):
     documents = failing(**found)
     reason = why(documents, log=(log,) if log else ())
     assert words in reason.reason
-    assert remedy in reason.remedy
+    assert hint in reason.hint
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ class TestFailedPodsThatHaveASuccessor:
     def test_a_wait_for_pods_tells_of_the_one_that_is_tried_now(self):
         pods = [failed_try(job(), OLD, "a"), made_at(NEW, pod(job(), name="b", container=GONE))]
         known = Known()
-        known.put(Want("v1", "Pod", "kubeflow"), pods)
+        known.put(ListQuery("v1", "Pod", "kubeflow"), pods)
         told = engine_pods._told(known, pods, "kubeflow", None)
         assert told is not None
         assert told[0] == "b"
@@ -199,7 +199,7 @@ class TestRoom:
         documents = [*failing("a", unscheduled=message, requests=asked), *failing("b", unscheduled=message, requests=asked)]
         (root,) = roots.find(Known([*documents, node("w1", READY, memory="8Gi", cpu="4")]), [deploy("a"), deploy("b")])
         assert root.waiting.reason == "no node has enough memory and CPU free (2 pods ask for 4.0 GiB of memory and 1 CPU)"
-        assert "leave components out" in root.waiting.remedy
+        assert "leave components out" in root.waiting.hint
 
     def test_more_than_any_node_has_is_hopeless(self):
         documents = failing(unscheduled=NODES + "3 Insufficient memory.", requests={"memory": "16Gi"})
@@ -220,7 +220,7 @@ class TestClaims:
         known = Known([*documents, claim("data"), claim("more"), storage_class("local-path", "rancher.io/local-path")])
         (root,) = roots.find(known, [deploy("a"), deploy("b")])
         assert "there is no default one (there is local-path)" in root.waiting.reason
-        assert root.waiting.remedy == "kfinstall --answers FILE --only storage"
+        assert root.waiting.hint == "kfinstall --answers FILE --only storage"
         assert [ref.name for ref in root.direct] == ["a", "b"]
 
     def test_a_class_that_does_not_exist(self):
@@ -237,7 +237,7 @@ class TestClaims:
         said = event(pvc, 'failed to provision volume with StorageClass "nfs-csi": mount.nfs: Connection timed out')
         found = why([*failing(**self.pending), pvc, nfs, said])
         assert "Connection timed out" in found.reason
-        assert "NFS server" in found.remedy
+        assert "NFS server" in found.hint
 
     def test_the_provisioners_own_pod_is_the_root(self):
         pvc, nfs = claim("data", "nfs-csi"), storage_class("nfs-csi", "nfs.csi.k8s.io", default=True)
@@ -319,18 +319,18 @@ class TestWebhooks:
         )
 
     @pytest.mark.parametrize(
-        ("text", "words", "remedy"),
+        ("text", "words", "hint"),
         [
             ("x509: certificate signed by unknown authority", "no certificate that fits", "cainjector"),
             ("context deadline exceeded", "can't be reached from the API server", "firewalls"),
             ("connection refused", "answers now", "rollout restart deployment web"),
         ],
     )
-    def test_one_whose_pod_is_ready(self, text, words, remedy):
+    def test_one_whose_pod_is_ready(self, text, words, hint):
         hook = hooks("h.example.com", "backend")
         found = why([*unmade(f'failed calling webhook "h.example.com": {text}'), hook, *service("backend", ready=True)])
         assert words in found.reason
-        assert remedy in found.remedy
+        assert hint in found.hint
 
     def test_an_unknown_one(self):
         assert "webhook h.example.com does not answer yet" in why(unmade('failed calling webhook "h.example.com": refused')).reason
@@ -340,7 +340,7 @@ class TestWebhooks:
         documents = [*unmade(own, "backend"), hooks("h.example.com", "backend"), *service("backend")]
         found = why(documents, "backend")
         assert "wait for each other" in found.reason
-        assert "kubectl delete mutatingwebhookconfiguration backend-hooks" in found.remedy
+        assert "kubectl delete mutatingwebhookconfiguration backend-hooks" in found.hint
 
     def test_old_refusals_do_not_count_once_there_is_a_pod(self):
         made = unmade(REFUSED)
@@ -350,7 +350,7 @@ class TestWebhooks:
 
 class TestRefused:
     @pytest.mark.parametrize(
-        ("message", "words", "remedy"),
+        ("message", "words", "hint"),
         [
             (
                 (
@@ -387,10 +387,10 @@ class TestRefused:
             ),
         ],
     )
-    def test_pods_that_the_api_server_refuses(self, message, words, remedy):
+    def test_pods_that_the_api_server_refuses(self, message, words, hint):
         found = why(unmade(message))
         assert words in found.reason
-        assert remedy in found.remedy
+        assert hint in found.hint
 
     def test_the_condition_tells_it_too_when_events_are_gone(self):
         made = deployment(
@@ -475,7 +475,7 @@ class TestCertificates:
         )
         found = why([*failing(secret="webhook-server-tls"), request])
         assert "certificate request cache-server.kubeflow (kubernetes.io/kubelet-serving) waits for approval" in found.reason
-        assert "kubectl certificate approve cache-server.kubeflow" in found.remedy
+        assert "kubectl certificate approve cache-server.kubeflow" in found.hint
 
     @pytest.mark.parametrize(
         ("told", "words"),
@@ -505,7 +505,7 @@ class TestNodes:
         documents = [*failing("a", node="w1"), *failing("b", node="w1", container=running()), node("w1", self.lost)]
         (root,) = roots.find(Known(documents), [deploy("a"), deploy("b")])
         assert root.waiting.reason == "node w1 does not report any more: Kubelet stopped posting node status."
-        assert "systemctl status kubelet" in root.waiting.remedy
+        assert "systemctl status kubelet" in root.waiting.hint
 
     def test_a_node_without_disk_is_behind_evictions_and_taints(self):
         full = node("w1", READY, condition("DiskPressure", "True"))
@@ -570,7 +570,7 @@ class TestOneLeadsToAnother:
         documents = [*failing(container=crashed()), namespace, deployment("istiod", "istio-system", ready=1)]
         found = why(documents, log=("upstream connect error or disconnect",))
         assert "has no Istio sidecar" in found.reason
-        assert "delete pod web-abc-x" in found.remedy
+        assert "delete pod web-abc-x" in found.hint
 
     def test_what_is_newest_counts(self):
         documents = failing(container=waiting("ContainerCreating"))

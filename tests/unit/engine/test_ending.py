@@ -160,7 +160,7 @@ def test_a_run_that_ended_before_its_work_began_has_an_end(run):
 def test_secrets_do_not_get_into_a_record_and_remote_text_is_bounded(tmp_path):
     cluster = ClusterState(tmp_path, "c")
     record, redact = cluster.new_run("install"), Redactor()
-    redact.learn(Secret("hunter22"))
+    redact.register(Secret("hunter22"))
     closing = ending.Closing(cluster, record, EventBus(redact), redact, tmp_path)
     closing.end(CommandError("no: hunter22", why="hunter22 wrong\n" * 100_000, hint="hunter22"))
     text = (cluster.run_directory(record.id) / "run.json").read_text()

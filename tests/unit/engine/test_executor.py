@@ -10,7 +10,7 @@ from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.engine import limits, plan
 from kfinstall.engine.executor import Executor, Stop
-from kfinstall.engine.fleet import Site
+from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.journal import Entry, Journal
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.step import Conflict, Needed, Satisfied, Scope, Step
@@ -27,11 +27,11 @@ from kfinstall.errors import (
 )
 from kfinstall.events import EventBus
 from kfinstall.facts.model import Facts, KfUnit, RuntimeFacts
-from kfinstall.kube.base import ClusterFacts, Ref, Want
+from kfinstall.kube.base import ClusterFacts, ListQuery, Ref
 from kfinstall.secrets import Redactor
 
 
-class FakeSite(Site):
+class FakeFleet(Fleet):
     """A site whose facts are a dict of what was done; no connections."""
 
     def __init__(self, nodes=3):
@@ -42,12 +42,12 @@ class FakeSite(Site):
         super().__init__(answers, releases.Release(name="test"), (), None)
         self.done = {name: set() for name in names}
         self.reads = 0
-        self.fleet = {name: Facts(node=name) for name in names}
+        self.facts = {name: Facts(node=name) for name in names}
 
     async def read_node(self, name):
         self.reads += 1
-        self.fleet[name] = replace(self.fleet[name], modules=frozenset(self.done[name]))
-        return self.fleet[name]
+        self.facts[name] = replace(self.facts[name], modules=frozenset(self.done[name]))
+        return self.facts[name]
 
     async def read_cluster(self, wants=None):
         return None
@@ -59,7 +59,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "VERIFY_INTERVAL_SECONDS", 0.0)
 
     class World:
-        site = FakeSite()
+        site = FakeFleet()
         stop = Stop()
         redact = Redactor()
         bus = EventBus(redact)
@@ -354,7 +354,7 @@ async def test_a_step_that_runs_too_long_is_a_timeout(world):
 
 async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
     unit = KfUnit("kf-prepare-thing", running=True, status=None)
-    world.site.fleet["w1"] = replace(world.site.fleet["w1"], kf_units={unit.name: unit})
+    world.site.facts["w1"] = replace(world.site.facts["w1"], kf_units={unit.name: unit})
     await world.run(step(world))
     started = {event.target: event.attached for event in world.events if event.name == "stepStarted"}
     assert started == {"cp1": False, "w1": True, "w2": False}
@@ -362,7 +362,7 @@ async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
 
 async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world):
     unit = KfUnit("kf-prepare-thing", running=True, status=None)
-    world.site.fleet["cp1"] = replace(world.site.fleet["cp1"], kf_units={unit.name: unit})
+    world.site.facts["cp1"] = replace(world.site.facts["cp1"], kf_units={unit.name: unit})
     made = step(
         world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",))
     )
@@ -393,7 +393,7 @@ async def test_at_once_limits_how_many_run_together(world):
 async def test_a_secret_in_an_error_is_masked_in_events_and_journal(world, tmp_path):
     from kfinstall.secrets import Secret
 
-    world.redact.learn(Secret("planted-secret"))
+    world.redact.register(Secret("planted-secret"))
 
     async def act(target):
         raise CommandError("said planted-secret")
@@ -406,10 +406,10 @@ async def test_a_secret_in_an_error_is_masked_in_events_and_journal(world, tmp_p
 
 async def test_reading_some_lists_anew_leaves_what_other_checks_need_of_an_object(monkeypatch):
     """kubeflow.apply reads the metadata of all claims; spark.volume needs the class and the size of its own."""
-    site = Site(FakeSite().all_answers, releases.Release(name="test"), (), None)
-    site.fleet = {"cp1": Facts("cp1", runtime=RuntimeFacts(kubeadm_files=("/etc/kubernetes/admin.conf",)))}
+    site = Fleet(FakeFleet().all_answers, releases.Release(name="test"), (), None)
+    site.facts = {"cp1": Facts("cp1", runtime=RuntimeFacts(kubeadm_files=("/etc/kubernetes/admin.conf",)))}
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": "spark"}}
-    whole, bare = Want("v1", "PersistentVolumeClaim", "spark"), Want("v1", "PersistentVolumeClaim", metadata_only=True)
+    whole, bare = ListQuery("v1", "PersistentVolumeClaim", "spark"), ListQuery("v1", "PersistentVolumeClaim", metadata_only=True)
 
     class Lists:
         async def snapshot(self, wants):

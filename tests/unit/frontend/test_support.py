@@ -45,7 +45,7 @@ def test_no_key_of_a_machine_and_no_known_secret(cluster, tmp_path):
     run = cluster.runs()[0]
     (cluster.run_directory(run.id) / "events.jsonl").write_text(f'{{"text": "{PLANTED}"}}\n')
     redact = Redactor()
-    redact.learn(Secret(PLANTED))
+    redact.register(Secret(PLANTED))
     path = tmp_path / "bundle.tar.gz"
     support.write(cluster, path, redact=redact)
     assert all(PLANTED not in text for text in members(path).values())

@@ -12,7 +12,7 @@ import pytest
 
 from kfinstall.errors import CommandError, StepTimeoutError
 from kfinstall.kube.api import open_cluster
-from kfinstall.kube.base import Ref, Waiting, Want
+from kfinstall.kube.base import ListQuery, NotReady, Ref
 from kfinstall.kube.credentials import parse_kubeconfig
 from kfinstall.kube.raw import RawDocument
 from kfinstall.kube.refusal import UnreachableError
@@ -50,7 +50,9 @@ async def test_reads_lists_in_pages_and_says_the_version(api):
     fake, cluster = api
     for index in range(1203):
         fake.put(config_map(f"c{index:04}"))
-    facts = await cluster.snapshot([Want("v1", "ConfigMap"), Want("apps/v1", "Deployment"), Want("nowhere.io/v1", "Thing")])
+    facts = await cluster.snapshot(
+        [ListQuery("v1", "ConfigMap"), ListQuery("apps/v1", "Deployment"), ListQuery("nowhere.io/v1", "Thing")]
+    )
     assert facts.version == "v1.34.2"
     assert len(facts.of_kind("ConfigMap")) == 1203
     assert facts.of_kind("Deployment") == []
@@ -66,7 +68,7 @@ async def test_metadata_lists_hold_no_data_even_if_the_server_sends_it(api):
         "data": {"password": "aHVudGVyMg=="},
     }
     fake.put(secret)
-    items = await cluster.list(Want("v1", "Secret", metadata_only=True))
+    items = await cluster.list(ListQuery("v1", "Secret", metadata_only=True))
     assert [Ref.of(item) for item in items] == [Ref("v1", "Secret", "s", "default")]
     assert "aHVudGVyMg==" not in str(items)
 
@@ -74,7 +76,7 @@ async def test_metadata_lists_hold_no_data_even_if_the_server_sends_it(api):
 async def test_null_items_are_an_empty_list(api):
     fake, cluster = api
     fake.plain_items = True
-    assert await cluster.list(Want("v1", "ConfigMap")) == []
+    assert await cluster.list(ListQuery("v1", "ConfigMap")) == []
 
 
 async def test_apply_creates_changes_and_leaves_alone(api):
@@ -131,11 +133,11 @@ async def test_an_api_server_that_has_not_read_its_roles_yet_is_asked_again(api)
 async def test_a_wait_survives_an_api_server_that_has_not_read_its_roles_yet(api):
     fake, cluster = api
     # The list that is not answered and then forbidden, the one that is, and a watch that is forbidden.
-    await cluster.list(Want("v1", "ConfigMap"))
+    await cluster.list(ListQuery("v1", "ConfigMap"))
     fake.drop_next, fake.forbidden = 2, [True, False, True]
     asyncio.get_running_loop().call_later(1.5, fake.put, config_map("a"))
     ref = Ref("v1", "ConfigMap", "a", "default")
-    assert await cluster.wait(ref, lambda d: None if d else Waiting("not made"), timeout_seconds=20, say=lambda _t: None)
+    assert await cluster.wait(ref, lambda d: None if d else NotReady("not made"), timeout_seconds=20, say=lambda _t: None)
     assert fake.forbidden == []
 
 
@@ -143,7 +145,7 @@ async def test_a_lack_of_rights_is_told_at_once(api):
     fake, cluster = api
     fake.forbidden = [True] * 5
     with pytest.raises(CommandError) as caught:
-        await cluster.list(Want("v1", "ConfigMap"))
+        await cluster.list(ListQuery("v1", "ConfigMap"))
     assert "has no right" in caught.value.hint
     assert len(fake.forbidden) == 4
 
@@ -232,8 +234,8 @@ async def test_wait_says_each_reason_once_and_sees_the_change(api):
     loop.call_later(0.1, fake.put, config_map("a", state="slow", other="1"))
     loop.call_later(0.2, fake.put, config_map("a", state="ready"))
 
-    def probe(document: dict | None) -> Waiting | None:
-        return None if document and document["data"]["state"] == "ready" else Waiting("it is slow")
+    def probe(document: dict | None) -> NotReady | None:
+        return None if document and document["data"]["state"] == "ready" else NotReady("it is slow")
 
     found = await cluster.wait(Ref("v1", "ConfigMap", "a", "default"), probe, timeout_seconds=10, say=said.append)
     assert found is not None
@@ -246,7 +248,7 @@ async def test_wait_ends_with_the_last_reason_and_its_remedy(api):
     with pytest.raises(StepTimeoutError) as caught:
         await cluster.wait(
             Ref("v1", "ConfigMap", "a", "default"),
-            lambda _d: Waiting("not made", "make it"),
+            lambda _d: NotReady("not made", "make it"),
             timeout_seconds=0.3,
             say=lambda _t: None,
         )
@@ -263,7 +265,7 @@ async def test_wait_survives_a_watch_that_breaks(api):
 
     loop.call_later(0.2, restart)
     ref = Ref("v1", "ConfigMap", "a", "default")
-    assert await cluster.wait(ref, lambda d: None if d else Waiting("not made"), timeout_seconds=20, say=lambda _t: None)
+    assert await cluster.wait(ref, lambda d: None if d else NotReady("not made"), timeout_seconds=20, say=lambda _t: None)
 
 
 async def test_logs_are_cleaned(api):
@@ -362,7 +364,7 @@ async def test_nobody_is_followed_elsewhere(api):
     async with serve(other, CERTIFICATES) as port:
         fake.elsewhere = f"https://127.0.0.1:{port}"
         with pytest.raises(CommandError, match="refused to list"):
-            await cluster.list(Want("v1", "ConfigMap"))
+            await cluster.list(ListQuery("v1", "ConfigMap"))
         with pytest.raises(CommandError, match="refused to apply"):
             await cluster.apply(config_map("a"), timeout_seconds=1)
     assert other.requests == []
@@ -372,10 +374,10 @@ async def test_an_endless_answer_is_not_taken_into_memory(api, monkeypatch):
     fake, cluster = api
     monkeypatch.setattr("kfinstall.kube.connection._ANSWER_LIMIT_BYTES", 2**20)
     fake.put(config_map("a", x="x" * 2**19))
-    assert len(await cluster.list(Want("v1", "ConfigMap"))) == 1
+    assert len(await cluster.list(ListQuery("v1", "ConfigMap"))) == 1
     fake.put(config_map("b", x="x" * 2**19))
     with pytest.raises(CommandError, match="does not answer") as caught:
-        await cluster.list(Want("v1", "ConfigMap"))
+        await cluster.list(ListQuery("v1", "ConfigMap"))
     assert "too large" in caught.value.why
     assert await cluster.get(Ref("v1", "ConfigMap", "b", "default"))
 
@@ -395,7 +397,7 @@ async def test_a_cluster_leaves_nothing_in_the_folder_for_temporary_files(tmp_pa
     monkeypatch.setattr("tempfile.tempdir", None)
     async with serve(FakeApi(), CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port) as cluster:
         await cluster.apply(crd())
-        await cluster.list(Want("example.com/v1", "Widget", metadata_only=True))
+        await cluster.list(ListQuery("example.com/v1", "Widget", metadata_only=True))
         await cluster.delete(Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "widgets.example.com"))
         assert list(tmp_path.iterdir()) == []
     assert list(tmp_path.iterdir()) == []

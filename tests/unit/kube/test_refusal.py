@@ -7,12 +7,12 @@ import json
 import pytest
 
 from kfinstall.kube.base import Ref
-from kfinstall.kube.refusal import Refusal, parse_refusal
+from kfinstall.kube.refusal import ApiError, parse_refusal
 
 CLAIM = Ref("v1", "PersistentVolumeClaim", "data", "kubeflow")
 
 
-def refusal(status: int, message: str) -> Refusal:
+def refusal(status: int, message: str) -> ApiError:
     return parse_refusal(status, json.dumps({"kind": "Status", "message": message, "code": status}).encode())
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from kfinstall.facts.model import KfUnit, UnitFact, Watch
+from kfinstall.facts.model import KfUnit, NodeQuery, UnitFact
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import FactSection
@@ -12,7 +12,7 @@ from kfinstall.simulator.facts import facts_output, renderers
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit
 from kfinstall.text import sha256
 
-WATCH = Watch(
+WATCH = NodeQuery(
     files=frozenset({"/etc/fstab", "/etc", "/etc/none", "/srv/a b"}),
     packages=frozenset({"kubelet", "chrony"}),
     units=frozenset({"chrony.service", "docker.service"}),

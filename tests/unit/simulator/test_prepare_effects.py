@@ -8,7 +8,7 @@ from kfinstall import releases
 from kfinstall.answers.model import Answers
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Needed, Satisfied, View
-from kfinstall.facts.model import Watch
+from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
@@ -54,7 +54,7 @@ def answers(runtime="containerd"):
 
 def seen(given, node):
     view = View(given, releases.load("26.03"), node.name)
-    watch = Watch()
+    watch = NodeQuery()
     for step in STEPS:
         watch |= step().watch(view)
     reads = queries({kind for step in STEPS for kind in step.reads}, given)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
-from kfinstall.kube.base import Document, Waiting
+from kfinstall.kube.base import Document, NotReady
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
@@ -59,15 +59,15 @@ class KubeflowProofInference(ComponentProof):
         return f"InferenceService {namespace}/{proofs.INFERENCE_SERVICE} became ready, and answered a request to {host}"
 
 
-def waiting(service: Document | None) -> Waiting | None:
+def waiting(service: Document | None) -> NotReady | None:
     """What an InferenceService still lacks; None once it is ready."""
     document = service or {}
     if condition(document, "Ready").get("status") == "True":
         return None
     if not (document.get("status") or {}).get("conditions"):
-        return Waiting("KServe's controller has not looked at it yet", "kubectl -n kubeflow get pods | grep kserve-controller")
+        return NotReady("KServe's controller has not looked at it yet", "kubectl -n kubeflow get pods | grep kserve-controller")
     for kind in ("PredictorReady", "IngressReady", "Ready"):
         found = condition(document, kind)
         if found.get("status") != "True" and (found.get("message") or found.get("reason")):
-            return Waiting(f"{kind}: {found.get('message') or found.get('reason')}")
-    return Waiting("it is not ready")
+            return NotReady(f"{kind}: {found.get('message') or found.get('reason')}")
+    return NotReady("it is not ready")

@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.diagnose.reasons import condition
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import ProofError
-from kfinstall.kube.base import Document, Waiting
+from kfinstall.kube.base import Document, NotReady
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, last_words, until
@@ -54,16 +54,16 @@ class KubeflowProofKatib(ComponentProof):
         return f"experiment {namespace}/{proofs.EXPERIMENT}: {trials} trials of random search, best {proofs.METRIC} {best}"
 
 
-def waiting(experiment: Document | None) -> Waiting | None:
+def waiting(experiment: Document | None) -> NotReady | None:
     """What an experiment still lacks; None once it has ended, well or not."""
     document = experiment or {}
     if any(condition(document, kind).get("status") == "True" for kind in ("Succeeded", "Failed")):
         return None
     status = document.get("status") or {}
     if not status.get("conditions"):
-        return Waiting("Katib's controller has not looked at it yet", "kubectl -n kubeflow get pods | grep katib-controller")
+        return NotReady("Katib's controller has not looked at it yet", "kubectl -n kubeflow get pods | grep katib-controller")
     done, running = int(status.get("trialsSucceeded") or 0), int(status.get("trialsRunning") or 0)
-    return Waiting(f"{done} trials succeeded, {running} are running")
+    return NotReady(f"{done} trials succeeded, {running} are running")
 
 
 def result(experiment: Document | None) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from kfinstall.engine.step import ApplyContext, View
-from kfinstall.kube.base import Document, Waiting
+from kfinstall.kube.base import Document, NotReady
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, until
@@ -56,15 +56,15 @@ class KubeflowProofNotebook(ComponentProof):
         )
 
 
-def waiting(notebook: Document | None) -> Waiting | None:
+def waiting(notebook: Document | None) -> NotReady | None:
     """What a notebook still lacks; None once its server is ready."""
     status = (notebook or {}).get("status") or {}
     if int(status.get("readyReplicas") or 0) >= 1:
         return None
     if not status:
-        return Waiting(
+        return NotReady(
             "the notebook controller has not looked at it yet", "kubectl -n kubeflow get pods | grep notebook-controller"
         )
     state = (status.get("containerState") or {}).get("waiting") or {}
     why = " ".join(str(state[key]) for key in ("reason", "message") if state.get(key))
-    return Waiting(f"its server is not ready{f': {why}' if why else ''}")
+    return NotReady(f"its server is not ready{f': {why}' if why else ''}")

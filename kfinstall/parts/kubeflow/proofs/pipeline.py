@@ -10,12 +10,12 @@ from typing_extensions import override
 from kfinstall.apply import stamp
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import CommandError, ProofError
-from kfinstall.kube.base import Cluster, Document, Ref, Waiting, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, NotReady, Ref
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.parts.kubeflow.proofs.proof_step import ComponentProof, last_words, until
 
-_WORKFLOW: Final = Want("argoproj.io/v1alpha1", "Workflow")
+_WORKFLOW: Final = ListQuery("argoproj.io/v1alpha1", "Workflow")
 _RUN_LABEL: Final = "pipeline/runid"
 _MARK: Final = "kf-run "
 
@@ -62,7 +62,7 @@ class KubeflowProofPipeline(ComponentProof):
 
     async def _follow(self, context: ApplyContext, cluster: Cluster, namespace: str, run: str) -> None:
         selector = f"{_RUN_LABEL}={run}"
-        found = await cluster.list(Want(_WORKFLOW.api_version, _WORKFLOW.kind, namespace), label_selector=selector)
+        found = await cluster.list(ListQuery(_WORKFLOW.api_version, _WORKFLOW.kind, namespace), label_selector=selector)
         if not found:
             raise ProofError(
                 f"run {run} was accepted, but {namespace} has no workflow of it",
@@ -93,7 +93,7 @@ def _run(lines: Iterable[str]) -> str:
     return run
 
 
-def waiting(workflow: Document | None) -> Waiting | None:
+def waiting(workflow: Document | None) -> NotReady | None:
     """What a workflow still lacks; None once it has ended, well or not, or is gone."""
     if workflow is None:
         return None
@@ -102,10 +102,10 @@ def waiting(workflow: Document | None) -> Waiting | None:
     if phase in ("Succeeded", "Failed", "Error"):
         return None
     if not phase:
-        return Waiting(
+        return NotReady(
             "the workflow controller has not looked at it yet", "kubectl -n kubeflow get pods | grep workflow-controller"
         )
-    return Waiting(f"the workflow is {phase.lower()} ({status.get('progress') or '0/1'} tasks)")
+    return NotReady(f"the workflow is {phase.lower()} ({status.get('progress') or '0/1'} tasks)")
 
 
 def _first_failure(status: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import Telling, too_late, why_not
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.errors import KfError, StepTimeoutError
-from kfinstall.kube.base import Cluster, Document, Probe, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Probe, Ref
 from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.parts.kubeflow.proofs import proofs, signed_in
 from kfinstall.text import kubectl
@@ -83,7 +83,7 @@ async def until(
     telling = Telling(context.say, limits.KUBEFLOW_PROOF_HOPELESS_SECONDS)
 
     async def causes() -> list[Root]:
-        pods = await cluster.list(Want("v1", "Pod", ref.namespace), label_selector=selector)
+        pods = await cluster.list(ListQuery("v1", "Pod", ref.namespace), label_selector=selector)
         named = [Ref("v1", "Pod", Ref.of(pod).name, ref.namespace) for pod in pods]
         return [root for root in await why_not(cluster, (ref, *named)) if not root.vague]
 
@@ -118,7 +118,7 @@ async def until(
 
 async def last_words(cluster: Cluster, namespace: str, selector: str, container: str) -> str:
     """The last lines that a container of a failed pod of that label said; empty where there is none."""
-    for pod in await cluster.list(Want("v1", "Pod", namespace), label_selector=selector):
+    for pod in await cluster.list(ListQuery("v1", "Pod", namespace), label_selector=selector):
         if (pod.get("status") or {}).get("phase") != "Failed":
             continue
         try:

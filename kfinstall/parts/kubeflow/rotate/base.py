@@ -18,7 +18,7 @@ from kfinstall.engine import limits as engine_limits
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, Check, Conflict, Needed, Satisfied, Scope, Step, View
 from kfinstall.errors import StepTimeoutError
-from kfinstall.kube.base import Cluster, Document, Ref, Want
+from kfinstall.kube.base import Cluster, Document, ListQuery, Ref
 from kfinstall.parts.kubeflow import limits, secret_values
 from kfinstall.parts.kubeflow.proofs import signed_in
 from kfinstall.parts.kubeflow.rotate import secrets
@@ -49,7 +49,7 @@ class RotateStep(Step):
         return self.name in secrets.possible(answers)
 
     @override
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """The record."""
         return (secrets.RECORDS,)
 
@@ -76,7 +76,7 @@ class RotateStep(Step):
     async def apply(self, context: ApplyContext) -> None:
         """Beside the old one, into the server, into the Secrets, into what reads them; then in its place."""
         cluster, item = await context.cluster(), self.rotation
-        old, new = await context.secret(item.secret), await context.successor(item.secret)
+        old, new = await context.secret(item.secret), await context.next_value(item.secret)
         if item.server is not None:
             await self.teach(context, old, new)
 
@@ -90,7 +90,7 @@ class RotateStep(Step):
             context.say(f"{ref} holds the new value")
         for ref in item.readers:
             await restart(context, cluster, ref)
-        await context.succeed(item.secret)
+        await context.commit(item.secret)
         if self.signs_in:
             await signed_in.request(context, "login", {}, timeout_seconds=limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS)
         await cluster.apply(secret_store.namespace())
@@ -120,7 +120,7 @@ async def restart(context: ApplyContext, cluster: Cluster, ref: Ref) -> None:
         return
     labels = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    want = Want("v1", "Pod", ref.namespace)
+    want = ListQuery("v1", "Pod", ref.namespace)
     before = {
         _uid(pod): Ref("v1", "Pod", Ref.of(pod).name, ref.namespace) for pod in await cluster.list(want, label_selector=selector)
     }

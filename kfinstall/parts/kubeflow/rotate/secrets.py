@@ -16,11 +16,11 @@ from kfinstall.answers.model import Answers
 from kfinstall.apply.stamp import LABELS
 from kfinstall.engine.secret_store import NAMESPACE
 from kfinstall.errors import UsageError
-from kfinstall.kube.base import ClusterFacts, Document, Ref, Want
+from kfinstall.kube.base import ClusterFacts, Document, ListQuery, Ref
 from kfinstall.parts.kubeflow import choice, own, secret_values
 
 RECORD: Final = Ref("v1", "ConfigMap", "rotation", NAMESPACE)
-RECORDS: Final = Want("v1", "ConfigMap", NAMESPACE)
+RECORDS: Final = ListQuery("v1", "ConfigMap", NAMESPACE)
 
 
 def _deployment(name: str, namespace: str = "kubeflow") -> Ref:

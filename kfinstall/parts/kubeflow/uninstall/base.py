@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kfinstall import invocation
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
-from kfinstall.kube.base import Cluster, Ref, Want
+from kfinstall.kube.base import Cluster, ListQuery, Ref
 from kfinstall.parts.kubeflow import limits
 from kfinstall.parts.kubeflow.uninstall import removal
 from kfinstall.parts.kubeflow.uninstall.deleting import delete_all, refuse
@@ -28,7 +28,7 @@ class Removal(Step):
     async def after(self, context: ApplyContext, cluster: Cluster) -> None:
         """What else there is to do once they are gone."""
 
-    def wants(self, view: View) -> tuple[Want, ...]:
+    def wants(self, view: View) -> tuple[ListQuery, ...]:
         """Everything that Kubeflow consists of."""
         return removal.wants(view)
 

@@ -17,7 +17,7 @@ from kfinstall.apply import stamp
 from kfinstall.apply.waves import WORKLOAD_KINDS
 from kfinstall.engine import secret_store
 from kfinstall.engine.step import Check, Conflict, View
-from kfinstall.kube.base import ClusterFacts, Ref, Want
+from kfinstall.kube.base import ClusterFacts, ListQuery, Ref
 from kfinstall.parts.kubeflow import inventory
 from kfinstall.parts.kubeflow.inventory import Inventory
 from kfinstall.parts.registry import pull_secret_objects
@@ -42,10 +42,10 @@ def known(view: View) -> Inventory:
     return Inventory(first.source, objects, first.former | second.former, first.served | second.served)
 
 
-def wants(view: View) -> tuple[Want, ...]:
+def wants(view: View) -> tuple[ListQuery, ...]:
     """The lists of all kinds that Kubeflow has; of what its definitions define too, once the inventory was read."""
-    served = (Want(version, kind, metadata_only=True) for version, kind in sorted(known(view).served))
-    return (*inventory.wants(), Want("v1", CLAIM), *served)
+    served = (ListQuery(version, kind, metadata_only=True) for version, kind in sorted(known(view).served))
+    return (*inventory.wants(), ListQuery("v1", CLAIM), *served)
 
 
 def unreachable(view: View) -> Check | None:

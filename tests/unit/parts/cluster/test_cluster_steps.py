@@ -219,7 +219,7 @@ def test_another_pod_network_than_the_cluster_has_is_a_conflict_with_the_line_to
     cluster = living(settings(), node("cp1"))
     check = ClusterInit().check(replace(view, fleet={"cp1": plane(view, state="done")}, cluster=cluster))
     assert isinstance(check, Conflict)
-    assert 'cluster.podCIDR: "10.244.0.0/16"' in check.fix
+    assert 'cluster.podCIDR: "10.244.0.0/16"' in check.hint
 
 
 # joins
@@ -293,7 +293,7 @@ class Context:
     def say(self, text):
         self.said.append(text)
 
-    def learn(self, secret):
+    def register(self, secret):
         self.learned.append(secret.reveal())
         return secret
 

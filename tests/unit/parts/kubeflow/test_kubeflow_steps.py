@@ -178,7 +178,7 @@ def test_a_namespace_without_profile_is_a_conflict():
     facts = ClusterFacts(objects={Ref("v1", "Namespace", name): {"metadata": {"name": name}}})
     found = KubeflowProfile().check(view(cluster=facts))
     assert isinstance(found, Conflict)
-    assert f"kubectl delete namespace {name}" in found.fix
+    assert f"kubectl delete namespace {name}" in found.hint
 
 
 @pytest.fixture

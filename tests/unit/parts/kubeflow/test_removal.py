@@ -106,7 +106,7 @@ def test_what_an_earlier_choice_of_components_applied_is_deleted_too():
 def test_without_an_answer_of_the_cluster_nothing_is_said_to_be_gone():
     check = UninstallWebhooks().check(View(ANSWERS, release("26.03"), "cluster"))
     assert isinstance(check, Conflict)
-    assert "doctor" in check.fix
+    assert "doctor" in check.hint
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_rotation_is_done_when_the_run_that_asked_for_it_last_is():
 def test_an_installation_does_not_write_over_a_rotation_in_its_middle():
     found = KubeflowSecrets().check(view(facts(requested__object_store="run-1")))
     assert isinstance(found, Conflict)
-    assert "kfinstall rotate --answers FILE --only object-store" in found.fix
+    assert "kfinstall rotate --answers FILE --only object-store" in found.hint
 
 
 class Kept:
@@ -158,14 +158,14 @@ async def test_a_successor_is_made_once_and_takes_its_place_in_one_write():
 
     first = store()
     old = await first.secret("kubeflow.oidc.client-secret")
-    new = await first.successor("kubeflow.oidc.client-secret")
+    new = await first.next_value("kubeflow.oidc.client-secret")
     # Another process, after a kill: the same successor, and the old value until it is settled.
     second = store()
-    assert await second.successor("kubeflow.oidc.client-secret") == new
+    assert await second.next_value("kubeflow.oidc.client-secret") == new
     assert await second.secret("kubeflow.oidc.client-secret") == old
-    await second.succeed("kubeflow.oidc.client-secret")
+    await second.commit("kubeflow.oidc.client-secret")
     assert await second.secret("kubeflow.oidc.client-secret") == new
-    await store().succeed("kubeflow.oidc.client-secret")
+    await store().commit("kubeflow.oidc.client-secret")
     assert kept.states[-1] == {"kubeflow.oidc.client-secret": base64.b64encode(new.reveal().encode()).decode()}
     assert all("kubeflow.oidc.client-secret" in state for state in kept.states[1:]), "never a moment without a value"
 

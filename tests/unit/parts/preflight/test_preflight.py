@@ -6,7 +6,7 @@ import pytest
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
-from kfinstall.facts.model import FileFact, KfUnit, RuntimeFacts, SpaceFact, Watch
+from kfinstall.facts.model import FileFact, KfUnit, NodeQuery, RuntimeFacts, SpaceFact
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.cluster.init import ClusterInit
@@ -84,7 +84,7 @@ def read(wanted, nodes, now=1000.0):
     """The fleet's facts, through the program's parameters, the simulator's text and the parser."""
     fleet = {}
     for name, node in nodes.items():
-        watch = Watch()
+        watch = NodeQuery()
         for kind in STEPS:
             watch |= kind().watch(View(wanted, RELEASE, name))
         program = facts_program(watch, {}, "m")
@@ -109,8 +109,8 @@ def changed(fleet, name, **parts):
 
 def conflict(found, *words, warning=False):
     assert isinstance(found, Conflict), found
-    assert found.fix.strip()
-    text = f"{found.reason}\n{found.fix}"
+    assert found.hint.strip()
+    text = f"{found.reason}\n{found.hint}"
     assert all(word in text for word in words), text
     assert found.warning is warning
     return True
@@ -620,7 +620,7 @@ def test_a_firewall_is_never_disabled_but_its_rules_are_told(fleet):
     walled = changed(fleet, "cp1", network={"firewall": "ufw"})
     found = check(PreflightNetwork, walled)
     assert conflict(found, "6443", "4789", "sudo ufw allow from 10.77.0.12", "sudo ufw allow from 10.77.0.13", warning=True)
-    assert "disable" not in found.fix
+    assert "disable" not in found.hint
     other = changed(fleet, "worker1", network={"firewall": "firewalld"})
     assert conflict(check(PreflightNetwork, other, "worker1"), "firewall-cmd --reload", warning=True)
 

@@ -67,7 +67,7 @@ def satisfied(step, facts=None, **more):
 def conflict(step, facts=None, **more):
     found = step().check(view(facts, **more))
     assert isinstance(found, Conflict), found
-    return f"{found.reason} || {found.fix}"
+    return f"{found.reason} || {found.hint}"
 
 
 class TestApt:

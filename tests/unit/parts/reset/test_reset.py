@@ -57,7 +57,7 @@ def test_another_clusters_member_is_never_touched(answers):
     check = ResetLeaveFirst().check(view(answers, files=owned(other)))
     assert isinstance(check, Conflict)
     assert not check.warning
-    assert membership.OWNER_FILE in check.fix
+    assert membership.OWNER_FILE in check.hint
 
 
 def test_every_kind_of_record_is_a_change(answers):

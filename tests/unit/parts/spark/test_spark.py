@@ -107,7 +107,7 @@ class LittleCluster:
             if waiting is None:
                 return self.objects.get(ref)
             say(waiting.reason)
-        raise StepTimeoutError(waiting.reason, hint=waiting.remedy)
+        raise StepTimeoutError(waiting.reason, hint=waiting.hint)
 
     async def logs(self, namespace, pod, *, container="", tail_lines=200):
         assert container, "a sidecar may be beside it"
@@ -208,8 +208,8 @@ def test_a_claim_that_can_not_be_changed_is_a_conflict_before_anything_is_sent(c
     check = SparkVolume().check(make_view(cluster, **sections))
     assert isinstance(check, Conflict), check
     assert words in check.reason
-    assert fix in check.fix
-    assert "Pending" in check.reason or "what is in it is lost" in check.fix, "nobody loses data unasked"
+    assert fix in check.hint
+    assert "Pending" in check.reason or "what is in it is lost" in check.hint, "nobody loses data unasked"
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ async def test_a_job_that_fails_tells_its_log():
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "remedy"),
+    ("status", "words", "hint"),
     [
         (
             {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "back-off"}}}]},
@@ -376,11 +376,11 @@ async def test_a_job_that_fails_tells_its_log():
         ({"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 3}}}]}, "exit status 3", "--previous"),
     ],
 )
-async def test_a_wait_that_ends_says_why(status, words, remedy):
+async def test_a_wait_that_ends_says_why(status, words, hint):
     cluster = LittleCluster(job="Waiting", pods=[{"metadata": {"name": "p"}, "status": status}])
     with pytest.raises(StepTimeoutError, match=words) as caught:
         await run(SparkVolume, cluster)
-    assert remedy in caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_a_running_pod_has_no_reason():

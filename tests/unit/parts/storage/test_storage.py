@@ -190,7 +190,7 @@ async def test_a_class_of_somebody_else_by_our_name_is_a_conflict(tmp_path):
         found = await site.check(StorageNfsCsi())
         assert isinstance(found, Conflict)
         assert "example.com/x" in found.reason
-        assert "kubectl delete storageclass nfs-csi" in found.fix
+        assert "kubectl delete storageclass nfs-csi" in found.hint
 
 
 async def test_other_parameters_make_our_class_anew(tmp_path):

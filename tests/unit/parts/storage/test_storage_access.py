@@ -112,7 +112,7 @@ def test_others_who_reach_volumes_are_a_warning(kind, path, files, told):
         return
     assert isinstance(found, Conflict)
     assert found.warning
-    assert told in f"{found.reason}\n{found.fix}"
+    assert told in f"{found.reason}\n{found.hint}"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_path_that_leads_nowhere_is_told_before_anything_is_made(step, files, 
     assert isinstance(found, Conflict)
     assert not found.warning
     assert told in found.reason
-    assert "storage.localPath.directory" in found.fix
+    assert "storage.localPath.directory" in found.hint
 
 
 def test_a_link_to_a_directory_is_there():

@@ -94,7 +94,7 @@ def test_a_server_whose_address_nobody_knows_is_told_plainly_and_the_run_goes_on
     assert isinstance(found, Conflict)
     assert found.warning
     assert "no node knows the address of nas.lan" in found.reason
-    assert "storage.nfs.server" in found.fix
+    assert "storage.nfs.server" in found.hint
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ async def test_what_somebody_deleted_is_needed_again_and_what_others_made_stays(
         found_there = await site.check(STEP)
         assert isinstance(found_there, Conflict)
         assert not found_there.warning
-        assert "kubectl delete globalnetworkpolicies.crd.projectcalico.org kfinstall.nfs-server" in found_there.fix
+        assert "kubectl delete globalnetworkpolicies.crd.projectcalico.org kfinstall.nfs-server" in found_there.hint
 
 
 async def test_a_pod_that_gets_through_fails_the_step_and_says_what_to_look_at(tmp_path, monkeypatch):
