@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from kfinstall import invocation
 from kfinstall.answers import rules, shape
-from kfinstall.answers.anchor import anchored
+from kfinstall.answers.local_paths import anchored
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.source import LARGEST_BYTES, NotYamlError, compose, decode
-from kfinstall.answers.words import meant, nearest
+from kfinstall.answers.suggest import meant, nearest
 from kfinstall.errors import AnswersError
 from kfinstall.text import clean
 

@@ -9,8 +9,8 @@ from kfinstall import releases
 from kfinstall.answers import networks, paths
 from kfinstall.answers.broken import Broken
 from kfinstall.answers.model import Answers, SecretRef, Ssh
+from kfinstall.answers.suggest import meant
 from kfinstall.answers.types import host_address
-from kfinstall.answers.words import meant
 
 _KUBERNETES_PORTS: Final = {
     6443: "the API server",

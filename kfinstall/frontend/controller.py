@@ -32,7 +32,7 @@ from kfinstall.frontend.loop import EngineLoop
 from kfinstall.frontend.probe import Visitor, heard_here
 from kfinstall.frontend.questions import Ask, HostKeyAsked, SecretAsked
 from kfinstall.frontend.runview import RunView
-from kfinstall.frontend.storage_trial import StorageTry, Tried
+from kfinstall.frontend.storage_trial import StorageTrial, Tried
 from kfinstall.frontend.work import Brought, NotMendedError, Result, mend_first, work
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.transport.base import Host, LoginListener
@@ -146,7 +146,7 @@ class Controller:
         self.facts[name] = facts
         return facts
 
-    async def try_storage(self, name: str, answers: Answers, errand: StorageTry, tell: LoginListener | None = None) -> Tried:
+    async def try_storage(self, name: str, answers: Answers, trial: StorageTrial, tell: LoginListener | None = None) -> Tried:
         """What storage would find on one node of the given answers; nothing stays there.
 
         Raises:
@@ -155,7 +155,7 @@ class Controller:
         visitor = self._visitor()
 
         async def run(_fleet: Fleet, host: Host) -> Tried:
-            return await storage_trial.run(host, errand)
+            return await storage_trial.run(host, trial)
 
         with invocation.using(self._called()):
             return await self.engine.call(visitor.visit(answers, name, run, heard_here(tell)))

@@ -10,8 +10,8 @@ from typing import Any, Final
 import yaml
 
 from kfinstall.answers import fields
-from kfinstall.answers.anchor import anchored
 from kfinstall.answers.load import Problem, examine, loads
+from kfinstall.answers.local_paths import anchored
 from kfinstall.answers.model import Answers
 from kfinstall.answers.save import HEAD
 from kfinstall.answers.source import NotYamlError, compose, decode

@@ -43,10 +43,10 @@ class Visitor:
         self,
         answers: Answers,
         name: str,
-        errand: Callable[[Fleet, Host], Awaitable[Found]],
+        task: Callable[[Fleet, Host], Awaitable[Found]],
         tell: LoginListener | None = None,
     ) -> Found:
-        """Log in to one node of the answers, do the errand, and leave; `tell` hears each stage as it is passed.
+        """Log in to one node of the answers, do the task, and leave; `tell` hears each stage as it is passed.
 
         Raises:
             KfError: says what stands in the way: address, host key, login (with what was tried), sudo.
@@ -67,7 +67,7 @@ class Visitor:
                 node_keys=self.node_keys,
             )
             fleet.hosts[name] = host
-            found = await errand(fleet, host)
+            found = await task(fleet, host)
             if tell is not None:
                 # Becoming root is part of the first program that runs there.
                 tell(LoginNote("the node", "root"))

@@ -173,10 +173,10 @@ def for_storage(controller: Controller) -> Looking:
     """Looks at what storage would find on them, for the draft of now."""
 
     async def looking(name: str, answers: Answers, tell: LoginListener) -> Probe:
-        errand = storage_trial.wanted(controller.draft).get(name)
-        if errand is None:
+        trial = storage_trial.wanted(controller.draft).get(name)
+        if trial is None:
             return Probe("incomplete")
-        tried = await controller.try_storage(name, answers, errand, tell)
+        tried = await controller.try_storage(name, answers, trial, tell)
         return Probe("good" if tried.good else "failed", tried.text)
 
     return looking

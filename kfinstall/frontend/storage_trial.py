@@ -19,7 +19,7 @@ Kind = Literal["directory", "server", "client"]
 
 
 @dataclass(frozen=True, slots=True)
-class StorageTry:
+class StorageTrial:
     """What to try. A `directory` holds local-path's volumes, a `server` is a node that would export one, a `client` mounts a foreign server's."""
 
     kind: Kind
@@ -41,35 +41,35 @@ class Tried:
     """One line."""
 
 
-def wanted(draft: Draft) -> dict[str, StorageTry]:
+def wanted(draft: Draft) -> dict[str, StorageTrial]:
     """What to try on which node, for a draft as it stands."""
     nodes = [node for node in draft.nodes if node.get("name")]
     names = [str(node["name"]) for node in nodes]
     if draft.get(("storage", "type")) == "local-path":
         local = ("storage", "localPath")
-        errand = StorageTry("directory", str(draft.get((*local, "directory"))), str(draft.get((*local, "minimumFree"))))
-        return dict.fromkeys(names, errand)
+        trial = StorageTrial("directory", str(draft.get((*local, "directory"))), str(draft.get((*local, "minimumFree"))))
+        return dict.fromkeys(names, trial)
     nfs = ("storage", "nfs")
     first = next((node for node in nodes if "control-plane" in (node.get("roles") or ())), nodes[0] if nodes else {})
     directory, server = str(draft.get((*nfs, "path"))), str(draft.get((*nfs, "server")) or first.get("name", ""))
     if server in names:
-        return {server: StorageTry("server", directory, str(draft.get((*nfs, "minimumFree"))))}
-    return dict.fromkeys(names, StorageTry("client", directory, server=server, version=str(draft.get((*nfs, "version")))))
+        return {server: StorageTrial("server", directory, str(draft.get((*nfs, "minimumFree"))))}
+    return dict.fromkeys(names, StorageTrial("client", directory, server=server, version=str(draft.get((*nfs, "version")))))
 
 
-async def run(host: Host, errand: StorageTry) -> Tried:
+async def run(host: Host, trial: StorageTrial) -> Tried:
     """Try it on a node; nothing stays there.
 
     Raises:
         KfError: the node could not be asked.
     """
-    address = f"[{errand.server}]" if ":" in errand.server else errand.server
+    address = f"[{trial.server}]" if ":" in trial.server else trial.server
     parameters = {
-        "KIND": errand.kind,
-        "DIRECTORY": errand.directory,
-        "SERVER": errand.server,
-        "SOURCE": f"{address}:{errand.directory}",
-        "VERSION": errand.version,
+        "KIND": trial.kind,
+        "DIRECTORY": trial.directory,
+        "SERVER": trial.server,
+        "SOURCE": f"{address}:{trial.directory}",
+        "VERSION": trial.version,
         "TIMEOUT_SECONDS": str(limits.STORAGE_TRY_TIMEOUT_SECONDS),
     }
     program = Program("ask", "storage-try", resources.script("storage/ask-try"), parameters)
@@ -78,31 +78,31 @@ async def run(host: Host, errand: StorageTry) -> Tried:
     for line in done.lines:
         key, *values = line.split("\t")
         said[key] = values
-    parts = list(_of_client(errand, said) if errand.kind == "client" else _of_directory(errand, said))
+    parts = list(_of_client(trial, said) if trial.kind == "client" else _of_directory(trial, said))
     if not parts:
         return Tried(False, f"it could not be tried: {done.lines[-1] if done.lines else f'exit status {done.status}'}")
     return Tried(all(part.good for part in parts), "; ".join(part.text for part in parts))
 
 
-def _of_directory(errand: StorageTry, said: Mapping[str, list[str]]) -> Iterator[Tried]:
+def _of_directory(trial: StorageTrial, said: Mapping[str, list[str]]) -> Iterator[Tried]:
     space = said.get("space", [])
     if len(space) == 4 and space[0].isdecimal() and space[1].isdecimal():
         free, total, kind, mount = space
-        enough = int(free) >= types.size_bytes(errand.minimum_free)
+        enough = int(free) >= types.size_bytes(trial.minimum_free)
         text = f"{int(free) / 2**30:.0f} of {int(total) / 2**30:.0f} GiB free on {mount} ({kind})"
-        yield Tried(enough, text if enough else f"{text}, {errand.minimum_free} wanted")
+        yield Tried(enough, text if enough else f"{text}, {trial.minimum_free} wanted")
     if said.get("nfsd", ["ok"]) != ["ok"]:
         yield Tried(False, "its kernel has no NFS server (nfsd): a container? take another node")
 
 
-def _of_client(errand: StorageTry, said: Mapping[str, list[str]]) -> Iterator[Tried]:
+def _of_client(trial: StorageTrial, said: Mapping[str, list[str]]) -> Iterator[Tried]:
     tcp, mount, write = ("".join(said.get(key, [])) for key in ("tcp", "mount", "write"))
     if not tcp:
         return
     if tcp != "ok":
-        yield Tried(False, f"{errand.server} does not answer on TCP 2049 (NFS): {tcp}")
+        yield Tried(False, f"{trial.server} does not answer on TCP 2049 (NFS): {tcp}")
     elif mount == "no client":
-        yield Tried(True, f"{errand.server} answers; it is mounted once nfs-common is installed here")
+        yield Tried(True, f"{trial.server} answers; it is mounted once nfs-common is installed here")
     elif mount != "ok":
         yield Tried(False, f"the mount is refused: {mount}")
     elif write != "ok":

@@ -262,23 +262,23 @@ async def test_a_stranger_is_refused(pair: Pair, version: str) -> None:
 
 async def test_a_server_is_tried_from_a_node_before_anything_is_installed_for_it(pair: Pair) -> None:
     nobody = await storage_trial.run(
-        pair.hosts["client"], storage_trial.StorageTry("client", "/srv/kf", server="10.78.0.99", version="4.2")
+        pair.hosts["client"], storage_trial.StorageTrial("client", "/srv/kf", server="10.78.0.99", version="4.2")
     )
     assert not nobody.good
     assert "does not answer on TCP 2049" in nobody.text
-    room = await storage_trial.run(pair.hosts["server"], storage_trial.StorageTry("server", "/srv/kf/not/there", "1Mi"))
+    room = await storage_trial.run(pair.hosts["server"], storage_trial.StorageTrial("server", "/srv/kf/not/there", "1Mi"))
     assert room.good, room
     await pair.apply(StorageNfsServer(), "server", path="/srv/kf")
     await pair.apply(StorageNfsClient(), "client", path="/srv/kf")
-    errand = storage_trial.StorageTry("client", "/srv/kf", server=SERVER, version="4.2")
-    assert await storage_trial.run(pair.hosts["client"], errand) == storage_trial.Tried(True, "mounted, written to, cleaned up")
+    trial = storage_trial.StorageTrial("client", "/srv/kf", server=SERVER, version="4.2")
+    assert await storage_trial.run(pair.hosts["client"], trial) == storage_trial.Tried(True, "mounted, written to, cleaned up")
     wrong = await storage_trial.run(
-        pair.hosts["client"], storage_trial.StorageTry("client", "/srv/kf-other", server=SERVER, version="4.2")
+        pair.hosts["client"], storage_trial.StorageTrial("client", "/srv/kf-other", server=SERVER, version="4.2")
     )
     assert not wrong.good
     assert "the mount is refused" in wrong.text
     await pair.shell("server", f"sed -i s/no_root_squash/root_squash/g {provisioner.EXPORTS_FILE} && exportfs -ra")
-    squashed = await storage_trial.run(pair.hosts["client"], errand)
+    squashed = await storage_trial.run(pair.hosts["client"], trial)
     assert not squashed.good
     assert "no_root_squash" in squashed.text
     assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
