@@ -52,8 +52,8 @@ kf_masked() {
   return 1
 }
 
-# kf_wanted UNIT: whether something pulls it in at boot.
-kf_wanted() {
+# kf_pulled_in UNIT: whether something pulls it in at boot.
+kf_pulled_in() {
   local links=(/etc/systemd/system/*.{wants,requires}/"$1" /usr/lib/systemd/system/*.{wants,requires}/"$1")
   ((${#links[@]} > 0))
 }

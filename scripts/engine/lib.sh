@@ -486,7 +486,7 @@ kf_module() {
 # kf_wanted [KIND|PARAMETER]...: makes what KF_WANTED lists (see kfinstall/engine/wanted.py), in its order; of these kinds only, or the
 # files whose content these parameters hold, where any is named. Prints what it changed.
 kf_wanted() {
-  local chosen=" $* " line kind name mode owner from said lines rows=() packages=()
+  local chosen=" $* " line kind name mode owner from lines rows=() packages=()
   mapfile -t lines <<<"$KF_WANTED"
   for line in "${lines[@]}"; do
     IFS=$'\t' read -r kind name mode owner from <<<"$line"
@@ -511,8 +511,8 @@ kf_wanted() {
     sysctl) kf_sysctl "$name" "$mode" ;;
     file)
       from=KF_$from
-      said=$(printf '%s' "${!from}" | kf_put "$name" "$mode" "$owner") || exit
-      [[ -z $said ]] || kf_say "$said"
+      # Not in a substitution: bash would go on there where keeping the old file fails.
+      kf_put "$name" "$mode" "$owner" < <(printf '%s' "${!from}")
       ;;
     unit)
       # A unit file that was written, whenever that was.

@@ -14,7 +14,7 @@ kf_swap_fstab() {
 kf_swap_units() {
   local unit lines
   for unit in /etc/systemd/system/*.swap /run/systemd/system/*.swap /usr/lib/systemd/system/*.swap; do
-    kf_masked "${unit##*/}" || ! kf_wanted "${unit##*/}" || kf_pair unit "${unit##*/}"
+    kf_masked "${unit##*/}" || ! kf_pulled_in "${unit##*/}" || kf_pair unit "${unit##*/}"
   done
   for unit in /run/systemd/generator{,.early,.late}/*.swap; do
     [[ ${unit##*/} == dev-zram* ]] || kf_masked "${unit##*/}" && continue
@@ -26,7 +26,7 @@ kf_swap_units() {
 kf_swap_zram() {
   local name line lines
   for name in zramswap.service zram-config.service; do
-    kf_wanted "$name" && ! kf_masked "$name" && kf_pair zram yes
+    kf_pulled_in "$name" && ! kf_masked "$name" && kf_pair zram yes
   done
   [[ -x /usr/lib/systemd/system-generators/zram-generator ]] || return
   for name in /etc /run /usr/local/lib /usr/lib; do

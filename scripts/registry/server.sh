@@ -115,14 +115,10 @@ if [[ $KF_SECURED == yes ]]; then
 fi
 rm -rf -- "$kf_folder/new"
 
-kf_said=$(kf_wanted) || {
-  kf_say "$kf_said"
-  exit 1
-}
-if [[ -n $kf_said ]]; then
-  kf_say "$kf_said"
-  kf_restart=yes
-fi
+kf_files() { sha256sum -- "$kf_folder/config.yml" "/etc/systemd/system/$kf_service" 2>/dev/null || true; }
+kf_before=$(kf_files)
+kf_wanted
+[[ $(kf_files) == "$kf_before" ]] || kf_restart=yes
 
 if [[ $KF_SECURED == yes ]]; then
   # A bcrypt line differs each time it is made; the old one stays where the password still opens the registry.

@@ -3,16 +3,8 @@
 # Parameters: RUNTIME (containerd/docker), FOLDER (certs.d folder of this registry), CA (certificate, empty if insecure), HOST,
 #   DAEMON (JSON object with the keys of daemon.json that concern registries, or {})
 
-kf_file() { # path; content from standard input
-  local said
-  said=$(kf_put "$1" 0644 root:root) || { printf '%s\n' "$said"; exit 1; }
-  if [[ -n $said ]]; then
-    kf_say "$said"
-  fi
-}
-
 if [[ -n $KF_CA ]]; then
-  kf_file "$KF_FOLDER/ca.crt" <<<"${KF_CA%$'\n'}"
+  kf_put "$KF_FOLDER/ca.crt" 0644 root:root <<<"${KF_CA%$'\n'}"
 fi
 kf_wanted
 

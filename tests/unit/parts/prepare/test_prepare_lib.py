@@ -486,6 +486,15 @@ class TestWanted:
         assert self.given(machine, wanted).lines == ()
         assert not (root / "calls").exists()
 
+    def test_a_file_whose_old_form_can_not_be_kept_stays(self, machine):
+        old = machine.folder / "etc/b"
+        old.parent.mkdir()
+        old.write_text("somebody's")
+        machine.program("mv", '[[ ${!#} == */undo/* ]] || exec /bin/mv "$@"; echo "mv: no"; exit 1')
+        done = self.given(machine, Wanted(files=(File(str(old), "ours", owner=OWNER),)))
+        assert done.status != 0
+        assert old.read_text() == "somebody's"
+
     @pytest.mark.parametrize(("call", "made"), [("kf_wanted file", "ab"), ("kf_wanted B", "b"), ("kf_wanted directory unit", "")])
     def test_a_part_of_it_by_kind_or_by_parameter(self, machine, call, made):
         done = self.given(machine, self.everything(machine), call)
