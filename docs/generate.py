@@ -15,7 +15,7 @@ from kfinstall import resources
 from kfinstall.answers.docs import answers_document
 from kfinstall.engine.step import Step
 from kfinstall.simulator.faults import FAULTS
-from kfinstall.workflows import installation, reset, rotate, uninstall
+from kfinstall.workflows import EVERY_PHASE
 
 DOCS = Path(__file__).resolve().parent
 ROOMS: Final = ("<!-- rooms: `make docs` writes this table from the packages' docstrings -->\n", "<!-- /rooms -->")
@@ -29,7 +29,7 @@ def steps_document() -> str:
         "",
         "Written by `make docs` from kfinstall/workflows. A step is done when its check on fresh facts is satisfied.",
     ]
-    for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE):
+    for phase in EVERY_PHASE:
         lines += ["", f"## {phase.id}: {phase.title}", ""]
         if phase.needs:
             lines += [f"Needs: {', '.join(phase.needs)}.", ""]

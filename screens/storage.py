@@ -158,6 +158,6 @@ class StorageScreen(PartScreen):
         chosen = self.controller.draft.get(("storage", "type"))
         nfs = chosen == "nfs"
         self.query_one("#storage-nfs").display = nfs
-        self.query_one("#storage-local").display = not nfs
+        self.query_one("#storage-local").display = chosen == "local-path"
         meaning = "\n".join(f"{'>' if kind == chosen else ' '} {kind:<10} {text}" for kind, text in _MEANINGS.items())
         self.query_one("#storage-meaning", Static).update(Content(meaning))

@@ -7,7 +7,7 @@ problem's line and column in `kfinstall.answers.load`. Secrets are references, n
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Literal, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -308,9 +308,13 @@ class Answers(Section):
     @property
     def storage_class(self) -> str:
         """The name of the one default StorageClass."""
-        if self.storage.type == "local-path":
-            return "local-path"
-        return "nfs-csi" if self.storage.nfs.provisioner == "csi" else "nfs-client"
+        match self.storage.type:
+            case "local-path":
+                return "local-path"
+            case "nfs":
+                return "nfs-csi" if self.storage.nfs.provisioner == "csi" else "nfs-client"
+            case other:
+                assert_never(other)
 
     @property
     def registry_node(self) -> Node:

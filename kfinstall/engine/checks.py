@@ -10,7 +10,7 @@ from kfinstall.engine.step import Check, Conflict, Fix, Satisfied, View
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it must be; `fix` is a command that can be typed, or a key of the answers."""
+    """One thing that is not as it must be; `hint` is a command that can be typed, or a key of the answers, `fix` what kfinstall can do."""
 
     reason: str
     hint: str

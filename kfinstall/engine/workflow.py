@@ -67,6 +67,8 @@ class Workflow:
     """
     known: Callable[[], tuple[Phase, ...]] | None = None
     """All phases whose steps tell what was done before; None where only its own count."""
+    own: Phase | None = None
+    """Its own phase with all that can be part of it; None where it goes through the installation's."""
     changes: bool = False
     """It changes something: it holds the cluster's lock, and can be gone on with."""
     takes_away: bool = False
@@ -87,7 +89,7 @@ class Workflow:
     @property
     def apart(self) -> bool:
         """Whether its phases are its own; a run of it that is gone on with stays of its kind."""
-        return self.known is None
+        return self.own is not None
 
     @property
     def looks(self) -> bool:

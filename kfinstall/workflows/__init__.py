@@ -12,6 +12,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.doctor import DOCTOR
 from kfinstall.workflows.install import INSTALL, RESUME
+from kfinstall.workflows.installation import PHASES
 from kfinstall.workflows.plan import PLAN
 from kfinstall.workflows.reset import RESET
 from kfinstall.workflows.rotate import ROTATE
@@ -22,4 +23,6 @@ WORKFLOWS: Final[Mapping[str, Workflow]] = {
 }
 """By id, as records, events and the command line name them."""
 APART: Final = tuple(workflow for workflow in WORKFLOWS.values() if workflow.apart)
-"""Those with phases of their own."""
+"""Those with a phase of their own."""
+EVERY_PHASE: Final = (*PHASES, *(workflow.own for workflow in APART if workflow.own is not None))
+"""Of all workflows, each once, with all that can be part of it."""

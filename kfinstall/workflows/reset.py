@@ -69,6 +69,7 @@ RESET: Final = Workflow(
     "put the servers back to what they were before kfinstall; images and volumes stay",
     phases,
     work,
+    own=PHASE,
     changes=True,
     takes_away=True,
     clears=True,

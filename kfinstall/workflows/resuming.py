@@ -62,7 +62,7 @@ def choose(root: Path, run_id: str | None) -> Chosen:
     if not runs.changes(record):
         raise UsageError(
             f"run {record.id} was {kind}, which can't be resumed",
-            why="what can be: an installation, a reset, an uninstallation, a rotation",
+            why=f"what can be: {', '.join(dict.fromkeys(each.called for each in WORKFLOWS.values() if each.changes))}",
             hint=run_commands.instead(cluster, record, newest(cluster)),
         )
     if not runs.resumable(cluster, record):

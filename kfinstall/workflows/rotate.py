@@ -77,6 +77,7 @@ ROTATE: Final = Workflow(
     "replace the secrets that kfinstall generated, wherever they are read",
     phases,
     work,
+    own=PHASE,
     changes=True,
     question=Question(
         "what reads the replaced secrets in cluster {name} starts anew, one after the other; everybody signs in again",

@@ -84,6 +84,7 @@ UNINSTALL: Final = Workflow(
     "take Kubeflow and Spark off the cluster, which stays; volumes stay too",
     phases,
     work,
+    own=PHASE,
     changes=True,
     takes_away=True,
     flags=(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The machine: operating system, identity, CPU and memory, clock. Starts the reachability tries, which 90-reach.sh collects.
+# The machine: operating system, identity, CPU and memory, clock. Starts the reachability tries, which reach.sh collects.
 
 # kf_reach_tcp URL: whether its host takes a connection, for nodes without curl.
 kf_reach_tcp() {
@@ -30,7 +30,7 @@ kf_reach() {
   curl -q -s -I -Z --connect-timeout 4 --max-time 6 -w '%{url}\t%{http_code}\t%{exitcode}\t%{errormsg}\n' "${arguments[@]}"
 }
 
-# shellcheck disable=SC2034  # read by 90-reach.sh
+# shellcheck disable=SC2034  # read by reach.sh
 exec {KF_REACH}< <(kf_reach)
 
 kf_os() {

@@ -81,7 +81,7 @@ kf_lock_holder() {
   done
 }
 
-# When the lists were read is told by 50-watched.sh, whose stat looks at them too.
+# When the lists were read is told by watched.sh, whose stat looks at them too.
 kf_apt() {
   local line lines path lists=(/var/lib/apt/lists/*Release)
   kf_lock_holder /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock

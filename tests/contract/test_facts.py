@@ -19,9 +19,9 @@ from kfinstall.facts.parse import SECTIONS
 from kfinstall.facts.request import FIRST, LAST, facts_program
 from kfinstall.facts.section import MOST_CHARACTERS, MOST_LINES, FactSection, parsed, queries
 from kfinstall.parts.storage.facts import NfsExport
-from kfinstall.workflows import installation, reset, rotate, uninstall
+from kfinstall.workflows import EVERY_PHASE, installation, reset, rotate, uninstall
 
-STEPS = [kind for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE) for kind in phase.steps]
+STEPS = [kind for phase in EVERY_PHASE for kind in phase.steps]
 OWNED = sorted({kind for step in STEPS for kind in step.reads}, key=lambda kind: kind.section)
 each_owned = pytest.mark.parametrize("kind", OWNED, ids=[kind.section for kind in OWNED])
 NAMED = Answers.model_validate(

@@ -16,10 +16,10 @@ from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.nodes.model import EFFECTS
 from kfinstall.transport.wire import _OWN
-from kfinstall.workflows import installation, reset, rotate, uninstall
+from kfinstall.workflows import EVERY_PHASE, installation, reset, uninstall
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
-STEPS = [(phase, kind) for phase in (*installation.PHASES, reset.PHASE, uninstall.PHASE, rotate.PHASE) for kind in phase.steps]
+STEPS = [(phase, kind) for phase in EVERY_PHASE for kind in phase.steps]
 each_step = pytest.mark.parametrize(("phase", "kind"), STEPS, ids=[kind.id for _phase, kind in STEPS])
 
 

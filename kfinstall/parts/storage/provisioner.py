@@ -95,6 +95,8 @@ def provisioner(view: View) -> list[Document]:
     if answers.storage_class == "nfs-client":
         values = {"server": answers.nfs_address, "path": answers.storage.nfs.path}
         return manifests.load("storage/nfs-subdir", _images(view, "nfs-subdir-external-provisioner") | values)
+    if answers.storage_class != "local-path":
+        raise NotImplementedError(f"nothing provides the class {answers.storage_class}")
     nodes = [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [answers.storage.local_path.directory]}]
     values = {"config": json.dumps({"nodePathMap": nodes}, indent=1), "helper-pod": _helper_pod(view)}
     return manifests.load("storage/local-path", _images(view, "local-path-provisioner") | values)
