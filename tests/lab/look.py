@@ -85,7 +85,7 @@ def changed(before: Look, after: Look) -> list[tuple[str, str]]:
 
 def words(plan: Needed) -> set[str]:
     """All names in a plan."""
-    return {part for word in " ".join(plan.changes).split() for part in word.strip(",;:").split("=")}
+    return {part for word in " ".join(plan.changes).split() for part in word.strip(",;:").strip("'").split("=")}
 
 
 def new_packages(before: Look, after: Look) -> list[str]:
@@ -195,7 +195,8 @@ def _subjects(change: str) -> list[str]:
         return [change.removeprefix("pull ")]
     for pattern in _SEEN:
         if match := pattern.match(change):
-            return [word for word in re.split(r"[ ,]+", match[1]) if not re.match(r"[0-9(]", word)]
+            # Names are written as a shell takes them.
+            return [word.strip("'") for word in re.split(r"[ ,]+", match[1]) if not re.match(r"[0-9(]", word)]
     raise ValueError(f"nothing says how this is seen on a node: {change}")
 
 

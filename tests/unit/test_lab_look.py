@@ -30,6 +30,7 @@ def look(*lines):
         ),
         ("sysctl net.ipv4.ip_forward=1", "sysctl net.ipv4.ip_forward 1"),
         ("systemctl mask swap.img.swap", "link /etc/systemd/system/swap.img.swap /dev/null"),
+        (r"systemctl mask 'lab\x2dswap.swap'", r"link /etc/systemd/system/lab\x2dswap.swap /dev/null"),
         ("modprobe br-netfilter", "module br_netfilter -"),
         ("apt-mark hold kubelet", "held kubelet -"),
         ("systemctl enable --now containerd", "active containerd.service -"),
