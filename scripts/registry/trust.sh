@@ -31,7 +31,7 @@ if json.dumps(current, sort_keys=True) != before:
 PYTHON
   ) || kf_fail 31 "/etc/docker/daemon.json is not valid JSON" "mend it, then run the step again; the old content is kept in /var/lib/kfinstall/undo"
   if [[ -n $kf_new ]]; then
-    kf_file /etc/docker/daemon.json <<<"$kf_new"
+    kf_put /etc/docker/daemon.json 0644 root:root <<<"$kf_new"
     systemctl restart docker.service
   fi
 fi
