@@ -18,7 +18,7 @@ from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, told
+from kfinstall.errors import ExitCode, KfError, UsageError, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], terminal: Terminal) -> int:
     folder = default_directory()
     try:
-        options = build_parser().parse_args(normalise(words))
+        options = _parsed(words)
         _learn(options)
         folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
@@ -49,6 +49,14 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
         return _told(told(error, folder), words, terminal)
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    options, unknown = build_parser().parse_known_args(normalise(words))
+    if unknown:
+        hint = f"see: {invocation.current().program} {options.command} --help"
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=hint)
+    return options
 
 
 def _learn(options: argparse.Namespace) -> None:
