@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import os
 import sys
 import time
@@ -19,14 +18,11 @@ from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, UsageError, told
+from kfinstall.errors import ExitCode, KfError, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; nothing prints a traceback at a user."""
-    # argparse prints by itself, and not every encoding has every character of ours.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     terminal = Terminal.detect(os.environ)
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = invocation.Invocation(program=invocation.program(), words=tuple(words))
@@ -35,12 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str], terminal: Terminal) -> int:
-    # What stands for it until it is known, and where there is no home directory, is only where the trace of a defect would go.
-    folder = Path.cwd()
+    folder = default_directory()
     try:
-        options = _parsed(words)
+        options = build_parser().parse_args(normalise(words))
         _learn(options)
-        folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else default_directory()
+        folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
     except KfError as error:
         return _told(error, words, terminal)
@@ -54,14 +49,6 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
         return _told(told(error, folder), words, terminal)
-
-
-def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    options, unknown = build_parser().parse_known_args(normalise(words))
-    if unknown:
-        hint = f"see: {invocation.current().program} {options.command} --help"
-        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=hint)
-    return options
 
 
 def _learn(options: argparse.Namespace) -> None:

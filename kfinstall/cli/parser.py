@@ -9,6 +9,7 @@ from typing import Final
 from typing_extensions import override
 
 from kfinstall import __version__, invocation
+from kfinstall.answers.inventory.names_of_forms import FORMS
 from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
 from kfinstall.workflows import APART, WORKFLOWS, installation, rotate
@@ -162,7 +163,9 @@ def _apart(commands: argparse._SubParsersAction[_Parser], workflow: Workflow, dr
 
 
 def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    answers = commands.add_parser("answers", help="new: a commented example; check: all problems at once; schema: the JSON Schema")
+    answers = commands.add_parser(
+        "answers", help="new: a commented example; import: from an inventory; check: all problems at once; schema: the JSON Schema"
+    )
     actions = answers.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
     new = actions.add_parser("new", help="print a commented example")
     _path(new.add_argument("file", nargs="?", metavar="FILE", help="write it there instead; an existing file is never overwritten"))
@@ -170,8 +173,21 @@ def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = actions.add_parser("check", help="all problems at once, with file:line:column")
     _path(check.add_argument("file", metavar="FILE"))
     _common(check)
+    _answers_import(actions)
     schema = actions.add_parser("schema", help="print the JSON Schema")
     _common(schema)
+
+
+def _answers_import(actions: argparse._SubParsersAction[_Parser]) -> None:
+    taken = actions.add_parser(
+        "import", help="make answers of an inventory: a list, /etc/hosts, CSV, ssh_config, Ansible, k0sctl, RKE, KubeKey, ..."
+    )
+    _path(taken.add_argument("file", metavar="FILE", help="the inventory; - is standard input"))
+    _path(taken.add_argument("-o", "--output", metavar="FILE", default="", help="write the answers there instead of stdout"))
+    taken.add_argument("--overwrite", action="store_true", help="write it though it exists")
+    taken.add_argument("--format", choices=FORMS, default="", metavar="FORM", help=f"take it for this form: {', '.join(FORMS)}")
+    taken.add_argument("--strict", action="store_true", help="exit 15 and write nothing where anything was left")
+    _common(taken)
 
 
 def _bundle(commands: argparse._SubParsersAction[_Parser]) -> None:
