@@ -245,7 +245,7 @@ def shell_command(answers: Answers, name: str) -> list[str]:
     own = node.ssh
     command = ["ssh"]
     port = (own.port if own else None) or answers.ssh.port
-    if port != 22:
+    if port not in (None, 22):
         command += ["-p", str(port)]
     for key in (own.keys if own and own.keys is not None else answers.ssh.keys) or ():
         command += ["-i", key]
