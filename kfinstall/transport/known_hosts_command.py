@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def printed(settings: Settings | None, name: str, key: SSHKey | None = None) -> str:
-    """What it knows of a server, empty where there is no such command; `key` is what the server shows, where that is known.
+    """What it knows of a server by its name in known_hosts, empty where there is no such command; `key`: what the server shows, once it has.
 
     Raises:
         LoginError: it can't be run, or does not end.
@@ -27,7 +27,8 @@ async def printed(settings: Settings | None, name: str, key: SSHKey | None = Non
     command = settings.known_hosts_command
     shown = key.export_public_key("openssh").decode().split()[:2] if key is not None else ["NONE", "NONE"]
     tokens = {
-        "H": name,
+        # OpenSSH does the same: before the server is asked, its name without the port.
+        "H": name if key is not None else settings.alias or settings.host,
         "I": "HOSTNAME" if key is not None else "ORDER",
         "t": shown[0],
         "K": shown[1],

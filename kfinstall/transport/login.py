@@ -199,7 +199,8 @@ class Login:
             return connection
 
     async def _known(self, target: Target, shown: asyncssh.SSHKey | None = None) -> Known:
-        printed = await known_hosts_command.printed(target.settings, hostkeys.known_name(target.host, target.port), shown)
+        name = (target.settings.alias if target.settings else "") or hostkeys.known_name(target.host, target.port)
+        printed = await known_hosts_command.printed(target.settings, name, shown)
         return self.host_keys.lookup_as_ssh(target.host, target.port, target.settings, printed)
 
     @staticmethod

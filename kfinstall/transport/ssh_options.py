@@ -39,11 +39,11 @@ TAKEN: Final = frozenset(
 """Done as OpenSSH would."""
 
 TOLD: Final = {
-    "gssapiauthentication": "Kerberos (GSSAPI) is not offered; log in by a key or a password",
-    "hostbasedauthentication": "host-based login is not offered; log in by a key or a password",
-    "pkcs11provider": "a token's keys are offered by the agent: ssh-add -s {value}",
-    "controlpath": "a connection that ssh shares is not used; each server is logged in to anew",
-    "verifyhostkeydns": "name servers are not asked for host keys; compare the fingerprint",
+    "GSSAPIAuthentication": "Kerberos (GSSAPI) is not offered; log in by a key or a password",
+    "HostbasedAuthentication": "host-based login is not offered; log in by a key or a password",
+    "PKCS11Provider": "a token's keys are offered by the agent: ssh-add -s {value}",
+    "ControlPath": "a connection that ssh shares is not used; each server is logged in to anew",
+    "VerifyHostKeyDNS": "name servers are not asked for host keys; compare the fingerprint",
 }
 """Another way in, which is not gone here; told where the login fails without it. {value} is the option's."""
 

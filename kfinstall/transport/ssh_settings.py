@@ -30,11 +30,11 @@ _VARIABLE: Final = re.compile(r"\$\{(.*?)\}")
 _PATH_BEGINS: Final = re.compile(r"[/~%$]|[A-Za-z]:[\\/]|\\\\")
 _YES: Final = ("yes", "true", "unbound", "host-bound")
 _ALGORITHMS: Final[Mapping[str, tuple[str, Any]]] = {
-    "kexalgorithms": ("kex_algs", get_kex_algs),
-    "ciphers": ("encryption_algs", get_encryption_algs),
-    "macs": ("mac_algs", get_mac_algs),
-    "pubkeyacceptedalgorithms": ("signature_algs", get_public_key_algs),
-    "hostkeyalgorithms": ("server_host_key_algs", lambda: [*get_certificate_algs(), *get_public_key_algs()]),
+    "KexAlgorithms": ("kex_algs", get_kex_algs),
+    "Ciphers": ("encryption_algs", get_encryption_algs),
+    "MACs": ("mac_algs", get_mac_algs),
+    "PubkeyAcceptedAlgorithms": ("signature_algs", get_public_key_algs),
+    "HostKeyAlgorithms": ("server_host_key_algs", lambda: [*get_certificate_algs(), *get_public_key_algs()]),
 }
 """OpenSSH's option: the name that the library has for it, and all that the library knows of its kind."""
 _FAMILIES: Final = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
@@ -230,12 +230,12 @@ def _seconds(text: str) -> float | None:
 def _algorithms(printed: Printed, usual: Printed, places: Places) -> dict[str, tuple[str, ...]]:
     chosen: dict[str, tuple[str, ...]] = {}
     for option, (name, known) in _ALGORITHMS.items():
-        values = list(printed.get(option, ()))
-        if not values or values == list(usual.get(option, ())):
+        values = list(printed.get(option.lower(), ()))
+        if not values or values == list(usual.get(option.lower(), ())):
             continue
         words = [word for value in values for word in value.split(",")]
         ours = {algorithm.decode() for algorithm in known()}
-        if option == "pubkeyacceptedalgorithms":
+        if option == "PubkeyAcceptedAlgorithms":
             words = list(dict.fromkeys(word.replace("-cert-v01@openssh.com", "") for word in words))
             words = [f"{word}@openssh.com" if word.startswith("sk-") and "@" not in word else word for word in words]
         fits = tuple(dict.fromkeys(word for word in words if word in ours))
@@ -252,7 +252,7 @@ def _algorithms(printed: Printed, usual: Printed, places: Places) -> dict[str, t
 def _told(printed: Printed, places: Places) -> list[str]:
     lines = []
     for option, text in ssh_options.TOLD.items():
-        value = next(iter(printed.get(option, ())), "")
+        value = next(iter(printed.get(option.lower(), ())), "")
         if value and value.lower() not in ("no", "false", "none"):
             lines.append(f"{places.where(option, value)}: {text.format(value=clean(value))}")
     return lines
