@@ -63,7 +63,7 @@ class Cluster(Section):
 class JumpHost(Section):
     """A host that SSH goes through. It is sent its own password only, and offered no key that is written for a node."""
 
-    address: t.HostAddress = Field(description="DNS name or IP address.")
+    address: t.SshHost = Field(description="DNS name, IP address, or an alias of ~/.ssh/config.")
     user: t.LoginName | None = Field(None, description="Login user; the one of `ssh` if absent.")
     port: t.Port | None = Field(None, description="SSH port; that of ~/.ssh/config, else 22, if absent.")
     keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; those of `ssh` if empty, never a node's own.")

@@ -60,6 +60,15 @@ class Places:
         # OpenSSH takes the first that it obtains.
         return found[0] if found and (found[0].applies or len(found) == 1) else None
 
+    def spelled(self) -> str:
+        """The address as a Host line spells it: the answers keep names in lower case, and OpenSSH's patterns have capitals."""
+        for place in self.lines():
+            if place.option == "host" and place.applies is False:
+                for word in _words(place.value):
+                    if word.lower() == self.host and word != self.host:
+                        return word
+        return self.host
+
     def lines(self) -> Iterator[Place]:
         """Every option of every file, in the order that OpenSSH reads them; none of files that can't be read."""
         seen: list[Path] = []
@@ -100,10 +109,9 @@ class Places:
 
 def named(host: str, patterns: Sequence[str]) -> bool:
     """Whether the patterns of a Host line name an address (ssh_config(5), PATTERNS)."""
-    lower = host.lower()
     hit = False
     for pattern in patterns:
-        if fnmatchcase(lower, pattern.lower().removeprefix("!").replace("[", "[[]")):
+        if fnmatchcase(host, pattern.removeprefix("!").replace("[", "[[]")):
             if pattern.startswith("!"):
                 return False
             hit = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -264,7 +264,9 @@ class Login:
                 password = None if client.password_sent else password
                 if keys and turn + 1 < numbers.SSH_LOGIN_TURNS and self._again(error, tried):
                     continue
-                raise explained(target, self._tried(target, found, client), error) from error
+                told = explained(target, self._tried(target, found, client), error)
+                # A lost connection is made anew; what is not to be had on this computer is not.
+                raise told from (error if told.retryable else None)
         raise AssertionError("the last turn returns or raises")
 
     @staticmethod
@@ -293,7 +295,7 @@ class Login:
         try:
             async with asyncio.timeout(seconds):
                 if settings and settings.proxy_command and tunnel is None and target.dial is None:
-                    if hasattr(socket, "AF_UNIX"):
+                    if os.name == "posix":
                         client.proxy = await ProxyCommand.start(
                             settings.proxy_command, passes_socket=settings.proxy_passes_socket, seconds=options["connect_timeout"]
                         )

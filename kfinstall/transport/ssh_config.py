@@ -24,8 +24,9 @@ _SYSTEM: Final = Path("/etc/ssh/ssh_config")
 _SHOWN: Final = 5
 _USUAL: Final[dict[str, Printed]] = {}
 """By program: what it prints without any configuration."""
-_NO_TERMINAL: Final = "Pseudo-terminal will not be allocated"
+_NO_CAUSE: Final = ("Pseudo-terminal will not be allocated", "terminating, ")
 _UNKNOWN_OPTION: Final = re.compile(r"(?i)bad configuration option: (\S+)")
+_UNKNOWN_MATCH: Final = re.compile(r"(?i)unsupported match attribute (\S+)")
 _UNSAFE: Final = re.compile(r"(?i)bad owner or permissions on (.+)")
 _NOT_KNOWN_TO_SSH: Final = re.compile(r"(?i)(illegal|unknown|invalid) option -- '?G")
 
@@ -47,7 +48,9 @@ class SshConfig:
         Raises:
             LoginError: OpenSSH refuses the configuration, or an option of it can't be taken over; says where.
         """
-        places = Places((self.file,) if self.named else (self.file, _SYSTEM), address)
+        files = (self.file,) if self.named else (self.file, _SYSTEM)
+        address = Places(files, address).spelled()
+        places = Places(files, address)
         try:
             if self.program is not None:
                 printed = await self._printed(address, user, port, places)
@@ -197,10 +200,12 @@ def _end(pid: int) -> None:
 
 def _refused(address: str, words: str, command: Sequence[str], places: Places) -> LoginError:
     """The error for a configuration that OpenSSH itself does not take, in its own words: they name file and line."""
-    told = [line for line in clean_lines(words) if line.strip() and not line.startswith((_NO_TERMINAL, "terminating,"))]
+    told = [line for line in clean_lines(words) if line.strip() and not any(words in line for words in _NO_CAUSE)]
     hints = []
     if unknown := _UNKNOWN_OPTION.search(words):
         hints.append(f"take that line out, or write above it: IgnoreUnknown {unknown[1]}")
+    elif _UNKNOWN_MATCH.search(words):
+        hints.append("take that condition out; a newer OpenSSH than this one (ssh -V) may know it")
     elif unsafe := _UNSAFE.search(words):
         name = unsafe[1].strip()
         hints.append(f"it must be yours and writable for nobody else: {shell('chmod', '600', name)}")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, LoginError, TransportError
+from kfinstall.transport.base import Program
 from tests.fakes.sshd import Client, Sshd, free_port, make_key, needs_sshd, sshd
 
 pytestmark = [
@@ -75,8 +80,6 @@ class World:
             0, node={"address": host} | more.pop("node", {}), ssh=given, ssh_config=self.config, **more
         )
         try:
-            from kfinstall.transport.base import Program
-
             done = await connected.ask(Program("ask", "test", "id -un; echo $SSH_CONNECTION", {}), timeout_seconds=20)
             return done.lines[0]
         finally:
@@ -501,8 +504,11 @@ CONNECT = """
 import os, socket, sys, threading
 far = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 def out():
-    while data := far.recv(65536):
-        os.write(1, data)
+    try:
+        while data := far.recv(65536):
+            os.write(1, data)
+    finally:
+        os._exit(0)
 threading.Thread(target=out, daemon=True).start()
 while data := os.read(0, 65536):
     far.sendall(data)
@@ -630,3 +636,135 @@ async def test_without_openssh_the_librarys_reader_counts(world: World, monkeypa
         await world.ours("master")
     assert "line 2" in caught.value.why
     assert "no OpenSSH" in caught.value.why
+
+
+def _string(data: bytes) -> bytes:
+    return len(data).to_bytes(4) + data
+
+
+class Token:
+    """An agent that holds a security key's key (FIDO), whose user touches it each time."""
+
+    KIND = b"sk-ssh-ed25519@openssh.com"
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        point = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.blob = _string(self.KIND) + _string(point) + _string(b"ssh:")
+        self._point = point
+        self._refuses = refuses
+        self.signed = 0
+
+    @property
+    def line(self) -> str:
+        return f"{self.KIND.decode()} {base64.b64encode(self.blob).decode()}\n"
+
+    def private_file(self) -> str:
+        """The file that ssh-keygen -t ed25519-sk leaves: it holds no secret, but the key's handle."""
+        inner = b"\x01\x02\x03\x04" * 2 + _string(self.KIND) + _string(self._point) + _string(b"ssh:") + b"\x01" + _string(b"handle")
+        inner += _string(b"") + _string(b"comment")
+        inner += bytes(range(1, 1 + (-len(inner)) % 8))
+        data = b"openssh-key-v1\0" + _string(b"none") + _string(b"none") + _string(b"") + (1).to_bytes(4)
+        text = base64.b64encode(data + _string(self.blob) + _string(inner)).decode()
+        return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{text}\n-----END OPENSSH PRIVATE KEY-----\n"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                body = await reader.readexactly(int.from_bytes(await reader.readexactly(4)))
+                writer.write(_string(self._answer(body)))
+        writer.close()
+
+    def _answer(self, body: bytes) -> bytes:
+        if body[0] == 11:
+            return b"\x0c" + (1).to_bytes(4) + _string(self.blob) + _string(b"token \xff")
+        if body[0] != 13 or self._refuses:
+            return b"\x05"
+        self.signed += 1
+        at = 1 + 4 + int.from_bytes(body[1:5])
+        message = body[at + 4 : at + 4 + int.from_bytes(body[at : at + 4])]
+        flags = b"\x01" + (7).to_bytes(4)
+        signature = self._key.sign(sha256(b"ssh:").digest() + flags + sha256(message).digest())
+        return b"\x0e" + _string(_string(self.KIND) + _string(signature) + flags)
+
+
+@asynccontextmanager
+async def token(folder: Path, *, refuses: bool = False) -> AsyncIterator[tuple[Token, Path]]:
+    made, path = Token(refuses=refuses), folder / "token.sock"
+    server = await asyncio.start_unix_server(made.serve, path)
+    try:
+        yield made, path
+    finally:
+        server.close()
+
+
+async def test_a_security_key_by_its_agent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with token(world.folder) as (key, socket):
+        (world.folder / "authorized").write_text(key.line)
+        world.write(key.line, "id_sk.pub")
+        world.write(key.private_file(), "id_sk")
+        for name in ("id_sk", "id_sk.pub"):
+            text = world.common(master(world)).replace("IdentityAgent none", f"IdentityAgent {socket}\n  IdentitiesOnly yes")
+            world.write(text.replace(f"{world.folder}/id\n", f"{world.folder}/{name}\n"))
+            await world.both()
+        assert key.signed == 4
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        client = Client(world.folder)
+        host = await client.connect(world.server.port, ssh={"agent": True, "keys": (str(world.folder / "id_sk"),)})
+        await host.close()
+        with pytest.raises(LoginError, match="agent does not hold the key of") as caught:
+            await client.connect(world.server.port, ssh={"agent": False, "keys": (str(world.folder / "id_sk"),)})
+        assert "ssh-add" in caught.value.why
+
+
+async def test_an_agent_that_does_not_sign_is_no_end(world: World) -> None:
+    """The user did not touch the key, or said no: the next key counts."""
+    async with token(world.folder, refuses=True) as (key, socket):
+        world.write(key.line, "id_sk.pub")
+        with (world.folder / "authorized").open("a") as file:
+            file.write(key.line)
+        text = world.common(master(world, f"  IdentityFile {world.folder}/id_sk.pub\n"))
+        world.write(text.replace("IdentityAgent none", f"IdentityAgent {socket}"))
+        await world.both()
+
+
+async def test_no_algorithm_in_common_is_not_a_firewall(tmp_path: Path) -> None:
+    async with sshd(tmp_path, "KexAlgorithms sntrup761x25519-sha512@openssh.com") as server:
+        world = World(server, tmp_path)
+        world.know(server.pins_line.strip())
+        world.write(world.common(master(world)))
+        with pytest.raises(LoginError, match="no algorithm in common") as caught:
+            await world.ours("master")
+    assert "sntrup761x25519" in caught.value.why
+    assert "firewall" not in "\n".join(caught.value.lines())
+
+
+async def test_an_ipv6_address_behind_a_name_and_as_it_is(tmp_path: Path) -> None:
+    try:
+        (await asyncio.start_server(lambda _reader, _writer: None, "::1", 0)).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine's loopback")
+    async with sshd(tmp_path, "ListenAddress ::1") as server:
+        world = World(server, tmp_path)
+        world.know(f"[::1]:{server.port} {server.host_key}")
+        world.write(world.common(f"Host master\n  HostName ::1\n  Port {server.port}\n"))
+        await world.both()
+        world.know(f"[::1]:{server.port} {server.host_key}")
+        world.write(world.common(f"Host ::1\n  Port {server.port}\n"))
+        await world.both("::1")
+
+
+async def test_a_whole_session_by_an_alias_is_made_anew_when_it_is_lost(world: World) -> None:
+    world.write(CONNECT, "connect.py")
+    world.write(world.common(master(world, f"  ProxyCommand {sys.executable} {world.folder}/connect.py %h %p\n")))
+    host = await Client(world.folder).connect(
+        0, node={"address": "master"}, ssh={"user": None, "port": None, "keys": ()}, ssh_config=world.config, accept_new=False
+    )
+    program = Program("ask", "test", "echo here", {})
+    assert (await host.ask(program, timeout_seconds=20)).lines == ("here",)
+    world.server.cut()
+    with suppress(TransportError):
+        await host.ask(program, timeout_seconds=20)
+    assert (await host.ask(program, timeout_seconds=20)).lines == ("here",)
+    await host.close()
+    assert not await _running(f"{world.folder}/connect.py")
