@@ -266,7 +266,7 @@ async def test_no_authentication_of_this_computer(world: World) -> None:
 
 async def test_a_known_hosts_command(world: World) -> None:
     world.know()
-    script = world.write(f"#!/bin/sh\necho \"$1 {world.server.host_key}\"\n", "khc")
+    script = world.write(f'#!/bin/sh\necho "$1 {world.server.host_key}"\n', "khc")
     script.chmod(0o700)
     world.write(world.common(master(world, f"  KnownHostsCommand {script} %H\n")))
     await world.both()
@@ -445,7 +445,9 @@ async def test_jump_hosts_of_the_configuration(tmp_path: Path) -> None:
         world.write(world.common(hosts + "Host second\n  ProxyJump first\n" + master(world, "  ProxyJump second\n")))
         await world.both()
         # -J overrides how the second is reached.
-        world.write(world.common(hosts + "Host second\n  ProxyJump nowhere.invalid\n" + master(world, "  ProxyJump first,second\n")))
+        world.write(
+            world.common(hosts + "Host second\n  ProxyJump nowhere.invalid\n" + master(world, "  ProxyJump first,second\n"))
+        )
         await world.both()
         # The answers say: straight there.
         world.write(world.common(master(world, "  ProxyJump nowhere.invalid\n")))
@@ -661,7 +663,9 @@ class Token:
 
     def private_file(self) -> str:
         """The file that ssh-keygen -t ed25519-sk leaves: it holds no secret, but the key's handle."""
-        inner = b"\x01\x02\x03\x04" * 2 + _string(self.KIND) + _string(self._point) + _string(b"ssh:") + b"\x01" + _string(b"handle")
+        inner = (
+            b"\x01\x02\x03\x04" * 2 + _string(self.KIND) + _string(self._point) + _string(b"ssh:") + b"\x01" + _string(b"handle")
+        )
         inner += _string(b"") + _string(b"comment")
         inner += bytes(range(1, 1 + (-len(inner)) % 8))
         data = b"openssh-key-v1\0" + _string(b"none") + _string(b"none") + _string(b"") + (1).to_bytes(4)
