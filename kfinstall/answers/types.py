@@ -66,9 +66,8 @@ def ssh_host(value: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    address, zone, _interface = value.partition("%")
     try:
-        return value if zone and ipaddress.IPv6Address(value) else host_address(address if not zone else value)
+        return str(ipaddress.IPv6Address(value)) if "%" in value else host_address(value)
     except ValueError:
         if _ALIAS.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value):
             return value
