@@ -126,7 +126,7 @@ FORMS = {
     "include of nothing": "Include {folder}/none/*\n{master}",
     "ignore unknown": "IgnoreUnknown UseKeychain,Funny*\nUseKeychain yes\nFunnyOption 3\n{master}",
     "deprecated": "Host master\n  UseRoaming no\n  Protocol 2\n  RSAAuthentication yes\n  HostName 127.0.0.1\n  Port {port}\n",
-    "what a session has": "{master}  RequestTTY yes\n  SendEnv LANG LC_*\n  SetEnv A=b\n  LocalForward 0 127.0.0.1:1\n  ForwardAgent yes\n",
+    "what a session has": "{master}  RequestTTY yes\n  SendEnv LANG LC_*\n  SetEnv A=b\n  LocalForward {free} 127.0.0.1:1\n  ForwardAgent yes\n",
     "kerberos": "{master}  GSSAPIAuthentication yes\n  GSSAPIDelegateCredentials no\n",
     "shared connections": "{master}  ControlMaster auto\n  ControlPath /tmp/kf-%p\n  ControlPersist no\n",
     "several keys of which some are absent": "{master}  IdentityFile {folder}/absent\n  IdentityFile {folder}/nor_this\n",
@@ -147,7 +147,7 @@ FORMS = {
 async def test_each_form_that_ssh_takes_logs_in(world: World, form: str) -> None:
     """Red before: 'met a defect of its own (ConfigParseError)', port 22, or a host key of another name."""
     world.write(master(world), "parts/one.conf")
-    values = {"port": world.server.port, "folder": world.folder, "master": master(world)}
+    values = {"port": world.server.port, "free": free_port(), "folder": world.folder, "master": master(world)}
     world.write(world.common(FORMS[form].format(**values)))
     await world.both()
 
