@@ -31,6 +31,8 @@ SSH_CONFIG_DEPTH: Final = 16
 """Includes inside of includes, as many as OpenSSH follows."""
 SSH_CONFIG_BYTES: Final = 1_048_576
 """What is read of one file to tell the line that an option stands at."""
+SSH_AGENT_SECONDS: Final = 30.0
+"""How long the agent may take to say what it holds: it may ask its user to open it."""
 SSH_JUMPS: Final = 16
 """Jump hosts on the way to one server."""
 SSH_PROXY_STDERR_BYTES: Final = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ import asyncssh
 from kfinstall.answers.model import Ssh
 from kfinstall.errors import LoginError
 from kfinstall.text import clean, shell
+from kfinstall.transport import limits
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource, certificates_of
 from kfinstall.transport.route import Target
 
@@ -143,11 +145,13 @@ async def _agent(target: Target, ssh: Ssh, stack: AsyncExitStack) -> _Agent:
         return _Agent()
     where = path or os.environ.get("SSH_AUTH_SOCK", "")
     try:
-        agent = await stack.enter_async_context(asyncssh.connect_agent(path) if path else asyncssh.connect_agent())
-        keys = await agent.get_keys()
+        async with asyncio.timeout(limits.SSH_AGENT_SECONDS):
+            agent = await stack.enter_async_context(asyncssh.connect_agent(path) if path else asyncssh.connect_agent())
+            keys = await agent.get_keys()
     except (OSError, ValueError, asyncssh.Error) as error:
         # No agent runs, or it does not speak: the other methods count.
-        return _Agent(trouble=f"the agent at {clean(where)} does not answer: {clean(str(error))}" if where else "")
+        why = clean(str(error)) or f"nothing within {limits.SSH_AGENT_SECONDS:.0f} s"
+        return _Agent(trouble=f"the agent at {clean(where)} does not answer: {why}" if where else "")
     plain = {_public(key): key for key in keys if not _is_certificate(key)}
     certified: dict[bytes, list[Any]] = {}
     for key in keys:

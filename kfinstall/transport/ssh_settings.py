@@ -139,7 +139,8 @@ def settings(typed: str, printed: Printed, usual: Printed, places: Places) -> Se
         unchecked_loopback=yes("nohostauthenticationforlocalhost") and not one("hostkeyalias"),
         accepts_new=one("stricthostkeychecking").lower() in ("accept-new", "no", "off", "false"),
         revoked=tuple(_files(printed, "revokedhostkeys")),
-        jumps=jumps,
+        # OpenSSH makes a ProxyCommand of it, and replaces the tokens of that.
+        jumps=_expanded("ProxyJump", jumps, tokens, places),
         proxy_command="" if jumps else _expanded("ProxyCommand", one("proxycommand"), tokens, places),
         proxy_passes_socket=yes("proxyusefdpass") and not jumps,
         public_keys=yes("pubkeyauthentication", default=True) and (not preferred or "publickey" in preferred),

@@ -441,6 +441,8 @@ async def test_jump_hosts_of_the_configuration(tmp_path: Path) -> None:
         ):
             world.write(world.common(hosts + master(world, f"  ProxyJump {jump}\n")))
             await world.both()
+        world.write(world.common(hop("first-master", first) + master(world, "  ProxyJump first-%n\n")))
+        await world.both()
         # A jump host behind another one, each by its own line.
         world.write(world.common(hosts + "Host second\n  ProxyJump first\n" + master(world, "  ProxyJump second\n")))
         await world.both()
@@ -730,6 +732,23 @@ async def test_an_agent_that_does_not_sign_is_no_end(world: World) -> None:
         text = world.common(master(world, f"  IdentityFile {world.folder}/id_sk.pub\n"))
         world.write(text.replace("IdentityAgent none", f"IdentityAgent {socket}"))
         await world.both()
+
+
+async def test_an_agent_that_never_answers_is_not_waited_for_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfinstall.transport.limits.SSH_AGENT_SECONDS", 0.2)
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_unix_server(hears, world.folder / "silent.sock")
+    async with silent:
+        world.write(world.common(master(world)).replace("IdentityAgent none", f"IdentityAgent {world.folder}/silent.sock"))
+        assert await world.ours("master") == "root"
+        (world.folder / "authorized").write_text("")
+        with pytest.raises(LoginError) as caught:
+            await world.ours("master")
+    assert f"the agent at {world.folder}/silent.sock does not answer: nothing within" in caught.value.why
 
 
 async def test_no_algorithm_in_common_is_not_a_firewall(tmp_path: Path) -> None:
