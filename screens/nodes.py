@@ -103,14 +103,14 @@ class NodesScreen(PartScreen):
             yield Act("Import", id="import", tooltip="F6")
         yield Static(Content("Login"), classes="heading")
         yield row(draft, "ssh.user", "User", hint="your own login name")
-        yield row(draft, "ssh.port", "Port")
+        yield row(draft, "ssh.port", "Port", hint="22")
         yield row(draft, "ssh.keys", "Key files", hint="~/.ssh/id_*")
         yield row(draft, "ssh.agent", "SSH agent")
         yield row(draft, "ssh.password", "Login password", may_generate=False)
         yield row(draft, "ssh.sudoPassword", "sudo password", may_generate=False)
         yield row(draft, "ssh.passphrase", "Key's passphrase", may_generate=False)
         yield JumpHosts(draft, ("ssh", "jumpHosts"), hint="user@bastion:22, as for ssh -J; empty: straight there")
-        yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config")
+        yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config", hint="where it is there")
 
     @override
     def on_mount(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from kfinstall.engine.workflow import Workflow
@@ -27,6 +28,8 @@ class Options:
     answers_file: str = ""
     dial: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Node name to (host, port) where it differs from the answers: the simulator's servers."""
+    ssh_config: Path | None = None
+    """What is read instead of ~/.ssh/config, as with `ssh -F`."""
     limits: Limits = DEFAULT_LIMITS
     """Times of the transport."""
     tolerant: bool = False

@@ -1,8 +1,9 @@
 """The nodes: typed, imported, changed, looked at while they are filled in."""
 
 import pytest
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Select, TextArea
 
+from screens.form import Row
 from screens.modals import Told
 from screens.node_windows import SameNames
 from screens.nodes import NodeTable
@@ -206,3 +207,15 @@ async def test_a_server_may_have_a_way_of_its_own(controller):
         await pilot.press("enter")
         await settled(pilot)
         assert controller.draft.nodes[0]["ssh"] == {"jumpHosts": []}
+
+
+async def test_the_ssh_configuration_has_three_answers(controller):
+    """Absent is neither yes nor no: where the file is there."""
+    async with opened(controller, "nodes") as (app, pilot):
+        select = app.screen.query_one("#row-ssh-useSshConfig", Row).query_one(Select)
+        assert (select.value, controller.draft.given(("ssh", "useSshConfig"))) == (Select.NULL, None)
+        for word, value in (("true", True), ("false", False), (Select.NULL, None)):
+            select.value = word
+            await settled(pilot)
+            assert controller.draft.given(("ssh", "useSshConfig")) is value
+        assert controller.draft.answers().ssh.use_ssh_config is None

@@ -488,10 +488,10 @@ def test_the_shell_logs_in_as_the_engine_does():
         "ssh: {user: kf, port: 2222, keys: [/k/id], jumpHosts: [{address: jump.example, user: j}]}\n"
         "nodes:\n  - {name: a, address: 10.0.0.1}\n  - {name: b, address: 10.0.0.2, ssh: {user: other, port: 22, jumpHosts: []}}\n"
     )
-    assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example:22", "--", "kf@10.0.0.1"]
+    assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example", "--", "kf@10.0.0.1"]
     assert shell_command(answers, "b") == ["ssh", "-i", "/k/id", "--", "other@10.0.0.2"]
     answers = loads("ssh: {user: kf, jumpHosts: [{address: 'fd00::1'}]}\nnodes: [{name: a, address: 10.0.0.1, ssh: {user: own}}]\n")
-    assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]:22", "--", "own@10.0.0.1"]
+    assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]", "--", "own@10.0.0.1"]
 
 
 async def test_nodes_set_aside_are_told_at_the_run(controller):
