@@ -25,8 +25,8 @@ from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Confirm, Told
 
-_STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
-_WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
+_STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
+_WORDS: Final = {"ok": "good", "info": "good to know", "warning": "warning", "error": "must be mended"}
 _NAME_COLUMNS: Final = 24
 """At least; more where there is room."""
 _NARROWEST_CELL: Final = 4
