@@ -71,7 +71,9 @@ class Host(FactSection):
     available: frozenset[str] = frozenset()
     """Of the modules of this file: those that this kernel can load, '-' written as '_'."""
     no_modules: str = ""
-    """The running kernel's release, where its modules are gone."""
+    """The running kernel's release, where its modules are gone and another kernel's are there."""
+    unknown_modules: str = ""
+    """The same, where there are none at all, and nothing tells what is built in."""
     apparmor: str = ""
     """Y, N, none (the kernel has none); empty where not told."""
     apparmor_parser: bool = False
@@ -112,6 +114,7 @@ class Host(FactSection):
             cmdline=_last(rows, "cmdline"),
             available=frozenset(name.replace("-", "_") for name in _every(rows, "module")),
             no_modules=_last(rows, "no_modules"),
+            unknown_modules=_last(rows, "unknown_modules"),
             apparmor=_last(rows, "apparmor"),
             apparmor_parser=bool(_last(rows, "apparmor_parser")),
             gpus=tuple((maker, driver.rpartition("/")[2].strip("-")) for maker, _blank, driver in gpus),
@@ -398,8 +401,9 @@ class Latency(FactSection):
         """A line `took writes median p99 directory`, or `unchecked why`."""
         rows = _rows(lines)
         words = _last(rows, "took").split(" ", 3)
-        if len(words) != 4:
-            return cls(unchecked=_last(rows, "unchecked"))
+        why = _last(rows, "unchecked")
+        if why or len(words) != 4:
+            return cls(unchecked=why)
         return cls(words[3], _number(words[0]), _number(words[1]), _number(words[2]))
 
 

@@ -86,6 +86,12 @@ def _modules(view: View) -> Iterator[Finding]:
         text = f"the modules of the running kernel {host.no_modules} are not on the disk any more: it was upgraded since it started"
         yield Finding(text, "sudo reboot", name="kernel-modules")
         return
+    if missing and host.unknown_modules:
+        why = f"there is no /lib/modules/{host.unknown_modules}, and no configuration of it"
+        yield unchecked(
+            "kernel-modules", f"whether the kernel has {' and '.join(missing)}", why, shell("sudo", "modprobe", missing[0])
+        )
+        return
     ubuntu = view.facts.os.id == "ubuntu"
     package = "linux-modules-extra-$(uname -r)" if ubuntu else f"linux-image-{view.facts.os.architecture or 'amd64'}"
     get = f"sudo apt-get install {package}" + ("" if ubuntu else " && sudo reboot")
@@ -94,7 +100,7 @@ def _modules(view: View) -> Iterator[Finding]:
     istio = [name for name in ISTIO_MODULES if name not in there]
     if not any(name in there for name in NAT_TABLES):
         istio.append(" or ".join(NAT_TABLES))
-    if istio and view.answers.kubeflow.enabled:
+    if istio and view.answers.kubeflow.enabled and not host.unknown_modules:
         text = f"this kernel has no {', '.join(istio)}: Istio's sidecars may not be able to take over a pod's connections"
         yield Finding(text, get, warning=True, name="istio-modules")
 
