@@ -145,7 +145,7 @@ class PreflightDisk(Step):
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Mounts,)
-    names = ("free-space", "asked-space", "member-space", "unused-room")
+    names = ("free-space", "asked-space", "member-space", "unused-room", "volume-access")
 
     def watch(self, view: View) -> NodeQuery:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
