@@ -40,7 +40,7 @@ kf_host_controllers() {
 # What a kernel without modules has, by how it was configured, or by what is seen of it.
 kf_host_built_in() {
   local file line lines name
-  local -A names=([OVERLAY_FS]=overlay [BRIDGE_NETFILTER]=br_netfilter [VXLAN]=vxlan [NF_NAT]=nf_nat [NFT_COMPAT]=nft_compat
+  local -A known_as=([OVERLAY_FS]=overlay [BRIDGE_NETFILTER]=br_netfilter [VXLAN]=vxlan [NF_NAT]=nf_nat [NFT_COMPAT]=nft_compat
     [NETFILTER_XT_TARGET_REDIRECT]=xt_REDIRECT [NETFILTER_XT_MATCH_CONNTRACK]=xt_conntrack [IP_NF_NAT]=iptable_nat
     [NETFILTER_XT_MATCH_OWNER]=xt_owner [NETFILTER_XT_MATCH_MULTIPORT]=xt_multiport)
   for file in /proc/config.gz "/boot/config-$1"; do
@@ -48,7 +48,7 @@ kf_host_built_in() {
     if [[ $file == *.gz ]]; then mapfile -t lines < <(zcat "$file"); else mapfile -t lines <"$file"; fi
     for line in "${lines[@]}"; do
       [[ $line =~ ^CONFIG_([A-Z0-9_]+)=y$ ]] || continue
-      name=${names[${BASH_REMATCH[1]}]:-}
+      name=${known_as[${BASH_REMATCH[1]}]:-}
       [[ -z $name ]] || kf_pair module "$name"
     done
     return

@@ -12,7 +12,7 @@ def findings(events, called):
 
 
 @pytest.mark.parametrize(
-    ("fault", "called", "severity", "code", "fix"),
+    "case",
     [
         ("little-memory:worker1", "memory", "failing", 3, "hypervisor"),
         ("memory-cgroup-off:worker1", "cgroup-controllers", "blocking", 3, "cgroup_enable=memory"),
@@ -22,7 +22,8 @@ def findings(events, called):
         ("node-proxy:worker1", "unnamed-proxy", "warning", 0, "proxy.https: http://proxy.example:3128"),
     ],
 )
-def test_each_is_found_told_once_and_can_be_ignored_unless_it_is_blocking(kfinstall, fault, called, severity, code, fix):
+def test_each_is_found_told_once_and_can_be_ignored_unless_it_is_blocking(kfinstall, case):
+    fault, called, severity, code, fix = case
     found, events, stderr = kfinstall.events("demo", *LOOK, "--fault", fault)
     assert found == code, stderr[-2000:]
     (event,) = findings(events, called)

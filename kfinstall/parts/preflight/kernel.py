@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from kfinstall.engine.checks import Finding, not_read, unchecked, verdict
-from kfinstall.engine.step import Check, Danger, Severity, Step, View
+from kfinstall.engine.step import Check, Danger, Fix, Severity, Step, View
 from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight import boot_settings, limits
 from kfinstall.parts.preflight.facts import ISTIO_MODULES, NAT_TABLES, REQUIRED_MODULES, Boot, Host
@@ -111,7 +111,8 @@ def _apparmor(view: View) -> Iterator[Finding]:
         docker = view.answers.cluster.runtime == "docker"
         what = "Docker starts no container then" if docker else "containers run without their profile"
         text = f"AppArmor is on in the kernel, and its parser is missing: {what}"
-        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, name="apparmor")
+        mend = Fix("install AppArmor's parser and load its profiles", "mend-apparmor")
+        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, fix=mend, name="apparmor")
     elif host.apparmor in ("N", "none"):
         text = "AppArmor is off: containers run without its profiles"
         yield Finding(text, "cat /sys/module/apparmor/parameters/enabled /proc/cmdline", name="apparmor", severity=Severity.INFO)

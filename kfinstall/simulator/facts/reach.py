@@ -8,7 +8,6 @@ from typing import Final
 from kfinstall.simulator.nodes.lines import asked
 from kfinstall.simulator.nodes.model import SimNode
 
-
 _UNTRUSTED: Final = "000\t60\tSSL certificate problem: unable to get local issuer certificate"
 
 

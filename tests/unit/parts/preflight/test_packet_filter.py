@@ -19,49 +19,49 @@ ORACLE = """*filter
 -A OUTPUT -d 169.254.0.0/16 -j InstanceServices
 COMMIT"""
 CIS = """table inet filter {
-	set blocked {
-		type ipv4_addr
-		elements = { 203.0.113.7,
-			     203.0.113.9 }
-	}
+    set blocked {
+        type ipv4_addr
+        elements = { 203.0.113.7,
+                 203.0.113.9 }
+    }
 
-	chain input {
-		type filter hook input priority filter; policy drop;
-		iif "lo" accept
-		ip saddr 127.0.0.0/8 counter packets 0 bytes 0 drop
-		ip6 saddr ::1 counter packets 0 bytes 0 drop
-		ip protocol tcp ct state established accept
-		ip protocol udp ct state established accept
-		tcp dport 22 accept
-		icmp type { echo-reply, destination-unreachable } accept
-	}
+    chain input {
+        type filter hook input priority filter; policy drop;
+        iif "lo" accept
+        ip saddr 127.0.0.0/8 counter packets 0 bytes 0 drop
+        ip6 saddr ::1 counter packets 0 bytes 0 drop
+        ip protocol tcp ct state established accept
+        ip protocol udp ct state established accept
+        tcp dport 22 accept
+        icmp type { echo-reply, destination-unreachable } accept
+    }
 
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-	}
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+    }
 
-	chain output {
-		type filter hook output priority filter; policy drop;
-	}
+    chain output {
+        type filter hook output priority filter; policy drop;
+    }
 }"""
 JUMPS = """table inet firewall {
-	chain inbound_ipv4 {
-		icmp type echo-request limit rate 5/second accept
-	}
+    chain inbound_ipv4 {
+        icmp type echo-request limit rate 5/second accept
+    }
 
-	chain inbound {
-		type filter hook input priority filter; policy drop;
-		ct state vmap { invalid : drop, established : accept, related : accept }
-		iifname "lo" accept
-		meta protocol vmap { ip : jump inbound_ipv4, ip6 : jump inbound_ipv4 }
-		tcp dport { 22, 80, 443 } accept
-		ip saddr { 10.77.0.0/24, 10.244.0.0/16 } accept
-	}
+    chain inbound {
+        type filter hook input priority filter; policy drop;
+        ct state vmap { invalid : drop, established : accept, related : accept }
+        iifname "lo" accept
+        meta protocol vmap { ip : jump inbound_ipv4, ip6 : jump inbound_ipv4 }
+        tcp dport { 22, 80, 443 } accept
+        ip saddr { 10.77.0.0/24, 10.244.0.0/16 } accept
+    }
 
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-		iifname "cali*" accept
-	}
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        iifname "cali*" accept
+    }
 }"""
 
 

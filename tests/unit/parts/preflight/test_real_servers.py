@@ -259,7 +259,7 @@ def test_ufws_finding_asks_for_what_calico_uses_here(servers):
     ],
 )
 def test_a_kernel_without_the_memory_controller(servers, more, words):
-    fleet = servers(extra("host", "\n".join(["controllers\tv2 cpuset cpu io pids", more])))
+    fleet = servers(extra("host", f"controllers\tv2 cpuset cpu io pids\n{more}"))
     one(check(PreflightKernel, fleet), "cgroup-controllers", "blocking", "memory", *words)
 
 
@@ -328,7 +328,8 @@ def test_apparmor_without_its_parser_and_off(servers):
 )
 def test_a_setting_that_is_taken_back_at_the_next_boot(servers, path, order, name):
     fleet = servers(extra("boot", f"set\t{name}\t0\t{path}\t{order}"))
-    one(check(PreflightKernel, fleet), "settings-at-boot", "warning", path, name, "next boot", "sudo sed -i")
+    each = one(check(PreflightKernel, fleet), "settings-at-boot", "warning", path, name, "next boot", "sudo sed -i")
+    assert dict(each.fix.parameters) == {"NAME": name, "VALUE": "1", "FILE": path}
 
 
 def test_what_is_read_before_ours_or_set_right_again_is_no_finding(servers):
