@@ -11,7 +11,7 @@ from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.facts.model import NodeQuery, SpaceFact
 from kfinstall.parts.preflight import limits, membership, volume_access
-from kfinstall.parts.preflight.facts import Mounts
+from kfinstall.parts.preflight.disk_facts import Mounts
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
 

@@ -12,7 +12,7 @@ from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
-from kfinstall.parts.preflight import facts
+from kfinstall.parts.preflight import disk_facts, facts
 
 ANSWERS = Answers.model_validate(
     {
@@ -187,10 +187,10 @@ printf 'search corp.example lab.example\\nnameserver 10.0.0.1\\nnameserver 10.0.
 
 def test_a_disk_is_measured_on_control_planes_alone_and_nothing_is_left(look):
     before = sorted(os.listdir("/var/lib"))
-    found = look("", facts.Latency, node="cp1").section(facts.Latency)
+    found = look("", disk_facts.Latency, node="cp1").section(disk_facts.Latency)
     assert (found.writes > 0 and found.median_microseconds <= found.p99_microseconds) or found.unchecked
     assert sorted(os.listdir("/var/lib")) == before
-    assert look("", facts.Latency).section(facts.Latency) == facts.Latency()
+    assert look("", disk_facts.Latency).section(disk_facts.Latency) == disk_facts.Latency()
 
 
 def test_names_wildcards_and_ports(look):
@@ -209,7 +209,7 @@ echo 'search corp.example' >/etc/resolv.conf
 
 
 def test_a_read_only_memory_file_system_and_the_one_beside_it(look):
-    found = look("mount -t tmpfs -o ro none /var/lib/dpkg", facts.Mounts).section(facts.Mounts)
+    found = look("mount -t tmpfs -o ro none /var/lib/dpkg", disk_facts.Mounts).section(disk_facts.Mounts)
     assert found.looked
     assert found.under["/var/lib/kubelet"].kind
     assert found.under["/var/lib/kubelet"].point != "/var/lib/dpkg"
@@ -218,6 +218,6 @@ def test_a_read_only_memory_file_system_and_the_one_beside_it(look):
 def test_lvm_is_asked_for_the_room_of_its_group(look):
     # Which devices there are, only a real machine knows: what lvs prints is what the parser is given.
     line = "lvm\t/dev/mapper/ubuntu--vg-ubuntu--lv\tubuntu--vg-ubuntu--lv\t  ubuntu-vg|ubuntu-lv|-wi-ao----|418759311360"
-    volume = facts.Mounts.parse([line]).volumes["/dev/mapper/ubuntu--vg-ubuntu--lv"]
+    volume = disk_facts.Mounts.parse([line]).volumes["/dev/mapper/ubuntu--vg-ubuntu--lv"]
     assert (volume.group, volume.volume, volume.thin, volume.free_bytes) == ("ubuntu-vg", "ubuntu-lv", False, 418759311360)
-    assert facts.Mounts.parse(["lvm\t/dev/mapper/x\tx\t"]).volumes["/dev/mapper/x"].group == ""
+    assert disk_facts.Mounts.parse(["lvm\t/dev/mapper/x\tx\t"]).volumes["/dev/mapper/x"].group == ""

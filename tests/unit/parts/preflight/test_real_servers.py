@@ -483,7 +483,7 @@ def test_a_disk_that_is_too_slow_for_etcd(servers, line, weight):
 
 
 def test_only_control_planes_are_measured(servers):
-    from kfinstall.parts.preflight.facts import Latency
+    from kfinstall.parts.preflight.disk_facts import Latency
 
     fleet = servers()
     assert fleet["cp1"].section(Latency).writes
@@ -534,7 +534,8 @@ def test_time_zones_are_told_once(servers):
 
 
 def test_what_a_node_did_not_tell_is_no_pass():
-    from kfinstall.parts.preflight.facts import Filter, Host, Mounts, Ways
+    from kfinstall.parts.preflight.disk_facts import Mounts
+    from kfinstall.parts.preflight.facts import Filter, Host, Ways
 
     fleet = read(answers(), machines())
     facts = fleet["cp1"]
