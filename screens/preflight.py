@@ -185,7 +185,7 @@ class PreflightScreen(BaseScreen):
     def _checks(self, view: RunView) -> list[tuple[str, str]]:
         ids = list(dict.fromkeys(check for _node, check in view.findings))
         if self._only_red:
-            bad = {check for (_node, check), finding in view.findings.items() if finding.level != "ok"}
+            bad = {check for (_node, check), finding in view.findings.items() if finding.level in ("warning", "error")}
             ids = [check for check in ids if check in bad]
         titles = {step.id: step.title for phase in view.phases.values() for step in phase.steps.values()}
         return [(check, titles.get(check, check)) for check in ids]
