@@ -151,10 +151,13 @@ fake iptables-save '# Generated
 COMMIT'
 mkdir -p /etc/systemd/system/multi-user.target.wants
 ln -sf /x /etc/systemd/system/multi-user.target.wants/netfilter-persistent.service
+mkdir -p /etc/iptables
+printf '*filter\n:INPUT DROP [0:0]\nCOMMIT\n' >/etc/iptables/rules.v4
 """
     found = look(setup, facts.Filter).section(facts.Filter)
     assert found.looked
     assert found.at_boot == ("netfilter-persistent",)
+    assert found.rules["/etc/iptables/rules.v4"] == ("*filter", ":INPUT DROP [0:0]", "COMMIT")
     assert found.rules["iptables-save"] == (
         "*filter",
         ":INPUT ACCEPT [0:0]",

@@ -96,6 +96,15 @@ def test_oracles_rules_are_in_the_way_and_the_rules_to_add_are_named(servers):
     assert "sudo iptables -I FORWARD -d 10.244.0.0/16 -j ACCEPT" in each.hint.splitlines()
 
 
+def test_rules_that_are_only_saved_come_at_the_next_boot_and_are_told_once_where_they_are_loaded(servers):
+    saved = f"at_boot\tnetfilter-persistent\n= /etc/iptables/rules.v4\n{ORACLE}"
+    each = one(check(PreflightNetwork, servers(extra("filter", saved))), "packet-filter", "warning", "at the next boot")
+    assert "sudo iptables -I INPUT -s 10.77.0.12 -j ACCEPT" in each.hint.splitlines()
+    both = servers(extra("filter", f"{saved}\n= iptables-save\n{ORACLE}"))
+    each = one(check(PreflightNetwork, both), "packet-filter", "warning")
+    assert "at the next boot" not in each.reason
+
+
 def test_the_benchmarks_nftables_are_in_the_way(servers):
     found = check(PreflightNetwork, servers(filtered("nft inet filter", CIS, "nftables")))
     each = one(found, "packet-filter", "warning", "policy drop", "/etc/nftables.conf")
