@@ -124,7 +124,9 @@ def grouped(found: Iterable[Finding]) -> list[Group]:
         what = each.called if each.called not in ("", each.check) else (each.message, each.fix)
         key = (each.check, what, each.level, each.severity, each.ignored)
         group = groups.setdefault(key, Group(each.check, each.called, each.level, each.severity, each.ignored))
-        group.messages.setdefault(each.message, []).append(each.node)
+        # A check that was made again tells the same again.
+        if each.node not in group.messages.setdefault(each.message, []):
+            group.messages[each.message].append(each.node)
         if each.fix and each.node not in group.fixes.setdefault(each.fix, []):
             group.fixes[each.fix].append(each.node)
     return sorted(groups.values(), key=lambda group: _RANK.index(group.level))

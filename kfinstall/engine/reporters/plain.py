@@ -167,7 +167,7 @@ class Plain:
             for text, nodes in group.messages.items():
                 self._line(f"  {nodes_in_words(nodes):<{self._width}} {word}: {group.check}: {text}{name}")
             for text, nodes in () if group.ignored else group.fixes.items():
-                self._advice("fix" if len(group.fixes) == 1 else f"fix on {nodes_in_words(nodes)}", text, 2)
+                self._advice("fix" if nodes == group.nodes else f"fix on {nodes_in_words(nodes)}", text, 2)
 
     def _advice(self, word: str, text: str, indent: int) -> None:
         """What to do about it, one command or key of the answers per line."""

@@ -64,12 +64,15 @@ def _controllers(view: View) -> Iterator[Finding]:
     missing = [name for name in _CONTROLLERS if name not in host.controllers]
     if not missing:
         return
-    words = " ".join(f"cgroup_enable={name}" for name in missing) + (" cgroup_memory=1" if "memory" in missing else "")
     off = [name for name in missing if f"cgroup_disable={name}" in host.cmdline]
+    # What can be switched on at boot; what the kernel was built without can't.
+    words = " ".join(f"cgroup_enable={name}" for name in missing if name == "memory" or name in off)
+    words += " cgroup_memory=1" if "memory" in missing else ""
+    another = f"sudo apt-get install linux-image-{view.facts.os.architecture or 'amd64'} && sudo reboot"
     why = f": the kernel was started with cgroup_disable={','.join(off)}" if off else ""
     yield Finding(
         f"the kernel has no control group for {' and '.join(missing)}, without which the kubelet does not start{why}",
-        _boot_words(view, words, off),
+        _boot_words(view, words, off) if words else another,
         name="cgroup-controllers",
         severity=Severity.BLOCKING,
     )

@@ -122,6 +122,14 @@ def test_other_words_about_the_same_share_the_fix_and_other_fixes_name_their_nod
     assert "fix on w2: df" in text
 
 
+def test_a_check_that_is_made_again_tells_the_same_once_and_one_node_is_not_named_twice():
+    events = [*findings.told(Look(), "w1", verdict([SLOW], "")), *findings.told(Look(), "w1", verdict([SLOW], ""))]
+    assert "  w1       warning: preflight.look: the disk is slow [fsync]" in shown(*events)
+    two = [Finding("no room in /a", "du /a", name="memory"), Finding("no room in /b", "du /b", name="memory")]
+    text = shown(*findings.told(Look(), "w1", verdict(two, "")))
+    assert [line.strip() for line in text.splitlines() if "fix" in line] == ["fix: du /a", "fix: du /b"]
+
+
 def test_a_hundred_nodes_are_counted():
     assert findings.nodes_in_words([f"w{number}" for number in range(100)]).endswith("w5 and 94 more")
 

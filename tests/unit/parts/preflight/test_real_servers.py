@@ -272,6 +272,12 @@ def test_a_kernel_without_the_memory_controller(servers, more, words):
     one(check(PreflightKernel, fleet), "cgroup-controllers", "blocking", "memory", *words)
 
 
+def test_a_kernel_that_was_built_without_a_controller_is_to_be_another_one(servers):
+    fleet = servers(extra("host", "controllers\tv2 cpu io memory pids"))
+    each = one(check(PreflightKernel, fleet), "cgroup-controllers", "blocking", "cpuset", "linux-image-amd64")
+    assert "cgroup_enable" not in each.hint
+
+
 def test_a_raspberry_pi_is_known_by_its_kernel(servers):
     def pi(node):
         node.kernel = "6.6.31+rpt-rpi-2712"
