@@ -293,5 +293,5 @@ async def _asked_about(session: Session, *, options: argparse.Namespace, termina
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = await doctor.look(session)
     _tell_plan(plan, options, terminal)
-    doctor.judge(plan)
+    doctor.judge(plan, doctor.ignored(session))
     return ExitCode.DONE

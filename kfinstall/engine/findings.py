@@ -37,19 +37,29 @@ def told(of: Step, target: str, check: Check, ignored: Collection[str] = ()) -> 
     return (Finding(node=target, check=of.id, level="error", message=changes, called=of.id, severity=Severity.BLOCKING),)
 
 
+def waived(of: str, check: Check, ignored: Collection[str]) -> bool:
+    """Whether all that a check of that id found, and that would stop a run, is ignored."""
+    stopping = [each for each in check.findings if each.weight.stops] if isinstance(check, Conflict) else []
+    return bool(stopping) and all(_ignored(of, each, ignored) for each in stopping)
+
+
+def _ignored(of: str, found: step.Finding, ignored: Collection[str]) -> bool:
+    return found.weight is not Severity.BLOCKING and bool({found.name or of, of} & set(ignored))
+
+
 def _event(of: Step, target: str, found: step.Finding, ignored: Collection[str]) -> Finding:
     weight = found.weight
-    waived = weight is not Severity.BLOCKING and bool({found.name or of.id, of.id} & set(ignored))
+    let = _ignored(of.id, found, ignored)
     return Finding(
         node=target,
         check=of.id,
-        level="info" if waived else _LEVELS[weight],
+        level="info" if let else _LEVELS[weight],
         message=found.reason,
         fix=found.hint,
         mend=found.fix.title if found.fix else "",
         called=found.name or of.id,
         severity=weight,
-        ignored=waived,
+        ignored=let,
     )
 
 

@@ -171,6 +171,14 @@ async def test_strict_ends_with_warnings_and_with_what_was_not_checked_but_not_w
             await run({"w1": [each]}, strict=True)
 
 
+def test_what_an_installation_ignored_is_no_drift_and_what_is_blocking_always_is():
+    assert findings.waived("preflight.look", verdict([MEMORY, SLOW], ""), ("memory",))
+    assert findings.waived("preflight.look", verdict([MEMORY], ""), ("preflight.look",))
+    assert not findings.waived("preflight.look", verdict([MEMORY, CLUSTER], ""), ("memory", "foreign-cluster"))
+    assert not findings.waived("preflight.look", verdict([MEMORY], ""), ())
+    assert not findings.waived("preflight.look", verdict([], "well"), ("memory",))
+
+
 def test_a_node_that_has_nothing_to_do_but_must_is_blocking():
     from kfinstall.engine.step import Needed
 
