@@ -167,6 +167,15 @@ printf '*filter\n:INPUT DROP [0:0]\nCOMMIT\n' >/etc/iptables/rules.v4
     )
 
 
+def test_a_filter_with_thousands_of_rules_is_bounded_and_told_as_not_looked_at(look):
+    rules = "\n".join(f"-A INPUT -s 203.0.{number // 256}.{number % 256} -j DROP" for number in range(20000))
+    setup = f"printf '#!/bin/sh\\ncat {'$0'}.txt\\n' >/usr/local/sbin/iptables-save\nchmod +x /usr/local/sbin/iptables-save\n"
+    setup += f"cat >/usr/local/sbin/iptables-save.txt <<'RULES'\n*filter\n:INPUT ACCEPT [0:0]\n{rules}\nRULES\n"
+    found = look(setup, facts.Filter).section(facts.Filter)
+    assert len(found.rules["iptables-save"]) == 1500
+    assert "more rules" in found.unchecked
+
+
 def test_a_tool_that_fails_is_told(look):
     setup = "printf '#!/bin/sh\\nexit 4\\n' >/usr/local/sbin/iptables-save\nchmod +x /usr/local/sbin/iptables-save"
     assert look(setup, facts.Filter).section(facts.Filter).unchecked == "iptables-save ended with an error"
