@@ -68,12 +68,19 @@ def _answers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     _path(parser.add_argument("--answers", metavar="FILE", required=required, help="the answers file (kfinstall answers new)"))
 
 
+def _judging(parser: argparse.ArgumentParser, strict: str) -> None:
+    """What of the preflight's findings ends a run."""
+    parser.add_argument("--strict", action="store_true", help=strict)
+    text = "a finding of the preflight that does not stop it, by its name (docs/preflight.md); may be given several times"
+    parser.add_argument("--ignore", metavar="CHECK", action="append", default=[], help=text)
+
+
 def install_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """What `kfinstall install` takes, with or without the need of answers."""
     _answers(parser, required=required)
     _selection(parser)
     _login(parser)
-    parser.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _judging(parser, "preflight warnings end the run (exit 4)")
     _common(parser)
 
 
@@ -95,8 +102,9 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
 
     check = commands.add_parser(CHECK.id, help=CHECK.help)
     _answers(check)
-    check.add_argument("--strict", action="store_true", help="warnings exit 4")
-    check.add_argument("--mend", action="store_true", help="mend what kfinstall can mend itself; asks for each, or --yes")
+    _judging(check, "warnings exit 4")
+    text = "make the fixes that kfinstall can make itself; shows and asks for each, or --yes"
+    check.add_argument("--fix", "--mend", dest="mend", action="store_true", help=text)
     _login(check)
     _common(check)
 
@@ -112,7 +120,7 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
     _selection(resume)
     _login(resume)
-    resume.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _judging(resume, "preflight warnings end the run (exit 4)")
     _common(resume)
 
     status = commands.add_parser("status", help="what was done, when, how it is known, what is in doubt, what failed and why")
@@ -225,6 +233,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argpars
     )
     if mark:
         mark(fault)
+    _judging(demo, "preflight warnings end the run (exit 4)")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)
     _common(demo)

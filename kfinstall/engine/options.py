@@ -23,6 +23,8 @@ class Options:
     """The phases to run; all if None."""
     start: str | None = None
     strict: bool = False
+    ignore: tuple[str, ...] = ()
+    """Names of findings, or ids of checks, that do not stop the run; what is blocking does all the same."""
     accept_new_host_keys: bool = False
     host_key_question: HostKeyQuestion | None = None
     answers_file: str = ""
