@@ -14,7 +14,9 @@ PHASES: Final = (
     Phase(
         "preflight",
         "Check the servers",
-        Steps("preflight", "hardware", "disk", "identity", "clock", "ports", "leftovers", "apt", "kernel", "network"),
+        Steps(
+            "preflight", "hardware", "disk", "identity", "clock", "ports", "leftovers", "apt", "kernel", "network", "reachability"
+        ),
         read_only=True,
     ),
     Phase(
