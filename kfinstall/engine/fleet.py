@@ -119,7 +119,9 @@ class Fleet:
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
-        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        kept = {kind: known.sections[kind] for kind in known.sections if kind.once} if known is not None else {}
+        kinds = [kind for kind in plan.reads_for(self.situation, self.phases) if kind not in kept]
+        reads = queries(kinds, self.all_answers, name)
         program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
@@ -135,6 +137,8 @@ class Fleet:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        if kept:
+            facts = dataclasses.replace(facts, sections={**facts.sections, **kept})
         self.facts[name] = facts
         return facts
 

@@ -8,12 +8,13 @@ ulimit -n 4096 2>/dev/null
 
 # Every Debian and Ubuntu has perl-base; some make theirs as small as they can.
 kf_program() {
-  if perl -MSocket=getaddrinfo -MPOSIX -e 1 2>/dev/null; then
-    printf '%s' "$KF_PERL" | perl -
+  local said
+  if said=$(printf '%s' "$KF_PERL" | perl - 2>&1); then
+    printf '%s\n' "$said"
   elif type -P python3 >/dev/null; then
     printf '%s' "$KF_PYTHON" | python3 -
   else
-    echo 'program none'
+    printf '%s\n' "${said:0:500}" 'program none'
   fi
 }
 

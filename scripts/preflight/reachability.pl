@@ -32,7 +32,7 @@ sub address { # of a socket's name: (address as text, port)
 
 # ---- listening
 
-my (%seen, %got, %watch);
+my (%seen, %got, %half, %watch);
 sub note { my ($into, @words) = @_; my $key = join " ", @words; $into->{$key}++ if exists $into->{$key} || keys %$into < $MOST_KEYS }
 
 sub bound { # PROTOCOL PORT: (socket, "") or (undef, why)
@@ -138,17 +138,19 @@ sub layers { # (protocol, source, target, what follows) of an IP packet
 sub serve {
   my ($sockets, $capture, $control, $until, $milliseconds) = @_;
   my (%client, %what);
+  my $looked = 0;
   $what{fileno $_->[0]} = $_ for @$sockets;
   while ((my $left = $until - now()) > 0) {
     my $bits = "";
     if (keys %client < $MOST_CLIENTS) { vec($bits, fileno $_->[0], 1) = 1 for @$sockets }
     vec($bits, fileno $_, 1) = 1 for grep { defined } $capture, $control;
     vec($bits, $_, 1) = 1 for keys %client;
-    my $count = select($bits, undef, undef, $left < 0.5 ? $left : 0.5);
+    my $count = select($bits, undef, undef, $left < 0.3 ? $left : 0.3);
     for my $number (keys %client) { # a stream is told how much came as soon as its time is over
       my $each = $client{$number};
       if ($each->{since} && now() - $each->{since} >= $milliseconds / 1000) { streamed($each); delete $client{$number} }
     }
+    if (now() - $looked > 0.3) { halves(); $looked = now() }
     next if $count <= 0;
     if ($capture && vec($bits, fileno $capture, 1)) {
       for (1 .. 500) { defined(my $from = recv($capture, my $packet, 256, 0)) or last; look($packet, $from) }
@@ -195,20 +197,24 @@ sub hear { # false where a client is done with
 
 sub streamed { my ($each) = @_; syswrite($each->{socket}, sprintf "KFs1 %d %d\n", $each->{bytes}, (now() - $each->{since}) * 1000) }
 
-sub report {
-  my ($asker) = @_;
-  alarm 5;
-  print $asker "saw $_ $seen{$_}\n" for sort keys %seen;
-  print $asker "got $_ $got{$_}\n" for sort keys %got;
-  for (lines("/proc/net/tcp"), lines("/proc/net/tcp6")) { # let in, and the answer still on its way
+sub halves { # connections that are let in and whose answer is still on its way: the kernel forgets them soon where it can't send
+  for (lines("/proc/net/tcp"), lines("/proc/net/tcp6")) {
     my (undef, $local, $remote, $state) = split;
     next unless ($state || "") eq "03";
     my ($port, $hex) = (hex((split /:/, $local)[1]), (split /:/, $remote)[0]);
     my $bytes = join "", map { pack "L", hex } $hex =~ /(.{8})/g;
     my $text = inet_ntop(length $bytes == 16 ? AF_INET6 : AF_INET, $bytes);
     $text =~ s/^::ffff:(?=\d+\.)//;
-    print $asker "half $text $port\n" if $watch{"tcp $port"};
+    $half{"$text $port"} = 1 if $watch{"tcp $port"} && keys %half < $MOST_KEYS;
   }
+}
+
+sub report {
+  my ($asker) = @_;
+  alarm 5;
+  print $asker "saw $_ $seen{$_}\n" for sort keys %seen;
+  print $asker "got $_ $got{$_}\n" for sort keys %got;
+  print $asker "half $_\n" for sort keys %half;
   close $asker;
 }
 
@@ -310,6 +316,8 @@ sub sizes {
   my $mtu = getsockopt($job->{socket}, $six ? IPPROTO_IPV6 : 0, $six ? 24 : 14);
   $job->{local} = defined $mtu ? unpack("l", $mtu) : 1500;
   $job->{local} = 65535 if $job->{local} > 65535;
+  # What a router once said of this way is in that figure too; the interface itself takes what can be sent.
+  for my $size (@CANDIDATES) { if ($size > $job->{local} && sized($job, $size)) { $job->{local} = $size; last } }
   $job->{try} = [$job->{local}, grep { $_ < $job->{local} } @CANDIDATES];
   @$job{"best", "round"} = (0, 1);
 }
@@ -326,11 +334,14 @@ sub sized { # one packet of that many bytes, as IP counts them
       $sum = ($sum & 0xffff) + ($sum >> 16) while $sum >> 16;
       substr($text, 2, 2) = pack "n", ~$sum & 0xffff;
     }
-    return send($job->{socket}, $text, 0);
+    return shot($job, $text);
   }
   my $head = "KFr1 $token $name $size ";
-  return send($job->{socket}, $head . ("k" x ($room - length $head)), 0);
+  return shot($job, $head . ("k" x ($room - length $head)));
 }
+
+# What a router said about an earlier packet is told once, in the place of the next one.
+sub shot { my ($job, $text) = @_; for (1 .. 3) { return 1 if defined send($job->{socket}, $text, 0) || $! == EAGAIN } return 0 }
 
 sub due { # what a job without a stream sends now and then
   my ($job) = @_;
@@ -373,7 +384,11 @@ sub answered { # something can be read or, for TCP, written
     return ended($job, $text && index($text, "KFr1 $token") == 0 ? "ok" : "open", $job->{rtt});
   }
   for (1 .. 200) {
-    defined(recv($job->{socket}, my $text, 65536, 0)) or do { failed($job, 0 + $!) if $kind eq "udp" && $! != EAGAIN && $! != EINTR; return };
+    defined(recv($job->{socket}, my $text, 65536, 0)) or do {
+      return if $! == EAGAIN || $! == EINTR;
+      return failed($job, 0 + $!) if $kind eq "udp";
+      next;
+    };
     if ($kind eq "ping") {
       my $head = $job->{family} == AF_INET6 ? 0 : (ord($text) & 15) * 4;
       my ($type, $id, $size) = unpack "x$head C x3 n n", $text;

@@ -26,7 +26,7 @@ CANDIDATES = (9216, 9001, 9000, 8951, 8950, 8942, 8900, 4096, 2044, 1600, 1550, 
 CANDIDATES += (1450, 1446, 1442, 1440, 1430, 1428, 1422, 1420, 1414, 1410, 1408, 1400, 1390, 1380, 1376, 1360, 1350, 1340, 1320, 1300)
 CANDIDATES += (1280, 1200, 1000, 576)
 now = time.monotonic
-seen, got, watch, listeners = {}, {}, set(), {}
+seen, got, half, watch = {}, {}, set(), set()
 
 
 def out(text):
@@ -214,15 +214,19 @@ def hear(each):
     return True
 
 
-def report(asker):
-    lines = ["saw %s %d" % item for item in sorted(seen.items())] + ["got %s %d" % item for item in sorted(got.items())]
+def halves():
     for path, family in (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)):
         for words in map(str.split, rows(path)):
             if len(words) > 3 and words[3] == "03":
                 port, text = int(words[1].split(":")[1], 16), words[2].split(":")[0]
                 raw = b"".join(struct.pack("I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
-                if ("tcp", port) in watch:
-                    lines.append("half %s %d" % (plain(socket.inet_ntop(family, raw)), port))
+                if ("tcp", port) in watch and len(half) < MOST_KEYS:
+                    half.add((plain(socket.inet_ntop(family, raw)), port))
+
+
+def report(asker):
+    lines = ["saw %s %d" % item for item in sorted(seen.items())] + ["got %s %d" % item for item in sorted(got.items())]
+    lines += ["half %s %d" % item for item in sorted(half)]
     asker.settimeout(5)
     asker.sendall("".join(line + "\n" for line in lines).encode())
     asker.close()
@@ -237,13 +241,16 @@ def rows(path):
 
 
 def serve(made, snoop, control, until):
-    clients, milliseconds = {}, int(E["KF_STREAM_MILLISECONDS"])
+    clients, milliseconds, looked = {}, int(E["KF_STREAM_MILLISECONDS"]), 0
     what = {one.fileno(): (one, protocol, port) for one, protocol, port in made}
     while now() < until:
         wanted = [one for one in (snoop, control) if one is not None] + list(clients)
         if len(clients) < MOST_CLIENTS:
             wanted += list(what)
-        ready = select.select(wanted, [], [], min(0.5, max(until - now(), 0)))[0]
+        ready = select.select(wanted, [], [], min(0.3, max(until - now(), 0)))[0]
+        if now() - looked > 0.3:
+            halves()
+            looked = now()
         for number in [n for n, c in clients.items() if c["since"] and now() - c["since"] >= milliseconds / 1000]:
             streamed(clients[number])
             clients.pop(number)["socket"].close()
@@ -364,6 +371,8 @@ class Job:
                 self.local = min(self.socket.getsockopt(level, 24 if self.six else 14), 65535)
             except OSError:
                 self.local = 1500
+            # What a router once said of this way is in that figure too; the interface itself takes what can be sent.
+            self.local = next((size for size in CANDIDATES if size > self.local and self.sized(size)), self.local)
             self.sizes = [self.local, *(size for size in CANDIDATES if size < self.local)]
 
     def sized(self, size):
@@ -378,10 +387,15 @@ class Job:
         else:
             head = HEAD + b" %s %d " % (NAME.encode(), size)
             text = head + b"k" * (room - len(head))
-        try:
-            self.socket.send(text)
-        except OSError:
-            pass
+        for _try in range(3):  # what a router said about an earlier packet is told once, in the place of the next one
+            try:
+                self.socket.send(text)
+                return True
+            except BlockingIOError:
+                return True
+            except OSError:
+                continue
+        return False
 
     def due(self):
         if now() < self.next:
@@ -420,7 +434,8 @@ class Job:
             except OSError as error:
                 if self.kind == "udp":
                     self.failed(error.errno or errno.EIO)
-                return
+                    return
+                continue
             if self.kind == "ping":
                 text = text if self.six else text[(text[0] & 15) * 4 :]
                 kind, mark, size = text[0], *struct.unpack("!HH", text[4:8])

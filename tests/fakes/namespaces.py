@@ -90,7 +90,7 @@ class Server:
 
     def filter(self, text: str) -> None:
         """Load a ruleset."""
-        self.run(NFT or "nft", "-f", "-", stdin=text)
+        self.run(NFT or "nft", "-f", "-", stdin=text.replace("} }", "}\n}"))
 
     def facts(self, firewall: str = "") -> Facts:
         return Facts(node=self.name, network=NetworkFacts(addresses=self.addresses, firewall=firewall))

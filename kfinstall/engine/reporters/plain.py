@@ -171,7 +171,7 @@ class Plain:
         for each in found if self.verbose else ():
             if each.level == "ok":
                 self._line(f"  {each.node:<{self._width}} {self._paint('ok', 'ok')}: {each.check}: {each.message}")
-        for group in grouped(found):
+        for group in grouped(each for each in found if self.verbose or each.ignored or each.level != "info"):
             name = f" [{group.called}]" if group.called not in ("", group.check) else ""
             word = self._paint(
                 group.level, f"{group.severity}, ignored" if group.ignored else _WORDS.get(group.severity, group.level)

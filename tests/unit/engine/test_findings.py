@@ -1,6 +1,7 @@
 """Findings: their weights, what is ignored by name, each told once over all nodes, and what a check could not look at."""
 
 import io
+from typing import ClassVar
 
 import pytest
 
@@ -32,7 +33,7 @@ class Look(Step):
     title = "Look"
     danger = Danger.NONE
     names = ("memory", "foreign-cluster", "fsync", "time-zone")
-    found = {}
+    found: ClassVar[dict] = {}
 
     def check(self, view):
         return verdict(self.found.get(view.target, ()), "all is well")
