@@ -79,9 +79,7 @@ class Server:
     """Modes that were asked for."""
 
     def run(self, *command: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [*self.within(), *command], input=stdin, capture_output=True, text=True, check=False, env=_environ()
-        )
+        done = subprocess.run([*self.within(), *command], input=stdin, capture_output=True, text=True, check=False, env=_environ())
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -120,7 +118,9 @@ class Server:
     def listeners(self) -> list[str]:
         """Command names of what still runs there."""
         found = []
-        for pid in subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True).stdout.split():
+        for pid in subprocess.run(
+            ["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True
+        ).stdout.split():
             try:
                 found.append(Path(f"/proc/{pid}/comm").read_text().strip())
             except OSError:

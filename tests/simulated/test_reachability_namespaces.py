@@ -67,7 +67,9 @@ def context(servers, **more):
 def found(reach: Reach) -> dict:
     """(source, target, port) to where it ends."""
     return {
-        (item.way.source, item.way.target, item.way.port.number): item.fault for path in reach.paths.values() for item in path.blocked
+        (item.way.source, item.way.target, item.way.port.number): item.fault
+        for path in reach.paths.values()
+        for item in path.blocked
     }
 
 
@@ -214,7 +216,9 @@ async def test_a_port_that_a_service_has_is_tried_against_the_service(trio):
 @contextmanager
 def service(server, port):
     """Somebody else's program that listens."""
-    code = f"import socket,time; s=socket.socket(); s.bind(('0.0.0.0', {port})); s.listen(); print('up', flush=True); time.sleep(60)"
+    code = (
+        f"import socket,time; s=socket.socket(); s.bind(('0.0.0.0', {port})); s.listen(); print('up', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([*server.within(), sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"up\n"
@@ -345,5 +349,3 @@ async def test_ipv6_servers(lan):
     reach = await measure(context(servers))
     assert not found(reach)
     assert reach.paths["cp1", "w1"].mtu_bytes == 1500
-
-
