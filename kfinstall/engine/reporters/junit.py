@@ -63,7 +63,8 @@ class JUnit:
             root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
         root.set("time", f"{self._seconds:.3f}")
         ET.indent(root)
-        return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+        text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+        return text + b"\n"
 
     def _suite(self, name: str, cases: list[ET.Element]) -> ET.Element:
         suite = ET.Element("testsuite", name=_clean(name))
