@@ -1,18 +1,15 @@
 #!/usr/bin/env bash
 # Tries the ways between this server and the others (scripts/preflight/reachability.pl); nothing that it does stays. Prints lines of words.
-# Parameters: MODE (listen, probe, stream, collect), PERL, PYTHON (the program, in both languages), and what the program's head names.
+# Parameters: MODE (listen, probe, stream, collect), INTERPRETER (perl, python3), PROGRAM (for it), RULES (yes, no), and what the program's head names.
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 exec 2>&1 </dev/null
-export -n KF_PERL KF_PYTHON # a process's environment has little room
+export -n KF_PROGRAM # a process's environment has little room
 ulimit -n 4096 2>/dev/null
 
-# Every Debian and Ubuntu has perl-base; some make theirs as small as they can.
 kf_program() {
   local said
-  if said=$(printf '%s' "$KF_PERL" | perl - 2>&1); then
+  if type -P "$KF_INTERPRETER" >/dev/null && said=$(printf '%s' "$KF_PROGRAM" | "$KF_INTERPRETER" - 2>&1); then
     printf '%s\n' "$said"
-  elif type -P python3 >/dev/null; then
-    printf '%s' "$KF_PYTHON" | python3 -
   else
     printf '%s\n' "${said:0:500}" 'program none'
   fi

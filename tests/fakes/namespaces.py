@@ -95,7 +95,7 @@ class Server:
 
     async def ask(self, program: Program, *, timeout_seconds: float) -> Completed:
         """As a node does it: the same command, the same bytes on standard input."""
-        self.runs.append(program.parameters["MODE"])
+        self.runs.append(f"{program.parameters['MODE']} {program.parameters['INTERPRETER']}")
         prepare = [f"mount --bind {_tools()} /usr/local/sbin"]
         if self.without_perl:
             prepare.append("mount --bind /bin/false /usr/bin/perl")

@@ -83,6 +83,8 @@ async def test_all_ways_of_a_plain_network_are_open_and_measured(trio):
     reach = await measure(given)
     assert not found(reach)
     assert not reach.untried
+    language = "python3" if trio["cp1"].without_perl else "perl"
+    assert trio["cp1"].runs[-3:] == [f"{mode} {language}" for mode in ("probe", "stream", "collect")]
     assert set(reach.paths) >= {(a, b) for a in trio for b in trio if a != b}
     between = [path for (a, b), path in reach.paths.items() if a != b]
     assert {path.mtu_bytes for path in between} == {1500}

@@ -19,6 +19,8 @@ from kfinstall.parts.preflight.ways import Port, Way
 from kfinstall.transport.base import Program
 
 _SCRIPT: Final = "preflight-reachability"
+_LANGUAGES: Final = (("perl", "preflight/reachability.pl"), ("python3", "preflight/reachability.py"))
+"""Every Debian and Ubuntu has perl-base; some who build images make it as small as they can."""
 _MTU: Final = Port("udp", ways.VXLAN_PORT, "path MTU")
 
 
@@ -33,6 +35,8 @@ class _Round:
     sizes: list[Way]
     """Path MTU; numbered after `every`."""
     token: str = field(default_factory=lambda: secrets.token_hex(16))
+    language: dict[str, int] = field(default_factory=dict)
+    """Node to which of _LANGUAGES it has."""
     told: dict[str, Told] = field(default_factory=dict)
     untried: dict[str, str] = field(default_factory=dict)
 
@@ -46,22 +50,34 @@ class _Round:
             "SECONDS": str(limits.REACH_LISTEN_SECONDS),
             "WAIT_MILLISECONDS": str(limits.REACH_WAIT_MILLISECONDS),
             "STREAM_MILLISECONDS": str(limits.REACH_STREAM_MILLISECONDS),
-            "PERL": resources.program("preflight/reachability.pl"),
-            "PYTHON": resources.program("preflight/reachability.py"),
         }
-        program = Program("ask", _SCRIPT, resources.script(resources.ask_script(_SCRIPT)), {**own, **parameters})
         told = self.told.setdefault(name, Told())
-        try:
-            done = await self.context.host(name).ask(program, timeout_seconds=limits.REACH_ASK_SECONDS)
-        except ChangedHostKeyError:
-            raise
-        except KfError as error:
-            self.untried[name] = error.message
-            return
-        told.take(done.lines)
-        if told.problem or (mode != "collect" and "done" not in done.lines):
-            last = done.lines[-1] if done.lines else f"exit status {done.status}"
-            self.untried[name] = told.problem or f"the program ended early: {last}"
+        lines: tuple[str, ...] = ()
+        for at in range(self.language.get(name, 0), len(_LANGUAGES)):
+            self.language[name] = at
+            interpreter, source = _LANGUAGES[at]
+            text = resources.script(resources.ask_script(_SCRIPT))
+            words = {**own, **parameters, "INTERPRETER": interpreter, "PROGRAM": resources.program(source)}
+            try:
+                done = await self.context.host(name).ask(
+                    Program("ask", _SCRIPT, text, words), timeout_seconds=limits.REACH_ASK_SECONDS
+                )
+            except ChangedHostKeyError:
+                raise
+            except KfError as error:
+                self.untried[name] = error.message
+                return
+            lines = done.lines
+            told.take(lines)
+            if "done" in lines:
+                return
+            if mode != "listen":
+                break
+        if mode != "collect":
+            why = next(
+                (line for line in lines if line and line not in ("program none", "done")), "neither perl nor python3 works there"
+            )
+            self.untried[name] = f"the program on it ended early: {why}"
 
     async def all(self, work: Callable[[str], Awaitable[None]], names: Iterable[str]) -> None:
         """The same on several nodes at once."""

@@ -131,7 +131,6 @@ class Told:
     half: set[tuple[str, int]] = field(default_factory=set)
     """(source, port) of connections that were let in and whose answer did not come through."""
     firewall: Firewall = Firewall()
-    problem: str = ""
 
     def take(self, lines: Iterable[str]) -> None:
         """Let the lines of one program add to it. What can't be understood is passed over: a node may say anything."""
@@ -147,8 +146,6 @@ class Told:
                     vendor.append(rest)
                 elif word in _TAKERS:
                     _TAKERS[word](self, words)
-                elif word == "program":
-                    self.problem = "neither perl nor python3 works there"
             except (ValueError, IndexError):
                 continue
         if rules or vendor:
