@@ -227,7 +227,6 @@ class PreflightScreen(BaseScreen):
         """The ways between the servers, or the checks."""
         ways, matrix = self.query_one(Ways), self.query_one(Matrix)
         ways.display, matrix.display = not ways.display, ways.display
-        self.query_one("#show-ways", Act).label = "Checks" if ways.display else "Ways"
         self.set_focus(ways if ways.display else matrix)
         self._show_cell()
 
