@@ -2,11 +2,17 @@
 # The packet filter as the kernel has it, and what loads one at boot; without the rules of Kubernetes, Calico and Docker, of which there can be thousands.
 
 kf_filter_rules() {
-  local name
+  local name path legacy tables
+  [[ -r /proc/net/ip_tables_names ]] && tables=$'\n'$(</proc/net/ip_tables_names)$'\n'
+  legacy=$(type -P iptables-legacy-save)
   for name in iptables-legacy-save iptables-save; do
-    type -P "$name" >/dev/null || continue
+    path=$(type -P "$name") || continue
     # A look must not load the modules of a filter that nobody uses.
-    [[ $name == iptables-legacy-save && ! -s /proc/net/ip_tables_names ]] && continue
+    if [[ $name == iptables-legacy-save || $path -ef $legacy ]]; then
+      [[ $tables == *$'\n'filter$'\n'* && ($name == iptables-legacy-save || ! $path -ef $legacy) ]] || continue
+    elif [[ $(readlink -f -- "$path") == *nft* && ! -d /sys/module/nf_tables ]]; then
+      continue
+    fi
     echo "= $name"
     timeout 5 "$name" -t filter | grep -vE '^#|-A (KUBE|cali|DOCKER)|^:(KUBE|cali|DOCKER)' | head -n 1500
     ((PIPESTATUS[0])) && kf_pair unchecked "$name ended with an error"
@@ -41,8 +47,16 @@ kf_filter_boot() {
   done
 }
 
+# What netfilter-persistent would load, and may not have yet.
+kf_filter_saved() {
+  kf_pulled_in netfilter-persistent.service && [[ -r /etc/iptables/rules.v4 ]] || return
+  echo "= /etc/iptables/rules.v4"
+  grep -vE '^#|-A (KUBE|cali|DOCKER)|^:(KUBE|cali|DOCKER)' /etc/iptables/rules.v4 | head -n 1500
+}
+
 kf_section filter
 kf_filter_boot
 kf_pair looked yes
 kf_filter_rules
+kf_filter_saved
 kf_filter_nft

@@ -37,6 +37,25 @@ kf_host_controllers() {
   kf_pair cmdline "${KF_LINE:0:2000}"
 }
 
+# What a kernel without modules has, by how it was configured, or by what is seen of it.
+kf_host_built_in() {
+  local file line lines name
+  local -A known_as=([OVERLAY_FS]=overlay [BRIDGE_NETFILTER]=br_netfilter [VXLAN]=vxlan [NF_NAT]=nf_nat [NFT_COMPAT]=nft_compat
+    [NETFILTER_XT_TARGET_REDIRECT]=xt_REDIRECT [NETFILTER_XT_MATCH_CONNTRACK]=xt_conntrack [IP_NF_NAT]=iptable_nat
+    [NETFILTER_XT_MATCH_OWNER]=xt_owner [NETFILTER_XT_MATCH_MULTIPORT]=xt_multiport)
+  for file in /proc/config.gz "/boot/config-$1"; do
+    [[ -r $file ]] || continue
+    if [[ $file == *.gz ]]; then mapfile -t lines < <(zcat "$file"); else mapfile -t lines <"$file"; fi
+    for line in "${lines[@]}"; do
+      [[ $line =~ ^CONFIG_([A-Z0-9_]+)=y$ ]] || continue
+      name=${known_as[${BASH_REMATCH[1]}]:-}
+      [[ -z $name ]] || kf_pair module "$name"
+    done
+    return
+  done
+  kf_pair unknown_modules "$1"
+}
+
 # Of the modules asked for: those that this kernel can load; core facts tell which are loaded.
 kf_host_modules() {
   local release folder pattern names
@@ -44,7 +63,9 @@ kf_host_modules() {
   release=$KF_LINE
   for folder in "/lib/modules/$release" "/usr/lib/modules/$release"; do [[ -e $folder/modules.dep || -e $folder/modules.builtin ]] && break; done
   if [[ ! -e $folder/modules.dep && ! -e $folder/modules.builtin ]]; then
-    kf_pair no_modules "$release"
+    names=(/lib/modules/*/modules.dep)
+    # Those of another kernel: this one's went with an upgrade. None at all: all may be built in.
+    if ((${#names[@]})); then kf_pair no_modules "$release"; else kf_host_built_in "$release"; fi
     return
   fi
   pattern="/(${KF_PREFLIGHT_MODULES//[$'\n ']/|})\.ko"

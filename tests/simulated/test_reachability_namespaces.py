@@ -331,7 +331,9 @@ async def test_an_nfs_server_and_an_endpoint_that_are_no_nodes(trio):
         assert [(item.way.port.purpose, item.fault) for item in reach.foreign] == [("API endpoint", Fault.NOBODY)] * 2
         assert isinstance(check(given, reach, "w1"), Satisfied), "a refusal is well before there is an API server"
     said = check(given, await measure(given), "w1")
-    assert "the NFS server 10.9.0.3 is not reached on TCP 2049 (NFS): nothing listens there" in said.reason
+    assert [finding.reason for finding in said.findings] == [
+        "the NFS server 10.9.0.3 is not reached on TCP 2049 (NFS): nothing listens there"
+    ]
 
 
 async def test_a_name_that_does_not_resolve_is_told_so(trio):

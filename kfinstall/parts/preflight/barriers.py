@@ -16,6 +16,8 @@ from kfinstall.text import shell
 _EVERY_NODE: Final = (("tcp", 10250), ("tcp", 5473), ("udp", 4789))
 _CONTROL_PLANE: Final = (("tcp", 6443),)
 _ETCD: Final = (("tcp", 2379), ("tcp", 2380))
+SAVED: Final = "/etc/iptables/rules.v4"
+"""Where netfilter-persistent has what it loads at boot."""
 _ANY_PORT: Final = 8080
 """Of a pod that is asked by another one."""
 
@@ -89,13 +91,16 @@ def findings(view: View) -> Iterator[Finding]:
     found = barriers(told.rules, _packets(view))
     if not found:
         return
+    # What is loaded now and saved for the next boot is told once.
+    live = {(barrier.chain, barrier.rule) for barrier in found if barrier.tool != SAVED}
+    found = {each: packets for each, packets in found.items() if each.tool != SAVED or (each.chain, each.rule) not in live}
     what = []
     commands: dict[str, None] = {}
     for barrier, packets in found.items():
         hooks = {packet.hook for packet in packets}
         ports = ", ".join(dict.fromkeys(f"{packet.protocol.upper()} {packet.port}" for packet in packets if packet.hook == "input"))
         whom = f"{ports} of the other servers and the pods" if ports else "what pods send to each other and out"
-        tool = barrier.tool.replace("-save", "")
+        tool = barrier.tool.replace("-save", "") if barrier.tool != SAVED else f"{SAVED}, at the next boot,"
         what.append(f"{tool} {barrier.chain} ({barrier.rule}) stops {whom}")
         commands |= dict.fromkeys(_commands(view, barrier, hooks))
     loads = f"; {' and '.join(told.at_boot)} loads it at boot" if told.at_boot else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kfinstall.engine.checks import Finding
-from kfinstall.engine.step import View
+from kfinstall.engine.step import Fix, View
 from kfinstall.parts.preflight.facts import Boot, Set
 from kfinstall.text import shell
 
@@ -27,6 +27,15 @@ def _off(each: Set) -> str:
     return shell("sudo", "sed", "-i", "-E", f"s|^[[:space:]]*-?{pattern}[[:space:]]*=|# &|", each.path)
 
 
+def _mend(name: str, value: int, file: Set | None) -> Fix | None:
+    """Offered where the file is one of /etc; what packages brought stays as it is."""
+    if file is not None and not file.path.startswith("/etc/"):
+        return None
+    given = (("NAME", name), ("VALUE", str(value)), ("FILE", file.path if file is not None else ""))
+    what = f"turn it off in {file.path}, and set {name} to {value}" if file is not None else f"set {name} to {value}"
+    return Fix(what, "mend-sysctl", given)
+
+
 def _taken_back(view: View) -> Iterator[Finding]:
     boot = view.fact(Boot)
     needed = dict(_NEEDED)
@@ -41,6 +50,7 @@ def _taken_back(view: View) -> Iterator[Finding]:
                 f"{each.path} sets {name} to {each.value} at the next boot, after everything else: {what}",
                 f"{_off(each)} && sudo sysctl -w {name}=1",
                 warning=True,
+                fix=_mend(name, 1, each),
                 name="settings-at-boot",
             )
 
@@ -67,8 +77,9 @@ def _answers_for_pods(view: View) -> Iterator[Finding]:
         where = f"{file.path} sets it" if file is not None and file.value >= least else "somebody set it"
         value = max(now, file.value if file is not None else 0)
         text = f"{name} is {value} ({where}): the server may not answer the pods' question for their gateway"
-        off = f"{_off(file)} && " if file is not None and file.value >= least else ""
-        yield Finding(text, f"{off}sudo sysctl -w {name}=0", warning=True, name="arp-settings")
+        setting = file if file is not None and file.value >= least else None
+        off = f"{_off(setting)} && " if setting is not None else ""
+        yield Finding(text, f"{off}sudo sysctl -w {name}=0", warning=True, fix=_mend(name, 0, setting), name="arp-settings")
 
 
 def _strict(view: View) -> Iterator[Finding]:
@@ -79,8 +90,9 @@ def _strict(view: View) -> Iterator[Finding]:
         return
     where = f" ({file.path})" if file is not None and file.value == 1 else ""
     text = f"{name} is 1{where} and the server is in several networks: answers that come back by another one are dropped"
-    off = f"{_off(file)} && " if file is not None and file.value == 1 else ""
-    yield Finding(text, f"{off}sudo sysctl -w {name}=2", warning=True, name="reverse-path")
+    setting = file if file is not None and file.value == 1 else None
+    off = f"{_off(setting)} && " if setting is not None else ""
+    yield Finding(text, f"{off}sudo sysctl -w {name}=2", warning=True, fix=_mend(name, 2, setting), name="reverse-path")
 
 
 def findings(view: View) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ class PreflightClock(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
+        zone = list(_zone(view))
         told = {name: _offset(facts) for name, facts in view.fleet.items() if facts.clock.epoch_seconds and facts.read_at}
         if view.target not in told:
             return verdict(
@@ -71,7 +72,7 @@ class PreflightClock(Step):
         ):
             text = f"all servers differ from this computer by {abs(middle):.0f} s: one of both clocks is wrong"
             found.append(Finding(text, "date  # here and on a server", warning=True, name="own-clock"))
-        found += _zone(view)
+        found += zone
         state = {True: "synchronized", False: "not synchronized yet, the preparation sets that up", None: "state of NTP unknown"}
         # Not the measured value: it differs each time, and a plan should say the same while nothing changes.
         within = f"within {limits.PREFLIGHT_SKEW_WARNING_SECONDS:.0f} s of {whom}"

@@ -11,7 +11,7 @@ from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.facts.model import NodeQuery, SpaceFact
 from kfinstall.parts.preflight import limits, membership, volume_access
-from kfinstall.parts.preflight.facts import Mounts
+from kfinstall.parts.preflight.disk_facts import Mounts
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
 
@@ -145,7 +145,7 @@ class PreflightDisk(Step):
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Mounts,)
-    names = ("free-space", "asked-space", "member-space", "unused-room")
+    names = ("free-space", "asked-space", "member-space", "unused-room", "volume-access")
 
     def watch(self, view: View) -> NodeQuery:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""

@@ -29,25 +29,25 @@ SYSCTLS: Final = (
     "net.bridge.bridge-nf-call-ip6tables",
     "net.ipv6.conf.all.forwarding",
 )
-ETCD: Final = "/var/lib/etcd"
-KUBELET: Final = "/var/lib/kubelet"
-RUNTIME: Final = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
 
 
-def _rows(lines: Sequence[str]) -> list[tuple[str, str]]:
+def rows(lines: Sequence[str]) -> list[tuple[str, str]]:
     """Key and value of each line; a line without a tab has no value."""
     return [(key, value.strip()) for key, _tab, value in (line.partition("\t") for line in lines)]
 
 
-def _last(rows: Sequence[tuple[str, str]], key: str) -> str:
-    return next((value for name, value in reversed(rows) if name == key), "")
+def last(told: Sequence[tuple[str, str]], key: str) -> str:
+    """The last value of a key, or an empty string."""
+    return next((value for name, value in reversed(told) if name == key), "")
 
 
-def _every(rows: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for name, value in rows if name == key and value))
+def every(told: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:
+    """All values of a key that are none of the others, without empty ones."""
+    return tuple(dict.fromkeys(value for name, value in told if name == key and value))
 
 
-def _number(text: str) -> int:
+def whole(text: str) -> int:
+    """A number that is not negative; 0 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
@@ -60,7 +60,7 @@ class Host(FactSection):
     order: ClassVar[int] = 40
 
     looked: bool = False
-    cards: Mapping[str, str] = field(default_factory=dict)
+    cards: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Network interface to its MAC address, in lower case."""
     cgroup: str = ""
     """v1 or v2."""
@@ -71,7 +71,9 @@ class Host(FactSection):
     available: frozenset[str] = frozenset()
     """Of the modules of this file: those that this kernel can load, '-' written as '_'."""
     no_modules: str = ""
-    """The running kernel's release, where its modules are gone."""
+    """The running kernel's release, where its modules are gone and another kernel's are there."""
+    unknown_modules: str = ""
+    """The same, where there are none at all, and nothing tells what is built in."""
     apparmor: str = ""
     """Y, N, none (the kernel has none); empty where not told."""
     apparmor_parser: bool = False
@@ -96,31 +98,32 @@ class Host(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """`key<TAB>value` lines."""
-        rows = _rows(lines)
+        told = rows(lines)
         cards = {
-            name: mac.lower() for mac, _blank, name in (text.partition(" ") for text in _every(rows, "card")) if mac.strip("0:")
+            name: mac.lower() for mac, _blank, name in (text.partition(" ") for text in every(told, "card")) if mac.strip("0:")
         }
-        cgroup, _blank, controllers = _last(rows, "controllers").partition(" ")
-        servers = [text.partition(" ") for text in _every(rows, "nameserver")]
-        gpus = [text.partition(" ") for key, text in rows if key == "gpu"]
+        cgroup, _blank, controllers = last(told, "controllers").partition(" ")
+        servers = [text.partition(" ") for text in every(told, "nameserver")]
+        gpus = [text.partition(" ") for key, text in told if key == "gpu"]
         return cls(
-            looked=_last(rows, "looked") == "yes",
+            looked=last(told, "looked") == "yes",
             cards=cards,
             cgroup=cgroup,
             controllers=frozenset(controllers.split()),
-            cmdline_file=_last(rows, "cmdline_file"),
-            cmdline=_last(rows, "cmdline"),
-            available=frozenset(name.replace("-", "_") for name in _every(rows, "module")),
-            no_modules=_last(rows, "no_modules"),
-            apparmor=_last(rows, "apparmor"),
-            apparmor_parser=bool(_last(rows, "apparmor_parser")),
+            cmdline_file=last(told, "cmdline_file"),
+            cmdline=last(told, "cmdline"),
+            available=frozenset(name.replace("-", "_") for name in every(told, "module")),
+            no_modules=last(told, "no_modules"),
+            unknown_modules=last(told, "unknown_modules"),
+            apparmor=last(told, "apparmor"),
+            apparmor_parser=bool(last(told, "apparmor_parser")),
             gpus=tuple((maker, driver.rpartition("/")[2].strip("-")) for maker, _blank, driver in gpus),
-            nvidia=_last(rows, "nvidia"),
-            zone=_last(rows, "zone"),
-            host_keys=_every(rows, "host_key"),
+            nvidia=last(told, "nvidia"),
+            zone=last(told, "zone"),
+            host_keys=every(told, "host_key"),
             nameservers=tuple(server for file, _blank, server in servers if file == "/etc/resolv.conf"),
             upstream=tuple(server for file, _blank, server in servers if file != "/etc/resolv.conf"),
-            search=tuple(dict.fromkeys(word for text in _every(rows, "search") for word in text.split())),
+            search=tuple(dict.fromkeys(word for text in every(told, "search") for word in text.split())),
         )
 
 
@@ -137,26 +140,26 @@ class Filter(FactSection):
     """Services that load one at boot: netfilter-persistent, nftables."""
     unchecked: str = ""
     """Why it could not be listed; empty where it could."""
-    rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """iptables-save, iptables-legacy-save, or `nft FAMILY TABLE`, to its lines."""
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Pairs, then lines below a line `= tool`."""
         parts: dict[str, list[str]] = {}
-        rows: list[tuple[str, str]] = []
+        told: list[tuple[str, str]] = []
         current: list[str] | None = None
         for line in lines:
             if line.startswith("= "):
                 current = parts.setdefault(line[2:], [])
             elif line.startswith(("unchecked\t", "looked\t", "at_boot\t")) or current is None:
-                rows += _rows([line])
+                told += rows([line])
             else:
                 current.append(line)
         return cls(
-            looked=_last(rows, "looked") == "yes",
-            at_boot=_every(rows, "at_boot"),
-            unchecked=_last(rows, "unchecked"),
+            looked=last(told, "looked") == "yes",
+            at_boot=every(told, "at_boot"),
+            unchecked=last(told, "unchecked"),
             rules={name: tuple(part) for name, part in parts.items()},
         )
 
@@ -187,9 +190,9 @@ class Proxies(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `proxy name value file` (by blanks) and `login file`."""
-        rows = _rows(lines)
-        found = [text.split(" ", 2) for text in _every(rows, "proxy")]
-        return cls(tuple(NamedProxy(*words) for words in found if len(words) == 3), frozenset(_every(rows, "login")))
+        told = rows(lines)
+        found = [text.split(" ", 2) for text in every(told, "proxy")]
+        return cls(tuple(NamedProxy(*words) for words in found if len(words) == 3), frozenset(every(told, "login")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Boot(FactSection):
     order: ClassVar[int] = 43
 
     settings: tuple[Set, ...] = ()
-    now: Mapping[str, int] = field(default_factory=dict)
+    now: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:  # noqa: ARG003
@@ -222,92 +225,13 @@ class Boot(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `set name value path order` and `now name value`. A file's name may hold tabs: such a line tells nothing."""
-        rows = [line.split("\t") for line in lines]
-        made = tuple(Set(row[1], _number(row[2]), row[3], row[4]) for row in rows if row[0] == "set" and len(row) == 5)
-        return cls(made, {row[1]: _number(row[2].strip()) for row in rows if row[0] == "now" and len(row) == 3})
+        split = [line.split("\t") for line in lines]
+        made = tuple(Set(row[1], whole(row[2]), row[3], row[4]) for row in split if row[0] == "set" and len(row) == 5)
+        return cls(made, {row[1]: whole(row[2].strip()) for row in split if row[0] == "now" and len(row) == 3})
 
     def at_boot(self, name: str) -> Set | None:
         """The file that has the last word."""
         return next((each for each in reversed(self.settings) if each.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """What a directory lies on, or would."""
-
-    point: str
-    kind: str
-    device: str
-    options: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A logical volume of LVM."""
-
-    name: str
-    """Below /dev/mapper."""
-    group: str
-    volume: str
-    """Both empty where lvs could not tell."""
-    thin: bool
-    free_bytes: int
-    """What its group has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mounts(FactSection):
-    """File systems under the directories of Kubernetes and of the runtime."""
-
-    section: ClassVar[str] = "mounts"
-    script: ClassVar[str] = "preflight/facts-mounts"
-    order: ClassVar[int] = 44
-
-    looked: bool = False
-    under: Mapping[str, Mount] = field(default_factory=dict)
-    """By directory."""
-    ftype: Mapping[str, str] = field(default_factory=dict)
-    """Mount point of an xfs to 0, 1 or ? (not told)."""
-    volumes: Mapping[str, Volume] = field(default_factory=dict)
-    """By device."""
-
-    @classmethod
-    def query_on(cls, answers: Answers, node: str) -> Mapping[str, str]:
-        """The directories: of the kubelet, the runtime and etcd, and what the answers keep there."""
-        kept = answers.volume_directories(node)
-        registry = (answers.registry.directory,) if answers.registry.enabled and answers.registry_node.name == node else ()
-        return {"PREFLIGHT_MOUNTS": "\n".join((*directories(answers), *kept, *registry))}
-
-    @classmethod
-    def query(cls, answers: Answers) -> Mapping[str, str]:
-        """The directories of any node."""
-        return {"PREFLIGHT_MOUNTS": "\n".join(directories(answers))}
-
-    @classmethod
-    def parse(cls, lines: Sequence[str]) -> Self:
-        """Lines `mount directory point type device options`, `ftype 0|1|? point`, `lvm device name group|volume|attributes|free`."""
-        rows = _rows(lines)
-        split = [line.split("\t") for line in lines]
-        under = {
-            row[1]: Mount(row[2], row[3], row[4], frozenset(row[5].strip(",").split(",")))
-            for row in split
-            if row[0] == "mount" and len(row) == 6
-        }
-        volumes = {row[1]: _volume(row[2], row[3]) for row in split if row[0] == "lvm" and len(row) == 4}
-        ftype = {point: kind for kind, _blank, point in (text.partition(" ") for text in _every(rows, "ftype"))}
-        return cls(_last(rows, "looked") == "yes", under, ftype, volumes)
-
-
-def directories(answers: Answers) -> tuple[str, ...]:
-    """What Kubernetes and the runtime fill on every node, and etcd on some."""
-    return KUBELET, RUNTIME[answers.cluster.runtime], ETCD
-
-
-def _volume(name: str, told: str) -> Volume:
-    words = [word.strip() for word in told.split("|")]
-    if len(words) != 4:
-        return Volume(name, "", "", thin=False, free_bytes=0)
-    return Volume(name, words[0], words[1], thin=words[2][:1] in ("V", "t"), free_bytes=_number(words[3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +244,11 @@ class Ways(FactSection):
     once: ClassVar[bool] = True
 
     looked: bool = False
-    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Name to its addresses; none where it has none."""
-    wildcards: Mapping[str, str] = field(default_factory=dict)
+    wildcards: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Search domain to the address that a name which nobody has gets there."""
-    ports: Mapping[tuple[str, int], bool] = field(default_factory=dict)
+    ports: Mapping[tuple[str, int], bool] = field(default_factory=dict, hash=False)
     """(host, TCP port) to whether it takes a connection."""
     hub: tuple[int, int] | None = None
     """Pulls that Docker Hub still grants this address, and of how many; None where it told none."""
@@ -344,16 +268,16 @@ class Ways(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """`key<TAB>words` lines."""
-        rows = _rows(lines)
-        hub = [text.split() for text in _every(rows, "hub")]
-        names = [text.split() for text in _every(rows, "name")]
-        ports = [text.split() for text in _every(rows, "port")]
+        told = rows(lines)
+        hub = [text.split() for text in every(told, "hub")]
+        names = [text.split() for text in every(told, "name")]
+        ports = [text.split() for text in every(told, "port")]
         return cls(
-            looked=_last(rows, "looked") == "yes",
+            looked=last(told, "looked") == "yes",
             names={words[0]: tuple(words[1:]) for words in names},
-            wildcards={domain: address for domain, _blank, address in (text.partition(" ") for text in _every(rows, "wildcard"))},
-            ports={(words[0], _number(words[1])): words[2] == "open" for words in ports if len(words) >= 3},
-            hub=next(((_number(words[0]), _number(words[1])) for words in reversed(hub) if len(words) == 2), None),
+            wildcards={domain: address for domain, _blank, address in (text.partition(" ") for text in every(told, "wildcard"))},
+            ports={(words[0], whole(words[1])): words[2] == "open" for words in ports if len(words) >= 3},
+            hub=next(((whole(words[0]), whole(words[1])) for words in reversed(hub) if len(words) == 2), None),
         )
 
 
@@ -363,44 +287,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Latency(FactSection):
-    """How long a small write takes to be on the disk for good, where etcd's directory will be."""
-
-    section: ClassVar[str] = "latency"
-    script: ClassVar[str] = "preflight/facts-latency"
-    order: ClassVar[int] = 90
-    once: ClassVar[bool] = True
-
-    directory: str = ""
-    writes: int = 0
-    median_microseconds: int = 0
-    p99_microseconds: int = 0
-    unchecked: str = ""
-    """Why it could not be measured; empty where it could, or need not."""
-
-    @classmethod
-    def query_on(cls, answers: Answers, node: str) -> Mapping[str, str]:
-        """Only a control plane has an etcd."""
-        if node not in {each.name for each in answers.control_planes}:
-            return {}
-        return {
-            "LATENCY_DIRECTORY": ETCD,
-            "LATENCY_WRITES": str(limits.LATENCY_WRITES),
-            "LATENCY_SECONDS": str(limits.LATENCY_SECONDS),
-            "LATENCY_BYTES": str(limits.LATENCY_BYTES),
-        }
-
-    @classmethod
-    def parse(cls, lines: Sequence[str]) -> Self:
-        """A line `took writes median p99 directory`, or `unchecked why`."""
-        rows = _rows(lines)
-        words = _last(rows, "took").split(" ", 3)
-        if len(words) != 4:
-            return cls(unchecked=_last(rows, "unchecked"))
-        return cls(words[3], _number(words[0]), _number(words[1]), _number(words[2]))
 
 
 def images_from_hub(images: Mapping[str, str]) -> int:

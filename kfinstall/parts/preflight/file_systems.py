@@ -11,7 +11,7 @@ from kfinstall.engine.checks import Finding, not_read, unchecked, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight import limits, membership
-from kfinstall.parts.preflight.facts import ETCD, KUBELET, RUNTIME, Latency, Mount, Mounts
+from kfinstall.parts.preflight.disk_facts import ETCD, KUBELET, RUNTIME, Latency, Mount, Mounts
 from kfinstall.text import shell
 
 _REMOTE: Final = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "ceph", "glusterfs", "ocfs2")

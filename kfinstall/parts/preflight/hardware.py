@@ -51,6 +51,7 @@ def _memory(view: View) -> Iterator[Finding]:
             f"{free}give {view.target} more memory in its hypervisor",
             warning=have >= least,
             name="memory",
+            severity=Severity.BLOCKING if have < least and role == "control plane" else None,
         )
 
 

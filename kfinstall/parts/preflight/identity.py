@@ -74,7 +74,7 @@ def _cards(view: View) -> Iterator[Finding]:
     if names:
         text = f"the MAC address {mac} of {interface}, which has {view.node.address}, is also that of {_with(names)}"
         yield Finding(text, f"give the network card of {view.target} a new MAC address in its hypervisor", name="mac-address")
-    mine = [each for each in view.facts.identity.macs if each != mac or not names]
+    mine = [each for each in dict.fromkeys(view.facts.identity.macs) if each != mac or not names]
     shared = {each: [name for name in others if each in view.fleet[name].identity.macs] for each in mine}
     shared = {each: names for each, names in shared.items() if names}
     if not shared:

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from typing_extensions import override
 
 from kfinstall.engine.checks import Finding, not_read, unchecked, verdict
-from kfinstall.engine.step import Check, Danger, Severity, Step, View
+from kfinstall.engine.step import Check, Danger, Fix, Severity, Step, View
 from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight import boot_settings, limits
 from kfinstall.parts.preflight.facts import ISTIO_MODULES, NAT_TABLES, REQUIRED_MODULES, Boot, Host
@@ -86,6 +86,12 @@ def _modules(view: View) -> Iterator[Finding]:
         text = f"the modules of the running kernel {host.no_modules} are not on the disk any more: it was upgraded since it started"
         yield Finding(text, "sudo reboot", name="kernel-modules")
         return
+    if missing and host.unknown_modules:
+        why = f"there is no /lib/modules/{host.unknown_modules}, and no configuration of it"
+        yield unchecked(
+            "kernel-modules", f"whether the kernel has {' and '.join(missing)}", why, shell("sudo", "modprobe", missing[0])
+        )
+        return
     ubuntu = view.facts.os.id == "ubuntu"
     package = "linux-modules-extra-$(uname -r)" if ubuntu else f"linux-image-{view.facts.os.architecture or 'amd64'}"
     get = f"sudo apt-get install {package}" + ("" if ubuntu else " && sudo reboot")
@@ -94,7 +100,7 @@ def _modules(view: View) -> Iterator[Finding]:
     istio = [name for name in ISTIO_MODULES if name not in there]
     if not any(name in there for name in NAT_TABLES):
         istio.append(" or ".join(NAT_TABLES))
-    if istio and view.answers.kubeflow.enabled:
+    if istio and view.answers.kubeflow.enabled and not host.unknown_modules:
         text = f"this kernel has no {', '.join(istio)}: Istio's sidecars may not be able to take over a pod's connections"
         yield Finding(text, get, warning=True, name="istio-modules")
 
@@ -105,7 +111,8 @@ def _apparmor(view: View) -> Iterator[Finding]:
         docker = view.answers.cluster.runtime == "docker"
         what = "Docker starts no container then" if docker else "containers run without their profile"
         text = f"AppArmor is on in the kernel, and its parser is missing: {what}"
-        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, name="apparmor")
+        mend = Fix("install AppArmor's parser and load its profiles", "mend-apparmor")
+        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, fix=mend, name="apparmor")
     elif host.apparmor in ("N", "none"):
         text = "AppArmor is off: containers run without its profiles"
         yield Finding(text, "cat /sys/module/apparmor/parameters/enabled /proc/cmdline", name="apparmor", severity=Severity.INFO)

@@ -135,7 +135,7 @@ def _iptables_chains(lines: Sequence[str]) -> dict[str, _Chain]:
         if table not in ("", "filter"):
             continue
         if line.startswith(":"):
-            name, policy, *_rest = [*line[1:].split(), "-"]
+            name, policy, *_rest = [*line[1:].split(), "-", "-"]
             hook = {"INPUT": "input", "FORWARD": "forward"}.get(name, "")
             chains[name] = _Chain(name, hook, policy.lower() if policy in ("ACCEPT", "DROP") else "")
         elif line.startswith("-A "):

@@ -9,6 +9,7 @@ from typing import Final
 from kfinstall.engine.checks import Finding
 from kfinstall.engine.step import Severity, View
 from kfinstall.parts.preflight.facts import NamedProxy, Proxies
+from kfinstall.text import shell
 
 _WAYS: Final = ("https_proxy", "all_proxy", "http_proxy")
 _APT: Final = ("apt_http", "apt_https")
@@ -57,10 +58,10 @@ def _direct(view: View) -> Iterator[Finding]:
         f"no_proxy of {file} does not name {', '.join(missing)}: what is typed there, kubectl too, asks the proxy for the cluster"
     )
     line = ",".join(dict.fromkeys([*entries, "localhost", "127.0.0.1", *missing, ".svc", ".cluster.local"]))
-    edit = f"sudo sed -i -E '/^(export +)?no_proxy=/Id' {file} && " if past else ""
+    edit = shell("sudo", "sed", "-i", "-E", "/^(export +)?no_proxy=/Id", file) + " && " if past else ""
     export = "" if file == "/etc/environment" else "export "
-    add = "; ".join(f"echo '{export}{name}={line}'" for name in ("no_proxy", "NO_PROXY"))
-    yield Finding(text, f"{edit}({add}) | sudo tee -a {file}", warning=True, name="no-proxy")
+    add = "; ".join(shell("echo", f"{export}{name}={line}") for name in ("no_proxy", "NO_PROXY"))
+    yield Finding(text, f"{edit}({add}) | {shell('sudo', 'tee', '-a', file)}", warning=True, name="no-proxy")
 
 
 def findings(view: View) -> Iterator[Finding]:

@@ -114,7 +114,10 @@ def _foreign(view: View, reach: Reach) -> Iterator[Finding]:
             )
         else:
             text = f"the NFS server {way.host} is not reached on {way.port.text}: {_why(item)}"
-            yield Finding(text, look, name="nfs-unreachable")
+            # That it is not reached at all is preflight.network's finding; why is only known here.
+            known = way.port.number == ways.NFS_PORT
+            if not (known and item.fault is Fault.UNKNOWN):
+                yield Finding(text, look, name="nfs-unreachable", severity=Severity.INFO if known else None)
 
 
 def _why(item: Blocked) -> str:

@@ -303,7 +303,6 @@ def test_the_disk_follows_the_runtime():
         ("os", "hostname", "hostnamectl set-hostname worker2"),
         ("identity", "machine_id", "systemd-machine-id-setup"),
         ("identity", "product_uuid", "UUID"),
-        ("identity", "macs", "MAC address"),
     ],
 )
 def test_copies_of_one_machine_are_found_from_both_sides(fleet, part, field, word):
