@@ -51,8 +51,8 @@ def ends(reach: Reach) -> dict[tuple[str, str, int], Fault]:
     }
 
 
-async def test_the_ways_between_stock_nodes(running_lab: Lab, tmp_path: Path) -> None:
-    async with fleet(running_lab, tmp_path, numbers=(1, 2)) as nodes:
+async def test_the_ways_between_stock_nodes(lab: Lab, tmp_path: Path) -> None:
+    async with fleet(lab, tmp_path, numbers=(1, 2)) as nodes:
         for name in nodes.hosts:
             await nodes.shell(name, "touch /run/kf-reach-mark")
         begin = time.monotonic()
@@ -69,8 +69,8 @@ async def test_the_ways_between_stock_nodes(running_lab: Lab, tmp_path: Path) ->
             assert not (await nodes.shell(name, f"{TRACES}; rm -f /run/kf-reach-mark")).strip()
 
 
-async def test_a_node_that_drops_is_named(running_lab: Lab, tmp_path: Path) -> None:
-    async with fleet(running_lab, tmp_path, numbers=(1, 2)) as nodes:
+async def test_a_node_that_drops_is_named(lab: Lab, tmp_path: Path) -> None:
+    async with fleet(lab, tmp_path, numbers=(1, 2)) as nodes:
         rule = "iptables -I INPUT -p tcp --dport 10250 -j DROP"
         if await nodes.shell("node2", f"{rule} 2>/dev/null && echo made; true") != "made":
             pytest.skip("the nodes have no iptables")
