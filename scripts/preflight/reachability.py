@@ -22,8 +22,50 @@ STATES = {
     errno.EPERM: "denied",
     errno.EACCES: "denied",
 }
-CANDIDATES = (9216, 9001, 9000, 8951, 8950, 8942, 8900, 4096, 2044, 1600, 1550, 1500, 1492, 1480, 1476, 1472, 1468, 1462, 1460, 1454)
-CANDIDATES += (1450, 1446, 1442, 1440, 1430, 1428, 1422, 1420, 1414, 1410, 1408, 1400, 1390, 1380, 1376, 1360, 1350, 1340, 1320, 1300)
+CANDIDATES = (
+    9216,
+    9001,
+    9000,
+    8951,
+    8950,
+    8942,
+    8900,
+    4096,
+    2044,
+    1600,
+    1550,
+    1500,
+    1492,
+    1480,
+    1476,
+    1472,
+    1468,
+    1462,
+    1460,
+    1454,
+)
+CANDIDATES += (
+    1450,
+    1446,
+    1442,
+    1440,
+    1430,
+    1428,
+    1422,
+    1420,
+    1414,
+    1410,
+    1408,
+    1400,
+    1390,
+    1380,
+    1376,
+    1360,
+    1350,
+    1340,
+    1320,
+    1300,
+)
 CANDIDATES += (1280, 1200, 1000, 576)
 now = time.monotonic
 seen, got, half, watch = {}, {}, set(), set()
@@ -132,7 +174,12 @@ def layers(packet):
     if packet[0] >> 4 == 6:
         if len(packet) < 48:
             return None
-        return packet[6], socket.inet_ntop(socket.AF_INET6, packet[8:24]), socket.inet_ntop(socket.AF_INET6, packet[24:40]), packet[40:]
+        return (
+            packet[6],
+            socket.inet_ntop(socket.AF_INET6, packet[8:24]),
+            socket.inet_ntop(socket.AF_INET6, packet[24:40]),
+            packet[40:],
+        )
     head = (packet[0] & 15) * 4
     return packet[9], socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]), packet[head:]
 
@@ -290,7 +337,9 @@ def start_listening():
         one, why = bound(protocol, int(port))
         if one is not None:
             made.append((one, protocol, int(port)))
-        told.append("listen %s %s %s" % (protocol, port, "ours" if one is not None else "held" if why == "held" else "failed " + why))
+        told.append(
+            "listen %s %s %s" % (protocol, port, "ours" if one is not None else "held" if why == "held" else "failed " + why)
+        )
     snoop, why = capture()
     told.append("capture " + ("yes" if snoop is not None else "no " + why))
     control = socket.socket(socket.AF_UNIX)
@@ -380,7 +429,9 @@ class Job:
         if self.kind == "ping":
             text = struct.pack("!BBHHH", 128 if self.six else 8, 0, 0, os.getpid() & 0xFFFF, size & 0xFFFF) + b"k" * room
             if not self.six:
-                total = sum(struct.unpack("!%dH" % (len(text + text[:0] + b"\0" * (len(text) % 2)) // 2), text + b"\0" * (len(text) % 2)))
+                total = sum(
+                    struct.unpack("!%dH" % (len(text + text[:0] + b"\0" * (len(text) % 2)) // 2), text + b"\0" * (len(text) % 2))
+                )
                 while total >> 16:
                     total = (total & 0xFFFF) + (total >> 16)
                 text = text[:2] + struct.pack("!H", ~total & 0xFFFF) + text[4:]
