@@ -177,6 +177,26 @@ class Finding(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodePath(Event):
+    """What was found on the way from one node to another."""
+
+    name: ClassVar[str] = "nodePath"
+    source: str
+    target: str
+    level: FindingLevel
+    tried: int
+    """Ports that were tried."""
+    blocked: tuple[str, ...] = ()
+    """Each port that does not go through, and where it ends: 'TCP 10250 (kubelet): dropped by the firewall of cp1'."""
+    round_trip_milliseconds: float = -1.0
+    """Negative where it is not known, as the next ones."""
+    mtu_bytes: int = -1
+    """The largest packet that arrives whole, as IP counts it."""
+    megabits_per_second: float = -1.0
+    """One TCP stream's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
     """Something worth a line: a retry, a wait's reason, a drift."""
 
@@ -269,6 +289,7 @@ _BY_NAME: Final = {
         NodeConnected,
         NodeSetAside,
         Finding,
+        NodePath,
         Notice,
         Progress,
     )

@@ -71,6 +71,8 @@ def _answers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
 def _judging(parser: argparse.ArgumentParser, strict: str) -> None:
     """What of the preflight's findings ends a run."""
     parser.add_argument("--strict", action="store_true", help=strict)
+    text = "write what the preflight finds as JUnit XML too: a suite a node, a case a check"
+    _path(parser.add_argument("--junit", metavar="FILE", default="", help=text))
     text = "a finding of the preflight that does not stop it, by its name (docs/preflight.md); may be given several times"
     parser.add_argument("--ignore", metavar="CHECK", action="append", default=[], help=text)
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from kfinstall import durable
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
@@ -23,6 +24,7 @@ from kfinstall.engine.fleet import open_cluster
 from kfinstall.engine.options import Options
 from kfinstall.engine.plan import Plan
 from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.junit import JUnit
 from kfinstall.engine.reporters.plain import Plain
 from kfinstall.engine.session import Session, open_session
 from kfinstall.engine.step import Fix
@@ -114,6 +116,7 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
     bus.subscribe(
         Plain(narration, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose, columns=terminal.columns)
     )
+    report = _report(options, wanted, bus)
     stop = Stop()
 
     def find(ref: SecretRef, purpose: str) -> Secret:
@@ -124,18 +127,45 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
     if task is None:
         raise InterruptedRunError("not inside a task")
     with_signals(asyncio.get_running_loop(), task, stop, bus)
-    async with open_session(
-        answers,
-        wanted,
-        state_root=options.state_dir,
-        bus=bus,
-        redact=redact,
-        resolve=find,
-        open_cluster=open_cluster,
-        stop=stop,
-    ) as session:
-        session.outcome = ExitCode(await work(session))
+    try:
+        async with open_session(
+            answers,
+            wanted,
+            state_root=options.state_dir,
+            bus=bus,
+            redact=redact,
+            resolve=find,
+            open_cluster=open_cluster,
+            stop=stop,
+        ) as session:
+            session.outcome = ExitCode(await work(session))
+    finally:
+        report(terminal)
     return int(session.outcome)
+
+
+def _report(options: argparse.Namespace, wanted: Options, bus: EventBus) -> Callable[[Terminal], None]:
+    """Have the run's findings collected for --junit, where that was given; the result writes the file.
+
+    Raises:
+        UsageError: it can't be written there.
+    """
+    if not getattr(options, "junit", ""):
+        return lambda _terminal: None
+    path = Path(options.junit).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        why = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+        raise UsageError(f"--junit {options.junit} can't be written: {why}", hint="name a file in a directory that is there")
+    found = JUnit(strict=wanted.strict)
+    bus.subscribe(found)
+
+    def write(terminal: Terminal) -> None:
+        try:
+            durable.replace(path, found.text(), mode=0o644)
+        except OSError as error:
+            terminal.say(f"{path} can't be written: {error.strerror or error}")
+
+    return write
 
 
 def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Stop, bus: EventBus) -> None:

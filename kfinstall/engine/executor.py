@@ -17,6 +17,7 @@ from kfinstall.engine.journal import IGNORED, Entry, Journal
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.secret_store import SecretStore
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Severity, Step, View
+from kfinstall.engine.survey import Surveying
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -142,6 +143,7 @@ class Executor:
             before = self.tally.changed
             try:
                 if phase.read_only:
+                    await self.survey(steps)
                     self.examine(steps, record=True)
                 else:
                     for step in steps:
@@ -152,6 +154,20 @@ class Executor:
                 raise
             finally:
                 self._bus.emit(PhaseFinished(phase=phase.id, outcome=outcome, seconds=time.monotonic() - begin))
+
+    async def survey(self, steps: Sequence[Step], *, again: bool = False) -> None:
+        """Find out what steps want to know of several nodes together, before they are checked.
+
+        `again`: the same was looked at before in this run.
+
+        Raises:
+            ChangedHostKeyError: a node shows another host key than before.
+        """
+        for step in steps:
+            found = await step.survey(Surveying(self._fleet, self._bus, again=again))
+            if found is not None:
+                self._fleet.surveys[type(found)] = found
+        self._fleet.changed_keys.refuse()
 
     def examine(self, steps: Sequence[Step], *, record: bool = False) -> list[Finding]:
         """Check read-only steps on every target and tell every finding before any error is raised.

@@ -68,6 +68,8 @@ class Fleet:
         self.cluster_facts: ClusterFacts | None = None
         self._wants: tuple[ListQuery, ...] = ()
         """The lists that all checks read, as of the last time that all were read."""
+        self.surveys: dict[type, object] = {}
+        """What was found out between nodes (see Step.survey), by its type."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
         self.changed_keys = ChangedKeys()
@@ -97,7 +99,7 @@ class Fleet:
     @property
     def situation(self) -> plan.Situation:
         """What is known now."""
-        return plan.Situation(self.answers, self.release, dict(self.facts), self.cluster_facts)
+        return plan.Situation(self.answers, self.release, dict(self.facts), self.cluster_facts, dict(self.surveys))
 
     def leave_out(self, node: str, error: KfError) -> None:
         """Set a node aside."""

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.errors import CommandError
+from kfinstall.events import Event
 from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.section import FactSection, Section
 from kfinstall.kube.base import Cluster, ClusterFacts, Document, ListQuery
@@ -24,6 +25,8 @@ from kfinstall.transport.base import Completed, Host, Program
 from kfinstall.transport.wire import unit_name
 
 CLUSTER_TARGET = "cluster"
+
+Surveyed = TypeVar("Surveyed")
 
 
 class Scope(StrEnum):
@@ -144,6 +147,8 @@ class View:
     """Facts by node name; a node that is set aside or was never reached is missing."""
     cluster: ClusterFacts | None = None
     """None while there is no API server."""
+    surveys: Mapping[type, object] = field(default_factory=dict)
+    """What steps found out between several nodes (see Step.survey), by its type."""
     reader: type[Step] | None = None
     """The step that looks: it may ask for the sections that it names in `reads`, and for no other. None where no step does: for all."""
 
@@ -176,6 +181,11 @@ class View:
         facts = self.fleet.get(node)
         return facts.section(kind) if facts else kind()
 
+    def survey(self, kind: type[Surveyed]) -> Surveyed | None:
+        """What a step's survey found out; None where none was made."""
+        found = self.surveys.get(kind)
+        return found if isinstance(found, kind) else None
+
     @property
     def script_node(self) -> str:
         """The node where scripts of this target run: the first control plane for the cluster."""
@@ -196,6 +206,32 @@ class View:
     def patch(self) -> str:
         """Kubernetes version: 1.34.2."""
         return self.release.patch(self.answers.cluster.kubernetes_version)
+
+
+class SurveyContext(Protocol):
+    """All that a survey may use: it changes nothing that lasts."""
+
+    @property
+    def answers(self) -> Answers:
+        """The answers without the nodes that are set aside."""
+
+    @property
+    def fleet(self) -> Mapping[str, Facts]:
+        """Facts by node name."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it was made before in this run: what costs most can be left out."""
+
+    @property
+    def before(self) -> Mapping[type, object]:
+        """What surveys of this run found out before, by type."""
+
+    def host(self, name: str) -> Host:
+        """The connection to a node."""
+
+    def tell(self, event: Event) -> None:
+        """Let everybody know."""
 
 
 class ApplyContext(Protocol):
@@ -319,6 +355,13 @@ class Step:
     def inputs(self, view: View) -> Mapping[str, str]:
         """What the fingerprint hashes: all that a change of the answers may change about it. Never a secret."""
         return self.parameters(view)
+
+    async def survey(self, context: SurveyContext) -> object | None:  # noqa: ARG002
+        """What only several nodes together can tell, found out right before a read-only step is checked; None: nothing.
+
+        The checks get it by its type (View.survey). It raises nothing about nodes that can't be asked; that is part of the result.
+        """
+        return None
 
     def documents(self, view: View) -> Sequence[Document]:  # noqa: ARG002
         """The objects that it applies, as far as they hold no secret: what a runbook shows of it."""

@@ -16,6 +16,7 @@ from kfinstall.events import (
     Event,
     Finding,
     NodeConnected,
+    NodePath,
     NodeSetAside,
     Notice,
     OutputLine,
@@ -161,6 +162,8 @@ class RunView:
     """(node, check) to all that the check found there, as one."""
     _told: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
     """By (node, check)."""
+    paths: dict[tuple[str, str], NodePath] = field(default_factory=dict)
+    """By (source, target)."""
     progress: dict[str, Progress] = field(default_factory=dict)
     """By step: the newest word of steps that count what they do."""
     counts: dict[str, dict[tuple[str, str], Progress]] = field(default_factory=dict)
@@ -346,6 +349,11 @@ class RunView:
         target.evidence, target.hint = found.message, found.fix
         if event.level != "ok":
             self._line(event.at, event.node, event.level, f"{event.check}: {event.message}", event.check)
+        self.revision += 1
+
+    @_take.register
+    def _(self, event: NodePath) -> None:
+        self.paths[event.source, event.target] = event
         self.revision += 1
 
     @_take.register

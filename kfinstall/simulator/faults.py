@@ -58,6 +58,12 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "slow-disk": FaultKind("small writes take long on the node's disk"),
     "memory-cgroup-off": FaultKind("the node's kernel has no control group for memory"),
     "trial-crash": FaultKind("the program of every trial of Katib ends with an error"),
+    "blocked-in": FaultKind("the node's packet filter drops what the other servers send to TCP 10250 and UDP 4789"),
+    "blocked-out": FaultKind("the node's packet filter drops what it sends to TCP 6443 of the other servers"),
+    "blocked-between": FaultKind("UDP 4789 gets lost between the node and the other servers"),
+    "two-networks": FaultKind("the node is in another network than the other servers, and there is no route"),
+    "small-mtu": FaultKind("packets of more than 1400 bytes do not reach the node, nor leave it"),
+    "slow-link": FaultKind("the node's network carries 20 Mbit/s, with 180 ms of round trip"),
     "kubelet-fails": FaultKind("the kubelet does not become healthy on the node"),
 }
 """Every fault, in the order of the documentation."""

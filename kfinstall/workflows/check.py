@@ -30,7 +30,9 @@ async def work(session: Session) -> None:
         PreflightError: findings that must be mended.
         PreflightWarningError: warnings, under --strict.
     """
-    session.executor.examine(_steps(session))
+    steps = _steps(session)
+    await session.executor.survey(steps)
+    session.executor.examine(steps)
 
 
 async def again(session: Session) -> list[Finding]:
@@ -45,7 +47,9 @@ async def again(session: Session) -> list[Finding]:
         session.bus.emit(Notice(level="warning", target=name, text=f"can't be read now: {error.message}"))
     if errors and len(errors) == len(fleet.facts):
         raise next(iter(errors.values()))
-    return session.executor.findings(_steps(session))
+    steps = _steps(session)
+    await session.executor.survey(steps, again=True)
+    return session.executor.findings(steps)
 
 
 def names() -> tuple[str, ...]:

@@ -27,6 +27,7 @@ PHASES: Final = (
             "apt",
             "kernel",
             "network",
+            "reachability",
         ),
         read_only=True,
     ),

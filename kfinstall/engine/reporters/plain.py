@@ -8,10 +8,12 @@ from functools import singledispatchmethod
 from typing import Final, TextIO
 
 from kfinstall.engine.findings import grouped, nodes_in_words
+from kfinstall.engine.reporters.paths import table
 from kfinstall.events import (
     Event,
     Finding,
     NodeConnected,
+    NodePath,
     NodeSetAside,
     Notice,
     OutputLine,
@@ -72,9 +74,14 @@ class Plain:
     _told_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     """(step, target) to when it last showed a line, epoch seconds."""
     _found: list[Finding] = field(default_factory=list, init=False)
+    _paths: list[NodePath] = field(default_factory=list, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Write one event. Findings are kept till something else comes, and then told each once."""
+        """Write one event. Findings and ways between nodes are kept till something else comes: each finding is told once, the ways are a table."""
+        if isinstance(event, NodePath):
+            self._paths.append(event)
+            return
+        self._tell_paths()
         if isinstance(event, Finding):
             self._found.append(event)
             return
@@ -153,6 +160,11 @@ class Plain:
         if self.verbose or event.at - self._told_at.get(where, event.at) >= _QUIET_SECONDS:
             self._told_at[where] = event.at
             self._line(self._paint("dim", f"  {event.target:<{self._width}}       | {event.text}"))
+
+    def _tell_paths(self) -> None:
+        paths, self._paths = self._paths, []
+        for line in table(paths, unicode=self.unicode):
+            self._line(line)
 
     def _tell_findings(self) -> None:
         found, self._found = self._found, []

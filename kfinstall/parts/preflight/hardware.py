@@ -10,6 +10,7 @@ from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.parts.preflight import fit, limits
 from kfinstall.parts.preflight.facts import Host
+from kfinstall.parts.preflight.reach import Reach
 from kfinstall.parts.preflight.verdict import gibibytes
 
 
@@ -72,6 +73,12 @@ def _graphics(view: View) -> Iterator[Finding]:
         yield Finding(f"{what}, {said}", hint, name="graphics", severity=Severity.INFO)
 
 
+def _bits(view: View) -> float | None:
+    """The slowest of the streams that were measured between the servers, bits a second."""
+    reach = view.survey(Reach)
+    return min((path.bits_per_second for path in reach.paths.values() if path.bits_per_second), default=None) if reach else None
+
+
 def fit_findings(view: View) -> Iterator[Finding]:
     """The servers together against what the chosen components ask for; told once, on the first control plane.
 
@@ -85,23 +92,40 @@ def fit_findings(view: View) -> Iterator[Finding]:
     if not chosen:
         return
     nodes = [node.name for node in view.answers.nodes if "worker" in node.roles] or [node.name for node in view.answers.nodes]
-    judged = fit.fit(row.components, named, spark=False, facts=view.fleet, workers=nodes)
+    judged = fit.fit(
+        row.components,
+        named,
+        spark=False,
+        facts=view.fleet,
+        workers=nodes,
+        pulls=row.pulls,
+        pulls_mebibytes=row.pulls_mebibytes,
+    )
     needed, room = judged.needed, judged.available or fit.Amount()
     heavy = max(chosen, key=lambda component: component.memory_mebibytes)
-    advice = (
-        f"kubeflow.components: take fewer ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    fewer = f"it fits without {', '.join(judged.leave_out)}" if judged.leave_out else "take fewer"
+    advice = f"kubeflow.components: {fewer} ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    yield Finding(
+        f"Kubeflow's components ask for {needed.pods} pods, {needed.cpu_millicores / 1000:.1f} CPU, {needed.memory_mebibytes / 1024:.1f} GiB of "
+        f"memory and {needed.volumes_gibibytes} GiB of volumes; it {judged.of_images(_bits(view))}",
+        "",
+        name="kubeflow-fit",
+        severity=Severity.INFO,
     )
+    if not judged.stored:
+        text = f"the images take {needed.images_mebibytes / 1024:.1f} GiB, and a worker has only {(judged.free_mebibytes or 0) / 1024:.1f} GiB for them"
+        yield Finding(text, f"kubeflow.components: {fewer}, or a larger disk", name="kubeflow-disk")
     if needed.memory_mebibytes > room.memory_mebibytes:
         text = f"Kubeflow's components ask for {needed.memory_mebibytes} MiB of memory, "
         yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice, name="kubeflow-memory")
     if needed.cpu_millicores > room.cpu_millicores:
         text = f"Kubeflow's components ask for {needed.cpu_millicores / 1000:.1f} CPU, "
         text += f"the workers together have {room.cpu_millicores / 1000:.1f} for them"
-        yield Finding(text, "kubeflow.components: take fewer, or add a worker", warning=True, name="kubeflow-cpu")
+        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", warning=True, name="kubeflow-cpu")
     if needed.pods > room.pods:
         known = len(nodes) - len(judged.unknown)
         text = f"{needed.pods} pods do not fit on {known} worker(s)"
-        yield Finding(text, "kubeflow.components: take fewer, or add a worker", name="kubeflow-pods")
+        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", name="kubeflow-pods")
 
 
 class PreflightHardware(Step):
@@ -111,7 +135,17 @@ class PreflightHardware(Step):
     title: ClassVar[str] = "Check CPU and memory"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Host,)
-    names = ("cpus", "cpu-level", "memory", "graphics", "kubeflow-memory", "kubeflow-cpu", "kubeflow-pods")
+    names = (
+        "cpus",
+        "cpu-level",
+        "memory",
+        "graphics",
+        "kubeflow-memory",
+        "kubeflow-cpu",
+        "kubeflow-pods",
+        "kubeflow-fit",
+        "kubeflow-disk",
+    )
 
     def check(self, view: View) -> Check:
         """Satisfied where the node carries its role, and the workers together the chosen components."""

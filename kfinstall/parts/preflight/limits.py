@@ -43,3 +43,24 @@ HUB_PULLS_ROOM: Final = 20
 """Pulls that should be left beside those that are needed."""
 LVM_WORTH_BYTES: Final = 2**30
 """Less left in a volume group is not worth a line."""
+REACH_LISTEN_SECONDS: Final = 30
+"""The listeners on the nodes end by themselves after that, whatever becomes of the installer."""
+REACH_WAIT_MILLISECONDS: Final = 2500
+"""Room for two repeats of a lost SYN; who does not answer until then does not."""
+REACH_STREAM_MILLISECONDS: Final = 1000
+REACH_ASK_SECONDS: Final = 60
+"""For one of its programs on a node, a slow login shell and a busy machine included."""
+REACH_WHOLE_NODES: Final = 30
+"""Up to so many nodes each is tried with each."""
+REACH_NEIGHBOURS: Final = 4
+"""Beyond it each with the control planes, the NFS server and the registry, and so many of its neighbours on either side."""
+REACH_MTU_WARNING_BYTES: Final = 1280
+"""Below it Calico's packets have less room than IPv6 asks of any network."""
+REACH_ETCD_ROUND_TRIP_MILLISECONDS: Final = 50.0
+"""Half of etcd's heartbeat interval: beyond it members lose each other under load."""
+REACH_ROUND_TRIP_MILLISECONDS: Final = 100.0
+REACH_MEGABITS_PER_SECOND: Final = 100.0
+"""Below it images from the own registry and files over NFS take longer than most waits allow."""
+REACH_RULES_SHOWN: Final = 8
+VXLAN_BYTES: Final = {4: 50, 6: 70}
+"""What VXLAN puts around a packet, by IP version of the nodes."""

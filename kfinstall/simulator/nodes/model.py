@@ -197,6 +197,8 @@ class World:
     """Ends `api`, with all that it stored: the last etcd member is gone."""
     faults: set[tuple[str, str]] = field(default_factory=set)
     """(fault, node) of the faults that are not over."""
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability.pl)."""
 
     def fault(self, name: str, node: str) -> bool:
         """Whether a node has that fault now."""
