@@ -19,6 +19,8 @@ Render = Callable[[SimNode, Mapping[str, str]], str]
 
 _LAST: Final = ("reach", "end")
 _OF_PARTS: Final = {
+    "apt-files": "apt_facts",
+    "apt-tried": "apt_tried_facts",
     "cluster": "cluster_facts",
     "nfs": "storage_facts",
     "nfs-server": "storage_server_facts",

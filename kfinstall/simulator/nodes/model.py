@@ -71,6 +71,10 @@ class SimNode:
     mounts: dict[str, str] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     apt_updated: bool = False
+    loose: list[str] = field(default_factory=list)
+    """Packages that a killed step left off hold."""
+    gone_sources: list[str] = field(default_factory=list)
+    """URIs of sources, without a slash at their end, at which nothing is there any more."""
     extra: dict[str, str] = field(default_factory=dict)
     """Raw text of extra fact sections."""
     kf_units: dict[str, int | None] = field(default_factory=dict)
