@@ -22,6 +22,7 @@ _OF_PARTS: Final = {
     "apt-files": "apt_facts",
     "apt-tried": "apt_tried_facts",
     "cluster": "cluster_facts",
+    "guests": "guests_facts",
     "nfs": "storage_facts",
     "nfs-server": "storage_server_facts",
     "prepare": "prepare_facts",

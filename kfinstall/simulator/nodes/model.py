@@ -71,6 +71,8 @@ class SimNode:
     mounts: dict[str, str] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     apt_updated: bool = False
+    containers: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
+    """Docker containers of others that run: name to image and published ports."""
     loose: list[str] = field(default_factory=list)
     """Packages that a killed step left off hold."""
     gone_sources: list[str] = field(default_factory=list)

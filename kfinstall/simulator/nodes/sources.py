@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from kfinstall.parts.preflight.apt_facts import TextFile
 from kfinstall.parts.preflight.apt_sources import gone, sources, turned_off
 from kfinstall.simulator.nodes.model import SimNode
+
+_FILE: Final = re.compile(r"/etc/apt/sources\.list(\.d/[^/]*\.(list|sources))?")
 
 
 def sources_off(node: SimNode, listed: str) -> Iterator[str]:
@@ -17,6 +21,19 @@ def sources_off(node: SimNode, listed: str) -> Iterator[str]:
         if file is None or file.sha256 != sum_:
             yield f"{path} is not as it was when it was looked at; it stays as it is"
             continue
-        text = TextFile(path, sum_, tuple((file.content or "").splitlines()))
-        dead = [each.line for each in sources([text]) if each.enabled and all(gone(*place) for place in each.places)]
-        yield from node.put(path, turned_off(text, [*dead, *map(int, lines.split())]), file.mode, file.owner)
+        yield from _off(node, path, map(int, lines.split()))
+
+
+def sources_gone(node: SimNode) -> Iterator[str]:
+    """As kf_apt_gone of scripts/engine/lib.sh."""
+    for path in [path for path in node.files if _FILE.fullmatch(path)]:
+        yield from _off(node, path, ())
+
+
+def _off(node: SimNode, path: str, lines: Iterable[int]) -> Iterator[str]:
+    file = node.files[path]
+    text = TextFile(path, file.sha256, tuple((file.content or "").splitlines()))
+    dead = [each.line for each in sources([text]) if each.enabled and all(gone(*place) for place in each.places)]
+    off = {*dead, *lines}
+    if off:
+        yield from node.put(path, turned_off(text, off), file.mode, file.owner)

@@ -82,3 +82,13 @@ def apt_key(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     if file is not None:
         node.write(parameters["FILE"], file.content or "", file.mode | 0o444, file.owner)
         yield f"apt can read {parameters['FILE']} now"
+
+
+@effect("mend-leftover")
+def leftover(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Take it away."""
+    unit = node.units.get(parameters["UNIT"])
+    if unit is not None:
+        unit.active = False
+    if node.files.pop(parameters["FILE"], None) is not None:
+        yield f"removed {parameters['FILE']}; a reset brings it back"

@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall.engine.wanted import rows
 from kfinstall.parts.prepare.files import PROOFS, major
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, effect
-from kfinstall.simulator.nodes.sources import sources_off
+from kfinstall.simulator.nodes.sources import sources_gone, sources_off
 from kfinstall.text import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
@@ -45,7 +45,8 @@ def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> It
 def apt(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Turn others' sources of Kubernetes off, and read the package lists."""
     yield from hold_again(node)
-    yield from sources_off(node, parameters["OFF"])
+    yield from sources_off(node, parameters.get("OFF", ""))
+    yield from sources_gone(node)
     for number, suite in enumerate(("noble", "noble-updates", "noble-security"), 1):
         yield f"Get:{number} http://archive.ubuntu.com/ubuntu {suite} InRelease"
     yield "Reading package lists..."
