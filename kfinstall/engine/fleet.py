@@ -117,7 +117,9 @@ class Fleet:
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
-        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        kinds = plan.reads_for(self.situation, self.phases)
+        kept = {kind: known.sections[kind] for kind in kinds if kind.once and known is not None and kind in known.sections}
+        reads = queries((kind for kind in kinds if kind not in kept), self.all_answers)
         program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
@@ -133,6 +135,7 @@ class Fleet:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        facts = dataclasses.replace(facts, sections={**facts.sections, **kept})
         self.facts[name] = facts
         return facts
 

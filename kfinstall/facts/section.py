@@ -27,6 +27,8 @@ class FactSection:
     """The script that prints it, as resources.script has it: "storage/facts"."""
     order: ClassVar[int]
     """Where its script stands among the others'; scripts of one order stand by name."""
+    once: ClassVar[bool] = False
+    """Whether it is read once in a run: what costs a look outside, and what no step changes."""
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:  # noqa: ARG003

@@ -4,7 +4,7 @@
 
 set +e +u +f
 shopt -s nullglob
-export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/snap/bin
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 exec 2>/dev/null </dev/null
 
 # kf_section NAME: what follows belongs to that section.

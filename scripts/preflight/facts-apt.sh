@@ -3,10 +3,18 @@
 
 # kf_shown TEXT: a line without a login in a URL, into KF_SHOWN.
 kf_shown() {
-  KF_SHOWN=$1
-  while [[ $KF_SHOWN =~ ^(.*://)([^/@[:space:]]*@)(.*)$ && ${BASH_REMATCH[2]} != '***@' ]]; do
-    KF_SHOWN=${BASH_REMATCH[1]}'***@'${BASH_REMATCH[3]}
+  local rest=$1 host
+  KF_SHOWN=
+  while [[ $rest == *://* ]]; do
+    KF_SHOWN+=${rest%%://*}://
+    rest=${rest#*://}
+    host=${rest%%[/[:space:]\"]*}
+    if [[ $host == *@* ]]; then
+      KF_SHOWN+='***@'
+      rest=${host##*@}${rest#"$host"}
+    fi
   done
+  KF_SHOWN+=$rest
 }
 
 # kf_text FILE: its lines, as they are; and which keys they name, into the array `keys`.
@@ -57,7 +65,8 @@ kf_key() {
   '<'* | *html* | *HTML*) form=page ;;
   esac
   [[ $unreadable == *$'\n'"$path"$'\n'* ]] && form+=,unreadable
-  if [[ $form != empty* && $form != page* ]] && type -P gpg >/dev/null; then
+  # Of keys that count for all sources, whoever they are of, the end is nobody's business.
+  if [[ $form != empty* && $form != page* && $path != /etc/apt/trusted.gpg* ]] && type -P gpg >/dev/null; then
     while IFS= read -r line; do
       IFS=: read -r -a fields <<<"$line"
       [[ ${fields[0]} == pub ]] || continue

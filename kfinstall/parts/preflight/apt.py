@@ -25,8 +25,8 @@ _BESIDE: Final = ("kubernetes-cni", "cri-tools")
 """What Kubernetes' packages bring along, in whichever version apt chooses."""
 _RUNTIME: Final = {"containerd": "containerd", "docker": "docker.io"}
 _NOT_THERE: Final = frozenset({403, 404, 410})
-_RESOLVED: Final = ("Conflicting values set for option", "The list of sources could not be read")
-"""apt's words for what is found in the files themselves, with the files' names."""
+_EXPLAINED: Final = ("Conflicting values set for option Signed-By", "The list of sources could not be read")
+"""apt's words for what is found in the files themselves, with the files' names; the second stands behind every other."""
 _CACHE_PORT: Final = 3142
 """apt-cacher-ng's: a cache of packages, no way out for anything else."""
 
@@ -91,9 +91,8 @@ def _forms(view: View, judged: Judged) -> Iterator[Finding]:
 
 def _tries(view: View, judged: Judged) -> Iterator[Finding]:
     found, ready = view.fact(AptTried), membership.member(view)
-    known = bool(judged.off or judged.mixed or apt_sources.conflicts(judged.stay))
     for words in found.said:
-        if not (known and words.startswith(_RESOLVED)):
+        if not words.startswith(_EXPLAINED):
             yield Finding(f"apt can't read its sources: {words}", "sudo apt-get check")
     status: dict[tuple[str, str, str], list[int]] = {}
     for tried in found.tried:
@@ -119,10 +118,10 @@ def _names(source: Source, uri: str, bare: str) -> bool:
 
 
 def _keys(view: View, judged: Judged) -> Iterator[Finding]:
-    known, ready, now = view.fact(AptFiles).keys, membership.member(view), view.facts.clock.epoch_seconds
+    known, ready, now = view.fact(AptFiles), membership.member(view), view.facts.clock.epoch_seconds
     for source in judged.stay:
         for path in source.signed_by:
-            key = known.get(path)
+            key = known.key(path)
             what, command = flaw(key, now) if key else ("", "")
             if key and what:
                 mend = _off(view, source)
@@ -130,7 +129,7 @@ def _keys(view: View, judged: Judged) -> Iterator[Finding]:
                     mend = Fix(f"let apt read {path}", "mend-apt-key", (("FILE", path),))
                 text = f"the key {path} {what}: apt does not accept {source} of {source.path}"
                 yield Finding(text, command, warning=ready, fix=mend)
-    for key in known.values():
+    for key in known.keys:
         if key.path.startswith("/etc/apt/trusted.gpg") and key.form != "missing" and not key.readable:
             text = f"the key {key.path} can't be read by apt's own user _apt: apt passes it over"
             mend = Fix(f"let apt read {key.path}", "mend-apt-key", (("FILE", key.path),))

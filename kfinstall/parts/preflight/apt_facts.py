@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -56,8 +56,7 @@ class AptFiles(FactSection):
     order: ClassVar[int] = 10
 
     sources: tuple[TextFile, ...] = ()
-    keys: Mapping[str, Key] = field(default_factory=dict)
-    """By path."""
+    keys: tuple[Key, ...] = ()
     pins: tuple[TextFile, ...] = ()
     proxies: tuple[AptProxy, ...] = ()
     interrupted: bool = False
@@ -65,13 +64,17 @@ class AptFiles(FactSection):
     loose: tuple[str, ...] = ()
     """Packages that a step of kfinstall, which was killed, took off hold."""
 
+    def key(self, path: str) -> Key | None:
+        """What is known of a file of keys; None where it was not looked at."""
+        return next((key for key in self.keys if key.path == path), None)
+
     @override
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `file sha256 path`, `pins path`, and under them `line text` or `cut path`; `key form ends path`, `proxy scheme url path`, `loose name`, `interrupted yes`."""
         files: dict[str, list[tuple[str, str, list[str], list[bool]]]] = {"file": [], "pins": []}
         current: tuple[str, str, list[str], list[bool]] = ("", "", [], [])
-        keys: dict[str, Key] = {}
+        keys: list[Key] = []
         proxies: list[AptProxy] = []
         loose: list[str] = []
         interrupted = False
@@ -88,7 +91,7 @@ class AptFiles(FactSection):
             elif kind == "key":
                 form, ends, path = columns(cls.section, rest, 3)
                 word, _comma, state = form.partition(",")
-                keys[path] = Key(path, word, state != "unreadable", number(cls.section, ends, int))
+                keys.append(Key(path, word, state != "unreadable", number(cls.section, ends, int)))
             elif kind == "proxy":
                 proxies.append(AptProxy(*columns(cls.section, rest, 3)))
             elif kind == "loose":
@@ -100,7 +103,7 @@ class AptFiles(FactSection):
         sources, pins = (
             tuple(TextFile(path, sum_, tuple(text), not cut) for path, sum_, text, cut in files[kind]) for kind in ("file", "pins")
         )
-        return cls(sources, keys, pins, tuple(proxies), interrupted, tuple(loose))
+        return cls(sources, tuple(keys), pins, tuple(proxies), interrupted, tuple(loose))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class AptTried(FactSection):
     section: ClassVar[str] = "apt-tried"
     script: ClassVar[str] = "preflight/facts-apt-tried"
     order: ClassVar[int] = 95
+    once: ClassVar[bool] = True
 
     said: tuple[str, ...] = ()
     """Errors in apt's words, without 'E: '."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -29,16 +29,18 @@ class Guests(FactSection):
     section: ClassVar[str] = "guests"
     script: ClassVar[str] = "preflight/facts-guests"
     order: ClassVar[int] = 20
+    once: ClassVar[bool] = True
 
     containers: tuple[Container, ...] = ()
-    rules: Mapping[str, int] = field(default_factory=dict)
-    """Chains of iptables by whose they are: KUBE, CILIUM, cali, FLANNEL, WEAVE, CNI, KUBE-ROUTER, ANTREA."""
+    rules: tuple[tuple[str, int], ...] = ()
+    """(whose, how many) chains of iptables: KUBE, CILIUM, cali, FLANNEL, WEAVE, CNI, KUBE-ROUTER, ANTREA."""
 
     @override
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `container name image ports` (numbers by blanks) and `rules whose count`."""
-        containers, rules = [], {}
+        containers: list[Container] = []
+        rules: list[tuple[str, int]] = []
         for line in lines:
             kind, rest = columns(cls.section, line, 2)
             if kind == "container":
@@ -46,7 +48,7 @@ class Guests(FactSection):
                 containers.append(Container(name, image, frozenset(number(cls.section, port, int) for port in ports.split())))
             elif kind == "rules":
                 whose, count = columns(cls.section, rest, 2)
-                rules[whose] = number(cls.section, count, int)
+                rules.append((whose, number(cls.section, count, int)))
             else:
                 raise SectionError(cls.section, line)
-        return cls(tuple(containers), rules)
+        return cls(tuple(containers), tuple(rules))

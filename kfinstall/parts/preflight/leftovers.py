@@ -73,7 +73,7 @@ def _others(view: View) -> Iterator[Finding]:
             yield replace(found, warning=True) if membership.member(view) and text.startswith(("program ", "snap ")) else found
     guests = view.fact(Guests)
     if not ours:
-        yield from (makers.rules(whose, count) for whose, count in sorted(guests.rules.items()))
+        yield from (makers.rules(whose, count) for whose, count in sorted(guests.rules))
     for container in guests.containers:
         maker = next((maker for words, maker in _IN_CONTAINERS if any(word in container.image for word in words)), "")
         if maker:

@@ -51,7 +51,7 @@ class PrepareKubernetesRepository(NodeStep):
     @override
     def check(self, view: View) -> Check:
         """The key is there, apt can use it, and the list names this minor's repository."""
-        file, key = view.facts.files.get(_KEY), view.fact(AptFiles).keys.get(_KEY)
+        file, key = view.facts.files.get(_KEY), view.fact(AptFiles).key(_KEY)
         why = flaw(key, view.facts.clock.epoch_seconds)[0] if key else ""
         there = file is not None and file.size_bytes and not why
         return self.compare(

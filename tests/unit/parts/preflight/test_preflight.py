@@ -480,7 +480,7 @@ def test_a_members_own_network_is_none(fleet):
         "kubernetes-state /var/lib/kubelet/pki",
     )
     members = changed(joined(fleet), "cp1", runtime={"leftovers": own})
-    guests = Guests(rules={"KUBE": 30, "cali": 20})
+    guests = Guests(rules=(("KUBE", 30), ("cali", 20)))
     members = members | {"cp1": replace(members["cp1"], sections={Guests: guests})}
     assert isinstance(check(PreflightLeftovers, members), Satisfied)
     strangers = changed(fleet, "cp1", runtime={"leftovers": own})
@@ -491,8 +491,8 @@ def test_rules_and_containers_of_others(fleet):
     def with_guests(**what):
         return fleet | {"cp1": replace(fleet["cp1"], sections={Guests: Guests(**what)})}
 
-    assert conflict(check(PreflightLeftovers, with_guests(rules={"KUBE": 3})), "3 chains", "grep -v KUBE-", warning=True)
-    assert conflict(check(PreflightLeftovers, with_guests(rules={"CILIUM": 9})), "Cilium's", "grep -v CILIUM_")
+    assert conflict(check(PreflightLeftovers, with_guests(rules=(("KUBE", 3),))), "3 chains", "grep -v KUBE-", warning=True)
+    assert conflict(check(PreflightLeftovers, with_guests(rules=(("CILIUM", 9),))), "Cilium's", "grep -v CILIUM_")
     kind = (Container("kind-control-plane", "kindest/node:v1.31.0"), Container("web", "nginx"))
     assert conflict(check(PreflightLeftovers, with_guests(containers=kind)), "a node of kind", "kind delete", warning=True)
 
@@ -622,14 +622,12 @@ def with_apt(fleet, tried=None, **files):
     return fleet | {"cp1": replace(fleet["cp1"], sections=sections)}
 
 
-def texts(**files):
-    return tuple(
-        TextFile(f"/etc/apt/{name.replace('__', '/').replace('_', '.')}", "0", tuple(lines)) for name, lines in files.items()
-    )
+def listed(name, *lines):
+    return TextFile(f"/etc/apt/{name}", "0", lines)
 
 
 def test_sources_of_kubernetes_that_go_are_no_finding(fleet):
-    old = texts(**{"sources.list.d__old_sources": ["Types: deb", "URIs: https://apt.kubernetes.io/", "Suites: kubernetes-xenial"]})
+    old = (listed("sources.list.d/old.sources", "Types: deb", "URIs: https://apt.kubernetes.io/", "Suites: kubernetes-xenial"),)
     tried = AptTried(tried=(Tried(old[0].path, "kubernetes-xenial", "https://apt.kubernetes.io/dists/kubernetes-xenial", 404),) * 2)
     found = check(PreflightApt, with_apt(fleet, tried, sources=old))
     assert isinstance(found, Satisfied)
@@ -637,13 +635,8 @@ def test_sources_of_kubernetes_that_go_are_no_finding(fleet):
 
 
 def test_a_stanza_with_kubernetes_and_others_is_told(fleet):
-    mixed = texts(sources_list_d=[]) + (
-        TextFile(
-            "/etc/apt/sources.list.d/m.sources",
-            "0",
-            ("Types: deb", "URIs: https://apt.kubernetes.io/ https://x.example/", "Suites: kubernetes-xenial"),
-        ),
-    )
+    both = ("Types: deb", "URIs: https://apt.kubernetes.io/ https://x.example/", "Suites: kubernetes-xenial")
+    mixed = (listed("sources.list.d/m.sources", *both),)
     assert conflict(
         check(PreflightApt, with_apt(fleet, sources=mixed)), "/etc/apt/sources.list.d/m.sources", "in one stanza", "sudoedit"
     )
@@ -729,16 +722,16 @@ def test_a_repository_that_has_nothing_for_this_release(fleet):
 )
 def test_keys_that_apt_can_not_use(fleet, key, words):
     docker = (TextFile("/etc/apt/sources.list.d/docker.list", "0", (DOCKER,)),)
-    assert conflict(check(PreflightApt, with_apt(fleet, sources=docker, keys={key.path: key})), "docker.list", *words)
+    assert conflict(check(PreflightApt, with_apt(fleet, sources=docker, keys=(key,))), "docker.list", *words)
     good = Key(key.path, "armored", ends=0)
-    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys={key.path: good})), Satisfied)
+    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys=(good,))), Satisfied)
     later = Key(key.path, "armored", ends=2_000_000_000)
-    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys={key.path: later})), Satisfied)
+    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys=(later,))), Satisfied)
 
 
 def test_an_unreadable_key_for_all_sources_is_a_warning(fleet):
     key = Key("/etc/apt/trusted.gpg.d/old.gpg", "binary", readable=False)
-    found = check(PreflightApt, with_apt(fleet, keys={key.path: key}))
+    found = check(PreflightApt, with_apt(fleet, keys=(key,)))
     assert conflict(found, "/etc/apt/trusted.gpg.d/old.gpg", warning=True)
     assert [fix.script for fix in found.fixes] == ["mend-apt-key"]
 
@@ -760,24 +753,8 @@ def test_an_unreadable_key_for_all_sources_is_a_warning(fleet):
     ],
 )
 def test_pins_that_keep_packages_back(fleet, lines, told):
-    release = (
-        replace(
-            RELEASE,
-            artifacts={
-                **RELEASE.artifacts,
-                "kubernetes-repository": Artifact(version="1", url="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"),
-            },
-        )
-        if hasattr(RELEASE, "__dataclass_fields__")
-        else RELEASE.model_copy(
-            update={
-                "artifacts": {
-                    **RELEASE.artifacts,
-                    "kubernetes-repository": Artifact(version="1", url="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/"),
-                }
-            }
-        )
-    )
+    repository = Artifact(version="1", url="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/")
+    release = RELEASE.model_copy(update={"artifacts": {**RELEASE.artifacts, "kubernetes-repository": repository}})
     pinned = with_apt(fleet, pins=(TextFile("/etc/apt/preferences.d/kubernetes", "", lines),))
     found = check(PreflightApt, pinned, release=release)
     if told:
