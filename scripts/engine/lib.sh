@@ -400,7 +400,7 @@ kf_apt_told() {
     rm -f -- "$1"
     kf_fail 100 "apt can't read a source of $file: ${words:0:300}" \
       "mend it there, or turn it off (in a .list a # before its line, in a .sources 'Enabled: no' in its stanza); then: kfinstall resume"
-  done < <(grep '^E: ' -- "$1"; grep '^W: ' -- "$1")
+  done < <(grep -E '^E: ' -- "$1" || true; grep -E '^W: .*(GPG error|Failed to fetch|signature)' -- "$1" || true)
   rm -f -- "$1"
 }
 
