@@ -157,7 +157,10 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     path, registry = answers.storage.nfs.path, {"REGISTRY_HOST": answers.registry_host}
     registry["REGISTRY_DIRECTORY"] = answers.registry.directory
     nfs = {"NFS_PATH": path, "NFS_EXPORT": path, "NFS_ADDRESS": answers.first_control_plane.address}
-    assert query(answers, installation.PHASES) == (nfs | registry, {"nfs", "nfs-server", "registry", "cluster", "prepare", *PREFLIGHT})
+    assert query(answers, installation.PHASES) == (
+        nfs | registry,
+        {"nfs", "nfs-server", "registry", "cluster", "prepare", *PREFLIGHT},
+    )
     assert query(answers, (reset.PHASE,)) == ({}, {"undo"})
     assert query(answers, (uninstall.PHASE, rotate.PHASE)) == ({}, set())
     # The server is no node of ours: none of them exports anything.
