@@ -206,16 +206,17 @@ kf_known() {
   cat -- "$kf_state/proofs/$1.json" 2>/dev/null || true
 }
 
-# kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock; empty where it is free.
+# kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock, and the unit that it belongs to; empty where it is free.
 kf_lock_holder() {
-  local file inode pid open
+  local file inode pid open unit
   for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
     inode=$(stat -c %i "$file" 2>/dev/null) || continue
     # Other file systems (/run, say) have files of the same number: only one who has this file open holds its lock.
     while read -r pid; do
       for open in /proc/"$pid"/fd/*; do
         [[ $open -ef $file ]] || continue
-        printf '%s %s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
+        unit=$(sed -nE 's#.*/([^/]+\.service)$#\1#p' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1) || unit=''
+        printf '%s %s%s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)" "${unit:+(of $unit)}"
         return 0
       done
     done < <(awk -v end=":$inode" '$6 ~ end "$" && $5 > 0 {print $5}' /proc/locks 2>/dev/null)

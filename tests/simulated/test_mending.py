@@ -154,3 +154,26 @@ async def test_where_nothing_can_be_mended_it_is_tried_again(controller):
     controller.drain()
     assert again.exit_code == 0
     assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in controller.view.log)
+
+
+# What others left is taken away only when asked, and kept: kubespray's kubelet, and a repository that is gone.
+async def test_what_others_left_is_mended_and_kept(tmp_path):
+    unit, docker = "/etc/systemd/system/kubelet.service", "/etc/apt/sources.list.d/docker.sources"
+    async with Fleet(nodes=3, faults=(), state_dir=engine.place(tmp_path), pace=0.0) as fleet:
+        node = fleet.world.nodes["worker1"]
+        node.write(unit, "[Service]\nExecStart=/usr/local/bin/kubelet $A\n")
+        node.write(docker, "Types: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: nosuch\nComponents: stable\n")
+        node.gone_sources.append("https://download.docker.com/linux/ubuntu")
+
+        async def work(session):
+            assert {check for name, check in fixes.offered(session) if name == "worker1"} == {
+                "preflight.leftovers",
+                "preflight.apt",
+            }
+            for check in ("preflight.leftovers", "preflight.apt"):
+                assert (await fixes.mend(session, "worker1", check)).level == "ok"
+
+        await engine.in_session(fleet, fleet.answers(), tmp_path, work, kind="check", tolerant=True)
+        assert unit not in node.files
+        assert node.files[docker].content.startswith("# kfinstall turned it off\nEnabled: no\nTypes: deb\n")
+        assert node.before["files"][unit][0].startswith("[Service]")

@@ -91,7 +91,7 @@ def _cni(name: str) -> str:
 
 
 def _away(path: str, unit: str = "") -> Fix:
-    return Fix(f"take {path} away, and keep it", "mend-leftover", (("FILE", path), ("UNIT", unit)))
+    return Fix(f"take {path} away, and keep it", "mend-leftover", (("FILE", path), ("SERVICE", unit)))
 
 
 def _program(path: str) -> Finding:

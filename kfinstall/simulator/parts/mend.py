@@ -87,7 +87,7 @@ def apt_key(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
 @effect("mend-leftover")
 def leftover(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Take it away."""
-    unit = node.units.get(parameters["UNIT"])
+    unit = node.units.get(parameters["SERVICE"])
     if unit is not None:
         unit.active = False
     if node.files.pop(parameters["FILE"], None) is not None:
