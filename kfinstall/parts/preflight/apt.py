@@ -24,7 +24,9 @@ _KUBERNETES: Final = ("kubelet", "kubeadm", "kubectl")
 _BESIDE: Final = ("kubernetes-cni", "cri-tools")
 """What Kubernetes' packages bring along, in whichever version apt chooses."""
 _RUNTIME: Final = {"containerd": "containerd", "docker": "docker.io"}
-_NOT_THERE: Final = frozenset({403, 404, 410})
+_NOT_THERE: Final = frozenset({404, 410})
+_REFUSED: Final = 403
+"""What some give for what is not there, and others to whom they don't like."""
 _EXPLAINED: Final = ("Conflicting values set for option Signed-By", "The list of sources could not be read")
 """apt's words for what is found in the files themselves, with the files' names; the second stands behind every other."""
 _CACHE_PORT: Final = 3142
@@ -105,6 +107,9 @@ def _tries(view: View, judged: Judged) -> Iterator[Finding]:
         if uri.startswith("cdrom:"):
             text = f"{path} names a disc as a source of packages: apt fails where it is not in the drive"
             yield Finding(text, _by_hand(source), warning=ready, fix=_off(view, source))
+        elif all(code == _REFUSED for code in codes):
+            text = f"{uri} of {path} is refused to this server (HTTP {_REFUSED}): apt-get update may fail"
+            yield Finding(text, _by_hand(source), warning=True, fix=_off(view, source))
         elif all(code in _NOT_THERE for code in codes):
             text = (
                 f"{uri} of {path} has no Release file{f' for {release}' if release else ''} (HTTP {codes[0]}): "
@@ -128,7 +133,8 @@ def _keys(view: View, judged: Judged) -> Iterator[Finding]:
                 if not key.readable:
                     mend = Fix(f"let apt read {path}", "mend-apt-key", (("FILE", path),))
                 text = f"the key {path} {what}: apt does not accept {source} of {source.path}"
-                yield Finding(text, command, warning=ready, fix=mend)
+                # Newer versions of apt take both forms.
+                yield Finding(text, command, warning=ready or what.startswith("is text"), fix=mend)
     for key in known.keys:
         if key.path.startswith("/etc/apt/trusted.gpg") and key.form != "missing" and not key.readable:
             text = f"the key {key.path} can't be read by apt's own user _apt: apt passes it over"

@@ -68,9 +68,12 @@ def _others(view: View) -> Iterator[Finding]:
     ours = membership.member(view) or _goes_on(view)
     for text in dict.fromkeys(view.facts.runtime.leftovers):
         found = makers.trace(text, ours=ours)
-        if found is not None:
-            # What a member has run beside for long does not stand in its way.
-            yield replace(found, warning=True) if membership.member(view) and text.startswith(("program ", "snap ")) else found
+        unused = view.answers.cluster.runtime == "containerd" and text.endswith(("/dockerd", "/docker.service"))
+        if found is None or (unused and text.startswith("masked ")):
+            continue
+        # What a member has run beside for long does not stand in its way, nor a Docker that nobody asks for.
+        beside = unused or (membership.member(view) and text.startswith(("program ", "snap ")))
+        yield replace(found, warning=True) if beside else found
     guests = view.fact(Guests)
     if not ours:
         yield from (makers.rules(whose, count) for whose, count in sorted(guests.rules))

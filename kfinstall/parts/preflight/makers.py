@@ -156,7 +156,7 @@ def _cni_interface(path: str) -> Finding:
 
 def _state(path: str) -> Finding:
     maker = _cni(path)
-    text = f"{path} is another cluster's: what its pod network{f' ({maker})' if maker else ''} kept"
+    text = f"{path} is what another network of pods or containers{f' ({maker})' if maker else ''} kept"
     return Finding(text, shell("sudo", "rm", "-rf", path), warning=True)
 
 

@@ -473,6 +473,16 @@ def test_what_starts_the_packages_programs_is_none(fleet, trace):
     assert isinstance(check(PreflightLeftovers, changed(fleet, "cp1", runtime={"leftovers": (trace,)})), Satisfied)
 
 
+def test_a_docker_that_nobody_asks_for_is_only_told(fleet):
+    for trace in ("program /usr/local/bin/dockerd", "unit /usr/local/bin/dockerd /etc/systemd/system/docker.service"):
+        there = changed(fleet, "cp1", runtime={"leftovers": (trace,)})
+        assert conflict(check(PreflightLeftovers, there), "dockerd", warning=True)
+        assert conflict(check(PreflightLeftovers, there, wanted=answers(cluster={"runtime": "docker"})), "dockerd")
+    masked = changed(fleet, "cp1", runtime={"leftovers": ("masked /etc/systemd/system/docker.service",)})
+    assert isinstance(check(PreflightLeftovers, masked), Satisfied)
+    assert conflict(check(PreflightLeftovers, masked, wanted=answers(cluster={"runtime": "docker"})), "docker.service is masked")
+
+
 def test_a_members_own_network_is_none(fleet):
     own = (
         "cni-interface /sys/class/net/vxlan.calico",
@@ -695,6 +705,7 @@ def test_a_repository_that_has_nothing_for_this_release(fleet):
     assert conflict(
         found, "/etc/apt/sources.list.d/docker.list has no Release file for trixie (HTTP 404)", "put a # before the line"
     )
+    assert conflict(check(PreflightApt, with_apt(fleet, tried(403, 403), sources=docker)), "refused", "HTTP 403", warning=True)
     for codes in ((200, 200), (404, 200), (0, 0), (401, 401), (503, 503)):
         assert isinstance(check(PreflightApt, with_apt(fleet, tried(*codes), sources=docker)), Satisfied), codes
     disc = (
