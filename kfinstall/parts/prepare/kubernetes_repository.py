@@ -56,6 +56,6 @@ class PrepareKubernetesRepository(NodeStep):
         there = file is not None and file.size_bytes and not why
         return self.compare(
             view,
-            before=() if there else (f"write {_KEY}{f': the one that is there {why}' if why and file else ''}",),
+            before=() if there else (f"write {_KEY}{f' anew: the one that is there {why}' if why and file else ''}",),
             evidence=f"the repository of Kubernetes {view.minor} is there, signed by its key",
         )
