@@ -122,8 +122,9 @@ kf_proxies() {
 # kf_tries: what apt itself says of the sources, and of each that is on whether its Release file is there.
 kf_tries() {
   local line entry uri release url urls=() told=() words own='' config='' number=0
+  # Without its lists, whose signatures it would look at, which takes a second.
   # shellcheck disable=SC2016  # apt's own variables
-  mapfile -t lines < <(apt-get indextargets --no-release-info --format '= $(SOURCESENTRY) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>&1)
+  mapfile -t lines < <(apt-get -o Dir::State::lists=/nonexistent indextargets --no-release-info --format '= $(SOURCESENTRY) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>&1)
   for line in "${lines[@]}"; do
     kf_shown "$line"
     if [[ $line == 'E: '* ]]; then printf 'said\t%s\n' "${KF_SHOWN:0:500}"; fi
