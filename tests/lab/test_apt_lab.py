@@ -24,7 +24,7 @@ GUIDE = r"""
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 set -e
 apt-get -qq update
-apt-get -qq -y --no-install-recommends install gnupg >/dev/null
+apt-get -qq -y --no-install-recommends install curl >/dev/null
 mkdir -p /run/lab-old
 cd /run/lab-old
 @PACKAGES@

@@ -65,9 +65,10 @@ def _stop(port: int, holder: str, wanted: _Port, containers: Iterable[Container]
         who = f"the container {published.name} ({published.image})"
         return who, f"{shell('sudo', 'docker', 'rm', '-f', published.name)}{other}"
     if _BY_DOCKER & set(names):
+        end = "sudo docker rm -f registry, if it is the one of older guides" if wanted.where else "sudo docker rm -f that name"
         return (
             "a container of Docker (docker-proxy)",
-            f"sudo docker ps --filter publish={port}  # then: sudo docker rm -f its name{other}",
+            f"sudo docker ps --filter publish={port}  # tells its name; then: {end}{other}",
         )
     who = " and ".join("a program that can't be named" if name == "?" else name for name in names)
     if all(name[:_COMMAND_CHARACTERS] in wanted.programs for name in names):
