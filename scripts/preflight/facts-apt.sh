@@ -140,7 +140,14 @@ kf_tries() {
     urls+=("$url ")
     told+=("$entry"$'\t'"$release")
   done
-  ((${#urls[@]})) && type -P curl >/dev/null || return
+  ((${#urls[@]})) || return
+  if ! type -P curl >/dev/null; then
+    for number in "${!urls[@]}"; do
+      kf_shown "${urls[number]% }"
+      printf 'tried\t%s\t0\t%s\n' "${told[number]}" "$KF_SHOWN"
+    done
+    return
+  fi
   [[ -n ${KF_HTTP_PROXY:-} ]] && export http_proxy=$KF_HTTP_PROXY
   [[ -n ${KF_HTTPS_PROXY:-} ]] && export https_proxy=$KF_HTTPS_PROXY
   # apt's own proxies, in no argument: they may hold a login. For https those of http count where it has none of its own.

@@ -218,4 +218,6 @@ class PreflightApt(Step):
         judged = apt_sources.judge(apt_sources.sources(view.fact(AptFiles).sources))
         automatic = "; unattended-upgrades is on, Kubernetes' packages will be held" if view.facts.apt.unattended_upgrades else ""
         off = f"; {len(judged.off)} sources of Kubernetes' packages will be turned off" if judged.off else ""
-        return verdict(_findings(view, judged), f"apt is free, no package is broken{automatic}{off}")
+        tried = view.fact(AptTried).tried
+        blind = "; whether its sources answer could not be tried" if tried and not any(each.status for each in tried) else ""
+        return verdict(_findings(view, judged), f"apt is free, no package is broken{automatic}{off}{blind}")

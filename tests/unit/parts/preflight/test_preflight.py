@@ -708,6 +708,9 @@ def test_a_repository_that_has_nothing_for_this_release(fleet):
     assert conflict(check(PreflightApt, with_apt(fleet, tried(403, 403), sources=docker)), "refused", "HTTP 403", warning=True)
     for codes in ((200, 200), (404, 200), (0, 0), (401, 401), (503, 503)):
         assert isinstance(check(PreflightApt, with_apt(fleet, tried(*codes), sources=docker)), Satisfied), codes
+    blind = check(PreflightApt, with_apt(fleet, tried(0, 0), sources=docker))
+    assert "whether its sources answer could not be tried" in blind.evidence
+    assert "tried" not in check(PreflightApt, with_apt(fleet, tried(200, 200), sources=docker)).evidence
     disc = (
         TextFile(
             "/etc/apt/sources.list", "0", ("deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 DVD]/ bookworm main",)
