@@ -2,7 +2,8 @@
 # Functions for the steps' scripts. It stands before each of them; the scripts run as root, detached, with parameters in KF_* variables.
 set -euo pipefail
 umask 022
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# What packages brought comes first: other installers leave their own kubeadm, kubelet, crictl and runc in /usr/local.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
 kf_state=${KF_STATE_DIRECTORY:-/var/lib/kfinstall} # another one only where kfinstall itself runs, on no node
 kf_apt_wait_seconds=900
@@ -41,6 +42,7 @@ kf_is_full() {
 # Whatever ends a script is looked at once more: a full disk shows up as all kinds of errors.
 kf_on_exit() {
   local status=$? target
+  kf_hold_again || true
   [[ $status -ne 0 ]] || return 0
   for target in /var /etc /tmp; do
     if kf_is_full "$target"; then
@@ -54,7 +56,7 @@ trap kf_on_exit EXIT
 
 # The undo record: what the node was like before kfinstall changed it. Each entry is on the disk before its change is made; reset-*.sh read it.
 # A path of the node is the name of an entry, encoded: its old content, or PATH.absent (there was nothing), or PATH.tree (there was no such
-# directory, and all that is in it is Kubernetes' or kfinstall's). packages, held, upgraded, units, sysctls and swaps are lists.
+# directory, and all that is in it is Kubernetes' or kfinstall's). packages, held, loose, upgraded, units, sysctls and swaps are lists.
 kf_undo=$kf_state/undo
 
 # kf_undo_name PATH: the name of its entry into kf_name.
@@ -204,16 +206,17 @@ kf_known() {
   cat -- "$kf_state/proofs/$1.json" 2>/dev/null || true
 }
 
-# kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock; empty where it is free.
+# kf_lock_holder: 'pid command' of who holds dpkg's or apt's lock, and the unit that it belongs to; empty where it is free.
 kf_lock_holder() {
-  local file inode pid open
+  local file inode pid open unit
   for file in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
     inode=$(stat -c %i "$file" 2>/dev/null) || continue
     # Other file systems (/run, say) have files of the same number: only one who has this file open holds its lock.
     while read -r pid; do
       for open in /proc/"$pid"/fd/*; do
         [[ $open -ef $file ]] || continue
-        printf '%s %s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)"
+        unit=$(sed -nE 's#.*/([^/]+\.service)$#\1#p' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1) || unit=''
+        printf '%s %s%s' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-120)" "${unit:+(of $unit)}"
         return 0
       done
     done < <(awk -v end=":$inode" '$6 ~ end "$" && $5 > 0 {print $5}' /proc/locks 2>/dev/null)
@@ -242,7 +245,8 @@ kf_apt_once() {
   # shellcheck disable=SC2094  # nothing is read and written at once
   {
     apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -o APT::Color=0 -o Dpkg::Options::=--force-confdef \
-      -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 "$@" </dev/null 2>&1 | awk '
+      -o Dpkg::Options::=--force-confold -o Acquire::Retries=3 "$@" </dev/null 2>&1 | awk -v said="${kf_apt_said:-}" '
+      said && /^(E|W): / { print >said }
       /No space left on device|have enough free space/ { full = 1 }
       /Could not get lock|Unable to (acquire|lock)/ { locked = 1 }
       { print; fflush() }
@@ -291,15 +295,114 @@ kf_apt_repair() {
   fi
 }
 
-# kf_apt_gone: turns off the source of the old guide. That repository is gone since March 2024, and its line makes every update fail.
-kf_apt_gone() {
-  local list new
-  for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [[ -f $list ]] || continue
-    new=$(awk '/^[[:space:]]*deb/ && /apt\.kubernetes\.io|packages\.cloud\.google\.com\/apt[\/ ].*kubernetes-/ {
-      print "# kfinstall turned it off, this repository is gone: " $0; next } { print }' "$list")
-    [[ $new == "$(<"$list")" ]] || kf_put "$list" "0$(stat -c %a "$list")" "$(stat -c %U:%G "$list")" <<<"$new"
+# kf_sources: one file of apt's sources, with what is turned off. Variables: `form` (list, sources), `gone` (1: Kubernetes' own repositories
+# that are gone), `lines` (" 3 9 ": of those that begin there). In a .list a line is commented out, in a .sources a stanza gets
+# 'Enabled: no', as apt itself and its front ends do it; every other line stays byte by byte.
+# shellcheck disable=SC2016  # awk's own variables
+kf_sources='
+  function dead(uri, suite) {
+    return gone && (uri ~ /apt\.kubernetes\.io/ || (uri ~ /packages\.cloud\.google\.com\/apt\/?$/ && suite ~ /^kubernetes-/)) }
+  function meant(first) { return index(lines, " " first " ") }
+  function flush(  i, name, text, at, on, enabled, uris, suites, n, m, u, s, all, first, was) {
+    at = 0; on = 1; enabled = 0; name = ""; delete field
+    for (i = 1; i <= size; i++) {
+      text = stanza[i]; sub(/\r$/, "", text)
+      if (text ~ /^#/) continue
+      if (text !~ /^[ \t]/) {
+        if (!at) { at = i; first = begin + i - 1 }
+        name = tolower(substr(text, 1, index(text, ":") - 1)); sub(/[ \t]+$/, "", name)
+        text = substr(text, index(text, ":") + 1); field[name] = ""
+        if (name == "enabled") enabled = i
+      }
+      field[name] = field[name] " " text }
+    was = tolower(field["enabled"]); gsub(/[ \t]/, "", was)
+    if (was ~ /^(no|false|without|off|disable|0)$/) on = 0
+    n = split(field["uris"], uris, /[ \t]+/); m = split(field["suites"], suites, /[ \t]+/); all = 0
+    for (u = 1; u <= n; u++) for (s = 1; s <= m; s++) {
+      if (uris[u] == "" || suites[s] == "") continue
+      if (!dead(uris[u], suites[s])) { all = 0; u = n; break }
+      all = 1 }
+    off = at && on && (all || meant(first))
+    for (i = 1; i <= size; i++) {
+      if (off && i == at) {
+        cr = stanza[i] ~ /\r$/ ? "\r" : ""
+        printf "# kfinstall turned it off%s%s\n", all ? ", this repository is gone" : "", cr
+        printf "Enabled: no%s\n", cr }
+      if (!(off && i == enabled)) print stanza[i] }
+    size = 0 }
+  form == "sources" { if ($0 ~ /^\r?$/) { flush(); print; next } if (!size) begin = NR; stanza[++size] = $0; next }
+  {
+    text = $0; sub(/\r$/, "", text); dead_one = 0
+    if (text ~ /^[ \t]*deb(-src)?[ \t]/) {
+      sub(/^[ \t]*deb(-src)?[ \t]+/, "", text); sub(/^\[[^]]*\][ \t]*/, "", text); split(text, word, /[ \t]+/)
+      dead_one = dead(word[1], word[2])
+      if (dead_one || meant(NR)) { printf "# kfinstall turned it off%s: ", dead_one ? ", this repository is gone" : "" } }
+    print }
+  END { if (form == "sources") flush() }'
+
+# kf_source_off FILE GONE [LINE]...: turns off what begins at these lines, and where GONE is 1 Kubernetes' repositories that are gone.
+kf_source_off() {
+  local file=$1 gone=$2 form=list new
+  shift 2
+  [[ $file != *.sources ]] || form=sources
+  new=$(awk -v form="$form" -v gone="$gone" -v lines=" $* " "$kf_sources" "$file" && printf x)
+  # awk ends the last line, also where the file does not.
+  [[ $new != "$(awk 1 "$file" && printf x)" ]] || return 0
+  printf '%s' "${new%x}" | kf_put "$file" "0$(stat -L -c %a "$file")" "$(stat -L -c %U:%G "$file")"
+}
+
+# kf_sources_off: what standard input lists, each line a file, its SHA-256 when it was looked at, and lines of it, with tabs between.
+kf_sources_off() {
+  local file sum lines list
+  while IFS=$'\t' read -r file sum lines; do
+    [[ -n $file ]] || continue
+    if [[ $(sha256sum -- "$file" 2>/dev/null) != "$sum "* ]]; then
+      kf_say "$file is not as it was when it was looked at; it stays as it is"
+      continue
+    fi
+    read -r -a list <<<"$lines"
+    kf_source_off "$file" 1 "${list[@]}"
   done
+}
+
+# kf_apt_gone: turns off the sources of older guides, in either form. Those repositories are gone since March 2024, and make every update fail.
+kf_apt_gone() {
+  local file
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [[ ! -f $file ]] || kf_source_off "$file" 1
+  done
+}
+
+# kf_source_file URL: the file of the source that an address of apt's belongs to.
+kf_source_file() {
+  local uri=${1%/} files=()
+  mapfile -t files < <(compgen -G '/etc/apt/sources.list'; compgen -G '/etc/apt/sources.list.d/*.list'; compgen -G '/etc/apt/sources.list.d/*.sources')
+  [[ ${#files[@]} -gt 0 ]] || return 0
+  while [[ $uri == *:*[!:/]* ]]; do
+    awk -v wanted="$uri" '!/^[[:space:]]*#/ { for (i = 1; i <= NF; i++) { word = $i; sub(/\/+$/, "", word)
+      if (word == wanted) { print FILENAME; found = 1; exit } } } END { exit !found }' "${files[@]}" && return 0
+    [[ ${uri#*://} == */* ]] || return 0
+    uri=${uri%/*}
+  done
+}
+
+# kf_apt_told FILE: where apt's own errors in it name a source, or a file of sources, the script ends with that one's name.
+kf_apt_told() {
+  local line file words
+  while IFS= read -r line; do
+    file=''
+    if [[ $line =~ (list|sources)\ file\ (/[^ ]+) || $line =~ (in|from)\ (/etc/apt/[^ ]+) ]]; then
+      file=${BASH_REMATCH[2]}
+    elif [[ $line =~ [a-z+]+://[^\ \']+ ]]; then
+      file=$(kf_source_file "${BASH_REMATCH[0]}") || true
+    fi
+    [[ -n $file ]] || continue
+    words=$(kf_redact <<<"${line#?: }")
+    rm -f -- "$1"
+    kf_fail 100 "apt can't read a source of $file: ${words:0:300}" \
+      "mend it there, or turn it off (in a .list a # before its line, in a .sources 'Enabled: no' in its stanza); then: kfinstall resume"
+  done < <(grep -E '^E: ' -- "$1" || true; grep -E '^W: .*(GPG error|Failed to fetch|signature)' -- "$1" || true)
+  rm -f -- "$1"
 }
 
 # kf_apt_update [MAX_AGE_SECONDS]: reads the package lists, unless they are younger than that.
@@ -313,10 +416,14 @@ kf_apt_update() {
   if [[ -n ${1:-} && $age -ge 0 && $age -lt $1 ]]; then return 0; fi
   kf_apt_repair
   kf_apt_gone
+  local kf_apt_said
+  kf_apt_said=$(mktemp)
   if ! kf_apt --error-on=any update; then
+    kf_apt_told "$kf_apt_said"
     kf_fail 100 "the package lists can't be read" \
       "its last lines name the source: is it reachable from there (proxy, DNS, clock)? broken sources are in /etc/apt/sources.list.d"
   fi
+  rm -f -- "$kf_apt_said"
   # What says that they are fresh must not outlive a power cut that they don't.
   sync -f /var/lib/apt/lists
   touch /var/lib/apt/lists/partial
@@ -350,10 +457,61 @@ kf_note_packages() {
   [[ ${#upgraded[@]} -eq 0 ]] || kf_note upgraded "${upgraded[@]}"
 }
 
+# What may be let go for a step, if it is on hold: what Kubernetes and its runtimes are made of. All else that somebody holds stays as it is.
+kf_own_packages=(kubelet kubeadm kubectl kubernetes-cni cri-tools containerd containerd.io containerd-stable runc docker.io docker-ce docker-ce-cli docker-cli)
+
+# kf_let_go PACKAGE...: takes packages off hold. They are recorded before, and held again however the script ends; one that was killed is
+# made good by the next that calls kf_hold_again, or by a reset.
+kf_let_go() {
+  [[ $# -gt 0 ]] || return 0
+  kf_note loose "$@"
+  kf_apt_free # apt-mark does not wait for the lock
+  apt-mark unhold "$@" >/dev/null
+  kf_say "not on hold for now: $*"
+}
+
+# kf_hold_again: puts what kf_let_go took off hold back there.
+kf_hold_again() {
+  local names tries=0
+  [[ -s $kf_undo/loose ]] || return 0
+  mapfile -t names < <(cut -d ' ' -f 1 "$kf_undo/loose")
+  until apt-mark hold "${names[@]}" >/dev/null 2>&1; do
+    if ((++tries >= 5)); then
+      kf_say "could not be put on hold again now: ${names[*]}; kfinstall does it when it runs the next time, or: apt-mark hold ${names[*]}"
+      return 1
+    fi
+    sleep 1
+  done
+  rm -f -- "$kf_undo/loose"
+  kf_say "on hold again: ${names[*]}"
+}
+
+# kf_loosen ARGUMENT...: takes off hold what an apt-get install with these arguments has to change. What is not Kubernetes' own ends the script.
+kf_loosen() {
+  local name held need foreign=()
+  held=$(apt-mark showhold 2>/dev/null) || return 0
+  [[ -n $held ]] || return 0
+  mapfile -t need < <(apt-get -s -q -o Debug::NoLocking=1 -o APT::Ignore-Hold=true --allow-change-held-packages "$@" 2>/dev/null </dev/null |
+    awk '$1 == "Inst" || $1 == "Remv" {sub(/:.*/, "", $2); print $2}' | grep -xF -e "$held" | sort -u)
+  [[ ${#need[@]} -gt 0 ]] || return 0
+  for name in "${need[@]}"; do
+    [[ " ${kf_own_packages[*]} $* " == *[\ ]"$name"[\ =]* ]] || foreign+=("$name")
+  done
+  if [[ ${#foreign[@]} -gt 0 ]]; then
+    kf_fail 100 "apt would have to change what is on hold on this node: ${foreign[*]}" \
+      "kfinstall does not touch it; where that is right, there: apt-mark unhold ${foreign[*]}, then: kfinstall resume"
+  fi
+  kf_let_go "${need[@]}"
+}
+
 # kf_apt_add ARGUMENT...: apt-get install that never removes another package (Docker's own instead of the distribution's, say).
 kf_apt_add() {
+  local status=0
+  kf_loosen --no-install-recommends --no-remove install "$@"
   kf_note_packages --no-install-recommends --no-remove install "$@"
-  kf_apt --no-install-recommends --no-remove install "$@"
+  kf_apt --no-install-recommends --no-remove install "$@" || status=$?
+  kf_hold_again || true
+  return "$status"
 }
 
 # kf_apt_install PACKAGE[=VERSION]...: installs what is missing; prints nothing where nothing is.

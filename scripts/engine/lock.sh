@@ -2,7 +2,7 @@
 # The lock of a cluster, on its first control plane: one file, made exclusively, whose time stamp is the holder's heartbeat.
 # Prints held, lost, or busy<TAB>owner<TAB>since<TAB>age of the heartbeat in seconds<TAB>token of the holder.
 set -euo pipefail
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C
 umask 077
 lock_file=$KF_FOLDER/lock
 

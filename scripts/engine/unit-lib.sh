@@ -3,7 +3,7 @@
 # What unit-start.sh, unit-follow.sh and unit-stop.sh share. A unit is a step that runs detached from the connection: a transient
 # systemd unit, or a session of its own with a pid file where systemd does not run the machine.
 set -euo pipefail
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C
 umask 077
 unit_folder=$KF_UNIT_FOLDER/$KF_UNIT
 

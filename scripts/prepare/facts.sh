@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What phase prepare turns off in files of others: kernel settings that are read at boot, and a package source that is gone.
+# What phase prepare turns off in files of others: kernel settings that are read at boot.
 
 # Of the watched names: those that a file of the administrator sets, with the name by which the files are put in order at boot.
 kf_set_at_boot() {
@@ -20,20 +20,5 @@ kf_set_at_boot() {
   done
 }
 
-# As kf_apt_gone of scripts/engine/lib.sh knows them.
-kf_gone_sources() {
-  local path line lines
-  for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [[ -f $path ]] || continue
-    mapfile -t lines <"$path"
-    for line in "${lines[@]}"; do
-      [[ $line =~ ^[[:space:]]*deb && $line =~ apt\.kubernetes\.io|packages\.cloud\.google\.com/apt[/\ ].*kubernetes- ]] || continue
-      kf_pair gone "$path"
-      break
-    done
-  done
-}
-
 kf_section prepare
 kf_set_at_boot
-kf_gone_sources

@@ -15,7 +15,7 @@ kf_undo_record() {
     *) kf_pair file "$path" ;;
     esac
   done
-  for list in packages held upgraded units units.stopped sysctls swaps; do
+  for list in packages held loose upgraded units units.stopped sysctls swaps; do
     [[ -r /var/lib/kfinstall/undo/$list ]] || continue
     while IFS= read -r line; do kf_pair "$list" "$line"; done </var/lib/kfinstall/undo/"$list"
   done

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Removes the packages that came with kfinstall; one that something of the administrator's needs stays.
 # shellcheck disable=SC2154  # kf_undo and kf_name are lib.sh's
+kf_apt_free
+kf_hold_again || kf_fail 16 "what was on hold before can't be put on hold again" "does something hold dpkg's lock? then: kfinstall resume"
 if [[ -e $kf_undo/held ]]; then
   mapfile -t kf_held < <(cut -d ' ' -f 1 "$kf_undo/held")
   kf_apt_free

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What storage would find on this node, before anything is installed; nothing that it does stays. Prints lines of words between tabs.
 # Parameters: KIND (directory, server: a new NFS server, client: of an existing one), DIRECTORY; for a client SERVER, SOURCE, VERSION; TIMEOUT_SECONDS
-export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
 exec 2>&1 </dev/null
 
 kf_space() {

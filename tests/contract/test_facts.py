@@ -142,7 +142,7 @@ def test_a_section_is_bounded(kind):
         parsed((kind,), {kind.section: ["gone\t=" + "x" * MOST_CHARACTERS]})
 
 
-PREFLIGHT = {"boot", "filter", "host", "latency", "mounts", "proxies", "ways"}
+PREFLIGHT = {"apt-files", "apt-tried", "boot", "filter", "guests", "host", "latency", "mounts", "proxies", "ways"}
 
 
 def query(answers, known):

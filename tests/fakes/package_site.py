@@ -90,12 +90,12 @@ def write_program(target: Path, name: str, version: str) -> None:
     target.chmod(0o755)
 
 
-def write_package(folder: Path, name: str, version: str, work: Path) -> None:
+def write_package(folder: Path, name: str, version: str, work: Path, depends: Mapping[str, str] = DEPENDS) -> None:
     root = work / f"{name}-{version}"
     (root / "DEBIAN").mkdir(parents=True)
     (root / "usr/bin").mkdir(parents=True)
-    depends = f"Depends: {DEPENDS[name]}\n" if name in DEPENDS else ""
-    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: lab\n{depends}Description: stand-in\n"
+    line = f"Depends: {depends[name]}\n" if name in depends else ""
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: lab\n{line}Description: stand-in\n"
     (root / "DEBIAN/control").write_text(control)
     write_program(root / "usr/bin" / name, name, version)
     if name == "kubelet":
@@ -106,6 +106,27 @@ def write_package(folder: Path, name: str, version: str, work: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}_{version}_amd64.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-b", root, target], check=True, stdout=subprocess.DEVNULL)
+
+
+OLD = {
+    "kubelet": "1.22.4-00",
+    "kubeadm": "1.22.4-00",
+    "kubectl": "1.22.4-00",
+    "kubernetes-cni": "0.8.7-00",
+    "cri-tools": "1.13.0-01",
+}
+"""What a guide of that time installs, and holds."""
+
+
+def write_old_packages(folder: Path, work: Path) -> list[Path]:
+    """Write the packages of OLD, as the repository that is gone had them; gives their files."""
+    needs = {
+        "kubelet": "kubernetes-cni (>= 0.8.7)",
+        "kubeadm": "kubelet, kubectl, kubernetes-cni (>= 0.8.7), cri-tools (>= 1.13.0)",
+    }
+    for name, version in OLD.items():
+        write_package(folder, name, version, work, needs)
+    return sorted(folder.glob("*.deb"))
 
 
 def write_repository(site: Path, minor: str, versions: tuple[str, ...], work: Path) -> None:

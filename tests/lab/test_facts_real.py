@@ -14,6 +14,8 @@ from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import SECTIONS, parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.parts.cluster.kubeconfig_facts import LoginKubeconfig
+from kfinstall.parts.preflight.apt_facts import AptFiles, AptTried
+from kfinstall.parts.preflight.guests import Guests
 from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.parts.reset.facts import UndoRecord
@@ -42,7 +44,11 @@ _REPLACED = {
     "units": "/var/lib/kfinstall/units",
     "sysctls": "/etc/sysctl.d",
     "elsewhere": "/etc/*",
-    "sources": "/etc/apt/sources.list.d",
+    "apt": "/etc/apt",
+    "local": "/usr/local",
+    "etcunits": "/etc/systemd/system",
+    "default": "/etc/default",
+    "docker": "/var/lib/docker",
     "zram": "/usr/lib/systemd/system-generators/zram-generator",
 }
 MARK = "0123456789abcdef"
@@ -53,6 +59,9 @@ READS = {
     OthersFiles: {},
     LoginKubeconfig: {},
     UndoRecord: {},
+    AptFiles: {},
+    AptTried: {"APT_TRIES": "yes"},
+    Guests: {},
 }
 
 
@@ -185,14 +194,165 @@ def test_settings_that_are_read_at_boot(tmp_path):
     ]
 
 
-def test_a_source_that_is_gone(tmp_path):
-    lists = tmp_path / "sources.list.d"
-    lists.mkdir()
-    (lists / "new.list").write_text("deb https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /\n# deb http://apt.kubernetes.io/ x main\n")
-    (lists / "old.list").write_text("deb [arch=amd64] https://apt.kubernetes.io/ kubernetes-xenial main\n" * 2)
-    (lists / "google.list").write_text("\tdeb https://packages.cloud.google.com/apt/ kubernetes-jammy main\n")
-    lines = function("prepare/facts", "kf_gone_sources", tmp_path, sources=lists)
-    assert lines == [f"gone\t{lists}/google.list", f"gone\t{lists}/old.list"]
+def apt(tmp_path, call, **files):
+    """A function of preflight/facts-apt on a configuration of apt; the lines with its folder as /etc/apt."""
+    for name, text in files.items():
+        path = tmp_path / "apt" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    call = f"declare -A keys=()\n{call}"
+    return [
+        line.replace(f"{tmp_path}/apt", "/etc/apt")
+        for line in function("preflight/facts-apt", call, tmp_path, apt=tmp_path / "apt")
+    ]
+
+
+def test_apts_sources_as_they_are_but_for_logins(tmp_path):
+    written = {
+        "sources.list": "# old\r\ndeb https://u:p@x@apt.corp.lan/debian bookworm main\r\n",
+        "sources.list.d/k8s.sources": "Types: deb\nURIs:\n https://apt.kubernetes.io/\n\nSigned-By: /etc/k\tx.gpg\n",
+        "sources.list.d/not read.list": "deb http://x y z\n",
+        "sources.list.d/old.list.save": "deb http://x y z\n",
+        "sources.list.d/long.list": "#\n" * 2000,
+    }
+    lines = apt(tmp_path, "kf_sources", **written)
+    parsed = AptFiles.parse(lines)
+    told = {file.path.removeprefix("/etc/apt/"): file for file in parsed.sources}
+    assert set(told) == {"sources.list", "sources.list.d/k8s.sources", "sources.list.d/long.list"}
+    assert told["sources.list"].lines == ("# old", "deb https://***@apt.corp.lan/debian bookworm main")
+    assert told["sources.list.d/k8s.sources"].lines == (
+        "Types: deb",
+        "URIs:",
+        " https://apt.kubernetes.io/",
+        "",
+        "Signed-By: /etc/k\tx.gpg",
+    )
+    assert told["sources.list"].sha256 == sha256(written["sources.list"])
+    assert not told["sources.list.d/long.list"].whole
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and a user _apt")
+def test_keys_as_apt_sees_them(tmp_path):
+    subprocess.run(["chmod", "a+x", *map(str, [*tmp_path.parents][:2]), str(tmp_path)], check=True)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    keys = {
+        "page.asc": "<html>",
+        "closed/in.gpg": "\x99\x01",
+        "empty.gpg": "",
+        "shut.asc": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+    }
+    for name, text in keys.items():
+        (tmp_path / name).write_text(text, encoding="latin-1")
+        (tmp_path / name).chmod(0o644 if name != "shut.asc" else 0o600)
+    named = "".join(f"deb [arch=amd64 signed-by={tmp_path}/{name}] http://x y z\n" for name in (*keys, "none.gpg"))
+    lines = apt(tmp_path, "kf_sources; kf_keys", **{"sources.list": named})
+    found = {key.path.removeprefix(f"{tmp_path}/"): (key.form, key.readable) for key in AptFiles.parse(lines).keys}
+    readable = subprocess.run(["setpriv", "--reuid=_apt", "--clear-groups", "test", "-r", str(tmp_path / "page.asc")], check=False)
+    if readable.returncode:
+        pytest.skip("the folder of the tests is closed to other users, or there is no _apt")
+    assert found == {
+        "page.asc": ("page", True),
+        "closed/in.gpg": ("binary", False),
+        "empty.gpg": ("empty", True),
+        "shut.asc": ("armored", False),
+        "none.gpg": ("missing", True),
+    }
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+def test_when_a_key_ends(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    words = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+    for name, end in {"short": "seconds=1000", "never": "never"}.items():
+        subprocess.run([*words, "--quick-gen-key", f"{name} <{name}@example.invalid>", "ed25519", "sign", end], check=True)
+        subprocess.run([*words, "--output", str(tmp_path / f"{name}.gpg"), "--export", name], check=True)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    before = sorted(tmp_path.rglob("*"))
+    ends = {}
+    for name in ("short", "never"):
+        (line,) = function("preflight/facts-apt", f"unreadable=; kf_key {tmp_path}/{name}.gpg", tmp_path)
+        ends[name] = int(line.split("\t")[2])
+    assert ends["never"] == 0
+    assert 0 < ends["short"] - (tmp_path / "short.gpg").stat().st_mtime <= 1001
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_proxies_in_both_of_apts_forms(tmp_path):
+    lines = apt(
+        tmp_path,
+        "kf_proxies",
+        **{
+            "apt.conf.d/80a": '// Acquire::http::Proxy "http://no:1";\nAcquire::http::Proxy "http://u:p@one:3128/";\n',
+            "apt.conf.d/90b": 'Acquire {\n  HTTPS {\n    Proxy "http://two:1";\n  }\n}\nAcquire::https::Proxy::mirror.lan "DIRECT";\n',
+            "apt.conf.d/95.off": 'Acquire::http::Proxy "http://no:2";\n',
+            "apt.conf": 'acquire::http::proxy "DIRECT";\nAPT::X "Proxy";\n',
+        },
+    )
+    assert lines == [
+        "proxy\thttp\thttp://***@one:3128/\t/etc/apt/apt.conf.d/80a",
+        "proxy\thttps\thttp://two:1\t/etc/apt/apt.conf.d/90b",
+        "proxy\thttp\tDIRECT\t/etc/apt/apt.conf",
+    ]
+
+
+def test_pins_are_told_as_they_are(tmp_path):
+    lines = apt(
+        tmp_path,
+        "kf_pins",
+        **{"preferences.d/k8s": "Package: kubelet\nPin: version 1.2*\nPin-Priority: -1\n", "preferences.d/x.save": "Package: y\n"},
+    )
+    (pins,) = AptFiles.parse(lines).pins
+    assert (pins.path, pins.lines[0]) == ("/etc/apt/preferences.d/k8s", "Package: kubelet")
+
+
+# kubespray and KubeKey leave programs in /usr/local/bin, and a unit file that starts them.
+def test_programs_and_units_that_no_package_brought(tmp_path):
+    local, units = tmp_path / "usr/local/bin", tmp_path / "etc/systemd/system"
+    for folder in (local, units / "kubelet.service.d", units / "docker.service.d", tmp_path / "etc/default"):
+        folder.mkdir(parents=True)
+    for name in ("kubeadm", "kubelet", "k3s", "runc"):
+        (local / name).write_text("#!/bin/sh\n")
+        (local / name).chmod(0o755)
+    (local / "kubectl").symlink_to("k3s")
+    (local / "etcd").write_text("not a program")
+    (units / "kubelet.service").write_text("[Service]\nEnvironmentFile=-/x\nExecStart=\nExecStart=-/usr/local/bin/kubelet $A\n")
+    (units / "containerd.service").symlink_to("/dev/null")
+    (units / "docker.service.d/tcp.conf").write_text("[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H tcp://0.0.0.0\n")
+    (tmp_path / "etc/default/kubelet").write_text(
+        'KUBELET_EXTRA_ARGS="--network-plugin=cni --container-runtime-endpoint=unix:///x"\n#--cni-bin-dir=/x\n'
+    )
+    lines = function(
+        "facts/runtime",
+        "kf_programs; kf_unit_files",
+        tmp_path,
+        local=local.parent,
+        etcunits=units,
+        default=tmp_path / "etc/default",
+    )
+    assert [line.removeprefix("leftover\t").replace(str(tmp_path), "") for line in lines] == [
+        "program /usr/local/bin/kubelet",
+        "program /usr/local/bin/kubeadm",
+        "program /usr/local/bin/runc",
+        "unit /usr/local/bin/kubelet /etc/systemd/system/kubelet.service",
+        "masked /etc/systemd/system/containerd.service",
+        "drop-in /usr/bin/dockerd /etc/systemd/system/docker.service.d/tcp.conf",
+        "flag --network-plugin /etc/default/kubelet",
+    ]
+
+
+def test_a_container_that_publishes_a_port(tmp_path):
+    for number, (name, running) in enumerate({"registry": "true", "old": "false"}.items()):
+        folder = tmp_path / "docker/containers" / str(number)
+        folder.mkdir(parents=True)
+        ports = '"5000/tcp":[{"HostIp":"0.0.0.0","HostPort":"5000"},{"HostIp":"::","HostPort":"5000"}]'
+        (folder / "config.v2.json").write_text(
+            f'{{"State":{{"Running":{running}}},"Config":{{"Env":["SECRET=x"],"Image":"registry:2"}},"Image":"sha256:0",'
+            f'"NetworkSettings":{{"Ports":{{{ports}}}}},"Name":"/{name}"}}'
+        )
+    lines = function("preflight/facts-guests", "kf_containers", tmp_path, docker=tmp_path / "docker")
+    assert lines == ["container\tregistry\tregistry:2\t5000 5000"]
 
 
 def test_active_swap_of_any_device(tmp_path):

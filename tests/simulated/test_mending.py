@@ -14,6 +14,7 @@ from kfinstall.errors import InterruptedRunError, UsageError
 from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
+from kfinstall.parts.preflight.apt_facts import AptFiles, AptTried
 from kfinstall.simulator.fleet import Fleet
 from kfinstall.workflows import WORKFLOWS
 from tests.simulated import engine
@@ -154,3 +155,42 @@ async def test_where_nothing_can_be_mended_it_is_tried_again(controller):
     controller.drain()
     assert again.exit_code == 0
     assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in controller.view.log)
+
+
+# What others left is taken away only when asked, and kept: kubespray's kubelet, and a repository that is gone.
+async def test_what_others_left_is_mended_and_kept(tmp_path):
+    unit, docker = "/etc/systemd/system/kubelet.service", "/etc/apt/sources.list.d/docker.sources"
+    async with Fleet(nodes=3, faults=(), state_dir=engine.place(tmp_path), pace=0.0) as fleet:
+        node = fleet.world.nodes["worker1"]
+        node.write(unit, "[Service]\nExecStart=/usr/local/bin/kubelet $A\n")
+        node.write(docker, "Types: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: nosuch\nComponents: stable\n")
+        node.gone_sources.append("https://download.docker.com/linux/ubuntu")
+
+        async def work(session):
+            assert {check for name, check in fixes.offered(session) if name == "worker1"} == {
+                "preflight.leftovers",
+                "preflight.apt",
+            }
+            for check in ("preflight.leftovers", "preflight.apt"):
+                assert (await fixes.mend(session, "worker1", check)).level == "ok"
+
+        await engine.in_session(fleet, fleet.answers(), tmp_path, work, kind="check", tolerant=True)
+        assert unit not in node.files
+        assert node.files[docker].content.startswith("# kfinstall turned it off\nEnabled: no\nTypes: deb\n")
+        assert node.before["files"][unit][0].startswith("[Service]")
+
+
+# What costs a look outside is looked at once in a run; what steps change, each time.
+async def test_sources_are_tried_once_in_a_run(tmp_path):
+    async with Fleet(nodes=2, faults=(), state_dir=engine.place(tmp_path), pace=0.0) as fleet:
+        node, path = fleet.world.nodes["worker1"], "/etc/apt/sources.list.d/new.list"
+
+        async def work(session):
+            first = session.fleet.facts["worker1"]
+            node.write(path, "deb https://new.example/ noble main\n")
+            again = await session.fleet.read_node("worker1")
+            assert again.section(AptTried) == first.section(AptTried)
+            assert first.section(AptTried).tried
+            assert [file.path for file in again.section(AptFiles).sources if file.path == path] == [path]
+
+        await engine.in_session(fleet, fleet.answers(), tmp_path, work, kind="check", tolerant=True)

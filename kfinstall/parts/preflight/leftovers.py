@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from typing_extensions import override
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Fix, Step, View
+from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.facts.model import NodeQuery
-from kfinstall.parts.preflight import membership
+from kfinstall.parts.preflight import makers, membership
+from kfinstall.parts.preflight.guests import Guests
 from kfinstall.text import shell
 
-_REMEDIES: Final = {
-    "k3s": "sudo k3s-uninstall.sh || sudo k3s-agent-uninstall.sh || sudo rm -rf /etc/rancher/k3s /var/lib/rancher/k3s",
-    "rke2": "sudo rke2-uninstall.sh || sudo rm -rf /etc/rancher/rke2 /var/lib/rancher/rke2",
-    "microk8s": "sudo snap remove --purge microk8s",
-    "k0s": "sudo k0s stop; sudo k0s reset",
-    "k8s-snap": "sudo snap remove --purge k8s",
-}
-_OWN_CNI: Final = "10-calico.conflist"
 _RESET: Final = "sudo kubeadm reset --force && sudo rm -rf /etc/cni/net.d /var/lib/etcd/member /etc/kubernetes/pki"
+_IN_CONTAINERS: Final = (
+    (("kindest/node",), "kind"),
+    (("k8s-minikube/kicbase", "kicbase"), "minikube"),
+    (("rancher/k3s", "k3d-"), "k3d"),
+    (("rancher/hyperkube", "rancher/rke-tools"), "RKE"),
+)
+"""(words of an image's name, whose it is)"""
+_DELETE: Final = {
+    "kind": "kind delete clusters --all",
+    "minikube": "minikube delete --all",
+    "k3d": "k3d cluster delete --all",
+    "RKE": "rke remove --config cluster.yml  # where that file is",
+}
 _SOCKETS: Final = {"containerd": "/run/containerd/containerd.sock", "docker": "/run/cri-dockerd.sock"}
 
 
 def _trace(text: str) -> Finding:
-    kind, _, path = text.partition(" ")
-    if kind == "cni-configuration":
-        later = path.rpartition("/")[2] > _OWN_CNI
-        mend = Fix(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),))
-        return Finding(f"{path} is another pod network's configuration", shell("sudo", "rm", path), warning=later, fix=mend)
-    if kind == "cni-interface":
-        name = path.rpartition("/")[2]
-        return Finding(f"the network interface {name} is another pod network's", shell("sudo", "ip", "link", "delete", name))
-    return Finding(f"{kind} is or was installed ({path})", _REMEDIES.get(kind, shell("ls", "-l", path)))
+    """A line of the facts that always tells something."""
+    return makers.trace(text) or Finding(text, "")
 
 
 def _goes_on(view: View) -> bool:
@@ -64,12 +64,33 @@ def _sockets(view: View) -> Iterator[Finding]:
         yield Finding(text, f"{shell('sudo', 'lsof', socket)}  # then remove that runtime", warning=True)
 
 
+def _others(view: View) -> Iterator[Finding]:
+    ours = membership.member(view) or _goes_on(view)
+    for text in dict.fromkeys(view.facts.runtime.leftovers):
+        found = makers.trace(text, ours=ours)
+        unused = view.answers.cluster.runtime == "containerd" and text.endswith(("/dockerd", "/docker.service"))
+        if found is None or (unused and text.startswith("masked ")):
+            continue
+        # What a member has run beside for long does not stand in its way, nor a Docker that nobody asks for.
+        beside = unused or (membership.member(view) and text.startswith(("program ", "snap ")))
+        yield replace(found, warning=True) if beside else found
+    guests = view.fact(Guests)
+    if not ours:
+        yield from (makers.rules(whose, count) for whose, count in sorted(guests.rules))
+    for container in guests.containers:
+        maker = next((maker for words, maker in _IN_CONTAINERS if any(word in container.image for word in words)), "")
+        if maker:
+            text = f"the container {container.name} ({container.image}) is a node of {maker}, a Kubernetes of its own"
+            yield Finding(text, _DELETE[maker], warning=True)
+
+
 class PreflightLeftovers(Step):
-    """k3s, RKE2, MicroK8s, k0s, other pod networks and runtimes, or kubeadm's files of another cluster. What belongs to this cluster, or was begun for it, is none."""
+    """Other Kubernetes (k3s, RKE, RKE2, MicroK8s, k0s, kubespray's, KubeKey's, minikube's), other pod networks and runtimes, programs and units that no package brought, or kubeadm's files of another cluster. What belongs to this cluster, or was begun for it, is none."""
 
     id: ClassVar[str] = "preflight.leftovers"
     title: ClassVar[str] = "Look for other installations"
     danger: ClassVar[Danger] = Danger.NONE
+    reads = (Guests,)
 
     @override
     def watch(self, view: View) -> NodeQuery:
@@ -81,7 +102,7 @@ class PreflightLeftovers(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        found = [*(_trace(text) for text in view.facts.runtime.leftovers), *_kubeadm(view), *_sockets(view)]
+        found = [*_others(view), *_kubeadm(view), *_sockets(view)]
         if membership.member(view):
             evidence = "a member of this cluster already"
         elif _goes_on(view):

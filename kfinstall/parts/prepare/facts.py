@@ -25,7 +25,7 @@ class BootSetting:
 
 @dataclass(frozen=True, slots=True)
 class OthersFiles(FactSection):
-    """Settings and sources in files that kfinstall did not write."""
+    """Settings in files that kfinstall did not write."""
 
     section: ClassVar[str] = "prepare"
     script: ClassVar[str] = "prepare/facts"
@@ -33,13 +33,10 @@ class OthersFiles(FactSection):
 
     settings: tuple[BootSetting, ...] = ()
     """Of the watched sysctls, what such files set at boot."""
-    gone_sources: tuple[str, ...] = ()
-    """Files in which apt still finds the repository of Kubernetes that is gone since March 2024."""
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
-        """Lines `sysctl order path name value` and `gone path`. A file's name may hold tabs or line ends: such a line tells nothing."""
+        """Lines `sysctl order path name value`. A file's name may hold tabs or line ends: such a line tells nothing."""
         rows = [line.split("\t") for line in lines]
         settings = (BootSetting(*row[1:]) for row in rows if row[0] == "sysctl" and len(row) == _SYSCTL_COLUMNS)
-        gone = (line.partition("\t")[2] for line in lines if line.startswith("gone\t"))
-        return cls(tuple(settings), tuple(gone))
+        return cls(tuple(settings))

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import NodeQuery
+from kfinstall.parts.preflight.verdict import newer
 from kfinstall.parts.prepare import files, limits
 
 
@@ -40,6 +41,12 @@ class PrepareKubernetesPackages(Step):
                     return Conflict(
                         f"{name} {present} serves a cluster here, and the answers ask for {view.patch}",
                         f'set cluster.kubernetesVersion: "{present}"; upgrading a running cluster is not part of an installation',
+                    )
+                if newer(present, view.patch):
+                    return Conflict(
+                        f"{name} {present} is installed, newer than {view.patch}: kfinstall does not downgrade it",
+                        f'set cluster.kubernetesVersion: "{present}", or, if nothing needs it there: '
+                        f"sudo apt-get purge --allow-change-held-packages {' '.join(files.KUBERNETES_PACKAGES)}",
                     )
                 changes.append(f"replace {name} {present} by {view.patch}")
             elif not present:

@@ -11,10 +11,12 @@ from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import Check, View
 from kfinstall.engine.wanted import File, Wanted
 from kfinstall.facts.model import NodeQuery
+from kfinstall.parts.preflight.apt_facts import AptFiles
+from kfinstall.parts.preflight.apt_keys import flaw
+from kfinstall.parts.preflight.apt_sources import OWN_LIST
 from kfinstall.parts.prepare import limits
 
 _KEY: Final = "/etc/apt/keyrings/kubernetes-apt-keyring.gpg"
-_LIST: Final = "/etc/apt/sources.list.d/kubernetes.list"
 
 
 class PrepareKubernetesRepository(NodeStep):
@@ -26,13 +28,14 @@ class PrepareKubernetesRepository(NodeStep):
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 10
     hashes_wanted = False
+    reads = (AptFiles,)
 
     @override
     def wanted(self, view: View) -> Wanted:
         """The list; the key's content is known once it is fetched."""
         url = view.release.artifacts["kubernetes-repository"].url.format(minor=view.minor)
         text, note = f"deb [signed-by={_KEY}] {url} /\n", f"for Kubernetes {view.minor}"
-        return Wanted(files=(File(_LIST, text, note=note, path_as="LIST_FILE", content_as="LIST"),))
+        return Wanted(files=(File(OWN_LIST, text, note=note, path_as="LIST_FILE", content_as="LIST"),))
 
     @override
     def watch(self, view: View) -> NodeQuery:
@@ -47,10 +50,12 @@ class PrepareKubernetesRepository(NodeStep):
 
     @override
     def check(self, view: View) -> Check:
-        """The key is there and the list names this minor's repository."""
-        key = view.facts.files.get(_KEY)
+        """The key is there, apt can use it, and the list names this minor's repository."""
+        file, key = view.facts.files.get(_KEY), view.fact(AptFiles).key(_KEY)
+        why = flaw(key, view.facts.clock.epoch_seconds)[0] if key else ""
+        there = file is not None and file.size_bytes and not why
         return self.compare(
             view,
-            before=() if key is not None and key.size_bytes else (f"write {_KEY}",),
+            before=() if there else (f"write {_KEY}{f' anew: the one that is there {why}' if why and file else ''}",),
             evidence=f"the repository of Kubernetes {view.minor} is there, signed by its key",
         )

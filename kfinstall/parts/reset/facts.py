@@ -16,6 +16,7 @@ _FIELDS: Final = {
     "gone": "gone",
     "packages": "packages",
     "held": "held",
+    "loose": "loose",
     "upgraded": "upgraded",
     "units": "units",
     "units.stopped": "stopped",
@@ -44,6 +45,8 @@ class UndoRecord(FactSection):
     """Packages that were brought: name, and what else the record says."""
     held: tuple[str, ...] = ()
     """Packages that were not on hold before."""
+    loose: tuple[str, ...] = ()
+    """Packages that a killed step took off hold."""
     upgraded: tuple[str, ...] = ()
     """Packages that were there in an older version: 'iptables 1.8.9-2'."""
     units: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ class ResetPackages(Step):
             changes.append(shell("apt-get", "purge", *record.names(found.packages)))
         if found.held:
             changes.append(shell("apt-mark", "unhold", *record.names(found.held)))
+        if found.loose:
+            changes.append(shell("apt-mark", "hold", *record.names(found.loose)))
         if found.upgraded:
             changes.append(f"leave upgraded: {' '.join(record.names(found.upgraded))}")
         return Needed(tuple(changes)) if changes else Satisfied("no package is recorded as brought by kfinstall")

@@ -20,11 +20,14 @@ Render = Callable[[SimNode, Mapping[str, str]], str]
 _LAST: Final = ("reach", "end")
 _OF_PARTS: Final = {
     "boot": "preflight_boot",
+    "apt-files": "apt_facts",
+    "apt-tried": "apt_tried_facts",
     "cluster": "cluster_facts",
     "filter": "preflight_filter",
     "host": "preflight_host",
     "latency": "preflight_latency",
     "mounts": "preflight_mounts",
+    "guests": "guests_facts",
     "nfs": "storage_facts",
     "nfs-server": "storage_server_facts",
     "prepare": "prepare_facts",

@@ -13,6 +13,8 @@ _SOCKETS: Final = {
     "cri-docker.service": "/run/cri-dockerd.sock",
 }
 _KUBEADM: Final = re.compile(r"/etc/kubernetes/((admin|kubelet|bootstrap-kubelet)\.conf|pki/ca\.crt|manifests/[^/]+\.yaml)")
+_PROGRAM: Final = re.compile(r"/(?:usr/local/s?bin|opt/bin)/(?:kubelet|kubeadm|kubectl|containerd|runc|crictl|dockerd|docker|etcd)")
+_UNIT: Final = re.compile(r"/etc/systemd/system/(?:kubelet|containerd|docker|etcd|crio)\.service")
 _CRI_OFF: Final = re.compile(r"""^\s*disabled_plugins\s*=\s*\[[^]]*["']cri["']""", re.MULTILINE)
 
 
@@ -23,6 +25,15 @@ def _sockets(node: SimNode) -> list[str]:
             lines.append(pair("socket", socket))
             if unit != "containerd.service" or not _CRI_OFF.search(text_of(node, "/etc/containerd/config.toml")):
                 lines.append(pair("cri", socket))
+    return lines
+
+
+def _programs(node: SimNode) -> list[str]:
+    """Programs and units that no package brought."""
+    lines = [pair("leftover", f"program {path}") for path in sorted(node.files) if _PROGRAM.fullmatch(path)]
+    for path in sorted(path for path in node.files if _UNIT.fullmatch(path)):
+        start = re.findall(r"^ExecStart=(\S+)", text_of(node, path), re.MULTILINE)
+        lines += [pair("leftover", f"unit {start[-1]} {path}")] if start else []
     return lines
 
 
@@ -39,6 +50,7 @@ def render(node: SimNode) -> str:
         lines.append(pair("node_name", named[1] if named else node.name))
     if "/usr/local/bin/k3s" in node.files:
         lines.append(pair("leftover", "k3s /usr/local/bin/k3s"))
+    lines += _programs(node)
     lines += [
         pair("leftover", f"cni-configuration {path}")
         for path in sorted(node.files)

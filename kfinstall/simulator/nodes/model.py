@@ -75,6 +75,12 @@ class SimNode:
     apt_updated: bool = False
     tls_inspected: bool = False
     """Something on the way out shows certificates of its own."""
+    containers: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
+    """Docker containers of others that run: name to image and published ports."""
+    loose: list[str] = field(default_factory=list)
+    """Packages that a killed step left off hold."""
+    gone_sources: list[str] = field(default_factory=list)
+    """URIs of sources, without a slash at their end, at which nothing is there any more."""
     extra: dict[str, str] = field(default_factory=dict)
     """Raw text of extra fact sections."""
     kf_units: dict[str, int | None] = field(default_factory=dict)

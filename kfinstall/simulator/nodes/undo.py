@@ -91,6 +91,7 @@ def remove_packages(node: SimNode) -> Iterator[str]:
         del node.units[name]
     for name, package in list(node.packages.items()):
         node.packages[name] = SimPackage(package.version, held=_kept(node, "packages")[name])
+    node.loose.clear()
     node.commands = dict(_kept(node, "commands"))
 
 
@@ -124,6 +125,7 @@ def record_lines(node: SimNode) -> Iterator[tuple[str, str]]:
         return
     yield from changed_files(node)
     yield from (("packages", name) for name in added_packages(node))
+    yield from (("loose", name) for name in node.loose)
     yield from (("units", line) for line in changed_units(node))
     yield from (("sysctls", line) for line in changed_sysctls(node))
     yield from (("swaps", device) for device in gone_swaps(node))

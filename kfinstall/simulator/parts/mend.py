@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from kfinstall.simulator.nodes.model import ScriptError, SimNode, SimUnit, World, effect
+from kfinstall.simulator.nodes.sources import sources_off
 
 
 @effect("mend-updates")
@@ -86,3 +87,28 @@ def firewall(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
         yield f"Rule added: {source}"
     path = "/var/lib/kfinstall/proofs/mend-firewall.json"
     node.write(path, f"{parameters['FIREWALL']} {parameters['SOURCES']}\n", 0o600)
+
+
+@effect("mend-source")
+def source(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Turn it off."""
+    yield from sources_off(node, parameters["OFF"])
+
+
+@effect("mend-apt-key")
+def apt_key(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Let apt read it."""
+    file = node.files.get(parameters["FILE"])
+    if file is not None:
+        node.write(parameters["FILE"], file.content or "", file.mode | 0o444, file.owner)
+        yield f"apt can read {parameters['FILE']} now"
+
+
+@effect("mend-leftover")
+def leftover(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Take it away."""
+    unit = node.units.get(parameters["SERVICE"])
+    if unit is not None:
+        unit.active = False
+    if node.files.pop(parameters["FILE"], None) is not None:
+        yield f"removed {parameters['FILE']}; a reset brings it back"

@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall.engine.wanted import rows
 from kfinstall.parts.prepare.files import PROOFS, major
 from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, effect
-from kfinstall.simulator.parts.prepare_facts import GONE
+from kfinstall.simulator.nodes.sources import sources_gone, sources_off
 from kfinstall.text import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
@@ -42,10 +42,11 @@ def _edit(node: SimNode, path: str, off: Callable[[str], bool], note: str) -> It
 
 
 @effect("prepare-apt")
-def apt(node: SimNode) -> Iterator[str]:
-    """Turn the source off that is gone, and read the package lists."""
-    for path in [path for path in node.files if path.startswith("/etc/apt/sources.list") and path.endswith(".list")]:
-        yield from _edit(node, path, lambda line: GONE.match(line) is not None, "it off, this repository is gone")
+def apt(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Turn others' sources of Kubernetes off, and read the package lists."""
+    yield from hold_again(node)
+    yield from sources_off(node, parameters.get("OFF", ""))
+    yield from sources_gone(node)
     for number, suite in enumerate(("noble", "noble-updates", "noble-security"), 1):
         yield f"Get:{number} http://archive.ubuntu.com/ubuntu {suite} InRelease"
     yield "Reading package lists..."
@@ -151,15 +152,37 @@ def repository(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     yield "Reading package lists..."
 
 
+def hold_again(node: SimNode) -> Iterator[str]:
+    """As kf_hold_again of scripts/engine/lib.sh."""
+    names = [name for name in node.loose if name in node.packages]
+    for name in names:
+        node.packages[name].held = True
+    node.loose.clear()
+    if names:
+        yield f"on hold again: {' '.join(names)}"
+
+
 @effect("prepare-kubernetes-packages")
 def packages(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
-    """Install the version and hold it."""
+    """Install the version and hold it; what older guides hold is let go for it, and held again."""
+    yield from hold_again(node)
     version = f"{parameters['VERSION']}-1.1"
+    held = [
+        name
+        for name in (*parameters["PACKAGES"].split(), "kubernetes-cni", "cri-tools")
+        if name in node.packages and node.packages[name].held
+    ]
+    if held and any(node.packages.get(name, SimPackage("")).version != version for name in parameters["PACKAGES"].split()):
+        node.loose[:] = held
+        for name in held:
+            node.packages[name].held = False
+        yield f"not on hold for now: {' '.join(held)}"
     yield from node.install({"kubernetes-cni": "1.7.1-1.1", "cri-tools": f"{version.rpartition('.')[0].rpartition('.')[0]}.0-1.1"})
     for name in parameters["PACKAGES"].split():
         if node.packages.get(name, SimPackage("")).version != version:
             yield f"Setting up {name} ({version}) ..."
         node.packages[name] = SimPackage(version, held=True)
+    yield from hold_again(node)
     node.units["kubelet.service"] = SimUnit(active=node.units.get("kubelet.service", SimUnit()).active, enabled=True)
 
 

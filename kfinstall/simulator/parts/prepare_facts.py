@@ -1,4 +1,4 @@
-"""Section prepare: settings of a simulated node's files that are read at boot, and package sources that are gone."""
+"""Section prepare: settings of a simulated node's files that are read at boot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from kfinstall.simulator.nodes.lines import asked, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(.*)$")
-GONE: Final = re.compile(r"\s*deb.*(apt\.kubernetes\.io|packages\.cloud\.google\.com/apt[/ ].*kubernetes-)")
-"""The source of the old guide."""
 
 
 def _settings(node: SimNode, watched: frozenset[str]) -> list[str]:
@@ -26,7 +24,4 @@ def _settings(node: SimNode, watched: frozenset[str]) -> list[str]:
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/prepare/facts.sh does."""
-    lists = sorted(path for path in node.files if re.fullmatch(r"/etc/apt/sources\.list(\.d/[^/]*\.list)?", path))
-    gone = [path for path in lists if any(GONE.match(line) for line in text_of(node, path).splitlines())]
-    settings = _settings(node, frozenset(asked(parameters, "SYSCTLS")))
-    return "".join([*settings, *(f"gone\t{path}\n" for path in gone)])
+    return "".join(_settings(node, frozenset(asked(parameters, "SYSCTLS"))))

@@ -26,6 +26,7 @@ from kfinstall.parts.prepare.swap_off import PrepareSwapOff
 from kfinstall.parts.prepare.sysctl import PrepareSysctl
 from kfinstall.parts.prepare.tools import PrepareTools
 from kfinstall.simulator.facts import facts_output
+from kfinstall.simulator.nodes import undo
 from kfinstall.simulator.nodes.machine import boot, fresh_node
 from kfinstall.simulator.nodes.model import EFFECTS, SimPackage, SimUnit, World
 from kfinstall.simulator.nodes.play import play
@@ -160,3 +161,48 @@ def test_the_clock_service_that_is_there_is_preferred():
 def test_scripts_of_all_steps_exist():
     assert all(step().script in EFFECTS or issubclass(step, NodeStep) for step in STEPS)
     assert prepare_files.PROXY_ENV.startswith("/var/lib/kfinstall/")
+
+
+GUIDE = ("kubelet", "kubeadm", "kubectl", "kubernetes-cni", "cri-tools")
+OLD = "# Modernized\nTypes: deb\nURIs: https://apt.kubernetes.io/\nSuites: kubernetes-xenial\n\nTypes: deb\nURIs: https://x.example/\nSuites: y\n"
+MINOR = "deb [signed-by=/etc/apt/keyrings/other.gpg] https://pkgs.k8s.io/core:/stable:/v1.29/deb/ /\n"
+
+
+# What older guides left: two sources of Kubernetes beside ours, and five packages on hold.
+def test_what_older_guides_left_is_dealt_with_and_comes_back():
+    given, node = answers(), fresh_node("cp1", 0)
+    node.write("/etc/apt/sources.list.d/kubernetes.sources", OLD)
+    node.write("/etc/apt/sources.list.d/k8s.list", MINOR)
+    for name in GUIDE:
+        node.packages[name] = SimPackage("1.22.4-00", held=True)
+    undo.remember(node)
+    prepared(given, node)
+    sources = node.files["/etc/apt/sources.list.d/kubernetes.sources"].content
+    assert sources == OLD.replace(
+        "Types: deb\nURIs: https://apt",
+        "# kfinstall turned it off, this repository is gone\nEnabled: no\nTypes: deb\nURIs: https://apt",
+    )
+    assert node.files["/etc/apt/sources.list.d/k8s.list"].content == f"# kfinstall turned it off: {MINOR}"
+    assert all(node.packages[name].held for name in GUIDE)
+    assert prepared(given, node) == []
+    for _line in (*undo.remove_packages(node), *undo.restore_files(node)):
+        pass
+    assert node.files["/etc/apt/sources.list.d/kubernetes.sources"].content == OLD
+    assert node.files["/etc/apt/sources.list.d/k8s.list"].content == MINOR
+    assert all(node.packages[name].held for name in GUIDE)
+
+
+def test_a_step_that_is_killed_leaves_holds_that_the_next_puts_back():
+    given, node = answers(), fresh_node("cp1", 0)
+    for name in GUIDE:
+        node.packages[name] = SimPackage("1.22.4-00", held=True)
+    world = World({"cp1": node})
+    step = PrepareKubernetesPackages()
+    for line in play(node, step.script, step.parameters(seen(given, node)), "", world):
+        if line.startswith("not on hold"):
+            break
+    assert not any(node.packages[name].held for name in GUIDE)
+    assert "apt-mark hold kubelet kubeadm kubectl kubernetes-cni cri-tools" in PrepareApt().check(seen(given, node)).changes
+    prepared(given, node)
+    assert all(node.packages[name].held for name in GUIDE)
+    assert node.loose == []

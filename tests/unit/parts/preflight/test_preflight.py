@@ -6,7 +6,7 @@ import pytest
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
-from kfinstall.facts.model import FileFact, KfUnit, NodeQuery, RuntimeFacts, SpaceFact
+from kfinstall.facts.model import FileFact, KfUnit, NodeQuery, PackageFact, RuntimeFacts, SpaceFact, UnitFact
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
@@ -15,9 +15,11 @@ from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
 from kfinstall.parts.connect.login import ConnectLogin
 from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.parts.preflight.apt import PreflightApt
+from kfinstall.parts.preflight.apt_facts import AptFiles, AptProxy, AptTried, Key, TextFile, Tried
 from kfinstall.parts.preflight.clock import PreflightClock
 from kfinstall.parts.preflight.disk import PreflightDisk
 from kfinstall.parts.preflight.file_systems import PreflightFileSystems
+from kfinstall.parts.preflight.guests import Container, Guests
 from kfinstall.parts.preflight.hardware import PreflightHardware
 from kfinstall.parts.preflight.identity import PreflightIdentity
 from kfinstall.parts.preflight.kernel import PreflightKernel
@@ -388,11 +390,40 @@ def test_our_own_programs_hold_their_ports(fleet):
         10257: "kube-controller",
         10259: "kube-scheduler",
         10256: "kube-proxy",
-        5000: "docker-proxy",
+        5000: "docker-registry",
     }
-    found = check(PreflightPorts, changed(fleet, "cp1", network={"listeners": held}))
+    ours = joined(fleet)
+    ours = ours | {"cp1": replace(ours["cp1"], units={"kfinstall-registry.service": UnitFact("loaded", "active", "enabled")})}
+    found = check(PreflightPorts, changed(ours, "cp1", network={"listeners": held}))
     assert isinstance(found, Satisfied)
     assert "8 held" in found.evidence
+    # The same programs on a server that belongs to no cluster of ours are somebody else's.
+    others = check(PreflightPorts, changed(fleet, "cp1", network={"listeners": held}))
+    assert conflict(others, "6443 is held by kube-apiserver, which is not this cluster's", "5000 is held by docker-registry")
+    begun = fleet | {"cp1": replace(fleet["cp1"], files=owned("cp1", "begun"))}
+    found = check(PreflightPorts, changed(begun, "cp1", network={"listeners": {6443: "kube-apiserver"}}))
+    assert isinstance(found, Satisfied)
+
+
+# The old guide's line: docker run -d -p 5000:5000 --restart=always --name registry registry
+def test_the_old_guides_own_registry_on_the_registrys_port(fleet):
+    held = changed(fleet, "cp1", network={"listeners": {5000: "docker-proxy"}})
+    told = check(PreflightPorts, held)
+    assert conflict(
+        told, "TCP port 5000 is held by a container of Docker", "docker ps --filter publish=5000", "registry.port: 5001"
+    )
+    guests = Guests(containers=(Container("registry", "registry:2", frozenset({5000})), Container("web", "nginx", frozenset({80}))))
+    known = held | {"cp1": replace(held["cp1"], sections={Guests: guests})}
+    told = check(PreflightPorts, known)
+    assert conflict(told, "the container registry (registry:2)", "sudo docker rm -f registry", "registry.port: 5001")
+    # Also on a member, and also where it holds a port of Kubernetes'; not where nobody wants the port.
+    member = joined(fleet)
+    member = changed(member, "cp1", network={"listeners": {5000: "docker-proxy", 10250: "docker-proxy"}})
+    assert conflict(check(PreflightPorts, member), "TCP port 5000", "TCP port 10250")
+    without = answers(registry={"enabled": False})
+    assert isinstance(check(PreflightPorts, held, wanted=without), Satisfied)
+    elsewhere = answers(registry={"node": "worker1"})
+    assert isinstance(check(PreflightPorts, held, wanted=elsewhere), Satisfied)
 
 
 def test_the_ports_are_watched():
@@ -414,10 +445,73 @@ def test_the_ports_are_watched():
         ("cni-configuration /etc/cni/net.d/87-podman.conflist", "sudo rm", True),
         ("cni-configuration /etc/cni/net.d/05 a;b.conf", "sudo rm '/etc/cni/net.d/05 a;b.conf'", False),
         ("cni-interface /sys/class/net/cni0", "ip link delete cni0", False),
+        ("cni-interface /sys/class/net/kube-ipvs0", "ip link delete kube-ipvs0", True),
+        ("cni-configuration /etc/cni/net.d/10-flannel.conflist", "(Flannel)", True),
+        ("rke /opt/rke", "rke remove", False),
+        ("kubekey /usr/local/bin/kube-scripts", "kk delete cluster", False),
+        ("kubespray /etc/kubernetes/kubelet.env", "reset.yml", False),
+        ("minikube /var/lib/minikube", "minikube delete", False),
+        ("program /usr/local/bin/kubeadm", "sudo mv /usr/local/bin/kubeadm /usr/local/bin/kubeadm.old", True),
+        ("program /usr/local/sbin/runc", "would run instead of the packages' runc", False),
+        ("unit /usr/local/bin/kubelet /etc/systemd/system/kubelet.service", "systemctl disable --now kubelet.service", False),
+        ("drop-in /usr/local/bin/kubelet /etc/systemd/system/kubelet.service.d/10-kubeadm.conf", "kubelet.service", False),
+        ("unit /usr/local/bin/etcd /etc/systemd/system/etcd.service", "an etcd of its own", False),
+        ("flag --network-plugin /etc/default/kubelet", "no longer knows", False),
+        ("masked /etc/systemd/system/kubelet.service", "systemctl unmask kubelet.service", False),
+        ("snap kubelet", "snap remove --purge kubelet", False),
+        ("snap kubectl", "snap remove --purge kubectl", True),
+        ("cni-state /var/lib/cni/networks/cbr0", "(Flannel)", True),
+        ("kubernetes-state /etc/kubernetes/ssl", "kubeadm reset", True),
     ],
 )
 def test_traces_of_others(fleet, trace, fix, warning):
     assert conflict(check(PreflightLeftovers, changed(fleet, "cp1", runtime={"leftovers": (trace,)})), fix, warning=warning)
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "unit /usr/bin/dockerd /etc/systemd/system/docker.service",
+        "drop-in /usr/bin/kubelet /etc/systemd/system/kubelet.service.d/10-kubeadm.conf",
+        "masked /etc/systemd/system/etcd.service",
+    ],
+)
+def test_what_starts_the_packages_programs_is_none(fleet, trace):
+    assert isinstance(check(PreflightLeftovers, changed(fleet, "cp1", runtime={"leftovers": (trace,)})), Satisfied)
+
+
+def test_a_docker_that_nobody_asks_for_is_only_told(fleet):
+    for trace in ("program /usr/local/bin/dockerd", "unit /usr/local/bin/dockerd /etc/systemd/system/docker.service"):
+        there = changed(fleet, "cp1", runtime={"leftovers": (trace,)})
+        assert conflict(check(PreflightLeftovers, there), "dockerd", warning=True)
+        assert conflict(check(PreflightLeftovers, there, wanted=answers(cluster={"runtime": "docker"})), "dockerd")
+    masked = changed(fleet, "cp1", runtime={"leftovers": ("masked /etc/systemd/system/docker.service",)})
+    assert isinstance(check(PreflightLeftovers, masked), Satisfied)
+    assert conflict(check(PreflightLeftovers, masked, wanted=answers(cluster={"runtime": "docker"})), "docker.service is masked")
+
+
+def test_a_members_own_network_is_none(fleet):
+    own = (
+        "cni-interface /sys/class/net/vxlan.calico",
+        "cni-state /var/lib/cni/networks/k8s-pod-network",
+        "kubernetes-state /var/lib/kubelet/pki",
+    )
+    members = changed(joined(fleet), "cp1", runtime={"leftovers": own})
+    guests = Guests(rules=(("KUBE", 30), ("cali", 20)))
+    members = members | {"cp1": replace(members["cp1"], sections={Guests: guests})}
+    assert isinstance(check(PreflightLeftovers, members), Satisfied)
+    strangers = changed(fleet, "cp1", runtime={"leftovers": own})
+    assert conflict(check(PreflightLeftovers, strangers), "vxlan.calico", warning=True)
+
+
+def test_rules_and_containers_of_others(fleet):
+    def with_guests(**what):
+        return fleet | {"cp1": replace(fleet["cp1"], sections={Guests: Guests(**what)})}
+
+    assert conflict(check(PreflightLeftovers, with_guests(rules=(("KUBE", 3),))), "3 chains", "grep -v KUBE-", warning=True)
+    assert conflict(check(PreflightLeftovers, with_guests(rules=(("CILIUM", 9),))), "Cilium's", "grep -v CILIUM_")
+    kind = (Container("kind-control-plane", "kindest/node:v1.31.0"), Container("web", "nginx"))
+    assert conflict(check(PreflightLeftovers, with_guests(containers=kind)), "a node of kind", "kind delete", warning=True)
 
 
 def test_two_container_runtimes(fleet):
@@ -534,6 +628,187 @@ def test_first_boot(fleet):
     assert conflict(
         check(PreflightApt, changed(fleet, "cp1", apt={"cloud_init_running": True})), "cloud-init status --wait", warning=True
     )
+
+
+OURS = "/etc/apt/sources.list.d/kubernetes.list"
+DOCKER = "deb [signed-by=/etc/apt/keyrings/docker.asc] https://download.docker.com/linux/debian trixie stable"
+
+
+def with_apt(fleet, tried=None, **files):
+    sections = {AptFiles: AptFiles(**files), AptTried: tried or AptTried()}
+    return fleet | {"cp1": replace(fleet["cp1"], sections=sections)}
+
+
+def listed(name, *lines):
+    return TextFile(f"/etc/apt/{name}", "0", lines)
+
+
+def test_sources_of_kubernetes_that_go_are_no_finding(fleet):
+    old = (listed("sources.list.d/old.sources", "Types: deb", "URIs: https://apt.kubernetes.io/", "Suites: kubernetes-xenial"),)
+    tried = AptTried(tried=(Tried(old[0].path, "kubernetes-xenial", "https://apt.kubernetes.io/dists/kubernetes-xenial", 404),) * 2)
+    found = check(PreflightApt, with_apt(fleet, tried, sources=old))
+    assert isinstance(found, Satisfied)
+    assert "1 sources of Kubernetes' packages will be turned off" in found.evidence
+
+
+def test_a_stanza_with_kubernetes_and_others_is_told(fleet):
+    both = ("Types: deb", "URIs: https://apt.kubernetes.io/ https://x.example/", "Suites: kubernetes-xenial")
+    mixed = (listed("sources.list.d/m.sources", *both),)
+    assert conflict(
+        check(PreflightApt, with_apt(fleet, sources=mixed)), "/etc/apt/sources.list.d/m.sources", "in one stanza", "sudoedit"
+    )
+    guest = (TextFile(OURS, "0", ("deb https://baltocdn.com/helm/stable/debian/ all main",)),)
+    assert conflict(check(PreflightApt, with_apt(fleet, sources=guest)), OURS, "baltocdn", "a file of its own")
+
+
+def test_another_key_for_the_same_repository(fleet):
+    twice = (
+        TextFile("/etc/apt/sources.list.d/docker.list", "0", (DOCKER,)),
+        TextFile(
+            "/etc/apt/sources.list.d/docker.sources",
+            "1",
+            (
+                "Types: deb",
+                "URIs: https://download.docker.com/linux/debian/",
+                "Suites: trixie",
+                "Signed-By: /usr/share/keyrings/docker.gpg",
+            ),
+        ),
+    )
+    said = AptTried(
+        said=(
+            "Conflicting values set for option Signed-By regarding source https://x/ y: a != b",
+            "The list of sources could not be read.",
+        )
+    )
+    found = check(PreflightApt, with_apt(fleet, said, sources=twice))
+    assert conflict(found, "docker.list and", "/etc/apt/keyrings/docker.asc and /usr/share/keyrings/docker.gpg", "Enabled: no")
+    assert found.reason.count("apt") > 1 and "can't read its sources" not in found.reason
+    assert [fix.script for fix in found.fixes] == ["mend-source"]
+    assert dict(found.fixes[0].parameters) == {"OFF": "/etc/apt/sources.list.d/docker.sources\t1\t1\n"}
+    # Kubernetes' own pair goes without a word.
+    pair = (
+        TextFile(OURS, "0", ("deb [signed-by=/a.gpg] https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /",)),
+        TextFile("/etc/apt/sources.list.d/k.list", "0", ("deb https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /",)),
+    )
+    assert isinstance(check(PreflightApt, with_apt(fleet, said, sources=pair)), Satisfied)
+
+
+def test_what_apt_itself_says_of_its_sources(fleet):
+    said = AptTried(
+        said=("Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)", "The list of sources could not be read.")
+    )
+    assert conflict(check(PreflightApt, with_apt(fleet, said)), "Malformed entry 1 in list file /etc/apt/sources.list.d/x.list")
+
+
+def test_a_repository_that_has_nothing_for_this_release(fleet):
+    docker = (TextFile("/etc/apt/sources.list.d/docker.list", "0", (DOCKER,)),)
+    url = "https://download.docker.com/linux/debian/dists/trixie"
+
+    def tried(*codes):
+        return AptTried(tried=tuple(Tried(docker[0].path, "trixie", url, code) for code in codes))
+
+    found = check(PreflightApt, with_apt(fleet, tried(404, 404), sources=docker))
+    assert conflict(
+        found, "/etc/apt/sources.list.d/docker.list has no Release file for trixie (HTTP 404)", "put a # before the line"
+    )
+    assert conflict(check(PreflightApt, with_apt(fleet, tried(403, 403), sources=docker)), "refused", "HTTP 403", warning=True)
+    for codes in ((200, 200), (404, 200), (0, 0), (401, 401), (503, 503)):
+        assert isinstance(check(PreflightApt, with_apt(fleet, tried(*codes), sources=docker)), Satisfied), codes
+    blind = check(PreflightApt, with_apt(fleet, tried(0, 0), sources=docker))
+    assert "whether its sources answer could not be tried" in blind.evidence
+    assert "tried" not in check(PreflightApt, with_apt(fleet, tried(200, 200), sources=docker)).evidence
+    disc = (
+        TextFile(
+            "/etc/apt/sources.list", "0", ("deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 DVD]/ bookworm main",)
+        ),
+    )
+    inserted = AptTried(
+        tried=(Tried("/etc/apt/sources.list", "bookworm", "cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 DVD]/", 0),)
+    )
+    assert conflict(check(PreflightApt, with_apt(fleet, inserted, sources=disc)), "names a disc")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (
+            Key("/etc/apt/keyrings/docker.asc", "armored", readable=False, ends=0),
+            ("can't be read by apt's own user", "sudo chmod a+r"),
+        ),
+        (Key("/etc/apt/keyrings/docker.asc", "missing"), ("is not there",)),
+        (Key("/etc/apt/keyrings/docker.asc", "page"), ("a web page",)),
+        (Key("/etc/apt/keyrings/docker.asc", "armored", ends=999), ("has expired", "gpg --show-keys")),
+    ],
+)
+def test_keys_that_apt_can_not_use(fleet, key, words):
+    docker = (TextFile("/etc/apt/sources.list.d/docker.list", "0", (DOCKER,)),)
+    assert conflict(check(PreflightApt, with_apt(fleet, sources=docker, keys=(key,))), "docker.list", *words)
+    good = Key(key.path, "armored", ends=0)
+    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys=(good,))), Satisfied)
+    later = Key(key.path, "armored", ends=2_000_000_000)
+    assert isinstance(check(PreflightApt, with_apt(fleet, sources=docker, keys=(later,))), Satisfied)
+
+
+def test_an_unreadable_key_for_all_sources_is_a_warning(fleet):
+    key = Key("/etc/apt/trusted.gpg.d/old.gpg", "binary", readable=False)
+    found = check(PreflightApt, with_apt(fleet, keys=(key,)))
+    assert conflict(found, "/etc/apt/trusted.gpg.d/old.gpg", warning=True)
+    assert [fix.script for fix in found.fixes] == ["mend-apt-key"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("Package: kubelet kubeadm kubectl kubernetes-cni", "Pin: version 1.22.*", "Pin-Priority: 1001"), "kubernetes-cni"),
+        (("Package: cri-tools", "Pin: release *", "Pin-Priority: -1"), "cri-tools"),
+        (("Package: containerd*", "Pin: origin *", "Pin-Priority: -10"), "containerd"),
+        (("Explanation: x", "Package: /^kube/", "Pin: release *", "Pin-Priority: -1"), "kubernetes-cni"),
+        (("# a", "Package: *", 'Pin: origin "pkgs.k8s.io"', "Pin-Priority: -5"), "kubernetes-cni"),
+        (("Package: kubelet kubeadm", "Pin: version 1.22.*", "Pin-Priority: 1001"), ""),
+        (("Package: *", "Pin: release n=sid", "Pin-Priority: -10"), ""),
+        (("Package: *", "Pin: origin download.docker.com", "Pin-Priority: -1"), ""),
+        (("Package: containerd", "Pin: release a=bookworm-backports", "Pin-Priority: 500"), ""),
+        (("Package: nginx", "Pin: version 1.*", "Pin-Priority: 1001"), ""),
+        (("Package: cri-tools", "Pin: version 1", "Pin-Priority: many"), ""),
+    ],
+)
+def test_pins_that_keep_packages_back(fleet, lines, told):
+    repository = Artifact(version="1", url="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/")
+    release = RELEASE.model_copy(update={"artifacts": {**RELEASE.artifacts, "kubernetes-repository": repository}})
+    pinned = with_apt(fleet, pins=(TextFile("/etc/apt/preferences.d/kubernetes", "", lines),))
+    found = check(PreflightApt, pinned, release=release)
+    if told:
+        assert conflict(found, f"/etc/apt/preferences.d/kubernetes keeps apt from {told}", "apt-cache policy")
+    else:
+        assert isinstance(found, Satisfied), found
+
+
+def test_a_proxy_that_only_apt_knows(fleet):
+    only = with_apt(fleet, proxies=(AptProxy("https", "http://proxy.lan:3128", "/etc/apt/apt.conf.d/80proxy"),))
+    assert conflict(check(PreflightApt, only), "/etc/apt/apt.conf.d/80proxy", "proxy.https: http://proxy.lan:3128", warning=True)
+    told = answers(proxy={"https": "http://proxy.lan:3128"})
+    assert isinstance(check(PreflightApt, only, wanted=told), Satisfied)
+    cache = with_apt(fleet, proxies=(AptProxy("http", "http://cache.lan:3142", "/etc/apt/apt.conf.d/01cache"),))
+    assert isinstance(check(PreflightApt, cache), Satisfied)
+    later = with_apt(fleet, proxies=(AptProxy("https", "http://other:3128", "/etc/apt/apt.conf.d/99proxy"),))
+    assert conflict(check(PreflightApt, later, wanted=told), "reads it after theirs", warning=True)
+
+
+def test_dpkg_that_was_interrupted(fleet):
+    found = check(PreflightApt, with_apt(fleet, interrupted=True))
+    assert conflict(found, "dpkg was interrupted", "dpkg --configure -a")
+    assert [fix.script for fix in found.fixes] == ["mend-packages"]
+
+
+def test_a_newer_kubelet_is_not_downgraded(fleet):
+    newer = fleet | {"cp1": replace(fleet["cp1"], packages={"kubelet": PackageFact("1.36.0-1.1", "installed", held=True)})}
+    assert conflict(
+        check(PreflightApt, newer), "kubelet 1.36.0", "does not downgrade", 'cluster.kubernetesVersion: "1.36.0"', "apt-get purge"
+    )
+    for version in ("1.22.4-00", "1.34.2-1.1", "1.9.11-00"):
+        older = fleet | {"cp1": replace(fleet["cp1"], packages={"kubelet": PackageFact(version, "installed", held=True)})}
+        assert isinstance(check(PreflightApt, older), Satisfied), version
 
 
 # kernel

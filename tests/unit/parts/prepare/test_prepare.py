@@ -12,6 +12,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_program
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
+from kfinstall.parts.preflight.apt_facts import AptFiles, Key
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.prepare import limits
 from kfinstall.parts.prepare.apt import PrepareApt
@@ -73,11 +74,27 @@ def conflict(step, facts=None, **more):
 class TestApt:
     base = dict.fromkeys(prepare_files.BASE_PACKAGES, PackageFact("1", "installed"))
 
-    def test_a_source_that_is_gone_is_named_even_with_fresh_lists(self):
-        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), sections=others("gone\t/etc/apt/sources.list.d/k.list"))
-        wanted = "turn off in /etc/apt/sources.list.d/k.list the repository of Kubernetes that is gone"
+    def test_others_sources_of_kubernetes_are_named_even_with_fresh_lists(self):
+        text = "file\tab\t/etc/apt/sources.list.d/k.sources\nline\tTypes: deb\nline\tURIs: https://apt.kubernetes.io/\nline\tSuites: kubernetes-xenial"
+        minor = "file\tcd\t/etc/apt/sources.list.d/m.list\nline\tdeb https://pkgs.k8s.io/core:/stable:/v1.29/deb/ /"
+        known = {AptFiles: AptFiles.parse(f"{text}\n{minor}".splitlines())}
+        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), sections=known)
+        wanted = (
+            "turn off in /etc/apt/sources.list.d/k.sources the repository of Kubernetes that is gone: "
+            "https://apt.kubernetes.io/ kubernetes-xenial"
+            " | turn off in /etc/apt/sources.list.d/m.list another source of Kubernetes' packages: https://pkgs.k8s.io/core:/stable:/v1.29/deb/ /"
+        )
         assert changes(PrepareApt, facts) == wanted
         assert changes(PrepareApt, replace(facts, apt=AptFacts())) == f"{wanted} | apt-get update"
+        given = PrepareApt().parameters(view(facts))
+        assert given["OFF"] == "/etc/apt/sources.list.d/k.sources\tab\t1\n/etc/apt/sources.list.d/m.list\tcd\t1\n"
+        # What a node has is no change of the answers.
+        assert PrepareApt().fingerprint(view(facts)) == PrepareApt().fingerprint(view())
+
+    def test_what_a_killed_step_left_off_hold_is_held_again(self):
+        known = {AptFiles: AptFiles(loose=("kubernetes-cni", "cri-tools"))}
+        facts = Facts("cp1", apt=AptFacts(updated_age_seconds=1), sections=known)
+        assert changes(PrepareApt, facts) == "apt-mark hold kubernetes-cni cri-tools"
 
     def test_old_lists_are_read_only_where_something_is_missing(self):
         old = AptFacts(updated_age_seconds=limits.PREPARE_LISTS_AGE_SECONDS)
@@ -369,6 +386,34 @@ class TestKubernetes:
         assert "replace kubelet 1.33.1" in changes(PrepareKubernetesPackages, Facts("cp1", packages=other))
         member = Facts("cp1", packages=other, runtime=RuntimeFacts(kubeadm_files=("kubelet.conf",)))
         assert 'kubernetesVersion: "1.33.1"' in conflict(PrepareKubernetesPackages, member)
+
+    def test_a_newer_version_is_not_downgraded(self):
+        newer = dict.fromkeys(KUBERNETES, PackageFact("1.36.0-1.1", "installed", held=True))
+        told = conflict(PrepareKubernetesPackages, Facts("cp1", packages=newer))
+        assert "kubelet 1.36.0 is installed, newer than 1.34" in told
+        assert "apt-get purge --allow-change-held-packages kubelet kubeadm kubectl" in told
+
+    # The guide of Kubernetes' own documentation gives list and key the names that ours have.
+    @pytest.mark.parametrize(
+        ("form", "readable", "ends", "why"),
+        [
+            ("binary", True, 0, ""),
+            ("binary", True, 2_000_000_000, ""),
+            ("binary", True, 999, "has expired"),
+            ("binary", False, 0, "can't be read"),
+            ("page", True, -1, "a web page"),
+            ("armored", True, 0, "is text"),
+        ],
+    )
+    def test_a_key_that_apt_can_not_use_is_fetched_anew(self, form, readable, ends, why):
+        given = PrepareKubernetesRepository().parameters(view())
+        files = {given["KEY_FILE"]: file("key"), given["LIST_FILE"]: file(given["LIST"])}
+        known = {AptFiles: AptFiles(keys=(Key(given["KEY_FILE"], form, readable, ends),))}
+        facts = Facts("cp1", files=files, sections=known, clock=ClockFacts(epoch_seconds=1000.0))
+        if why:
+            assert why in changes(PrepareKubernetesRepository, facts)
+        else:
+            satisfied(PrepareKubernetesRepository, facts)
 
 
 def test_tools_know_their_file_by_its_content():

@@ -77,6 +77,11 @@ def test_every_kind_of_record_is_a_change(answers):
     )
 
 
+def test_what_a_killed_step_left_off_hold_is_held_again(answers):
+    found = view(answers, sections={UndoRecord: UndoRecord.parse(["loose\tkubernetes-cni", "loose\tcri-tools"])})
+    assert ResetPackages().check(found) == Needed(("apt-mark hold kubernetes-cni cri-tools",))
+
+
 def test_a_record_of_what_is_gone_is_dropped_and_none_is_satisfied(answers):
     assert isinstance(ResetFiles().check(view(answers, sections={UndoRecord: UndoRecord(gone=("/etc/x",))})), Needed)
     for step in (ResetServices(), ResetPackages(), ResetFiles()):
