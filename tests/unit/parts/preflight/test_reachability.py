@@ -10,7 +10,7 @@ from kfinstall.engine.step import Satisfied, View
 from kfinstall.facts.model import Facts
 from kfinstall.parts.preflight import rules, ways
 from kfinstall.parts.preflight.blame import Side, judge
-from kfinstall.parts.preflight.ports import _finding
+from kfinstall.parts.preflight.ports import _finding, _Port
 from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Firewall, Path, Reach, Told
 from kfinstall.parts.preflight.reachability import PreflightReachability
 from kfinstall.parts.preflight.ways import Port, Way
@@ -189,8 +189,8 @@ def test_an_endpoint_that_is_silent_is_told_and_one_that_refuses_is_not():
 
 
 def test_listeners_that_a_killed_installer_left_for_seconds_hold_no_port():
-    assert _finding(6443, "kf-reach", frozenset({"kube-apiserver"})) is None
-    assert _finding(6443, "nginx", frozenset({"kube-apiserver"})) is not None
+    assert _finding(6443, "kf-reach", _Port(frozenset({"kube-apiserver"}), ours=False), ()) is None
+    assert _finding(6443, "nginx", _Port(frozenset({"kube-apiserver"}), ours=False), ()) is not None
 
 
 def test_both_programs_know_the_same_words():
