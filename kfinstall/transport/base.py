@@ -103,6 +103,18 @@ class Reaching(Protocol):
         """
 
 
+@runtime_checkable
+class Forwarding(Protocol):
+    """A host whose sshd may refuse to forward connections."""
+
+    async def forwarding_refused(self, host: str, port: int) -> str:
+        """What it says to a connection that is to be forwarded to host:port; empty where that is allowed, whether something listens or not.
+
+        Raises:
+            TransportError: it can't be reached.
+        """
+
+
 HostKeyQuestion = Callable[[str, str, str], Awaitable[bool]]
 """Asked with (node or 'jump host ADDRESS', key type, SHA256 fingerprint) for an unknown host key; True accepts and pins it."""
 

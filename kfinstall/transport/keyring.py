@@ -13,6 +13,7 @@ from kfinstall.answers.model import SecretRef
 from kfinstall.errors import LoginError
 from kfinstall.secrets import Secret
 from kfinstall.transport import limits
+from kfinstall.transport.turns import Turns
 
 if TYPE_CHECKING:
     from asyncssh import SSHKeyPair
@@ -51,6 +52,7 @@ class KeyRing:
         self._identities: dict[Path, Identity] = {}
         self._loading = asyncio.Lock()
         self.gate = asyncio.Semaphore(limits.SSH_LOGINS_AT_ONCE)
+        self.turns = Turns()
         self.asking = asyncio.Lock()
         """Held while somebody is asked about a host key, so that a jump host which all nodes share is asked about once."""
 

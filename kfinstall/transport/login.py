@@ -16,8 +16,8 @@ from typing_extensions import override
 from kfinstall.answers.model import Ssh
 from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
-from kfinstall.text import clean
-from kfinstall.transport import config_jumps, hostkeys
+from kfinstall.text import clean, clean_lines
+from kfinstall.transport import config_jumps, hostkeys, turned_away
 from kfinstall.transport import limits as numbers
 from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
@@ -28,6 +28,7 @@ from kfinstall.transport.tuning import Limits
 _CIPHERS: Final = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before asyncssh's own order, which begins with chacha20-poly1305: that costs three times the CPU in Python, and Terrapin (CVE-2023-48795) was about it."""
 
+_BANNER_CHARACTERS: Final = 2000
 _TOO_MANY: Final = (asyncssh.DISC_PROTOCOL_ERROR, asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE)
 
 
@@ -50,6 +51,10 @@ class _Client(asyncssh.SSHClient):
         """Whether it was this server that answered, and not one that stands before it."""
         self.lacking = False
         """Whether it asked for a password, and there is none for it."""
+        self.greeting: turned_away.Greeting | None = None
+        """What it said before its version line."""
+        self.banner = ""
+        """What it said before it let anybody in: its end, where PAM's reasons stand behind the file of sshd's Banner."""
         self.authority: asyncssh.SSHKey | None = None
         """Who signed the host certificate, if it is none of the trusted ones."""
 
@@ -57,7 +62,12 @@ class _Client(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
         self.reached = True
+        self.greeting = turned_away.listen(conn)
         self._note("reached")
+
+    @override
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self.banner = (self.banner + msg)[-_BANNER_CHARACTERS:]
 
     @override
     def auth_completed(self) -> None:
@@ -253,6 +263,8 @@ class Login:
             # A server could reach back for a forwarded agent at any time, and nothing here needs one.
             "agent_forwarding": False,
             "gss_host": None,
+            # A banner is whatever bytes its file has; ssh shows them as they are.
+            "utf8_decode_errors": "replace",
             "connect_timeout": self.limits.connect_seconds,
             "login_timeout": self.limits.login_seconds,
             "keepalive_interval": self.limits.keepalive_seconds,
@@ -308,6 +320,10 @@ class Login:
     def _explained(self, target: Target, client: _Client, error: Exception) -> TransportError:
         if isinstance(error, asyncssh.PermissionDenied) and not client.reached:
             return _on_the_way(target, error)
+        where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
+        away = turned_away.explained(client.greeting, node=target.node, where=where)
+        if away is not None:
+            return away
         why = clean(str(error) or type(error).__name__)
         cut_off = isinstance(error, asyncssh.DisconnectError) and error.code in _TOO_MANY and bool(client.tried)
         if isinstance(error, asyncssh.PermissionDenied) or cut_off:
@@ -317,10 +333,9 @@ class Login:
             return LoginError(
                 f"{target.label} refused the login of {target.user or 'the user'}",
                 node=target.node,
-                why="\n".join([why, *_lacking(target, client), f"tried: {tried}"]),
+                why="\n".join([why, *_said(client), *_lacking(target, client), f"tried: {tried}"]),
                 hint=f"try: {target.by_hand}\nthen set {_settings(target)}, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}",
             )
-        where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
         hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
         if isinstance(error, socket.gaierror):
             name = f"no name server knows {target.address}"
@@ -335,6 +350,12 @@ class Login:
                 f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
             )
         return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
+
+
+def _said(client: _Client) -> list[str]:
+    """The end of what the server says to whoever logs in: PAM's reason for a refusal is there, behind the banner."""
+    lines = [line for line in clean_lines(client.banner) if line.strip()]
+    return [f"it says: {line}" for line in lines[-3:]]
 
 
 def _lacking(target: Target, client: _Client) -> list[str]:

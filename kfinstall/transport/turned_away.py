@@ -1,0 +1,82 @@
+"""What a server says before SSH begins: why it takes no connection now, and how long that is worth waiting for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kfinstall.errors import TransportError
+from kfinstall.text import clean_lines
+from kfinstall.transport import limits
+
+_KEPT_BYTES: Final = 4096
+_VERSION: Final = b"SSH-"
+
+
+class TurnedAwayError(TransportError):
+    """The server answers, and takes no connection from here now; it may a moment later."""
+
+
+@dataclass(slots=True)
+class Greeting:
+    """The text before a server's version line."""
+
+    text: bytearray
+    versioned: bool = False
+    """Whether the version line came."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Its lines, cleaned, none of them empty."""
+        return tuple(line for line in clean_lines(bytes(self.text).decode("utf-8", "replace")) if line.strip())
+
+
+def listen(connection: Any) -> Greeting:
+    """Hear what comes before the version line on a connection of asyncssh, which reads over it and keeps nothing.
+
+    Its `data_received` is what asyncio calls for each chunk; it is put back with the first that has the version.
+    """
+    heard = Greeting(bytearray())
+    take = connection.data_received
+
+    def data_received(data: bytes, *more: Any) -> None:
+        if not heard.versioned:
+            heard.text += data[: _KEPT_BYTES - len(heard.text)]
+            at = 0 if heard.text.startswith(_VERSION) else heard.text.find(b"\n" + _VERSION)
+            if at >= 0 or len(heard.text) >= _KEPT_BYTES:
+                heard.versioned = True
+                del heard.text[max(at, 0) :]
+                connection.data_received = take
+        take(data, *more)
+
+    connection.data_received = data_received
+    return heard
+
+
+def explained(greeting: Greeting | None, *, node: str, where: str) -> TransportError | None:
+    """The error for a connection that ended before the server's version line; None where there is nothing to say about it."""
+    if greeting is None or greeting.versioned:
+        return None
+    said = "\n".join(greeting.lines[:5])
+    if "Exceeded MaxStartups" in said:
+        return TurnedAwayError(
+            f"{where} takes no more logins at the same time",
+            node=node,
+            why=f"it says: {said}; it was tried for {limits.SSH_TURNED_AWAY_PATIENCE_SECONDS:.0f} s",
+            hint="others log in there all the time, or its limit is low: sudo sshd -T | grep -i maxstartups; raise MaxStartups in /etc/ssh/sshd_config, then: sudo systemctl reload ssh",
+        )
+    if "Not allowed at this time" in said:
+        return TurnedAwayError(
+            f"{where} turns this computer away for a while",
+            node=node,
+            why=f"it says: {said}\nthat is PerSourcePenalties of OpenSSH 9.8 and newer: logins from this address failed or were left unfinished",
+            hint="wait some minutes, or at its console: sudo systemctl restart ssh; for good: PerSourcePenaltyExemptList with this computer's address in /etc/ssh/sshd_config",
+        )
+    if said:
+        return TransportError(
+            f"{where} ended the connection before SSH began",
+            node=node,
+            why=f"it says: {said}",
+            hint="what it says is its reason; does another service have that port?",
+        )
+    return None
