@@ -23,8 +23,8 @@ from kfinstall.transport.opening import Opening, Told
 from kfinstall.transport.tuning import Limits
 
 ByteSink = Callable[[bytes], None]
-_TIMED_OUT: Final = (124, 137)
-"""How timeout(1) ends: by itself, or after it had to kill."""
+_TIMED_OUT: Final = (124, 125, 137)
+"""How timeout(1) ends: by itself, the same as uutils has it with -k, or after it had to kill."""
 
 
 @dataclass(frozen=True, slots=True)

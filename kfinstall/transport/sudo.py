@@ -28,6 +28,7 @@ _MISSING: Final = re.compile(
     r"\bsudo'?: (?:No such file|command not found|not found)|^env: \W?sudo\W?:", re.IGNORECASE | re.MULTILINE
 )
 _DOAS: Final = re.compile(r"^doas: (?:Authentication|a tty is|Authorization) required|^doas: doas is not enabled", re.MULTILINE)
+_PROMPT: Final = re.compile(r"(?:\[sudo: )?kf-asked:[^:]*:(?:\] Password:)?\s*")
 _SHOWN_LINES: Final = 6
 _DEFAULTS: Final = "look there, as root: grep -rE 'rootpw|targetpw|runaspw' /etc/sudoers /etc/sudoers.d"
 
@@ -81,7 +82,9 @@ def explained(stderr: str, *, node: str, user: str) -> SudoError | None:
 
 
 def _last(stderr: str) -> str:
-    return "\n".join([line for line in stderr.splitlines() if line.strip()][-_SHOWN_LINES:])
+    """Its last lines, without the prompt that is ours."""
+    lines = [_PROMPT.sub("", line) for line in stderr.splitlines()]
+    return "\n".join([line for line in lines if line.strip()][-_SHOWN_LINES:])
 
 
 def password_missing(stderr: str, *, node: str, user: str) -> SudoError:

@@ -60,15 +60,16 @@ RESTRICTED_BASH: Final = "bash"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # No head: the one of uutils reads more of a pipe than it was asked for, and the payload would be gone.
 _BOOTSTRAP: Final = 'echo "@$1 begin" >&2; echo "@$1 begin"; IFS= read -r n && IFS= read -rN "$n" p && eval "$p"'
+# Not by env: the sudo-rs of 0.2.5 refuses every password where the env of uutils started it.
 # A startup file may have left a PATH without the system's own folders. Nothing else of the login's environment goes along.
 _OWN_ENVIRONMENT: Final = (
-    f'echo "@$1 login" >&2; shift; PATH=$PATH:{_PATH}; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
+    f'echo "@$1 login" >&2; shift; export PATH="$PATH:{_PATH}" LC_ALL=C; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
 )
 _BECOME_ROOT: Final = (
     _OWN_ENVIRONMENT + '((EUID)) || exec "$@"; type -P sudo >/dev/null || ! type -P doas >/dev/null || exec doas -n "$@"; '
-    'exec env LC_ALL=C sudo -n -- "$@"'
+    'exec sudo -n -- "$@"'
 )
-_SUDO_PASSWORD: Final = f'{_OWN_ENVIRONMENT}exec env LC_ALL=C sudo -k -S -p "kf-asked:%p:" -- "$@"'
+_SUDO_PASSWORD: Final = f'{_OWN_ENVIRONMENT}exec sudo -k -S -p "kf-asked:%p:" -- "$@"'
 """-k: a password that sudo remembers would leave ours unread, and bash would take it for the length."""
 # sudo puts the name of whom it wants the password of (rootpw, targetpw, runaspw).
 _ASKED: Final = re.compile(r"kf-asked:([^:%\s]+):")

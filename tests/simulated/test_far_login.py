@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from kfinstall.errors import KfError, LoginError, StepTimeoutError, SudoError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Host, Program
 from tests.fakes import far as machine
-from tests.fakes.far import FREE_SUDO, PASSWORD, PASSWORD_SUDO, SUDO_RS, far
+from tests.fakes.far import FREE_SUDO, PASSWORD, PASSWORD_SUDO, SUDO_RS, UUTILS, far
+from tests.fakes.sshd import QUICK
 
 pytestmark = [
     pytest.mark.skipif(bool(machine.lacking()), reason=f"a machine of Debian's own programs {machine.lacking()}"),
@@ -90,3 +92,153 @@ async def test_every_login_shell_will_do(tmp_path: Path, shell: str, more: str, 
     setup = (FREE_SUDO if sudo == "free" else PASSWORD_SUDO, f"usermod -s {shell} ada", more)
     async with far(tmp_path, *setup) as node:
         await works(await node.connect(sudo_password=PASSWORD if sudo != "free" else ""))
+
+
+async def refused(node: machine.Far, error: type[KfError], message: str, hint: str, **more: object) -> KfError:
+    """What the first question is told; no longer than a person reads."""
+    host = await node.connect(**more)
+    try:
+        with pytest.raises(error, match=message) as caught:
+            await host.ask(ask("echo never"), timeout_seconds=20)
+        assert hint in caught.value.hint
+        assert type(caught.value) is error
+        assert not caught.value.retryable
+        assert len(caught.value.lines()) < 20
+        return caught.value
+    finally:
+        await host.close()
+
+
+INSTEAD = {
+    "exit": (bashrc("echo bye; exit 1"), "our command was not run", "~/.bashrc"),
+    "exit 0": (bashrc("exit 0"), "our command was not run", "~/.bashrc"),
+    "exec": (bashrc("exec /bin/true"), "our command was not run", "exec in ~/.bashrc"),
+    "forced command": (
+        "sed -i '1s/^/command=\"echo menu: 1 backup 2 restore\" /' /home/ada/.ssh/authorized_keys",
+        "our command was not run",
+        "command= in",
+    ),
+    "forced command that asks": (
+        "sed -i '1s/^/command=\"read -p choose: x; echo $x\" /' /home/ada/.ssh/authorized_keys",
+        "our command was not run",
+        "command= in",
+    ),
+    "cloud image's root": (
+        'sed -i \'1s/^/command="echo Please login as the user \\\\"ubuntu\\\\" rather than the user \\\\"root\\\\".;exit 142" /\' /home/ada/.ssh/authorized_keys',
+        "the node wants ubuntu",
+        "ssh.user: ubuntu",
+    ),
+    "nologin": ("usermod -s /usr/sbin/nologin ada", "login shell of ada runs no commands", "usermod -s /bin/bash ada"),
+    "false": ("usermod -s /bin/false ada", "our command was not run", "getent passwd ada"),
+    "expired password": ("chage -d 0 ada", "the password of ada has expired", "chage -d"),
+    "no bash": ("usermod -s /bin/dash ada; mv /usr/bin/bash /usr/bin/hidden", "no bash", "install"),
+}
+
+
+@pytest.mark.parametrize(("setup", "message", "hint"), INSTEAD.values(), ids=INSTEAD)
+async def test_a_login_that_runs_something_else_says_what(tmp_path: Path, setup: str, message: str, hint: str) -> None:
+    """Red before: 'the facts of the node are torn', or 'can't be read ... look at its disk'."""
+    async with far(tmp_path, FREE_SUDO, setup) as node:
+        error = await refused(node, LoginError, message, hint)
+        if "menu" in setup:
+            assert "menu: 1 backup 2 restore" in error.why
+
+
+async def test_a_login_that_never_begins_says_so(tmp_path: Path) -> None:
+    async with far(tmp_path, FREE_SUDO, bashrc("echo waiting; sleep 1000")) as node:
+        limits = QUICK.__class__(begin_seconds=2)
+        host = await node.connect(limits=limits)
+        with pytest.raises(TransportError, match="no command was started within 2 s") as caught:
+            await host.ask(ask("echo never"), timeout_seconds=20)
+        assert "waiting" in caught.value.why
+        await host.close()
+
+
+SUDO = {
+    "a lecture and a prompt": "printf 'Defaults lecture=always\\nDefaults passprompt_override,passprompt=\"secret of %%u: \"\\n' >>/etc/sudoers.d/ada",
+    "insults and a log": "printf 'Defaults insults,logfile=/var/log/sudo.log,log_output\\n' >>/etc/sudoers.d/ada",
+    "no pty, no reset": "printf 'Defaults !use_pty,!env_reset\\n' >>/etc/sudoers.d/ada",
+    "a remembered password": "printf 'Defaults timestamp_timeout=-1,timestamp_type=global\\n' >>/etc/sudoers.d/ada",
+    "pam speaks": "sed -i '1a auth optional pam_echo.so file=/etc/os-release' /etc/pam.d/sudo",
+    "a password that expires soon": "chage -M 5 -W 7 ada; chage -d $(date -d '-3 days' +%F) ada",
+    "sudo-rs": SUDO_RS,
+    "sudo-rs and uutils": f"{SUDO_RS}; {UUTILS}",
+}
+
+
+@pytest.mark.parametrize("setup", SUDO.values(), ids=SUDO)
+async def test_sudo_with_a_password_in_all_its_forms(tmp_path: Path, setup: str) -> None:
+    """Red before with sudo-rs 0.2.5: it reads ahead, and 'the facts of the node are torn: section os is missing'."""
+    async with far(tmp_path, PASSWORD_SUDO, setup) as node:
+        await works(await node.connect(sudo_password=PASSWORD))
+
+
+async def test_the_password_of_root_where_sudo_wants_that(tmp_path: Path) -> None:
+    setup = "echo 'Defaults rootpw' >>/etc/sudoers.d/ada; echo 'root:other' | chpasswd"
+    async with far(tmp_path, PASSWORD_SUDO, setup) as node:
+        await works(await node.connect(sudo_password="other"))
+        error = await refused(node, SudoError, "the password of root", "rootpw", sudo_password=PASSWORD)
+        assert "kf-asked" not in "".join(error.lines())
+
+
+REFUSALS = {
+    "requiretty": ("echo 'Defaults requiretty' >>/etc/sudoers.d/ada", "requiretty", "!requiretty"),
+    "another command": (
+        "echo 'ada ALL=(root) NOPASSWD: /usr/bin/apt' >/etc/sudoers.d/ada",
+        "some commands by sudo",
+        "has to allow every command",
+    ),
+    "no sudoer": ("rm /etc/sudoers.d/ada", "may not use sudo", "usermod -aG sudo ada"),
+    "no sudo": ("rm /usr/bin/sudo /usr/bin/doas", "there is no sudo", "apt-get install sudo"),
+    "no setuid": ("chmod u-s /usr/bin/sudo", "can't become root itself", "4755"),
+    "expired password": (
+        "chage -d 0 ada; sed -i 's/^UsePAM yes/UsePAM no/' /etc/ssh/sshd_config",
+        "the password of ada has expired",
+        "chage -d",
+    ),
+    "wrong password": ("echo ada:changed | chpasswd", "refused the password of ada", "ssh.sudoPassword"),
+    "wrong password, sudo-rs": (f"echo ada:changed | chpasswd; {SUDO_RS}", "refused the password of ada", "ssh.sudoPassword"),
+    "no sudoer, sudo-rs": (f"rm /etc/sudoers.d/ada; {SUDO_RS}", "may not use sudo", "usermod -aG sudo ada"),
+    "doas with a password": ("rm /usr/bin/sudo; echo 'permit ada' >/etc/doas.conf", "doas wants a password", "permit nopass ada"),
+    "doas for others": ("rm /usr/bin/sudo; echo 'permit nopass bob' >/etc/doas.conf", "may not use sudo", "usermod"),
+}
+
+
+@pytest.mark.parametrize(("setup", "message", "hint"), REFUSALS.values(), ids=REFUSALS)
+async def test_each_refusal_of_sudo_is_told_as_what_it_is(tmp_path: Path, setup: str, message: str, hint: str) -> None:
+    async with far(tmp_path, PASSWORD_SUDO, setup) as node:
+        await refused(node, SudoError, message, hint, sudo_password=PASSWORD)
+
+
+async def test_a_password_that_nobody_gave_names_both_ways_out(tmp_path: Path) -> None:
+    async with far(tmp_path, PASSWORD_SUDO) as node:
+        await refused(node, SudoError, "asks ada for a password", "NOPASSWD: ALL")
+
+
+async def test_doas_will_do_where_there_is_no_sudo(tmp_path: Path) -> None:
+    async with far(tmp_path, "rm /usr/bin/sudo", "echo 'permit nopass ada' >/etc/doas.conf") as node:
+        await works(await node.connect())
+
+
+PLACES = {
+    "noexec": "mount -t tmpfs -o noexec none /tmp; mount -t tmpfs -o noexec none /var/tmp",
+    "full": "mount -t tmpfs -o size=4k none /tmp; cat /dev/zero >/tmp/full 2>/dev/null || true; mount -t tmpfs -o size=4k none /var/tmp; cp /tmp/full /var/tmp 2>/dev/null || true",
+    "no home": "usermod -d /nowhere ada; echo 'AuthorizedKeysFile /etc/ssh/id.pub' >>/etc/ssh/sshd_config",
+    "a home that is read-only": "mount -t tmpfs none /mnt; cp -a /home/ada/. /mnt; chown ada: /mnt; mount -o remount,ro /mnt; usermod -d /mnt ada",
+    "uutils": UUTILS,
+}
+
+
+@pytest.mark.parametrize("setup", PLACES.values(), ids=PLACES)
+async def test_directories_that_take_nothing_are_not_needed(tmp_path: Path, setup: str) -> None:
+    async with far(tmp_path, FREE_SUDO, setup) as node:
+        await works(await node.connect())
+
+
+async def test_the_node_ends_what_takes_too_long_with_uutils_too(tmp_path: Path) -> None:
+    """Red before: uutils' `timeout -k` ends with 125, and that was a program that had failed."""
+    async with far(tmp_path, FREE_SUDO, UUTILS) as node:
+        host = await node.connect()
+        with pytest.raises(StepTimeoutError):
+            await host.ask(ask("sleep 100"), timeout_seconds=1)
+        await host.close()

@@ -279,6 +279,8 @@ class _Login(asyncssh.SSHServer):
         return username == account.user and password == account.login_password
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:  # noqa: ARG002
+        if self._server.world.fault("no-forwarding", self._server.node.name):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
         return self._forward(dest_host, dest_port)
 
     async def _forward(self, host: str, port: int) -> Any:
