@@ -36,7 +36,7 @@ async def connect_node(
     """Log in to a node. Becoming root is proven by the first program that runs there, so that entering costs no exec.
 
     `pins` is the file for accepted host keys; `dial` says where TCP goes if not to the node's address; `keys` is shared by
-    all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
+    all nodes of a run, whose unknown host keys `on_unknown_key` hears of together; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
     `node_keys` are key files that are written for other nodes: no jump host is offered one of them.
     `on_changed` hears of a changed or revoked host key whenever the connection is made, now and again later.
 
@@ -56,9 +56,10 @@ async def connect_node(
     from kfinstall.transport.ssh import SshLink
 
     known = HostKeys(pins, user_known_hosts) if user_known_hosts is not None else HostKeys(pins)
-    login = Login(ssh, secrets, keys or KeyRing(), known, on_unknown_key, accept_new, patience, tell, on_changed)
+    ring = keys or KeyRing()
+    login = Login(ssh, secrets, ring, known, accept_new, patience, tell, on_changed)
     link = SshLink(login, targets(node, ssh, dial, node_keys))
-    await link.connect()
+    await ring.unknown.entered(link.connect, on_unknown_key)
     return NodeHost(node.name, link, password, limits=patience, units_folder=units_folder)
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from kfinstall.secrets import Secret
 from kfinstall.text import clean, clean_lines
 from kfinstall.transport import config_jumps, hostkeys, turned_away
 from kfinstall.transport import limits as numbers
-from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
+from kfinstall.transport.base import LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
 from kfinstall.transport.route import Target
@@ -155,7 +156,6 @@ class Login:
     secrets: SecretSource
     keys: KeyRing
     host_keys: HostKeys
-    on_unknown_key: HostKeyQuestion | None
     accept_new: bool
     limits: Limits
     tell: LoginListener | None = None
@@ -166,7 +166,7 @@ class Login:
         """Log in to a server.
 
         Raises:
-            HostKeyError: its key is unknown and nobody accepted it.
+            UnknownHostKeyError: its key is unknown, and new keys are not accepted unseen.
             ChangedHostKeyError: its key is not the known one, or is revoked.
             LoginError: it refused every method; says which.
             TransportError: it can't be reached, or does not answer.
@@ -193,12 +193,10 @@ class Login:
             if known.keys:
                 # Accepted meanwhile for another node that goes the same way.
                 return
-            accepted = self.accept_new
-            if not accepted and self.on_unknown_key is not None:
-                accepted = await self.on_unknown_key(target.asked_as, shown.get_algorithm(), shown.get_fingerprint())
-            if not accepted:
-                raise hostkeys.unknown(target.node, target.label, known.name, shown)
-            self.host_keys.pin(known.name, shown)
+            pin = partial(self.host_keys.pin, known.name, shown)
+            if not self.accept_new:
+                raise hostkeys.unknown(target.node, target.label, known.name, shown, pin)
+            pin()
 
     async def _refused_key(
         self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
@@ -348,6 +346,13 @@ class Login:
             seconds = self.limits.connect_seconds if isinstance(error, TimeoutError) else self.limits.login_seconds
             return TransportError(
                 f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
+            )
+        if isinstance(error, asyncssh.ConnectionLost) and client.reached and (client.tried or client.banner):
+            return TransportError(
+                f"{where} ended the connection while {target.user or 'the user'} logged in",
+                node=target.node,
+                why="\n".join([why, *_said(client)]),
+                hint=f"try: {target.by_hand}\nits log says why: sudo journalctl -u ssh -n 20",
             )
         return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import asyncssh
 
 from kfinstall import invocation
-from kfinstall.errors import ChangedHostKeyError, ForwardingError, LoginError, TransportError
+from kfinstall.errors import ChangedHostKeyError, ForwardingError, HostKeyError, LoginError, TransportError
 from kfinstall.text import clean
 from kfinstall.transport import forwarding, wire
 from kfinstall.transport import limits as numbers
@@ -286,7 +286,8 @@ class SshLink:
             raise TransportError(f"{host}:{port} can't be reached from the node", node=self._node, why="no answer") from error
         except (asyncssh.Error, OSError) as error:
             if isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-                raise forwarding.prohibited(host, port, clean(error.reason), node=self._node, user=self.user) from error
+                said = f"administratively prohibited: {clean(error.reason)}"
+                raise forwarding.prohibited(host, port, said, node=self._node, user=self.user) from error
             raise TransportError(f"{host}:{port} can't be reached from the node", node=self._node, why=clean(str(error))) from error
 
     async def forwarding_refused(self, host: str, port: int) -> str:
@@ -296,9 +297,14 @@ class SshLink:
             TransportError: it can't be entered any more.
         """
         if self._prohibited:
-            # Somebody may have mended it meanwhile, and only a new connection shows that.
+            # Somebody may have mended it meanwhile, and only a new connection shows that. While sshd restarts there is none.
             async with self._dialling:
-                self._ways.insert(0, await self._make())
+                try:
+                    self._ways.insert(0, await self._make())
+                except HostKeyError:
+                    raise
+                except TransportError:
+                    return "administratively prohibited; it takes no new connection now"
         try:
             _reader, writer = await self.open(host, port)
         except ForwardingError as error:

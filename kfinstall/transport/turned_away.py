@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from kfinstall.errors import TransportError
 from kfinstall.text import clean_lines
-from kfinstall.transport import limits
 
 _KEPT_BYTES: Final = 4096
 _VERSION: Final = b"SSH-"
+_MORE: Final = (
+    "for good: MaxStartups 100, or PerSourcePenaltyExemptList with this computer's address, in /etc/ssh/sshd_config,"
+    " then: sudo sshd -t && sudo systemctl reload ssh"
+)
 
 
 class TurnedAwayError(TransportError):
@@ -62,15 +65,16 @@ def explained(greeting: Greeting | None, *, node: str, where: str) -> TransportE
         return TurnedAwayError(
             f"{where} takes no more logins at the same time",
             node=node,
-            why=f"it says: {said}; it was tried for {limits.SSH_TURNED_AWAY_PATIENCE_SECONDS:.0f} s",
-            hint="others log in there all the time, or its limit is low: sudo sshd -T | grep -i maxstartups; raise MaxStartups in /etc/ssh/sshd_config, then: sudo systemctl reload ssh",
+            why=f"it says: {said}",
+            hint=f"others log in there all the time, or its limit is low: sudo sshd -T | grep -i maxstartups\n{_MORE}",
         )
     if "Not allowed at this time" in said:
         return TurnedAwayError(
-            f"{where} turns this computer away for a while",
+            f"{where} takes no login from this computer now",
             node=node,
-            why=f"it says: {said}\nthat is PerSourcePenalties of OpenSSH 9.8 and newer: logins from this address failed or were left unfinished",
-            hint="wait some minutes, or at its console: sudo systemctl restart ssh; for good: PerSourcePenaltyExemptList with this computer's address in /etc/ssh/sshd_config",
+            why=f"it says: {said}\nOpenSSH 9.8 and newer says so for MaxStartups, PerSourceMaxStartups and PerSourcePenalties alike; a penalty"
+            " is for logins from this address that failed or were left unfinished",
+            hint=f"its log says which: sudo journalctl -u ssh -g 'drop connection|penal' -n 5; a penalty passes by itself within minutes\n{_MORE}",
         )
     if said:
         return TransportError(

@@ -62,9 +62,7 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BOOTSTRAP: Final = 'echo "@$1 begin" >&2; echo "@$1 begin"; IFS= read -r n && IFS= read -rN "$n" p && eval "$p"'
 # Not by env: the sudo-rs of 0.2.5 refuses every password where the env of uutils started it.
 # A startup file may have left a PATH without the system's own folders. Nothing else of the login's environment goes along.
-_OWN_ENVIRONMENT: Final = (
-    f'echo "@$1 login" >&2; shift; export PATH="$PATH:{_PATH}" LC_ALL=C; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
-)
+_OWN_ENVIRONMENT: Final = f'echo "@$1 login" >&2; shift; export PATH="$PATH:{_PATH}" LC_ALL=C; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
 _BECOME_ROOT: Final = (
     _OWN_ENVIRONMENT + '((EUID)) || exec "$@"; type -P sudo >/dev/null || ! type -P doas >/dev/null || exec doas -n "$@"; '
     'exec sudo -n -- "$@"'
