@@ -123,9 +123,7 @@ class Fleet:
         reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
         program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
-        done, refused = await asyncio.gather(
-            self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS), self._forwarding_refused(name)
-        )
+        done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
         if done.status != 0:
             raise CommandError(
                 "the facts of the node can't be read",
@@ -138,7 +136,8 @@ class Fleet:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
-        if refused:
+        # Once it was allowed it stays so: a connection keeps the configuration that it was made under.
+        if (known is None or known.forwarding_refused) and (refused := await self._forwarding_refused(name)):
             facts = dataclasses.replace(facts, forwarding_refused=(refused, *await self._forwarding_settings(name)))
         self.facts[name] = facts
         return facts

@@ -74,6 +74,16 @@ def silent(told: Told, seconds: float, where: Where) -> TransportError:
     )
 
 
+def torn(where: Where) -> LoginError:
+    """The error for a program that did not arrive, though nothing was sent before the node was ready for it."""
+    return LoginError(
+        f"the login of {where.user} succeeded, but what is sent to a command does not reach it",
+        node=where.node,
+        why="something that runs at login reads or closes standard input",
+        hint=f"try: echo here | {where.by_hand} cat; if it prints nothing, look there for read, cat or exec <... in ~/.bashrc, ~/.zshenv or another startup file",
+    )
+
+
 def _named(told: Told, where: Where) -> LoginError | None:
     """The error where the words say the cause; None where they don't."""
     node, user = where.node, where.user

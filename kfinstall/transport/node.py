@@ -105,6 +105,8 @@ class NodeHost:
         self._units_folder = units_folder
         self._password: Secret | None = None
         self._bash = wire.BASH
+        self._patient = False
+        """Whether nothing is sent before the program begins, as something that runs at login reads standard input."""
         self._entering = asyncio.Lock()
 
     @property
@@ -271,9 +273,10 @@ class NodeHost:
         start = time.monotonic()
         begin = random.token_hex(8)
         opening = Opening(begin, sink)
+        patient = self._patient
         data, held = wire.encode(program), None
-        if password is not None:
-            data, held = wire.encode_password(password), Held(data, opening.begun)
+        if password is not None or patient:
+            data, held = wire.encode_password(password) if password is not None else b"", Held(data, opening.begun)
         running = asyncio.create_task(
             self._link.execute(
                 wire.root_command(timeout_seconds, begin, password=password is not None, bash=self._bash),
@@ -292,11 +295,15 @@ class NodeHost:
             ended = await running
         finally:
             begun.cancel()
-            if not running.done():
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            running.cancel()
+            await asyncio.gather(running, begun, return_exceptions=True)
         if not opening.begun.is_set():
             return ended, opening.told(ended.stderr)
+        if opening.torn(ended.stderr):
+            if patient:
+                raise farside.torn(self._where)
+            self._patient = True
+            return await self._execute(program, sink, timeout_seconds, password)
         if ended.status in _TIMED_OUT and time.monotonic() - start >= timeout_seconds:
             raise StepTimeoutError(
                 f"{program.kind} {program.name} did not end within {timeout_seconds:.0f} s",

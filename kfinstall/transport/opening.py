@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from kfinstall.transport.wire import begin_line, login_line
+from kfinstall.transport.wire import begin_line, login_line, torn_line
 
 _KEPT_BYTES: Final = 8192
 
@@ -29,6 +29,7 @@ class Opening:
         """`begin`: the word in that line; `sink`: gets the program's own output."""
         self._line = begin_line(begin)
         self._login = login_line(begin)
+        self._torn = torn_line(begin)
         self._sink = sink
         self._held = bytearray()
         self.begun = asyncio.Event()
@@ -64,6 +65,10 @@ class Opening:
         """What the program itself wrote on standard error; all of it where the program never began."""
         _noise, line, own = stderr.partition(self._line)
         return own if line else stderr
+
+    def torn(self, stderr: bytes) -> bool:
+        """Whether somebody else has read what was meant for the program."""
+        return self.errors(stderr) == self._torn
 
     def told(self, stderr: bytes) -> Told:
         """What was said before the program began, or instead of it."""

@@ -10,7 +10,8 @@ One exec request is one remote command, made by `root_command`, and its standard
 The remote command says `@<BEGIN> login LF` on standard error, becomes root (directly for user id 0, else through sudo or doas),
 bounds the time on the node itself, says `@<BEGIN> begin LF` on standard output and on standard error, and lets bash read and run the
 program, in an environment of its own (nothing of the login's: no locale, no BASH_ENV, no TMOUT). What comes before the first line is
-the login shell's, what comes between the two is sudo's and PAM's; where the second never comes, the program never began. It is the
+the login shell's, what comes between the two is sudo's and PAM's; where the second never comes, the program never began. Where a
+startup file has read what was meant for the program, `@<BEGIN> torn LF` follows on standard error, and nothing is run. It is the
 same for every program but for BEGIN, a random word, so that nothing of a program is ever in an argument list. Its first words are
 `exec` and BASH, or plain RESTRICTED_BASH where the login shell takes no paths.
 `verify_command` only tries a sudo password: standard input is one line, and status 0 says that it is right.
@@ -59,7 +60,10 @@ RESTRICTED_BASH: Final = "bash"
 """How a restricted login shell (rbash) takes it: no command with a slash in it."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # No head: the one of uutils reads more of a pipe than it was asked for, and the payload would be gone.
-_BOOTSTRAP: Final = 'echo "@$1 begin" >&2; echo "@$1 begin"; IFS= read -r n && IFS= read -rN "$n" p && eval "$p"'
+_BOOTSTRAP: Final = (
+    'echo "@$1 begin" >&2; echo "@$1 begin"; IFS= read -r n && [[ $n =~ ^[0-9]+$ ]] || { echo "@$1 torn" >&2; exit 1; }; '
+    'IFS= read -rN "$n" p && eval "$p"'
+)
 # Not by env: the sudo-rs of 0.2.5 refuses every password where the env of uutils started it.
 # A startup file may have left a PATH without the system's own folders. Nothing else of the login's environment goes along.
 _OWN_ENVIRONMENT: Final = f'echo "@$1 login" >&2; shift; export PATH="$PATH:{_PATH}" LC_ALL=C; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
@@ -142,6 +146,11 @@ def asked_of(stderr: str) -> str:
 def login_line(begin: str) -> bytes:
     """What the node says on standard error once the login shell has started our command, before it becomes root."""
     return f"@{begin} login\n".encode()
+
+
+def torn_line(begin: str) -> bytes:
+    """What the node says on standard error where the program did not arrive as it was sent."""
+    return f"@{begin} torn\n".encode()
 
 
 def begin_line(begin: str) -> bytes:

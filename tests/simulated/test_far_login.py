@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kfinstall import resources
 from kfinstall.errors import KfError, LoginError, StepTimeoutError, SudoError, TransportError
+from kfinstall.facts.model import NodeQuery
+from kfinstall.facts.parse import parse_facts
+from kfinstall.facts.request import facts_program
 from kfinstall.secrets import Secret
 from kfinstall.transport.base import Host, Program
 from tests.fakes import far as machine
@@ -59,17 +63,26 @@ STARTUP = {
     "variables": "export BASH_ENV=/etc/shells ENV=/etc/shells POSIXLY_CORRECT=1 SHELLOPTS CDPATH=/tmp IFS=abc GREP_OPTIONS=-v; declare -rx TMOUT=1",
     "a locale": "export LC_ALL=tr_TR.UTF-8 LANG=de_DE.UTF-8 LANGUAGE=de",
     "umask": "umask 0777",
+    "a question that gives up": "read -t 1 -p 'Start tmux? ' answer",
     "functions and aliases": "shopt -s expand_aliases; alias bash='echo no' env='echo no' sudo='echo no'; sudo() { echo no; }; env() { echo no; }; export -f sudo env",
     "prompt": "PROMPT_COMMAND='echo prompt'; PS1='$(echo no) '; stty -echo; mesg n",
 }
 
 
-@pytest.mark.parametrize("sudo", ["free", "password", "sudo-rs"])
-@pytest.mark.parametrize("text", STARTUP.values(), ids=STARTUP)
-async def test_what_a_startup_file_says_and_sets_is_not_in_the_way(tmp_path: Path, text: str, sudo: str) -> None:
+# The machine itself takes the second that each of these lasts: sudo-rs wants the most of us, and stands for the others where they agree.
+FORMS = {"free": (FREE_SUDO,), "password": (PASSWORD_SUDO,), "sudo-rs": (PASSWORD_SUDO, SUDO_RS)}
+STARTED = [("sudo-rs", name) for name in STARTUP if "question" not in name] + [
+    ("password", "greeting"),
+    ("password", "words of sudo"),
+    ("free", "greeting"),
+    ("free", "traces"),
+]
+
+
+@pytest.mark.parametrize(("sudo", "name"), STARTED)
+async def test_what_a_startup_file_says_and_sets_is_not_in_the_way(tmp_path: Path, sudo: str, name: str) -> None:
     """Red before with a password: 'the facts of the node can't be read | sudo: a password is required | look at its disk'."""
-    setup = {"free": [FREE_SUDO], "password": [PASSWORD_SUDO], "sudo-rs": [PASSWORD_SUDO, SUDO_RS]}[sudo]
-    async with far(tmp_path, *setup, bashrc(text)) as node:
+    async with far(tmp_path, *FORMS[sudo], bashrc(STARTUP[name])) as node:
         await works(await node.connect(sudo_password=PASSWORD if sudo != "free" else ""))
 
 
@@ -86,12 +99,10 @@ SHELLS = {
 }
 
 
-@pytest.mark.parametrize("sudo", ["free", "password"])
 @pytest.mark.parametrize(("shell", "more"), SHELLS.values(), ids=SHELLS)
-async def test_every_login_shell_will_do(tmp_path: Path, shell: str, more: str, sudo: str) -> None:
-    setup = (FREE_SUDO if sudo == "free" else PASSWORD_SUDO, f"usermod -s {shell} ada", more)
-    async with far(tmp_path, *setup) as node:
-        await works(await node.connect(sudo_password=PASSWORD if sudo != "free" else ""))
+async def test_every_login_shell_will_do(tmp_path: Path, shell: str, more: str) -> None:
+    async with far(tmp_path, PASSWORD_SUDO, f"usermod -s {shell} ada", more) as node:
+        await works(await node.connect(sudo_password=PASSWORD))
 
 
 async def refused(node: machine.Far, error: type[KfError], message: str, hint: str, **more: object) -> KfError:
@@ -142,6 +153,11 @@ async def test_a_login_that_runs_something_else_says_what(tmp_path: Path, setup:
         error = await refused(node, LoginError, message, hint)
         if "menu" in setup:
             assert "menu: 1 backup 2 restore" in error.why
+
+
+async def test_a_startup_file_that_closes_standard_input_is_named(tmp_path: Path) -> None:
+    async with far(tmp_path, FREE_SUDO, bashrc("exec </dev/null")) as node:
+        await refused(node, LoginError, "what is sent to a command does not reach it", "~/.bashrc")
 
 
 async def test_a_login_that_never_begins_says_so(tmp_path: Path) -> None:
@@ -242,3 +258,53 @@ async def test_the_node_ends_what_takes_too_long_with_uutils_too(tmp_path: Path)
         with pytest.raises(StepTimeoutError):
             await host.ask(ask("sleep 100"), timeout_seconds=1)
         await host.close()
+
+
+LIBRARY = """
+kf_state=/var/lib/kf-test kf_undo=/var/lib/kf-test/undo
+umask 077
+(umask 022; kf_folder /srv/new/deep; kf_put /srv/new/deep/file 0644 root:root <<<one; kf_put /srv/new/deep/file 0640 root:root <<<two)
+kf_private /srv/secret/deep
+kf_own /srv/owned
+kf_note list 'a 1' 'b 2' 'a 3'
+kf_done proof <<<told
+kf_known proof
+stat -c '%n %a %U:%G' /srv/new /srv/new/deep /srv/new/deep/file /srv/secret /srv/secret/deep
+cat /srv/new/deep/file "$kf_undo"/list
+ls "$kf_undo"
+kf_is_full /srv || echo 'not full'
+mount -t tmpfs -o size=8k none /mnt
+head -c 20000 /dev/zero >/mnt/x 2>/dev/null || kf_is_full /mnt && echo full
+"""
+
+
+async def test_facts_and_the_scripts_library_say_the_same_with_uutils(tmp_path: Path) -> None:
+    """The coreutils of newer suites are not GNU's."""
+    watch = NodeQuery(
+        files=frozenset({"/etc/passwd", "/etc/hostname", "/bin", "/etc", "/nowhere"}),
+        packages=frozenset({"openssh-server", "sudo", "nothing"}),
+        space=frozenset({"/var/lib", "/nowhere/deep"}),
+        commands=frozenset({"sshd", "bash", "nothing"}),
+    )
+    told = []
+    for name, setup in (("gnu", "true"), ("uutils", UUTILS)):
+        async with far(tmp_path / name, FREE_SUDO, setup) as node:
+            host = await node.connect()
+            done = await host.ask(facts_program(watch, {}, "m1"), timeout_seconds=60)
+            assert done.status == 0
+            facts = parse_facts("node1", "m1", "\n".join(done.lines), 0.0, {})
+            step = Program("step", "far-library", resources.script("engine/lib") + LIBRARY)
+            lines: list[str] = []
+            ended = await host.run(step, timeout_seconds=60, on_line=lines.append)
+            assert ended.status == 0, lines
+            same = {
+                path: (fact.kind, fact.mode, fact.sha256, fact.target)
+                for path, fact in facts.files.items()
+                if path != "/etc/passwd"
+            }
+            told.append((same, facts.packages, sorted(facts.space), facts.commands, facts.os.id, facts.hardware.cpus, lines))
+            await host.close()
+    assert told[0] == told[1]
+    assert "/srv/secret/deep 700 root:root" in told[0][-1]
+    assert "/srv/new/deep/file 640 root:root" in told[0][-1]
+    assert told[0][-1][-2:] == ["not full", "full"]

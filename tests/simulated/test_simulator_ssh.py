@@ -26,6 +26,7 @@ from kfinstall.transport import wire
 from kfinstall.transport.base import Program
 
 MARK = "0123456789abcdef"
+BEGIN = "b1"
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,6 @@ def _effects() -> Iterator[None]:
     yield
     for name in [name for name in EFFECTS if name.startswith("test-")]:
         del EFFECTS[name]
-
-BEGIN = "b1"
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ class Site:
     async def question(self, keys: Sequence[UnknownKey]) -> bool:
         self.asked.append([one.server for one in keys])
         await asyncio.sleep(0)
-        return "no" not in self.asked[-1][0]
+        return True
 
     async def login(self, number: int, *, behind: bool = False, turns: int = 0) -> None:
         async def once() -> None:
