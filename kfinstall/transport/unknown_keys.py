@@ -24,6 +24,8 @@ class UnknownHostKeyError(HostKeyError):
 class _Waiting:
     error: UnknownHostKeyError
     answer: asyncio.Future[bool]
+    place: int
+    """Which of the logins it is, as they began."""
 
 
 class UnknownKeys:
@@ -35,6 +37,7 @@ class UnknownKeys:
     def __init__(self) -> None:
         """Nobody logs in."""
         self._active = 0
+        self._begun = 0
         self._waiting: list[_Waiting] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -45,6 +48,8 @@ class UnknownKeys:
             UnknownHostKeyError: nobody accepted it.
         """
         self._active += 1
+        self._begun += 1
+        place = self._begun
         try:
             # Whoever begins together with this one is counted before anybody is asked.
             await asyncio.sleep(0)
@@ -52,14 +57,14 @@ class UnknownKeys:
                 try:
                     return await login()
                 except UnknownHostKeyError as error:
-                    if question is None or not await self._accepted(error, question):
+                    if question is None or not await self._accepted(error, question, place):
                         raise
         finally:
             self._active -= 1
             self._ask(question)
 
-    async def _accepted(self, error: UnknownHostKeyError, question: HostKeyQuestion) -> bool:
-        waiting = _Waiting(error, asyncio.get_running_loop().create_future())
+    async def _accepted(self, error: UnknownHostKeyError, question: HostKeyQuestion, place: int) -> bool:
+        waiting = _Waiting(error, asyncio.get_running_loop().create_future(), place)
         self._waiting.append(waiting)
         self._ask(question)
         try:
@@ -72,7 +77,7 @@ class UnknownKeys:
     def _ask(self, question: HostKeyQuestion | None) -> None:
         if question is None or self._asking is not None or not self._waiting or len(self._waiting) < self._active:
             return
-        self._asking = asyncio.create_task(self._put(question, self._waiting))
+        self._asking = asyncio.create_task(self._put(question, sorted(self._waiting, key=lambda one: one.place)))
         self._waiting = []
 
     async def _put(self, question: HostKeyQuestion, batch: Sequence[_Waiting]) -> None:

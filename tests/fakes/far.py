@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from kfinstall.transport.base import Host
-from tests.fakes.sshd import Client, Known, free_port, listening, make_key
+from tests.fakes.sshd import Client, Known, free_port, make_key
 
 SUITE = "trixie"
 PACKAGES = [
@@ -186,7 +186,7 @@ async def far(folder: Path, *prepare: str, settings: tuple[str, ...] = (), user_
             stderr=log,
         )
     try:
-        waiting = asyncio.create_task(listening(port))
+        waiting = asyncio.create_task(_listening(port))
         ended = asyncio.create_task(process.wait())
         await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
@@ -198,6 +198,17 @@ async def far(folder: Path, *prepare: str, settings: tuple[str, ...] = (), user_
         yield Far(port, Client(folder, Known()), process, folder)
     finally:
         await _end(process)
+
+
+async def _listening(port: int) -> None:
+    """Wait for what a test prepares, too."""
+    async with asyncio.timeout(100):
+        while True:
+            with suppress(OSError):
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

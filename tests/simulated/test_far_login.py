@@ -308,3 +308,11 @@ async def test_facts_and_the_scripts_library_say_the_same_with_uutils(tmp_path: 
     assert "/srv/secret/deep 700 root:root" in told[0][-1]
     assert "/srv/new/deep/file 640 root:root" in told[0][-1]
     assert told[0][-1][-2:] == ["not full", "full"]
+
+
+async def test_tools_that_speak_turkish_and_german(tmp_path: Path) -> None:
+    """sudo's and bash's words are read in C, whatever the machine speaks; a Turkish i is no other letter."""
+    speak = "for l in tr_TR de_DE; do localedef -i $l -f UTF-8 $l.UTF-8; done; printf 'LANG=de_DE.UTF-8\\nLC_ALL=tr_TR.UTF-8\\n' | tee /etc/default/locale >/etc/environment"
+    async with far(tmp_path, PASSWORD_SUDO, speak, bashrc("locale | tail -1")) as node:
+        await works(await node.connect(sudo_password=PASSWORD))
+        await refused(node, SudoError, "asks ada for a password", "NOPASSWD: ALL")
