@@ -17,7 +17,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Ssh
 from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
-from kfinstall.text import clean, clean_lines
+from kfinstall.text import clean
 from kfinstall.transport import config_jumps, hostkeys, turned_away
 from kfinstall.transport import limits as numbers
 from kfinstall.transport.base import LoginListener, LoginNote
@@ -331,7 +331,7 @@ class Login:
             return LoginError(
                 f"{target.label} refused the login of {target.user or 'the user'}",
                 node=target.node,
-                why="\n".join([why, *_said(client), *_lacking(target, client), f"tried: {tried}"]),
+                why="\n".join([why, *turned_away.said(client.banner), *_lacking(target, client), f"tried: {tried}"]),
                 hint=f"try: {target.by_hand}\nthen set {_settings(target)}, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}",
             )
         hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
@@ -351,16 +351,10 @@ class Login:
             return TransportError(
                 f"{where} ended the connection while {target.user or 'the user'} logged in",
                 node=target.node,
-                why="\n".join([why, *_said(client)]),
+                why="\n".join([why, *turned_away.said(client.banner)]),
                 hint=f"try: {target.by_hand}\nits log says why: sudo journalctl -u ssh -n 20",
             )
         return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
-
-
-def _said(client: _Client) -> list[str]:
-    """The end of what the server says to whoever logs in: PAM's reason for a refusal is there, behind the banner."""
-    lines = [line for line in clean_lines(client.banner) if line.strip()]
-    return [f"it says: {line}" for line in lines[-3:]]
 
 
 def _lacking(target: Target, client: _Client) -> list[str]:

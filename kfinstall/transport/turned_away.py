@@ -9,6 +9,7 @@ from kfinstall.errors import TransportError
 from kfinstall.text import clean_lines
 
 _KEPT_BYTES: Final = 4096
+_SHOWN_LINES: Final = 3
 _VERSION: Final = b"SSH-"
 _MORE: Final = (
     "for good: MaxStartups 100, or PerSourcePenaltyExemptList with this computer's address, in /etc/ssh/sshd_config,"
@@ -54,6 +55,11 @@ def listen(connection: Any) -> Greeting:
 
     connection.data_received = data_received
     return heard
+
+
+def said(banner: str) -> list[str]:
+    """The end of what a server says to whoever logs in: PAM's reason for a refusal is there, behind the file of sshd's Banner."""
+    return [f"it says: {line}" for line in [line for line in clean_lines(banner) if line.strip()][-_SHOWN_LINES:]]
 
 
 def explained(greeting: Greeting | None, *, node: str, where: str) -> TransportError | None:
