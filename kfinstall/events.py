@@ -21,6 +21,7 @@ EVENTS_VERSION: Final = 1
 _LARGEST_NUMBER: Final = 1e11
 """In an event that is read back; dates can be made of smaller ones only."""
 
+FindingLevel = Literal["ok", "info", "warning", "error"]
 Outcome = Literal["unchanged", "changed", "failed", "interrupted", "skipped", "conflict"]
 
 
@@ -158,12 +159,21 @@ class Finding(Event):
     name: ClassVar[str] = "finding"
     node: str
     check: str
-    level: Literal["ok", "warning", "error"]
+    level: FindingLevel
     message: str
     cause: str = ""
     fix: str = ""
     mend: str = ""
     """What kfinstall can do about it itself, if asked; empty where it can't."""
+    called: str = ""
+    """What --ignore calls it: a name of the check's, or the check itself; empty where it is well."""
+    severity: str = ""
+    """blocking, failing, unchecked (it could not be looked at), warning or info; empty where it is well."""
+    ignored: bool = False
+    """It was to be ignored, by its name; level is info then."""
+    number: int = 1
+    of: int = 1
+    """Which of how many this is that the check tells of the node; the first begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ _TAKING: Final = ("reset", "uninstall", "rotate")
 _REHEARSED: Final = ("--delete-data", "--force-finalizers")
 _WRITTEN: Final = re.compile(
     rf"(?<![\w/.-]){PROGRAM}(?P<words> (?:resume|status)| answers check {FILE}|(?: (?:check|plan|doctor|reset|uninstall|rotate))? --answers {FILE})"
-    r"(?P<more>(?: --only [a-z-]+| --mend| --force-finalizers)*)(?! --state-dir)(?![\w-])"
+    r"(?P<more>(?: --only [a-z-]+| --fix| --mend| --force-finalizers)*)(?! --state-dir)(?![\w-])"
 )
 """A command as scripts and tables write it, which know nothing of this call."""
 

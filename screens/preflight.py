@@ -25,8 +25,8 @@ from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Confirm, Told
 
-_STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
-_WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
+_STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
+_WORDS: Final = {"ok": "good", "info": "good to know", "warning": "warning", "error": "must be mended"}
 _NAME_COLUMNS: Final = 24
 """At least; more where there is room."""
 _NARROWEST_CELL: Final = 4
@@ -120,12 +120,13 @@ class PreflightScreen(BaseScreen):
     title_on_bar: ClassVar[str] = "Preflight"
     help_text: ClassVar[str] = (
         "F5 checks every server and changes nothing; while something is red it looks again every few seconds, so mend it and watch.\n"
-        "Arrows move, Enter shows evidence, cause and fix of a cell, f mends it where kfinstall can (a reset takes that back) or shows the commands that do, r shows only what is not good."
+        "Arrows move, Enter shows evidence, cause and fix of a cell, f mends it where kfinstall can (a reset takes that back) or shows the commands that do, i ignores what fails (the record and the proof card tell it; what is blocking can't be), r shows only what is not good."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "check", "Check", id="check"),
         Binding("r", "only_red", "Only red", id="only-red"),
         Binding("f", "fix", "Fix", show=False, id="fix"),
+        Binding("i", "ignore", "Ignore", show=False, id="ignore"),
         Binding("x", "app.stop", "Stop looking", show=False, id="stop"),
     ]
 
@@ -184,7 +185,7 @@ class PreflightScreen(BaseScreen):
     def _checks(self, view: RunView) -> list[tuple[str, str]]:
         ids = list(dict.fromkeys(check for _node, check in view.findings))
         if self._only_red:
-            bad = {check for (_node, check), finding in view.findings.items() if finding.level != "ok"}
+            bad = {check for (_node, check), finding in view.findings.items() if finding.level in ("warning", "error")}
             ids = [check for check in ids if check in bad]
         titles = {step.id: step.title for phase in view.phases.values() for step in phase.steps.values()}
         return [(check, titles.get(check, check)) for check in ids]
@@ -257,6 +258,37 @@ class PreflightScreen(BaseScreen):
                 self.app.notify(error.message, severity="warning", markup=False)
 
         self.app.push_screen(Confirm(f"Mend {finding.check}", text, yes="Mend it"), answered)
+
+    def action_ignore(self) -> None:
+        """Let the run go on in spite of what fails under the cursor, after a question; or no more."""
+        cell = self.query_one(Matrix).cell
+        finding = self.controller.view.findings.get(cell) if cell is not None else None
+        name = finding.called if finding is not None else ""
+        if name in self.controller.ignored:
+            self.controller.ignored.remove(name)
+            self.app.notify(f"{name} is not ignored any more; F5 looks again", markup=False)
+        elif finding is None or finding.severity not in ("failing", "warning", "unchecked"):
+            why = (
+                "it can't work so, and can't be ignored"
+                if finding is not None and finding.level == "error"
+                else "nothing fails there"
+            )
+            self.app.notify(why, markup=False)
+        else:
+            self._waive(finding)
+
+    def _waive(self, finding: Finding) -> None:
+        text = (
+            f"{finding.message}\n\nIgnored on every server, under the name {finding.called}. The run's record and the proof card tell it. "
+            f"At a command line: --ignore {finding.called}"
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.controller.ignored.append(finding.called)
+                self.app.notify(f"{finding.called} is ignored from now on; F5 looks again", markup=False)
+
+        self.app.push_screen(Confirm(f"Ignore {finding.called}", text, yes="Ignore it"), answered)
 
     @on(Button.Pressed, "#stop")
     def _stop(self) -> None:

@@ -120,7 +120,9 @@ class Fleet:
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
-        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        kept = {kind: known.sections[kind] for kind in known.sections if kind.once} if known is not None else {}
+        kinds = [kind for kind in plan.reads_for(self.situation, self.phases) if kind not in kept]
+        reads = queries(kinds, self.all_answers, name)
         program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
@@ -139,6 +141,8 @@ class Fleet:
         # Once it was allowed it stays so: a connection keeps the configuration that it was made under.
         if (known is None or known.forwarding_refused) and (refused := await self._forwarding_refused(name)):
             facts = dataclasses.replace(facts, forwarding_refused=(refused, *await self._forwarding_settings(name)))
+        if kept:
+            facts = dataclasses.replace(facts, sections={**facts.sections, **kept})
         self.facts[name] = facts
         return facts
 

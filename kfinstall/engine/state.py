@@ -71,6 +71,8 @@ class RunRecord:
     """The run that first asked for this rotation; empty for the first itself."""
     strict: bool = False
     """Warnings of the preflight end it."""
+    ignore: tuple[str, ...] = ()
+    """Findings of the preflight that do not end it, by name."""
     leave_out: tuple[str, ...] = ()
     """Nodes that the administrator set aside for it."""
     dry_run: bool = False

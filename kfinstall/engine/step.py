@@ -47,11 +47,31 @@ class Danger(StrEnum):
     POINT_OF_NO_RETURN = "point of no return"
 
 
+class Severity(StrEnum):
+    """How much a finding weighs, the heaviest first."""
+
+    BLOCKING = "blocking"
+    """It can't work, or would harm: nothing goes on, whatever is ignored."""
+    FAILING = "failing"
+    """It would most likely fail: nothing goes on unless it is ignored by name."""
+    UNCHECKED = "unchecked"
+    """Whether it is well could not be found out; a warning, never a pass."""
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def stops(self) -> bool:
+        """Whether a run ends with it."""
+        return self in (Severity.BLOCKING, Severity.FAILING)
+
+
 @dataclass(frozen=True, slots=True)
 class Satisfied:
     """Nothing to do; `evidence` says how that is known."""
 
     evidence: str
+    findings: tuple[Finding, ...] = ()
+    """What is only worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,25 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be; `hint` is a command that can be typed, or a key of the answers, `fix` what kfinstall can do."""
+
+    reason: str
+    hint: str
+    warning: bool = False
+    fix: Fix | None = None
+    name: str = ""
+    """What it is ignored by: one of its step's `names`; empty: the step's id."""
+    severity: Severity | None = None
+    """None: failing, or a warning where `warning` says so."""
+
+    @property
+    def weight(self) -> Severity:
+        """How much it weighs."""
+        return self.severity or (Severity.WARNING if self.warning else Severity.FAILING)
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """It can't be done as things stand: why, and what to do about it. `warning` lets the run go on."""
 
@@ -86,6 +125,8 @@ class Conflict:
     warning: bool = False
     fixes: tuple[Fix, ...] = ()
     """What kfinstall can do about it, if asked; never done by itself."""
+    findings: tuple[Finding, ...] = ()
+    """One by one, where there are several; empty: this is the one."""
 
 
 Check = Satisfied | Needed | Conflict
@@ -237,6 +278,8 @@ class Step:
     """Name of the script that the default `apply` runs, and of its unit; which file that is: resources.step_script."""
     reads: ClassVar[tuple[type[FactSection], ...]] = ()
     """The parts' own sections of the facts that it looks at, of whichever node (see View.fact)."""
+    names: ClassVar[tuple[str, ...]] = ()
+    """What its findings are called, for --ignore; each name is one step's alone."""
 
     @property
     def unit(self) -> str:

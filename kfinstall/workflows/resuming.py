@@ -26,6 +26,7 @@ class Selection:
     only: str | tuple[str, ...] | None = None
     start: str | None = None
     strict: bool = False
+    ignore: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> bool:
@@ -225,6 +226,7 @@ def options_of(cluster: ClusterState, record: RunRecord, given: Selection = _NOT
         only=only,
         start=start,
         strict=record.strict or given.strict,
+        ignore=tuple(dict.fromkeys((*record.ignore, *given.ignore))),
         answers_file=record.answers_file,
         leave_out=() if through else tuple(name for name in record.leave_out if name in spare),
     )
@@ -269,6 +271,8 @@ def told(record: RunRecord, wanted: Options, given: Selection = _NOTHING) -> tup
         )
     if wanted.strict and not given.strict:
         lines.append("as it was begun with --strict, warnings of the preflight end it")
+    if set(wanted.ignore) - set(given.ignore):
+        lines.append(f"as it was begun with it, these findings do not end it: {', '.join(record.ignore)}")
     if wanted.leave_out:
         lines.append(f"without {', '.join(wanted.leave_out)}: set aside by hand until that run is through")
     return tuple(lines)

@@ -22,7 +22,7 @@ class ConnectLogin(Step):
             own, user = node.ssh, self._user(view)
             port = (own.port if own else None) or view.answers.ssh.port
             login = f"{user}@{node.address}" if user else node.address
-            return Conflict(f"{node.address} was not reached", f"ssh -p {port} {login} sudo -n true")
+            return Conflict(f"{node.address} was not reached", f"ssh {f'-p {port} ' if port else ''}{login} sudo -n true")
         facts = view.facts
         if facts.forwarding_refused:
             said, *places = facts.forwarding_refused

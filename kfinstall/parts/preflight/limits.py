@@ -25,3 +25,21 @@ PREFLIGHT_KERNEL: Final = (5, 10)
 """What Calico asks for."""
 PREFLIGHT_CGROUP_V2_MINOR: Final = (1, 35)
 """From here on the kubelet refuses cgroup version 1."""
+NFS_PORT: Final = 2049
+LATENCY_WRITES: Final = 250
+LATENCY_SECONDS: Final = 2.0
+"""The measuring ends with whichever comes first."""
+LATENCY_BYTES: Final = 2300
+"""About what etcd writes for one change."""
+LATENCY_WARNING_MILLISECONDS: Final = 10
+"""At the 99th percentile; etcd's own advice."""
+LATENCY_ERROR_MILLISECONDS: Final = 100
+"""etcd's heartbeat: leaders are lost."""
+LATENCY_LEAST_WRITES: Final = 20
+"""Fewer tell nothing of a 99th percentile; that few in two seconds are a disk that is too slow."""
+NAMESERVERS: Final = 3
+"""More are passed over by the resolver and refused by the kubelet."""
+HUB_PULLS_ROOM: Final = 20
+"""Pulls that should be left beside those that are needed."""
+LVM_WORTH_BYTES: Final = 2**30
+"""Less left in a volume group is not worth a line."""
