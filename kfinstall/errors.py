@@ -7,6 +7,7 @@
     ├─ CommandError        10    a command on a node, or a request to the cluster, failed
     ├─ TransportError      13    the connection itself
     │  ├─ LoginError       13    no method was accepted
+    │  ├─ ForwardingError  13    the node's sshd forwards no connections
     │  └─ HostKeyError     13    unknown, or not to be trusted; never retried
     │     └─ ChangedHostKeyError  changed or revoked; stops the whole run
     ├─ SudoError           14
@@ -154,6 +155,12 @@ class TransportError(KfError):
 
 class LoginError(TransportError):
     """The node refused every way to log in."""
+
+    retryable = False
+
+
+class ForwardingError(TransportError):
+    """The node's sshd refuses to forward a connection: a setting, which no second try changes."""
 
     retryable = False
 

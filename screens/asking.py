@@ -9,10 +9,10 @@ from textual.app import App
 from textual.message import Message
 
 from kfinstall.secrets import Secret
-from screens.modals import Confirm, HostKey, Password
+from screens.modals import Confirm, HostKeys, Password
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.questions import HostKeyAsked, MendAsked, Question
+    from kfinstall.frontend.questions import HostKeysAsked, MendAsked, Question
 
 Given = TypeVar("Given")
 
@@ -29,10 +29,10 @@ class Asked(Message):
 def put(app: App[Any], question: Question) -> None:
     """Open the window of a question; its answer goes back to the engine."""
     # With the engine, which asks: the first screen is there before it.
-    from kfinstall.frontend.questions import HostKeyAsked, MendAsked
+    from kfinstall.frontend.questions import HostKeysAsked, MendAsked
 
-    if isinstance(question, HostKeyAsked):
-        _yes_or_no(app, HostKey(question), question)
+    if isinstance(question, HostKeysAsked):
+        _yes_or_no(app, HostKeys(question), question)
     elif isinstance(question, MendAsked):
         _yes_or_no(app, _mending(question), question)
     else:
@@ -50,7 +50,7 @@ def _tell(answer: Future[Given], given: Given) -> None:
         answer.set_result(given)
 
 
-def _yes_or_no(app: App[Any], window: Confirm, question: HostKeyAsked | MendAsked) -> None:
+def _yes_or_no(app: App[Any], window: Confirm, question: HostKeysAsked | MendAsked) -> None:
     def decided(yes: bool | None) -> None:
         _tell(question.answer, bool(yes))
 

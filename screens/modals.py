@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,12 +13,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from kfinstall.secrets import Secret
+from kfinstall.text import clean
 from screens.buttons import Act
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.questions import HostKeyAsked, SecretAsked
+    from collections.abc import Sequence
+
+    from kfinstall.frontend.questions import HostKeysAsked, SecretAsked
+    from kfinstall.transport.base import UnknownKey
 
 Answer = TypeVar("Answer")
+_NAME_WIDTH: Final = 15
+"""Columns; a fingerprint takes the rest of the 68 that a window with a scroll bar has."""
 
 
 class Window(ModalScreen[Answer]):
@@ -102,19 +108,44 @@ class Confirm(Window[bool]):
         self.dismiss(False)
 
 
-class HostKey(Confirm):
-    """A host key that nobody has seen before."""
+class HostKeys(Confirm):
+    """Host keys that nobody has seen before: of one server, or of all that are new, in a table."""
 
-    def __init__(self, asked: HostKeyAsked) -> None:
-        """`asked`: node, kind of key and fingerprint."""
-        super().__init__(
-            f"Is this really {asked.node}?",
-            f"Nobody has logged in there from this computer before. It shows\n\n  {asked.kind}\n  {asked.fingerprint}\n\n"
-            "Compare it at its console:\n  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n\n"
-            "It is remembered for this cluster; a change later on stops everything.",
-            yes="It is the same",
-            no="No",
-        )
+    DEFAULT_CSS = """
+    HostKeys VerticalScroll { max-height: 14; }
+    """
+
+    def __init__(self, asked: HostKeysAsked) -> None:
+        """`asked`: the keys, with what each must equal."""
+        key, *others = asked.keys
+        if others:
+            title, yes = f"Are these really your {len(asked.keys)} servers?", "All are the same"
+            text = (
+                "Nobody has logged in there from this computer before.\n"
+                f"Compare each with what its own console says.\n\n{_table(asked.keys)}\n\n"
+                "They are remembered for this cluster; a change later on stops everything."
+            )
+        else:
+            title, yes = f"Is this really {clean(key.server)}?", "It is the same"
+            text = (
+                "Nobody has logged in there from this computer before. It shows\n\n"
+                f"  {clean(key.name)}\n  {clean(key.kind)}\n  {clean(key.fingerprint)}\n\n"
+                f"Compare it at its console:\n  {clean(key.command)}\n\n"
+                "It is remembered for this cluster; a change later on stops everything."
+            )
+        super().__init__(title, text, yes=yes, no="No")
+
+
+def _table(keys: Sequence[UnknownKey]) -> str:
+    """A line for each server below the command that prints the same; a name that is too long for it stands above its key."""
+    lines = []
+    for kind in dict.fromkeys(key.short_kind for key in keys):
+        same = [key for key in keys if key.short_kind == kind]
+        lines += [f"{clean(kind)}, by {clean(same[0].command)}"]
+        for key in same:
+            name, shown = clean(key.server), clean(key.fingerprint)
+            lines += [f"{name:{_NAME_WIDTH}} {shown}"] if len(name) <= _NAME_WIDTH else [name, f"{'':{_NAME_WIDTH}} {shown}"]
+    return "\n".join(lines)
 
 
 class Password(Window[Secret | None]):

@@ -60,7 +60,7 @@ def consented(wanted: Options, options: argparse.Namespace, terminal: Terminal) 
     return dataclasses.replace(
         wanted,
         accept_new_host_keys=getattr(options, "accept_new_host_keys", False),
-        host_key_question=terminal.ask_host_key if terminal.interactive else None,
+        host_key_question=terminal.ask_host_keys if terminal.interactive else None,
     )
 
 

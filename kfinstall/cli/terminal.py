@@ -9,12 +9,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TextIO
 
+from kfinstall.cli import host_keys
 from kfinstall.errors import KfError
 from kfinstall.text import clean, clean_text, cleaned, printable
+from kfinstall.transport.base import UnknownKey
 
 
 class Steady:
@@ -96,10 +98,9 @@ class Terminal:
         for line in rest:
             _narrate(line)
 
-    async def ask_host_key(self, node: str, kind: str, fingerprint: str) -> bool:
-        """Show an unknown host key's fingerprint and ask whether it is right."""
-        question = f"{clean(node)}: unknown host key {clean(kind)} {clean(fingerprint)}\n  compare it with the node's console; is it right? [y/N] "
-        return await asyncio.to_thread(self.confirm, question)
+    async def ask_host_keys(self, keys: Sequence[UnknownKey]) -> bool:
+        """Show the fingerprints of all unknown host keys, with what each has to equal, and ask whether they are right."""
+        return await asyncio.to_thread(self.confirm, host_keys.question(keys))
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question; anything but yes is no."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kfinstall import invocation
 from kfinstall.engine.fleet import Fleet
@@ -12,20 +12,28 @@ from kfinstall.engine.secret_store import SecretStore
 from kfinstall.engine.state import ClusterState
 from kfinstall.errors import KfError, UsageError
 from kfinstall.events import EventBus, NodeConnected, NodeSetAside
-from kfinstall.transport.base import Host
+from kfinstall.transport import unknown_keys
+from kfinstall.transport.base import Host, UnknownKey
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.route import keys_of
+from kfinstall.transport.unknown_keys import UnknownHostKeyError
 
 
 async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
     """Connect to every node and read its facts; a worker that can't be reached is set aside.
 
     Raises:
+        HostKeyError: host keys are unknown, and nobody accepted them; tells all of them.
         ChangedHostKeyError: a node or a jump host shows another host key than the known one; nothing is run anywhere then.
         KfError: a node that the run can't go on without.
     """
     keys = KeyRing()
+    ask = options.host_key_question
+
+    async def question(asked: Sequence[UnknownKey]) -> bool:
+        # The run stops for a changed one, whatever is answered.
+        return ask is not None and not fleet.changed_keys and await ask(asked)
 
     async def enter(name: str) -> Host:
         node = fleet.all_answers.node(name)
@@ -34,7 +42,7 @@ async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, o
             fleet.all_answers.ssh,
             secrets,
             pins=state.known_hosts,
-            on_unknown_key=options.host_key_question,
+            on_unknown_key=question if ask is not None else None,
             accept_new=options.accept_new_host_keys,
             dial=options.dial.get(name),
             keys=keys,
@@ -55,6 +63,9 @@ async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, o
         else:
             fleet.hosts[name] = result
     fleet.changed_keys.refuse()
+    unknown = [error for error in errors.values() if isinstance(error, UnknownHostKeyError)]
+    if unknown and not options.tolerant:
+        raise unknown_keys.together(unknown)
     errors |= await fleet.read_nodes(fleet.hosts)
     _judge(fleet, errors, options)
     for name in fleet.facts:

@@ -22,7 +22,8 @@ from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
 from kfinstall.kube.base import Cluster, ClusterFacts, ListQuery
 from kfinstall.releases import Release
-from kfinstall.transport.base import Host, Program, Reaching
+from kfinstall.transport import forwarding
+from kfinstall.transport.base import Forwarding, Host, Program, Reaching
 
 OpenCluster = Callable[[str, int], AbstractAsyncContextManager[Cluster]]
 """(kubeconfig text, local port that leads to the API server) -> the cluster."""
@@ -35,7 +36,9 @@ def open_cluster(kubeconfig: str, port: int) -> AbstractAsyncContextManager[Clus
     return api.open_cluster(kubeconfig, port)
 
 
-_API_SERVER_PORT: Final = 6443
+API_SERVER_HOST: Final = "127.0.0.1"
+API_SERVER_PORT: Final = 6443
+"""Where the API server is from the first control plane: what a port is forwarded to."""
 
 
 def required_nodes(answers: Answers) -> frozenset[str]:
@@ -137,10 +140,25 @@ class Fleet:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        # Once it was allowed it stays so: a connection keeps the configuration that it was made under.
+        if (known is None or known.forwarding_refused) and (refused := await self._forwarding_refused(name)):
+            facts = dataclasses.replace(facts, forwarding_refused=(refused, *await self._forwarding_settings(name)))
         if kept:
             facts = dataclasses.replace(facts, sections={**facts.sections, **kept})
         self.facts[name] = facts
         return facts
+
+    async def _forwarding_refused(self, name: str) -> str:
+        """What a node's sshd says to a connection to its API server, which nothing but the first control plane's is made through."""
+        host = self.hosts[name]
+        if name != self.all_answers.first_control_plane.name or not isinstance(host, Forwarding):
+            return ""
+        return await host.forwarding_refused(API_SERVER_HOST, API_SERVER_PORT)
+
+    async def _forwarding_settings(self, name: str) -> tuple[str, ...]:
+        program = Program("ask", "connect-forwarding", resources.script("connect/ask-forwarding"))
+        done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
+        return done.lines if done.status == 0 else ()
 
     async def read_nodes(self, names: Iterable[str]) -> dict[str, KfError]:
         """Read several nodes at once; the errors by node.
@@ -212,6 +230,11 @@ class Fleet:
             if self._cluster is None:
                 name = self.all_answers.first_control_plane.name
                 host = self.hosts[name]
+                if (known := self.facts.get(name)) is not None and known.forwarding_refused:
+                    own = self.all_answers.first_control_plane.ssh
+                    user = (own.user if own else None) or self.all_answers.ssh.user or ""
+                    said = known.forwarding_refused[0]
+                    raise forwarding.prohibited(API_SERVER_HOST, API_SERVER_PORT, said, node=name, user=user)
                 done = await host.ask(
                     Program("ask", "cluster-admin-conf", resources.script("cluster/ask-admin-conf")),
                     timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
@@ -220,7 +243,7 @@ class Fleet:
                     raise CommandError(
                         "there is no cluster yet", node=name, hint=f"run the phase that makes it: {invocation.only('cluster')}"
                     )
-                port = await self._stack.enter_async_context(host.forward("127.0.0.1", _API_SERVER_PORT))
+                port = await self._stack.enter_async_context(host.forward(API_SERVER_HOST, API_SERVER_PORT))
                 self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))
             return self._cluster
 

@@ -244,6 +244,9 @@ class Facts:
     kf_units: Mapping[str, KfUnit] = field(default_factory=dict)
     sections: Mapping[type[FactSection], FactSection] = field(default_factory=dict)
     """What parts read beyond that (see View.fact)."""
+    forwarding_refused: tuple[str, ...] = ()
+    """Why no connection can be forwarded from the node to its API server: what sshd says, then the settings that may do it. Not read by
+    the facts program; asked of the first control plane alone, and empty where it is allowed."""
     read_at: float = 0.0
     """The installer's clock in the middle of the round trip, epoch seconds."""
 

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -30,12 +30,12 @@ from kfinstall.frontend.demo import PATIENCE, Demo, Stage, on_stage
 from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.loop import EngineLoop
 from kfinstall.frontend.probe import Visitor, heard_here
-from kfinstall.frontend.questions import Ask, HostKeyAsked, SecretAsked
+from kfinstall.frontend.questions import Ask, HostKeysAsked, SecretAsked
 from kfinstall.frontend.runview import RunView
 from kfinstall.frontend.storage_trial import StorageTrial, Tried
 from kfinstall.frontend.work import Brought, NotMendedError, Result, mend_first, work
 from kfinstall.secrets import Redactor, Secret
-from kfinstall.transport.base import Host, LoginListener
+from kfinstall.transport.base import Host, LoginListener, UnknownKey
 from kfinstall.transport.keyring import KeyRing
 from kfinstall.transport.tuning import Limits
 from kfinstall.workflows import installation
@@ -164,7 +164,7 @@ class Controller:
             pins=self.cluster_state.known_hosts,
             resolve=self._resolve,
             open_cluster=open_cluster,
-            question=self._host_key if self.ask else None,
+            question=self._host_keys if self.ask else None,
             dial=self.stage.dial if self.stage else {},
             patience=PATIENCE if self.stage else Limits(),
             keys=self._keys,
@@ -208,7 +208,7 @@ class Controller:
             wanted,
             leave_out=tuple(dict.fromkeys((*wanted.leave_out, *leave_out))),
             ignore=tuple(dict.fromkeys((*wanted.ignore, *self.ignored))),
-            host_key_question=self._host_key if self.ask else None,
+            host_key_question=self._host_keys if self.ask else None,
             answers_file=str(self.draft.path.resolve()),
         )
         self._wanted, self._before_it = options, self._newest_run()
@@ -377,8 +377,8 @@ class Controller:
 
     # What the engine asks.
 
-    async def _host_key(self, node: str, kind: str, fingerprint: str) -> bool:
-        question = HostKeyAsked(node, kind, fingerprint)
+    async def _host_keys(self, keys: Sequence[UnknownKey]) -> bool:
+        question = HostKeysAsked(tuple(keys))
         if self.ask is None:
             return False
         self.ask(question)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kfinstall.secrets import Secret
+from kfinstall.transport.base import UnknownKey
 
 
 @dataclass(frozen=True, slots=True)
-class HostKeyAsked:
-    """A server shows a key that nobody has seen before. The answer: is it right?"""
+class HostKeysAsked:
+    """Servers show keys that nobody has seen before. The answer: are all of them right?"""
 
-    node: str
-    kind: str
-    fingerprint: str
+    keys: tuple[UnknownKey, ...]
+    """At least one."""
     answer: concurrent.futures.Future[bool] = field(default_factory=concurrent.futures.Future)
 
 
@@ -37,6 +37,6 @@ class MendAsked:
     answer: concurrent.futures.Future[bool] = field(default_factory=concurrent.futures.Future)
 
 
-Question = HostKeyAsked | SecretAsked | MendAsked
+Question = HostKeysAsked | SecretAsked | MendAsked
 Ask = Callable[[Question], None]
 """Hands a question to the front end, from any thread."""

@@ -48,6 +48,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "hang-after-login": FaultKind("the node accepts the login and then never answers"),
     "wrong-host-key": FaultKind("the node shows another host key than the one we know"),
     "sudo-password": FaultKind("sudo asks for a password that nobody gave"),
+    "no-forwarding": FaultKind("the node's sshd forwards no connections (AllowTcpForwarding no)"),
     "hostile-output": FaultKind("the node prints escape sequences and markup"),
     "clock-skew": FaultKind("the node's clock is an hour ahead"),
     "duplicate-machine-id": FaultKind("the node is a clone: it has the machine-id of another one"),

@@ -7,7 +7,7 @@ variables that `program` quotes in the one place of the project that quotes for 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
@@ -103,8 +103,49 @@ class Reaching(Protocol):
         """
 
 
-HostKeyQuestion = Callable[[str, str, str], Awaitable[bool]]
-"""Asked with (node or 'jump host ADDRESS', key type, SHA256 fingerprint) for an unknown host key; True accepts and pins it."""
+@runtime_checkable
+class Forwarding(Protocol):
+    """A host whose sshd may refuse to forward connections."""
+
+    async def forwarding_refused(self, host: str, port: int) -> str:
+        """What it says to a connection that is to be forwarded to host:port; empty where that is allowed, whether something listens or not.
+
+        Raises:
+            TransportError: it can't be reached.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """A host key that nobody has seen before."""
+
+    server: str
+    """The node's name, or 'jump host ADDRESS'."""
+    name: str
+    """The address, or [address]:port: how known_hosts names it."""
+    kind: str
+    """The algorithm: ssh-ed25519, ecdsa-sha2-nistp256, ssh-rsa ..."""
+    fingerprint: str
+    """SHA256:..."""
+
+    @property
+    def jump(self) -> bool:
+        """Whether it is a jump host's."""
+        return self.server.startswith("jump host ")
+
+    @property
+    def short_kind(self) -> str:
+        """The type as ssh-keygen -l writes it: ED25519, ECDSA, RSA."""
+        return self.kind.removeprefix("sk-").removeprefix("ssh-").partition("-")[0].upper()
+
+    @property
+    def command(self) -> str:
+        """What prints the same fingerprint on that server."""
+        return f"ssh-keygen -lf /etc/ssh/ssh_host_{self.short_kind.lower()}_key.pub"
+
+
+HostKeyQuestion = Callable[[Sequence[UnknownKey]], Awaitable[bool]]
+"""Asked with all unknown host keys that were met at once, at least one; True accepts and pins all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ async def connect_node(
     """Log in to a node. Becoming root is proven by the first program that runs there, so that entering costs no exec.
 
     `pins` is the file for accepted host keys; `dial` says where TCP goes if not to the node's address; `keys` is shared by
-    all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
+    all nodes of a run, whose unknown host keys `on_unknown_key` hears of together; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
     `node_keys` are key files that are written for other nodes: no jump host is offered one of them.
     `on_changed` hears of a changed or revoked host key whenever the connection is made, now and again later.
     `ssh_config` is ~/.ssh/config if absent; `ssh.useSshConfig` says whether it counts.
@@ -60,11 +60,18 @@ async def connect_node(
 
     known = HostKeys(pins, user_known_hosts) if user_known_hosts is not None else HostKeys(pins)
     ring = keys or KeyRing()
-    login = Login(ssh, secrets, ring, known, on_unknown_key, accept_new, patience, tell, on_changed)
-    async with ring.gate:
-        route = await way(node, ssh, dial, node_keys, configuration(ssh, ssh_config, elsewhere=dial is not None))
-    link = SshLink(login, route)
-    await link.connect()
+    login = Login(ssh, secrets, ring, known, accept_new, patience, tell, on_changed)
+    links: list[SshLink] = []
+
+    async def entered() -> None:
+        if not links:
+            async with ring.gate:
+                route = await way(node, ssh, dial, node_keys, configuration(ssh, ssh_config, elsewhere=dial is not None))
+            links.append(SshLink(login, route))
+        await links[0].connect()
+
+    await ring.unknown.entered(entered, on_unknown_key)
+    link = links[0]
     return NodeHost(node.name, link, password, limits=patience, units_folder=units_folder)
 
 

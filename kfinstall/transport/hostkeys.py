@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 from kfinstall.errors import ChangedHostKeyError, HostKeyError, LoginError, StateError
 from kfinstall.text import shell
 from kfinstall.transport import known_hosts
+from kfinstall.transport.base import UnknownKey
+from kfinstall.transport.unknown_keys import UnknownHostKeyError
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
@@ -78,6 +80,8 @@ class Known:
         if self.authorities:
             known = [algorithm.decode() for algorithm in get_default_certificate_algs()] + known
         others = [algorithm.decode() for algorithm in get_default_public_key_algs()]
+        # The key that people compare, where there is none to compare with.
+        others.sort(key=lambda name: name != "ssh-ed25519")
         if self.allowed:
             known = [algorithm for algorithm in known if algorithm in self.allowed]
             others = [algorithm for algorithm in self.allowed if "-cert-" not in algorithm]
@@ -199,15 +203,16 @@ def _revoked_keys(path: Path, where: str) -> list[SSHKey]:
     return keys
 
 
-def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:
-    """The error for a server whose key nobody has seen before."""
-    kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
-    return HostKeyError(
+def unknown(node: str, where: str, name: str, key: SSHKey, pin: Callable[[], None]) -> UnknownHostKeyError:
+    """The error for a server whose key nobody has seen before; `pin` remembers it as that server's."""
+    shown = UnknownKey(_server(node, where), name, key.get_algorithm(), key.get_fingerprint())
+    return UnknownHostKeyError(
         f"the host key of {where} is not known",
+        shown,
+        pin,
         node=node,
-        fingerprint=fingerprint,
-        why=f"{name} shows {kind} {fingerprint}",
-        hint="compare the fingerprint at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then run with --accept-new-host-keys",
+        why=f"{name} shows {shown.kind} {shown.fingerprint}",
+        hint=f"compare the fingerprint at its console ({shown.command}), then run with --accept-new-host-keys",
     )
 
 

@@ -15,6 +15,8 @@ from kfinstall.answers.model import SecretRef
 from kfinstall.errors import LoginError
 from kfinstall.secrets import Secret
 from kfinstall.transport import limits
+from kfinstall.transport.turns import Turns
+from kfinstall.transport.unknown_keys import UnknownKeys
 
 if TYPE_CHECKING:
     from asyncssh import SSHCertificate, SSHKeyPair
@@ -57,8 +59,10 @@ class KeyRing:
         self._identities: dict[Path, Identity] = {}
         self._loading = asyncio.Lock()
         self.gate = asyncio.Semaphore(limits.SSH_LOGINS_AT_ONCE)
+        self.turns = Turns()
+        self.unknown = UnknownKeys()
         self.asking = asyncio.Lock()
-        """Held while somebody is asked about a host key, so that a jump host which all nodes share is asked about once."""
+        """Held while an unknown host key is remembered, so that one of a jump host which all nodes share is remembered once."""
 
     async def identities(
         self, keys: Sequence[str], passphrase: SecretRef | None, secrets: SecretSource, node: str, key: str = "ssh.keys"

@@ -13,9 +13,15 @@ SSH_RECONNECT_SECONDS: Final = 600.0
 """How long a node may stay away (reboot, cable) while a step runs on it."""
 SSH_RECONNECT_INTERVAL_SECONDS: Final = 1.0
 SSH_CHANNELS: Final = 6
-"""sshd allows ten sessions in a connection (MaxSessions)."""
+"""sshd allows ten sessions in a connection (MaxSessions); where it allows fewer, another connection is made."""
+SSH_SESSION_RETRIES: Final = 5
+"""A session that has just ended counts for a moment longer at the server."""
+SSH_SESSION_PAUSE_SECONDS: Final = 0.1
 SSH_REFUSED_PATIENCE_SECONDS: Final = 6.0
 """How long a refused or dropped connection is tried again: sshd restarts, or sheds load."""
+SSH_TURNED_AWAY_PATIENCE_SECONDS: Final = 60.0
+"""How long a server that answers and takes no login now is tried again: MaxStartups, PerSourcePenalties (15 s at least)."""
+SSH_RECONNECT_LONGEST_PAUSE_SECONDS: Final = 4.0
 SSH_CHANNEL_TIMEOUT_SECONDS: Final = 20.0
 SSH_CLOSE_TIMEOUT_SECONDS: Final = 5.0
 SSH_LOGINS_AT_ONCE: Final = 10
@@ -38,7 +44,9 @@ SSH_JUMPS: Final = 16
 SSH_PROXY_STDERR_BYTES: Final = 4096
 SSH_PROXY_END_SECONDS: Final = 2.0
 """How long the end of a ProxyCommand is waited for, once its connection has ended: its last words are the cause."""
-SUDO_TIMEOUT_SECONDS: Final = 30.0
+SUDO_TIMEOUT_SECONDS: Final = 60.0
+NODE_BEGIN_SECONDS: Final = 60.0
+"""What a login shell's startup files, sudo and its PAM modules may take together (a fingerprint reader waits for half of it)."""
 NODE_GRACE_SECONDS: Final = 10.0
 """How much later than the node itself the installer ends a program that ran out of time."""
 UNIT_STOP_TIMEOUT_SECONDS: Final = 60.0

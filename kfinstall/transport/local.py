@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from kfinstall.errors import TransportError
-from kfinstall.transport.node import ByteSink, Exit
+from kfinstall.transport.node import ByteSink, Exit, Held
 
 _CHUNK_BYTES: Final = 65536
 _STDERR_BYTES: Final = 65536
@@ -30,11 +30,18 @@ class LocalLink:
         """The user that kfinstall runs as."""
         return getpass.getuser()
 
+    @property
+    def by_hand(self) -> str:
+        """The shell that commands are given to here."""
+        return "bash -c"
+
     async def connect(self) -> None:
         """This machine is always there."""
 
-    async def execute(self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float) -> Exit:
-        """Run a command with `data` as its whole standard input (see kfinstall.transport.node.Link).
+    async def execute(
+        self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float, held: Held | None = None
+    ) -> Exit:
+        """Run a command with `data` and `held` as its whole standard input (see kfinstall.transport.node.Link).
 
         Raises:
             TransportError: it can't be started, or does not end within its limit.
@@ -59,15 +66,18 @@ class LocalLink:
             stderr.extend(chunk)
             del stderr[:-_STDERR_BYTES]
 
+        writing = asyncio.create_task(_write(process.stdin, data, held))
         try:
             async with asyncio.timeout(timeout_seconds):
-                await asyncio.gather(_write(process.stdin, data), _read(process.stdout, sink), _read(process.stderr, keep))
+                await asyncio.gather(_read(process.stdout, sink), _read(process.stderr, keep))
                 status = await process.wait()
         except TimeoutError as error:
             raise TransportError(
                 "the command does not end", node=self._node, why=f"no status within {timeout_seconds:.0f} s"
             ) from error
         finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
             if process.returncode is None:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGTERM)
@@ -85,15 +95,23 @@ class LocalLink:
         except OSError as error:
             raise TransportError(f"{host}:{port} can't be reached", node=self._node, why=error.strerror or str(error)) from error
 
+    async def forwarding_refused(self, host: str, port: int) -> str:  # noqa: ARG002
+        """Nothing stands between."""
+        return ""
+
     async def close(self) -> None:
         """Nothing is open between two commands."""
 
 
-async def _write(stream: Any, data: bytes) -> None:
+async def _write(stream: Any, data: bytes, held: Held | None) -> None:
     # A command that ends without reading all (sudo refused it) closes the pipe: its status tells.
     with suppress(BrokenPipeError, ConnectionResetError):
         stream.write(data)
         await stream.drain()
+        if held is not None:
+            await held.wanted.wait()
+            stream.write(held.data)
+            await stream.drain()
     stream.close()
     with suppress(BrokenPipeError, ConnectionResetError):
         await stream.wait_closed()

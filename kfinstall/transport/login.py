@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import asyncssh
@@ -17,9 +18,9 @@ from kfinstall.answers.model import Ssh
 from kfinstall.errors import ChangedHostKeyError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
-from kfinstall.transport import hostkeys, known_hosts_command
+from kfinstall.transport import hostkeys, known_hosts_command, turned_away
 from kfinstall.transport import limits as numbers
-from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
+from kfinstall.transport.base import LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
 from kfinstall.transport.keyring import KeyRing, SecretSource
 from kfinstall.transport.local_address import local_address
@@ -32,6 +33,8 @@ from kfinstall.transport.tuning import Limits
 
 _CIPHERS: Final = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before asyncssh's own order, which begins with chacha20-poly1305: that costs three times the CPU in Python, and Terrapin (CVE-2023-48795) was about it."""
+
+_BANNER_CHARACTERS: Final = 2000
 
 
 class _Client(asyncssh.SSHClient):
@@ -54,12 +57,17 @@ class _Client(asyncssh.SSHClient):
         """The host key, if it is none of the trusted ones."""
         self.lacking = False
         """Whether it asked for a password, and there is none for it."""
+        self.greeting: turned_away.Greeting | None = None
+        """What it said before its version line."""
+        self.banner = ""
+        """What it said before it let anybody in: its end, where PAM's reasons stand behind the file of sshd's Banner."""
         self.authority: asyncssh.SSHKey | None = None
         """Who signed the host certificate, if it is none of the trusted ones."""
 
     @override
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
+        self.greeting = turned_away.listen(conn)
         self._note("reached")
 
     @override
@@ -71,6 +79,10 @@ class _Client(asyncssh.SSHClient):
     def left(self) -> list[tuple[str, Any]]:
         """Keys that it was not asked for."""
         return self._keys
+
+    @override
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self.banner = (self.banner + msg)[-_BANNER_CHARACTERS:]
 
     @override
     def auth_completed(self) -> None:
@@ -158,7 +170,6 @@ class Login:
     secrets: SecretSource
     keys: KeyRing
     host_keys: HostKeys
-    on_unknown_key: HostKeyQuestion | None
     accept_new: bool
     limits: Limits
     tell: LoginListener | None = None
@@ -169,7 +180,7 @@ class Login:
         """Log in to a server.
 
         Raises:
-            HostKeyError: its key is unknown and nobody accepted it.
+            UnknownHostKeyError: its key is unknown, and new keys are not accepted unseen.
             ChangedHostKeyError: its key is not the known one, or is revoked.
             LoginError: it refused every method; says which.
             TransportError: it can't be reached, or does not answer.
@@ -215,13 +226,11 @@ class Login:
             if known.keys and not known.borrowed:
                 # Accepted meanwhile for another node that goes the same way, or known to the user's own command.
                 return
+            pin = partial(self.host_keys.pin, known.name, shown)
             settings = target.settings
-            accepted = self.accept_new or (settings is not None and (settings.accepts_new or _unchecked(settings)))
-            if not accepted and self.on_unknown_key is not None:
-                accepted = await self.on_unknown_key(target.asked_as, shown.get_algorithm(), shown.get_fingerprint())
-            if not accepted:
-                raise hostkeys.unknown(target.node, target.label, known.name, shown)
-            self.host_keys.pin(known.name, shown)
+            if not (self.accept_new or (settings is not None and (settings.accepts_new or _unchecked(settings)))):
+                raise hostkeys.unknown(target.node, target.label, known.name, shown, pin)
+            pin()
 
     async def _refused_key(
         self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
@@ -283,6 +292,8 @@ class Login:
             self.limits.login_seconds,
             client.proxy_words,
             client.proxy is not None and client.proxy.missing,
+            client.greeting,
+            client.banner,
         )
 
     async def _connect(
@@ -326,6 +337,8 @@ class Login:
             # A server could reach back for a forwarded agent at any time, and nothing here needs one.
             "agent_forwarding": False,
             "gss_host": None,
+            # A banner is whatever bytes its file has; ssh shows them as they are.
+            "utf8_decode_errors": "replace",
             "connect_timeout": (settings.connect_seconds if settings else None) or self.limits.connect_seconds,
             "login_timeout": self.limits.login_seconds,
             "keepalive_interval": self.limits.keepalive_seconds,

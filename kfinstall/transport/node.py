@@ -14,16 +14,17 @@ from kfinstall import invocation
 from kfinstall.errors import CommandError, LostStepError, StepTimeoutError, TransportError, UsageError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean_lines
+from kfinstall.transport import farside, sudo, wire
 from kfinstall.transport import limits as numbers
-from kfinstall.transport import sudo, wire
 from kfinstall.transport.base import Completed, LineSink, Program
 from kfinstall.transport.follow import Follower, Lines, Tail
 from kfinstall.transport.forward import forwarded
+from kfinstall.transport.opening import Opening, Told
 from kfinstall.transport.tuning import Limits
 
 ByteSink = Callable[[bytes], None]
-_TIMED_OUT: Final = (124, 137)
-"""How timeout(1) ends: by itself, or after it had to kill."""
+_TIMED_OUT: Final = (124, 125, 137)
+"""How timeout(1) ends: by itself, the same as uutils has it with -k, or after it had to kill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Exit:
     stderr: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Standard input that is sent only once it is wanted: sudo may read ahead, and what it has read is gone."""
+
+    data: bytes
+    wanted: asyncio.Event
+
+
 class Link(Protocol):
     """A way to start commands on one machine."""
 
@@ -41,8 +50,14 @@ class Link(Protocol):
     def user(self) -> str:
         """The login user, for messages."""
 
-    async def execute(self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float) -> Exit:
-        """Run a command with `data` as its whole standard input; standard output goes to `sink` as it comes.
+    @property
+    def by_hand(self) -> str:
+        """The command that logs in to it, for messages."""
+
+    async def execute(
+        self, command: Sequence[str], data: bytes, sink: ByteSink, *, timeout_seconds: float, held: Held | None = None
+    ) -> Exit:
+        """Run a command with `data` as its whole standard input, and `held` behind it; standard output goes to `sink` as it comes.
 
         Raises:
             TransportError: there was no exit status within the time.
@@ -53,6 +68,9 @@ class Link(Protocol):
 
     async def open(self, host: str, port: int) -> tuple[Any, Any]:
         """Open a TCP connection from that machine: reader and writer."""
+
+    async def forwarding_refused(self, host: str, port: int) -> str:
+        """Why that machine lets no connection through to there; empty where it does."""
 
     async def close(self) -> None:
         """End the connection; nothing can be asked after that."""
@@ -86,6 +104,9 @@ class NodeHost:
         self._limits = limits
         self._units_folder = units_folder
         self._password: Secret | None = None
+        self._bash = wire.BASH
+        self._patient = False
+        """Whether nothing is sent before the program begins, as something that runs at login reads standard input."""
         self._entering = asyncio.Lock()
 
     @property
@@ -219,44 +240,80 @@ class NodeHost:
         """Be connected (see kfinstall.transport.base.Reaching)."""
         await self._link.connect()
 
+    async def forwarding_refused(self, host: str, port: int) -> str:
+        """Why no port can be forwarded there (see kfinstall.transport.base.Forwarding)."""
+        return await self._link.forwarding_refused(host, port)
+
     async def close(self) -> None:
         """Close the connection. What runs detached goes on."""
         await self._link.close()
 
+    @property
+    def _where(self) -> farside.Where:
+        return farside.Where(self._name, self._link.user, self._link.by_hand)
+
     async def _as_root(self, program: Program, sink: ByteSink, timeout_seconds: float) -> Exit:
         """Run a program; the first time, find out how to become root on the way."""
-        received = 0
+        while True:
+            password, bash = self._password, self._bash
+            ended, told = await self._execute(program, sink, timeout_seconds, password)
+            if told is None:
+                return ended
+            if bash == wire.BASH and farside.restricted(told):
+                self._bash = wire.RESTRICTED_BASH
+            elif password is None and told.sudo is not None and sudo.wants_password(told.sudo):
+                await self._enter(told.sudo)
+            else:
+                raise farside.instead(told, ended.status, self._where)
 
-        def count(data: bytes) -> None:
-            nonlocal received
-            received += len(data)
-            sink(data)
-
-        password = self._password
-        ended = await self._execute(program, count, timeout_seconds, password)
-        told = ended.stderr.decode("utf-8", "replace")
-        if password is None and sudo.refused(ended.status, received, told):
-            ended = await self._execute(program, sink, timeout_seconds, await self._enter(told))
-        return ended
-
-    async def _execute(self, program: Program, sink: ByteSink, timeout_seconds: float, password: Secret | None) -> Exit:
-        begin = time.monotonic()
-        ended = await self._link.execute(
-            wire.root_command(timeout_seconds, password=password is not None),
-            wire.encode(program, password),
-            sink,
-            timeout_seconds=timeout_seconds + self._limits.grace_seconds,
+    async def _execute(
+        self, program: Program, sink: ByteSink, timeout_seconds: float, password: Secret | None
+    ) -> tuple[Exit, Told | None]:
+        """How it ended, and what came instead where the program did not even begin; None where it did."""
+        start = time.monotonic()
+        begin = random.token_hex(8)
+        opening = Opening(begin, sink)
+        patient = self._patient
+        data, held = wire.encode(program), None
+        if password is not None or patient:
+            data, held = wire.encode_password(password) if password is not None else b"", Held(data, opening.begun)
+        running = asyncio.create_task(
+            self._link.execute(
+                wire.root_command(timeout_seconds, begin, password=password is not None, bash=self._bash),
+                data,
+                opening.feed,
+                timeout_seconds=timeout_seconds + self._limits.grace_seconds,
+                held=held,
+            )
         )
-        if ended.status in _TIMED_OUT and time.monotonic() - begin >= timeout_seconds:
+        begun = asyncio.create_task(opening.begun.wait())
+        try:
+            seconds = min(self._limits.begin_seconds, timeout_seconds + self._limits.grace_seconds / 2)
+            await asyncio.wait((running, begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done() and not opening.begun.is_set():
+                raise farside.silent(opening.told(b""), seconds, self._where)
+            ended = await running
+        finally:
+            begun.cancel()
+            running.cancel()
+            await asyncio.gather(running, begun, return_exceptions=True)
+        if not opening.begun.is_set():
+            return ended, opening.told(ended.stderr)
+        if opening.torn(ended.stderr):
+            if patient:
+                raise farside.torn(self._where)
+            self._patient = True
+            return await self._execute(program, sink, timeout_seconds, password)
+        if ended.status in _TIMED_OUT and time.monotonic() - start >= timeout_seconds:
             raise StepTimeoutError(
                 f"{program.kind} {program.name} did not end within {timeout_seconds:.0f} s",
                 node=self._name,
                 why="the node ended it then",
                 hint="log in there and look for what hangs: ps axf, dmesg, df",
             )
-        return ended
+        return Exit(ended.status, opening.errors(ended.stderr)), None
 
-    async def _enter(self, told: str) -> Secret:
+    async def _enter(self, told: str) -> None:
         """Find and prove the sudo password, once.
 
         Raises:
@@ -265,20 +322,19 @@ class NodeHost:
         told = "\n".join(clean_lines(told.strip()))
         async with self._entering:
             if self._password is not None:
-                return self._password
-            error = sudo.explained(told, node=self._name, user=self._link.user)
-            if error is not None:
-                raise error
+                return
             if self._sudo_password is None:
                 raise sudo.password_missing(told, node=self._name, user=self._link.user)
             password = await self._sudo_password.resolve()
-            data = password.reveal().encode() + b"\n"
+            begin = random.token_hex(8)
+            opening = Opening(begin, lambda _data: None)
             tried = await self._link.execute(
-                wire.verify_command(), data, lambda _data: None, timeout_seconds=numbers.SUDO_TIMEOUT_SECONDS
+                wire.verify_command(begin, bash=self._bash),
+                wire.encode_password(password),
+                opening.feed,
+                timeout_seconds=numbers.SUDO_TIMEOUT_SECONDS,
             )
             if tried.status != 0:
-                told = "\n".join(clean_lines(tried.stderr.decode("utf-8", "replace").strip()))
-                error = sudo.explained(told, node=self._name, user=self._link.user)
-                raise error or sudo.password_wrong(told, node=self._name, user=self._link.user, key=self._sudo_password.key)
+                said = opening.told(tried.stderr).sudo or ""
+                raise sudo.refused(said, node=self._name, user=self._link.user, key=self._sudo_password.key)
             self._password = password
-            return password

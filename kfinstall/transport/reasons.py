@@ -12,7 +12,7 @@ import asyncssh
 
 from kfinstall.errors import LoginError, TransportError
 from kfinstall.text import clean
-from kfinstall.transport import hostkeys
+from kfinstall.transport import hostkeys, turned_away
 from kfinstall.transport.route import Target
 from kfinstall.transport.ssh_settings import Settings
 
@@ -35,6 +35,10 @@ class Tried:
     proxy: Sequence[str] = ()
     """The last words of the ProxyCommand; empty where there is none, or it goes on."""
     proxy_missing: bool = False
+    greeting: turned_away.Greeting | None = None
+    """What the server said before its version line; None where it was not reached."""
+    banner: str = ""
+    """The end of what it said to whoever logs in."""
 
 
 def cut_off(error: Exception, methods: Sequence[str]) -> bool:
@@ -44,6 +48,11 @@ def cut_off(error: Exception, methods: Sequence[str]) -> bool:
 
 def explained(target: Target, tried: Tried, error: Exception) -> TransportError:
     """The error for a login that failed."""
+    return _said(target, tried, error) or _guessed(target, tried, error)
+
+
+def _guessed(target: Target, tried: Tried, error: Exception) -> TransportError:
+    """The error where only the library's own words tell of it."""
     why = clean(str(error) or type(error).__name__)
     if isinstance(error, asyncssh.PermissionDenied) or cut_off(error, tried.methods):
         return _refused(target, tried, why)
@@ -75,9 +84,32 @@ def explained(target: Target, tried: Tried, error: Exception) -> TransportError:
     return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
 
 
+def _said(target: Target, tried: Tried, error: Exception) -> TransportError | None:
+    """The error where the server itself says why it takes nobody, or ended it in the middle; None where it does neither."""
+    where = f"{target.label} ({hostkeys.known_name(target.host, target.port)})"
+    why = clean(str(error) or type(error).__name__)
+    away = turned_away.explained(tried.greeting, node=target.node, where=where)
+    if away is not None:
+        return away
+    if isinstance(error, asyncssh.ConnectionLost) and (tried.methods or tried.banner):
+        return TransportError(
+            f"{where} ended the connection while {target.user or 'the user'} logged in",
+            node=target.node,
+            why="\n".join([why, *turned_away.said(tried.banner)]),
+            hint=f"try: {target.by_hand}\nits log says why: sudo journalctl -u ssh -n 20",
+        )
+    return None
+
+
 def _refused(target: Target, tried: Tried, why: str) -> LoginError:
     methods = "; ".join(tried.methods) or "nothing: there is no key, no agent key and no password"
-    lines = [why, *_lacking(target, tried), f"tried: {methods}", *(f"not offered: {line}" for line in tried.unusable)]
+    lines = [
+        why,
+        *turned_away.said(tried.banner),
+        *_lacking(target, tried),
+        f"tried: {methods}",
+        *(f"not offered: {line}" for line in tried.unusable),
+    ]
     if target.settings:
         lines += target.settings.told
     if target.of_config:

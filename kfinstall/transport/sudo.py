@@ -1,4 +1,4 @@
-"""What sudo's refusals mean, and what to do about each."""
+"""What the refusals of sudo, sudo-rs and doas mean, and what to do about each."""
 
 from __future__ import annotations
 
@@ -6,39 +6,108 @@ import re
 from typing import Final
 
 from kfinstall.errors import SudoError
+from kfinstall.text import clean_lines
+from kfinstall.transport.wire import asked_of
 
-_NOT_ALLOWED: Final = re.compile(r"not in the sudoers|not allowed to|may not run|can't do that|cannot do that", re.IGNORECASE)
+_WANTS: Final = re.compile(
+    r"sudo: a (?:password|terminal) is required\s*\Z|sudo(?:-rs)?: interactive authentication is required\s*\Z"
+)
+_EXPIRED: Final = re.compile(
+    r"password is expired|unable to change expired password|authentication token (?:manipulation error|is no longer valid)"
+    r"|required to change your password",
+    re.IGNORECASE,
+)
+_ACCOUNT: Final = re.compile(r"^sudo(?:-rs)?:.*account (?:has )?(?:expired|validation failure)", re.IGNORECASE | re.MULTILINE)
+_SETUID: Final = re.compile(r"setuid bit|effective uid is not 0|no new privileges|must be setuid|nosuid", re.IGNORECASE)
+_NOT_ALLOWED: Final = re.compile(
+    r"not in the sudoers|may not run|can't do that|cannot do that|^doas: Operation not permitted", re.IGNORECASE | re.MULTILINE
+)
+_NOT_THIS: Final = re.compile(r"not allowed to execute", re.IGNORECASE)
 _TTY: Final = re.compile(r"must have a tty", re.IGNORECASE)
-_MISSING: Final = re.compile(r"sudo'?: (?:No such file|command not found|not found)", re.IGNORECASE)
-_REFUSED: Final = re.compile(r"^(?:sudo|sudo-rs|env): |not in the sudoers|try again", re.IGNORECASE | re.MULTILINE)
-_STATUSES: Final = (1, 127)
+_MISSING: Final = re.compile(
+    r"\bsudo'?: (?:No such file|command not found|not found)|^env: \W?sudo\W?:", re.IGNORECASE | re.MULTILINE
+)
+_DOAS: Final = re.compile(r"^doas: (?:Authentication|a tty is|Authorization) required|^doas: doas is not enabled", re.MULTILINE)
+_PROMPT: Final = re.compile(r"(?:\[sudo: )?kf-asked:[^:]*:(?:\] Password:)?\s*")
+_SHOWN_LINES: Final = 6
+_DEFAULTS: Final = "look there, as root: grep -rE 'rootpw|targetpw|runaspw' /etc/sudoers /etc/sudoers.d"
 
 
-def refused(status: int, stdout_bytes: int, stderr: str) -> bool:
-    """Whether it was sudo that ended a program before it began."""
-    return status in _STATUSES and stdout_bytes == 0 and _REFUSED.search(stderr) is not None
+def wants_password(told: str) -> bool:
+    """Whether sudo, asked without a password, says that it wants one."""
+    return _WANTS.search(told) is not None
 
 
 def explained(stderr: str, *, node: str, user: str) -> SudoError | None:
-    """The error for a refusal that a password can't mend; None if sudo just wants a password."""
-    if _MISSING.search(stderr):
-        hint = f"install it there as root (apt-get install sudo) and let {user} use it, or log in as root"
-        return SudoError("there is no sudo on the node, and the login user is not root", node=node, why=stderr, hint=hint)
-    if _TTY.search(stderr):
-        hint = f"run visudo there and add: Defaults:{user} !requiretty"
-        return SudoError("sudo wants a terminal (requiretty)", node=node, why=stderr, hint=hint)
-    if _NOT_ALLOWED.search(stderr):
-        hint = f"run there as root: usermod -aG sudo {user}; or log in as another user (ssh.user)"
-        return SudoError(f"{user} may not use sudo", node=node, why=stderr, hint=hint)
+    """The error for a refusal that a password can't mend; None where the words name no cause. `stderr` is sudo's and PAM's alone."""
+    every = f"a line for {user} in /etc/sudoers.d has to allow every command: {user} ALL=(ALL:ALL) ALL"
+    causes = (
+        (
+            _MISSING,
+            "there is no sudo on the node, and the login user is not root",
+            f"install it there as root (apt-get install sudo) and let {user} use it, or log in as root",
+        ),
+        (_TTY, "sudo wants a terminal (requiretty)", f"run visudo there and add: Defaults:{user} !requiretty"),
+        (
+            _DOAS,
+            "doas wants a password, which it takes from a terminal only",
+            f"write into /etc/doas.conf there: permit nopass {user}\nor install sudo (apt-get install sudo), which takes ssh.sudoPassword",
+        ),
+        (
+            _EXPIRED,
+            f"the password of {user} has expired on the node",
+            f"log in there (ssh -t) and set a new one with passwd, or as root: chage -d $(date +%F) {user}",
+        ),
+        (
+            _ACCOUNT,
+            f"PAM lets {user} not use sudo: the account has expired, or is kept out",
+            f"look there, as root: chage -l {user}; cat /etc/pam.d/sudo",
+        ),
+        (
+            _NOT_ALLOWED,
+            f"{user} may not use sudo for this",
+            f"run there as root: usermod -aG sudo {user}; or log in as another user (ssh.user)\n{every}",
+        ),
+        (_NOT_THIS, f"{user} may run some commands by sudo, and not every one", every),
+        (
+            _SETUID,
+            "sudo on the node can't become root itself",
+            "look there: ls -l $(command -v sudo); findmnt -T /usr/bin; it needs mode 4755, and no nosuid",
+        ),
+    )
+    for pattern, message, hint in causes:
+        if pattern.search(stderr):
+            return SudoError(message, node=node, why=_last(stderr), hint=hint)
     return None
+
+
+def _last(stderr: str) -> str:
+    """Its last lines, without the prompt that is ours."""
+    lines = [_PROMPT.sub("", line) for line in stderr.splitlines()]
+    return "\n".join([line for line in lines if line.strip()][-_SHOWN_LINES:])
 
 
 def password_missing(stderr: str, *, node: str, user: str) -> SudoError:
     """The error where sudo wants a password and the answers have none."""
-    hint = "set ssh.sudoPassword, for example to {prompt: true} or {env: SUDO_PASSWORD}"
-    return SudoError(f"sudo asks {user} for a password, and the answers give none", node=node, why=stderr, hint=hint)
+    hint = (
+        "set ssh.sudoPassword, for example to {prompt: true} or {env: SUDO_PASSWORD}\n"
+        f"or let it ask for none; a NOPASSWD line for single commands does not do (sudo -l), it takes: {user} ALL=(ALL:ALL) NOPASSWD: ALL"
+    )
+    return SudoError(f"sudo asks {user} for a password, and the answers give none", node=node, why=_last(stderr), hint=hint)
 
 
-def password_wrong(stderr: str, *, node: str, user: str, key: str) -> SudoError:
-    """The error where sudo refused the password; `key` is where in the answers it comes from."""
-    return SudoError(f"sudo refused the password of {user}", node=node, why=stderr, hint=f"check {key}; it was tried once")
+def refused(stderr: str, *, node: str, user: str, key: str) -> SudoError:
+    """The error where trying the password ended badly; `key` is where in the answers it comes from."""
+    told = "\n".join(clean_lines(stderr.strip()))
+    error = explained(told, node=node, user=user)
+    if error is not None:
+        return error
+    whose = asked_of(told)
+    if whose and whose != user:
+        hint = (
+            f"sudo there wants the password of {whose}, not of {user} ({_DEFAULTS}): set {key} to that one, or take the setting out"
+        )
+        return SudoError(
+            f"sudo asks for the password of {whose}, and refused the one that it was given", node=node, why=_last(told), hint=hint
+        )
+    return SudoError(f"sudo refused the password of {user}", node=node, why=_last(told), hint=f"check {key}; it was tried once")

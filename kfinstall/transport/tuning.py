@@ -17,8 +17,12 @@ class Limits:
     """From the TCP connection to the end of the login."""
     refused_seconds: float = numbers.SSH_REFUSED_PATIENCE_SECONDS
     """How long a refused connection is tried again: sshd restarts, or sheds load."""
+    turned_away_seconds: float = numbers.SSH_TURNED_AWAY_PATIENCE_SECONDS
+    """How long a server that answers and takes no login now is tried again."""
     channel_seconds: float = numbers.SSH_CHANNEL_TIMEOUT_SECONDS
     """For a channel to open."""
+    begin_seconds: float = numbers.NODE_BEGIN_SECONDS
+    """From a command's start to its program's first line: the login shell's startup files and sudo stand between."""
     keepalive_seconds: float = numbers.SSH_KEEPALIVE_SECONDS
     keepalive_count: int = numbers.SSH_KEEPALIVE_COUNT
     """Unanswered keepalives after which the connection is dead."""

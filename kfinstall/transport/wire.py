@@ -2,13 +2,18 @@
 
 One exec request is one remote command, made by `root_command`, and its standard input up to end of file:
 
-    <sudo password> LF          only where the command is the one for a sudo password
+    <sudo password> LF          only where the command is the one for a sudo password; nothing more before the node has said `begin`
     <length of the program in bytes, decimal> LF
     <program>                   UTF-8, exactly that many bytes
     <payload>                   the rest: the secret that the program reads on its standard input, often empty
 
-The remote command becomes root (directly for user id 0, else through sudo), bounds the time on the node itself, and lets bash read
-and run the program. It is the same for every program, so that nothing of a program is ever in an argument list.
+The remote command says `@<BEGIN> login LF` on standard error, becomes root (directly for user id 0, else through sudo or doas),
+bounds the time on the node itself, says `@<BEGIN> begin LF` on standard output and on standard error, and lets bash read and run the
+program, in an environment of its own (nothing of the login's: no locale, no BASH_ENV, no TMOUT). What comes before the first line is
+the login shell's, what comes between the two is sudo's and PAM's; where the second never comes, the program never began. Where a
+startup file has read what was meant for the program, `@<BEGIN> torn LF` follows on standard error, and nothing is run. It is the
+same for every program but for BEGIN, a random word, so that nothing of a program is ever in an argument list. Its first words are
+`exec` and BASH, or plain RESTRICTED_BASH where the login shell takes no paths.
 `verify_command` only tries a sudo password: standard input is one line, and status 0 says that it is right.
 
 A program is what `Program.render` gives:
@@ -40,7 +45,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,10 +55,26 @@ from kfinstall.secrets import Secret
 from kfinstall.transport.base import Program
 
 UNITS_FOLDER: Final = "/var/lib/kfinstall/units"
-_BOOTSTRAP: Final = 'IFS= read -r n && p=$(head -c "$n"; echo .) && eval "${p%.}"'
-_BECOME_ROOT: Final = '((EUID)) && exec env LC_ALL=C sudo -n -- "$@"; exec "$@"'
-_SUDO_PASSWORD: Final = ("env", "LC_ALL=C", "sudo", "-k", "-S", "-p", "", "--")
+BASH: Final = "/bin/bash"
+RESTRICTED_BASH: Final = "bash"
+"""How a restricted login shell (rbash) takes it: no command with a slash in it."""
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# No head: the one of uutils reads more of a pipe than it was asked for, and the payload would be gone.
+_BOOTSTRAP: Final = (
+    'echo "@$1 begin" >&2; echo "@$1 begin"; IFS= read -r n && [[ $n =~ ^[0-9]+$ ]] || { echo "@$1 torn" >&2; exit 1; }; '
+    'IFS= read -rN "$n" p && eval "$p"'
+)
+# Not by env: the sudo-rs of 0.2.5 refuses every password where the env of uutils started it.
+# A startup file may have left a PATH without the system's own folders. Nothing else of the login's environment goes along.
+_OWN_ENVIRONMENT: Final = f'echo "@$1 login" >&2; shift; export PATH="$PATH:{_PATH}" LC_ALL=C; set -- env -i LC_ALL=C PATH={_PATH} HOME=/root "SUDO_USER=$(id -un)" "$@"; '
+_BECOME_ROOT: Final = (
+    _OWN_ENVIRONMENT + '((EUID)) || exec "$@"; type -P sudo >/dev/null || ! type -P doas >/dev/null || exec doas -n "$@"; '
+    'exec sudo -n -- "$@"'
+)
+_SUDO_PASSWORD: Final = f'{_OWN_ENVIRONMENT}exec sudo -k -S -p "kf-asked:%p:" -- "$@"'
 """-k: a password that sudo remembers would leave ours unread, and bash would take it for the length."""
+# sudo puts the name of whom it wants the password of (rootpw, targetpw, runaspw).
+_ASKED: Final = re.compile(r"kf-asked:([^:%\s]+):")
 _HEADER: Final = re.compile(r"# kfinstall (?P<kind>[a-z-]+) (?P<name>[A-Za-z0-9._/-]+)\n")
 _EXPORT: Final = re.compile(r"export KF_(?P<key>[A-Z_][A-Z0-9_]*)=(?P<word>(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*)\n")
 _BODY: Final = "# kfinstall body\n"
@@ -73,6 +94,8 @@ class RootCommand:
     """After that time the node itself ends the program, with status 124."""
     verify: bool = False
     """It runs nothing and only tries the password."""
+    begin: str = ""
+    """The word of the line that says that the program begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +118,56 @@ class Request:
     payload: bytes
 
 
-def root_command(timeout_seconds: float, *, password: bool) -> tuple[str, ...]:
-    """The argument list that becomes root and runs the program on its standard input."""
-    program = ("timeout", "-k", "5", f"{timeout_seconds:.3f}", "/bin/bash", "-c", _BOOTSTRAP)
+def root_command(timeout_seconds: float, begin: str, *, password: bool, bash: str = BASH) -> tuple[str, ...]:
+    """The argument list that becomes root and runs the program on its standard input; `begin`: a word that no output holds by chance."""
+    limit = f"{timeout_seconds:.3f}"
+    program = ("timeout", "-k", "5", limit, "/bin/bash", "--norc", "-p", "-c", _BOOTSTRAP, "kf", begin)
     if password:
-        return (*_SUDO_PASSWORD, *program)
-    return ("/bin/bash", "-c", _BECOME_ROOT, "kf", *program)
+        return (bash, "-p", "-c", _SUDO_PASSWORD, "kf", begin, *program)
+    return (bash, "-p", "-c", _BECOME_ROOT, "kf", begin, *program)
 
 
-def verify_command() -> tuple[str, ...]:
-    """The argument list that tries the sudo password on its standard input."""
-    return (*_SUDO_PASSWORD, "true")
+def verify_command(begin: str, *, bash: str = BASH) -> tuple[str, ...]:
+    """The argument list that tries the sudo password on its standard input; standard error tells whose it asks for (`asked_of`)."""
+    return (bash, "-p", "-c", _SUDO_PASSWORD, "kf", begin, "true")
 
 
-def encode(program: Program, password: Secret | None = None) -> bytes:
-    """The standard input of `root_command`."""
+def line_of(command: Sequence[str]) -> str:
+    """An argument list as the line of an exec request. A login shell that it takes the place of does nothing more afterwards (trap EXIT)."""
+    return shlex.join(command) if command[0] == RESTRICTED_BASH else f"exec {shlex.join(command)}"
+
+
+def asked_of(stderr: str) -> str:
+    """Whose password `verify_command` was asked for; empty where sudo does not tell."""
+    found = _ASKED.search(stderr)
+    return found[1] if found else ""
+
+
+def login_line(begin: str) -> bytes:
+    """What the node says on standard error once the login shell has started our command, before it becomes root."""
+    return f"@{begin} login\n".encode()
+
+
+def torn_line(begin: str) -> bytes:
+    """What the node says on standard error where the program did not arrive as it was sent."""
+    return f"@{begin} torn\n".encode()
+
+
+def begin_line(begin: str) -> bytes:
+    """What the node says on standard output and standard error just before it reads the program."""
+    return f"@{begin} begin\n".encode()
+
+
+def encode(program: Program) -> bytes:
+    """The standard input of `root_command`, behind the password."""
     text = program.render().encode()
-    first = password.reveal().encode() + b"\n" if password is not None else b""
     payload = program.stdin.reveal().encode() if program.stdin is not None else b""
-    return b"%b%d\n%b%b" % (first, len(text), text, payload)
+    return b"%d\n%b%b" % (len(text), text, payload)
+
+
+def encode_password(password: Secret) -> bytes:
+    """What stands before it where sudo wants a password, and all the standard input of `verify_command`."""
+    return password.reveal().encode() + b"\n"
 
 
 def parse_command(command: str) -> RootCommand | None:
@@ -122,13 +176,17 @@ def parse_command(command: str) -> RootCommand | None:
         words = tuple(shlex.split(command))
     except ValueError:
         return None
-    if words == verify_command():
-        return RootCommand(password=True, verify=True)
+    words = words[1:] if words[:1] == ("exec",) else words
+    bash, begin = (words[0], words[5]) if len(words) > 6 else ("", "")
+    if bash not in (BASH, RESTRICTED_BASH):
+        return None
+    if words == verify_command(begin, bash=bash):
+        return RootCommand(password=True, verify=True, begin=begin)
     for password in (False, True):
-        form = root_command(0, password=password)
-        at = len(form) - 4
+        form = root_command(0, begin, password=password, bash=bash)
+        at = form.index("0.000")
         if len(words) == len(form) and words[:at] == form[:at] and words[at + 1 :] == form[at + 1 :]:
-            return RootCommand(password=password, timeout_seconds=float(words[at]))
+            return RootCommand(password=password, timeout_seconds=float(words[at]), begin=begin)
     return None
 
 

@@ -184,9 +184,8 @@ class Client:
             self.secrets,
             pins=self.pins,
             user_known_hosts=self.folder / "known_hosts",
-            units_folder=str(self.folder / "units"),
+            **{"units_folder": str(self.folder / "units")} | more,
             limits=limits,
-            **more,
         )
 
 

@@ -10,8 +10,9 @@ from textual.css.query import NoMatches
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from kfinstall.frontend.questions import HostKeyAsked, SecretAsked
+from kfinstall.frontend.questions import HostKeysAsked, SecretAsked
 from kfinstall.frontend.runview import State
+from kfinstall.transport.base import UnknownKey
 from kfinstall.workflows import WORKFLOWS
 from screens.looks import LIGHT, LOOKS, STYLES, THEMES
 from screens.table import SCREENS
@@ -117,12 +118,29 @@ async def test_what_was_typed_last_is_kept_when_one_leaves_at_once(controller):
 async def test_a_host_key_is_asked_and_no_is_the_default(controller):
     async with opened(controller, "storage") as (app, pilot):
         for keys, answer in ((["enter"], False), (["escape"], False), (["tab", "enter"], True)):
-            asked = HostKeyAsked("worker1", "ssh-ed25519", "SHA256:abc[/red]")
+            asked = HostKeysAsked((UnknownKey("worker1", "10.0.0.2", "ssh-ed25519", "SHA256:abc[/red]"),))
             await asyncio.to_thread(controller.ask, asked)
             await until(pilot, lambda: "Is this really worker1?" in text_of(app))
             assert "SHA256:abc[/red]" in text_of(app)
             await pilot.press(*keys)
             assert await asyncio.wrap_future(asked.answer) is answer
+
+
+async def test_twenty_host_keys_are_one_question_with_a_table(controller):
+    fingerprint = "SHA256:" + "m" * 43
+    keys = [UnknownKey("jump host 10.0.0.1", "10.0.0.1", "ecdsa-sha2-nistp256", fingerprint)]
+    keys += [UnknownKey(f"worker{number}", f"10.0.1.{number}", "ssh-ed25519", fingerprint) for number in range(1, 20)]
+    async with opened(controller, "storage", size=(80, 24)) as (app, pilot):
+        asked = HostKeysAsked(tuple(keys))
+        await asyncio.to_thread(controller.ask, asked)
+        await until(pilot, lambda: "Are these really your 20 servers?" in text_of(app))
+        for kind in ("ed25519", "ecdsa"):
+            assert f"{kind.upper()}, by ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub" in text_of(app)
+        for row in ("jump host 10.0.0.1", f"worker1         {fingerprint}", "All are the same"):
+            assert row in text_of(app)
+        assert f"worker19        {fingerprint}" in app.screen.text
+        await pilot.press("tab", "enter")
+        assert await asyncio.wrap_future(asked.answer) is True
 
 
 async def test_a_secret_is_asked_and_never_shown(controller):

@@ -134,6 +134,60 @@ async def test_a_key_that_nobody_knows_is_refused_as_before(tmp_path):
         assert caught.value.exit_code == ExitCode.SSH
 
 
+async def test_all_unknown_keys_are_one_error_with_the_flag_that_accepts_them(tmp_path):
+    """Red before: the first control plane's alone, the others as 'also ... is not known' without a fingerprint."""
+    async with three(tmp_path) as fleet:
+        fleet.pin = lambda: None
+        with pytest.raises(HostKeyError, match="the host keys of 3 servers are not known") as caught:
+            await engine.in_session(fleet, fleet.answers(), tmp_path, nothing)
+        lines = caught.value.why.splitlines()
+        for name, server in fleet.servers.items():
+            assert any(name in line and f"ssh-ed25519 {server.host_key.get_fingerprint()}" in line for line in lines)
+        assert "--accept-new-host-keys" in caught.value.hint
+        assert "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" in caught.value.hint
+        assert (last_record(tmp_path).exit_code, last_record(tmp_path).set_aside) == (13, ())
+
+
+@pytest.mark.parametrize("answer", [True, False])
+async def test_all_unknown_keys_are_one_question(tmp_path, answer):
+    """Red before: one question a server."""
+    asked = []
+
+    async def question(keys):
+        asked.append(tuple(keys))
+        return answer
+
+    async with three(tmp_path) as fleet:
+        fleet.pin = lambda: None
+        opened = engine.in_session(fleet, fleet.answers(), tmp_path, nothing, host_key_question=question)
+        if answer:
+            await opened
+            pins = ClusterState(tmp_path, "demo").known_hosts.read_text()
+            assert all(line in pins for line in fleet.host_keys.values())
+        else:
+            with pytest.raises(HostKeyError, match="3 servers"):
+                await opened
+        assert [[key.server for key in keys] for keys in asked] == [["cp1", "worker1", "worker2"]]
+        assert {key.fingerprint for key in asked[0]} == {server.host_key.get_fingerprint() for server in fleet.servers.values()}
+
+
+async def test_nobody_is_asked_about_new_keys_where_one_has_changed(tmp_path):
+    asked = []
+
+    async def question(keys):
+        asked.append(keys)
+        return True
+
+    async with three(tmp_path, faults=["wrong-host-key:worker2"]) as fleet:
+        fleet.pin()
+        pins = ClusterState(tmp_path, "demo").known_hosts
+        pins.write_text("".join(line for line in pins.read_text().splitlines(True) if fleet.host_keys["cp1"] not in line))
+        fleet.pin = lambda: None
+        with pytest.raises(ChangedHostKeyError):
+            await engine.in_session(fleet, fleet.answers(), tmp_path, nothing, host_key_question=question)
+        assert asked == []
+
+
 @pytest.mark.parametrize("mark", ["*", "{address}"])
 @pytest.mark.parametrize("pinned", [True, False], ids=["known too", "else unknown"])
 async def test_a_key_that_is_marked_as_revoked_stops_it_too(tmp_path, monkeypatch, mark, pinned):

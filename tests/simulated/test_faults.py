@@ -96,3 +96,20 @@ def test_a_state_from_a_newer_version_is_left_alone(kfinstall):
     assert "newer" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads((folder / "cluster.json").read_text())["version"] == 99
+
+
+def test_an_sshd_that_forwards_nothing_is_told_before_anything_is_changed(kfinstall):
+    """Red before: only after kubeadm init, as 'the Kubernetes API does not answer | ConnectionResetError'."""
+    code, events, stderr = demo(kfinstall, "no-forwarding:cp1")
+    assert code == 3, stderr[-2000:]
+    assert "/etc/ssh/sshd_config:57:AllowTcpForwarding no" in stderr
+    assert "systemctl reload ssh" in stderr
+    begun = [event["step"] for event in events if event["event"] == "stepStarted"]
+    assert all(step.startswith(("connect.", "preflight.")) for step in begun), begun
+    code, _events, stderr = kfinstall.events("resume", *PREPARE)
+    assert code == 0, stderr[-2000:]
+
+
+def test_a_worker_needs_to_forward_nothing(kfinstall):
+    code, _events, stderr = demo(kfinstall, "no-forwarding:worker1", *PREPARE)
+    assert code == 0, stderr[-2000:]

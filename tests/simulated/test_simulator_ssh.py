@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -26,6 +26,7 @@ from kfinstall.transport import wire
 from kfinstall.transport.base import Program
 
 MARK = "0123456789abcdef"
+BEGIN = "b1"
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +59,17 @@ async def connected(fleet: Fleet, node: str, **options: object) -> AsyncIterator
 
 
 async def send(connection: asyncssh.SSHClientConnection, program: Program, password: str = "") -> tuple[int | None, str, str]:
-    command = shlex.join(wire.root_command(60, password=bool(password)))
-    data = wire.encode(program, Secret(password) if password else None)
-    done = await connection.run(command, input=data, encoding=None)
-    return done.exit_status, done.stdout.decode(), done.stderr.decode()
+    command = shlex.join(wire.root_command(60, BEGIN, password=bool(password)))
+    data = (wire.encode_password(Secret(password)) if password else b"") + wire.encode(program)
+    async with connection.create_process(command, encoding=None) as process:
+        # A command that sudo refuses reads none of it.
+        with suppress(BrokenPipeError):
+            process.stdin.write(data)
+            process.stdin.write_eof()
+        done = await process.wait()
+    line = wire.begin_line(BEGIN)
+    errors = done.stderr.removeprefix(wire.login_line(BEGIN)).removeprefix(line)
+    return done.exit_status, done.stdout.removeprefix(line).decode(), errors.decode()
 
 
 def step(name: str, stdin: str = "", **parameters: str) -> Program:
@@ -126,7 +134,7 @@ async def test_a_step_outlives_its_connection(tmp_path: Path) -> None:
         async with connected(fleet, "cp1") as connection:
             with pytest.raises((asyncssh.ConnectionLost, asyncssh.DisconnectError)):
                 await connection.run(
-                    shlex.join(wire.root_command(60, password=False)),
+                    shlex.join(wire.root_command(60, BEGIN, password=False)),
                     input=wire.encode(step("test-write", "x", PATH="/a")),
                     encoding=None,
                     check=True,
@@ -149,7 +157,7 @@ async def test_sudo_with_a_password(tmp_path: Path) -> None:
         status, out, _err = await send(connection, program, "right")
         assert status == 0
         assert out.startswith(f"@{MARK} os")
-        verify = await connection.run(shlex.join(wire.verify_command()), input="right\n")
+        verify = await connection.run(shlex.join(wire.verify_command(BEGIN)), input="right\n")
         assert verify.exit_status == 0
 
 
@@ -162,7 +170,7 @@ async def test_reboot_kills_steps_and_undoes_what_was_not_for_ever(tmp_path: Pat
         with pytest.raises((asyncssh.Error, OSError)):
             async with connected(fleet, "worker1") as connection:
                 await connection.run(
-                    shlex.join(wire.root_command(60, password=False)),
+                    shlex.join(wire.root_command(60, BEGIN, password=False)),
                     input=wire.encode(step("test-write", "x", PATH="/a")),
                     encoding=None,
                     check=True,

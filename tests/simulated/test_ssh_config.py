@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kfinstall.errors import ChangedHostKeyError, ExitCode, HostKeyError, LoginError, TransportError
-from kfinstall.transport.base import Program
+from kfinstall.transport.base import Program, UnknownKey
 from tests.fakes.sshd import Client, Sshd, free_port, make_key, needs_sshd, sshd
 
 pytestmark = [
@@ -463,8 +463,8 @@ async def test_a_jump_hosts_unknown_key_is_asked_about_by_its_own_name(tmp_path:
     """Red before: the node was named, and the flag did not help."""
     asked: list[tuple[str, str, str]] = []
 
-    async def question(node: str, kind: str, fingerprint: str) -> bool:
-        asked.append((node, kind, fingerprint))
+    async def question(keys: Sequence[UnknownKey]) -> bool:
+        asked.extend((key.server, key.kind, key.fingerprint) for key in keys)
         return True
 
     async with behind(tmp_path, "jump") as (world, hops):

@@ -14,6 +14,7 @@ import pytest
 
 from kfinstall.errors import LoginError, SudoError, TransportError
 from kfinstall.secrets import Secret
+from kfinstall.transport import wire
 from kfinstall.transport.base import Host, Program
 from kfinstall.transport.connect import connect_node
 from kfinstall.transport.tuning import Limits
@@ -123,9 +124,9 @@ async def test_a_node_that_hangs_after_the_login(client: Client) -> None:
 
     async with server(hang, key=key(client)) as there:
         host = await client.connect(there.port, limits=IMPATIENT)
-        with pytest.raises(TransportError, match="lost") as caught:
+        with pytest.raises(TransportError, match="no command was started") as caught:
             await host.ask(ASK, timeout_seconds=0.3)
-        assert "no answer" in caught.value.why
+        assert "nothing came" in caught.value.why
         await host.close()
 
 
@@ -163,16 +164,17 @@ def _sudo(told: bytes, right: str = "") -> Callable[[asyncssh.SSHServerProcess[b
     """A node whose sudo wants a password, or refuses in other words."""
 
     async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        data = await process.stdin.read()
-        command = process.command or ""
-        if " -S " not in command:
+        root = wire.parse_command(process.command or "")
+        assert root is not None
+        process.stderr.write(wire.login_line(root.begin))
+        if not root.password:
             process.stderr.write(told)
             process.exit(1)
-        elif not right or not data.startswith(right.encode() + b"\n"):
+        elif not right or await process.stdin.readline() != right.encode() + b"\n":
             process.stderr.write(b"Sorry, try again.\nsudo: 1 incorrect password attempt\n")
             process.exit(1)
         else:
-            process.stdout.write(b"" if command.endswith("true") else b"in\n")
+            process.stdout.write(b"" if root.verify else wire.begin_line(root.begin) + b"in\n")
             process.exit(0)
 
     return run

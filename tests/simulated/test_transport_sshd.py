@@ -9,7 +9,7 @@ import resource
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -17,7 +17,7 @@ import pytest
 
 from kfinstall.errors import CommandError, HostKeyError, LockedError, LoginError, StepTimeoutError, TransportError
 from kfinstall.secrets import Secret
-from kfinstall.transport.base import Host, Program
+from kfinstall.transport.base import Host, Program, UnknownKey
 from kfinstall.transport.node_lock import NodeLock
 from tests.fakes.sshd import QUICK, Client, Sshd, make_key, needs_sshd, sshd
 
@@ -308,8 +308,8 @@ async def test_a_forwarded_port_survives_a_cut_connection(host: Host, node: Sshd
 async def test_host_keys_unknown_accepted_pinned_and_changed(tmp_path: Path) -> None:
     asked: list[tuple[str, str, str]] = []
 
-    async def question(node: str, kind: str, fingerprint: str) -> bool:
-        asked.append((node, kind, fingerprint))
+    async def question(keys: Sequence[UnknownKey]) -> bool:
+        asked.extend((key.server, key.kind, key.fingerprint) for key in keys)
         return len(asked) > 1
 
     client = Client(tmp_path)

@@ -38,6 +38,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.frontend.history import events_of
 from kfinstall.secrets import MASK, Redactor, Secret
 from kfinstall.text import clean, clean_text, cleaned
+from kfinstall.transport.base import UnknownKey
 
 BAD = (
     "\x1b]52;c;cm0=\x07", "\x1b[2J", "\x9b31m", "\x9d0;t\x9c", "\x1bPq\x1b\\", "\x07", "\x08", "\x00", "\x7f", "\x85", "\u2028", "\u2029", "\u061c",
@@ -221,10 +222,10 @@ def test_a_second_line_can_not_pass_for_one_of_the_programs_own(capsys):
 
 async def test_the_question_about_a_host_key_is_cleaned(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert not await terminal(capsys).ask_host_key(f"n\n{ALL}", ALL, ALL)
+    assert not await terminal(capsys).ask_host_keys([UnknownKey(f"n\n{ALL}", ALL, ALL, ALL)])
     err = capsys.readouterr().err
     assert harmless(err)
-    assert err.count("\n") == 1, "a name can't add lines to the question"
+    assert err.count("\n") == 4, "a name can't add lines to the question"
 
 
 def test_the_programs_own_colour_stays(capsys):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from kfinstall.engine.step import Check, Conflict, Danger, Satisfied, Step, View
+from kfinstall.transport import forwarding
 
 
 class ConnectLogin(Step):
-    """Facts are read by root: having them proves login and sudo at once."""
+    """Facts are read by root: having them proves login and sudo at once. The first control plane's sshd must forward connections to its API server, too."""
 
     id: ClassVar[str] = "connect.login"
     title: ClassVar[str] = "Log in and become root"
@@ -18,11 +19,19 @@ class ConnectLogin(Step):
         """Satisfied where the node's facts were read."""
         node = view.node
         if view.target not in view.fleet:
-            own = node.ssh
-            user = (own.user if own else None) or view.answers.ssh.user
+            own, user = node.ssh, self._user(view)
             port = (own.port if own else None) or view.answers.ssh.port
             login = f"{user}@{node.address}" if user else node.address
             return Conflict(f"{node.address} was not reached", f"ssh {f'-p {port} ' if port else ''}{login} sudo -n true")
         facts = view.facts
+        if facts.forwarding_refused:
+            said, *places = facts.forwarding_refused
+            reason = f"its sshd does not forward connections ({said}), and the Kubernetes API is reached through one"
+            return Conflict(reason, forwarding.hint(self._user(view), ", ".join(places)))
         memory = f"{facts.hardware.memory_bytes / 2**30:.0f} GiB"
         return Satisfied(f"{node.address} answers as {facts.os.hostname}, as root; {facts.hardware.cpus} CPU, {memory} of memory")
+
+    @staticmethod
+    def _user(view: View) -> str:
+        own = view.node.ssh
+        return (own.user if own else None) or view.answers.ssh.user or ""

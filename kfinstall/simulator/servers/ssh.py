@@ -148,10 +148,9 @@ class SimServer:
             process.stderr.write(f"bash: line 1: {command.split(' ')[0]}: the simulator runs only what kfinstall sends\n".encode())
             process.exit(_NOT_OURS)
             return
-        stdin = await process.stdin.read()
-        password: str | None = None
-        if root.password or root.verify:
-            password = stdin.partition(b"\n")[0].decode("utf-8", "replace")
+        process.stderr.write(wire.login_line(root.begin))
+        line = await process.stdin.readline() if root.password else b""
+        password = line.removesuffix(b"\n").decode("utf-8", "replace") if root.password else None
         if refusal := self._sudo(password):
             process.stderr.write(refusal)
             process.exit(1)
@@ -159,6 +158,9 @@ class SimServer:
         if root.verify:
             process.exit(0)
             return
+        for stream in (process.stdout, process.stderr):
+            stream.write(wire.begin_line(root.begin))
+        stdin = line + await process.stdin.read()
         try:
             request = wire.parse_request(command, stdin)
         except ValueError as error:
@@ -277,6 +279,8 @@ class _Login(asyncssh.SSHServer):
         return username == account.user and password == account.login_password
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:  # noqa: ARG002
+        if self._server.world.fault("no-forwarding", self._server.node.name):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
         return self._forward(dest_host, dest_port)
 
     async def _forward(self, host: str, port: int) -> Any:

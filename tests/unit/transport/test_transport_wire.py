@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +18,9 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 def test_any_text_comes_back(values: dict[str, str], body: str, payload: str) -> None:
     program = Program("ask", "registry-ca", body, values, Secret(payload))
     for password in (None, Secret("pass word'$(x)")):
-        command = shlex.join(wire.root_command(12.5, password=password is not None))
-        request = wire.parse_request(command, wire.encode(program, password))
+        command = wire.line_of(wire.root_command(12.5, "b1", password=password is not None))
+        first = wire.encode_password(password) if password else b""
+        request = wire.parse_request(command, first + wire.encode(program))
         assert request.program == wire.Parsed("ask", "registry-ca", values, body + "\n")
         assert request.payload == payload.encode()
         assert request.password == (password.reveal() if password else None)
@@ -49,11 +48,15 @@ def test_names_that_would_break_out_are_refused() -> None:
 
 
 def test_commands_are_told_apart() -> None:
-    plain = shlex.join(wire.root_command(60, password=False))
-    asked = shlex.join(wire.root_command(60, password=True))
-    assert wire.parse_command(plain) == wire.RootCommand(timeout_seconds=60)
-    assert wire.parse_command(asked) == wire.RootCommand(password=True, timeout_seconds=60)
-    assert wire.parse_command(shlex.join(wire.verify_command())) == wire.RootCommand(password=True, verify=True)
+    plain = wire.line_of(wire.root_command(60, "b1", password=False))
+    for bash in (wire.BASH, wire.RESTRICTED_BASH):
+        free = wire.line_of(wire.root_command(60, "b1", password=False, bash=bash))
+        asked = wire.line_of(wire.root_command(60, "b1", password=True, bash=bash))
+        assert wire.parse_command(free) == wire.RootCommand(timeout_seconds=60, begin="b1")
+        assert wire.parse_command(asked) == wire.RootCommand(password=True, timeout_seconds=60, begin="b1")
+        assert wire.parse_command(wire.line_of(wire.verify_command("b1", bash=bash))) == wire.RootCommand(
+            password=True, verify=True, begin="b1"
+        )
     for foreign in ("true", "bash -c 'x", "", plain + " x"):
         assert wire.parse_command(foreign) is None
 
@@ -68,7 +71,7 @@ def test_what_is_no_program_is_refused(data: bytes) -> None:
 
 
 def test_a_request_cut_short_is_refused() -> None:
-    command = shlex.join(wire.root_command(60, password=False))
+    command = wire.line_of(wire.root_command(60, "b1", password=False))
     data = wire.encode(Program("ask", "x", "echo"))
     with pytest.raises(ValueError, match="short"):
         wire.parse_request(command, data[:-1])
