@@ -52,7 +52,11 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    options, unknown = build_parser().parse_known_args(normalise(words))
+    try:
+        parser = build_parser()
+    except argparse.ArgumentError as error:  # of the grammar itself, in our own words: two workflows or options of one name
+        raise KfError(f"the command line of kfinstall has a defect: {error}", hint="it is none of yours: report it") from error
+    options, unknown = parser.parse_known_args(normalise(words))
     if unknown:
         hint = f"see: {invocation.current().program} {options.command} --help"
         raise UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=hint)

@@ -11,6 +11,7 @@ from kfinstall.answers.load import load
 from kfinstall.engine import plan
 from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
+from kfinstall.engine.wanted import rows
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
@@ -112,6 +113,21 @@ def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     assert len(scripts) == len(set(scripts))
     assert set(scripts) <= there()
     assert there() - set(scripts) <= wanting, "what is wanted is done without an effect"
+
+
+# A name that nothing has ends a script on the node, and the simulator does not read it.
+def test_what_a_script_wants_a_part_of_is_there():
+    known = {name: {"package", "directory", "module", "sysctl", "file", "unit"} for name in there()}
+    for situation in situations():
+        for _phase, kind in STEPS:
+            step = kind()
+            if isinstance(step, NodeStep) and step.applies(situation.answers):
+                for target in step.targets(situation.answers):
+                    given = rows(step.parameters(situation.view(target)))
+                    known[resources.step_script(kind.script)] |= {row[4] for row in given if row[0] == "file"}
+    for name, names in known.items():
+        for words in re.findall(r"(?<![#\w].)\bkf_wanted((?: +[\w-]+)*)", resources.script(name)):
+            assert set(words.split()) <= names, name
 
 
 def there():
