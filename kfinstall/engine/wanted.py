@@ -151,7 +151,7 @@ class Wanted:
                 a parameter's name that is none or that is given twice, a value that no program can be given, something that is
                 wanted twice, a path that is no plain absolute one, a mode, owner or unit that is none. It says which.
         """
-        named = [(item.path_as, item.path) for item in (*self.directories, *self.files) if item.path_as]
+        named = [(item.path_as, item.path) for item in self._placed if item.path_as]
         named += [(unit.name_as, unit.name) for unit in self.units if unit.name_as]
         contents = list(self._contents())
         given = [*named, *((name, file.content) for name, file in contents), (PARAMETER, "".join(self._lines(contents)))]
@@ -159,6 +159,10 @@ class Wanted:
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return dict(given)
+
+    @property
+    def _placed(self) -> tuple[Directory | File, ...]:
+        return (*self.directories, *self.files)
 
     def _contents(self) -> Iterator[tuple[str, File]]:
         for number, file in enumerate(self.files, 1):
@@ -171,7 +175,7 @@ class Wanted:
         yield from _twice("unit", (unit.name for unit in self.units))
 
     def _mistaken_paths(self) -> Iterator[str]:
-        paths = [item.path for item in (*self.directories, *self.files)]
+        paths = [item.path for item in self._placed]
         yield from (f"{path} is no absolute path" for path in paths if not path.startswith("/"))
         plain = [_plain(path) for path in paths]
         yield from (f"{file.path} is not the plain path of a file" for file in self.files if file.path != _plain(file.path))

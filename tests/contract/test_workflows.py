@@ -38,7 +38,9 @@ def lonely(kinds, phases):
 
 def command_clashes(found):
     """Ids of workflows that another command, or another workflow, has."""
-    words = Counter([*(workflow.id for workflow in found), *(name for name in parser.COMMANDS if name not in WORKFLOWS), *FIRST_WORDS])
+    words = Counter(
+        [*(workflow.id for workflow in found), *(name for name in parser.COMMANDS if name not in WORKFLOWS), *FIRST_WORDS]
+    )
     return sorted(f"the command {word} is there {count} times" for word, count in words.items() if count > 1)
 
 
@@ -56,7 +58,9 @@ def option_clashes(found):
 
 
 def toy(name, *flags):
-    return Workflow(name, f"a {name}", "a toy", lambda _options: (), None, own=APART[0].own, flags=tuple(Flag(flag, "x") for flag in flags))
+    return Workflow(
+        name, f"a {name}", "a toy", lambda _options: (), None, own=APART[0].own, flags=tuple(Flag(flag, "x") for flag in flags)
+    )
 
 
 def test_every_step_is_in_a_workflow():
@@ -84,7 +88,9 @@ def test_no_option_of_a_workflow_has_anothers_name():
 def test_a_workflows_flags_are_kept(workflow):
     names = {flag.name for flag in workflow.flags}
     assert names <= {field.name for field in fields(Options)}
-    assert names <= set(RunRecord.model_fields if hasattr(RunRecord, "model_fields") else (field.name for field in fields(RunRecord)))
+    assert names <= set(
+        RunRecord.model_fields if hasattr(RunRecord, "model_fields") else (field.name for field in fields(RunRecord))
+    )
 
 
 def test_every_command_has_a_grammar():
@@ -117,7 +123,8 @@ def test_an_option_that_is_taken_is_named(flags, told):
 
 
 @pytest.mark.parametrize(
-    ("workflow", "told"), [(toy("status"), "conflicting subparser: status"), (toy("toy", "yes"), "conflicting option string: --yes")]
+    ("workflow", "told"),
+    [(toy("status"), "conflicting subparser: status"), (toy("toy", "yes"), "conflicting option string: --yes")],
 )
 def test_a_clash_is_told_by_every_command(workflow, told, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(parser, "APART", (*APART, workflow))
