@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format bench bench-screens bench-kubeflow build docs pictures clean lab-up lab-down lab-test lab-campaign
+.PHONY: help setup demo test check lint format bench bench-matrix bench-screens bench-kubeflow build docs pictures clean lab-up lab-down lab-test lab-campaign
 
 N ?= 3
 LAB := tests/lab/lab/lab.sh
@@ -55,6 +55,9 @@ format: $(STAMP)  ## Format the code
 
 bench: $(STAMP)  ## Measure against peers, side by side (needs sshd)
 	$(BIN)/python -m tests.bench
+
+bench-matrix: $(STAMP)  ## Measure a whole check with the ways between the servers, on 3 to 100 simulated ones
+	$(BIN)/python -m tests.bench.bench_matrix $(BENCH)
 
 bench-screens: $(STAMP)  ## Measure the screens under load: log lines by the million, first paint, keys in the middle of an install
 	$(BIN)/python -m tests.bench.bench_screens $(BENCH)

@@ -21,6 +21,7 @@ EVENTS_VERSION: Final = 1
 _LARGEST_NUMBER: Final = 1e11
 """In an event that is read back; dates can be made of smaller ones only."""
 
+FindingLevel = Literal["ok", "info", "warning", "error"]
 Outcome = Literal["unchanged", "changed", "failed", "interrupted", "skipped", "conflict"]
 
 
@@ -158,12 +159,41 @@ class Finding(Event):
     name: ClassVar[str] = "finding"
     node: str
     check: str
-    level: Literal["ok", "warning", "error"]
+    level: FindingLevel
     message: str
     cause: str = ""
     fix: str = ""
     mend: str = ""
     """What kfinstall can do about it itself, if asked; empty where it can't."""
+    called: str = ""
+    """What --ignore calls it: a name of the check's, or the check itself; empty where it is well."""
+    severity: str = ""
+    """blocking, failing, unchecked (it could not be looked at), warning or info; empty where it is well."""
+    ignored: bool = False
+    """It was to be ignored, by its name; level is info then."""
+    number: int = 1
+    of: int = 1
+    """Which of how many this is that the check tells of the node; the first begins anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePath(Event):
+    """What was found on the way from one node to another."""
+
+    name: ClassVar[str] = "nodePath"
+    source: str
+    target: str
+    level: FindingLevel
+    tried: int
+    """Ports that were tried."""
+    blocked: tuple[str, ...] = ()
+    """Each port that does not go through, and where it ends: 'TCP 10250 (kubelet): dropped by the firewall of cp1'."""
+    round_trip_milliseconds: float = -1.0
+    """Negative where it is not known, as the next ones."""
+    mtu_bytes: int = -1
+    """The largest packet that arrives whole, as IP counts it."""
+    megabits_per_second: float = -1.0
+    """One TCP stream's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +289,7 @@ _BY_NAME: Final = {
         NodeConnected,
         NodeSetAside,
         Finding,
+        NodePath,
         Notice,
         Progress,
     )

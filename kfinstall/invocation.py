@@ -28,7 +28,7 @@ _TAKING: Final = ("reset", "uninstall", "rotate")
 _REHEARSED: Final = ("--delete-data", "--force-finalizers")
 _WRITTEN: Final = re.compile(
     rf"(?<![\w/.-]){PROGRAM}(?P<words> (?:resume|status)| answers check {FILE}|(?: (?:check|plan|doctor|reset|uninstall|rotate))? --answers {FILE})"
-    r"(?P<more>(?: --only [a-z-]+| --mend| --force-finalizers)*)(?! --state-dir)(?![\w-])"
+    r"(?P<more>(?: --only [a-z-]+| --fix| --mend| --force-finalizers)*)(?! --state-dir)(?![\w-])"
 )
 """A command as scripts and tables write it, which know nothing of this call."""
 
@@ -122,8 +122,6 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         return "demo", (f"--{name}", *(word for word in words if word in _REHEARSED))
     if name == "check":
         return "resume", ("--only", "preflight")
-    if name == "install" and current().command in _TAKING:
-        return "demo", ()
     if name == "install":
         return "resume", tuple(words or ("--from", "connect"))
     if name in ("plan", "doctor"):
@@ -134,11 +132,6 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 def only(phase: str) -> str:
     """The command that runs one phase."""
     return command("install", "--only", phase)
-
-
-def cluster() -> str:
-    """The command that makes the cluster: the phase, or an installation where what was called knows no phases of one."""
-    return command("install") if current().command in _TAKING else only("cluster")
 
 
 def bundle(path: str = FILE) -> str:

@@ -75,6 +75,8 @@ class KubeflowRow(_Frozen):
     presets: dict[str, tuple[str, ...]]
     pulls: dict[str, int] = {}
     """Component to how many images its pods pull."""
+    pulls_mebibytes: dict[str, int] = {}
+    """Component to what all its images take on the way, compressed; measured, never estimated: of others it is not known."""
     remote_bases: tuple[str, ...] = ()
 
 

@@ -29,6 +29,12 @@ def script(name: str) -> str:
     return (root() / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
 
 
+@cache
+def program(name: str) -> str:
+    """The text of scripts/<name>, a program that a script hands to an interpreter: "preflight/reachability.pl"."""
+    return (root() / "scripts" / name).read_text(encoding="utf-8")
+
+
 def step_script(name: str) -> str:
     """Which script a step's is, by its name (its unit's, without kf-): "prepare-swap-off" is prepare/swap-off, "mend-clock" preflight/mend-clock."""
     return "/".join(_place(name))

@@ -245,13 +245,21 @@ def shell_command(answers: Answers, name: str) -> list[str]:
     own = node.ssh
     command = ["ssh"]
     port = (own.port if own else None) or answers.ssh.port
-    if port != 22:
+    if port not in (None, 22):
         command += ["-p", str(port)]
     for key in (own.keys if own and own.keys is not None else answers.ssh.keys) or ():
         command += ["-i", key]
     jumps = own.jump_hosts if own and own.jump_hosts is not None else answers.ssh.jump_hosts
     if jumps:
-        hops = ({"user": jump.user or answers.ssh.user, "address": jump.address, "port": jump.port} for jump in jumps)
+        hops = (
+            {"user": jump.user or answers.ssh.user, "address": _bracketed(jump.address, jump.port), "port": jump.port}
+            for jump in jumps
+        )
         command += ["-J", ",".join(map(one, hops))]
     user = (own.user if own else None) or answers.ssh.user
     return [*command, "--", f"{user}@{node.address}" if user else node.address]
+
+
+def _bracketed(address: str, port: int | None) -> str:
+    """An address for -J, which takes a colon without brackets for the port's."""
+    return f"[{address}]" if ":" in address and port is None else address

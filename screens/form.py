@@ -73,6 +73,11 @@ class Row(Explained, Vertical):
         """What is wrong with the value; empty if nothing is."""
 
     @property
+    def _has_three(self) -> bool:
+        """Whether it is a flag that may be absent, which is neither yes nor no."""
+        return self.spec.kind == "flag" and self.spec.default is None
+
+    @property
     @override
     def help(self) -> str:
         """What F1 shows."""
@@ -90,7 +95,9 @@ class Row(Explained, Vertical):
     def editors(self) -> Iterable[Widget]:
         """The widgets that change the value."""
         value = self.draft.get(self.key)
-        if self.spec.kind == "flag":
+        if self._has_three:
+            yield Select([("yes", "true"), ("no", "false")], value=_word(value), allow_blank=True, prompt=self._hint)
+        elif self.spec.kind == "flag":
             yield Switch(bool(value), animate=False)
             yield Static("yes" if value else "no", classes="row--word")
         elif self.spec.kind == "choice":
@@ -120,7 +127,11 @@ class Row(Explained, Vertical):
     @on(Select.Changed)
     def _selected(self, event: Select.Changed) -> None:
         event.stop()
-        self.selected(None if event.value is Select.NULL else str(event.value))
+        chosen = None if event.value is Select.NULL else str(event.value)
+        if self._has_three:
+            self.take(None if chosen is None else chosen == "true")
+        else:
+            self.selected(chosen)
 
     def typed(self, text: str) -> None:
         """An input has another text."""
@@ -151,6 +162,8 @@ class Row(Explained, Vertical):
         given = self.draft.given(self.key)
         for editor in self.query(Input):
             editor.value = fields.write(given if given is not None else self.spec.default)
+        if self._has_three:
+            self.query_one(Select).value = _word(given)
 
     def put(self, value: Any) -> None:
         """Take a value that something else than the editor chose, and show it there."""
@@ -177,6 +190,10 @@ class Row(Explained, Vertical):
         given = self.draft.given(self.key)
         if given is not None:
             self.show_problem(fields.problem(self.spec.path, given))
+
+
+def _word(value: object) -> Any:
+    return fields.write(value) if isinstance(value, bool) else Select.NULL
 
 
 class SecretRow(Row):

@@ -133,7 +133,12 @@ class KubeflowScreen(PartScreen):
         self._fill()
         self._fill_proofs()
         self._fill_images()
-        self.query_one("#kubeflow-fit", Static).update(Content("\n".join(_fit_lines(self.judge()))))
+        self.query_one("#kubeflow-fit", Static).update(Content("\n".join(_fit_lines(self.judge(), self._bits()))))
+
+    def _bits(self) -> float | None:
+        """The slowest of the streams that the last check measured between the servers, bits a second."""
+        speeds = [path.megabits_per_second for path in self.controller.view.paths.values() if path.megabits_per_second > 0]
+        return min(speeds) * 1e6 if speeds else None
 
     def judge(self) -> Fit:
         """What is chosen against the servers that were looked at."""
@@ -145,7 +150,14 @@ class KubeflowScreen(PartScreen):
         spark = bool(self.controller.draft.get(("spark", "enabled")))
         pulls = self._row.pulls if self._row else {}
         return fit.fit(
-            components, self.chosen, spark=spark, facts=self.controller.facts, workers=with_roles or workers, lone=lone, pulls=pulls
+            components,
+            self.chosen,
+            spark=spark,
+            facts=self.controller.facts,
+            workers=with_roles or workers,
+            lone=lone,
+            pulls=pulls,
+            pulls_mebibytes=self._row.pulls_mebibytes if self._row else {},
         )
 
     def _fill(self) -> None:
@@ -278,12 +290,12 @@ def _cost_line(title: str, cost: Amount) -> str:
     return f"{title:<21.21} " + " ".join((text or "·").rjust(columns) for columns, text in cells)
 
 
-def _fit_lines(judged: Fit) -> Iterable[str]:
+def _fit_lines(judged: Fit, bits_per_second: float | None = None) -> Iterable[str]:
     """The forecast in words."""
     need = judged.needed
     yield (
         f"Needs {need.pods} pods, {need.cpu_millicores / 1000:.1f} CPU, {need.memory_mebibytes / 1024:.1f} GiB memory, "
-        f"{need.volumes_gibibytes} GiB of volumes; pulls {need.images} images."
+        f"{need.volumes_gibibytes} GiB of volumes; {judged.of_images(bits_per_second)}."
     )
     if judged.available is None:
         yield "Whether it fits is known once the servers were looked at (screen Nodes)."
@@ -293,5 +305,7 @@ def _fit_lines(judged: Fit) -> Iterable[str]:
     yield f"{glyph} It {word}: the servers leave {have.pods} pods, {have.cpu_millicores / 1000:.1f} CPU, {have.memory_mebibytes / 1024:.1f} GiB."
     if judged.unknown:
         yield f"Not counted, since not looked at: {', '.join(judged.unknown)}."
+    if not judged.stored:
+        yield f"✗ A server has only {(judged.free_mebibytes or 0) / 1024:.1f} GiB for the images."
     if judged.leave_out:
         yield f"It would fit without: {', '.join(judged.leave_out)}."

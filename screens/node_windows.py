@@ -18,7 +18,7 @@ from kfinstall.frontend.draft import Draft
 from screens.buttons import Act
 from screens.form import Row
 from screens.jumps import JumpHosts
-from screens.modals import Window
+from screens.modals import Confirm, Window
 
 
 class EditNode(Window[dict[str, Any] | None]):
@@ -79,7 +79,8 @@ class Paste(Window[str | None]):
         """Empty; what it understands stands in its text."""
         super().__init__(
             "Import servers",
-            "Paste lines (name address role), an ssh_config, an Ansible inventory or a k0sctl file; or write the path of one.",
+            "Paste lines (name address role), /etc/hosts, CSV, an ssh_config, an Ansible inventory, a file of k0sctl, RKE or KubeKey; "
+            "or write the path of one.",
         )
 
     @override
@@ -96,3 +97,16 @@ class Paste(Window[str | None]):
     def action_take(self) -> None:
         """Take what stands there."""
         self.dismiss(self.query_one(TextArea).text)
+
+
+class SameNames(Confirm):
+    """Imported rows whose names are there already: keep what is there, or take the imported ones."""
+
+    def __init__(self, title: str, lines: str) -> None:
+        """`lines`: each name with what is there and what the import says."""
+        super().__init__(
+            title,
+            f"{lines}\n\nA server that is replaced keeps what the import does not say.",
+            yes="Take the imported",
+            no="Keep mine",
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from textual import on, work
@@ -16,7 +15,6 @@ from textual.widgets import Button, Static
 from typing_extensions import override
 
 from kfinstall.frontend import importers
-from kfinstall.frontend.importers import Imported
 from kfinstall.frontend.probes import Probe, Probes, for_facts
 from kfinstall.frontend.runview import RunView
 from screens.buttons import Act
@@ -25,7 +23,7 @@ from screens.jumps import JumpHosts
 from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS
 from screens.modals import Confirm, Told
-from screens.node_windows import EditNode, Paste
+from screens.node_windows import EditNode, Paste, SameNames
 from screens.part import PartScreen
 
 _ROLE_WORDS: Final = {("control-plane",): "control plane", ("worker",): "worker", ("control-plane", "worker"): "both"}
@@ -78,7 +76,7 @@ class NodesScreen(PartScreen):
     about: ClassVar[str] = "The servers, and how to log in to them. The first one is the control plane unless roles say otherwise."
     help_text: ClassVar[str] = (
         "n adds a server, Enter changes it, r changes its role, d removes it, i shows all that is known of it.\n"
-        "F6 pastes or imports: lines `name address role`, ~/.ssh/config, an Ansible inventory, a k0sctl file.\n"
+        "F6 pastes or imports: a list, /etc/hosts lines, CSV, ~/.ssh/config, Ansible's INI or YAML, k0sctl, RKE, KubeKey; it tells what it left.\n"
         "Each server is looked at as soon as its row is complete, and again when it or the login changes: host key, login, sudo, system.\n"
         "i shows what was learnt on the way in: the fingerprint, which keys were offered and refused, the same for each jump host.\n"
         "Running this part starts Kubernetes on them: the first control plane, the others, the pod network, and a proof of it."
@@ -105,14 +103,14 @@ class NodesScreen(PartScreen):
             yield Act("Import", id="import", tooltip="F6")
         yield Static(Content("Login"), classes="heading")
         yield row(draft, "ssh.user", "User", hint="your own login name")
-        yield row(draft, "ssh.port", "Port")
+        yield row(draft, "ssh.port", "Port", hint="22")
         yield row(draft, "ssh.keys", "Key files", hint="~/.ssh/id_*")
         yield row(draft, "ssh.agent", "SSH agent")
         yield row(draft, "ssh.password", "Login password", may_generate=False)
         yield row(draft, "ssh.sudoPassword", "sudo password", may_generate=False)
         yield row(draft, "ssh.passphrase", "Key's passphrase", may_generate=False)
         yield JumpHosts(draft, ("ssh", "jumpHosts"), hint="user@bastion:22, as for ssh -J; empty: straight there")
-        yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config")
+        yield row(draft, "ssh.useSshConfig", "Use ~/.ssh/config", hint="where it is there")
 
     @override
     def on_mount(self) -> None:
@@ -261,16 +259,29 @@ class NodesScreen(PartScreen):
 
     @work(exclusive=True, group="import")
     async def _import(self, text: str) -> None:
-        words = text.strip()
-        found = await asyncio.to_thread(_from_file_or_text, words)
-        nodes = importers.merged(self.controller.draft.nodes, found.nodes)
+        found = await asyncio.to_thread(importers.from_file_or_text, text)
+        same = importers.same_names(self.controller.draft.nodes, found)
+        taken: set[str] = set()
+        if same:
+            lines = "\n".join(one.line_of_text() for one in same)
+            question = SameNames(f"{len(same)} name{'s are' if len(same) > 1 else ' is'} there already", lines)
+            if await self.app.push_screen_wait(question):
+                taken = {one.name for one in same}
+        before = self.controller.draft.nodes
+        nodes, found = importers.merged(before, found, taken=taken)
         if found.nodes:
             self._put(nodes, len(nodes) - 1)
-        lines = [f"{len(found.nodes)} server(s) taken from {found.kind}." if found.kind else "", *found.left]
+        lines_told = [
+            f"{len(found.nodes)} server(s) taken from {found.kind}." if found.nodes else "No server was taken.",
+            *found.notes,
+            *(() if before else found.about_roles),
+        ]
         if found.left:
-            self.app.push_screen(Told("Imported", "\n".join(line for line in lines if line)))
+            lines_told += ["", "Left:", *found.left]
+        if len(lines_told) > 1:
+            self.app.push_screen(Told("Imported" if found.nodes else "Nothing imported", "\n".join(lines_told)))
         else:
-            self.app.notify(lines[0] or "nothing was found", markup=False)
+            self.app.notify(lines_told[0], markup=False)
 
     def action_inspect(self) -> None:
         """All that is known of the server under the cursor."""
@@ -287,15 +298,3 @@ def roles_of(nodes: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
         return {str(node.get("name")): tuple(node.get("roles") or ()) for node in nodes}
     first = ("control-plane", "worker") if len(nodes) == 1 else ("control-plane",)
     return {str(node.get("name")): ("worker",) if number else first for number, node in enumerate(nodes)}
-
-
-def _from_file_or_text(words: str) -> Imported:
-    """A single line that names a file is that file."""
-    if "\n" not in words and len(words) < 4096:
-        try:
-            path = Path(words).expanduser()
-            if path.is_file():
-                return importers.read(path.read_text(encoding="utf-8", errors="replace"))
-        except (OSError, ValueError, RuntimeError):
-            pass
-    return importers.read(words)

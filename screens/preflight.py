@@ -24,9 +24,10 @@ from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 from screens.modals import Confirm, Told
+from screens.ways import Ways, told
 
-_STATES: Final[dict[str, State]] = {"ok": "unchanged", "warning": "warning", "error": "failed"}
-_WORDS: Final = {"ok": "good", "warning": "warning", "error": "must be mended"}
+_STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
+_WORDS: Final = {"ok": "good", "info": "good to know", "warning": "warning", "error": "must be mended"}
 _NAME_COLUMNS: Final = 24
 """At least; more where there is room."""
 _NARROWEST_CELL: Final = 4
@@ -120,12 +121,15 @@ class PreflightScreen(BaseScreen):
     title_on_bar: ClassVar[str] = "Preflight"
     help_text: ClassVar[str] = (
         "F5 checks every server and changes nothing; while something is red it looks again every few seconds, so mend it and watch.\n"
-        "Arrows move, Enter shows evidence, cause and fix of a cell, f mends it where kfinstall can (a reset takes that back) or shows the commands that do, r shows only what is not good."
+        "Arrows move, Enter shows evidence, cause and fix of a cell, f mends it where kfinstall can (a reset takes that back) or shows the commands that do, i ignores what fails (the record and the proof card tell it; what is blocking can't be), r shows only what is not good,\n"
+        "w the ways between the servers: who tries down, who is tried across, with round trips, packet sizes and what is shut."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "check", "Check", id="check"),
         Binding("r", "only_red", "Only red", id="only-red"),
+        Binding("w", "ways", "Ways", id="ways"),
         Binding("f", "fix", "Fix", show=False, id="fix"),
+        Binding("i", "ignore", "Ignore", show=False, id="ignore"),
         Binding("x", "app.stop", "Stop looking", show=False, id="stop"),
     ]
 
@@ -145,14 +149,17 @@ class PreflightScreen(BaseScreen):
                 with Horizontal(id="acts"):
                     yield Act("Check", id="check", primary=True, tooltip="F5")
                     yield Act("Only red", id="only-red", tooltip="r")
+                    yield Act("Ways", id="show-ways", tooltip="w")
                     yield Act("Fix", id="fix", tooltip="f")
                     yield Act("Stop looking", id="stop", tooltip="x")
                 yield Matrix()
+                yield Ways()
                 yield Static("", id="finding", markup=False)
         yield Footer(show_command_palette=False)
 
     @override
     def on_mount(self) -> None:
+        self.query_one(Ways).display = False
         self.set_focus(self.query_one(Matrix))
 
     def on_screen_resume(self) -> None:
@@ -178,25 +185,51 @@ class PreflightScreen(BaseScreen):
         if matrix.cursor < 1 and matrix.checks:
             matrix.cursor = 1
         matrix.redraw()
+        ways = self.query_one(Ways)
+        ways.plain = self.app.plain
+        ways.show(view.paths)
         self.query_one("#verdict", Note).tell(verdict(view, checking=checking))
         self._show_cell()
 
     def _checks(self, view: RunView) -> list[tuple[str, str]]:
         ids = list(dict.fromkeys(check for _node, check in view.findings))
         if self._only_red:
-            bad = {check for (_node, check), finding in view.findings.items() if finding.level != "ok"}
+            bad = {check for (_node, check), finding in view.findings.items() if finding.level in ("warning", "error")}
             ids = [check for check in ids if check in bad]
         titles = {step.id: step.title for phase in view.phases.values() for step in phase.steps.values()}
         return [(check, titles.get(check, check)) for check in ids]
 
     @on(Matrix.Moved)
+    @on(Ways.Moved)
     def _show_cell(self) -> None:
+        if self.query_one(Ways).display:
+            self._show_pair()
+            return
         cell = self.query_one(Matrix).cell
         finding = self.controller.view.findings.get(cell) if cell is not None else None
         text = (
             f"{finding.node}: {finding.message}" + (f"\nFix: {finding.fix}" if finding.fix else "") if finding is not None else ""
         )
         self.query_one("#finding", Static).update(Content(text))
+
+    def _show_pair(self) -> None:
+        pair = self.query_one(Ways).pair
+        text = "" if pair is None or pair[0] == pair[1] else "; ".join(told(self.controller.view.paths.get(pair)))
+        self.query_one("#finding", Static).update(Content(text))
+
+    @on(LinesView.Chosen, "#ways")
+    def _pair_chosen(self) -> None:
+        pair = self.query_one(Ways).pair
+        if pair is not None and pair[0] != pair[1]:
+            self.app.push_screen(Told(f"From {pair[0]} to {pair[1]}", "\n".join(told(self.controller.view.paths.get(pair)))))
+
+    @on(Button.Pressed, "#show-ways")
+    def action_ways(self) -> None:
+        """The ways between the servers, or the checks."""
+        ways, matrix = self.query_one(Ways), self.query_one(Matrix)
+        ways.display, matrix.display = not ways.display, ways.display
+        self.set_focus(ways if ways.display else matrix)
+        self._show_cell()
 
     @on(LinesView.Chosen, "#matrix")
     def _cell_chosen(self) -> None:
@@ -257,6 +290,37 @@ class PreflightScreen(BaseScreen):
                 self.app.notify(error.message, severity="warning", markup=False)
 
         self.app.push_screen(Confirm(f"Mend {finding.check}", text, yes="Mend it"), answered)
+
+    def action_ignore(self) -> None:
+        """Let the run go on in spite of what fails under the cursor, after a question; or no more."""
+        cell = self.query_one(Matrix).cell
+        finding = self.controller.view.findings.get(cell) if cell is not None else None
+        name = finding.called if finding is not None else ""
+        if name in self.controller.ignored:
+            self.controller.ignored.remove(name)
+            self.app.notify(f"{name} is not ignored any more; F5 looks again", markup=False)
+        elif finding is None or finding.severity not in ("failing", "warning", "unchecked"):
+            why = (
+                "it can't work so, and can't be ignored"
+                if finding is not None and finding.level == "error"
+                else "nothing fails there"
+            )
+            self.app.notify(why, markup=False)
+        else:
+            self._waive(finding)
+
+    def _waive(self, finding: Finding) -> None:
+        text = (
+            f"{finding.message}\n\nIgnored on every server, under the name {finding.called}. The run's record and the proof card tell it. "
+            f"At a command line: --ignore {finding.called}"
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.controller.ignored.append(finding.called)
+                self.app.notify(f"{finding.called} is ignored from now on; F5 looks again", markup=False)
+
+        self.app.push_screen(Confirm(f"Ignore {finding.called}", text, yes="Ignore it"), answered)
 
     @on(Button.Pressed, "#stop")
     def _stop(self) -> None:

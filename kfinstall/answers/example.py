@@ -26,6 +26,8 @@ _SAMPLES: Final = {
     "kubernetesVersion": '"1.34"',
     "apiEndpoint": "k8s.example.com:6443",
     "user": "ubuntu",
+    "port": "22",
+    "useSshConfig": "true",
     "keys": "[~/.ssh/id_ed25519]",
     "passphrase": "{prompt: true}",
     "password": "{env: KF_PASSWORD}",

@@ -63,9 +63,9 @@ class Cluster(Section):
 class JumpHost(Section):
     """A host that SSH goes through. It is sent its own password only, and offered no key that is written for a node."""
 
-    address: t.HostAddress = Field(description="DNS name or IP address.")
+    address: t.SshHost = Field(description="DNS name, IP address, or an alias of ~/.ssh/config.")
     user: t.LoginName | None = Field(None, description="Login user; the one of `ssh` if absent.")
-    port: t.Port = Field(22, description="SSH port.")
+    port: t.Port | None = Field(None, description="SSH port; that of ~/.ssh/config, else 22, if absent.")
     keys: tuple[t.LocalFile, ...] = Field((), description="Private key files; those of `ssh` if empty, never a node's own.")
     password: SecretRef | None = Field(
         None, description="Login password. If absent none is sent: neither that of `ssh`, which is the nodes', nor a node's own."
@@ -75,10 +75,13 @@ class JumpHost(Section):
 class Ssh(Section):
     """How to log in to the nodes."""
 
-    user: t.LoginName | None = Field(None, description="Login user; your own login name if absent, as with ssh.")
-    port: t.Port = Field(22, description="SSH port.")
+    user: t.LoginName | None = Field(
+        None, description="Login user; that of ~/.ssh/config, else your own login name, if absent, as with ssh."
+    )
+    port: t.Port | None = Field(None, description="SSH port; that of ~/.ssh/config, else 22, if absent.")
     keys: tuple[t.LocalFile, ...] = Field(
-        (), description="Private key files, for jump hosts without their own too; ~/.ssh/id_* if empty."
+        (),
+        description="Private key files, for jump hosts without their own too; a .pub file names a key of the agent. ~/.ssh/id_* if empty.",
     )
     agent: t.Flag = Field(
         True, description="Offer the keys of the SSH agent; to jump hosts without those that are written for a node."
@@ -90,7 +93,10 @@ class Ssh(Section):
     password: SecretRef | None = Field(None, description="Login password of the nodes; jump hosts have their own.")
     sudo_password: SecretRef | None = Field(None, description="Password for sudo; the login password is tried if absent.")
     jump_hosts: tuple[JumpHost, ...] = Field((), description="Hosts to go through, in order.")
-    use_ssh_config: t.Flag = Field(False, description="Also read ~/.ssh/config.")
+    use_ssh_config: t.Flag | None = Field(
+        None,
+        description="Log in as ~/.ssh/config says wherever these answers say nothing, read by OpenSSH itself (ssh -G). If absent: where that file is there.",
+    )
 
 
 class NodeSsh(Section):

@@ -78,18 +78,22 @@ def compose(text: str) -> yaml.Node | None:
     try:
         loader = _Loader(text)
         node: yaml.Node | None = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise NotYamlError(line, column, _explain(error, text)) from None
-    except yaml.reader.ReaderError as error:
-        line, column = _line_and_column(text, int(error.position))
-        raise NotYamlError(line, column, "not YAML: a control character; is it a text file?") from None
-    except (ValueError, OverflowError):  # PyYAML hands escapes such as \UFFFFFFFF to chr() unchecked
-        mark = loader.get_mark() if loader is not None else None
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise NotYamlError(line, column, "not YAML: an escape or a number without a meaning") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise as_problem(error, text, loader.get_mark() if loader is not None else None) from None
     return node
+
+
+def as_problem(error: Exception, text: str, mark: Any = None) -> NotYamlError:
+    """What PyYAML raised about a text, as a problem with its place and without what stands there; `mark` is where it was, if it does not say."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        found = error.problem_mark or error.context_mark
+        line, column = (found.line + 1, found.column + 1) if found else (1, 1)
+        return NotYamlError(line, column, _explain(error, text))
+    if isinstance(error, yaml.reader.ReaderError):
+        return NotYamlError(*_line_and_column(text, int(error.position)), "not YAML: a control character; is it a text file?")
+    # PyYAML hands escapes such as \UFFFFFFFF to chr() unchecked.
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return NotYamlError(line, column, "not YAML: an escape or a number without a meaning")
 
 
 def _line_and_column(text: str, position: int) -> tuple[int, int]:

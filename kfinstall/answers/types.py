@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, Strict
 
+_ALIAS: Final = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9._]{0,252}")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ENDPOINT: Final = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
 _SIZE: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)")
@@ -57,6 +58,20 @@ def host_address(value: str) -> str:
     if not all(_LABEL.fullmatch(part) for part in value.lower().rstrip(".").split(".")):
         raise ValueError(f"{value!r} is neither an IP address nor a DNS name")
     return value.lower()
+
+
+def ssh_host(value: str) -> str:
+    """What ssh takes for a host: an IP address, also one of a network of this computer (%zone), a DNS name, or an alias of ~/.ssh/config.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return str(ipaddress.IPv6Address(value)) if "%" in value else host_address(value)
+    except ValueError:
+        if _ALIAS.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value):
+            return value
+        raise
 
 
 def cidr(value: str) -> str:
@@ -228,6 +243,7 @@ def direct_host(value: str) -> str:
 
 DnsLabel = Annotated[str, AfterValidator(dns_label)]
 NodeName = Annotated[str, AfterValidator(node_name)]
+SshHost = Annotated[str, AfterValidator(ssh_host)]
 HostAddress = Annotated[str, AfterValidator(host_address)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]

@@ -109,6 +109,12 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
     return ExitCode.DONE
 
 
+def _answers_import(options: argparse.Namespace, terminal: Terminal) -> int:
+    from kfinstall.cli.importing import import_answers
+
+    return import_answers(options, terminal)
+
+
 def _answers_schema(_options: argparse.Namespace, terminal: Terminal) -> int:
     from kfinstall.answers.schema import schema
 
@@ -129,7 +135,12 @@ def _completion(options: argparse.Namespace, terminal: Terminal) -> int:
     return ExitCode.DONE
 
 
-_ANSWERS: Final[dict[str, Command]] = {"new": _answers_new, "check": _answers_check, "schema": _answers_schema}
+_ANSWERS: Final[dict[str, Command]] = {
+    "new": _answers_new,
+    "import": _answers_import,
+    "check": _answers_check,
+    "schema": _answers_schema,
+}
 _COMMANDS: Final[dict[str, Command]] = {
     **dict.fromkeys(WORKFLOWS, _run),
     "wizard": _wizard,

@@ -9,6 +9,7 @@ from typing import Final
 from typing_extensions import override
 
 from kfinstall import __version__, invocation
+from kfinstall.answers.inventory.names_of_forms import FORMS
 from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import UsageError
 from kfinstall.workflows import APART, WORKFLOWS, installation, rotate
@@ -67,12 +68,21 @@ def _answers(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     _path(parser.add_argument("--answers", metavar="FILE", required=required, help="the answers file (kfinstall answers new)"))
 
 
+def _judging(parser: argparse.ArgumentParser, strict: str) -> None:
+    """What of the preflight's findings ends a run."""
+    parser.add_argument("--strict", action="store_true", help=strict)
+    text = "write what the preflight finds as JUnit XML too: a suite a node, a case a check"
+    _path(parser.add_argument("--junit", metavar="FILE", default="", help=text))
+    text = "a finding of the preflight that does not stop it, by its name (docs/preflight.md); may be given several times"
+    parser.add_argument("--ignore", metavar="CHECK", action="append", default=[], help=text)
+
+
 def install_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """What `kfinstall install` takes, with or without the need of answers."""
     _answers(parser, required=required)
     _selection(parser)
     _login(parser)
-    parser.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _judging(parser, "preflight warnings end the run (exit 4)")
     _common(parser)
 
 
@@ -94,8 +104,9 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
 
     check = commands.add_parser(CHECK.id, help=CHECK.help)
     _answers(check)
-    check.add_argument("--strict", action="store_true", help="warnings exit 4")
-    check.add_argument("--mend", action="store_true", help="mend what kfinstall can mend itself; asks for each, or --yes")
+    _judging(check, "warnings exit 4")
+    text = "make the fixes that kfinstall can make itself; shows and asks for each, or --yes"
+    check.add_argument("--fix", "--mend", dest="mend", action="store_true", help=text)
     _login(check)
     _common(check)
 
@@ -111,7 +122,7 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
     _selection(resume)
     _login(resume)
-    resume.add_argument("--strict", action="store_true", help="preflight warnings end the run (exit 4)")
+    _judging(resume, "preflight warnings end the run (exit 4)")
     _common(resume)
 
     status = commands.add_parser("status", help="what was done, when, how it is known, what is in doubt, what failed and why")
@@ -162,7 +173,9 @@ def _apart(commands: argparse._SubParsersAction[_Parser], workflow: Workflow, dr
 
 
 def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
-    answers = commands.add_parser("answers", help="new: a commented example; check: all problems at once; schema: the JSON Schema")
+    answers = commands.add_parser(
+        "answers", help="new: a commented example; import: from an inventory; check: all problems at once; schema: the JSON Schema"
+    )
     actions = answers.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
     new = actions.add_parser("new", help="print a commented example")
     _path(new.add_argument("file", nargs="?", metavar="FILE", help="write it there instead; an existing file is never overwritten"))
@@ -170,8 +183,21 @@ def _answers_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = actions.add_parser("check", help="all problems at once, with file:line:column")
     _path(check.add_argument("file", metavar="FILE"))
     _common(check)
+    _answers_import(actions)
     schema = actions.add_parser("schema", help="print the JSON Schema")
     _common(schema)
+
+
+def _answers_import(actions: argparse._SubParsersAction[_Parser]) -> None:
+    taken = actions.add_parser(
+        "import", help="make answers of an inventory: a list, /etc/hosts, CSV, ssh_config, Ansible, k0sctl, RKE, KubeKey, ..."
+    )
+    _path(taken.add_argument("file", metavar="FILE", help="the inventory; - is standard input"))
+    _path(taken.add_argument("-o", "--output", metavar="FILE", default="", help="write the answers there instead of stdout"))
+    taken.add_argument("--overwrite", action="store_true", help="write it though it exists")
+    taken.add_argument("--format", choices=FORMS, default="", metavar="FORM", help=f"take it for this form: {', '.join(FORMS)}")
+    taken.add_argument("--strict", action="store_true", help="exit 15 and write nothing where anything was left")
+    _common(taken)
 
 
 def _bundle(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -209,6 +235,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argpars
     )
     if mark:
         mark(fault)
+    _judging(demo, "preflight warnings end the run (exit 4)")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)
     _common(demo)

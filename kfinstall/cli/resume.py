@@ -6,20 +6,18 @@ import argparse
 
 from kfinstall import invocation
 from kfinstall.answers.load import load
-from kfinstall.cli.runs import consented, drive, tell_resumed
+from kfinstall.cli.runs import consented, drive, ignored, tell_resumed
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.fleet import spare_nodes
-from kfinstall.workflows import resuming, runs
+from kfinstall.workflows import resuming
 
 
 def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     """Go on with the last (or named) run: from its answers, about what it was about, but for what the command line gives anew."""
     chosen = resuming.choose(options.state_dir, options.run)
     cluster, record = chosen.cluster, chosen.record
-    given = resuming.Selection(options.only, options.start, strict=options.strict)
+    given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options))
     invocation.learn(answers=record.answers_file, rehearsal=bool(record.demo))
-    if runs.apart(record):
-        invocation.learn(command=record.kind)
     for line in chosen.passed_over:
         terminal.say(line)
     if record.demo:

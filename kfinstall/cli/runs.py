@@ -7,30 +7,33 @@ import asyncio
 import dataclasses
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from kfinstall import durable
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
 from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.engine import runbook, state
 from kfinstall.engine.executor import Stop
-from kfinstall.engine.fixes import mend, offered
+from kfinstall.engine.fixes import hints, mend, offered
 from kfinstall.engine.fleet import open_cluster
 from kfinstall.engine.options import Options
 from kfinstall.engine.plan import Plan
 from kfinstall.engine.reporters.jsonl import JsonLines
+from kfinstall.engine.reporters.junit import JUnit
 from kfinstall.engine.reporters.plain import Plain
 from kfinstall.engine.session import Session, open_session
+from kfinstall.engine.step import Fix
 from kfinstall.engine.workflow import Question, Workflow
 from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.text import duration
-from kfinstall.workflows import WORKFLOWS, card, doctor, resuming
+from kfinstall.workflows import WORKFLOWS, card, check, doctor, resuming
 from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.plan import PLAN
 
@@ -69,12 +72,25 @@ def run_options(options: argparse.Namespace, terminal: Terminal, workflow: Workf
         rotate=tuple(getattr(options, "rotating", None) or ()),
         start=getattr(options, "start", None),
         strict=getattr(options, "strict", False),
+        ignore=ignored(options),
         answers_file=answers_file,
         delete_data=getattr(options, "delete_data", False),
         force_finalizers=getattr(options, "force_finalizers", False),
         dry_run=getattr(options, "dry_run", False),
     )
     return consented(wanted, options, terminal)
+
+
+def ignored(options: argparse.Namespace) -> tuple[str, ...]:
+    """What --ignore names, each once.
+
+    Raises:
+        UsageError: no finding and no check has that name.
+    """
+    named = tuple(dict.fromkeys(getattr(options, "ignore", None) or ()))
+    for name in named:
+        check.refuse_unknown(name)
+    return named
 
 
 def drive(answers: Answers, wanted: Options, options: argparse.Namespace, terminal: Terminal) -> int:
@@ -100,6 +116,7 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
     bus.subscribe(
         Plain(narration, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose, columns=terminal.columns)
     )
+    report = _report(options, wanted, bus)
     stop = Stop()
 
     def find(ref: SecretRef, purpose: str) -> Secret:
@@ -110,18 +127,45 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
     if task is None:
         raise InterruptedRunError("not inside a task")
     with_signals(asyncio.get_running_loop(), task, stop, bus)
-    async with open_session(
-        answers,
-        wanted,
-        state_root=options.state_dir,
-        bus=bus,
-        redact=redact,
-        resolve=find,
-        open_cluster=open_cluster,
-        stop=stop,
-    ) as session:
-        session.outcome = ExitCode(await work(session))
+    try:
+        async with open_session(
+            answers,
+            wanted,
+            state_root=options.state_dir,
+            bus=bus,
+            redact=redact,
+            resolve=find,
+            open_cluster=open_cluster,
+            stop=stop,
+        ) as session:
+            session.outcome = ExitCode(await work(session))
+    finally:
+        report(terminal)
     return int(session.outcome)
+
+
+def _report(options: argparse.Namespace, wanted: Options, bus: EventBus) -> Callable[[Terminal], None]:
+    """Have the run's findings collected for --junit, where that was given; the result writes the file.
+
+    Raises:
+        UsageError: it can't be written there.
+    """
+    if not getattr(options, "junit", ""):
+        return lambda _terminal: None
+    path = Path(options.junit).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        why = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+        raise UsageError(f"--junit {options.junit} can't be written: {why}", hint="name a file in a directory that is there")
+    found = JUnit(strict=wanted.strict)
+    bus.subscribe(found)
+
+    def write(terminal: Terminal) -> None:
+        try:
+            durable.replace(path, found.text(), mode=0o644)
+        except OSError as error:
+            terminal.say(f"{path} can't be written: {error.strerror or error}")
+
+    return write
 
 
 def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Stop, bus: EventBus) -> None:
@@ -209,12 +253,23 @@ async def mend_offered(session: Session, options: argparse.Namespace, terminal: 
             why="\n".join(f"{node}: {'; '.join(fix.title for fix in fixes)}" for (node, _check), fixes in wanted.items()),
             hint="give --yes to make all of them; a reset takes them back",
         )
-    for (node, check), fixes in wanted.items():
+    for (node, step), fixes in wanted.items():
+        for line in _by_hand(session, node, step, fixes):
+            terminal.say(line)
         title = "; ".join(fix.title for fix in fixes)
         if options.yes or terminal.confirm(f"{node}: {title}? [y/N] "):
-            await mend(session, node, check)
+            done = await mend(session, node, step)
+            terminal.say(f"{node}: {step}: {'well now' if done.level in ('ok', 'info') else done.level}: {done.message}")
     if not wanted:
         terminal.say("there is nothing that kfinstall can mend itself")
+
+
+def _by_hand(session: Session, node: str, step: str, fixes: Sequence[Fix]) -> list[str]:
+    """What is wrong, and what would be typed for each fix."""
+    found = hints(session, node, step)
+    lines = [f"{node}: {step}: {finding.reason}" for finding in found if finding.fix in fixes]
+    typed = [line for finding in found if finding.fix in fixes for line in finding.hint.splitlines()]
+    return [*lines, *(f"  by hand: {line}" for line in dict.fromkeys(typed))]
 
 
 async def _plan(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
@@ -268,5 +323,5 @@ async def _asked_about(session: Session, *, options: argparse.Namespace, termina
 async def _doctor(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     plan = await doctor.look(session)
     _tell_plan(plan, options, terminal)
-    doctor.judge(plan)
+    doctor.judge(plan, doctor.ignored(session))
     return ExitCode.DONE

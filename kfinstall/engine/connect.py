@@ -41,6 +41,7 @@ async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, o
             limits=options.limits,
             node_keys=keys_of(fleet.all_answers.nodes),
             on_changed=fleet.changed_keys.meet,
+            ssh_config=options.ssh_config,
         )
 
     names = [node.name for node in fleet.all_answers.nodes if node.name not in options.leave_out]

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kfinstall import invocation
-from kfinstall.engine import limits, plan
+from kfinstall.engine import findings, limits, plan
 from kfinstall.engine.context import Context
 from kfinstall.engine.fleet import Fleet
-from kfinstall.engine.journal import Entry, Journal
+from kfinstall.engine.journal import IGNORED, Entry, Journal
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.secret_store import SecretStore
-from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Severity, Step, View
+from kfinstall.engine.survey import Surveying
 from kfinstall.errors import (
     ChangedHostKeyError,
     CommandError,
@@ -110,8 +111,9 @@ class Executor:
         run: str,
         stop: Stop,
         strict: bool = False,
+        ignore: tuple[str, ...] = (),
     ) -> None:
-        """`strict`: a warning of a read-only step ends the run."""
+        """`strict`: a warning of a read-only step ends the run. `ignore`: names of findings, or checks, that don't."""
         self._fleet = fleet
         self._bus = bus
         self._journal = journal
@@ -120,6 +122,9 @@ class Executor:
         self._run = run
         self._stop = stop
         self._strict = strict
+        self._ignore = ignore
+        self.ignored: list[Finding] | None = None
+        """What was found and is ignored; None where nothing has been examined."""
         self.tally = Tally()
 
     async def run(self, phases: Sequence[Phase]) -> None:
@@ -138,7 +143,8 @@ class Executor:
             before = self.tally.changed
             try:
                 if phase.read_only:
-                    self.examine(steps)
+                    await self.survey(steps)
+                    self.examine(steps, record=True)
                 else:
                     for step in steps:
                         await self._step(step)
@@ -149,29 +155,54 @@ class Executor:
             finally:
                 self._bus.emit(PhaseFinished(phase=phase.id, outcome=outcome, seconds=time.monotonic() - begin))
 
-    def examine(self, steps: Sequence[Step]) -> list[Finding]:
-        """Check read-only steps on every target and tell every finding before any error is raised.
+    async def survey(self, steps: Sequence[Step], *, again: bool = False) -> None:
+        """Find out what steps want to know of several nodes together, before they are checked.
+
+        `again`: the same was looked at before in this run.
 
         Raises:
-            PreflightError: at least one finding is an error.
+            ChangedHostKeyError: a node shows another host key than before.
+        """
+        for step in steps:
+            found = await step.survey(Surveying(self._fleet, self._bus, again=again))
+            if found is not None:
+                self._fleet.surveys[type(found)] = found
+        self._fleet.changed_keys.refuse()
+
+    def examine(self, steps: Sequence[Step], *, record: bool = False) -> list[Finding]:
+        """Check read-only steps on every target and tell every finding before any error is raised.
+
+        `record`: write into the journal what was found and is ignored; for runs that go on.
+
+        Raises:
+            PreflightError: at least one finding stops the run.
             PreflightWarningError: at least one is a warning, and the run is strict.
         """
         found = self.findings(steps)
+        self.ignored = [finding for finding in found if finding.ignored]
         self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
         errors = [finding for finding in found if finding.level == "error"]
         if errors:
+            groups = findings.grouped(errors)
+            count, nodes = len(groups), len({finding.node for finding in errors})
             raise PreflightError(
-                f"{len(errors)} finding{'s' if len(errors) > 1 else ''} on {len({f.node for f in errors})} node(s) must be mended first",
-                why="\n".join(f"{f.node}: {f.message}" for f in errors),
-                hint="\n".join(dict.fromkeys(f"{f.node}: {f.fix}" for f in errors if f.fix)),
+                f"{count} finding{'s' if count > 1 else ''} on {nodes} node(s) must be mended first",
+                why="\n".join(line for group in groups for line in group.lines()),
+                hint="\n".join([*(line for group in groups for line in group.advice()), *_all_the_same(groups)]),
             )
-        warnings = [finding for finding in found if finding.level == "warning"]
+        warnings = findings.grouped(finding for finding in found if finding.level == "warning")
         if self._strict and warnings:
             raise PreflightWarningError(
                 f"{len(warnings)} warning(s), and --strict was given",
-                why="\n".join(f"{finding.node}: {finding.message}" for finding in warnings),
-                hint="mend them, or run without --strict",
+                why="\n".join(line for group in warnings for line in group.lines()),
+                hint="\n".join(["mend them, or run without --strict", *_all_the_same(warnings)]),
             )
+        if record:
+            for finding in self.ignored:
+                entry = Entry(
+                    "finished", self._run, finding.check, finding.node, finding.called, IGNORED, self._redact(finding.message)
+                )
+                self._journal.record(entry)
         return found
 
     def findings(self, steps: Sequence[Step], *, only: str = "") -> list[Finding]:
@@ -179,9 +210,10 @@ class Executor:
         found: list[Finding] = []
         for step in steps:
             for target in (only,) if only else step.targets(self._fleet.answers):
-                finding = _finding(step, target, step.check(self._fleet.situation.view(target, step)))
-                found.append(finding)
-                self._bus.emit(finding)
+                check = step.check(self._fleet.situation.view(target, step))
+                for finding in findings.told(step, target, check, self._ignore):
+                    found.append(finding)
+                    self._bus.emit(finding)
         return found
 
     @contextmanager
@@ -356,11 +388,9 @@ class Executor:
             await self._fleet.read_cluster()
 
 
-def _finding(step: Step, target: str, check: Satisfied | Needed | Conflict) -> Finding:
-    if isinstance(check, Satisfied):
-        return Finding(node=target, check=step.id, level="ok", message=check.evidence)
-    if isinstance(check, Needed):
-        return Finding(node=target, check=step.id, level="error", message="; ".join(check.changes))
-    level: Literal["warning", "error"] = "warning" if check.warning else "error"
-    mend = "; ".join(mend.title for mend in check.fixes)
-    return Finding(node=target, check=step.id, level=level, message=check.reason, fix=check.hint, mend=mend)
+def _all_the_same(groups: Sequence[findings.Group]) -> list[str]:
+    """How to go on with what can be ignored; nothing where something can't be."""
+    if any(group.severity == Severity.BLOCKING for group in groups):
+        return []
+    words = [word for name in dict.fromkeys(group.called for group in groups) for word in ("--ignore", name)]
+    return [f"or, if that is known to be well: {invocation.command(invocation.current().command or 'install', *words)}"]

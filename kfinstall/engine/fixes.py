@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from kfinstall.engine import limits
+from kfinstall.engine import findings, limits
+from kfinstall.engine import step as step_contract
 from kfinstall.engine.context import Context
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import Conflict, Fix, Step, View
@@ -27,6 +28,13 @@ def offered(session: Session) -> dict[tuple[str, str], tuple[Fix, ...]]:
     return found
 
 
+def hints(session: Session, node: str, check: str) -> tuple[step_contract.Finding, ...]:
+    """What a check says of a node now, one by one; nothing where it is well."""
+    step = _step(session, check)
+    found = step.check(session.situation.view(node, step))
+    return found.findings if isinstance(found, Conflict) else ()
+
+
 async def mend(session: Session, node: str, check: str) -> Finding:
     """Mend what a check found on a node, read the node again, and tell what the check says now.
 
@@ -46,7 +54,7 @@ async def mend(session: Session, node: str, check: str) -> Finding:
             for each in found.fixes:
                 await _run(session, step, view, each)
     await session.fleet.read_node(node)
-    return session.executor.findings([step], only=node)[0]
+    return findings.merged(session.executor.findings([step], only=node))
 
 
 def _step(session: Session, check: str) -> Step:

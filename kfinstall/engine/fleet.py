@@ -68,6 +68,8 @@ class Fleet:
         self.cluster_facts: ClusterFacts | None = None
         self._wants: tuple[ListQuery, ...] = ()
         """The lists that all checks read, as of the last time that all were read."""
+        self.surveys: dict[type, object] = {}
+        """What was found out between nodes (see Step.survey), by its type."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
         self.changed_keys = ChangedKeys()
@@ -97,7 +99,7 @@ class Fleet:
     @property
     def situation(self) -> plan.Situation:
         """What is known now."""
-        return plan.Situation(self.answers, self.release, dict(self.facts), self.cluster_facts)
+        return plan.Situation(self.answers, self.release, dict(self.facts), self.cluster_facts, dict(self.surveys))
 
     def leave_out(self, node: str, error: KfError) -> None:
         """Set a node aside."""
@@ -117,7 +119,9 @@ class Fleet:
         if known is not None and known.network.reachable:
             # Tried once in a run: without a way out every further try would cost its whole limit.
             watch = dataclasses.replace(watch, hosts=frozenset())
-        reads = queries(plan.reads_for(self.situation, self.phases), self.all_answers)
+        kept = {kind: known.sections[kind] for kind in known.sections if kind.once} if known is not None else {}
+        kinds = [kind for kind in plan.reads_for(self.situation, self.phases) if kind not in kept]
+        reads = queries(kinds, self.all_answers, name)
         program = facts_program(watch, reads, mark, self.all_answers.proxy)
         begin = time.time()
         done = await self.hosts[name].ask(program, timeout_seconds=limits.FACTS_TIMEOUT_SECONDS)
@@ -133,6 +137,8 @@ class Fleet:
         facts = parse_facts(name, mark, "\n".join(done.lines), (begin + time.time()) / 2, reads)
         if known is not None and not facts.network.reachable:
             facts = dataclasses.replace(facts, network=dataclasses.replace(facts.network, reachable=known.network.reachable))
+        if kept:
+            facts = dataclasses.replace(facts, sections={**facts.sections, **kept})
         self.facts[name] = facts
         return facts
 
@@ -211,7 +217,9 @@ class Fleet:
                     timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
                 )
                 if done.status != 0:
-                    raise CommandError("there is no cluster yet", node=name, hint=f"make it first: {invocation.cluster()}")
+                    raise CommandError(
+                        "there is no cluster yet", node=name, hint=f"run the phase that makes it: {invocation.only('cluster')}"
+                    )
                 port = await self._stack.enter_async_context(host.forward("127.0.0.1", _API_SERVER_PORT))
                 self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))
             return self._cluster

@@ -24,6 +24,8 @@ _LATEST_EPOCH_SECONDS: Final = 1e11
 """What a date can be made of."""
 TAKEN_BACK: Final = "taken back"
 """Outcome of a step whose work a later uninstallation took back."""
+IGNORED: Final = "ignored"
+"""Outcome of a check that found something which the administrator chose to ignore; the fingerprint is the finding's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Entry:
     fingerprint: str
     """Hash of the step's inputs at that time."""
     outcome: str = ""
-    """changed, failed, interrupted, unchanged (begun by a killed run, found done by a later one) or taken back; empty for `started`."""
+    """changed, failed, interrupted, unchanged (begun by a killed run, found done by a later one), taken back or ignored; empty for `started`."""
     evidence: str = ""
     """How success is known, or why it failed; redacted."""
     seconds: float = 0.0

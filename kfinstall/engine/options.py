@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from kfinstall.engine.workflow import Workflow
@@ -22,11 +23,15 @@ class Options:
     """The phases to run; all if None."""
     start: str | None = None
     strict: bool = False
+    ignore: tuple[str, ...] = ()
+    """Names of findings, or ids of checks, that do not stop the run; what is blocking does all the same."""
     accept_new_host_keys: bool = False
     host_key_question: HostKeyQuestion | None = None
     answers_file: str = ""
     dial: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Node name to (host, port) where it differs from the answers: the simulator's servers."""
+    ssh_config: Path | None = None
+    """What is read instead of ~/.ssh/config, as with `ssh -F`."""
     limits: Limits = DEFAULT_LIMITS
     """Times of the transport."""
     tolerant: bool = False

@@ -23,10 +23,11 @@ class Situation:
     release: Release
     fleet: Mapping[str, Facts] = field(default_factory=dict)
     cluster: ClusterFacts | None = None
+    surveys: Mapping[type, object] = field(default_factory=dict)
 
     def view(self, target: str, step: Step | None = None) -> View:
         """What the check of a step on that target may look at. Without a step nothing is refused."""
-        return View(self.answers, self.release, target, self.fleet, self.cluster, type(step) if step else None)
+        return View(self.answers, self.release, target, self.fleet, self.cluster, self.surveys, type(step) if step else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class Session:
             run=self.record.id,
             stop=self.stop,
             strict=self.options.strict,
+            ignore=self.options.ignore,
         )
 
     @property
@@ -158,6 +159,7 @@ async def open_session(
             rotate=options.rotate,
             rotation=options.rotation,
             strict=options.strict,
+            ignore=options.ignore,
             leave_out=options.leave_out,
             dry_run=options.dry_run,
             demo=options.demo,

@@ -71,6 +71,8 @@ class RunRecord:
     """The run that first asked for this rotation; empty for the first itself."""
     strict: bool = False
     """Warnings of the preflight end it."""
+    ignore: tuple[str, ...] = ()
+    """Findings of the preflight that do not end it, by name."""
     leave_out: tuple[str, ...] = ()
     """Nodes that the administrator set aside for it."""
     dry_run: bool = False
@@ -333,6 +335,5 @@ def refuse_rehearsals(root: Path, name: str) -> None:
         raise UsageError(
             f"{found.path} is the state of a rehearsal",
             why=f"rehearsals keep their machines there, and the answers name their cluster {name} too",
-            hint=f"go on with the rehearsal: {invocation.command('resume')}\n"
-            f"for servers of your own: name the cluster otherwise (cluster.name), or give the rehearsal up: rm -r {shlex.quote(str(found.path))}",
+            hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
         )

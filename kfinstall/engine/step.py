@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
 from kfinstall.errors import CommandError
+from kfinstall.events import Event
 from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.section import FactSection, Section
 from kfinstall.kube.base import Cluster, ClusterFacts, Document, ListQuery
@@ -24,6 +25,8 @@ from kfinstall.transport.base import Completed, Host, Program
 from kfinstall.transport.wire import unit_name
 
 CLUSTER_TARGET = "cluster"
+
+Surveyed = TypeVar("Surveyed")
 
 
 class Scope(StrEnum):
@@ -47,11 +50,31 @@ class Danger(StrEnum):
     POINT_OF_NO_RETURN = "point of no return"
 
 
+class Severity(StrEnum):
+    """How much a finding weighs, the heaviest first."""
+
+    BLOCKING = "blocking"
+    """It can't work, or would harm: nothing goes on, whatever is ignored."""
+    FAILING = "failing"
+    """It would most likely fail: nothing goes on unless it is ignored by name."""
+    UNCHECKED = "unchecked"
+    """Whether it is well could not be found out; a warning, never a pass."""
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def stops(self) -> bool:
+        """Whether a run ends with it."""
+        return self in (Severity.BLOCKING, Severity.FAILING)
+
+
 @dataclass(frozen=True, slots=True)
 class Satisfied:
     """Nothing to do; `evidence` says how that is known."""
 
     evidence: str
+    findings: tuple[Finding, ...] = ()
+    """What is only worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,25 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be; `hint` is a command that can be typed, or a key of the answers, `fix` what kfinstall can do."""
+
+    reason: str
+    hint: str
+    warning: bool = False
+    fix: Fix | None = None
+    name: str = ""
+    """What it is ignored by: one of its step's `names`; empty: the step's id."""
+    severity: Severity | None = None
+    """None: failing, or a warning where `warning` says so."""
+
+    @property
+    def weight(self) -> Severity:
+        """How much it weighs."""
+        return self.severity or (Severity.WARNING if self.warning else Severity.FAILING)
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """It can't be done as things stand: why, and what to do about it. `warning` lets the run go on."""
 
@@ -86,6 +128,8 @@ class Conflict:
     warning: bool = False
     fixes: tuple[Fix, ...] = ()
     """What kfinstall can do about it, if asked; never done by itself."""
+    findings: tuple[Finding, ...] = ()
+    """One by one, where there are several; empty: this is the one."""
 
 
 Check = Satisfied | Needed | Conflict
@@ -103,6 +147,8 @@ class View:
     """Facts by node name; a node that is set aside or was never reached is missing."""
     cluster: ClusterFacts | None = None
     """None while there is no API server."""
+    surveys: Mapping[type, object] = field(default_factory=dict)
+    """What steps found out between several nodes (see Step.survey), by its type."""
     reader: type[Step] | None = None
     """The step that looks: it may ask for the sections that it names in `reads`, and for no other. None where no step does: for all."""
 
@@ -135,6 +181,11 @@ class View:
         facts = self.fleet.get(node)
         return facts.section(kind) if facts else kind()
 
+    def survey(self, kind: type[Surveyed]) -> Surveyed | None:
+        """What a step's survey found out; None where none was made."""
+        found = self.surveys.get(kind)
+        return found if isinstance(found, kind) else None
+
     @property
     def script_node(self) -> str:
         """The node where scripts of this target run: the first control plane for the cluster."""
@@ -155,6 +206,32 @@ class View:
     def patch(self) -> str:
         """Kubernetes version: 1.34.2."""
         return self.release.patch(self.answers.cluster.kubernetes_version)
+
+
+class SurveyContext(Protocol):
+    """All that a survey may use: it changes nothing that lasts."""
+
+    @property
+    def answers(self) -> Answers:
+        """The answers without the nodes that are set aside."""
+
+    @property
+    def fleet(self) -> Mapping[str, Facts]:
+        """Facts by node name."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it was made before in this run: what costs most can be left out."""
+
+    @property
+    def before(self) -> Mapping[type, object]:
+        """What surveys of this run found out before, by type."""
+
+    def host(self, name: str) -> Host:
+        """The connection to a node."""
+
+    def tell(self, event: Event) -> None:
+        """Let everybody know."""
 
 
 class ApplyContext(Protocol):
@@ -237,6 +314,8 @@ class Step:
     """Name of the script that the default `apply` runs, and of its unit; which file that is: resources.step_script."""
     reads: ClassVar[tuple[type[FactSection], ...]] = ()
     """The parts' own sections of the facts that it looks at, of whichever node (see View.fact)."""
+    names: ClassVar[tuple[str, ...]] = ()
+    """What its findings are called, for --ignore; each name is one step's alone."""
 
     @property
     def unit(self) -> str:
@@ -276,6 +355,13 @@ class Step:
     def inputs(self, view: View) -> Mapping[str, str]:
         """What the fingerprint hashes: all that a change of the answers may change about it. Never a secret."""
         return self.parameters(view)
+
+    async def survey(self, context: SurveyContext) -> object | None:  # noqa: ARG002
+        """What only several nodes together can tell, found out right before a read-only step is checked; None: nothing.
+
+        The checks get it by its type (View.survey). It raises nothing about nodes that can't be asked; that is part of the result.
+        """
+        return None
 
     def documents(self, view: View) -> Sequence[Document]:  # noqa: ARG002
         """The objects that it applies, as far as they hold no secret: what a runbook shows of it."""

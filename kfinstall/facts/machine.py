@@ -63,6 +63,7 @@ def hardware_facts(lines: Lines) -> HardwareFacts:
         cpus=number("hardware", first(values, "cpus") or "0", int),
         cpu_level=cpu_level(first(values, "flags")),
         memory_bytes=number("hardware", first(values, "memory_kib") or "0", int) * 1024,
+        huge_bytes=number("hardware", first(values, "huge_kib") or "0", int) * 1024,
     )
 
 

@@ -113,6 +113,9 @@ class HardwareFacts:
     cpu_level: int = 0
     """x86-64 micro-architecture level (1 to 4), 0 where unknown."""
     memory_bytes: int = 0
+    """What is left for programs: without huge pages."""
+    huge_bytes: int = 0
+    """Set apart as huge pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,8 @@ class NetworkFacts:
 
     addresses: tuple[str, ...] = ()
     """CIDR forms of all global addresses: 192.168.0.111/24."""
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    """Address without prefix to the interface that has it; empty where the node has no ip to tell it."""
     routes: tuple[str, ...] = ()
     """Destinations of all routes but the default one, CIDR forms."""
     default_route: bool = False

@@ -46,6 +46,16 @@ def _addresses(lines: Lines) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _interfaces(lines: Lines) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in lines:
+        words = line.split()
+        address = _word_after(words, "inet") or _word_after(words, "inet6")
+        if address:
+            found.setdefault(address.partition("/")[0], words[1].partition("@")[0])
+    return found
+
+
 def _routes(lines: Lines) -> tuple[tuple[str, ...], bool]:
     found: dict[str, None] = {}
     default = False
@@ -117,10 +127,12 @@ def network_facts(lines: Lines, reach: Lines, units: Mapping[str, UnitFact]) -> 
         key, value = columns("network", line, 2)
         simple.setdefault(key, []).append(value)
     told = parts.get("ip", [])
-    known = _addresses([line for line in told if _ADDRESS_LINE.match(line)])
+    with_interface = [line for line in told if _ADDRESS_LINE.match(line)]
+    known = _addresses(with_interface)
     routes, default = _routes([line for line in told if not _ADDRESS_LINE.match(line)])
     return NetworkFacts(
         addresses=known or tuple(str(_network("network", address)) for address in simple.get("address", ())),
+        interfaces=_interfaces(with_interface),
         routes=routes,
         default_route=default,
         listeners=_listeners(parts.get("listeners", ())),

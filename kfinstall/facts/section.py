@@ -27,11 +27,18 @@ class FactSection:
     """The script that prints it, as resources.script has it: "storage/facts"."""
     order: ClassVar[int]
     """Where its script stands among the others'; scripts of one order stand by name."""
+    once: ClassVar[bool] = False
+    """Read once in a run: it takes long, or burdens the node, and does not change by what a run does."""
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:  # noqa: ARG003
         """Parameters (without KF_) that the script needs."""
         return {}
+
+    @classmethod
+    def query_on(cls, answers: Answers, node: str) -> Mapping[str, str]:  # noqa: ARG003
+        """The same, where it depends on the node that is read."""
+        return cls.query(answers)
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
@@ -47,9 +54,9 @@ Reads = Mapping[type[FactSection], Mapping[str, str]]
 """The sections to read, each with its query."""
 
 
-def queries(kinds: Iterable[type[FactSection]], answers: Answers) -> Reads:
-    """The sections with what the answers make of their queries."""
-    return {kind: kind.query(answers) for kind in kinds}
+def queries(kinds: Iterable[type[FactSection]], answers: Answers, node: str = "") -> Reads:
+    """The sections with what the answers make of their queries, for a node where one is named."""
+    return {kind: kind.query_on(answers, node) if node else kind.query(answers) for kind in kinds}
 
 
 def parsed(kinds: Iterable[type[FactSection]], sections: Sections) -> dict[type[FactSection], FactSection]:

@@ -68,6 +68,7 @@ class Controller:
         self.result: Result | None = None
         """How the last run ended; None while one goes on, and before the first."""
         self.stage: Stage | None = None
+        self.ignored: list[str] = []  # findings that do not end a run begun here, by name
         self.facts: dict[str, Facts] = {}
         """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
@@ -83,8 +84,6 @@ class Controller:
         self._stack = AsyncExitStack()
         self._known: dict[str, Secret] = {}
         self._keys = KeyRing()
-
-    # What is seen.
 
     def drain(self, at_most: int = limits.SCREEN_EVENTS_AT_ONCE) -> int:
         """Let the view take what happened since; gives how many events that were."""
@@ -186,8 +185,8 @@ class Controller:
     ) -> concurrent.futures.Future[Result]:
         """Begin a run on the draft as it stands; one that checks looks again until stopped.
 
-        RESUME is about what the newest run was about (see kfinstall.workflows.resuming), with the answers of the draft. `again` is a
-        resume of what was begun last here, or the same once more where it is not of a kind that is resumed or did not get so far.
+        RESUME is about what the newest run was about, with the answers of the draft. `again` is a resume of what was begun last here,
+        or the same once more where it is not of a kind that is resumed or did not get so far.
         `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
 
         Raises:
@@ -208,6 +207,7 @@ class Controller:
         options = dataclasses.replace(
             wanted,
             leave_out=tuple(dict.fromkeys((*wanted.leave_out, *leave_out))),
+            ignore=tuple(dict.fromkeys((*wanted.ignore, *self.ignored))),
             host_key_question=self._host_key if self.ask else None,
             answers_file=str(self.draft.path.resolve()),
         )

@@ -1,253 +1,146 @@
-"""Nodes from what administrators already have: a plain list, ~/.ssh/config, an Ansible inventory, a k0sctl file. Pure."""
+"""Servers from what administrators already have, put to those that are in the table; what both have under one name is asked about."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from kfinstall.answers.inventory.beside import completed
+from kfinstall.answers.inventory.forms import decode, read
+from kfinstall.answers.inventory.found import Imported, at
+from kfinstall.answers.inventory.limits import LARGEST_BYTES
+from kfinstall.answers.inventory.names import node_name
 
-from kfinstall.text import clean
-
-_ROLES: Final = {
-    "control-plane": "control-plane",
-    "controlplane": "control-plane",
-    "controller": "control-plane",
-    "controller+worker": "both",
-    "master": "control-plane",
-    "server": "control-plane",
-    "worker": "worker",
-    "node": "worker",
-    "agent": "worker",
-    "single": "both",
-    "both": "both",
-}
-_GROUPS: Final = {
-    "control_plane": "control-plane",
-    "control-plane": "control-plane",
-    "kube_control_plane": "control-plane",
-    "kube-master": "control-plane",
-    "masters": "control-plane",
-    "master": "control-plane",
-    "controllers": "control-plane",
-    "workers": "worker",
-    "worker": "worker",
-    "kube_node": "worker",
-    "kube-node": "worker",
-    "nodes": "worker",
-}
-_NOT_A_NAME: Final = re.compile(r"[^a-z0-9.-]+")
-_LARGEST_CHARACTERS: Final = 1_000_000
+__all__ = ["Imported", "Same", "from_file_or_text", "merged", "node_name", "read", "read_file", "same_names"]
+_LONGEST_PATH_CHARACTERS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What could be taken, and what could not, each with its reason."""
+class Same:
+    """A name that stands for two servers, or for one in two ways."""
 
-    nodes: tuple[dict[str, Any], ...] = ()
-    """Nodes as the answers have them."""
-    left: tuple[str, ...] = ()
-    """'line 3: why'."""
-    kind: str = ""
-    """What it was taken for."""
+    name: str
+    before: Mapping[str, Any]
+    """What is in the table, or the import's first row of that name."""
+    after: Mapping[str, Any]
+    """The row that would take its place."""
+    line: int = 0
 
-
-@dataclass(slots=True)
-class _Found:
-    nodes: list[dict[str, Any]] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-    def add(self, name: str, address: str, role: str = "", *, user: str = "", port: str = "", key: str = "") -> None:
-        plain = node_name(name)
-        if not plain or any(node["name"] == plain for node in self.nodes):
-            self.left.append(f"{clean(name)}: {'stands twice' if plain else 'no name can be made of it'}")
-            return
-        node: dict[str, Any] = {"name": plain, "address": address}
-        if role:
-            node["roles"] = ["control-plane", "worker"] if role == "both" else [role]
-        ssh: dict[str, Any] = {}
-        if user:
-            ssh["user"] = user
-        if port and port != "22":
-            ssh["port"] = int(port) if port.isdecimal() else port
-        if key:
-            ssh["keys"] = [key]
-        if ssh:
-            node["ssh"] = ssh
-        self.nodes.append(node)
-
-    def done(self, kind: str) -> Imported:
-        return Imported(tuple(self.nodes), tuple(self.left), kind)
+    def line_of_text(self) -> str:
+        """Both in one line, to be asked about."""
+        changed = [key for key in self.after if key != "name" and self.after[key] != self.before.get(key)]
+        now, then = (", ".join(f"{key} {_shown(side.get(key))}" for key in changed) for side in (self.before, self.after))
+        return f"{self.name}: {now} now; {at(self.line)}{then}"
 
 
-def node_name(text: str) -> str:
-    """A node's name made of any text: lower case, letters, digits, '-' and '.'."""
-    return _NOT_A_NAME.sub("-", text.strip().lower()).strip("-.")[:63]
+def _as_said(found: Imported, *, beside_others: bool) -> list[dict[str, Any]]:
+    """The import's nodes; beside others, without the roles that followed from the import alone."""
+    guessed = found.guessed if beside_others else frozenset()
+    return [{key: value for key, value in node.items() if key != "roles" or node["name"] not in guessed} for node in found.nodes]
 
 
-def read(text: str) -> Imported:
-    """Take text for what it looks like."""
-    if len(text) > _LARGEST_CHARACTERS:
-        return Imported(left=("the text is longer than any list of servers",))
-    lines = [line.strip() for line in text.splitlines()]
-    if any(re.match(r"(?i)host\s+\S", line) for line in lines):
-        return from_ssh_config(text)
-    if re.search(r"(?m)^\s*(apiVersion|spec|hosts)\s*:", text):
-        return from_k0sctl(text)
-    if any(line.startswith("[") and line.endswith("]") for line in lines) or "ansible_host=" in text:
-        return from_ansible(text)
-    return from_list(text)
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_shown(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "+".join(map(_shown, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
-def from_list(text: str) -> Imported:
-    """Lines `[user@]address`, `name address` or `name address role`; '#' begins a comment."""
-    found = _Found()
-    for number, raw in enumerate(text.splitlines(), 1):
-        words = raw.partition("#")[0].replace(",", " ").split()
-        if not words:
-            continue
-        role = _ROLES.get(words[-1].lower(), "") if len(words) > 1 else ""
-        if role:
-            words = words[:-1]
-        if len(words) > 2:
-            found.left.append(f"line {number}: {len(words)} words; write: name address role")
-            continue
-        user, _at, address = words[-1].rpartition("@")
-        if "@" in words[0] and len(words) == 1:
-            name = _name_of(address, len(found.nodes))
-        else:
-            name = words[0] if len(words) == 2 else _name_of(address, len(found.nodes))
-        found.add(name, address, role, user=user)
-    return found.done("a plain list")
-
-
-def from_ssh_config(text: str) -> Imported:
-    """The hosts of an ssh_config without patterns."""
-    found = _Found()
-    host: dict[str, str] = {}
-
-    def close() -> None:
-        for name in host.get("host", "").replace('"', " ").split():
-            if any(mark in name for mark in "*?!"):
-                found.left.append(f"{clean(name)}: a pattern names no server")
-            else:
-                found.add(
-                    name,
-                    host.get("hostname", name),
-                    user=host.get("user", ""),
-                    port=host.get("port", ""),
-                    key=host.get("identityfile", ""),
-                )
-
-    for raw in text.splitlines():
-        key, value = _pair(raw)
-        if key in ("host", "match"):
-            close()
-            host = {"host": value} if key == "host" else {}
-        elif key and host:
-            host.setdefault(key, value)
-    close()
-    return found.done("an ssh_config")
-
-
-def _pair(line: str) -> tuple[str, str]:
-    key, _space, value = line.strip().replace("=", " ", 1).partition(" ")
-    if not key or key.startswith("#"):
-        return "", ""
-    return key.lower(), value.strip().strip('"')
-
-
-def from_ansible(text: str) -> Imported:
-    """The hosts of an INI inventory; groups such as kube_control_plane and kube_node become roles."""
-    found = _Found()
-    group = ""
-    roles: dict[str, set[str]] = {}
-    hosts: dict[str, dict[str, str]] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.partition("#")[0].strip()
-        if not line or line.startswith(";"):
-            continue
-        if line.startswith("[") and line.endswith("]"):
-            group = line[1:-1].strip()
-            continue
-        if ":" in group:
-            continue
+def from_file_or_text(words: str) -> Imported:
+    """A single line that names a file is that file; anything else is the text itself."""
+    plain = words.strip()
+    if "\n" not in plain and len(plain) < _LONGEST_PATH_CHARACTERS:
         try:
-            name, *settings = shlex.split(line)
-        except ValueError as error:
-            found.left.append(f"line {number}: {error}")
-            continue
-        if "[" in name:
-            found.left.append(f"line {number}: a range ({clean(name)}) is not taken apart; write the hosts out")
-            continue
-        values = dict(setting.partition("=")[::2] for setting in settings)
-        hosts.setdefault(name, {}).update(values)
-        if group.lower() in _GROUPS:
-            roles.setdefault(name, set()).add(_GROUPS[group.lower()])
-    for name, values in hosts.items():
-        own = roles.get(name, set())
-        role = "both" if len(own) == 2 else next(iter(own), "")
-        found.add(
-            name,
-            values.get("ansible_host", name),
-            role,
-            user=values.get("ansible_user", values.get("ansible_ssh_user", "")),
-            port=values.get("ansible_port", ""),
-            key=values.get("ansible_ssh_private_key_file", ""),
-        )
-    return found.done("an Ansible inventory")
+            path = Path(plain.strip("'\"")).expanduser()
+            if path.is_file():
+                return read_file(path)
+            if path.is_dir() and ("/" in plain or "\\" in plain):
+                return Imported(left=(f"{path} is a folder; write the path of the inventory's file in it",))
+        except (OSError, ValueError, RuntimeError):
+            pass
+    return completed(read(words), Path())
 
 
-def from_k0sctl(text: str) -> Imported:
-    """The hosts of a k0sctl file: spec.hosts with ssh.address and role."""
-    found = _Found()
-    try:
-        data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (makes nothing but text, lists and mappings)
-    except (yaml.YAMLError, RecursionError) as error:
-        return Imported(left=(f"it is no YAML: {clean(str(error).splitlines()[0])}",), kind="a k0sctl file")
-    hosts = _inner(data, "spec", "hosts") or _inner(data, "hosts")
-    if not isinstance(hosts, list):
-        return Imported(left=("it has no spec.hosts",), kind="a k0sctl file")
-    for number, host in enumerate(hosts, 1):
-        ssh = _inner(host, "ssh") or _inner(host, "openSSH")
-        if not isinstance(ssh, Mapping) or not ssh.get("address"):
-            found.left.append(f"host {number}: it has no ssh.address")
-            continue
-        address = str(ssh["address"])
-        name = str(_inner(host, "hostname") or _name_of(address, len(found.nodes)))
-        role = _ROLES.get(str(_inner(host, "role") or ""), "")
-        found.add(
-            name, address, role, user=str(ssh.get("user") or ""), port=str(ssh.get("port") or ""), key=str(ssh.get("keyPath") or "")
-        )
-    return found.done("a k0sctl file")
+def read_file(path: Path, form: str = "") -> Imported:
+    """What a file holds; `form` as for kfinstall.answers.inventory.forms.read.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        return Imported(left=(f"larger than {LARGEST_BYTES // 1024} KiB; no list of servers is",))
+    return completed(read(decode(content), form), path.absolute().parent)
 
 
-def _inner(data: Any, *keys: str) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data
+def same_names(nodes: Iterable[Mapping[str, Any]], found: Imported) -> tuple[Same, ...]:
+    """The names that have to be asked about: in the table and in the import with something else, or twice in the import."""
+    table = {str(node.get("name")): node for node in nodes}
+    imported = {str(node["name"]): node for node in _as_said(found, beside_others=bool(table))}
+    asked = {}
+    for name, node in imported.items():
+        before = table.get(name)
+        if before is not None and any(before.get(key) != value for key, value in node.items()):
+            asked[name] = Same(name, before, node, found.lines.get(name, 0))
+    for clash in found.clashes:
+        asked[clash.name] = Same(clash.name, table.get(clash.name, imported.get(clash.name, {})), clash.node, clash.line)
+    return tuple(asked.values())
 
 
-def _name_of(address: str, count: int) -> str:
-    """A name for a server that has only an address."""
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return address.partition(".")[0]
-    return f"node{count + 1}"
+def merged(
+    nodes: Iterable[Mapping[str, Any]], found: Imported, *, taken: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], Imported]:
+    """Nodes with the import's added, and the import with the nodes that were taken of it and what was left.
 
-
-def merged(nodes: Iterable[Mapping[str, Any]], more: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Nodes with others added; one of the same name takes the new address and keeps what else it had."""
+    Of a name that is in both, what is there stays, unless the name is in `taken`: then it takes what the import says (of several rows
+    the last), and keeps what else it had. An address that another one has already is left.
+    """
     result = [dict(node) for node in nodes]
-    for node in more:
-        same = next((known for known in result if known.get("name") == node.get("name")), None)
-        if same is None:
-            result.append(dict(node))
+    shown = _roles_shown(result)
+    places = {str(node.get("address")): str(node.get("name")) for node in result}
+    new: list[dict[str, Any]] = []
+    used: list[dict[str, Any]] = []
+    left: list[str] = []
+    last = {clash.name: dict(clash.node) for clash in found.clashes}
+    for first in _as_said(found, beside_others=bool(result)):
+        name = str(first["name"])
+        node = last.get(name, first) if name in taken else first
+        same = next((known for known in result if known.get("name") == name), None)
+        owner = places.get(str(node["address"]), name)
+        if same is not None:
+            if name in taken and owner == name:
+                same.update(node)
+                used.append(node)
+            elif name in taken:
+                left.append(f"{at(found.lines.get(name, 0))}{name}: {node['address']} is {owner}'s address already")
+        elif owner != name:
+            left.append(f"{at(found.lines.get(name, 0))}{name}: {node['address']} is {owner}'s address already")
         else:
-            same.update(node)
-    return result
+            new.append(dict(node))
+            used.append(node)
+    return _with_roles(result, shown, new), replace(found, nodes=tuple(used), left=(*found.left, *left))
+
+
+def _roles_shown(nodes: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The roles that nodes without any have by their place (see kfinstall.answers.model.Answers)."""
+    if any(node.get("roles") for node in nodes):
+        return [list(node.get("roles") or ()) for node in nodes]
+    first = ["control-plane", "worker"] if len(nodes) == 1 else ["control-plane"]
+    return [["worker"] if number else first for number in range(len(nodes))]
+
+
+def _with_roles(before: list[dict[str, Any]], shown: list[list[str]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All nodes with roles or none: who has none keeps what the table showed, and what is added is a worker."""
+    everyone = [*before, *new]
+    if not any(node.get("roles") for node in everyone):
+        return everyone
+    for node, roles in zip(before, shown, strict=True):
+        if not node.get("roles"):
+            node["roles"] = roles
+    for node in new:
+        node.setdefault("roles", ["worker"])
+    return everyone

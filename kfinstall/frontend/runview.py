@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from kfinstall.engine.findings import merged
 from kfinstall.errors import ExitCode
 from kfinstall.events import (
     Event,
     Finding,
     NodeConnected,
+    NodePath,
     NodeSetAside,
     Notice,
     OutputLine,
@@ -49,6 +51,7 @@ _FROM_OUTCOME: Final[dict[str, State]] = {
     "interrupted": "interrupted",
     "skipped": "skipped",
 }
+_FROM_LEVEL: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
 _LEFT_OUT: Final = frozenset({"waiting", "running", "interrupted"})
 _RANK: Final[tuple[State, ...]] = ("failed", "interrupted", "running", "waiting", "warning", "done", "unchanged", "skipped")
 
@@ -156,7 +159,11 @@ class RunView:
     phases: dict[str, PhaseView] = field(default_factory=dict)
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    """(node, check) to all that the check found there, as one."""
+    _told: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
     """By (node, check)."""
+    paths: dict[tuple[str, str], NodePath] = field(default_factory=dict)
+    """By (source, target)."""
     progress: dict[str, Progress] = field(default_factory=dict)
     """By step: the newest word of steps that count what they do."""
     counts: dict[str, dict[tuple[str, str], Progress]] = field(default_factory=dict)
@@ -334,12 +341,19 @@ class RunView:
 
     @_take.register
     def _(self, event: Finding) -> None:
-        self.findings[event.node, event.check] = event
+        cell = event.node, event.check
+        told = self._told[cell] = [*(self._told.get(cell, ()) if event.number > 1 else ()), event]
+        found = self.findings[cell] = merged(told)
         target = self._target(event.check, event.node, "")
-        target.state = "unchanged" if event.level == "ok" else "warning" if event.level == "warning" else "failed"
-        target.evidence, target.hint = event.message, event.fix
+        target.state = _FROM_LEVEL[found.level]
+        target.evidence, target.hint = found.message, found.fix
         if event.level != "ok":
             self._line(event.at, event.node, event.level, f"{event.check}: {event.message}", event.check)
+        self.revision += 1
+
+    @_take.register
+    def _(self, event: NodePath) -> None:
+        self.paths[event.source, event.target] = event
         self.revision += 1
 
     @_take.register

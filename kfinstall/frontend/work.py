@@ -61,7 +61,7 @@ async def work(session: Session, checking: Checking, stop: Stop, brought: Brough
         brought.plan = await doctor.look(session) if workflow is doctor.DOCTOR else session.plan()
         brought.situation = session.situation
         if workflow is doctor.DOCTOR:
-            doctor.judge(brought.plan)
+            doctor.judge(brought.plan, doctor.ignored(session))
     else:
         try:
             await session.work()

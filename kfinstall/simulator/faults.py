@@ -14,6 +14,15 @@ from kfinstall.simulator.nodes.model import SimNode
 HOSTILE: Final = "\x1b]52;c;cm0gLXJmIC8K\x07\x1b[2J\x1b[1;1H\u009b31m[/red][bold]<script>alert(1)</script>\r100 %"
 """What a hostile node prints: clipboard write, clear screen, C1 control, markup of two kinds, carriage return."""
 SKEW_SECONDS: Final = 3600.0
+_LITTLE_BYTES: Final = 800 * 2**20
+_CLOUD_RULES: Final = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,19 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "hostile-output": FaultKind("the node prints escape sequences and markup"),
     "clock-skew": FaultKind("the node's clock is an hour ahead"),
     "duplicate-machine-id": FaultKind("the node is a clone: it has the machine-id of another one"),
+    "little-memory": FaultKind("the node has less memory than a worker should have, the rest is set apart as huge pages"),
+    "packet-filter": FaultKind("the node has a cloud image's iptables rules, which end with REJECT"),
+    "node-proxy": FaultKind("the node has a proxy in /etc/environment that the answers don't know"),
+    "tls-inspection": FaultKind("something on the node's way out shows certificates of its own"),
+    "slow-disk": FaultKind("small writes take long on the node's disk"),
+    "memory-cgroup-off": FaultKind("the node's kernel has no control group for memory"),
     "trial-crash": FaultKind("the program of every trial of Katib ends with an error"),
+    "blocked-in": FaultKind("the node's packet filter drops what the other servers send to TCP 10250 and UDP 4789"),
+    "blocked-out": FaultKind("the node's packet filter drops what it sends to TCP 6443 of the other servers"),
+    "blocked-between": FaultKind("UDP 4789 gets lost between the node and the other servers"),
+    "two-networks": FaultKind("the node is in another network than the other servers, and there is no route"),
+    "small-mtu": FaultKind("packets of more than 1400 bytes do not reach the node, nor leave it"),
+    "slow-link": FaultKind("the node's network carries 20 Mbit/s, with 180 ms of round trip"),
     "kubelet-fails": FaultKind("the kubelet does not become healthy on the node"),
 }
 """Every fault, in the order of the documentation."""
@@ -93,6 +114,25 @@ def prepare(fault: Fault, nodes: Mapping[str, SimNode]) -> None:
         node.disk_free_bytes = 0
     elif fault.name == "apt-lock":
         node.extra["apt"] = "lock\t812 unattended-upgr"
+    else:
+        _real_server(fault.name, node)
+
+
+def _real_server(fault: str, node: SimNode) -> None:
+    """What is not as on a machine that the installer's authors would make."""
+    if fault == "little-memory":
+        node.memory_bytes, node.before_fault = _LITTLE_BYTES, node.memory_bytes
+        node.extra["hardware"] = f"huge_kib\t{(node.before_fault - _LITTLE_BYTES) // 1024}"
+    elif fault == "packet-filter":
+        node.write("/etc/iptables/rules.v4", _CLOUD_RULES)
+    elif fault == "node-proxy":
+        node.write("/etc/environment", "https_proxy=http://proxy.example:3128\n")
+    elif fault == "tls-inspection":
+        node.tls_inspected = True
+    elif fault == "slow-disk":
+        node.extra["latency"] = "took\t120 9000 160000 /var/lib"
+    elif fault == "memory-cgroup-off":
+        node.extra["host"] = "controllers\tv2 cpuset cpu io pids"
 
 
 def mend(node: SimNode, others: Collection[SimNode]) -> None:
@@ -101,6 +141,11 @@ def mend(node: SimNode, others: Collection[SimNode]) -> None:
         node.machine_id = hashlib.md5(node.name.encode(), usedforsecurity=False).hexdigest()
         node.write("/etc/machine-id", f"{node.machine_id}\n", 0o444)
     node.clock_skew_seconds = 0.0
-    node.extra.pop("apt", None)
+    for section in ("apt", "hardware", "latency", "host"):
+        node.extra.pop(section, None)
+    for path in ("/etc/iptables/rules.v4", "/etc/environment"):
+        node.files.pop(path, None)
+    node.tls_inspected = False
+    node.memory_bytes = node.before_fault or node.memory_bytes
     if not node.disk_free_bytes:
         node.disk_free_bytes = node.disk_bytes * 3 // 4

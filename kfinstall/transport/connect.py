@@ -32,6 +32,7 @@ async def connect_node(
     tell: LoginListener | None = None,
     node_keys: Sequence[str] = (),
     on_changed: Callable[[ChangedHostKeyError], None] | None = None,
+    ssh_config: Path | None = None,
 ) -> Host:
     """Log in to a node. Becoming root is proven by the first program that runs there, so that entering costs no exec.
 
@@ -39,6 +40,7 @@ async def connect_node(
     all nodes of a run; `user_known_hosts` is ~/.ssh/known_hosts if absent; `tell` hears what is learnt on the way in;
     `node_keys` are key files that are written for other nodes: no jump host is offered one of them.
     `on_changed` hears of a changed or revoked host key whenever the connection is made, now and again later.
+    `ssh_config` is ~/.ssh/config if absent; `ssh.useSshConfig` says whether it counts.
 
     Raises:
         TransportError, LoginError, HostKeyError: it can't be entered; says on which jump host if it was one.
@@ -52,12 +54,16 @@ async def connect_node(
     # asyncssh takes a quarter of a second to import, which `kfinstall --help` should not cost.
     from kfinstall.transport.hostkeys import HostKeys
     from kfinstall.transport.login import Login
-    from kfinstall.transport.route import targets
+    from kfinstall.transport.route import way
     from kfinstall.transport.ssh import SshLink
+    from kfinstall.transport.ssh_config import configuration
 
     known = HostKeys(pins, user_known_hosts) if user_known_hosts is not None else HostKeys(pins)
-    login = Login(ssh, secrets, keys or KeyRing(), known, on_unknown_key, accept_new, patience, tell, on_changed)
-    link = SshLink(login, targets(node, ssh, dial, node_keys))
+    ring = keys or KeyRing()
+    login = Login(ssh, secrets, ring, known, on_unknown_key, accept_new, patience, tell, on_changed)
+    async with ring.gate:
+        route = await way(node, ssh, dial, node_keys, configuration(ssh, ssh_config, elsewhere=dial is not None))
+    link = SshLink(login, route)
     await link.connect()
     return NodeHost(node.name, link, password, limits=patience, units_folder=units_folder)
 

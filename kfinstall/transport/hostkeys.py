@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
+from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs, import_public_key
 
-from kfinstall.errors import ChangedHostKeyError, HostKeyError, StateError
+from kfinstall.errors import ChangedHostKeyError, HostKeyError, LoginError, StateError
 from kfinstall.text import shell
 from kfinstall.transport import known_hosts
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from asyncssh import SSHKey
 
     from kfinstall.transport.known_hosts import Match
+    from kfinstall.transport.ssh_settings import Settings
 
 _DEFAULT_PORT = 22
+_KRL = b"SSHKRL\n\0"
 _PIN_MODE = 0o600
 _SHOWN_NAMES = 5
 _LONGEST_ADDRESSED = 300
@@ -45,11 +47,20 @@ class Known:
     """All files that were looked into."""
     asked: tuple[str, ...] = ()
     """Host key algorithms to offer, where they are not those of its keys."""
+    allowed: tuple[str, ...] = ()
+    """Host key algorithms that the user's configuration has (HostKeyAlgorithms); all where it says nothing."""
+    borrowed: bool = False
+    """Its keys are those of the same address at port 22, which ssh takes too; another key is then unknown, not changed."""
 
     @property
     def keys(self) -> Sequence[SSHKey]:
         """Its host keys."""
         return self.trusted[0]
+
+    @property
+    def authorities(self) -> Sequence[SSHKey]:
+        """Who may sign its host certificate."""
+        return self.trusted[1]
 
     @property
     def revoked(self) -> Sequence[SSHKey]:
@@ -64,10 +75,17 @@ class Known:
         if self.asked:
             return list(self.asked)
         known = [algorithm.decode() for key in self.keys for algorithm in key.sig_algorithms]
-        if self.trusted[1]:
+        if self.authorities:
             known = [algorithm.decode() for algorithm in get_default_certificate_algs()] + known
         others = [algorithm.decode() for algorithm in get_default_public_key_algs()]
+        if self.allowed:
+            known = [algorithm for algorithm in known if algorithm in self.allowed]
+            others = [algorithm for algorithm in self.allowed if "-cert-" not in algorithm]
         return list(dict.fromkeys(known + others))
+
+    def plain(self) -> Known:
+        """The same without its authorities: only plain host keys count."""
+        return replace(self, trusted=(self.trusted[0], [], *self.trusted[2:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +95,56 @@ class HostKeys:
     pins: Path
     user_file: Path = field(default_factory=lambda: Path.home() / ".ssh" / "known_hosts")
 
-    def lookup(self, address: str, port: int) -> Known:
-        """All that both files know of a server.
+    def lookup(self, address: str, port: int, settings: Settings | None = None, printed: str = "") -> Known:
+        """All that the pins and the user's files know of a server; `settings` name the files and the server's name where they are there.
+
+        `printed`: what a KnownHostsCommand said.
 
         Raises:
             StateError: a file can't be read.
+            LoginError: RevokedHostKeys can't be used.
         """
-        name = known_name(address, port)
+        return self._find((settings.alias if settings else "") or known_name(address, port), settings, printed)
+
+    def lookup_as_ssh(self, address: str, port: int, settings: Settings | None = None, printed: str = "") -> Known:
+        """The same; where nothing is known of a server at another port than 22, what is known of the address alone.
+
+        Raises:
+            StateError: a file can't be read.
+            LoginError: RevokedHostKeys can't be used.
+        """
+        known = self.lookup(address, port, settings, printed)
+        if port == _DEFAULT_PORT or (settings and settings.alias) or known.keys or known.authorities:
+            return known
+        at_22 = self._find(address, settings, printed)
+        return replace(at_22.plain(), name=known.name, sources=(), borrowed=True) if at_22.keys else known
+
+    def _files(self, settings: Settings | None) -> tuple[Path, ...]:
+        if settings is None:
+            return (self.user_file,)
+        own = settings.known_hosts
+        if own is None:
+            # The second name is OpenSSH's of long ago, and still looked at.
+            own = (self.user_file, self.user_file.with_name(f"{self.user_file.name}2"))
+        return (*own, *settings.machine_known_hosts)
+
+    def _find(self, name: str, settings: Settings | None, printed: str) -> Known:
         merged: tuple[list[Any], ...] = tuple([] for _ in range(7))
         sources = []
-        for path in (self.pins, self.user_file):
-            found = known_hosts.read(path).find(name)
-            for match in found:
-                for into, more in zip(merged, match.line.keys, strict=True):
-                    into.extend(more)
-            if any(match.line.keys[0] for match in found):
-                sources.append(path)
-        return Known(name, merged, tuple(sources), (self.pins, self.user_file))
+        files = (self.pins, *self._files(settings))
+        for path in files:
+            # OpenSSH passes over files that it can't read.
+            with suppress(*((StateError,) if settings and path != self.pins else ())):
+                found = known_hosts.read(path).find(name)
+                _merge(merged, found)
+                if any(match.line.keys[0] for match in found):
+                    sources.append(path)
+        if printed:
+            _merge(merged, known_hosts.KnownHosts(printed).find(name))
+        for path in settings.revoked if settings else ():
+            merged[2].extend(_revoked_keys(path, settings.places.where("RevokedHostKeys") if settings else ""))
+        allowed = settings.algorithms.get("server_host_key_algs", ()) if settings else ()
+        return Known(name, merged, tuple(sources), files, allowed=allowed)
 
     def pin(self, name: str, key: SSHKey) -> None:
         """Remember an accepted key, durably, in a file that only the user can read.
@@ -116,6 +167,36 @@ class HostKeys:
         except OSError as error:
             hint = "free space there, or choose another place with --state-dir"
             raise StateError(f"{self.pins} can't be written", why=error.strerror or str(error), hint=hint) from error
+
+
+def _merge(merged: tuple[list[Any], ...], found: Sequence[Match]) -> None:
+    for match in found:
+        for into, more in zip(merged, match.line.keys, strict=True):
+            into.extend(more)
+
+
+def _revoked_keys(path: Path, where: str) -> list[SSHKey]:
+    """The keys of a RevokedHostKeys file: one a line.
+
+    Raises:
+        LoginError: it can't be read, or is a KRL in OpenSSH's binary form.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        # OpenSSH refuses every server then.
+        why, hint = error.strerror or str(error), f"check: {shell('ls', '-l', str(path))}"
+        raise LoginError(f"{where} names {path}, which can't be read", why=why, hint=hint) from error
+    if data.startswith(_KRL):
+        raise LoginError(
+            f"{where} names {path}, a key revocation list in OpenSSH's binary form, which kfinstall can't read",
+            hint="name a file with the revoked public keys there, one a line",
+        )
+    keys = []
+    for line in data.decode("utf-8", "replace").splitlines():
+        with suppress(ValueError):
+            keys.append(import_public_key(line))
+    return keys
 
 
 def unknown(node: str, where: str, name: str, key: SSHKey) -> HostKeyError:

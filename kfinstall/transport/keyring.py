@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,7 +17,7 @@ from kfinstall.secrets import Secret
 from kfinstall.transport import limits
 
 if TYPE_CHECKING:
-    from asyncssh import SSHKeyPair
+    from asyncssh import SSHCertificate, SSHKeyPair
 
 _OPENSSH_MAGIC: Final = b"openssh-key-v1\0"
 _DEFAULT_NAMES: Final = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -34,12 +36,16 @@ class SecretSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A key file. `pair` is None where it has a passphrase that the answers don't give; the agent may hold it."""
+    """A key file. `pair` is None where only the agent can use the key: the file has a passphrase that nobody gave, or is no private key."""
 
     path: Path
     pair: SSHKeyPair | None
     public: bytes
     """Public key in SSH's binary form, from the .pub file if the key itself is closed; empty if unknown."""
+    certificates: tuple[SSHCertificate, ...] = ()
+    """Those that stand beside it or in it, and are for this key."""
+    trouble: str = ""
+    """Why there is no pair; empty where there is one."""
 
 
 class KeyRing:
@@ -57,21 +63,42 @@ class KeyRing:
     async def identities(
         self, keys: Sequence[str], passphrase: SecretRef | None, secrets: SecretSource, node: str, key: str = "ssh.keys"
     ) -> list[Identity]:
-        """The named keys, or the usual ones of ~/.ssh that exist; `key` is where in the answers they are named.
+        """The keys that the answers name; `key` is where in the answers they are named.
 
         Raises:
-            LoginError: a named key can't be read, or its passphrase is wrong.
+            LoginError: one can't be read, or its passphrase is wrong.
         """
-        paths = _paths(keys, self._folder)
+        paths = _paths(keys)
         async with self._loading:
             for path in paths:
                 if path not in self._identities:
                     self._identities[path] = await self._load(path, passphrase, secrets, node, key)
         return [self._identities[path] for path in paths]
 
+    async def found(self, paths: Sequence[Path], passphrase: SecretRef | None, secrets: SecretSource) -> list[Identity]:
+        """Those of some key files that are there, as ssh takes them: what can't be used is told when the login fails."""
+        async with self._loading:
+            for path in paths:
+                if path not in self._identities and (there := await self._find(path, passphrase, secrets)) is not None:
+                    self._identities[path] = there
+        return [self._identities[path] for path in paths if path in self._identities]
+
+    def usual(self) -> list[Path]:
+        """Where keys are looked for if nothing names any."""
+        folder = self._folder or Path.home() / ".ssh"
+        return [path for name in _DEFAULT_NAMES if (path := folder / name).exists()]
+
     async def publics(self, keys: Sequence[str]) -> frozenset[bytes]:
         """The public parts of key files, in SSH's binary form, as far as they can be read without a passphrase."""
         return frozenset([public for key in keys if (public := await asyncio.to_thread(_public, Path(key)))])
+
+    async def _find(self, path: Path, passphrase: SecretRef | None, secrets: SecretSource) -> Identity | None:
+        try:
+            return await self._load(path, passphrase, secrets, "", "")
+        except LoginError as error:
+            if not await asyncio.to_thread(os.path.lexists, path):
+                return None
+            return Identity(path, None, await asyncio.to_thread(_public, path), trouble=error.why or error.message)
 
     async def _load(self, path: Path, passphrase: SecretRef | None, secrets: SecretSource, node: str, key: str) -> Identity:
         from asyncssh import KeyEncryptionError, KeyImportError
@@ -87,7 +114,9 @@ class KeyRing:
                 f"the private key {path} can't be read", node=node, why=error.strerror or str(error), hint=f"check {key}"
             ) from error
         if passphrase is None:
-            return Identity(path, None, await asyncio.to_thread(_public, path))
+            public = await asyncio.to_thread(_public, path)
+            certificates = await asyncio.to_thread(_certificates, path, public)
+            return Identity(path, None, public, certificates, "it has a passphrase, and the answers give none")
         value = (await secrets.resolve(passphrase, "ssh.passphrase")).reveal()
         try:
             return await asyncio.to_thread(_read, path, value)
@@ -97,35 +126,87 @@ class KeyRing:
             ) from error
 
 
-def _paths(keys: Sequence[str], folder: Path | None) -> list[Path]:
-    if keys:
-        return [Path(key).expanduser() for key in keys]
-    folder = folder or Path.home() / ".ssh"
-    return [path for name in _DEFAULT_NAMES if (path := folder / name).exists()]
+def _paths(keys: Sequence[str]) -> list[Path]:
+    return [Path(key).expanduser() for key in keys]
+
+
+def certificates_of(path: Path) -> list[SSHCertificate]:
+    """The certificates of a file; none where it can't be read, or holds none."""
+    import asyncssh
+
+    try:
+        return [one for one in asyncssh.load_certificates(str(path)) if not one.is_x509]
+    except (OSError, ValueError):
+        return []
+
+
+def _certificates(path: Path, public: bytes) -> tuple[SSHCertificate, ...]:
+    beside = [*certificates_of(Path(f"{path}-cert.pub")), *certificates_of(path)]
+    if path.suffix == ".pub":
+        beside += certificates_of(path.with_name(f"{path.stem}-cert.pub"))
+    return tuple(one for one in beside if one.key.public_data == public)
 
 
 def _read(path: Path, passphrase: str | None) -> Identity:
     import asyncssh
+    from asyncssh.sk import sk_available
 
     if not path.is_file():
+        # What only the agent or a token holds: the public part is the name that ssh knows it by.
+        if public := _public_of(Path(f"{path}.pub")):
+            return Identity(
+                path, None, public, _certificates(path, public), f"only {path}.pub is there: the agent has to hold the key"
+            )
         raise FileNotFoundError(2, "No such file")
-    pair = next(iter(asyncssh.load_keypairs(str(path), passphrase)))
-    return Identity(path, pair, pair.public_data)
+    if public := _public_of(path):
+        private = path.with_suffix("")
+        if path.suffix == ".pub" and private.is_file():
+            with suppress(asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError):
+                opened = _read(private, passphrase)
+                return Identity(path, opened.pair, public, opened.certificates, opened.trouble)
+        return Identity(
+            path, None, public, _certificates(path, public), "it is a public key: the agent has to hold the private one"
+        )
+    key = asyncssh.read_private_key(str(path), passphrase)
+    certificates = _certificates(path, key.public_data)
+    if key.get_algorithm().startswith("sk-") and not sk_available:
+        return Identity(
+            path,
+            None,
+            key.public_data,
+            certificates,
+            f"it is a security key's (FIDO): the agent has to hold it; run: ssh-add {path}",
+        )
+    return Identity(path, next(iter(asyncssh.load_keypairs(key))), key.public_data, certificates)
+
+
+def _public_of(path: Path) -> bytes:
+    """The key of a file with a public key or a certificate; empty for all others."""
+    import asyncssh
+
+    try:
+        data = path.read_bytes()
+        # The library finds a public part in a private key's file, too.
+        return b"" if b"PRIVATE KEY" in data else asyncssh.import_public_key(data).public_data
+    except (OSError, ValueError):
+        return next((one.key.public_data for one in certificates_of(path)), b"")
 
 
 def _public(path: Path) -> bytes:
     import asyncssh
 
     try:
-        return asyncssh.read_public_key(f"{path.expanduser()}.pub").public_data
-    except (OSError, RuntimeError, asyncssh.KeyImportError):  # RuntimeError: ~user without a home
-        pass
+        path = path.expanduser()
+    except RuntimeError:  # ~user without a home
+        return b""
+    if public := _public_of(Path(f"{path}.pub")) or _public_of(path):
+        return public
     try:
-        return _read(path.expanduser(), None).public
-    except (OSError, RuntimeError):
+        return _read(path, None).public
+    except OSError:
         return b""
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-        return _public_inside(path.expanduser())
+        return _public_inside(path)
 
 
 def _public_inside(path: Path) -> bytes:

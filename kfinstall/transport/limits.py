@@ -21,7 +21,23 @@ SSH_CLOSE_TIMEOUT_SECONDS: Final = 5.0
 SSH_LOGINS_AT_ONCE: Final = 10
 """sshd drops some of more logins that are in progress at the same time (MaxStartups 10:30:100)."""
 SSH_KEYS_OFFERED: Final = 5
-"""sshd ends a connection at the sixth failure (MaxAuthTries); one is left for the password."""
+"""sshd ends a connection at the sixth failure (MaxAuthTries); one is left for the password, where there is one."""
+SSH_LOGIN_TURNS: Final = 3
+"""How many connections are made for the keys that a server did not wait for: it ended the one before (MaxAuthTries)."""
+SSH_CONFIG_SECONDS: Final = 30.0
+"""How long `ssh -G` may take: what `Match exec` runs, and name servers where CanonicalizeHostname asks them."""
+SSH_CONFIG_FILES: Final = 64
+SSH_CONFIG_DEPTH: Final = 16
+"""Includes inside of includes, as many as OpenSSH follows."""
+SSH_CONFIG_BYTES: Final = 1_048_576
+"""What is read of one file to tell the line that an option stands at."""
+SSH_AGENT_SECONDS: Final = 30.0
+"""How long the agent may take to say what it holds: it may ask its user to open it."""
+SSH_JUMPS: Final = 16
+"""Jump hosts on the way to one server."""
+SSH_PROXY_STDERR_BYTES: Final = 4096
+SSH_PROXY_END_SECONDS: Final = 2.0
+"""How long the end of a ProxyCommand is waited for, once its connection has ended: its last words are the cause."""
 SUDO_TIMEOUT_SECONDS: Final = 30.0
 NODE_GRACE_SECONDS: Final = 10.0
 """How much later than the node itself the installer ends a program that ran out of time."""

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import ipaddress
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import asyncssh
 from typing_extensions import override
 
 from kfinstall.answers.model import Ssh
-from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
+from kfinstall.errors import ChangedHostKeyError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
-from kfinstall.transport import config_jumps, hostkeys
+from kfinstall.transport import hostkeys, known_hosts_command
 from kfinstall.transport import limits as numbers
 from kfinstall.transport.base import HostKeyQuestion, LoginListener, LoginNote
 from kfinstall.transport.hostkeys import HostKeys, Known
-from kfinstall.transport.keyring import Identity, KeyRing, SecretSource
+from kfinstall.transport.keyring import KeyRing, SecretSource
+from kfinstall.transport.local_address import local_address
+from kfinstall.transport.offers import Offers, offers, refuse_closed
+from kfinstall.transport.proxy_command import ProxyCommand
+from kfinstall.transport.reasons import Tried, cut_off, explained
 from kfinstall.transport.route import Target
+from kfinstall.transport.ssh_settings import Settings
 from kfinstall.transport.tuning import Limits
 
 _CIPHERS: Final = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before asyncssh's own order, which begins with chacha20-poly1305: that costs three times the CPU in Python, and Terrapin (CVE-2023-48795) was about it."""
-
-_TOO_MANY: Final = (asyncssh.DISC_PROTOCOL_ERROR, asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE)
 
 
 class _Client(asyncssh.SSHClient):
@@ -42,12 +45,13 @@ class _Client(asyncssh.SSHClient):
         self._open = ""
         """What was offered last, while the server has not answered it."""
         self._password = password
-        self._password_sent = False
+        self.password_sent = False
         self.tried: list[str] = []
+        self.proxy: ProxyCommand | None = None
+        """The program that the connection goes through, where it does."""
+        self.proxy_words: Sequence[str] = ()
         self.shown: asyncssh.SSHKey | None = None
         """The host key, if it is none of the trusted ones."""
-        self.reached = False
-        """Whether it was this server that answered, and not one that stands before it."""
         self.lacking = False
         """Whether it asked for a password, and there is none for it."""
         self.authority: asyncssh.SSHKey | None = None
@@ -56,8 +60,17 @@ class _Client(asyncssh.SSHClient):
     @override
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
-        self.reached = True
         self._note("reached")
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.proxy is not None:
+            self.proxy.stop()
+
+    @property
+    def left(self) -> list[tuple[str, Any]]:
+        """Keys that it was not asked for."""
+        return self._keys
 
     @override
     def auth_completed(self) -> None:
@@ -114,7 +127,7 @@ class _Client(asyncssh.SSHClient):
     @override
     def kbdint_auth_requested(self) -> str | None:
         self.lacking = self.lacking or self._password is None
-        return "" if self._password is not None and not self._password_sent else None
+        return "" if self._password is not None and not self.password_sent else None
 
     @override
     def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: Any) -> Sequence[str] | None:
@@ -130,9 +143,9 @@ class _Client(asyncssh.SSHClient):
     def _once(self, method: str) -> str | None:
         # Sent once: servers lock accounts after a few wrong passwords.
         self.lacking = self.lacking or self._password is None
-        if self._password is None or self._password_sent:
+        if self._password is None or self.password_sent:
             return None
-        self._password_sent = True
+        self.password_sent = True
         self._offer(method)
         return self._password.reveal()
 
@@ -161,29 +174,49 @@ class Login:
             LoginError: it refused every method; says which.
             TransportError: it can't be reached, or does not answer.
         """
-        identities = await self.keys.identities(target.keys, self.ssh.passphrase, self.secrets, target.node, target.keys_key)
-        password = await self.secrets.resolve(target.password, target.purpose) if target.password else None
-        known = self.host_keys.lookup(target.address, target.port)
-        connection, client = await self._attempt(target, tunnel, identities, password, known)
-        if connection is not None:
+        async with AsyncExitStack() as stack:
+            found = await offers(target, self.ssh, self.keys, self.secrets, stack)
+            password = await self.secrets.resolve(target.password, target.purpose) if target.password else None
+            if not found.keys and password is None:
+                refuse_closed(found, target)
+            known = await self._known(target)
+            connection, client = await self._attempt(target, tunnel, found, password, known)
+            plain = known.plain()
+            if connection is None and self._falls_back(known, client):
+                # As OpenSSH: a certificate that does not fit is no reason to forget the plain key.
+                connection, client = await self._attempt(target, tunnel, found, password, plain)
+                known = plain
+            if connection is not None:
+                return connection
+            shown = client.shown
+            if shown is None or (known.keys and not known.borrowed):
+                raise await self._refused_key(target, tunnel, known, client)
+            await self._accept(target, shown)
+            known = (await self._known(target, shown)).plain()
+            connection, client = await self._attempt(target, tunnel, found, password, known)
+            if connection is None:
+                raise await self._refused_key(target, tunnel, known, client)
             return connection
-        shown = client.shown
-        if shown is None or known.keys:
-            raise await self._refused_key(target, tunnel, known, client)
-        await self._accept(target, shown)
-        known = self.host_keys.lookup(target.address, target.port)
-        connection, client = await self._attempt(target, tunnel, identities, password, known)
-        if connection is None:
-            raise await self._refused_key(target, tunnel, known, client)
-        return connection
+
+    async def _known(self, target: Target, shown: asyncssh.SSHKey | None = None) -> Known:
+        name = (target.settings.alias if target.settings else "") or hostkeys.known_name(target.host, target.port)
+        printed = await known_hosts_command.printed(target.settings, name, shown)
+        return self.host_keys.lookup_as_ssh(target.host, target.port, target.settings, printed)
+
+    @staticmethod
+    def _falls_back(known: Known, client: _Client) -> bool:
+        if not known.authorities or any(key in known.revoked for key in known.authorities):
+            return False
+        return bool(known.keys) or client.authority is None
 
     async def _accept(self, target: Target, shown: asyncssh.SSHKey) -> None:
         async with self.keys.asking:
-            known = self.host_keys.lookup(target.address, target.port)
-            if known.keys:
-                # Accepted meanwhile for another node that goes the same way.
+            known = await self._known(target, shown)
+            if known.keys and not known.borrowed:
+                # Accepted meanwhile for another node that goes the same way, or known to the user's own command.
                 return
-            accepted = self.accept_new
+            settings = target.settings
+            accepted = self.accept_new or (settings is not None and (settings.accepts_new or _unchecked(settings)))
             if not accepted and self.on_unknown_key is not None:
                 accepted = await self.on_unknown_key(target.asked_as, shown.get_algorithm(), shown.get_fingerprint())
             if not accepted:
@@ -193,21 +226,13 @@ class Login:
     async def _refused_key(
         self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
     ) -> TransportError:
-        error = await self._why_refused(target, tunnel, known, client)
-        if self.on_changed is not None and isinstance(error, ChangedHostKeyError):
-            self.on_changed(error)
-        return error
-
-    async def _why_refused(
-        self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
-    ) -> TransportError:
-        if not client.reached:
-            config = Path.home() / ".ssh" / "config"
-            return config_jumps.refused(target.node, target.address, target.port, config, self.host_keys.user_file)
         plain = None
         if client.shown is None and client.authority is None and known.revoked:
             plain = await self._plain_key(target, tunnel, known)
-        return hostkeys.refused(target.node, target.label, known, shown=client.shown, authority=client.authority, plain=plain)
+        error = hostkeys.refused(target.node, target.label, known, shown=client.shown, authority=client.authority, plain=plain)
+        if self.on_changed is not None and isinstance(error, ChangedHostKeyError):
+            self.on_changed(error)
+        return error
 
     async def _plain_key(self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known) -> asyncssh.SSHKey | None:
         """The host key that a server shows to somebody who trusts none; None where it shows none now."""
@@ -215,151 +240,113 @@ class Login:
         plain = tuple(name for name in known.algorithms() if "-cert-" not in name)
         nothing = Known(known.name, tuple([] for _ in range(7)), (), asked=plain)
         with suppress(TransportError):
-            _connection, client = await self._attempt(target, tunnel, (), None, nothing)
+            _connection, client = await self._attempt(target, tunnel, Offers(), None, nothing)
             return client.shown
         return None
 
     async def _attempt(
-        self,
-        target: Target,
-        tunnel: asyncssh.SSHClientConnection | None,
-        identities: Sequence[Identity],
-        password: Secret | None,
-        known: Known,
+        self, target: Target, tunnel: asyncssh.SSHClientConnection | None, found: Offers, password: Secret | None, known: Known
     ) -> tuple[asyncssh.SSHClientConnection | None, _Client]:
         """One login; no connection if the host key was not accepted."""
-        async with AsyncExitStack() as stack:
-            client = _Client(await self._offered(target, identities, stack), password, target.label, self.tell)
-            host, port = target.dial or (target.address, target.port)
+        keys, tried = found.keys, list[str]()
+        for turn in range(numbers.SSH_LOGIN_TURNS):
+            # With a password behind them, few: a server counts each key as a failure.
+            at_once = numbers.SSH_KEYS_OFFERED if password is not None else len(keys)
+            client = _Client(keys[:at_once], password, target.label, self.tell)
+            client.tried = tried
             try:
-                async with asyncio.timeout(self.limits.connect_seconds + self.limits.login_seconds):
-                    connection, _owner = await asyncssh.create_connection(
-                        lambda: client, host, port, tunnel=tunnel or (), **self._options(target, known)
-                    )
+                return await self._connect(target, tunnel, known, client), client
             except asyncssh.HostKeyNotVerifiable:
                 return None, client
             except (asyncssh.Error, OSError) as error:
                 client.refused()
-                raise self._explained(target, client, error) from error
-            return connection, client
+                keys = [*client.left, *keys[at_once:]]
+                password = None if client.password_sent else password
+                if keys and turn + 1 < numbers.SSH_LOGIN_TURNS and self._again(error, tried):
+                    continue
+                told = explained(target, self._tried(target, found, client), error)
+                # A lost connection is made anew; what is not to be had on this computer is not.
+                raise told from (error if told.retryable else None)
+        raise AssertionError("the last turn returns or raises")
+
+    @staticmethod
+    def _again(error: Exception, tried: Sequence[str]) -> bool:
+        return isinstance(error, asyncssh.PermissionDenied) or cut_off(error, tried)
+
+    def _tried(self, target: Target, found: Offers, client: _Client) -> Tried:
+        seconds = (target.settings.connect_seconds if target.settings else None) or self.limits.connect_seconds
+        return Tried(
+            client.tried,
+            found.unusable,
+            client.lacking,
+            seconds,
+            self.limits.login_seconds,
+            client.proxy_words,
+            client.proxy is not None and client.proxy.missing,
+        )
+
+    async def _connect(
+        self, target: Target, tunnel: asyncssh.SSHClientConnection | None, known: Known, client: _Client
+    ) -> asyncssh.SSHClientConnection:
+        host, port = target.dial or (target.host, target.port)
+        options = self._options(target, known)
+        settings = target.settings
+        seconds = options["connect_timeout"] + self.limits.login_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                if settings and settings.proxy_command and tunnel is None and target.dial is None:
+                    if os.name == "posix":
+                        client.proxy = await ProxyCommand.start(
+                            settings.proxy_command, passes_socket=settings.proxy_passes_socket, seconds=options["connect_timeout"]
+                        )
+                        options["sock"] = client.proxy.connection
+                    else:
+                        options["proxy_command"] = ["cmd", "/d", "/s", "/c", settings.proxy_command]
+                elif settings and tunnel is None and target.dial is None:
+                    options["family"] = settings.family
+                    options["local_addr"] = local_address(settings)
+                connection, _owner = await asyncssh.create_connection(lambda: client, host, port, tunnel=tunnel or (), **options)
+        except BaseException:
+            if client.proxy is not None:
+                client.proxy.stop()
+                client.proxy_words = await client.proxy.ended()
+            raise
+        return connection
 
     def _options(self, target: Target, known: Known) -> dict[str, Any]:
+        settings = target.settings
         options: dict[str, Any] = {
             "known_hosts": known.trusted,
             "server_host_key_algs": known.algorithms(),
+            # A certificate is for the name that ssh knows the server by, wherever TCP goes.
+            "host_key_alias": (settings.alias if settings else "") or target.host,
             "config": None,
             "client_keys": None,
             "agent_path": None,
             # A server could reach back for a forwarded agent at any time, and nothing here needs one.
             "agent_forwarding": False,
             "gss_host": None,
-            "connect_timeout": self.limits.connect_seconds,
+            "connect_timeout": (settings.connect_seconds if settings else None) or self.limits.connect_seconds,
             "login_timeout": self.limits.login_seconds,
             "keepalive_interval": self.limits.keepalive_seconds,
             "keepalive_count_max": self.limits.keepalive_count,
+            "encryption_algs": _CIPHERS,
         }
         if target.user is not None:
             options["username"] = target.user
-        if not self.ssh.use_ssh_config:
-            options["encryption_algs"] = _CIPHERS
-        else:
-            path = Path.home() / ".ssh" / "config"
-            options["config"] = [str(path)] if path.exists() else None
-            if not target.keys:
-                # Keys that the file names come from asyncssh; closed ones are passed over.
-                options["client_keys"] = ()
-                if self.ssh.agent and not target.withheld:
-                    options["agent_path"] = ()
+        if settings:
+            options |= {name: list(words) for name, words in settings.algorithms.items() if name != "server_host_key_algs"}
         return options
 
-    async def _offered(self, target: Target, identities: Sequence[Identity], stack: AsyncExitStack) -> list[tuple[str, Any]]:
-        """Keys by name in the order they are offered: the files' first, few in all (a server counts each as a failure)."""
-        agent_keys = await self._agent_keys(stack) if self.ssh.agent else []
-        offered: dict[bytes, tuple[str, Any]] = {}
-        closed: list[Path] = []
-        by_public = {key.public_data: key for key in agent_keys}
-        for identity in identities:
-            if identity.pair is not None:
-                offered.setdefault(identity.public, (f"key {identity.path}", identity.pair))
-            elif identity.public in by_public:
-                offered.setdefault(identity.public, (f"key {identity.path} (from the agent)", by_public[identity.public]))
-            else:
-                closed.append(identity.path)
-        if closed and target.keys and not offered:
-            hint = "set ssh.passphrase, for example to {prompt: true}, or run: ssh-add " + str(closed[0])
-            raise LoginError(
-                f"the private key {closed[0]} has a passphrase, and the answers give none", node=target.node, hint=hint
-            )
-        withheld = await self.keys.publics(target.withheld)
-        for key in agent_keys:
-            if key.public_data in withheld:
-                continue
-            offered.setdefault(key.public_data, (f"agent key {clean(key.get_comment() or key.get_algorithm())}", key))
-        return list(offered.values())[: numbers.SSH_KEYS_OFFERED]
 
-    async def _agent_keys(self, stack: AsyncExitStack) -> list[Any]:
-        try:
-            agent = await stack.enter_async_context(asyncssh.connect_agent())
-            return list(await agent.get_keys())
-        except (OSError, ValueError, asyncssh.Error):
-            # No agent runs, or it does not speak: the other methods count.
-            return []
-
-    def _explained(self, target: Target, client: _Client, error: Exception) -> TransportError:
-        if isinstance(error, asyncssh.PermissionDenied) and not client.reached:
-            return _on_the_way(target, error)
-        why = clean(str(error) or type(error).__name__)
-        cut_off = isinstance(error, asyncssh.DisconnectError) and error.code in _TOO_MANY and bool(client.tried)
-        if isinstance(error, asyncssh.PermissionDenied) or cut_off:
-            tried = "; ".join(client.tried) or "nothing: there is no key, no agent key and no password"
-            if self.ssh.use_ssh_config and not target.keys:
-                tried += "; keys of ~/.ssh/config and the agent"
-            return LoginError(
-                f"{target.label} refused the login of {target.user or 'the user'}",
-                node=target.node,
-                why="\n".join([why, *_lacking(target, client), f"tried: {tried}"]),
-                hint=f"try: {target.by_hand}\nthen set {_settings(target)}, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}",
-            )
-        where = f"{target.label} ({hostkeys.known_name(target.address, target.port)})"
-        hint = f"is it on, and does its firewall let SSH in? try: {target.by_hand}"
-        if isinstance(error, socket.gaierror):
-            name = f"no name server knows {target.address}"
-            return TransportError(
-                name, node=target.node, why=why, hint="mend its address in the answers: an IP address, or a name that is known here"
-            )
-        if isinstance(error, asyncssh.ChannelOpenError):
-            return TransportError(f"{where} can't be reached from the jump host before it", node=target.node, why=why, hint=hint)
-        if isinstance(error, TimeoutError) or "timeout expired" in why:
-            seconds = self.limits.connect_seconds if isinstance(error, TimeoutError) else self.limits.login_seconds
-            return TransportError(
-                f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
-            )
-        return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
-
-
-def _lacking(target: Target, client: _Client) -> list[str]:
-    """What is said where a server asked for a password that nobody wrote for it."""
-    if not client.lacking:
-        return []
-    told = "" if target.is_node else ": a jump host is sent a password of its own only, never a node's"
-    return [f"it asks for a password, and {target.password_key} is not set{told}"]
-
-
-def _settings(target: Target) -> str:
-    """The answers' keys that decide on a login."""
-    user = "ssh.user" if target.is_node else f"{target.place}.user"
-    keys = target.keys_key if target.is_node else f"{target.place}.keys"
-    return f"{user}, {keys} or {target.password_key}"
-
-
-def _on_the_way(target: Target, error: Exception) -> LoginError:
-    """The error for a server that nothing is written of in the answers: the ProxyJump of the user's own configuration."""
-    return LoginError(
-        f"a jump host that ~/.ssh/config names on the way to {target.label} can't be passed",
-        node=target.node,
-        why=f"{clean(str(error) or type(error).__name__)}\nit is logged in to with what ~/.ssh/config and ~/.ssh hold for it, and with no password",
-        hint=f"try: {target.by_hand}\nor write the way down as jumpHosts, with keys or a password",
-    )
+def _unchecked(settings: Settings) -> bool:
+    """Whether ssh would not check this server's key at all, as it is this computer (NoHostAuthenticationForLocalhost)."""
+    if not settings.unchecked_loopback:
+        return False
+    try:
+        return settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        return False
 
 
 async def close_all(chain: Sequence[asyncssh.SSHClientConnection], *, wait: bool) -> None:

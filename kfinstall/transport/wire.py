@@ -165,11 +165,20 @@ def parse_program(data: bytes) -> Parsed:
     position = header.end()
     parameters: dict[str, str] = {}
     while export := _EXPORT.match(text, position):
-        parameters[export["key"]] = "".join(shlex.split(export["word"]))
+        parameters[export["key"]] = _unquoted(export["word"])
         position = export.end()
     if not text.startswith(_BODY, position):
         raise ValueError(f"no body after the parameters {', '.join(parameters)}")
     return Parsed(header["kind"], header["name"], parameters, text[position + len(_BODY) :])
+
+
+def _unquoted(word: str) -> str:
+    """The way back from shlex.quote; shlex.split takes seconds for what programs carry as a parameter."""
+    if len(word) > 1 and word[0] == word[-1] == "'":
+        text = word[1:-1].replace("'\"'\"'", "'")
+        if shlex.quote(text) == word:
+            return text
+    return "".join(shlex.split(word))
 
 
 def step_parameters(parameters: Mapping[str, str]) -> dict[str, str]:

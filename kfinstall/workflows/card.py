@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kfinstall.durable import write_atomically
+from kfinstall.engine.journal import IGNORED, Entry
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import CLUSTER_TARGET
 from kfinstall.parts.handoff import html as handoff_html
@@ -21,7 +22,19 @@ def proof_card(session: Session) -> handoff_proof_card.ProofCard:
         handoff_proof_card.Missing(name, session.answers.node(name).address, reason, fleet.hints.get(name, ""))
         for name, reason in fleet.set_aside.items()
     ]
-    return handoff_proof_card.card(session.situation.view(CLUSTER_TARGET), session.journal.entries(), set_aside=missing)
+    view = session.situation.view(CLUSTER_TARGET)
+    return handoff_proof_card.card(view, session.journal.entries(), set_aside=missing, ignored=_ignored(session))
+
+
+def _ignored(session: Session) -> tuple[Entry, ...]:
+    """What the preflight found and is ignored: what this run found, or the runs before it where it had no preflight of its own."""
+    run = session.record.id if session.executor.ignored is not None else ""
+    newest: dict[tuple[str, str, str], Entry] = {}
+    for entry in session.journal.entries(run or None):
+        wanted = {entry.fingerprint, entry.step} & set(session.options.ignore)
+        if entry.outcome == IGNORED and wanted and entry.target not in session.fleet.set_aside:
+            newest[entry.step, entry.target, entry.fingerprint] = entry
+    return tuple(newest.values())
 
 
 def hands_over(session: Session) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Final
 
 from kfinstall.engine.workflow import Workflow
+from kfinstall.errors import UsageError
 from kfinstall.events import Finding, Notice
 from kfinstall.workflows import installation
 from kfinstall.workflows.install import phases
@@ -28,7 +30,9 @@ async def work(session: Session) -> None:
         PreflightError: findings that must be mended.
         PreflightWarningError: warnings, under --strict.
     """
-    session.executor.examine(_steps(session))
+    steps = _steps(session)
+    await session.executor.survey(steps)
+    session.executor.examine(steps)
 
 
 async def again(session: Session) -> list[Finding]:
@@ -43,7 +47,30 @@ async def again(session: Session) -> list[Finding]:
         session.bus.emit(Notice(level="warning", target=name, text=f"can't be read now: {error.message}"))
     if errors and len(errors) == len(fleet.facts):
         raise next(iter(errors.values()))
-    return session.executor.findings(_steps(session))
+    steps = _steps(session)
+    await session.executor.survey(steps, again=True)
+    return session.executor.findings(steps)
+
+
+def names() -> tuple[str, ...]:
+    """What --ignore knows: every read-only step's id, and the names of its findings."""
+    kinds = [kind for phase in installation.every() if phase.read_only for kind in phase.steps]
+    return tuple(name for kind in kinds for name in (kind.id, *kind.names))
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuse to ignore what nothing is called.
+
+    Raises:
+        UsageError: no finding and no check has that name.
+    """
+    known = names()
+    if name not in known:
+        like = difflib.get_close_matches(name, known, n=3)
+        raise UsageError(
+            f"--ignore {name}: no finding and no check of the preflight is called so",
+            hint=f"did you mean {' or '.join(like)}?" if like else f"one of {', '.join(known)}",
+        )
 
 
 CHECK: Final = Workflow("check", "a check", "preflight only; changes nothing", phases, work, known=installation.every)

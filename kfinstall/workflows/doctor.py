@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import KfError, ProofError
 from kfinstall.events import Notice
 from kfinstall.workflows import installation
-from kfinstall.workflows.install import phases
+from kfinstall.workflows.install import INSTALL, RESUME, phases
 
 if TYPE_CHECKING:
     from kfinstall.engine.plan import Plan
@@ -28,13 +29,21 @@ async def look(session: Session) -> Plan:
     return session.plan()
 
 
-def judge(found: Plan) -> None:
-    """What the doctor found.
+def ignored(session: Session) -> tuple[str, ...]:
+    """Findings of the preflight that the newest installation of the cluster was told to ignore: they are no drift."""
+    newest = next((run for run in reversed(session.state.runs()) if run.kind in (INSTALL.id, RESUME.id)), None)
+    return newest.ignore if newest is not None else ()
+
+
+def judge(found: Plan, ignoring: Collection[str] = ()) -> None:
+    """What the doctor found. `ignoring`: names of findings that are no drift.
 
     Raises:
         ProofError: something does not hold any more; names all of it.
     """
-    drift = [*found.pending, *found.conflicts]
+    from kfinstall.engine.findings import waived
+
+    drift = [*found.pending, *(item for item in found.conflicts if not waived(item.step.id, item.check, ignoring))]
     if drift:
         raise ProofError(
             f"{len(drift)} step(s) do not hold any more",
@@ -49,7 +58,7 @@ async def work(session: Session) -> None:
     Raises:
         ProofError: something does not hold any more.
     """
-    judge(await look(session))
+    judge(await look(session), ignored(session))
 
 
 DOCTOR: Final = Workflow(

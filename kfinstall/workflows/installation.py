@@ -14,7 +14,21 @@ PHASES: Final = (
     Phase(
         "preflight",
         "Check the servers",
-        Steps("preflight", "hardware", "disk", "identity", "clock", "ports", "leftovers", "apt", "kernel", "network"),
+        Steps(
+            "preflight",
+            "hardware",
+            "disk",
+            "file_systems",
+            "identity",
+            "names",
+            "clock",
+            "ports",
+            "leftovers",
+            "apt",
+            "kernel",
+            "network",
+            "reachability",
+        ),
         read_only=True,
     ),
     Phase(

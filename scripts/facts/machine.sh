@@ -24,6 +24,8 @@ kf_reach() {
     return 0
   fi
   for url in "${KF_LIST[@]}"; do arguments+=(-o /dev/null "$url"); done
+  # What the login brings along, a service and a step don't have.
+  unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
   [[ -n ${KF_HTTP_PROXY:-} ]] && export http_proxy=$KF_HTTP_PROXY
   [[ -n ${KF_HTTPS_PROXY:-} ]] && export https_proxy=$KF_HTTPS_PROXY
   [[ -n ${KF_NO_PROXY:-} ]] && export no_proxy=$KF_NO_PROXY
@@ -114,7 +116,26 @@ kf_hardware() {
   done
   kf_pair cpus "$cpus"
   kf_pair flags "$flags"
-  kf_read /proc/meminfo && kf_words "$KF_LINE" && kf_pair memory_kib "${KF_WORDS[1]}"
+  kf_memory
+}
+
+# What pods can have: pages that are set apart as huge ones are nobody else's.
+kf_memory() {
+  local line lines total=0 all=-1 count=0 size=0
+  mapfile -t lines </proc/meminfo
+  for line in "${lines[@]}"; do
+    kf_words "$line"
+    case $line in
+      MemTotal:*) total=${KF_WORDS[1]} ;;
+      Hugetlb:*) all=${KF_WORDS[1]} ;; # of every size; kernels before 4.20 don't tell
+      HugePages_Total:*) count=${KF_WORDS[1]} ;;
+      Hugepagesize:*) size=${KF_WORDS[1]} ;;
+    esac
+  done
+  ((all >= 0)) || all=$((count * size))
+  ((total)) || return
+  kf_pair memory_kib $((total > all ? total - all : 0))
+  ((all)) && kf_pair huge_kib "$all"
 }
 
 kf_clock() {

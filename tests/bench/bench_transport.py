@@ -40,7 +40,7 @@ class NoSecrets:
 async def ours(ports: list[int], folder: Path) -> None:
     """Connect to every node, ask 40 checks in one exec each, close."""
     keys = KeyRing()
-    ssh = Ssh(user="root", agent=False, keys=(str(folder / "s0" / "id"),))
+    ssh = Ssh(user="root", agent=False, keys=(str(folder / "s0" / "id"),), use_ssh_config=False)
 
     async def one(number: int, port: int) -> None:
         node = Node(name=f"n{number}", address="127.0.0.1", ssh={"port": port})  # type: ignore[arg-type]

@@ -161,6 +161,9 @@ def test_a_section_is_bounded(kind):
         parsed((kind,), {kind.section: ["gone\t=" + "x" * MOST_CHARACTERS]})
 
 
+PREFLIGHT = {"boot", "filter", "host", "latency", "mounts", "proxies", "ways"}
+
+
 def query(answers, known):
     reads = queries(plan.reads_for(plan.Situation(answers, releases.load(answers.cluster.release)), known), answers)
     program = facts_program(NodeQuery(), reads, "m", answers.proxy)
@@ -173,12 +176,15 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     path, registry = answers.storage.nfs.path, {"REGISTRY_HOST": answers.registry_host}
     registry["REGISTRY_DIRECTORY"] = answers.registry.directory
     nfs = {"NFS_PATH": path, "NFS_EXPORT": path, "NFS_ADDRESS": answers.first_control_plane.address}
-    assert query(answers, installation.PHASES) == (nfs | registry, {"nfs", "nfs-server", "registry", "cluster", "prepare"})
+    assert query(answers, installation.PHASES) == (
+        nfs | registry,
+        {"nfs", "nfs-server", "registry", "cluster", "prepare", *PREFLIGHT},
+    )
     assert query(answers, (reset.PHASE,)) == ({}, {"undo"})
     assert query(answers, (uninstall.PHASE, rotate.PHASE)) == ({}, set())
     # The server is no node of ours: none of them exports anything.
     assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS"}
     local = answers.model_copy(update={"storage": Storage(type="local-path"), "registry": Registry(enabled=False)})
-    assert query(local, installation.PHASES) == ({}, {"cluster", "prepare"})
+    assert query(local, installation.PHASES) == ({}, {"cluster", "prepare", *PREFLIGHT})
     proxied = local.model_copy(update={"proxy": Proxy(https="http://proxy:3128")})
     assert query(proxied, installation.PHASES)[0] == {"HTTPS_PROXY": "http://proxy:3128"}

@@ -174,6 +174,8 @@ class Client:
         **more: Any,
     ) -> Host:
         defaults: dict[str, Any] = {"user": "root", "agent": False, "port": port, "keys": (str(self.folder / "id"),)}
+        # What this machine has in ~/.ssh/config is no business of a test.
+        defaults["use_ssh_config"] = bool(more.get("ssh_config"))
         defaults |= ssh or {}
         more.setdefault("accept_new", True)
         return await connect_node(

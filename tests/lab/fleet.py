@@ -116,7 +116,7 @@ async def fleet(lab: Lab, folder: Path, *, numbers: Sequence[int] = (), **sectio
     """Nodes of the lab, connected, all unless `numbers` says which; `sections` are the answers beside nodes and ssh."""
     chosen = numbers or range(1, len(lab.addresses) + 1)
     nodes = [{"name": f"node{number}", "address": lab.address(number)} for number in chosen]
-    ssh = {"user": "kfadmin", "agent": False, "keys": [lab.key]}
+    ssh = {"user": "kfadmin", "agent": False, "keys": [lab.key], "useSshConfig": False}
     answers = Answers.model_validate({"nodes": nodes, "ssh": ssh, "spark": {"enabled": False}} | sections)
     places = {"pins": folder / "pins", "user_known_hosts": folder / "none"}
     async with AsyncExitStack() as stack:

@@ -109,7 +109,7 @@ class Installer:
             self.ask(address, REACH)
 
     async def entered(self, address: str) -> Host:
-        ssh = Ssh(user="kfadmin", agent=False, keys=(self.lab.key,))
+        ssh = Ssh(user="kfadmin", agent=False, keys=(self.lab.key,), use_ssh_config=False)
         node = Node(name="lab", address=address)
         files = {"pins": self.folder / f"pins-{address}", "user_known_hosts": self.folder / "none"}
         return await connect_node(node, ssh, Known(), accept_new=True, **files)

@@ -91,7 +91,7 @@ class Pair:
 
 @pytest.fixture
 async def pair(lab: Lab, tmp_path: Path) -> AsyncIterator[Pair]:
-    made = Pair({}, tmp_path, Ssh(user="kfadmin", agent=False, keys=(lab.key,)))
+    made = Pair({}, tmp_path, Ssh(user="kfadmin", agent=False, keys=(lab.key,), use_ssh_config=False))
     await asyncio.gather(made.enter("server", SERVER), made.enter("client", CLIENT))
     await asyncio.gather(*(made.shell(name, CLEAN) for name in made.hosts))
     yield made

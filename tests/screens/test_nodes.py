@@ -1,8 +1,11 @@
 """The nodes: typed, imported, changed, looked at while they are filled in."""
 
 import pytest
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Select, TextArea
 
+from screens.form import Row
+from screens.modals import Told
+from screens.node_windows import SameNames
 from screens.nodes import NodeTable
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
 
@@ -75,18 +78,62 @@ async def test_change_role_and_remove(controller):
         assert names(controller) == ["cp1", "worker2"]
 
 
+async def pasted(app, pilot, text):
+    """Paste a text into the import window and take it."""
+    await pilot.press("f6")
+    await until(pilot, lambda: app.screen.query(TextArea))
+    app.screen.query_one(TextArea).text = text
+    await pilot.press("ctrl+s")
+
+
 async def test_servers_are_imported_from_text_and_from_files(controller, tmp_path):
     (tmp_path / "hosts.ini").write_text("[kube_node]\nw9 ansible_host=10.0.0.9\n")
     async with opened(controller, "nodes") as (app, pilot):
-        for text in ("extra 10.0.0.8 worker\nworker1 10.0.0.7\n", str(tmp_path / "hosts.ini")):
-            await pilot.press("f6")
-            await settled(pilot)
-            app.screen.query_one(TextArea).text = text
-            await pilot.press("ctrl+s")
-            await settled(pilot)
+        await pasted(app, pilot, "extra 10.0.0.8 worker\n")
+        await until(pilot, lambda: len(controller.draft.nodes) == 4)
+        await pasted(app, pilot, str(tmp_path / "hosts.ini"))
         await until(pilot, lambda: len(controller.draft.nodes) == 5)
         assert names(controller) == ["cp1", "worker1", "worker2", "extra", "w9"]
-        assert controller.draft.nodes[1]["address"] == "10.0.0.7"
+
+
+async def test_what_an_import_left_is_shown_with_its_line(controller):
+    async with opened(controller, "nodes") as (app, pilot):
+        text = "[kube_node]\nw9 ansible_host=10.0.0.9 ansible_password=Geh3im\n[bastion]\nb ansible_host=203.0.113.5\n"
+        await pasted(app, pilot, text)
+        await until(pilot, lambda: isinstance(app.screen, Told))
+        await settled(pilot)
+        shown = " ".join(text_of(app).split())
+        assert "1 server(s) taken from an Ansible inventory" in shown
+        assert "line 2: ansible_password" in shown
+        assert "line 4: b: a jump host" in shown
+        assert "Geh3im" not in shown
+        assert controller.draft.nodes[-1]["ssh"] == {"jumpHosts": [{"address": "203.0.113.5"}]}
+
+
+async def test_a_text_that_is_no_inventory_changes_nothing_and_says_why(controller):
+    async with opened(controller, "nodes") as (app, pilot):
+        before = controller.draft.nodes
+        await pasted(app, pilot, "Vagrant.configure('2') do |config|\nend\n")
+        await until(pilot, lambda: isinstance(app.screen, Told))
+        await settled(pilot)
+        assert "vagrant ssh-config" in " ".join(text_of(app).split())
+        assert controller.draft.nodes == before
+
+
+@pytest.mark.parametrize(("keys", "address"), [(["enter"], ""), (["escape"], ""), (["tab", "enter"], "10.0.0.7")])
+async def test_a_row_of_the_same_name_is_asked_about(controller, keys, address):
+    before = controller.draft.nodes[1]["address"]
+    async with opened(controller, "nodes") as (app, pilot):
+        await pasted(app, pilot, "extra 10.0.0.8 worker\nworker1 10.0.0.7\n")
+        await until(pilot, lambda: isinstance(app.screen, SameNames))
+        await settled(pilot)
+        shown = " ".join(text_of(app).split())
+        assert f"worker1: address {before} now; line 2: address 10.0.0.7" in shown
+        assert len(controller.draft.nodes) == 3, "nothing is changed before it is decided"
+        await pilot.press(*keys)
+        await until(pilot, lambda: len(controller.draft.nodes) == 4)
+        assert controller.draft.nodes[1]["address"] == (address or before)
+        assert names(controller) == ["cp1", "worker1", "worker2", "extra"]
 
 
 async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehearsal):
@@ -160,3 +207,15 @@ async def test_a_server_may_have_a_way_of_its_own(controller):
         await pilot.press("enter")
         await settled(pilot)
         assert controller.draft.nodes[0]["ssh"] == {"jumpHosts": []}
+
+
+async def test_the_ssh_configuration_has_three_answers(controller):
+    """Absent is neither yes nor no: where the file is there."""
+    async with opened(controller, "nodes") as (app, pilot):
+        select = app.screen.query_one("#row-ssh-useSshConfig", Row).query_one(Select)
+        assert (select.value, controller.draft.given(("ssh", "useSshConfig"))) == (Select.NULL, None)
+        for word, value in (("true", True), ("false", False), (Select.NULL, None)):
+            select.value = word
+            await settled(pilot)
+            assert controller.draft.given(("ssh", "useSshConfig")) is value
+        assert controller.draft.answers().ssh.use_ssh_config is None

@@ -483,15 +483,37 @@ async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
         assert controller.result.exit_code == 0
 
 
+async def test_a_failing_finding_is_ignored_by_its_name_and_the_look_is_good_then(rehearsal):
+    async with rehearsal(faults=["little-memory:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "looking again" in text_of(app))
+        await pilot.press("r", "right")
+        await settled(pilot)
+        assert app.screen.query_one(Matrix).cell == ("worker1", "preflight.hardware")
+        await pilot.press("i")
+        await settled(pilot)
+        assert "--ignore memory" in text_of(app)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: controller.ignored == ["memory"])
+        controller.stop(now=True)
+        await until(pilot, lambda: not controller.running)
+        await settled(pilot)
+        app.begin(WORKFLOWS["check"])
+        await until(pilot, lambda: not controller.running)
+        assert controller.result.exit_code == 0
+        cell = controller.view.findings["worker1", "preflight.hardware"]
+        assert (cell.level, cell.ignored, cell.called) == ("info", True, "memory")
+
+
 def test_the_shell_logs_in_as_the_engine_does():
     answers: Answers = loads(
         "ssh: {user: kf, port: 2222, keys: [/k/id], jumpHosts: [{address: jump.example, user: j}]}\n"
         "nodes:\n  - {name: a, address: 10.0.0.1}\n  - {name: b, address: 10.0.0.2, ssh: {user: other, port: 22, jumpHosts: []}}\n"
     )
-    assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example:22", "--", "kf@10.0.0.1"]
+    assert shell_command(answers, "a") == ["ssh", "-p", "2222", "-i", "/k/id", "-J", "j@jump.example", "--", "kf@10.0.0.1"]
     assert shell_command(answers, "b") == ["ssh", "-i", "/k/id", "--", "other@10.0.0.2"]
     answers = loads("ssh: {user: kf, jumpHosts: [{address: 'fd00::1'}]}\nnodes: [{name: a, address: 10.0.0.1, ssh: {user: own}}]\n")
-    assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]:22", "--", "own@10.0.0.1"]
+    assert shell_command(answers, "a") == ["ssh", "-J", "kf@[fd00::1]", "--", "own@10.0.0.1"]
 
 
 async def test_nodes_set_aside_are_told_at_the_run(controller):

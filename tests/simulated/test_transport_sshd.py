@@ -456,7 +456,9 @@ async def test_jump_hosts_are_rows_of_their_own(tmp_path: Path) -> None:
             await client.connect(last.port, ssh=jumps())
 
 
-async def test_ssh_config_is_read_only_on_request(node: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ssh_config_is_read_where_it_is_there_unless_the_answers_say_no(
+    node: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  User root\n  IdentityFile {tmp_path}/id\n")
@@ -465,8 +467,10 @@ async def test_ssh_config_is_read_only_on_request(node: Sshd, tmp_path: Path, mo
     none: dict[str, object] = {"keys": (), "user": None}
     host = await client.connect(node.port, ssh=none | {"use_ssh_config": True})
     await host.close()
+    host = await client.connect(node.port, ssh=none | {"use_ssh_config": None})
+    await host.close()
     with pytest.raises(LoginError, match="refused") as caught:
-        await client.connect(node.port, ssh=none)
+        await client.connect(node.port, ssh=none | {"use_ssh_config": False})
     assert "no key" in caught.value.why
 
 

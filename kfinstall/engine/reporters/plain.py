@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Final, TextIO
 
+from kfinstall.engine.findings import grouped, nodes_in_words
+from kfinstall.engine.reporters.paths import table
 from kfinstall.events import (
     Event,
     Finding,
     NodeConnected,
+    NodePath,
     NodeSetAside,
     Notice,
     OutputLine,
@@ -41,6 +44,8 @@ _GLYPHS: Final = {
     "interrupted": ("!", "!"),
     "skipped": ("-", "-"),
 }
+_WORDS: Final = {"blocking": "error (blocking)"}
+"""Severities that are told by another word than their level."""
 _EVIDENCE_CHARACTERS: Final = 110
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*m")
 _QUIET_SECONDS: Final = 10.0
@@ -68,9 +73,19 @@ class Plain:
     _width: int = field(default=8, init=False)
     _told_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     """(step, target) to when it last showed a line, epoch seconds."""
+    _found: list[Finding] = field(default_factory=list, init=False)
+    _paths: list[NodePath] = field(default_factory=list, init=False)
 
     def __call__(self, event: Event) -> None:
-        """Write one event."""
+        """Write one event. Findings and ways between nodes are kept till something else comes: each finding is told once, the ways are a table."""
+        if isinstance(event, NodePath):
+            self._paths.append(event)
+            return
+        self._tell_paths()
+        if isinstance(event, Finding):
+            self._found.append(event)
+            return
+        self._tell_findings()
         self._show(event)
         self.stream.flush()
 
@@ -146,13 +161,25 @@ class Plain:
             self._told_at[where] = event.at
             self._line(self._paint("dim", f"  {event.target:<{self._width}}       | {event.text}"))
 
-    @_show.register
-    def _(self, event: Finding) -> None:
-        if event.level == "ok" and not self.verbose:
-            return
-        word = self._paint(event.level, event.level)
-        self._line(f"  {event.node:<{self._width}} {word}: {event.check}: {event.message}")
-        self._advice("fix", event.fix if event.level != "ok" else "", 2)
+    def _tell_paths(self) -> None:
+        paths, self._paths = self._paths, []
+        for line in table(paths, unicode=self.unicode):
+            self._line(line)
+
+    def _tell_findings(self) -> None:
+        found, self._found = self._found, []
+        for each in found if self.verbose else ():
+            if each.level == "ok":
+                self._line(f"  {each.node:<{self._width}} {self._paint('ok', 'ok')}: {each.check}: {each.message}")
+        for group in grouped(each for each in found if self.verbose or each.ignored or each.level != "info"):
+            name = f" [{group.called}]" if group.called not in ("", group.check) else ""
+            word = self._paint(
+                group.level, f"{group.severity}, ignored" if group.ignored else _WORDS.get(group.severity, group.level)
+            )
+            for text, nodes in group.messages.items():
+                self._line(f"  {nodes_in_words(nodes):<{self._width}} {word}: {group.check}: {text}{name}")
+            for text, nodes in () if group.ignored else group.fixes.items():
+                self._advice("fix" if nodes == group.nodes else f"fix on {nodes_in_words(nodes)}", text, 2)
 
     def _advice(self, word: str, text: str, indent: int) -> None:
         """What to do about it, one command or key of the answers per line."""

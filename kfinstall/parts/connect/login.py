@@ -22,7 +22,7 @@ class ConnectLogin(Step):
             user = (own.user if own else None) or view.answers.ssh.user
             port = (own.port if own else None) or view.answers.ssh.port
             login = f"{user}@{node.address}" if user else node.address
-            return Conflict(f"{node.address} was not reached", f"ssh -p {port} {login} sudo -n true")
+            return Conflict(f"{node.address} was not reached", f"ssh {f'-p {port} ' if port else ''}{login} sudo -n true")
         facts = view.facts
         memory = f"{facts.hardware.memory_bytes / 2**30:.0f} GiB"
         return Satisfied(f"{node.address} answers as {facts.os.hostname}, as root; {facts.hardware.cpus} CPU, {memory} of memory")

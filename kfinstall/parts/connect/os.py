@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.engine.step import Check, Danger, Severity, Step, View
 
 SUPPORTED: Final = {"ubuntu": ("22.04", "24.04", "26.04"), "debian": ("12", "13")}
 _CONTAINERS: Final = frozenset({"docker", "podman", "lxc", "lxc-libvirt", "openvz", "wsl", "container-other"})
@@ -17,7 +17,8 @@ def _system(view: View) -> Finding | None:
         return None
     known = "Ubuntu 22.04, 24.04 or 26.04, or Debian 12 or 13"
     name = os.pretty or f"{os.id} {os.version_id}".strip() or "an unknown system"
-    return Finding(f"{name} is not supported: {known}", f"install {known} on {view.node.address}, or take the server out of nodes")
+    hint = f"install {known} on {view.node.address}, or take the server out of nodes"
+    return Finding(f"{name} is not supported: {known}", hint, name="operating-system")
 
 
 def _architecture(view: View) -> Finding | None:
@@ -25,18 +26,21 @@ def _architecture(view: View) -> Finding | None:
     if name == "amd64":
         return None
     if name != "arm64":
-        return Finding(f"the processor is {name or 'unknown'}, not amd64", f"take {view.target} out of nodes")
+        return Finding(f"the processor is {name or 'unknown'}, not amd64", f"take {view.target} out of nodes", name="processor")
     if view.answers.kubeflow.enabled:
-        return Finding("Kubeflow's images exist for amd64 only, the server is arm64", "kubeflow.enabled: false")
-    return Finding("arm64 is not tested", f"take {view.target} out of nodes if something fails", warning=True)
+        return Finding("Kubeflow's images exist for amd64 only, the server is arm64", "kubeflow.enabled: false", name="processor")
+    return Finding("arm64 is not tested", f"take {view.target} out of nodes if something fails", warning=True, name="processor")
 
 
 def _system_manager(view: View) -> Finding | None:
     if not view.facts.units:
-        return Finding("systemd does not run there: it may be a container", "take a virtual or a real machine")
+        text = "systemd does not run there: it may be a container"
+        return Finding(text, "take a virtual or a real machine", name="system-manager", severity=Severity.BLOCKING)
     kind = view.facts.os.virtualization
     if kind in _CONTAINERS:
-        return Finding(f"the server is a container ({kind})", "take a virtual or a real machine", warning=True)
+        return Finding(
+            f"the server is a container ({kind})", "take a virtual or a real machine", warning=True, name="system-manager"
+        )
     return None
 
 
@@ -46,6 +50,7 @@ class ConnectOs(Step):
     id: ClassVar[str] = "connect.os"
     title: ClassVar[str] = "Look at the operating system"
     danger: ClassVar[Danger] = Danger.NONE
+    names = ("operating-system", "processor", "system-manager")
 
     def check(self, view: View) -> Check:
         """Satisfied on a supported Ubuntu or Debian on amd64 with systemd."""

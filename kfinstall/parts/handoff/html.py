@@ -19,6 +19,7 @@ def html(card: ProofCard) -> str:
         *(["<h2>Not proven</h2>", _table([_missing(gone) for gone in card.set_aside])] if card.set_aside else ()),
         "<h2>Proven</h2>",
         _table([_proof(line) for line in card.proofs]) if card.proofs else '<p class="note">Nothing has been proven yet.</p>',
+        *(["<h2>Ignored</h2>", _table([_proof(line, mark="") for line in card.ignored])] if card.ignored else ()),
         "<h2>Where everything is</h2>",
         _table([_place(place) for place in card.places]),
     ]

@@ -104,26 +104,31 @@ class ProofCard:
     """What the journal knows: each step that changed something."""
     set_aside: tuple[Missing, ...] = ()
     """Nodes that it was made without."""
+    ignored: tuple[Line, ...] = ()
+    """Findings of the preflight that were ignored by name."""
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; version, then the fields in camelCase; setAside only where a node is."""
+        """A JSON object; version, then the fields in camelCase; setAside only where a node is, ignored only where a finding is."""
         body = asdict(self)
         body["nextCommands"] = body.pop("next_commands")
         missing = body.pop("set_aside")
         if missing:
             body["setAside"] = missing
+        if not self.ignored:
+            del body["ignored"]
         return {"version": CARD_VERSION, **body}
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of everything but the time it was made at, the journal, and why nodes are missing."""
-        body = {key: value for key, value in self.to_json().items() if key not in ("at", "done", "setAside")}
+        """Short hash of everything but the time it was made at, the journal, what was ignored, and why nodes are missing."""
+        body = {key: value for key, value in self.to_json().items() if key not in ("at", "done", "setAside", "ignored")}
         return sha256(json.dumps(body, sort_keys=True))[:16]
 
     def lines(self) -> list[str]:
         """For a terminal."""
         text = [f"{self.cluster}: Kubernetes {self.kubernetes}, release {self.release}", ""]
         text += [f"  NOT proven  {gone.node} ({gone.address}), set aside: {hanging(gone.reason, 10)}" for gone in self.set_aside]
+        text += [f"  ignored {line.what}: {hanging(line.evidence, 10)}" for line in self.ignored]
         text += [f"  proven  {line.what}: {hanging(line.evidence, 10)}" for line in self.proofs]
         for place in (*self.places, *self.next_commands):
             text.append(f"  {place.what}: {place.where}" if place.where else f"  {place.what}:")
@@ -134,8 +139,18 @@ class ProofCard:
         return text
 
 
-def card(view: View, entries: Iterable[Entry] = (), *, at: float | None = None, set_aside: Iterable[Missing] = ()) -> ProofCard:
-    """The card of a cluster, which `view` shows without the nodes that are set aside. `at` (epoch seconds) is now where absent."""
+def card(
+    view: View,
+    entries: Iterable[Entry] = (),
+    *,
+    at: float | None = None,
+    set_aside: Iterable[Missing] = (),
+    ignored: Iterable[Entry] = (),
+) -> ProofCard:
+    """The card of a cluster, which `view` shows without the nodes that are set aside. `at` (epoch seconds) is now where absent.
+
+    `ignored`: what the preflight found and was told to ignore.
+    """
     answers = view.answers
     entries = tuple(entries)
     missing = tuple(set_aside)
@@ -155,6 +170,7 @@ def card(view: View, entries: Iterable[Entry] = (), *, at: float | None = None, 
             if entry.event == "finished" and entry.outcome == "changed"
         ),
         set_aside=missing,
+        ignored=tuple(Line(f"{entry.fingerprint} on {entry.target}", entry.evidence, _iso(entry.at)) for entry in ignored),
     )
 
 

@@ -8,9 +8,10 @@ from typing import ClassVar, Final
 
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.facts.model import NodeQuery, SpaceFact
 from kfinstall.parts.preflight import limits, membership, volume_access
+from kfinstall.parts.preflight.disk_facts import Mounts
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
 
@@ -42,6 +43,33 @@ def _claims(view: View) -> Iterator[_Claim]:
         yield _Claim(registry.directory, size_bytes(registry.minimum_free), "registry.minimumFree")
 
 
+def _grown(view: View, mount: str) -> str:
+    """How the file system at a mount point grows where its volume group has room left; empty where it has none, or that is not LVM."""
+    mounts = view.fact(Mounts)
+    on = next((each for each in mounts.under.values() if each.point == mount), None)
+    volume = mounts.volumes.get(on.device) if on is not None else None
+    if on is None or volume is None or volume.thin or not on.kind.startswith(("ext", "xfs")):
+        return ""
+    grow = shell("sudo", "lvextend", "-r", "-l", "+100%FREE", f"/dev/mapper/{volume.name}")
+    if not volume.group:
+        return f"sudo vgs  # where VFree is more than 0: {grow}"
+    return (
+        f"{grow}  # {volume.group} has {gibibytes(volume.free_bytes)} left" if volume.free_bytes >= limits.LVM_WORTH_BYTES else ""
+    )
+
+
+def _unused(view: View) -> Iterator[Finding]:
+    """Room that its installer left: Ubuntu's takes half of the group, at most 100 GiB."""
+    told: set[str] = set()
+    for mount in view.fact(Mounts).under.values():
+        grow = _grown(view, mount.point)
+        volume = view.fact(Mounts).volumes.get(mount.device)
+        if volume is not None and volume.group and grow and mount.point not in told:
+            told.add(mount.point)
+            text = f"{gibibytes(volume.free_bytes)} of the volume group {volume.group} are not used; {mount.point} could have them"
+            yield Finding(text, grow, name="unused-room", severity=Severity.INFO)
+
+
 def _system_directories(view: View) -> tuple[str, str]:
     return _KUBELET, _RUNTIME_DIRECTORIES[view.answers.cluster.runtime]
 
@@ -58,10 +86,13 @@ def _system(view: View) -> Iterator[Finding]:
         free = view.facts.space[directories[0]].free_bytes
         if free < comfort:
             room = f"{gibibytes(least)} are needed, better {gibibytes(comfort)}"
+            grow = _grown(view, mount)
+            use = f"{shell('sudo', 'du', '-xh', '--max-depth=2', mount)} | sort -h | tail  # or a larger disk for {mount}"
             yield Finding(
                 f"{gibibytes(free)} free at {mount} for {' and '.join(directories)}; {room}",
-                f"{shell('sudo', 'du', '-xh', '--max-depth=2', mount)} | sort -h | tail  # or a larger disk for {mount}",
+                f"{grow}\n{use}" if grow else use,
                 warning=free >= least,
+                name="free-space",
             )
 
 
@@ -73,10 +104,13 @@ def _asked(view: View) -> Iterator[Finding]:
         if space is None:
             continue
         if space.free_bytes < claim.size_bytes:
+            grow = _grown(view, space.mount)
+            less = f"{claim.key}: {max(1, space.free_bytes // 2**30)}Gi, or another directory, or a larger disk for {space.mount}"
             yield Finding(
                 f"{gibibytes(space.free_bytes)} free at {space.mount} for {claim.directory}; {claim.key} asks for "
                 f"{gibibytes(claim.size_bytes)}",
-                f"{claim.key}: {max(1, space.free_bytes // 2**30)}Gi, or another directory, or a larger disk for {space.mount}",
+                f"{grow}\n{less}" if grow else less,
+                name="asked-space",
             )
         else:
             shared.setdefault(space.mount, []).append(claim)
@@ -86,7 +120,12 @@ def _asked(view: View) -> Iterator[Finding]:
         if total > free:
             keys = " and ".join(claim.key for claim in claims)
             text = f"{keys} together ask for {gibibytes(total)} of {mount}, which has {gibibytes(free)} free"
-            yield Finding(text, f"{claims[0].key}: a smaller size, or another disk for {claims[0].directory}", warning=True)
+            yield Finding(
+                text,
+                f"{claims[0].key}: a smaller size, or another disk for {claims[0].directory}",
+                warning=True,
+                name="asked-space",
+            )
 
 
 def _member(view: View) -> Iterator[Finding]:
@@ -96,7 +135,7 @@ def _member(view: View) -> Iterator[Finding]:
         if space.free_bytes * 100 < space.total_bytes * limits.PREFLIGHT_FREE_MEMBER_PERCENT:
             left = f"{gibibytes(space.free_bytes)} of {gibibytes(space.total_bytes)}"
             text = f"{mount} has only {left} free: the kubelet will evict pods"
-            yield Finding(text, "sudo crictl rmi --prune", warning=True)
+            yield Finding(text, "sudo crictl rmi --prune", warning=True, name="member-space")
 
 
 class PreflightDisk(Step):
@@ -105,6 +144,8 @@ class PreflightDisk(Step):
     id: ClassVar[str] = "preflight.disk"
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
+    reads = (Mounts,)
+    names = ("free-space", "asked-space", "member-space", "unused-room", "volume-access")
 
     def watch(self, view: View) -> NodeQuery:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
@@ -122,4 +163,4 @@ class PreflightDisk(Step):
         mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
         found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
-        return verdict((*found, *volume_access.findings(view)), evidence or "nothing to keep there")
+        return verdict((*found, *_unused(view), *volume_access.findings(view)), evidence or "nothing to keep there")

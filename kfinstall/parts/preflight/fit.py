@@ -35,6 +35,10 @@ class Amount:
     volumes_gibibytes: int = 0
     images: int = 0
     """How many images are pulled."""
+    images_mebibytes: int = 0
+    """What they take on the way, as far as it is known."""
+    unsized_images: int = 0
+    """How many of them nobody has measured."""
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(
@@ -43,6 +47,8 @@ class Amount:
             self.memory_mebibytes + other.memory_mebibytes,
             self.volumes_gibibytes + other.volumes_gibibytes,
             self.images + other.images,
+            self.images_mebibytes + other.images_mebibytes,
+            self.unsized_images + other.unsized_images,
         )
 
     def within(self, limit: Amount) -> bool:
@@ -65,16 +71,54 @@ class Fit:
     """Servers that have not been looked at; they are not counted."""
     leave_out: tuple[str, ...] = ()
     """Components without which it would fit, where it does not."""
+    free_mebibytes: int | None = None
+    """Room for images on the server that has least of it; None where none was looked at."""
 
     @property
     def fits(self) -> bool:
         """Whether it fits, as far as is known."""
-        return self.available is None or self.needed.within(self.available)
+        return self.available is None or (self.needed.within(self.available) and self.stored)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the images have room, as far as their sizes are known. They are larger unpacked than on the way."""
+        return self.free_mebibytes is None or self.needed.images_mebibytes <= self.free_mebibytes
+
+    def minutes(self, bits_per_second: float) -> float | None:
+        """How long the images are on the way at least; None where none of their sizes is known."""
+        if not self.needed.images_mebibytes or bits_per_second <= 0:
+            return None
+        return self.needed.images_mebibytes * 2**23 / bits_per_second / 60
+
+    def of_images(self, bits_per_second: float | None = None) -> str:
+        """The images in words: how many, how large, how long at that speed, and what of it is not known."""
+        need = self.needed
+        if not need.images:
+            return "pulls no image"
+        text = f"pulls {need.images} images"
+        if not need.images_mebibytes:
+            return f"{text}; how large they are, and how long that takes, is not known"
+        text += f", {need.images_mebibytes / 1024:.1f} GiB" + (
+            f" and {need.unsized_images} of unknown size" if need.unsized_images else ""
+        )
+        took = self.minutes(bits_per_second) if bits_per_second else None
+        if took is None:
+            return text
+        speed = (bits_per_second or 0) / 1e6
+        return f"{text}: at least {max(took, 1):.0f} min at the {speed:.0f} Mbit/s that were measured between the servers"
 
 
-def of_component(component: Component, images: int = 0) -> Amount:
-    """What one component requests, and how many images it pulls."""
-    return Amount(component.pods, component.cpu_millicores, component.memory_mebibytes, component.volumes_gibibytes, images)
+def of_component(component: Component, images: int = 0, images_mebibytes: int | None = None) -> Amount:
+    """What one component requests, how many images it pulls, and what they take; None where nobody has measured them."""
+    return Amount(
+        component.pods,
+        component.cpu_millicores,
+        component.memory_mebibytes,
+        component.volumes_gibibytes,
+        images,
+        images_mebibytes or 0,
+        images if images_mebibytes is None else 0,
+    )
 
 
 def of_node(facts: Facts, *, control_plane: bool) -> Amount:
@@ -94,16 +138,17 @@ def fit(
     workers: Iterable[str],
     lone: str | None = None,
     pulls: Mapping[str, int] | None = None,
+    pulls_mebibytes: Mapping[str, int] | None = None,
 ) -> Fit:
     """Add up what the chosen components and all that they need ask for, and hold it against the servers that take workloads.
 
     `workers`: names of the nodes that pods are placed on; `lone`: the one that is control plane and worker, if there is one;
-    `pulls`: how many images each component pulls.
+    `pulls`: how many images each component pulls; `pulls_mebibytes`: what they take, of those that were measured.
     """
     needed = Amount(SPARK_PODS, SPARK_CPU_MILLICORES, SPARK_MEMORY_MEBIBYTES) if spark else Amount()
     every = with_needs(components, *chosen)
     for name in every:
-        needed += of_component(components[name], (pulls or {}).get(name, 0))
+        needed += of_component(components[name], (pulls or {}).get(name, 0), (pulls_mebibytes or {}).get(name))
     names = list(workers)
     known = [name for name in names if name in facts]
     unknown = tuple(name for name in names if name not in facts)
@@ -112,9 +157,18 @@ def fit(
     available = Amount()
     for name in known:
         available += of_node(facts[name], control_plane=name == lone)
+    free = min((room for name in known if (room := _room(facts[name])) is not None), default=None)
     if needed.within(available) or unknown:
-        return Fit(needed, available, unknown)
-    return Fit(needed, available, unknown, tuple(_to_leave_out(components, every, needed, available)))
+        return Fit(needed, available, unknown, free_mebibytes=free)
+    return Fit(needed, available, unknown, tuple(_to_leave_out(components, every, needed, available)), free)
+
+
+_IMAGES: Final = ("/var/lib/containerd", "/var/lib/docker")
+
+
+def _room(facts: Facts) -> int | None:
+    """Mebibytes where a server keeps its images; the file system of whichever runtime was asked about."""
+    return min((facts.space[place].free_bytes // 2**20 for place in _IMAGES if place in facts.space), default=None)
 
 
 def needed_by(components: Mapping[str, Component], name: str, chosen: Iterable[str]) -> tuple[str, ...]:

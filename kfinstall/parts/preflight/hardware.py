@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Step, View
+from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.parts.preflight import fit, limits
+from kfinstall.parts.preflight.facts import Host
+from kfinstall.parts.preflight.reach import Reach
 from kfinstall.parts.preflight.verdict import gibibytes
 
 
@@ -20,11 +23,14 @@ def _cpu(view: View) -> Iterator[Finding]:
             f"{hardware.cpus} CPU: {why}",
             f"give {view.target} at least {limits.PREFLIGHT_CPUS} CPUs in its hypervisor",
             warning=not control_plane,
+            name="cpus",
+            severity=Severity.BLOCKING if control_plane else None,
         )
     if hardware.cpu_level == 1 and view.answers.kubeflow.enabled:
         yield Finding(
             "the processor does not reach x86-64-v2, and MySQL 8 of Kubeflow will not start on it",
             f"set the CPU type of {view.target} to host (host-passthrough) in its hypervisor",
+            name="cpu-level",
         )
 
 
@@ -37,11 +43,40 @@ def _memory(view: View) -> Iterator[Finding]:
         least, comfort = limits.PREFLIGHT_WORKER_MEBIBYTES, limits.PREFLIGHT_WORKER_COMFORT_MEBIBYTES
         role = "worker"
     if have < comfort:
+        huge = view.facts.hardware.huge_bytes // 2**20
+        besides = f" (and {huge} MiB set apart as huge pages, which pods don't get)" if huge else ""
+        free = "sudo sysctl -w vm.nr_hugepages=0  # and out of /etc/sysctl.d and the kernel's command line; or:\n" if huge else ""
         yield Finding(
-            f"{have} MiB of memory; a {role} needs {least} MiB, better {comfort}",
-            f"give {view.target} more memory in its hypervisor",
+            f"{have} MiB of memory{besides}; a {role} needs {least} MiB, better {comfort}",
+            f"{free}give {view.target} more memory in its hypervisor",
             warning=have >= least,
+            name="memory",
+            severity=Severity.BLOCKING if have < least and role == "control plane" else None,
         )
+
+
+_MAKERS: Final = {"0x10de": "NVIDIA", "0x1002": "AMD"}
+
+
+def _graphics(view: View) -> Iterator[Finding]:
+    host = view.fact(Host)
+    for (maker, driver), count in Counter(host.gpus).items():
+        what = f"{count} graphics processor{'s' if count > 1 else ''} of {_MAKERS.get(maker, maker)}"
+        if host.nvidia and driver == "nvidia":
+            said, hint = f"driver: {host.nvidia[:80]}", "nvidia-smi"
+        elif driver in ("nvidia", "amdgpu"):
+            said, hint = f"driver {driver}", f"cat /sys/module/{driver}/version"
+        else:
+            said = f"with the driver {driver}, which computes nothing" if driver else "without a driver"
+            hint = "sudo apt-get install nvidia-driver" if view.facts.os.id == "debian" else "sudo ubuntu-drivers install --gpgpu"
+            hint = hint if maker == "0x10de" else "sudo modprobe amdgpu"
+        yield Finding(f"{what}, {said}", hint, name="graphics", severity=Severity.INFO)
+
+
+def _bits(view: View) -> float | None:
+    """The slowest of the streams that were measured between the servers, bits a second."""
+    reach = view.survey(Reach)
+    return min((path.bits_per_second for path in reach.paths.values() if path.bits_per_second), default=None) if reach else None
 
 
 def fit_findings(view: View) -> Iterator[Finding]:
@@ -57,22 +92,40 @@ def fit_findings(view: View) -> Iterator[Finding]:
     if not chosen:
         return
     nodes = [node.name for node in view.answers.nodes if "worker" in node.roles] or [node.name for node in view.answers.nodes]
-    judged = fit.fit(row.components, named, spark=False, facts=view.fleet, workers=nodes)
+    judged = fit.fit(
+        row.components,
+        named,
+        spark=False,
+        facts=view.fleet,
+        workers=nodes,
+        pulls=row.pulls,
+        pulls_mebibytes=row.pulls_mebibytes,
+    )
     needed, room = judged.needed, judged.available or fit.Amount()
     heavy = max(chosen, key=lambda component: component.memory_mebibytes)
-    advice = (
-        f"kubeflow.components: take fewer ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    fewer = f"it fits without {', '.join(judged.leave_out)}" if judged.leave_out else "take fewer"
+    advice = f"kubeflow.components: {fewer} ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    yield Finding(
+        f"Kubeflow's components ask for {needed.pods} pods, {needed.cpu_millicores / 1000:.1f} CPU, {needed.memory_mebibytes / 1024:.1f} GiB of "
+        f"memory and {needed.volumes_gibibytes} GiB of volumes; it {judged.of_images(_bits(view))}",
+        "",
+        name="kubeflow-fit",
+        severity=Severity.INFO,
     )
+    if not judged.stored:
+        text = f"the images take {needed.images_mebibytes / 1024:.1f} GiB, and a worker has only {(judged.free_mebibytes or 0) / 1024:.1f} GiB for them"
+        yield Finding(text, f"kubeflow.components: {fewer}, or a larger disk", name="kubeflow-disk")
     if needed.memory_mebibytes > room.memory_mebibytes:
         text = f"Kubeflow's components ask for {needed.memory_mebibytes} MiB of memory, "
-        yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice)
+        yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice, name="kubeflow-memory")
     if needed.cpu_millicores > room.cpu_millicores:
         text = f"Kubeflow's components ask for {needed.cpu_millicores / 1000:.1f} CPU, "
         text += f"the workers together have {room.cpu_millicores / 1000:.1f} for them"
-        yield Finding(text, "kubeflow.components: take fewer, or add a worker", warning=True)
+        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", warning=True, name="kubeflow-cpu")
     if needed.pods > room.pods:
         known = len(nodes) - len(judged.unknown)
-        yield Finding(f"{needed.pods} pods do not fit on {known} worker(s)", "kubeflow.components: take fewer, or add a worker")
+        text = f"{needed.pods} pods do not fit on {known} worker(s)"
+        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", name="kubeflow-pods")
 
 
 class PreflightHardware(Step):
@@ -81,6 +134,18 @@ class PreflightHardware(Step):
     id: ClassVar[str] = "preflight.hardware"
     title: ClassVar[str] = "Check CPU and memory"
     danger: ClassVar[Danger] = Danger.NONE
+    reads = (Host,)
+    names = (
+        "cpus",
+        "cpu-level",
+        "memory",
+        "graphics",
+        "kubeflow-memory",
+        "kubeflow-cpu",
+        "kubeflow-pods",
+        "kubeflow-fit",
+        "kubeflow-disk",
+    )
 
     def check(self, view: View) -> Check:
         """Satisfied where the node carries its role, and the workers together the chosen components."""
@@ -89,5 +154,6 @@ class PreflightHardware(Step):
             return missing
         hardware = view.facts.hardware
         level = f", x86-64-v{hardware.cpu_level}" if hardware.cpu_level else ""
-        evidence = f"{hardware.cpus} CPU{level}, {gibibytes(hardware.memory_bytes)} of memory"
-        return verdict([*_cpu(view), *_memory(view), *fit_findings(view)], evidence)
+        huge = f", {gibibytes(hardware.huge_bytes)} more as huge pages" if hardware.huge_bytes else ""
+        evidence = f"{hardware.cpus} CPU{level}, {gibibytes(hardware.memory_bytes)} of memory{huge}"
+        return verdict([*_cpu(view), *_memory(view), *_graphics(view), *fit_findings(view)], evidence)

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.engine.checks import Finding, not_read, verdict
-from kfinstall.engine.step import Check, Danger, Fix, Step, View
+from kfinstall.engine.step import Check, Danger, Fix, Severity, Step, View
 from kfinstall.facts.model import NodeQuery
-from kfinstall.parts.preflight import membership
-from kfinstall.text import sha256
+from kfinstall.parts.preflight import barriers, limits, membership, proxies, tls
+from kfinstall.parts.preflight.facts import Filter, Proxies, Ways, images_from_hub
+from kfinstall.text import sha256, shell
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,7 +23,7 @@ _DOCKER_HUB: Final = "https://registry-1.docker.io"
 _STUBS: Final = frozenset({"127.0.0.53", "127.0.0.54"})
 """systemd-resolved's own addresses, which say nothing: the servers that it asks are told beside them."""
 _CANDIDATES: Final = ("10.244.0.0/16", "172.30.0.0/16", "10.42.0.0/16", "192.168.128.0/17", "100.64.0.0/16", "10.128.0.0/16")
-_TCP_PORTS: Final = "179, 5473, 10250, 30000-32767"
+_TCP_PORTS: Final = "5473, 10250, 30000-32767"
 _TCP_PORTS_CONTROL_PLANE: Final = f"2379-2380, 6443, {_TCP_PORTS}"
 _UDP_PORTS: Final = "4789"
 _OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
@@ -83,7 +84,8 @@ def _overlaps(view: View) -> Iterator[Finding]:
     ):
         touched = [name for network, name in _networks(view) if _overlap(ipaddress.ip_network(text), network)]
         if touched:
-            yield Finding(f"{title} {text} overlaps {touched[0]}", f"{key}: {_free_range(view)}")
+            hint = f"{key}: {_free_range(view)}"
+            yield Finding(f"{title} {text} overlaps {touched[0]}", hint, name="networks-overlap", severity=Severity.BLOCKING)
 
 
 def _gateway(view: View) -> str:
@@ -100,18 +102,23 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
     loopback = {address for address in network.resolvers if address.startswith("127.") or address == "::1"}
     if loopback - _STUBS and loopback == set(network.resolvers):
         text = f"the only name server is this machine's own {', '.join(sorted(loopback))}: CoreDNS would ask itself in a loop"
-        yield Finding(
-            text, f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server", warning=True
-        )
+        hint = f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server"
+        yield Finding(text, hint, warning=True, name="no-name-server")
     elif loopback == set(network.resolvers):
         yield Finding(
             "no name server is set, so neither images nor CoreDNS will work",
             f"echo nameserver {_gateway(view)} | sudo tee -a /etc/resolv.conf  # or your own name server",
             warning=bool(proxy.http or proxy.https),
+            name="no-name-server",
         )
     if network.addresses and not network.default_route:
         text = "there is no default route; kubeadm and Calico may choose a wrong address"
-        yield Finding(text, f"sudo ip route add default via {_gateway(view)}  # and the same in /etc/netplan", warning=True)
+        yield Finding(
+            text,
+            f"sudo ip route add default via {_gateway(view)}  # and the same in /etc/netplan",
+            warning=True,
+            name="default-route",
+        )
     hosts = {address.partition("/")[0] for address in network.addresses}
     try:
         own = str(ipaddress.ip_address(view.node.address))
@@ -119,20 +126,46 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
         return
     if hosts and own not in hosts and not ipaddress.ip_address(own).is_loopback:
         text = f"{own} is not an address of the server itself ({', '.join(sorted(hosts))}): is there address translation?"
-        yield Finding(text, f"nodes: an address of {view.target} that the other servers reach", warning=True)
+        yield Finding(text, f"nodes: an address of {view.target} that the other servers reach", warning=True, name="own-address")
 
 
 def _egress(view: View) -> Iterator[Finding]:
     told: Mapping[str, str] = view.facts.network.reachable
     proxy = bool(view.answers.proxy.http or view.answers.proxy.https)
     failed = {url: told[url] for url in sorted(_urls(view)) if told.get(url, "ok") != "ok"}
-    if not failed:
+    trusted = {url: reason for url, reason in failed.items() if not tls.about(reason)}
+    yield from tls.findings({url: reason for url, reason in failed.items() if url not in trusted})
+    if not trusted:
         return
-    some = "; ".join(f"{url}: {reason}" for url, reason in list(failed.items())[:3])
-    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-    fix = f"curl -sSI {next(iter(failed))}"
-    fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
-    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view))
+    some = "; ".join(f"{url}: {reason}" for url, reason in list(trusted.items())[:3])
+    more = f" and {len(trusted) - 3} more" if len(trusted) > 3 else ""
+    own = proxies.proposed(view)
+    fix = f"curl -sSI {next(iter(trusted))}"
+    if own:
+        fix += f"\n{own}"
+    else:
+        fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
+    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view), name="ways-out")
+
+
+def _nfs(view: View) -> Iterator[Finding]:
+    for (host, port), open_ in view.fact(Ways).ports.items():
+        if not open_ and host == view.answers.storage.nfs.server:
+            text = f"the NFS server {host} takes no connection from here on TCP {port}: no volume could be mounted on this server"
+            hint = f"showmount -e {shell(host)}\non {host}: sudo systemctl status nfs-server; sudo exportfs -v; and its firewall"
+            yield Finding(text, hint, name="nfs-server")
+
+
+def _pull_limit(view: View) -> Iterator[Finding]:
+    hub = view.fact(Ways).hub
+    if hub is None or membership.member(view):
+        return
+    left, of = hub
+    needed = images_from_hub(view.release.images) + limits.HUB_PULLS_ROOM
+    if left < needed:
+        text = f"Docker Hub grants this address {left} more pulls now (of {of} in six hours); about {needed} are needed"
+        hint = "registry.mirrors: {docker.io: https://your-mirror}  # or wait: the limit is of the address that all servers share"
+        yield Finding(text, hint, warning=True, name="pull-limit")
 
 
 def _sources(view: View) -> str:
@@ -152,21 +185,37 @@ def _firewall(view: View) -> Iterator[Finding]:
     else:
         commands = [f"sudo firewall-cmd --permanent --zone=trusted --add-source={source}" for source in sources]
         commands.append("sudo firewall-cmd --reload")
-    text = f"the firewall {firewall} is active; the other servers need TCP {ports}, UDP {_UDP_PORTS} and IP protocol 4"
+    text = f"the firewall {firewall} is active; the other servers need TCP {ports} and UDP {_UDP_PORTS}"
     mend = Fix(
         f"let the other servers and the pods through {firewall}",
         "mend-firewall",
         (("FIREWALL", firewall), ("SOURCES", _sources(view))),
     )
-    yield Finding(text, "\n".join(commands), warning=True, fix=mend)
+    yield Finding(text, "\n".join(commands), warning=True, fix=mend, name="firewall")
 
 
 class PreflightNetwork(Step):
-    """Networks of pods and Services that overlap nothing, names and routes, every host that something is fetched from, and firewalls between the servers."""
+    """Networks of pods and Services that overlap nothing, names and routes, every host that something is fetched from and what stands before it (proxies, TLS inspection, pull limits, the NFS server), and firewalls between the servers, whoever wrote their rules."""
 
     id: ClassVar[str] = "preflight.network"
     title: ClassVar[str] = "Check the network"
     danger: ClassVar[Danger] = Danger.NONE
+    reads = (Filter, Proxies, Ways)
+    names = (
+        "networks-overlap",
+        "no-name-server",
+        "default-route",
+        "own-address",
+        "ways-out",
+        "tls-inspection",
+        "certificates",
+        "unnamed-proxy",
+        "no-proxy",
+        "nfs-server",
+        "pull-limit",
+        "firewall",
+        "packet-filter",
+    )
 
     def watch(self, view: View) -> NodeQuery:
         """The hosts that the plan needs, and whose member the node is."""
@@ -177,7 +226,8 @@ class PreflightNetwork(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        found = [*_overlaps(view), *_names_and_routes(view), *_egress(view), *_firewall(view)]
+        found = [*_overlaps(view), *_names_and_routes(view), *_egress(view), *proxies.findings(view)]
+        found += [*_nfs(view), *_pull_limit(view), *_firewall(view), *barriers.findings(view)]
         cluster, tried = view.answers.cluster, len(view.facts.network.reachable)
         evidence = f"pods {cluster.pod_cidr} and Services {cluster.service_cidr} touch nothing; {tried} hosts answer; no firewall"
         return verdict(found, evidence)

@@ -19,6 +19,8 @@ _CONTROL_PLANE: Final = {
     10257: "kube-controller-manager",
     10259: "kube-scheduler",
 }
+_OUR_LISTENERS: Final = frozenset({"kf-reach"})
+"""Those of preflight.reachability, of an installer that was killed or of another one: they end by themselves."""
 _REGISTRY_PROGRAMS: Final = frozenset({"registry", "docker-registry", "distribution", "docker-proxy"})
 
 
@@ -35,7 +37,7 @@ def _wanted(view: View) -> dict[int, frozenset[str]]:
 
 
 def _finding(port: int, holder: str, allowed: frozenset[str]) -> Finding | None:
-    foreign = [name for name in holder.split(",") if name[:_COMMAND_CHARACTERS] not in allowed]
+    foreign = [name for name in holder.split(",") if name[:_COMMAND_CHARACTERS] not in allowed | _OUR_LISTENERS]
     if not foreign:
         return None
     who = " and ".join("a program that can't be named" if name == "?" else name for name in foreign)

@@ -107,6 +107,7 @@ def _entered(files: _Files, path: str) -> Iterator[Finding]:
         f"{name} has mode {found.mode:04o}{listed} and belongs to {found.owner}: other users of the server reach the volumes in it",
         f"{owner}{shell('sudo', 'chmod', '0700', there)}  # pods and nodes need no more; unless something else uses it",
         warning=True,
+        name="volume-access",
     )
 
 
@@ -119,6 +120,7 @@ def findings(view: View) -> Iterator[Finding]:
             yield Finding(
                 f"{why}: volumes can't be in {path}",
                 f"{_key(view)}: another directory, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
+                name="volume-access",
             )
             continue
         yield from _entered(files, path)
@@ -131,4 +133,5 @@ def findings(view: View) -> Iterator[Finding]:
                 f"{_key(view)}: a directory below others of root alone; or: {shell('sudo', 'chown', 'root:root', place)} && "
                 f"{shell('sudo', 'chmod', 'go-w', place)}  # not where it is a user's home",
                 warning=True,
+                name="volume-access",
             )

@@ -23,7 +23,7 @@ CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_LIMITS: Final = "/etc/systemd/system/containerd.service.d/10-kfinstall.conf"
 CERTS_D: Final = "/etc/containerd/certs.d"
 
-REQUIRED_MODULES: Final = ("overlay", "br_netfilter")
+REQUIRED_MODULES: Final = ("overlay", "br_netfilter", "vxlan")
 ISTIO_MODULES: Final = (
     "bridge",
     "ip_tables",
@@ -46,6 +46,7 @@ FIXED_SYSCTLS: Final[Mapping[str, str]] = {
     "net.bridge.bridge-nf-call-iptables": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
     "net.ipv4.ip_forward": "1",
+    "net.ipv4.conf.all.forwarding": "1",
 }
 LOWEST_SYSCTLS: Final[Mapping[str, int]] = {
     "fs.inotify.max_user_instances": limits.PREPARE_INOTIFY_INSTANCES,

@@ -15,7 +15,7 @@ from kfinstall.parts.prepare import files
 
 
 class PrepareModules(NodeStep):
-    """overlay and br_netfilter are needed; Istio's are loaded as far as this kernel has them."""
+    """overlay, br_netfilter and vxlan are needed; Istio's are loaded as far as this kernel has them."""
 
     id: ClassVar[str] = "prepare.modules"
     title: ClassVar[str] = "Load kernel modules"
@@ -54,5 +54,5 @@ class PrepareModules(NodeStep):
         return self.compare(
             view,
             also=(*load, *unwritten),
-            evidence=f"overlay and br_netfilter loaded, {total - len(istio)} of {total} of Istio's, all at boot too",
+            evidence=f"{', '.join(files.REQUIRED_MODULES)} loaded, {total - len(istio)} of {total} of Istio's, all at boot too",
         )

@@ -19,12 +19,19 @@ Render = Callable[[SimNode, Mapping[str, str]], str]
 
 _LAST: Final = ("reach", "end")
 _OF_PARTS: Final = {
+    "boot": "preflight_boot",
     "cluster": "cluster_facts",
+    "filter": "preflight_filter",
+    "host": "preflight_host",
+    "latency": "preflight_latency",
+    "mounts": "preflight_mounts",
     "nfs": "storage_facts",
     "nfs-server": "storage_server_facts",
     "prepare": "prepare_facts",
+    "proxies": "preflight_proxies",
     "registry": "registry_facts",
     "undo": "reset_facts",
+    "ways": "preflight_ways",
 }
 """The sections that belong to a part, and who tells them in kfinstall.simulator.parts."""
 

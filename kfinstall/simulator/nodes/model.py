@@ -53,6 +53,8 @@ class SimNode:
     kernel: str = "6.8.0-60-generic"
     cpus: int = 8
     memory_bytes: int = 16 * 2**30
+    before_fault: int = 0
+    """The memory that it has when the fault little-memory is over; 0 without one."""
     disk_bytes: int = 200 * 2**30
     disk_free_bytes: int = 150 * 2**30
     boot_id: str = ""
@@ -71,6 +73,8 @@ class SimNode:
     mounts: dict[str, str] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
     apt_updated: bool = False
+    tls_inspected: bool = False
+    """Something on the way out shows certificates of its own."""
     extra: dict[str, str] = field(default_factory=dict)
     """Raw text of extra fact sections."""
     kf_units: dict[str, int | None] = field(default_factory=dict)
@@ -221,6 +225,8 @@ class World:
     """Ends `api`, with all that it stored: the last etcd member is gone."""
     faults: set[tuple[str, str]] = field(default_factory=set)
     """(fault, node) of the faults that are not over."""
+    seen: dict[str, list[str]] = field(default_factory=dict)
+    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability.pl)."""
 
     def fault(self, name: str, node: str) -> bool:
         """Whether a node has that fault now."""

@@ -59,6 +59,26 @@ def hostname(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     yield f"{node.name} is {parameters['NAME']} now"
 
 
+@effect("mend-sysctl")
+def sysctl(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Turn it off in its file, and set it."""
+    name, path = parameters["NAME"], parameters["FILE"]
+    file = node.files.get(path)
+    if file is not None and file.content is not None:
+        lines = file.content.splitlines(keepends=True)
+        off = [f"# kfinstall turned it off: {line}" if line.partition("=")[0].strip(" -") == name else line for line in lines]
+        node.write(path, "".join(off), file.mode, file.owner)
+        yield f"turned {name} off in {path}; a reset brings it back"
+    node.sysctls[name] = parameters["VALUE"]
+
+
+@effect("mend-apparmor")
+def apparmor(node: SimNode) -> Iterator[str]:
+    """Its parser is there."""
+    yield from node.install({"apparmor": "4.0.1"})
+    node.extra.pop("host", None)
+
+
 @effect("mend-firewall")
 def firewall(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Let them through."""

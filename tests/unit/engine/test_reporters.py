@@ -100,8 +100,9 @@ def test_findings_notices_and_the_end():
 
 
 def test_advice_of_several_lines_is_indented_like_the_first():
-    text = shown(*HEAD, Finding(node="w1", check="c", level="error", message="m", fix="one\ntwo"))
-    first, second = text.splitlines()[-2:]
+    found = Finding(node="w1", check="c", level="error", message="m", fix="one\ntwo")
+    text = shown(*HEAD, found, Notice(level="info", text="later"))
+    first, second = text.splitlines()[-3:-1]
     assert (first.split("fix: ")[1], second.split("fix: ")[1]) == ("one", "two")
     assert first.index("fix") == second.index("fix")
 

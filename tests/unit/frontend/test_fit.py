@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import View
+from kfinstall.engine.step import Severity, View
 from kfinstall.facts.model import Facts, SpaceFact
 from kfinstall.frontend import proposals
 from kfinstall.parts.preflight import fit
@@ -142,5 +142,30 @@ def test_preflight_never_refuses_what_the_wizard_says_fits(components, sizes, co
     lone = answers.nodes[0].name if count == 1 else None
     judged = fit.fit(COMPONENTS, names, spark=spark, facts=fleet, workers=workers, lone=lone)
     view = View(answers, releases.load("26.03"), "cp1", fleet)
-    refused = [finding for finding in preflight_hardware.fit_findings(view) if judged.fits]
+    refused = [finding for finding in preflight_hardware.fit_findings(view) if judged.fits and finding.weight is not Severity.INFO]
     assert not refused, f"needed {judged.needed}, available {judged.available}"
+
+
+def sized(**mebibytes):
+    facts = {"a": dataclasses.replace(server("a", 32, 64), space={"/var/lib/containerd": SpaceFact("/", 10**12, 20 * 2**30)})}
+    pulls = dict.fromkeys(COMPONENTS, 2)
+    return fit.fit(COMPONENTS, ["katib"], spark=False, facts=facts, workers=("a",), pulls=pulls, pulls_mebibytes=mebibytes)
+
+
+def test_images_that_nobody_measured_are_told_as_such_and_no_size_is_made_up():
+    judged = sized()
+    assert judged.needed.images_mebibytes == 0
+    assert judged.needed.unsized_images == judged.needed.images > 0
+    assert judged.minutes(1e9) is None
+    assert judged.of_images(1e9).endswith("how large they are, and how long that takes, is not known")
+
+
+def test_measured_images_take_room_and_minutes():
+    judged = sized(katib=6000)
+    assert judged.stored
+    assert judged.minutes(100e6) == pytest.approx(6000 * 2**20 * 8 / 100e6 / 60)
+    assert "5.9 GiB and" in judged.of_images(100e6)
+    assert "at least 8 min at the 100 Mbit/s that were measured between the servers" in judged.of_images(100e6)
+    full = sized(katib=40_000)
+    assert not full.stored
+    assert not full.fits

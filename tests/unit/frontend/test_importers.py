@@ -1,90 +1,131 @@
-"""Nodes from lists, ssh_config, Ansible and k0sctl; whatever comes in, nothing is raised."""
+"""Servers that are imported into a table: what is new, what is there already, whose address it is, and files beside the inventory's."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kfinstall.frontend import importers
 
 
-def short(imported):
-    return [(node["name"], node["address"], *node.get("roles", ())) for node in imported.nodes]
-
-
-def test_a_plain_list():
-    found = importers.read(
-        "# mine\nmaster 192.168.0.111 control-plane\nworker1,192.168.0.169\nubuntu@192.168.1.35\nserver.example.org\na b c d\n"
+def test_a_file_by_its_path_and_text_as_it_is(tmp_path):
+    path = tmp_path / "in ventory"
+    path.write_bytes(b"# B\xfcro\nn1 10.0.0.1\n")
+    assert [node["name"] for node in importers.from_file_or_text(f"  {path}\n").nodes] == ["n1"]
+    assert [node["name"] for node in importers.from_file_or_text(f"'{path}'").nodes] == ["n1"]
+    assert importers.from_file_or_text(str(tmp_path)).left == (
+        f"{tmp_path} is a folder; write the path of the inventory's file in it",
     )
-    assert short(found) == [
-        ("master", "192.168.0.111", "control-plane"),
-        ("worker1", "192.168.0.169"),
-        ("node3", "192.168.1.35"),
-        ("server", "server.example.org"),
+    assert importers.from_file_or_text("n2 10.0.0.2").nodes[0]["name"] == "n2"
+    path.write_bytes(b"a" * (1 << 21))
+    assert "larger" in importers.read_file(path).left[0]
+
+
+def test_keys_by_relative_paths_are_found_beside_the_inventory(tmp_path):
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "id").write_text("")
+    path = tmp_path / "hosts.ini"
+    path.write_text(
+        "[g]\na ansible_host=10.0.0.1 ansible_ssh_private_key_file=keys/id\nb ansible_host=10.0.0.2 ansible_ssh_private_key_file=./none\n"
+        "c ansible_host=10.0.0.3 ansible_ssh_private_key_file=~/.ssh/id\n[g:vars]\nansible_ssh_common_args='-o ProxyCommand=\"ssh -i keys/id -W %h:%p gw\"'\n"
+    )
+    found = importers.read_file(path)
+    whole = str(tmp_path / "keys" / "id")
+    assert [node["ssh"]["keys"] for node in found.nodes] == [[whole], ["./none"], ["~/.ssh/id"]]
+    assert found.nodes[0]["ssh"]["jumpHosts"] == [{"address": "gw", "keys": [whole]}]
+    assert [line for line in found.left if "./none" in line and "no such file" in line]
+
+
+def test_logins_in_group_vars_are_told(tmp_path):
+    for name, text in (
+        ("group_vars/all/all.yml", "ansible_user: x\nother: 1\n"),
+        ("host_vars/a.yml", "ansible_port: 2\nansible_password: hush\n"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    path = tmp_path / "hosts.ini"
+    path.write_text("[g]\na ansible_host=10.0.0.1\n")
+    left = importers.read_file(path).left
+    assert [line for line in left if line.startswith("group_vars/all/all.yml: sets ansible_user,")]
+    assert [line for line in left if "host_vars/a.yml: sets ansible_port, ansible_password," in line]
+    assert "hush" not in repr(left)
+
+
+TABLE = [
+    {"name": "a", "address": "10.0.0.1", "roles": ["control-plane"], "local": True},
+    {"name": "b", "address": "10.0.0.2", "roles": ["worker"]},
+]
+
+
+def test_a_row_of_the_same_name_is_asked_about_and_stays_unless_it_is_taken():
+    found = importers.read("a 10.0.0.9\nb 10.0.0.2\nc 10.0.0.3\n")
+    same = importers.same_names(TABLE, found)
+    assert [one.name for one in same] == ["a"]
+    assert same[0].line_of_text().startswith("a: address 10.0.0.1")
+    nodes, told = importers.merged(TABLE, found)
+    assert nodes == [*TABLE, {"name": "c", "address": "10.0.0.3", "roles": ["worker"]}]
+    assert told.left == ()
+    nodes, _told = importers.merged(TABLE, found, taken={"a"})
+    assert nodes[0]["address"] == "10.0.0.9"
+    assert nodes[0]["local"] is True, "what the import does not say stays"
+
+
+def test_a_row_that_says_the_same_is_not_asked_about():
+    found = importers.read("a 10.0.0.1\n")
+    assert importers.same_names(TABLE, found) == ()
+    assert importers.merged(TABLE, found)[0] == TABLE
+
+
+def test_a_name_twice_in_the_import_is_asked_about_too():
+    found = importers.read("x 10.0.0.7\nx 10.0.0.8\n")
+    (same,) = importers.same_names([], found)
+    assert (same.name, same.line) == ("x", 2)
+    assert "10.0.0.7" in same.line_of_text()
+    assert "line 2: address 10.0.0.8" in same.line_of_text()
+    assert [node["address"] for node in importers.merged([], found)[0]] == ["10.0.0.7"]
+    assert [node["address"] for node in importers.merged([], found, taken={"x"})[0]] == ["10.0.0.8"]
+
+
+def test_an_address_that_another_one_has_is_left():
+    nodes, told = importers.merged(TABLE, importers.read("z 10.0.0.2\n"))
+    assert nodes == TABLE
+    assert told.left == ("line 1: z: 10.0.0.2 is b's address already",)
+
+
+def test_roles_stay_what_the_table_showed():
+    before = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
+    nodes, _told = importers.merged(before, importers.read("c 10.0.0.3 worker\n"))
+    assert [node["roles"] for node in nodes] == [["control-plane"], ["worker"], ["worker"]]
+    nodes, _told = importers.merged([], importers.read("c 10.0.0.3\nd 10.0.0.4\n"))
+    assert not any("roles" in node for node in nodes)
+
+
+@pytest.mark.parametrize("words", ["\0", "~nobody-has-this-name/x", "/etc/shadow\0", "a" * 5000])
+def test_no_path_ends_the_import(words):
+    importers.from_file_or_text(words)
+
+
+def test_roles_that_nobody_said_change_none_that_are_there():
+    found = importers.read("x 10.0.0.8 worker\na 10.0.0.7\ny 10.0.0.6\n")
+    assert found.guessed == {"a", "y"}
+    assert importers.same_names(TABLE, found)[0].line_of_text() == "a: address 10.0.0.1 now; line 2: address 10.0.0.7"
+    nodes, _told = importers.merged(TABLE, found, taken={"a"})
+    assert {node["name"]: node["roles"] for node in nodes} == {
+        "a": ["control-plane"],
+        "b": ["worker"],
+        "x": ["worker"],
+        "y": ["worker"],
+    }
+
+
+def test_a_worker_by_its_name_is_never_made_the_control_plane():
+    assert [(node["name"], *node["roles"]) for node in importers.read("w1 10.0.0.8 worker\nworker2 10.0.0.7\n").nodes] == [
+        ("w1", "worker"),
+        ("worker2", "worker"),
     ]
-    assert found.nodes[2]["ssh"] == {"user": "ubuntu"}
-    assert found.left == ("line 6: 4 words; write: name address role",)
 
 
-def test_an_ssh_config():
-    found = importers.read(
-        "Host *\n  User all\nHost cp1\n  HostName 10.0.0.1\n  User kf\n  Port 2222\n  IdentityFile ~/.ssh/kf\nHost w1 w2\n  HostName=10.0.0.2\nMatch user x\n  Port 1\n"
-    )
-    assert short(found) == [("cp1", "10.0.0.1"), ("w1", "10.0.0.2"), ("w2", "10.0.0.2")]
-    assert found.nodes[0]["ssh"] == {"user": "kf", "port": 2222, "keys": ["~/.ssh/kf"]}
-    assert found.left == ("*: a pattern names no server",)
-
-
-def test_an_ansible_inventory():
-    found = importers.read(
-        "cp ansible_host=10.0.0.1 ansible_user=kf ansible_port=22\n[kube_control_plane]\ncp\n[kube_node]\ncp\nw1 ansible_host=10.0.0.2\nw[2:5]\n"
-        "[k8s_cluster:children]\nkube_node\n[all:vars]\nx=1\n"
-    )
-    assert short(found) == [("cp", "10.0.0.1", "control-plane", "worker"), ("w1", "10.0.0.2", "worker")]
-    assert found.nodes[0]["ssh"] == {"user": "kf"}
-    assert "range" in found.left[0]
-
-
-def test_a_k0sctl_file():
-    found = importers.read(
-        "apiVersion: k0sctl.k0sproject.io/v1beta1\nspec:\n  hosts:\n  - role: controller\n    ssh: {address: 10.0.0.1, user: root, keyPath: ~/.ssh/id}\n"
-        "  - role: worker\n    hostname: w1\n    ssh: {address: 10.0.0.2, port: 22}\n  - role: worker\n    winRM: {address: 10.0.0.3}\n"
-    )
-    assert short(found) == [("node1", "10.0.0.1", "control-plane"), ("w1", "10.0.0.2", "worker")]
-    assert found.nodes[0]["ssh"] == {"user": "root", "keys": ["~/.ssh/id"]}
-    assert found.left == ("host 3: it has no ssh.address",)
-
-
-@pytest.mark.parametrize("text", ["spec: [", "spec: {hosts: x}", "hosts:\n- 1\n", "spec: &a [*a]"])
-def test_broken_yaml_is_told(text):
-    found = importers.read(text)
-    assert not found.nodes
-    assert found.left
-
-
-def test_names_twice_are_told_once_taken():
-    found = importers.read("a 10.0.0.1\na 10.0.0.2\n")
-    assert short(found) == [("a", "10.0.0.1")]
-    assert found.left == ("a: stands twice",)
-
-
-def test_names_are_made_fit():
-    assert importers.node_name("My Server_1!") == "my-server-1"
-    assert importers.node_name("\x1b[31m") == "31m"
-
-
-def test_merging_updates_and_adds():
-    nodes = importers.merged(
-        [{"name": "a", "address": "1", "roles": ["worker"]}], [{"name": "a", "address": "2"}, {"name": "b", "address": "3"}]
-    )
-    assert nodes == [{"name": "a", "address": "2", "roles": ["worker"]}, {"name": "b", "address": "3"}]
-
-
-@given(st.text(max_size=300))
-def test_nothing_is_raised_whatever_is_pasted(text):
-    found = importers.read(text)
-    assert all(node["name"] and node["name"] == importers.node_name(node["name"]) for node in found.nodes)
-
-
-@given(st.sampled_from(["Host ", "spec:\n  hosts:\n  - ", "[kube_node]\n", "a ansible_host="]), st.text(max_size=200))
-def test_nothing_is_raised_for_text_that_looks_like_something(head, text):
-    importers.read(head + text)
+def test_what_was_taken_is_what_is_counted():
+    found = importers.read("a 10.0.0.1\nz 10.0.0.2\nc 10.0.0.3\n")
+    assert [node["name"] for node in importers.merged(TABLE, found)[1].nodes] == ["c"]
+    nodes, told = importers.merged(TABLE, importers.read("a 10.0.0.2\n"), taken={"a"})
+    assert nodes == TABLE
+    assert told.left == ("line 1: a: 10.0.0.2 is b's address already",)

@@ -9,6 +9,7 @@ from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import FileFact, KfUnit, NodeQuery, RuntimeFacts, SpaceFact
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
+from kfinstall.facts.section import queries
 from kfinstall.parts.cluster.init import ClusterInit
 from kfinstall.parts.cluster.join_workers import ClusterJoinWorkers
 from kfinstall.parts.connect.login import ConnectLogin
@@ -16,12 +17,15 @@ from kfinstall.parts.connect.os import ConnectOs
 from kfinstall.parts.preflight.apt import PreflightApt
 from kfinstall.parts.preflight.clock import PreflightClock
 from kfinstall.parts.preflight.disk import PreflightDisk
+from kfinstall.parts.preflight.file_systems import PreflightFileSystems
 from kfinstall.parts.preflight.hardware import PreflightHardware
 from kfinstall.parts.preflight.identity import PreflightIdentity
 from kfinstall.parts.preflight.kernel import PreflightKernel
 from kfinstall.parts.preflight.leftovers import PreflightLeftovers
+from kfinstall.parts.preflight.names import PreflightNames
 from kfinstall.parts.preflight.network import PreflightNetwork
 from kfinstall.parts.preflight.ports import PreflightPorts
+from kfinstall.parts.preflight.reachability import PreflightReachability
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimFile, SimNode
@@ -32,13 +36,16 @@ STEPS = (
     ConnectOs,
     PreflightHardware,
     PreflightDisk,
+    PreflightFileSystems,
     PreflightIdentity,
+    PreflightNames,
     PreflightClock,
     PreflightPorts,
     PreflightLeftovers,
     PreflightApt,
     PreflightKernel,
     PreflightNetwork,
+    PreflightReachability,
 )
 RELEASE = Release(
     name="26.03",
@@ -87,8 +94,9 @@ def read(wanted, nodes, now=1000.0):
         watch = NodeQuery()
         for kind in STEPS:
             watch |= kind().watch(View(wanted, RELEASE, name))
-        program = facts_program(watch, {}, "m")
-        fleet[name] = parse_facts(name, "m", facts_output(node, program.parameters, now), now)
+        reads = queries({kind for step in STEPS for kind in step.reads}, wanted, name)
+        program = facts_program(watch, reads, "m")
+        fleet[name] = parse_facts(name, "m", facts_output(node, program.parameters, now), now, reads)
     return fleet
 
 
@@ -295,7 +303,6 @@ def test_the_disk_follows_the_runtime():
         ("os", "hostname", "hostnamectl set-hostname worker2"),
         ("identity", "machine_id", "systemd-machine-id-setup"),
         ("identity", "product_uuid", "UUID"),
-        ("identity", "macs", "MAC address"),
     ],
 )
 def test_copies_of_one_machine_are_found_from_both_sides(fleet, part, field, word):

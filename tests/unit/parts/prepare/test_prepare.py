@@ -124,8 +124,8 @@ class TestSwap:
 class TestKernel:
     def test_modules(self):
         assert "modprobe br_netfilter" in changes(PrepareModules)
-        there = frozenset({"overlay", "br_netfilter", "xt_owner"})
-        content = f"{prepare_files.MODULES_HEAD}\noverlay\nbr_netfilter\nxt_owner\n"
+        there = frozenset({"overlay", "br_netfilter", "vxlan", "xt_owner"})
+        content = f"{prepare_files.MODULES_HEAD}\noverlay\nbr_netfilter\nvxlan\nxt_owner\n"
         # Loaded now, but lost at the next boot.
         told = changes(PrepareModules, Facts("cp1", modules=there)).split(" | ")
         assert told[0].startswith("modprobe what this kernel has of Istio's: bridge ip_tables ")

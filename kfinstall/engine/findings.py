@@ -1,0 +1,142 @@
+"""Findings as they are told: from a step's check to events, one by one; and many of them together, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from kfinstall.engine import step
+from kfinstall.engine.step import Check, Conflict, Satisfied, Severity, Step
+from kfinstall.events import Finding, FindingLevel
+
+_SHOWN_NODES: Final = 6
+_LEVELS: Final[dict[Severity, FindingLevel]] = {
+    Severity.BLOCKING: "error",
+    Severity.FAILING: "error",
+    Severity.UNCHECKED: "warning",
+    Severity.WARNING: "warning",
+    Severity.INFO: "info",
+}
+_RANK: Final = ("error", "warning", "info", "ok")
+"""Levels, the heaviest first."""
+
+
+def told(of: Step, target: str, check: Check, ignored: Collection[str] = ()) -> tuple[Finding, ...]:
+    """What a check found on a target, as events; one of level ok where nothing is wrong.
+
+    `ignored`: names of findings and ids of steps whose failing findings do not stop a run.
+    """
+    if isinstance(check, Satisfied):
+        head = Finding(node=target, check=of.id, level="ok", message=check.evidence)
+        return _numbered([head, *(_event(of, target, each, ignored) for each in check.findings)])
+    if isinstance(check, Conflict):
+        alone = step.Finding(check.reason, check.hint, check.warning, check.fixes[0] if check.fixes else None)
+        return _numbered([_event(of, target, each, ignored) for each in check.findings or (alone,)])
+    changes = "; ".join(check.changes)
+    return (Finding(node=target, check=of.id, level="error", message=changes, called=of.id, severity=Severity.BLOCKING),)
+
+
+def waived(of: str, check: Check, ignored: Collection[str]) -> bool:
+    """Whether all that a check of that id found, and that would stop a run, is ignored."""
+    stopping = [each for each in check.findings if each.weight.stops] if isinstance(check, Conflict) else []
+    return bool(stopping) and all(_ignored(of, each, ignored) for each in stopping)
+
+
+def _ignored(of: str, found: step.Finding, ignored: Collection[str]) -> bool:
+    return found.weight is not Severity.BLOCKING and bool({found.name or of, of} & set(ignored))
+
+
+def _event(of: Step, target: str, found: step.Finding, ignored: Collection[str]) -> Finding:
+    weight = found.weight
+    let = _ignored(of.id, found, ignored)
+    return Finding(
+        node=target,
+        check=of.id,
+        level="info" if let else _LEVELS[weight],
+        message=found.reason,
+        fix=found.hint,
+        mend=found.fix.title if found.fix else "",
+        called=found.name or of.id,
+        severity=weight,
+        ignored=let,
+    )
+
+
+def _numbered(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(replace(each, number=number, of=len(found)) for number, each in enumerate(found, 1))
+
+
+def merged(found: Sequence[Finding]) -> Finding:
+    """All that one check found on one node as one finding, of the heaviest one's level."""
+    worst = min(found, key=lambda each: _RANK.index(each.level))
+    well = worst.level in ("ok", "info")
+    said = [each for each in found if well or each.level in ("error", "warning")]
+
+    def together(texts: Iterable[str], between: str) -> str:
+        return between.join(dict.fromkeys(text for text in texts if text))
+
+    return Finding(
+        at=found[-1].at,
+        node=worst.node,
+        check=worst.check,
+        level=worst.level,
+        message=together((each.message for each in said), "; "),
+        cause=together((each.cause for each in said), "\n"),
+        fix=together((each.fix for each in said), "\n"),
+        mend=together((each.mend for each in said), "; "),
+        called=worst.called,
+        severity=worst.severity,
+        ignored=all(each.ignored for each in said),
+    )
+
+
+@dataclass(slots=True)
+class Group:
+    """One finding on however many nodes."""
+
+    check: str
+    called: str
+    level: FindingLevel
+    severity: str
+    ignored: bool
+    messages: dict[str, list[str]] = field(default_factory=dict)
+    """What is said, to the nodes that it is said of."""
+    fixes: dict[str, list[str]] = field(default_factory=dict)
+    """What to do, to the nodes that it is to be done on."""
+
+    @property
+    def nodes(self) -> list[str]:
+        """Where it was found."""
+        return list(dict.fromkeys(node for nodes in self.messages.values() for node in nodes))
+
+    def lines(self) -> list[str]:
+        """`nodes: what`, one line for each text."""
+        return [f"{nodes_in_words(nodes)}: {text}" for text, nodes in self.messages.items()]
+
+    def advice(self) -> list[str]:
+        """`nodes: what to do`, one line for each command."""
+        return [f"{nodes_in_words(nodes)}: {line}" for text, nodes in self.fixes.items() for line in text.splitlines()]
+
+
+def nodes_in_words(nodes: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    more = len(nodes) - _SHOWN_NODES
+    return ", ".join(nodes[:_SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")
+
+
+def grouped(found: Iterable[Finding]) -> list[Group]:
+    """Each finding once, in the order in which it was first met, the heaviest level first; what is well is left out."""
+    groups: dict[tuple[object, ...], Group] = {}
+    for each in found:
+        if each.level == "ok":
+            continue
+        what = each.called if each.called not in ("", each.check) else (each.message, each.fix)
+        key = (each.check, what, each.level, each.severity, each.ignored)
+        group = groups.setdefault(key, Group(each.check, each.called, each.level, each.severity, each.ignored))
+        # A check that was made again tells the same again.
+        if each.node not in group.messages.setdefault(each.message, []):
+            group.messages[each.message].append(each.node)
+        if each.fix and each.node not in group.fixes.setdefault(each.fix, []):
+            group.fixes[each.fix].append(each.node)
+    return sorted(groups.values(), key=lambda group: _RANK.index(group.level))

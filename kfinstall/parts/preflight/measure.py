@@ -1,0 +1,274 @@
+"""Tries all ways between the nodes at once: listeners everywhere, then everybody tries, then one stream a node, then what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from kfinstall import resources
+from kfinstall.engine.step import SurveyContext
+from kfinstall.errors import ChangedHostKeyError, KfError
+from kfinstall.parts.preflight import limits, ways
+from kfinstall.parts.preflight.blame import Side, judge
+from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Path, Reach, Told
+from kfinstall.parts.preflight.ways import Port, Way
+from kfinstall.transport.base import Program
+
+_SCRIPT: Final = "preflight-reachability"
+_LANGUAGES: Final = (("perl", "preflight/reachability.pl"), ("python3", "preflight/reachability.py"))
+"""Every Debian and Ubuntu has perl-base; some who build images make it as small as they can."""
+_MTU: Final = Port("udp", ways.VXLAN_PORT, "path MTU")
+
+
+@dataclass(slots=True)
+class _Round:
+    """One measurement under way."""
+
+    context: SurveyContext
+    names: list[str]
+    every: list[Way]
+    """Its numbers are the ids in the programs' lines."""
+    sizes: list[Way]
+    """Path MTU; numbered after `every`."""
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    language: dict[str, int] = field(default_factory=dict)
+    """Node to which of _LANGUAGES it has."""
+    told: dict[str, Told] = field(default_factory=dict)
+    untried: dict[str, str] = field(default_factory=dict)
+
+    async def ask(self, name: str, mode: str, parameters: Mapping[str, str]) -> None:
+        """Run the program on a node, and keep what it prints; a node that can't be asked is left out from then on."""
+        own = {
+            "MODE": mode,
+            # Whoever knows what one node was sent can't speak for its listeners to another.
+            "TOKEN": self.token,
+            "NAME": name,
+            "SECONDS": str(limits.REACH_LISTEN_SECONDS),
+            "WAIT_MILLISECONDS": str(limits.REACH_WAIT_MILLISECONDS),
+            "STREAM_MILLISECONDS": str(limits.REACH_STREAM_MILLISECONDS),
+        }
+        told = self.told.setdefault(name, Told())
+        lines: tuple[str, ...] = ()
+        for at in range(self.language.get(name, 0), len(_LANGUAGES)):
+            self.language[name] = at
+            interpreter, source = _LANGUAGES[at]
+            text = resources.script(resources.ask_script(_SCRIPT))
+            words = {**own, **parameters, "INTERPRETER": interpreter, "PROGRAM": resources.program(source)}
+            try:
+                done = await self.context.host(name).ask(
+                    Program("ask", _SCRIPT, text, words), timeout_seconds=limits.REACH_ASK_SECONDS
+                )
+            except ChangedHostKeyError:
+                raise
+            except KfError as error:
+                self.untried[name] = error.message
+                return
+            lines = done.lines
+            told.take(lines)
+            if "done" in lines:
+                return
+            if mode != "listen":
+                break
+        if mode != "collect":
+            why = next(
+                (line for line in lines if line and line not in ("program none", "done")), "neither perl nor python3 works there"
+            )
+            self.untried[name] = f"the program on it ended early: {why}"
+
+    async def all(self, work: Callable[[str], Awaitable[None]], names: Iterable[str]) -> None:
+        """The same on several nodes at once."""
+        await asyncio.gather(*(work(name) for name in names if name not in self.untried))
+
+
+async def measure(context: SurveyContext) -> Reach:
+    """Try it all. Nodes that can't be asked are in the result, and nothing is raised about them.
+
+    Raises:
+        ChangedHostKeyError: a node shows another host key than before.
+    """
+    answers = context.answers
+    names = [node.name for node in answers.nodes if node.name in context.fleet]
+    every = list(ways.ways(answers, names))
+    pairs = ways.pairs(answers, names)
+    sizes = [Way(source, target, answers.node(target).address, _MTU) for source, target in pairs]
+    run = _Round(context, names, every, sizes)
+    before = context.before.get(Reach)
+    streams = ways.ring(names) if not (context.again and isinstance(before, Reach)) else []
+    try:
+        await run.all(partial(_listen, run), names)
+        await run.all(partial(_probe, run), names)
+        await _streams(run, streams)
+    finally:
+        await asyncio.shield(_collect(run))
+    found = _reach(run, pairs, sampled=len(names) > limits.REACH_WHOLE_NODES)
+    return _with_streams(found, before) if isinstance(before, Reach) and not streams else found
+
+
+async def _listen(run: _Round, name: str) -> None:
+    answers = run.context.answers
+    own = {f"{port.protocol} {port.number}" for port in ways.listens(answers, answers.node(name))}
+    watched = {f"{way.port.protocol} {way.port.number}" for way in run.every}
+    address = next((text for text in _addresses(run.context, name) if text == answers.node(name).address and _literal(text)), "")
+    await run.ask(name, "listen", {"PORTS": _lines(own), "WATCH": _lines(watched | own), "ADDRESS": address})
+
+
+def _literal(text: str) -> bool:
+    return all(character in "0123456789abcdefABCDEF.:" for character in text)
+
+
+def _lines(words: Iterable[str]) -> str:
+    return "\n".join(sorted(words))
+
+
+async def _probe(run: _Round, name: str) -> None:
+    lines = []
+    for number, way in enumerate(run.every):
+        if way.source == name and way.target not in run.untried:
+            lines.append(f"{number} {way.port.protocol} {way.host} {way.port.number} {_hello(run, way)}")
+    for number, way in enumerate(run.sizes, len(run.every)):
+        if way.source == name and way.target not in run.untried:
+            ours = ("udp", ways.VXLAN_PORT) in run.told[way.target].ours
+            lines.append(f"{number} {'mtu' if ours else 'ping'} {way.host} {way.port.number if ours else 0} hello")
+    await run.ask(name, "probe", {"PROBES": "\n".join(lines)})
+
+
+def _hello(run: _Round, way: Way) -> str:
+    """Whether a listener of ours is there to be spoken to."""
+    told = run.told.get(way.target) if way.target != way.source else None
+    return "hello" if told is not None and (way.port.protocol, way.port.number) in told.ours else "any"
+
+
+async def _streams(run: _Round, pairs: Sequence[tuple[str, str]]) -> None:
+    """One stream a node, to a port that let the two speak and that a listener of ours has."""
+    wanted: dict[str, str] = {}
+    for source, target in pairs:
+        for number, way in enumerate(run.every):
+            told = run.told.get(source)
+            answer = told.answers.get(number) if told is not None else None
+            if (
+                (way.source, way.target) == (source, target)
+                and answer is not None
+                and answer.state == "ok"
+                and way.port.protocol == "tcp"
+            ):
+                wanted[source] = f"{number} tcp {way.host} {way.port.number} hello"
+                break
+
+    async def stream(name: str) -> None:
+        await run.ask(name, "stream", {"PROBES": wanted[name]})
+
+    await run.all(stream, wanted)
+
+
+async def _collect(run: _Round) -> None:
+    """End the listeners; where something did not go through, ask what they saw, and whose packet filter is there."""
+    red = {name for way, _answer in _red(run) for name in (way.source, way.target) if name}
+
+    async def collect(name: str) -> None:
+        await run.ask(name, "collect", {"RULES": "yes" if name in red else "no"})
+
+    await asyncio.gather(*(collect(name) for name in run.told), return_exceptions=True)
+
+
+def _red(run: _Round) -> list[tuple[Way, Answer]]:
+    found = []
+    for number, way in enumerate(run.every):
+        told = run.told.get(way.source)
+        answer = told.answers.get(number) if told is not None else None
+        if answer is not None and not _through(run, way, answer):
+            found.append((way, answer))
+    return found
+
+
+def _through(run: _Round, way: Way, answer: Answer) -> bool:
+    told = run.told.get(way.target)
+    if told is None or way.target == way.source:
+        return answer.through
+    if (way.port.protocol, way.port.number, way.source) in told.got:
+        return True  # the answer to a datagram may be lost: nobody needs it
+    return answer.state == "ok" or (answer.state == "open" and (way.port.protocol, way.port.number) not in told.ours)
+
+
+def _addresses(context: SurveyContext, name: str) -> frozenset[str]:
+    facts = context.fleet.get(name)
+    own = {address.partition("/")[0] for address in facts.network.addresses} if facts is not None else set()
+    return frozenset({*own, context.answers.node(name).address})
+
+
+def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> Reach:
+    sides = {name: Side(told, _addresses(run.context, name)) for name, told in run.told.items()}
+    everybody = frozenset[str]().union(*(side.addresses for side in sides.values()))
+    tried: dict[tuple[str, str], int] = {}
+    blocked: dict[tuple[str, str], list[Blocked]] = {}
+    unsure: dict[tuple[str, str], list[Port]] = {}
+    rounds: dict[tuple[str, str], list[int]] = {}
+    for number, way in enumerate(run.every):
+        where = (way.source, way.target)
+        told = run.told.get(way.source)
+        answer = told.answers.get(number) if told is not None else None
+        if answer is None:
+            continue
+        tried[where] = tried.get(where, 0) + 1
+        if answer.microseconds and answer.through:
+            rounds.setdefault(where, []).append(answer.microseconds)
+        if _through(run, way, answer):
+            continue
+        resolved = run.told[way.source].resolved.get(number, way.host)
+        fault, detail = _fault(replace(way, host=resolved), answer, sides, everybody)
+        if fault is Fault.UNKNOWN and detail == _HELD:
+            unsure.setdefault(where, []).append(way.port)
+        else:
+            blocked.setdefault(where, []).append(Blocked(way, fault, detail))
+    paths = {
+        where: Path(
+            *where,
+            tried.get(where, 0),
+            tuple(blocked.get(where, ())),
+            tuple(unsure.get(where, ())),
+            min(rounds[where]) if where in rounds else None,
+        )
+        for where in dict.fromkeys((*pairs, *(where for where in tried if where[1])))
+        if tried.get(where)
+    }
+    for number, way in enumerate(run.sizes, len(run.every)):
+        sizes = run.told[way.source].mtus.get(number) if way.source in run.told else None
+        path = paths.get((way.source, way.target))
+        if sizes is not None and path is not None:
+            paths[way.source, way.target] = replace(path, mtu_bytes=sizes[0] or None, local_mtu_bytes=sizes[1])
+    for name, told in run.told.items():
+        for number, bits in told.streams.items():
+            where = (name, run.every[number].target)
+            paths[where] = replace(paths[where], bits_per_second=bits)
+    foreign = tuple(item for where, items in blocked.items() if not where[1] for item in items)
+    firewalls = {name: told.firewall for name, told in run.told.items()}
+    return Reach(paths, foreign, dict(run.untried), sampled, firewalls)
+
+
+_HELD: Final = "held"
+
+
+def _fault(way: Way, answer: Answer, sides: Mapping[str, Side], everybody: frozenset[str]) -> tuple[Fault, str]:
+    source, target = sides[way.source], sides.get(way.target)
+    if answer.state == "open":
+        return Fault.FOREIGN, ""
+    port = (way.port.protocol, way.port.number)
+    if target is not None and port in target.told.failed:
+        return Fault.UNKNOWN, f"no listener could be made there: {target.told.failed[port]}"
+    fault, detail = judge(way, answer, source, target, everybody)
+    held = target is not None and way.port.protocol == "udp" and port in target.told.held
+    if fault is Fault.UNKNOWN and held and target.saw("in", "udp", source.addresses, (), way.port.number):  # type: ignore[union-attr]
+        return Fault.UNKNOWN, _HELD
+    return fault, detail
+
+
+def _with_streams(found: Reach, before: Reach) -> Reach:
+    """What was measured once in this run is not measured again."""
+    paths = {
+        where: replace(path, bits_per_second=before.paths[where].bits_per_second) if where in before.paths else path
+        for where, path in found.paths.items()
+    }
+    return replace(found, paths=paths)

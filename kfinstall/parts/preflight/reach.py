@@ -1,0 +1,228 @@
+"""What the programs on the nodes found between them, as typed data; and the parsers of what they print. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kfinstall.parts.preflight.ways import Port, Way
+
+
+class Fault(StrEnum):
+    """Where a way ends."""
+
+    SENDER = "sender"
+    """The sender's own filter drops what goes out."""
+    RECEIVER = "receiver"
+    """It arrives, and the receiver's filter drops it."""
+    REJECTED = "rejected"
+    """It arrives, and the receiver's filter says no."""
+    BETWEEN = "between"
+    """It leaves and does not arrive."""
+    ROUTER = "router"
+    """Something between them says no."""
+    ANSWER_RECEIVER = "answer receiver"
+    """It is let in; the receiver's filter drops the answer."""
+    ANSWER_BETWEEN = "answer between"
+    """The answer leaves and does not arrive."""
+    ANSWER_SENDER = "answer sender"
+    """The answer arrives, and the sender's filter drops it."""
+    NO_ROUTE = "no route"
+    NO_NEIGHBOUR = "no neighbour"
+    """Nobody has the address in the sender's own network."""
+    NOBODY = "nobody"
+    """Nothing listens there."""
+    NAME = "name"
+    """The host's name does not resolve."""
+    FOREIGN = "foreign"
+    """Somebody else answers in the receiver's place."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A port that does not go through."""
+
+    way: Way
+    fault: Fault
+    detail: str = ""
+    """What the kernel or a router said, or who it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """All that was found from one node to another."""
+
+    source: str
+    target: str
+    tried: int = 0
+    blocked: tuple[Blocked, ...] = ()
+    unsure: tuple[Port, ...] = ()
+    """Ports that packets arrive at, held by a service that does not answer ours."""
+    round_trip_microseconds: int | None = None
+    mtu_bytes: int | None = None
+    local_mtu_bytes: int | None = None
+    """What the source's own interface takes."""
+    bits_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """Whose packet filter a node has, as far as it names a rule to add."""
+
+    nft_input: tuple[tuple[str, str, str], ...] = ()
+    """(family, table, chain) of the chains that filter what comes in."""
+    nft_output: tuple[tuple[str, str, str], ...] = ()
+    iptables: bool = False
+    """iptables has rules in INPUT or OUTPUT."""
+    vendor: str = ""
+    """Of the machine: Amazon EC2, QEMU ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The whole: paths by (source, target)."""
+
+    paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    foreign: tuple[Blocked, ...] = ()
+    """Of the ways to hosts that are no nodes, those that do not go through."""
+    untried: Mapping[str, str] = field(default_factory=dict)
+    """Node to why nothing could be tried from or to it."""
+    sampled: bool = False
+    firewalls: Mapping[str, Firewall] = field(default_factory=dict)
+    """Of nodes at which something ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one try ended, as the sender's program tells it."""
+
+    state: str
+    """ok, open, refused, unreachable, noroute, denied, neighbour, timeout, name or error."""
+    microseconds: int = 0
+    detail: str = ""
+
+    @property
+    def through(self) -> bool:
+        """Whether the port was reached: by an answer of ours, or of the service that has it."""
+        return self.state in ("ok", "open")
+
+
+@dataclass(slots=True)
+class Told:
+    """All lines that one node's programs printed, parsed."""
+
+    ours: set[tuple[str, int]] = field(default_factory=set)
+    held: set[tuple[str, int]] = field(default_factory=set)
+    failed: dict[tuple[str, int], str] = field(default_factory=dict)
+    capture: bool = False
+    answers: dict[int, Answer] = field(default_factory=dict)
+    resolved: dict[int, str] = field(default_factory=dict)
+    """Way's number to the address that its host's name stands for."""
+    mtus: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Way's number to (largest that arrived, the interface's own)."""
+    streams: dict[int, float] = field(default_factory=dict)
+    """Way's number to bits a second."""
+    saw: set[tuple[str, ...]] = field(default_factory=set)
+    """('in', 'syn', source, target, port) and the like."""
+    got: set[tuple[str, int, str]] = field(default_factory=set)
+    """(protocol, port, name of the sender): what its listeners were handed."""
+    half: set[tuple[str, int]] = field(default_factory=set)
+    """(source, port) of connections that were let in and whose answer did not come through."""
+    firewall: Firewall = Firewall()
+
+    def take(self, lines: Iterable[str]) -> None:
+        """Let the lines of one program add to it. What can't be understood is passed over: a node may say anything."""
+        rules: list[str] = []
+        vendor: list[str] = []
+        for line in lines:
+            word, _blank, rest = line.partition(" ")
+            words = rest.split()
+            try:
+                if word == "rules":
+                    rules.append(rest)
+                elif word == "vendor":
+                    vendor.append(rest)
+                elif word in _TAKERS:
+                    _TAKERS[word](self, words)
+            except (ValueError, IndexError):
+                continue
+        if rules or vendor:
+            self.firewall = _firewall(rules, vendor)
+
+
+def _listen(told: Told, words: list[str]) -> None:
+    port = (words[0], int(words[1]))
+    if words[2] == "ours":
+        told.ours.add(port)
+    elif words[2] == "held":
+        told.held.add(port)
+    else:
+        told.failed[port] = " ".join(words[3:])
+
+
+def _capture(told: Told, words: list[str]) -> None:
+    told.capture = words[0] == "yes"
+
+
+def _result(told: Told, words: list[str]) -> None:
+    detail = " ".join(words[3:])
+    told.answers[int(words[0])] = Answer(words[1], int(words[2]), "" if detail == "-" else detail)
+
+
+def _address(told: Told, words: list[str]) -> None:
+    told.resolved[int(words[0])] = words[1]
+
+
+def _mtu(told: Told, words: list[str]) -> None:
+    told.mtus[int(words[0])] = (int(words[1]), int(words[2]))
+
+
+def _streamed(told: Told, words: list[str]) -> None:
+    milliseconds = int(words[2])
+    if milliseconds > 0:
+        told.streams[int(words[0])] = int(words[1]) * 8000 / milliseconds
+
+
+def _saw(told: Told, words: list[str]) -> None:
+    told.saw.add(tuple(words[:-1]))
+
+
+def _got(told: Told, words: list[str]) -> None:
+    told.got.add((words[0], int(words[1]), words[2]))
+
+
+def _half(told: Told, words: list[str]) -> None:
+    told.half.add((words[0], int(words[1])))
+
+
+_TAKERS = {
+    "listen": _listen,
+    "capture": _capture,
+    "result": _result,
+    "address": _address,
+    "mtu": _mtu,
+    "streamed": _streamed,
+    "saw": _saw,
+    "got": _got,
+    "half": _half,
+}
+
+
+def _firewall(rules: Iterable[str], vendor: Iterable[str]) -> Firewall:
+    family = table = chain = ""
+    chains: dict[str, list[tuple[str, str, str]]] = {"input": [], "output": []}
+    iptables = False
+    for line in rules:
+        words = line.split()
+        if words[:1] == ["iptables"]:
+            # -P ACCEPT alone filters nothing.
+            iptables = iptables or words[1:2] == ["-A"] or words[3:4] == ["DROP"]
+        elif words[1:2] == ["table"] and len(words) >= 4:
+            family, table = words[2], words[3]
+        elif words[1:2] == ["chain"] and len(words) >= 3:
+            chain = words[2]
+        elif words[1:4] == ["type", "filter", "hook"] and len(words) > 4 and words[4] in chains:
+            chains[words[4]].append((family, table, chain))
+    return Firewall(tuple(chains["input"]), tuple(chains["output"]), iptables, " ".join(vendor).strip())

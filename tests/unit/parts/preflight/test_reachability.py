@@ -1,0 +1,210 @@
+"""Which side ends a way, and the rule to add: from lines as the programs on the nodes print them. On real networks: tests/simulated/test_reachability_namespaces.py."""
+
+import shlex
+
+import pytest
+
+from kfinstall import resources
+from kfinstall.answers.model import Answers
+from kfinstall.engine.step import Satisfied, View
+from kfinstall.facts.model import Facts
+from kfinstall.parts.preflight import rules, ways
+from kfinstall.parts.preflight.blame import Side, judge
+from kfinstall.parts.preflight.ports import _finding
+from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Firewall, Path, Reach, Told
+from kfinstall.parts.preflight.reachability import PreflightReachability
+from kfinstall.parts.preflight.ways import Port, Way
+from kfinstall.releases import load
+
+A, B = "10.0.0.1", "10.0.0.2"
+KUBELET, VXLAN = Port("tcp", 10250, "kubelet"), Port("udp", 4789, "VXLAN")
+
+
+def side(address, *lines):
+    told = Told()
+    told.take(["capture yes", *lines])
+    return Side(told, frozenset({address}))
+
+
+def tcp(*, sender=(), receiver=(), state="timeout"):
+    source = side(A, *(f"saw {line} 3" for line in sender))
+    target = side(B, "listen tcp 10250 ours", *(f"saw {line} 3" if not line.startswith("half") else line for line in receiver))
+    return judge(Way("a", "b", B, KUBELET), Answer(state), source, target, (A, B))[0]
+
+
+SENT, CAME = f"out syn {A} {B} 10250", f"in syn {A} {B} 10250"
+
+
+@pytest.mark.parametrize(
+    ("sender", "receiver", "state", "fault"),
+    [
+        ((), (), "timeout", Fault.SENDER),
+        ((SENT,), (), "timeout", Fault.BETWEEN),
+        ((SENT,), (CAME,), "timeout", Fault.RECEIVER),
+        ((SENT,), (CAME, f"half {A} 10250"), "timeout", Fault.ANSWER_RECEIVER),
+        ((SENT,), (CAME, f"out synack {B} {A} 10250"), "timeout", Fault.ANSWER_BETWEEN),
+        ((SENT, f"in synack {B} {A} 10250"), (CAME, f"out synack {B} {A} 10250"), "timeout", Fault.ANSWER_SENDER),
+        ((SENT, f"in unreachable {B} {A} {B} tcp 10250 13"), (CAME,), "unreachable", Fault.REJECTED),
+        ((SENT, f"in unreachable 10.0.0.9 {A} {B} tcp 10250 3"), (), "refused", Fault.ROUTER),
+        ((SENT,), (CAME,), "refused", Fault.REJECTED),
+        ((SENT,), (), "refused", Fault.ROUTER),
+        ((), (), "noroute", Fault.NO_ROUTE),
+        ((), (), "neighbour", Fault.NO_NEIGHBOUR),
+        ((), (), "denied", Fault.SENDER),
+        # Somebody's address that is no node's: which packet was whose is not known.
+        ((SENT,), ("in syn 203.0.113.7 10.0.0.2 10250",), "timeout", Fault.UNKNOWN),
+    ],
+)
+def test_each_station_that_saw_it_clears_all_before_it(sender, receiver, state, fault):
+    assert tcp(sender=sender, receiver=receiver, state=state) is fault
+
+
+def test_without_a_capture_nothing_is_blamed():
+    way, blind = Way("a", "b", B, KUBELET), Side(Told(), frozenset({A}))
+    assert judge(way, Answer("timeout"), blind, side(B))[0] is Fault.UNKNOWN
+    seen = side(A, f"saw {SENT} 1")
+    assert judge(way, Answer("timeout"), seen, Side(Told(), frozenset({B})))[0] is Fault.UNKNOWN
+
+
+def test_a_datagram_that_arrives_is_dropped_there_or_is_a_services():
+    way = Way("a", "b", B, VXLAN)
+    source = side(A, f"saw out udp {A} {B} 4789 5")
+    came = f"saw in udp {A} {B} 4789 5"
+    assert judge(way, Answer("timeout"), source, side(B, "listen udp 4789 ours", came), (A, B))[0] is Fault.RECEIVER
+    assert judge(way, Answer("timeout"), source, side(B, "listen udp 4789 held", came), (A, B))[0] is Fault.UNKNOWN
+
+
+def test_lines_that_no_program_of_ours_prints_change_nothing():
+    told = Told()
+    told.take(
+        ["saw", "got tcp x y 1", "listen tcp", "result a b", "mtu 1", "streamed 1 2 0", "half", "rules", "\x1b]0;x", "\ufffd"]
+    )
+    assert (told.ours, told.got, told.answers, told.mtus, told.streams) == (set(), set(), {}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "outgoing", "line"),
+    [
+        ("ufw", False, "sudo ufw allow proto tcp from 10.0.0.1 to any port 10250"),
+        ("ufw", True, "sudo ufw allow out proto tcp to 10.0.0.1 port 10250"),
+        ("iptables", False, "sudo iptables -I INPUT -s 10.0.0.1 -p tcp -m multiport --dports 10250 -j ACCEPT"),
+        ("iptables", True, "sudo iptables -I OUTPUT -d 10.0.0.1 -p tcp -m multiport --dports 10250 -j ACCEPT"),
+        ("nft", False, "sudo nft insert rule inet f in ip saddr 10.0.0.1 tcp dport '{ 10250 }' accept"),
+        ("nft", True, "sudo nft insert rule inet f out ip daddr 10.0.0.1 tcp dport '{ 10250 }' accept"),
+    ],
+)
+def test_the_rule_is_in_the_words_of_whose_filter_it_is(name, outgoing, line):
+    firewall = Firewall((("inet", "f", "in"),), (("inet", "f", "out"),))
+    assert rules.lines(name, firewall, [KUBELET], [A], outgoing=outgoing)[0] == line
+    assert shlex.split(line)
+
+
+def test_firewalld_and_ipv6():
+    lines = rules.lines("firewalld", Firewall(), [KUBELET, VXLAN], ["fd00::1"], outgoing=False)
+    assert shlex.split(lines[0])[-1] == (
+        '--add-rich-rule=rule family="ipv6" source address="fd00::1" port port="10250" protocol="tcp" accept'
+    )
+    assert lines[-1] == "sudo firewall-cmd --reload"
+    assert rules.lines("iptables", Firewall(), [KUBELET], ["fd00::1"], outgoing=False)[0].startswith("sudo ip6tables ")
+
+
+def test_whose_filter_it_is_or_not_known():
+    nft = Firewall(nft_input=(("inet", "a", "in"),))
+    assert rules.kind("ufw", nft, outgoing=False) == "ufw"
+    assert rules.kind("", nft, outgoing=False) == "nft"
+    assert rules.kind("", Firewall(nft_input=(("ip", "filter", "INPUT"),), iptables=True), outgoing=False) == "iptables"
+    two = Firewall(nft_input=(("inet", "a", "in"), ("inet", "b", "in")))
+    assert rules.kind("", two, outgoing=False) == "", "which of them drops it is not known"
+    assert "not known yet" in rules.lines("", two, [KUBELET], [A], outgoing=False)[0]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "said"),
+    [
+        ("Amazon EC2", "security groups of the instances (EC2)"),
+        ("Google", "VPC's firewall rules"),
+        ("Microsoft Corporation 7783-7084-3265-9085-8269-3286-77", "network security groups (Azure)"),
+        ("QEMU OracleCloud.com", "security lists"),
+        ("Hetzner", "Hetzner"),
+        ("QEMU", "what lies between the servers"),
+    ],
+)
+def test_between_the_servers_the_cloud_is_named_where_the_machine_says_whose_it_is(vendor, said):
+    text = rules.between(vendor, [KUBELET, VXLAN], [A])
+    assert said in text
+    assert "TCP 10250, UDP 4789 in from 10.0.0.1" in text
+
+
+def test_what_nft_and_iptables_print_is_read():
+    told = Told()
+    told.take(
+        [
+            "rules nft table inet guard {",
+            "rules nft \tchain incoming {",
+            "rules nft \t\ttype filter hook input priority filter; policy drop;",
+            "rules nft \tchain nat {",
+            "rules nft \t\ttype nat hook output priority dstnat; policy accept;",
+            "rules iptables -P INPUT ACCEPT",
+            "vendor Amazon EC2",
+        ]
+    )
+    assert told.firewall == Firewall((("inet", "guard", "incoming"),), (), False, "Amazon EC2")
+    told.take(["rules iptables -A INPUT -j REJECT"])
+    assert told.firewall.iptables
+
+
+def view(target, reach=None):
+    answers = Answers.model_validate({"nodes": [{"name": "cp1", "address": A}, {"name": "w1", "address": B}]})
+    fleet = {node.name: Facts(node=node.name) for node in answers.nodes}
+    return View(answers, load("26.03"), target, fleet, surveys={} if reach is None else {Reach: reach})
+
+
+def test_a_plan_tries_nothing_and_says_so():
+    said = PreflightReachability().check(view("cp1"))
+    assert isinstance(said, Satisfied)
+    assert "are tried by a check" in said.evidence
+
+
+def test_a_node_that_could_not_be_asked_is_no_pass():
+    said = PreflightReachability().check(view("w1", Reach(untried={"w1": "neither perl nor python3 works there"})))
+    assert "could not be checked: neither perl nor python3" in said.reason
+    assert said.warning
+
+
+def test_jumbo_frames_on_one_side_only():
+    paths = {
+        ("cp1", "w1"): Path("cp1", "w1", 3, mtu_bytes=1500, local_mtu_bytes=9000),
+        ("w1", "cp1"): Path("w1", "cp1", 3, mtu_bytes=1500, local_mtu_bytes=1500),
+    }
+    said = PreflightReachability().check(view("cp1", Reach(paths)))
+    assert "must have 1450" in said.reason
+    assert isinstance(PreflightReachability().check(view("w1", Reach(paths))), Satisfied)
+
+
+def test_an_endpoint_that_is_silent_is_told_and_one_that_refuses_is_not():
+    way = Way("w1", "", "10.0.0.9", Port("tcp", 6443, "API endpoint"))
+    check = PreflightReachability().check
+    assert isinstance(check(view("w1", Reach(foreign=(Blocked(way, Fault.NOBODY),)))), Satisfied)
+    assert "10.0.0.9 (API endpoint) does not answer" in check(view("w1", Reach(foreign=(Blocked(way, Fault.UNKNOWN),)))).reason
+
+
+def test_listeners_that_a_killed_installer_left_for_seconds_hold_no_port():
+    assert _finding(6443, "kf-reach", frozenset({"kube-apiserver"})) is None
+    assert _finding(6443, "nginx", frozenset({"kube-apiserver"})) is not None
+
+
+def test_both_programs_know_the_same_words():
+    perl, python = resources.program("preflight/reachability.pl"), resources.program("preflight/reachability.py")
+    for word in ("KFr1", "KFs1", "unreachable", "synack", "neighbour", "noroute", "half ", "got ", "saw ", "streamed ", "kf-reach"):
+        assert word in perl
+        assert word in python
+
+
+def test_a_sample_holds_every_node_in_both_directions():
+    nodes = [{"name": f"n{at}", "address": f"10.1.{at // 250}.{at % 250 + 1}"} for at in range(100)]
+    answers = Answers.model_validate({"nodes": nodes})
+    names = [node.name for node in answers.nodes]
+    pairs = set(ways.pairs(answers, names))
+    assert all((a, b) in pairs for b, a in pairs)
+    assert all((name, "n0") in pairs for name in names[1:])
+    assert len(pairs) < 100 * 11
