@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], terminal: Terminal) -> int:
     folder = default_directory()
     try:
-        options = build_parser().parse_args(normalise(words))
+        options = _parsed(words)
         _learn(options)
         folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
         return int(commands.dispatch(options, terminal))
@@ -49,6 +49,14 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
         return _told(told(error, folder), words, terminal)
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        parser = build_parser()
+    except argparse.ArgumentError as error:  # of the grammar itself, in our own words: two workflows or options of one name
+        raise KfError(f"the command line of kfinstall has a defect: {error}", hint="it is none of yours: report it") from error
+    return parser.parse_args(normalise(words))
 
 
 def _learn(options: argparse.Namespace) -> None:

@@ -38,8 +38,15 @@ class NodeStep(Step):
 
     @override
     def parameters(self, view: View) -> Mapping[str, str]:
-        """Options and what is wanted, see Wanted.parameters."""
-        return {**self.options(view), **self.wanted(view).parameters}
+        """Options and what is wanted, see Wanted.parameters.
+
+        Raises:
+            ValueError: an option has the name of a parameter that a wanted item gives, or what is wanted can't be told.
+        """
+        options, given = self.options(view), self.wanted(view).parameters
+        if both := options.keys() & given.keys():
+            raise ValueError(f"{min(both)} is the name of an option and of what is wanted")
+        return {**options, **given}
 
     @override
     def inputs(self, view: View) -> Mapping[str, str]:

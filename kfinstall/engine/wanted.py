@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.text import sha256, shell
+from kfinstall.transport.base import unfit
 
 PARAMETER: Final = "WANTED"
 """The script's parameter with the lines: `kf_wanted` of scripts/engine/lib.sh applies them."""
 _ON: Final = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"})
 """For what systemctl is-enabled ends with 0."""
+_OWNER: Final = re.compile(r"[^:\s]+:[^:\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,9 @@ class Wanted:
         if packages:
             yield f"apt-get install {' '.join(packages)}"
         yield from (item.change for item in self.directories if item.missing(facts))
-        yield from (f"modprobe {name}" for name in self.modules if name not in facts.modules)
-        yield from (f"sysctl {name}={value}" for name, value in self.sysctls if facts.sysctls.get(name) != value)
+        yield from (f"modprobe {name}" for name in self.modules if module_name(name) not in facts.modules)
+        set_now = facts.sysctls
+        yield from (f"sysctl {name}={value}" for name, value in self.sysctls if set_now.get(name) != " ".join(value.split()))
         yield from (item.change for item in self.files if item.missing(facts))
         yield from (item.change for item in self.units if item.missing(facts))
 
@@ -141,29 +147,85 @@ class Wanted:
         """The script's parameters: what the items name, the files' contents, and WANTED.
 
         Raises:
-            ValueError: an item has a tab or a line end where it is told in one field of a line, or an empty text.
+            ValueError: what is wanted can't be told to a script, or not be made: a text that does not fit into one field of a line,
+                a parameter's name that is none or that is given twice, a value that no program can be given, something that is
+                wanted twice, a path that is no plain absolute one, a mode, owner or unit that is none. It says which.
         """
-        named = {item.path_as: item.path for item in self.directories if item.path_as}
-        named |= {file.path_as: file.path for file in self.files if file.path_as}
-        named |= {unit.name_as: unit.name for unit in self.units if unit.name_as}
-        contents = dict(self._contents())
-        return {**named, **{name: file.content for name, file in contents.items()}, PARAMETER: "".join(self._lines(contents))}
+        named = [(item.path_as, item.path) for item in self._placed if item.path_as]
+        named += [(unit.name_as, unit.name) for unit in self.units if unit.name_as]
+        contents = list(self._contents())
+        given = [*named, *((name, file.content) for name, file in contents), (PARAMETER, "".join(self._lines(contents)))]
+        mistakes = [*_mistaken_names(given), *self._mistaken_items(), *self._mistaken_paths(), *self._mistaken_forms()]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return dict(given)
+
+    @property
+    def _placed(self) -> tuple[Directory | File, ...]:
+        return (*self.directories, *self.files)
 
     def _contents(self) -> Iterator[tuple[str, File]]:
         for number, file in enumerate(self.files, 1):
             yield file.content_as or f"FILE_{number}", file
 
-    def _lines(self, contents: Mapping[str, File]) -> Iterator[str]:
+    def _mistaken_items(self) -> Iterator[str]:
+        yield from _twice("package", self.packages)
+        yield from _twice("module", map(module_name, self.modules))
+        yield from _twice("sysctl", (name for name, _value in self.sysctls))
+        yield from _twice("unit", (unit.name for unit in self.units))
+
+    def _mistaken_paths(self) -> Iterator[str]:
+        paths = [item.path for item in self._placed]
+        yield from (f"{path} is no absolute path" for path in paths if not path.startswith("/"))
+        plain = [_plain(path) for path in paths]
+        yield from (f"{file.path} is not the plain path of a file" for file in self.files if file.path != _plain(file.path))
+        yield from _twice("", plain)
+        yield from (
+            f"{path} is to be in {file.path}, which is a file"
+            for file in self.files
+            for path in plain
+            if path.startswith(f"{file.path}/")
+        )
+
+    def _mistaken_forms(self) -> Iterator[str]:
+        for file in self.files:
+            if not 0 <= file.mode <= 0o7777:
+                yield f"{file.mode:#o} is no mode of {file.path}"
+            if not _OWNER.fullmatch(file.owner):
+                yield f"{file.owner!r} is no user:group for {file.path}"
+        yield from (f"unit {unit.name} has no suffix" for unit in self.units if "." not in unit.name)
+
+    def _lines(self, contents: Iterable[tuple[str, File]]) -> Iterator[str]:
         rows: list[tuple[str, ...]] = [("package", name) for name in self.packages]
         rows += [("directory", item.path, "private" if item.private else "open") for item in self.directories]
         rows += [("module", name) for name in self.modules]
         rows += [("sysctl", name, value) for name, value in self.sysctls]
-        rows += [("file", file.path, f"{file.mode:04o}", file.owner, name) for name, file in contents.items()]
+        rows += [("file", file.path, f"{file.mode:04o}", file.owner, name) for name, file in contents]
         rows += [("unit", unit.name) for unit in self.units]
         for row in rows:
-            if any(not text or "\t" in text or "\n" in text for text in row):
+            if any(not text or "\t" in text or "\n" in text or "\0" in text for text in row):
                 raise ValueError(f"{row} can't be told in one line")
             yield "\t".join(row) + "\n"
+
+
+def module_name(name: str) -> str:
+    """A kernel module's name as the facts have it: to the kernel '-' and '_' are the same."""
+    return name.replace("-", "_")
+
+
+def _plain(path: str) -> str:
+    """Without doubled slashes, `.` and `..`, and no slash at its end."""
+    return posixpath.normpath(f"/{path.lstrip('/')}")
+
+
+def _twice(kind: str, names: Iterable[str]) -> Iterator[str]:
+    yield from (f"{kind} {name} is wanted twice".lstrip() for name, count in Counter(names).items() if count > 1)
+
+
+def _mistaken_names(given: Iterable[tuple[str, str]]) -> Iterator[str]:
+    given = list(given)
+    yield from (why for name, value in given if (why := unfit(name, value)))
+    yield from (f"parameter {name} is given twice" for name, count in Counter(name for name, _value in given).items() if count > 1)
 
 
 def _plural(word: str) -> str:

@@ -6,14 +6,18 @@ variables that `program` quotes in the one place of the project that quotes for 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from kfinstall.errors import UsageError
 from kfinstall.secrets import Secret
+from kfinstall.transport import limits
+
+_PARAMETER: Final = re.compile("[A-Z_][A-Z0-9_]*")
 
 LineSink = Callable[[str], None]
 """Takes one line of remote output, already cleaned of control sequences."""
@@ -25,6 +29,25 @@ class Completed:
 
     status: int
     lines: tuple[str, ...]
+
+
+def unfit(name: str, value: str) -> str:
+    """Why a program can't be given a parameter, "" if it can. `name` is without KF_.
+
+    Raises:
+        ValueError: the value has no form in UTF-8.
+    """
+    if not _PARAMETER.fullmatch(name):
+        return f"{name!r} is no name of a parameter"
+    if "\0" in value:
+        return f"parameter {name} holds a NUL byte"
+    if _bytes(name, value) > limits.PARAMETER_BYTES:
+        return f"parameter {name} is longer than {limits.PARAMETER_BYTES} bytes"
+    return ""
+
+
+def _bytes(name: str, value: str) -> int:
+    return len(f"KF_{name}={value}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +69,15 @@ class Program:
         """The program as sent: a header line, the quoted parameters, and the text.
 
         Raises:
-            UsageError: a parameter that no shell can be given (a NUL byte, a name that is none).
+            UsageError: a parameter that no shell can be given (a NUL byte, a name that is none, too long), or too much of them.
         """
         lines = [f"# kfinstall {self.kind} {self.name}"]
         for key, value in sorted(self.parameters.items()):
-            if "\0" in value or not key.isidentifier() or key != key.upper():
-                raise UsageError(f"parameter {key} of {self.name} can't be passed to a shell")
+            if why := unfit(key, value):
+                raise UsageError(f"parameter {key} of {self.name} can't be passed to a shell", why=why)
             lines.append(f"export KF_{key}={shlex.quote(value)}")
+        if sum(_bytes(key, value) for key, value in self.parameters.items()) > limits.PARAMETERS_BYTES:
+            raise UsageError(f"the parameters of {self.name} are longer than {limits.PARAMETERS_BYTES} bytes together")
         return "\n".join([*lines, "# kfinstall body", self.text, ""])
 
 

@@ -52,6 +52,10 @@ NODE_GRACE_SECONDS: Final = 10.0
 UNIT_STOP_TIMEOUT_SECONDS: Final = 60.0
 STEP_SECRET_BYTES: Final = 60_000
 """The secret of a step goes through a FIFO's buffer (64 KiB)."""
+PARAMETER_BYTES: Final = 131_071
+"""Of `KF_<NAME>=<value>`: Linux starts no program with a longer string in its environment (MAX_ARG_STRLEN, with the NUL behind it)."""
+PARAMETERS_BYTES: Final = 1_048_576
+"""Of all of a program's together: for arguments and environment Linux takes a quarter of the stack's limit, 2 MiB as a rule."""
 OUTPUT_LINES_KEPT: Final = 10_000
 UNIT_GRACE_SECONDS: Final = 60
 """After the installer's own limit systemd ends a unit that nobody follows any more."""

@@ -9,6 +9,7 @@ kf_state=${KF_STATE_DIRECTORY:-/var/lib/kfinstall} # another one only where kfin
 kf_apt_wait_seconds=900
 kf_full_status=28
 kf_locked_status=16
+kf_unwritable_status=29
 # Messages for the user go here, also from functions whose output is taken into a variable.
 exec {kf_out}>&1
 
@@ -39,6 +40,45 @@ kf_is_full() {
   [[ $space =~ ^[0-9]+$ && $space -lt 1024 ]] || [[ $inodes =~ ^[0-9]+$ && $inodes -eq 0 && $(df --output=itotal -- "$1" | tail -n 1) -gt 0 ]]
 }
 
+# kf_fail_write PATH WORDS [VERB]: PATH can't be written (or made: VERB). WORDS are the tool's own; the cause is told where they name it.
+kf_fail_write() {
+  local path=$1 words=${2##*$'\n'} what="$1 can't be ${3:-written}" folder=$1 kf_flag
+  while [[ -n $folder && ! -d $folder ]]; do folder=${folder%/*}; done
+  folder=${folder:-/}
+  case $words in
+  *'No space left on device'*) kf_fail_full "$path" ;;
+  *'Read-only file system'*)
+    kf_fail "$kf_unwritable_status" "$what: the file system of $folder is read-only" \
+      "was it mounted so, or has the kernel made it so after errors of its disk? findmnt -T $folder; dmesg | grep -i -e remount -e 'I/O error'; once it can be written: kfinstall resume"
+    ;;
+  *'File name too long'*) kf_fail 20 "$what: its name is too long for the file system" "choose a shorter one in the answers; then: kfinstall resume" ;;
+  *'invalid user'* | *'invalid group'*)
+    kf_fail "$kf_unwritable_status" "$what: this node has no such user or group: ${words##*: }" \
+      "see: getent passwd; getent group; does a package or a directory service that brings it fail there? then: kfinstall resume"
+    ;;
+  esac
+  if kf_locked "$folder"; then kf_fail_locked "$path" "$folder"; fi
+  if kf_is_full "$folder"; then kf_fail_full "$path"; fi
+  words=${words#*: }
+  kf_fail "$kf_unwritable_status" "$what: ${words:-no reason is given}" \
+    "why is not known yet; look there: ls -ld $folder; findmnt -T $folder; lsattr -d $folder; dmesg | tail; then: kfinstall resume"
+}
+
+# kf_locked PATH: whether an attribute forbids to change it; which into kf_flag: i (immutable) or a (only to be appended to).
+kf_locked() {
+  kf_flag=''
+  read -r kf_flag _ < <(lsattr -d -- "$1" 2>/dev/null) || true
+  kf_flag=${kf_flag//[!ia]/}
+  kf_flag=${kf_flag:0:1}
+  [[ -n $kf_flag ]]
+}
+
+# kf_fail_locked PATH LOCKED: PATH can't be written for the attribute kf_flag of LOCKED.
+kf_fail_locked() {
+  kf_fail 20 "$1 can't be written: $2 is locked (chattr +$kf_flag)" \
+    "somebody locked it there; if kfinstall may write: chattr -$kf_flag $2; then: kfinstall resume"
+}
+
 # Whatever ends a script is looked at once more: a full disk shows up as all kinds of errors.
 kf_on_exit() {
   local status=$? target
@@ -58,6 +98,7 @@ trap kf_on_exit EXIT
 # A path of the node is the name of an entry, encoded: its old content, or PATH.absent (there was nothing), or PATH.tree (there was no such
 # directory, and all that is in it is Kubernetes' or kfinstall's). packages, held, loose, upgraded, units, sysctls and swaps are lists.
 kf_undo=$kf_state/undo
+kf_name_bytes=255 # of one name, on every file system that a node may boot from
 
 # kf_undo_name PATH: the name of its entry into kf_name.
 kf_undo_name() {
@@ -68,24 +109,59 @@ kf_undo_name() {
 
 kf_undo_folder() {
   [[ -d $kf_undo ]] && return 0
-  install -d -m 0711 "$kf_state" # the registry's own user passes through it
-  install -d -m 0700 "$kf_undo"
+  install -d -m 0711 "$kf_state" && install -d -m 0700 "$kf_undo" # the registry's own user passes through the first
 }
 
 # kf_keep PATH: keeps what a path held before kfinstall first touched it. A path that did not exist is recorded as such.
 kf_keep() {
-  local path=$1 kf_name
+  local kf_kept kf_said
+  kf_record "$1" || kf_fail_record "$1"
+}
+
+# kf_record PATH: the same, with the entry that it made in kf_kept, and in kf_said why it can't be recorded.
+kf_record() {
+  local path=$1 kf_name entry
+  kf_kept='' kf_said=''
   [[ $path != "$kf_state"/proofs* ]] || return 0 # goes with the record itself
   kf_undo_name "$path"
-  kf_undo_folder
-  if [[ -e $kf_undo/$kf_name || -L $kf_undo/$kf_name || -e $kf_undo/$kf_name.absent || -e $kf_undo/$kf_name.tree ]]; then return 0; fi
+  entry=$kf_undo/$kf_name
+  if [[ -e $entry || -L $entry || -e $entry.absent || -e $entry.tree ]]; then return 0; fi
+  if ((${#kf_name} + 7 > kf_name_bytes)); then # .absent
+    kf_said='File name too long'
+    return 1
+  fi
+  kf_said=$(kf_undo_folder 2>&1) || return 1
   if [[ -e $path || -L $path ]]; then
-    rm -rf -- "$kf_undo/$kf_name.new"
-    cp -a -- "$path" "$kf_undo/$kf_name.new" || kf_fail_full "$kf_undo"
-    if [[ -f $kf_undo/$kf_name.new && ! -L $kf_undo/$kf_name.new ]]; then sync -- "$kf_undo/$kf_name.new"; fi
-    mv -T -- "$kf_undo/$kf_name.new" "$kf_undo/$kf_name"
+    rm -rf -- "$entry.new"
+    if ! kf_said=$({ cp -a -- "$path" "$entry.new" && { [[ ! -f $entry.new || -L $entry.new ]] || sync -- "$entry.new"; } &&
+      mv -T -- "$entry.new" "$entry"; } 2>&1); then
+      rm -rf -- "$entry.new"
+      return 1
+    fi
+    kf_kept=$entry
   else
-    : >"$kf_undo/$kf_name.absent"
+    kf_said=$({ : >"$entry.absent"; } 2>&1) || return 1
+    kf_kept=$entry.absent
+  fi
+}
+
+# kf_fail_record PATH: it can't be recorded, for what kf_said says; nothing was changed.
+kf_fail_record() {
+  if [[ $kf_said == 'File name too long' ]]; then
+    kf_fail 20 "the path $1 is too long: what is there now can't be recorded under one name of at most $kf_name_bytes bytes" \
+      "choose a shorter path in the answers; then: kfinstall resume"
+  fi
+  kf_fail_write "$kf_undo" "$kf_said"
+}
+
+# kf_forget ENTRY PATH: takes an entry of the record back whose change could not be made: PATH is as the entry says.
+kf_forget() {
+  if [[ $1 == *.absent ]]; then
+    [[ -e $2 || -L $2 ]] || rm -f -- "$1"
+  elif [[ -L $1 ]]; then
+    [[ $(readlink -- "$1") != "$(readlink -- "$2")" ]] || rm -f -- "$1"
+  elif [[ -f $1 ]]; then
+    ! cmp -s -- "$1" "$2" || rm -f -- "$1"
   fi
 }
 
@@ -93,6 +169,9 @@ kf_keep() {
 kf_absent() {
   local path=$1
   kf_absent=()
+  if [[ $path != /* ]]; then
+    kf_fail 64 "'$path' is no absolute path" "is it in the answers? write it there from / on; else this is a defect of kfinstall: report it"
+  fi
   while [[ $path == *//* ]]; do path=${path//\/\//\/}; done
   path=${path%/}
   while [[ -n $path && ! -e $path ]]; do
@@ -109,59 +188,83 @@ kf_absent() {
   fi
 }
 
+# kf_keep_absent: records what kf_absent found; the entries that it made into the array kf_entries.
+kf_keep_absent() {
+  local path kf_kept kf_said
+  kf_entries=()
+  for path in "${kf_absent[@]}"; do
+    if ! kf_record "$path"; then
+      kf_forget_absent
+      kf_fail_record "$path"
+    fi
+    kf_entries+=("$kf_kept")
+  done
+}
+
+# kf_forget_absent: takes those entries back whose directories could not be made.
+kf_forget_absent() {
+  local at
+  for at in "${!kf_entries[@]}"; do kf_forget "${kf_entries[at]}" "${kf_absent[at]}"; done
+}
+
 # kf_folder DIRECTORY: makes it, and records every directory of its path that was not there.
 kf_folder() {
-  local path kf_absent
+  local said kf_absent kf_entries
   kf_absent "$1"
-  for path in "${kf_absent[@]}"; do kf_keep "$path"; done
-  mkdir -p -- "$1"
+  kf_keep_absent
+  if ! said=$(mkdir -p -- "$1" 2>&1); then
+    kf_forget_absent
+    kf_fail_write "$1" "$said" made
+  fi
 }
 
 # kf_private DIRECTORY: the same, and what it makes is open to root alone from its first moment. One that is there keeps its mode.
 # A default access list of the parent makes the umask void, but not the mode that mkdir asks for: that closes what the list would grant.
 kf_private() {
-  (
+  local path at said kf_absent kf_entries
+  ( # not left by a status, which the callers' conditions would swallow, but by kf_fail
     umask 077
     kf_absent "$1"
-    for path in "${kf_absent[@]}"; do kf_keep "$path"; done
+    kf_keep_absent
     for ((at = ${#kf_absent[@]} - 1; at >= 0; at--)); do
       path=${kf_absent[at]}
-      mkdir -m 0700 -- "$path"
+      if ! said=$(mkdir -m 0700 -- "$path" 2>&1); then
+        kf_forget_absent
+        kf_fail_write "$path" "$said" made
+      fi
       if command -v setfacl >/dev/null; then setfacl -b -k -- "$path" 2>/dev/null || true; fi # what is made in it inherits nothing either
       if [[ -L $path || ! -O $path || $(stat -c %a -- "$path") != *700 ]]; then
         kf_fail 20 "$path was made for root alone and is not: $(stat -c 'mode %a, %U:%G' -- "$path" 2>&1)" \
           "is its file system one without modes, or may others write in ${path%/*}? choose another directory in the answers"
       fi
     done
-  )
+  ) || exit
 }
 
 # kf_own DIRECTORY...: records directories that are not there yet; whatever will be in them goes with them when the node is reset.
 kf_own() {
-  local path kf_name
-  kf_undo_folder
+  local path said kf_name
+  said=$(kf_undo_folder 2>&1) || kf_fail_write "$kf_undo" "$said"
   for path in "$@"; do
     [[ ! -e $path ]] || continue
     kf_undo_name "$path"
     rm -f -- "$kf_undo/$kf_name.absent"
-    : >"$kf_undo/$kf_name.tree"
+    said=$({ : >"$kf_undo/$kf_name.tree"; } 2>&1) || kf_fail_write "$kf_undo" "$said"
   done
 }
 
 # kf_note LIST LINE...: adds lines to a list of the record, once for each first word.
 kf_note() {
-  local list=$kf_undo/$1 line old
+  local list=$kf_undo/$1 line old said
   shift
-  kf_undo_folder
+  said=$(kf_undo_folder 2>&1) || kf_fail_write "$kf_undo" "$said"
   old=$(cat -- "$list" 2>/dev/null) || old=
   for line in "$@"; do
     if ! awk -v word="${line%% *}" '$1 == word {found = 1} END {exit !found}' <<<"$old"; then
       old+=${old:+$'\n'}$line
     fi
   done
-  printf '%s\n' "$old" >"$list.new" || kf_fail_full "$list"
-  sync -- "$list.new"
-  mv -fT -- "$list.new" "$list"
+  said=$({ printf '%s\n' "$old" >"$list.new" && sync -- "$list.new" && mv -fT -- "$list.new" "$list"; } 2>&1) || kf_fail_write "$list" "$said"
 }
 
 # kf_note_units UNIT...: whether they start at boot and run now, before that is changed.
@@ -174,30 +277,74 @@ kf_note_units() {
   done
 }
 
+# kf_in_the_way PATH: ends the script where something is there that is no file; a link is none of somebody's data.
+kf_in_the_way() {
+  [[ -e $1 && ! -f $1 && ! -L $1 ]] || return 0
+  kf_fail 20 "$1 is there and is a $(stat -c %F -- "$1"), where a file must go" \
+    "look at it there: ls -ld $1; move it away if nothing needs it, then: kfinstall resume"
+}
+
+# kf_mounted PATH: whether something is mounted right there.
+kf_mounted() {
+  local point real
+  real=$(readlink -f -- "${1%/*}/")/${1##*/}
+  while read -r _ point _; do
+    printf -v point '%b' "${point//\\/\\0}"
+    [[ $point != "${real//\/\//\/}" ]] || return 0
+  done </proc/self/mounts
+  return 1
+}
+
+# kf_place NEW PATH: records what is at PATH and renames NEW, which is beside it, to it. Where it can't, nothing is left of NEW or the record.
+kf_place() {
+  local new=$1 path=$2 said kf_kept kf_said kf_flag
+  if kf_mounted "$path"; then
+    rm -f -- "$new"
+    kf_fail 20 "$path can't be replaced: something is mounted at $path" "see what, there: findmnt $path; unmount it, then: kfinstall resume"
+  fi
+  if [[ ! -L $path ]] && kf_locked "$path"; then
+    rm -f -- "$new"
+    kf_fail_locked "$path" "$path"
+  fi
+  if ! kf_record "$path"; then
+    rm -f -- "$new"
+    kf_fail_record "$path"
+  fi
+  # The record first: a kill between the two must not leave a change that nobody knows of.
+  if ! said=$(mv -fT -- "$new" "$path" 2>&1); then
+    rm -f -- "$new"
+    kf_forget "$kf_kept" "$path"
+    kf_fail_write "$path" "$said"
+  fi
+}
+
 # kf_put PATH MODE OWNER <content: keeps the old file, writes the new one whole or not at all; prints the path only if something changed.
 kf_put() {
-  local path=$1 mode=$2 owner=$3 new
-  kf_folder "$(dirname -- "$path")"
-  rm -f -- "$path".kf.?????? # of a run that was killed right here
-  new=$(mktemp -- "$path.kf.XXXXXX") || kf_fail_full "$path"
-  if ! cat >"$new" || ! chown -- "$owner" "$new" || ! chmod -- "$mode" "$new" || ! sync -- "$new"; then
+  local path=$1 mode=$2 owner=$3 name=${1##*/} folder new said kf_flag
+  folder=$(dirname -- "$path")
+  kf_folder "$folder"
+  kf_in_the_way "$path"
+  if kf_locked "$folder"; then kf_fail_locked "$path" "$folder"; fi # one only to be appended to would keep the new file, under its first name
+  new=$folder/.kf.put.${name:0:200} # nobody else's, and shorter than a name may be
+  rm -f -- "$new".?????????? 2>/dev/null || true # of a run that was killed right here
+  new=$(mktemp -- "$new.XXXXXXXXXX" 2>&1) || kf_fail_write "$path" "$new"
+  if ! said=$({ cat >"$new" && chown -- "$owner" "$new" && chmod -- "$mode" "$new" && sync -- "$new"; } 2>&1); then
     rm -f -- "$new"
-    kf_fail "$kf_full_status" "$path can't be written" "is its disk full or read-only? df -h $(dirname -- "$path"); mount | grep ro,"
+    kf_fail_write "$path" "$said"
   fi
   if [[ -f $path && ! -L $path ]] && cmp -s -- "$new" "$path" && [[ $(stat -c %a%U:%G -- "$new") == "$(stat -c %a%U:%G -- "$path")" ]]; then
     rm -f -- "$new"
     return 0
   fi
-  kf_keep "$path"
-  mv -fT -- "$new" "$path" || return
-  sync -- "$(dirname -- "$path")"
+  kf_place "$new" "$path"
+  sync -- "$folder"
   printf '%s\n' "$path"
 }
 
 # kf_done NAME <content: the record of a step whose result is not in its files alone. It is written last.
 kf_done() {
-  install -d -m 0711 "$kf_state"
-  install -d -m 0700 "$kf_state/proofs"
+  local said
+  said=$({ install -d -m 0711 "$kf_state" && install -d -m 0700 "$kf_state/proofs"; } 2>&1) || kf_fail_write "$kf_state/proofs" "$said" made
   kf_put "$kf_state/proofs/$1.json" 0600 root:root >/dev/null
 }
 
@@ -606,34 +753,37 @@ kf_cri() {
 
 # kf_mask UNIT: systemd never starts it again; a unit file that an administrator wrote is kept for undo.
 kf_mask() {
-  local path=/etc/systemd/system/$1
+  local path=/etc/systemd/system/$1 new=/etc/systemd/system/.kf.put.$1.mask said
   [[ $(readlink -- "$path" 2>/dev/null) != /dev/null ]] || return 0
-  kf_keep "$path"
-  ln -sfn /dev/null "$path.kf.mask"
-  mv -fT -- "$path.kf.mask" "$path"
+  kf_in_the_way "$path"
+  said=$(ln -sfn /dev/null "$new" 2>&1) || kf_fail_write "$path" "$said"
+  kf_place "$new" "$path"
   kf_say "masked $1"
 }
 
 # kf_sysctl NAME VALUE: sets a kernel parameter, now.
 kf_sysctl() {
-  local old
+  local old now want
   old=$(sysctl -n "$1" 2>/dev/null) || old=
-  [[ $old != "$2" ]] || return 0
+  # The kernel writes tabs between the numbers of a parameter, the answers' and its own files blanks.
+  read -r -d '' -a now <<<"$old" || true
+  read -r -d '' -a want <<<"$2" || true
+  [[ ${now[*]} != "${want[*]}" ]] || return 0
   [[ -z $old ]] || kf_note sysctls "$1 $old"
   sysctl --quiet -w "$1=$2" ||
     kf_fail 11 "the kernel refuses the parameter $1 = $2" "its line above says why; in a container the host must set it"
 }
 
-# kf_has_module MODULE: whether it is loaded, or built into the kernel.
+# kf_has_module MODULE: whether it is loaded, or built into the kernel. To the kernel - and _ are the same in its name.
 kf_has_module() {
-  [[ -d /sys/module/$1 ]] || grep -qsE "/${1//_/[_-]}\\.ko" "/lib/modules/$(uname -r)/modules.builtin"
+  [[ -d /sys/module/${1//-/_} ]] || grep -qsE "/${1//[-_]/[_-]}\\.ko" "/lib/modules/$(uname -r)/modules.builtin"
 }
 
 # kf_module MODULE: loads a kernel module, now.
 kf_module() {
   local why
   if kf_has_module "$1" || modprobe -- "$1" && kf_has_module "$1"; then return 0; fi
-  why=$(grep -sElr "^[[:space:]]*(install|blacklist)[[:space:]]+${1//_/[_-]}([[:space:]]|\$)" /etc/modprobe.d | head -n 1) || true
+  why=$(grep -sElr "^[[:space:]]*(install|blacklist)[[:space:]]+${1//[-_]/[_-]}([[:space:]]|\$)" /etc/modprobe.d | head -n 1) || true
   if [[ -n $why ]]; then
     kf_fail 11 "the kernel module $1 can't be loaded: $why forbids it" "remove its line from $why, then: kfinstall resume"
   fi
@@ -644,12 +794,16 @@ kf_module() {
 # kf_wanted [KIND|PARAMETER]...: makes what KF_WANTED lists (see kfinstall/engine/wanted.py), in its order; of these kinds only, or the
 # files whose content these parameters hold, where any is named. Prints what it changed.
 kf_wanted() {
-  local chosen=" $* " line kind name mode owner from lines rows=() packages=()
+  local chosen=" $* " known=' package directory module sysctl file unit ' line kind name mode owner from lines rows=() packages=()
   mapfile -t lines <<<"$KF_WANTED"
   for line in "${lines[@]}"; do
     IFS=$'\t' read -r kind name mode owner from <<<"$line"
+    known+="$from "
     if [[ -z $kind || ($# -gt 0 && $chosen != *" $kind "* && $chosen != *" ${from:-$kind} "*) ]]; then continue; fi
     if [[ $kind == package ]]; then packages+=("$name"); else rows+=("$line"); fi
+  done
+  for name in "$@"; do
+    [[ $known == *" $name "* ]] || kf_fail 64 "nothing is called $name among what is wanted here" "this is a defect of kfinstall: report it"
   done
   [[ ${#packages[@]} -eq 0 ]] || kf_apt_install "${packages[@]}"
   for line in "${rows[@]}"; do
@@ -669,6 +823,7 @@ kf_wanted() {
     sysctl) kf_sysctl "$name" "$mode" ;;
     file)
       from=KF_$from
+      [[ -n ${!from+sent} ]] || kf_fail 64 "the content of $name was not sent" "this is a defect of kfinstall: report it"
       # Not in a substitution: bash would go on there where keeping the old file fails.
       kf_put "$name" "$mode" "$owner" < <(printf '%s' "${!from}")
       ;;

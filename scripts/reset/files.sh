@@ -37,12 +37,22 @@ kf_back() { # ENTRY: one path as it was
     fi
     ;;
   *)
-    new=$path.kf.back
+    if [[ -d $path && ! -L $path ]]; then
+      # Nothing of kfinstall makes a directory where something else was: this one is somebody's, and so is all that is in it.
+      if [[ -d $1 && ! -L $1 ]]; then
+        kf_say "$path stays: it is a directory, and kfinstall wrote nothing in its place"
+        rm -rf -- "$1"
+        return 0
+      fi
+      kf_say "$path stays: it is a directory by now; what was there before kfinstall is $path.kfinstall-old"
+      path+=.kfinstall-old
+    fi
+    name=${path##*/}
+    new=${path%/*}/.kf.put.${name:0:200}.back
     rm -rf -- "$new"
     mkdir -p -- "$(dirname -- "$path")"
     cp -a -- "$1" "$new" || kf_fail_full "$path"
     if [[ -f $new && ! -L $new ]]; then sync -- "$new"; fi
-    if [[ -d $path && ! -L $path ]]; then rm -rf --one-file-system -- "$path"; fi
     mv -fT -- "$new" "$path"
     kf_say "restored $path"
     ;;

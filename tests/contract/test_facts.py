@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,24 @@ def test_every_other_section_has_one_owner_that_a_step_reads():
     assert not {kind.section for kind in OWNED} & set(SECTIONS)
     ours = {(kind.__module__, kind.__name__) for kind in FactSection.__subclasses__() if kind.__module__.startswith("kfinstall.")}
     assert ours == {(kind.__module__, kind.__name__) for kind in OWNED}
+
+
+def clashes(kinds):
+    """Names of sections that two have, or that the program has for every node: a node's answer has each only once."""
+    names = Counter([*SECTIONS, *(kind.section for kind in kinds)])
+    return sorted(name for name, count in names.items() if count > 1)
+
+
+def test_no_two_sections_have_one_name():
+    assert clashes(OWNED) == []
+    program = facts_program(NodeQuery(), {kind: {} for kind in OWNED}, "m").text
+    assert [name for name, count in Counter(_PRINTED.findall(program)).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", ["nfs", "packages", "end"])
+def test_two_sections_of_one_name_are_seen(name):
+    toy = type("Toy", (FactSection,), {"section": name, "script": "toy/facts", "order": 1})
+    assert clashes([*OWNED, toy]) == [name]
 
 
 @each_owned

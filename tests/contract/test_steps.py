@@ -10,12 +10,13 @@ from kfinstall import releases, resources
 from kfinstall.answers.load import load
 from kfinstall.engine import plan
 from kfinstall.engine.node_step import NodeStep
-from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step, step_program
+from kfinstall.engine.wanted import rows
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts
 from kfinstall.simulator.fleet import load_effects
 from kfinstall.simulator.nodes.model import EFFECTS
-from kfinstall.transport.wire import _OWN
+from kfinstall.transport.wire import _OWN, unit_start
 from kfinstall.workflows import EVERY_PHASE, installation, reset, uninstall
 
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
@@ -114,6 +115,21 @@ def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     assert there() - set(scripts) <= wanting, "what is wanted is done without an effect"
 
 
+# A name that nothing has ends a script on the node, and the simulator does not read it.
+def test_what_a_script_wants_a_part_of_is_there():
+    known = {name: {"package", "directory", "module", "sysctl", "file", "unit"} for name in there()}
+    for situation in situations():
+        for _phase, kind in STEPS:
+            step = kind()
+            if isinstance(step, NodeStep) and step.applies(situation.answers):
+                for target in step.targets(situation.answers):
+                    given = rows(step.parameters(situation.view(target)))
+                    known[resources.step_script(kind.script)] |= {row[4] for row in given if row[0] == "file"}
+    for name, names in known.items():
+        for words in re.findall(r"(?<![#\w].)\bkf_wanted((?: +[\w-]+)*)", resources.script(name)):
+            assert set(words.split()) <= names, name
+
+
 def there():
     """Every script but the engine's own and those that only read."""
     folder = resources.root() / "scripts"
@@ -155,9 +171,12 @@ def test_a_node_that_is_set_aside_leaves_no_trace_in_targets():
 
 
 @each_step
-def test_no_parameter_has_a_name_of_the_transports(phase, kind):
+def test_no_parameter_has_a_name_of_the_transports_and_all_can_be_sent(phase, kind):
     for situation in situations():
         step = kind()
         if step.applies(situation.answers):
             for target in step.targets(situation.answers):
-                assert not _OWN & step.parameters(situation.view(target)).keys()
+                parameters = step.parameters(situation.view(target))
+                assert not _OWN & parameters.keys()
+                if step.script:
+                    assert unit_start(step_program(step.script, parameters), run="r", mark="m", seconds=1, attach=False).render()

@@ -97,20 +97,48 @@ class SimNode:
         self.files[path] = SimFile(content, mode, owner)
 
     def put(self, path: str, content: str, mode: int = 0o644, owner: str = "root:root") -> Iterator[str]:
-        """As kf_put of scripts/engine/lib.sh: write a file where it differs, and print its path then."""
+        """As kf_put of scripts/engine/lib.sh: write a file where it differs, and print its path then.
+
+        Raises:
+            ScriptError: a directory is there, or a file where its directory must be.
+        """
+        self._reach(path.rpartition("/")[0])
         old = self.files.get(path)
+        if old is not None and old.content is None:
+            raise ScriptError(
+                20,
+                f"kf-error: {path} is there and is a directory, where a file must go",
+                f"kf-hint: look at it there: ls -ld {path}; move it away if nothing needs it, then: kfinstall resume",
+            )
         if old is None or (old.content, old.mode, old.owner) != (content, mode, owner):
             self.write(path, content, mode, owner)
             yield path
 
     def make(self, path: str, *, private: bool) -> Iterator[str]:
-        """As kf_private or kf_folder of scripts/engine/lib.sh: make a directory and what of its path is not there."""
+        """As kf_private or kf_folder of scripts/engine/lib.sh: make a directory and what of its path is not there.
+
+        Raises:
+            ScriptError: a file is there, or where one of its path must be.
+        """
+        self._reach(path)
         if path not in self.files:
             missing = path
             while missing and missing not in self.files:
                 self.files[missing] = SimFile(None, 0o700 if private else 0o755)
                 missing = missing.rpartition("/")[0]
             yield f"made {path}{', for root alone' if private else ''}"
+
+    def _reach(self, directory: str) -> None:
+        """As kf_absent of scripts/engine/lib.sh: it is a directory, or can be made."""
+        at = directory
+        while at and at not in self.files:
+            at = at.rpartition("/")[0]
+        if at and self.files[at].content is not None:
+            raise ScriptError(
+                20,
+                f"kf-error: {at} is there and is no directory: {directory} can't be made",
+                f"kf-hint: look at it there: ls -ld {at}; move it away if nothing needs it; then: kfinstall resume",
+            )
 
     def install(self, versions: Mapping[str, str]) -> Iterator[str]:
         """Install packages as apt-get would print it."""

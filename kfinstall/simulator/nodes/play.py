@@ -34,11 +34,13 @@ def _made(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
         elif kind == "directory":
             yield from node.make(name, private=more == ["private"])
         elif kind == "module":
-            node.modules.add(name)
+            node.modules.add(wanted.module_name(name))
         elif kind == "sysctl":
             node.sysctls[name] = more[0]
         elif kind == "file":
             mode, owner, content = more
+            if content not in parameters:
+                raise ScriptError(64, f"kf-error: the content of {name} was not sent")
             yield from node.put(name, parameters[content], int(mode, 8), owner)
         elif kind == "unit":
             yield from _on(node, name)

@@ -1,10 +1,14 @@
 """What a step wants: the plan's lines, what is watched, and the lines that scripts read."""
 
+import re
+
 import pytest
 
+from kfinstall.engine.node_step import NodeStep
 from kfinstall.engine.wanted import Directory, File, Unit, Wanted, rows
 from kfinstall.facts.model import Facts, FileFact, PackageFact, UnitFact
 from kfinstall.text import sha256
+from kfinstall.transport import limits
 
 CONTENT = "a = 1\n"
 WANTED = Wanted(
@@ -102,3 +106,79 @@ def test_the_scripts_parameters():
 def test_what_does_not_fit_into_one_line_is_refused(wanted):
     with pytest.raises(ValueError, match="one line"):
         _given = wanted.parameters
+
+
+def files(*given):
+    return Wanted(files=tuple(File(f"/f{number}", "x", content_as=name) for number, name in enumerate(given)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (files("C", "C"), "C is given twice"),
+        (files("FILE_2", ""), "FILE_2 is given twice"),
+        (files("", "FILE_1"), "FILE_1 is given twice"),
+        (files("WANTED"), "WANTED is given twice"),
+        (files("a-b"), "'a-b' is no name of a parameter"),
+        (files("lower"), "'lower' is no name of a parameter"),
+        (files("\u00c4"), "is no name of a parameter"),
+        (files("1A"), "'1A' is no name of a parameter"),
+        (Wanted(directories=(Directory("/a", path_as="P"), Directory("/b", path_as="P"))), "P is given twice"),
+        (Wanted(files=(File("/a", "x", path_as="P", content_as="P"),)), "P is given twice"),
+        (Wanted(files=(File("/a", "x", content_as="U"),), units=(Unit("u.service", name_as="U"),)), "U is given twice"),
+        (Wanted(units=(Unit("u.service", name_as="a b"),)), "'a b' is no name of a parameter"),
+        (Wanted(files=(File("/a", "x"), File("/a", "y"))), "/a is wanted twice"),
+        (Wanted(files=(File("/a", "x"), File("/a", "x"))), "/a is wanted twice"),
+        (Wanted(files=(File("/a", "x"),), directories=(Directory("/a/"),)), "/a is wanted twice"),
+        (Wanted(directories=(Directory("/a"), Directory("//a/."))), "/a is wanted twice"),
+        (Wanted(files=(File("/a", "x"), File("/a/b/c", "x"))), "/a/b/c is to be in /a, which is a file"),
+        (Wanted(files=(File("/a", "x"),), directories=(Directory("/a/b"),)), "/a/b is to be in /a, which is a file"),
+        (Wanted(packages=("one", "one")), "package one is wanted twice"),
+        (Wanted(modules=("dns-resolver", "dns_resolver")), "module dns_resolver is wanted twice"),
+        (Wanted(sysctls=(("a.b", "1"), ("a.b", "2"))), "sysctl a.b is wanted twice"),
+        (Wanted(units=(Unit("u.service"), Unit("u.service", words="again"))), "unit u.service is wanted twice"),
+        (Wanted(files=(File("etc/a", "x"),)), "etc/a is no absolute path"),
+        (Wanted(directories=(Directory("srv"),)), "srv is no absolute path"),
+        (Wanted(files=(File("~/a", "x"),)), "~/a is no absolute path"),
+        (Wanted(files=(File("/etc/a/", "x"),)), "/etc/a/ is not the plain path of a file"),
+        (Wanted(files=(File("/etc/../a", "x"),)), "/etc/../a is not the plain path of a file"),
+        (Wanted(files=(File("/etc/a", "x\0y"),)), "FILE_1 holds a NUL"),
+        (Wanted(directories=(Directory("/a\0b"),)), "can't be told in one line"),
+        (Wanted(files=(File("/etc/a", "\udcff"),)), "surrogates not allowed"),
+        (Wanted(files=(File("/etc/a", "x", mode=0o100644),)), "mode"),
+        (Wanted(files=(File("/etc/a", "x", owner="root"),)), "'root' is no user:group"),
+        (Wanted(units=(Unit("docker"),)), "docker has no suffix"),
+    ],
+)
+def test_what_can_not_be_told_or_made_is_refused(wanted, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        _given = wanted.parameters
+
+
+def test_what_the_kernel_would_hand_no_program_is_refused():
+    room = limits.PARAMETER_BYTES - len("KF_FILE_1=")
+    assert len(Wanted(files=(File("/a", "x" * room),)).parameters["FILE_1"]) == room
+    for text in ("x" * (room + 1), "\u20ac" * (room // 3 + 1)):
+        with pytest.raises(ValueError, match=f"FILE_1 is longer than {limits.PARAMETER_BYTES} bytes"):
+            _given = Wanted(files=(File("/a", text),)).parameters
+    with pytest.raises(ValueError, match="WANTED is longer"):
+        _given = Wanted(packages=tuple(f"p{number}" for number in range(20_000))).parameters
+
+
+def test_an_option_can_not_have_the_name_of_what_is_wanted():
+    class Colliding(NodeStep):
+        def options(self, view):
+            return {"HEAD": "", "FILE_1": "an option's"}
+
+        def wanted(self, view):
+            return Wanted(files=(File("/a", "x"),))
+
+    with pytest.raises(ValueError, match="FILE_1"):
+        Colliding().parameters(None)
+
+
+def test_names_and_values_that_are_the_same_to_the_kernel_count_as_there():
+    wanted = Wanted(modules=("dns-resolver",), sysctls=(("net.ipv4.tcp_rmem", "4096  87380 6291456"),))
+    facts = Facts("n1", modules=frozenset({"dns_resolver"}), sysctls={"net.ipv4.tcp_rmem": "4096 87380 6291456"})
+    assert list(wanted.changes(facts)) == []
+    assert list(wanted.changes(Facts("n1"))) == ["modprobe dns-resolver", "sysctl net.ipv4.tcp_rmem=4096  87380 6291456"]

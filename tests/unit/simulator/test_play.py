@@ -67,3 +67,31 @@ def test_a_script_without_effect_and_without_wanted_is_not_known(node):
     with pytest.raises(ScriptError) as found:
         list(play(node, "test-x", {}, "", World({node.name: node})))
     assert found.value.status == 127
+
+
+def test_what_is_in_the_way_is_refused_as_on_a_node(node):
+    node.write("/etc/x/y", "y\n")
+    for wanted, told in (
+        (Wanted(files=(File("/etc/x", "x"),)), "/etc/x is there and is a directory"),
+        (Wanted(files=(File("/etc/x/y/z", "x"),)), "/etc/x/y is there and is no directory"),
+        (Wanted(directories=(Directory("/etc/x/y"),)), "/etc/x/y is there and is no directory"),
+        (Wanted(directories=(Directory("/etc/x/y/z", private=True),)), "/etc/x/y is there and is no directory"),
+    ):
+        with pytest.raises(ScriptError) as ended:
+            played(node, wanted)
+        assert ended.value.status == 20
+        assert told in ended.value.lines[0]
+    assert node.files["/etc/x/y"].content == "y\n"
+
+
+def test_a_modules_name_is_the_same_with_either_dash(node):
+    played(node, Wanted(modules=("dns-resolver",)))
+    assert "dns_resolver" in node.modules
+
+
+def test_a_content_that_was_not_sent_is_no_empty_file(node):
+    given = {**Wanted(files=(File("/etc/x", "x"),)).parameters}
+    del given["FILE_1"]
+    with pytest.raises(ScriptError):
+        list(play(node, "test-x", given, "", World({node.name: node})))
+    assert "/etc/x" not in node.files

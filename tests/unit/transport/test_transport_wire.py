@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kfinstall.errors import UsageError
 from kfinstall.secrets import Secret
-from kfinstall.transport import wire
+from kfinstall.transport import limits, wire
 from kfinstall.transport.base import Program
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
@@ -75,3 +79,40 @@ def test_a_request_cut_short_is_refused() -> None:
     data = wire.encode(Program("ask", "x", "echo"))
     with pytest.raises(ValueError, match="short"):
         wire.parse_request(command, data[:-1])
+
+
+@pytest.mark.parametrize("name", ["a", "A-B", "1A", "", "\u00c4", "A B"])
+def test_a_parameter_needs_the_name_of_a_variable(name: str) -> None:
+    with pytest.raises(UsageError, match="can't be passed to a shell"):
+        Program("ask", "x", "true", {name: "v"}).render()
+
+
+def test_no_parameter_is_longer_than_the_kernel_takes() -> None:
+    room = limits.PARAMETER_BYTES - len("KF_A=")
+    assert Program("ask", "x", "true", {"A": "v" * room}).render()
+    for value in ("v" * (room + 1), "\u20ac" * (room // 3 + 1)):
+        with pytest.raises(UsageError, match="parameter A of x") as refused:
+            Program("ask", "x", "true", {"A": value}).render()
+        assert "longer than 131071 bytes" in refused.value.why
+    whole = {f"A{number}": "v" * 100_000 for number in range(11)}
+    with pytest.raises(UsageError, match="together"):
+        Program("ask", "x", "true", whole).render()
+
+
+# A script as long as that would start nothing at all on the node.
+def test_neither_is_a_steps_script_which_is_one_too() -> None:
+    step = Program("step", "x", "#" * limits.PARAMETER_BYTES)
+    with pytest.raises(UsageError, match="UNIT_SCRIPT"):
+        wire.unit_start(step, run="r", mark="m", seconds=1, attach=False).render()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("bash") is None, reason="asks Linux, through bash")
+def test_the_limits_are_the_kernels() -> None:
+    def status(parameters: dict[str, str]) -> int:
+        text = "\n".join([*(f"export KF_{key}={value}" for key, value in parameters.items()), "/usr/bin/env true"])
+        return subprocess.run(["bash"], input=text, text=True, capture_output=True, check=False).returncode
+
+    room = limits.PARAMETER_BYTES - len("KF_A=")
+    assert status({"A": "v" * room}) == 0
+    assert status({"A": "v" * (room + 1)}) == 126
+    assert status({f"A{number:02}": "v" * (room - 2) for number in range(limits.PARAMETERS_BYTES // limits.PARAMETER_BYTES)}) == 0

@@ -38,7 +38,10 @@ class Machine:
 
     def run(self, body, **parameters):
         lib = resources.script("engine/lib")
-        for path in ("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks", "/etc/apt", "/etc/modprobe.d"):
+        for path in (
+            *("/var/lib/kfinstall", "/var/lib/apt", "/var/lib/dpkg", "/proc/locks"),
+            *("/etc/apt", "/etc/modprobe.d", "/etc/systemd", "/lib/modules"),
+        ):
             lib = lib.replace(path, f"{self.folder}{path}")
         text = f"{lib}\nPATH={self.bin}:$PATH\n{body.replace('root:root', OWNER)}"
         environment = {f"KF_{name}": str(value) for name, value in parameters.items()}
@@ -194,9 +197,9 @@ class TestPut:
 
     # A run that was killed in the middle of a write.
     def test_clears_away_what_a_kill_left(self, machine):
-        (machine.folder / "file.kf.abcdef").write_text("half")
+        (machine.folder / ".kf.put.file.abcdEF1234").write_text("half")
         machine.run('kf_put "$KF_P" 0644 root:root <<<x', P=machine.folder / "file")
-        assert [entry.name for entry in machine.folder.glob("file*")] == ["file"]
+        assert sorted(entry.name for entry in machine.folder.iterdir()) == ["bin", "file", "var"]
 
     def test_a_wrong_mode_is_a_change(self, machine):
         path = machine.folder / "file"
