@@ -14,7 +14,7 @@ PHASES: Final = (
     Phase(
         "preflight",
         "Check the servers",
-        Steps("preflight", "hardware", "disk", "identity", "clock", "ports", "leftovers", "apt", "kernel", "network"),
+        Steps("preflight", "hardware", "disk", "identity", "clock", "ports", "leftovers", "runtime", "apt", "kernel", "network"),
         read_only=True,
     ),
     Phase(
@@ -22,7 +22,7 @@ PHASES: Final = (
         "Prepare the servers",
         Steps(
             "prepare",
-            *("proxy", "apt", "base_packages", "swap_off", "modules", "sysctl", "clock", "containerd", "docker"),
+            *("proxy", "apt", "base_packages", "swap_off", "modules", "sysctl", "clock", "containerd", "mirrors", "docker"),
             *("kubernetes_repository", "kubernetes_packages", "tools"),
         ),
         proven_by=("prepare.kubernetes-packages",),

@@ -24,6 +24,7 @@ _OF_PARTS: Final = {
     "nfs-server": "storage_server_facts",
     "prepare": "prepare_facts",
     "registry": "registry_facts",
+    "runtime-files": "preflight_facts",
     "undo": "reset_facts",
 }
 """The sections that belong to a part, and who tells them in kfinstall.simulator.parts."""
