@@ -22,6 +22,7 @@ from kfinstall.parts.preflight.kernel import PreflightKernel
 from kfinstall.parts.preflight.leftovers import PreflightLeftovers
 from kfinstall.parts.preflight.network import PreflightNetwork
 from kfinstall.parts.preflight.ports import PreflightPorts
+from kfinstall.parts.preflight.runtime import PreflightRuntime
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimFile, SimNode
@@ -36,6 +37,7 @@ STEPS = (
     PreflightClock,
     PreflightPorts,
     PreflightLeftovers,
+    PreflightRuntime,
     PreflightApt,
     PreflightKernel,
     PreflightNetwork,
