@@ -4,6 +4,7 @@
 # shellcheck disable=SC2154  # kf_undo and kf_state are lib.sh's
 kf_socket=/run/containerd/containerd.sock
 # Docker's own containerd.io and Ubuntu's containerd-stable are as good as the distribution's containerd.
+kf_folder "$(dirname -- "$KF_ROOT")"
 kf_own /var/lib/containerd "$KF_ROOT" /opt/containerd /etc/containerd /etc/containerd/certs.d /etc/cni /opt/cni
 if ! command -v containerd >/dev/null; then
   # The package counts the file among its own, and would take it along when it goes.

@@ -4,6 +4,7 @@
 #   SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET, RECORD
 # shellcheck disable=SC2154  # kf_state is lib.sh's
 # Docker's own docker-ce is as good as the distribution's docker.io, and is not replaced by it.
+kf_folder "$(dirname -- "$KF_ROOT")"
 kf_own /var/lib/docker "$KF_ROOT" /var/lib/cri-dockerd /etc/docker /var/lib/containerd /opt/containerd /etc/containerd /etc/cni /opt/cni
 if ! command -v dockerd >/dev/null; then
   # The packages count the first among their own, and would take it along when they go.

@@ -29,9 +29,10 @@ NAMED = Answers.model_validate(
         "nodes": [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}],
         "storage": {"nfs": {"server": "nas.lan"}},
         "kubeflow": {"notebookImages": ["elyra"]},
+        "registry": {"mirrors": {"quay.io": "https://mirror.example"}},
     }
 )
-"""What no example has: a server by name, and images that are built."""
+"""What no example has: a server by name, images that are built, and mirrors."""
 _PRINTED = re.compile(r"^.*?(?:\bkf_section |printf '@%s )([a-z-]+)", re.MULTILINE)
 
 
@@ -154,12 +155,15 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     path, registry = answers.storage.nfs.path, {"REGISTRY_HOST": answers.registry_host}
     registry["REGISTRY_DIRECTORY"] = answers.registry.directory
     nfs = {"NFS_PATH": path, "NFS_EXPORT": path, "NFS_ADDRESS": answers.first_control_plane.address}
-    assert query(answers, installation.PHASES) == (nfs | registry, {"nfs", "nfs-server", "registry", "cluster", "prepare"})
+    assert query(answers, installation.PHASES) == (
+        nfs | registry,
+        {"nfs", "nfs-server", "registry", "cluster", "prepare", "runtime-files"},
+    )
     assert query(answers, (reset.PHASE,)) == ({}, {"undo"})
     assert query(answers, (uninstall.PHASE, rotate.PHASE)) == ({}, set())
     # The server is no node of ours: none of them exports anything.
-    assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS"}
+    assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS", "REGISTRY_HOSTS"}
     local = answers.model_copy(update={"storage": Storage(type="local-path"), "registry": Registry(enabled=False)})
-    assert query(local, installation.PHASES) == ({}, {"cluster", "prepare"})
+    assert query(local, installation.PHASES) == ({}, {"cluster", "prepare", "runtime-files"})
     proxied = local.model_copy(update={"proxy": Proxy(https="http://proxy:3128")})
     assert query(proxied, installation.PHASES)[0] == {"HTTPS_PROXY": "http://proxy:3128"}

@@ -33,7 +33,7 @@ printf '%s' '{HOSTS}' >/etc/containerd/certs.d/quay.io/hosts.toml
 chmod 0600 /etc/containerd/config.toml
 sync
 """
-FILES = "find /etc/containerd /data -xdev \\( -type f -exec sha256sum {} + \\) 2>/dev/null | sort; stat -c '%n %a %U' /etc/containerd/config.toml; ls -d /data 2>&1"
+FILES = "find /etc/containerd /data -xdev \\( -type f -exec sha256sum {} + \\) 2>/dev/null | sort; stat -c '%n %a %U' /etc/containerd/config.toml; ls -d /data 2>&1 || true"
 DUMP = 'PATH=$PATH:/usr/sbin; containerd config dump; ctr plugins ls | awk \'$2 == "cri" {print "cri", $NF}\''
 # As nvidia-ctk does it: its runtime once more, by another program of its own.
 SINCE = f"""

@@ -29,7 +29,7 @@ class RuntimeFiles(FactSection):
     script: ClassVar[str] = "preflight/facts-runtime"
     order: ClassVar[int] = 62
 
-    contents: Mapping[str, bytes] = field(default_factory=dict)
+    contents: Mapping[str, bytes] = field(default_factory=dict, hash=False)
     """Path to the whole content."""
     unread: tuple[str, ...] = ()
     """Files that are there and are not told: too large, or no regular file that can be read."""
@@ -37,15 +37,16 @@ class RuntimeFiles(FactSection):
     """Files that are just as a package brought them: nobody has written in them."""
     imports: tuple[str, ...] = ()
     """Patterns of containerd's imports that were followed, absolute."""
-    commands: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Unit to the command line that it starts, as systemd shows it: only of units that are there."""
-    space: Mapping[str, SpaceFact] = field(default_factory=dict)
+    space: Mapping[str, SpaceFact] = field(default_factory=dict, hash=False)
     """Free space of each directory that a file or a unit names as the place of the data."""
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:
         """The registries whose hosts.toml is asked for."""
-        return {"REGISTRY_HOSTS": "\n".join(sorted(answers.registry.mirrors))}
+        hosts = sorted(answers.registry.mirrors)
+        return {"REGISTRY_HOSTS": "\n".join(hosts)} if hosts else {}
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
