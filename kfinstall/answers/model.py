@@ -164,7 +164,11 @@ class Registry(Section):
     password: SecretRef = Field(SecretRef(generate=True), description="Login password.")
     directory: t.AbsolutePath = Field("/var/lib/kfinstall/registry", description="Where the images are kept on that node.")
     mirrors: dict[str, t.HttpUrl] = Field(
-        {}, description="Registry host to mirror URL, for example {docker.io: 'https://mirror.example'}."
+        {},
+        description="Registry host to mirror URL, for example {docker.io: 'https://mirror.example'}; _default stands for every other "
+        "registry. Used with and without a registry of the cluster's own. A URL with a path is the whole root of the mirror's API: "
+        "'https://harbor.example/v2/project'. Over http:// images are pulled, but the registry itself is asked what a tag means. "
+        "Docker has mirrors for docker.io only.",
     )
     minimum_free: t.Size = Field("50Gi", description="Free space that preflight asks for.")
 

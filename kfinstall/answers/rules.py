@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from kfinstall import releases
-from kfinstall.answers import networks, paths
+from kfinstall.answers import mirrors, networks, paths
 from kfinstall.answers.broken import Broken
 from kfinstall.answers.model import Answers, SecretRef, Ssh
 from kfinstall.answers.suggest import meant
@@ -222,9 +222,6 @@ def _registry(answers: Answers) -> Iterator[Broken]:
         yield Broken(("registry", "port"), f"{registry.port} is used by {owner}; take for example 5000")
     if registry.insecure and not registry.password.generate:
         yield Broken(("registry", "password"), "an insecure registry has no login; take password out, or insecure: true")
-    for host in registry.mirrors:
-        if "/" in host:
-            yield Broken(("registry", "mirrors", host), f"{host!r} is not a registry host such as docker.io")
 
 
 def _access(answers: Answers) -> Iterator[Broken]:
@@ -315,6 +312,7 @@ _RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
     _notebook_images: frozenset({"cluster", "kubeflow", "registry"}),
     _storage: frozenset({"nodes", "storage", "spark"}),
     _registry: frozenset({"nodes", "registry", "storage", "spark"}),
+    mirrors.problems: frozenset({"nodes", "registry", "cluster"}),
     paths.problems: frozenset({"nodes", "registry", "storage"}),
     _access: frozenset({"kubeflow"}),
     _spark: frozenset({"spark", "kubeflow", "cluster"}),

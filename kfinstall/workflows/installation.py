@@ -24,6 +24,7 @@ PHASES: Final = (
             "clock",
             "ports",
             "leftovers",
+            "runtime",
             "apt",
             "kernel",
             "network",
@@ -36,7 +37,7 @@ PHASES: Final = (
         "Prepare the servers",
         Steps(
             "prepare",
-            *("proxy", "apt", "base_packages", "swap_off", "modules", "sysctl", "clock", "containerd", "docker"),
+            *("proxy", "apt", "base_packages", "swap_off", "modules", "sysctl", "clock", "containerd", "mirrors", "docker"),
             *("kubernetes_repository", "kubernetes_packages", "tools"),
         ),
         proven_by=("prepare.kubernetes-packages",),

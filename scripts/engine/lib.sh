@@ -341,6 +341,71 @@ kf_put() {
   printf '%s\n' "$path"
 }
 
+# kf_edit EDITS: changes files of others. Only lines that differ come from the installer (kfinstall/parts/preflight/changes.py); what else
+# such a file holds stays here. A file that is not as it was when the lines were made is left alone. Keeps what was there, mode and owner too.
+kf_edit() {
+  local folder path before after now at=0
+  [[ -n $1 ]] || return 0
+  folder=$(mktemp -d /run/kfinstall-edit.XXXXXX)
+  perl -e '
+    use strict;
+    my ($folder, $at, $path, @old, @new) = ($ARGV[0], 0);
+    while (my $line = <STDIN>) {
+      chomp $line;
+      my ($kind, $rest) = split /\t/, $line, 2;
+      if ($kind eq "file") {
+        my ($name, $before, $after) = split /\t/, $rest;
+        open my $list, ">>", "$folder/list" or die "$!\n";
+        print $list "$name\t$before\t$after\n";
+        ($path, @old, @new) = ($name);
+        next if $before eq "-";
+        open my $in, "<:raw", $path or die "$path: $!\n";
+        local $/;
+        @old = split /\n/, scalar <$in>, -1;
+      } elsif ($kind eq "keep") {
+        my ($first, $last) = split /\t/, $rest;
+        push @new, map { $old[$_] // "" } $first .. $last;
+      } elsif ($kind eq "text") {
+        push @new, $rest;
+      } elsif ($kind eq "end") {
+        open my $out, ">:raw", "$folder/" . $at++ or die "$!\n";
+        print $out join "\n", @new;
+        close $out or die "$!\n";
+      }
+    }' "$folder" <<<"${1%$'\n'}" || kf_fail 65 "a file can't be read for its change" "its line above names it; then: kfinstall resume"
+  while IFS=$'\t' read -r path before after; do
+    now=-
+    if [[ -e $path ]]; then
+      now=$(sha256sum <"$path")
+      now=${now%% *}
+    fi
+    if [[ $now == "$after" ]]; then
+      at=$((at + 1))
+      continue
+    fi
+    if [[ $now != "$before" ]] && ! { [[ $before == - ]] && kf_pristine "$path"; }; then
+      kf_fail 65 "$path was changed by somebody else while this step began" "nothing of it was touched; look at it again: kfinstall resume"
+    fi
+    sha256sum --status -c <<<"$after  $folder/$at" || kf_fail 65 "the change of $path can't be made" "this is a defect of kfinstall: report it"
+    if [[ -L $path ]]; then path=$(readlink -f -- "$path"); fi
+    if [[ -e $path ]]; then
+      kf_put "$path" "0$(stat -c %a -- "$path")" "$(stat -c %U:%G -- "$path")" <"$folder/$at"
+    else
+      kf_put "$path" 0644 root:root <"$folder/$at"
+    fi
+    at=$((at + 1))
+  done <"$folder/list"
+  rm -rf -- "$folder"
+}
+
+# kf_pristine PATH: whether a file is just as its package brought it.
+kf_pristine() {
+  local sum package
+  sum=$(md5sum <"$1") || return 1
+  package=$(dpkg-query -S "$1" 2>/dev/null) || return 1
+  dpkg-query -W -f='${Conffiles}\n' "${package%%: *}" 2>/dev/null | grep -qF " $1 ${sum%% *}"
+}
+
 # kf_done NAME <content: the record of a step whose result is not in its files alone. It is written last.
 kf_done() {
   local said

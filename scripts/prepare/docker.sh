@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # Docker and cri-dockerd.
-# Parameters: MINIMUM (major version of Docker), SETTINGS (a jq filter over daemon.json), DAEMON (its path), URL, SHA256, BINARY,
+# Parameters: MINIMUM (major version of Docker), EDITS (changes of daemon.json, see kf_edit), ROOT (where Docker keeps its data), URL, SHA256, BINARY,
 #   SERVICE_FILE, SERVICE, SOCKET_FILE, SOCKET, RECORD
+# shellcheck disable=SC2154  # kf_state is lib.sh's
 # Docker's own docker-ce is as good as the distribution's docker.io, and is not replaced by it.
-kf_own /var/lib/docker /var/lib/cri-dockerd /etc/docker /var/lib/containerd /opt/containerd /etc/containerd /etc/cni /opt/cni
-command -v dockerd >/dev/null || kf_apt_install docker.io
-kf_apt_install jq
+kf_folder "$(dirname -- "$KF_ROOT")"
+kf_own /var/lib/docker "$KF_ROOT" /var/lib/cri-dockerd /etc/docker /var/lib/containerd /opt/containerd /etc/containerd /etc/cni /opt/cni
+if ! command -v dockerd >/dev/null; then
+  # The packages count the first among their own, and would take it along when they go.
+  for kf_file in /etc/containerd/config.toml /etc/docker/daemon.json; do
+    [[ ! -e $kf_file ]] || kf_keep "$kf_file"
+  done
+  kf_apt_install docker.io
+fi
 # Debian 13 has the client in a package of its own.
 command -v docker >/dev/null || kf_apt_install docker-cli
 kf_major=$(dockerd --version | sed -nE 's/.*version v?([0-9]+)\..*/\1/p')
@@ -14,16 +21,13 @@ if [[ ${kf_major:-0} -lt $KF_MINIMUM ]]; then
     "set cluster.runtime: containerd, or install Docker's own docker-ce there"
 fi
 
-# What an administrator has set in daemon.json stays; only the keys of the filter are ours.
-kf_old='{}'
-if [[ -s $KF_DAEMON ]]; then kf_old=$(<"$KF_DAEMON"); fi
-kf_new=$(jq -e "$KF_SETTINGS" <<<"$kf_old") ||
-  kf_fail 14 "$KF_DAEMON is not valid JSON" "mend it (jq . $KF_DAEMON shows where it breaks), then: kfinstall resume"
-if [[ ! -e $KF_DAEMON || $(jq -S . <<<"$kf_old") != "$(jq -S . <<<"$kf_new")" ]]; then
-  kf_put "$KF_DAEMON" 0644 root:root <<<"$kf_new"
-fi
 # The record says what was set up and proven; without it a run may have been killed between writing and restarting.
 kf_before=$(kf_known prepare-docker)
+if [[ -n $KF_EDITS ]]; then
+  rm -f -- "$kf_state/proofs/prepare-docker.json"
+  kf_before=''
+fi
+kf_edit "$KF_EDITS"
 kf_note_units docker.service
 kf_enable docker.service
 if [[ $kf_before != "$KF_RECORD" ]] || ! systemctl is-active --quiet docker.service; then

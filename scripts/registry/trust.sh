@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tell this node's container runtime about the registry and its CA, and about mirrors.
+# Tell this node's container runtime about the registry and its CA.
 # Parameters: RUNTIME (containerd/docker), FOLDER (certs.d folder of this registry), CA (certificate, empty if insecure), HOST,
 #   DAEMON (JSON object with the keys of daemon.json that concern registries, or {})
 

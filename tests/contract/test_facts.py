@@ -30,9 +30,10 @@ NAMED = Answers.model_validate(
         "nodes": [{"name": "cp1", "address": "10.77.0.11"}, {"name": "worker1", "address": "10.77.0.12"}],
         "storage": {"nfs": {"server": "nas.lan"}},
         "kubeflow": {"notebookImages": ["elyra"]},
+        "registry": {"mirrors": {"quay.io": "https://mirror.example"}},
     }
 )
-"""What no example has: a server by name, and images that are built."""
+"""What no example has: a server by name, images that are built, and mirrors."""
 _PRINTED = re.compile(r"^.*?(?:\bkf_section |printf '@%s )([a-z-]+)", re.MULTILINE)
 
 
@@ -161,7 +162,7 @@ def test_a_section_is_bounded(kind):
         parsed((kind,), {kind.section: ["gone\t=" + "x" * MOST_CHARACTERS]})
 
 
-PREFLIGHT = {"apt-files", "apt-tried", "boot", "filter", "guests", "host", "latency", "mounts", "proxies", "ways"}
+PREFLIGHT = {"apt-files", "apt-tried", "boot", "filter", "guests", "host", "latency", "mounts", "proxies", "runtime-files", "ways"}
 
 
 def query(answers, known):
@@ -183,7 +184,7 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     assert query(answers, (reset.PHASE,)) == ({}, {"undo"})
     assert query(answers, (uninstall.PHASE, rotate.PHASE)) == ({}, set())
     # The server is no node of ours: none of them exports anything.
-    assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS"}
+    assert query(NAMED, installation.PHASES)[0].keys() - registry == {"NFS_ADDRESS", "REGISTRY_HOSTS"}
     local = answers.model_copy(update={"storage": Storage(type="local-path"), "registry": Registry(enabled=False)})
     assert query(local, installation.PHASES) == ({}, {"cluster", "prepare", *PREFLIGHT})
     proxied = local.model_copy(update={"proxy": Proxy(https="http://proxy:3128")})

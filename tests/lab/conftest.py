@@ -12,7 +12,7 @@ from tests.lab import nodes
 
 LIMIT_SECONDS = 1500
 """The first test may wait for the whole lab to be made."""
-ORDER = ("prepare", "apt", "registry", "storage", "transport", "ubuntu", "reset", "campaign", "steps", "debian13", "lab")
+ORDER = ("prepare", "apt", "runtime", "registry", "storage", "transport", "ubuntu", "reset", "campaign", "steps", "debian13", "lab")
 """What shows most comes first: where there is little time (KFINSTALL_LAB_SECONDS), the rest is skipped, and says so."""
 BEGUN = time.monotonic()
 SINCE = pytest.StashKey[float]()

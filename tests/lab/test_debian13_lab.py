@@ -19,7 +19,7 @@ NUMBER = 2
 TOLD = """
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 docker info --format '{{.CgroupDriver}} {{.LoggingDriver}}'
-jq -c '[.debug, .["exec-opts"]]' /etc/docker/daemon.json
+tr -d ' \\n' </etc/docker/daemon.json; echo
 containerd --version | sed -nE 's/.* v?([0-9]+[.][0-9]+)[.].*/\\1/p'
 tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value docker)/environ | grep ^HTTPS_PROXY
 """
@@ -55,7 +55,10 @@ def test_docker_and_then_containerd(installer: Installer) -> None:
         assert ("prepare.containerd", "node1") not in planned
         installer.install()
         told = installer.ask(address, TOLD).splitlines()
-        assert told == ["systemd json-file", '[true,["native.cgroupdriver=systemd"]]', "1.7", f"HTTPS_PROXY={proxy.URL}"]
+        settings = (
+            '"exec-opts":["native.cgroupdriver=systemd"],"log-driver":"json-file","log-opts":{"max-size":"100m","max-file":"3"}'
+        )
+        assert told == ["systemd json-file", f'{{"debug":true,{settings}}}', "1.7", f"HTTPS_PROXY={proxy.URL}"]
         assert {"CONNECT pkgs.k8s.io:443", "CONNECT github.com:443"} <= set(asked)
         assert any(line.startswith("GET http://") and line.endswith(".deb") for line in asked)
         settled(installer)

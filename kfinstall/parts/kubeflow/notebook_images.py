@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from kfinstall.answers.mirrors import DEFAULT_MIRROR
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import NodeQuery
@@ -20,6 +22,16 @@ from kfinstall.text import sha256
 
 _RECORD: Final = f"{prepare_files.PROOFS}/kubeflow.notebook-images.json"
 _BUILD: Final = "/var/lib/kfinstall/notebook-build"
+
+
+def _mirrors(answers: Answers) -> Iterator[str]:
+    """Registry and URL, as buildah has them: without the v2 of the API, which it puts in itself, and by name only."""
+    for registry, url in sorted(answers.registry.mirrors.items()):
+        if registry != DEFAULT_MIRROR:
+            parts = urlsplit(url)
+            path = parts.path.strip("/")
+            path = path.removeprefix("v2/") if path != "v2" else ""
+            yield f"{registry}\t{parts.scheme}://{parts.netloc}{'/' if path else ''}{path}"
 
 
 class KubeflowNotebookImages(Step):
@@ -67,7 +79,7 @@ class KubeflowNotebookImages(Step):
             "USER": answers.registry.user,
             "BASE": notebook_build.base(release),
             "NAMES": "\n".join(answers.kubeflow.notebook_images),
-            "MIRRORS": "\n".join(f"{registry}\t{url}" for registry, url in sorted(answers.registry.mirrors.items())),
+            "MIRRORS": "\n".join(_mirrors(answers)),
             "FREE_GIBIBYTES": str(limits.KUBEFLOW_NOTEBOOK_FREE_GIBIBYTES),
             "BUILD": _BUILD,
             "RECORD_PATH": _RECORD,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -10,13 +10,16 @@ from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.facts.model import NodeQuery, SpaceFact
-from kfinstall.parts.preflight import limits, membership, volume_access
+from kfinstall.parts.preflight import daemon_json, limits, membership, volume_access
+from kfinstall.parts.preflight.containerd_read import containerd_root
 from kfinstall.parts.preflight.disk_facts import Mounts
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.preflight.verdict import gibibytes
 from kfinstall.text import shell
 
 _KUBELET: Final = "/var/lib/kubelet"
-_RUNTIME_DIRECTORIES: Final = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
+_USUAL: Final = {"containerd": "/var/lib/containerd", "docker": "/var/lib/docker"}
+"""Where a runtime keeps images unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,18 @@ def _unused(view: View) -> Iterator[Finding]:
             yield Finding(text, grow, name="unused-room", severity=Severity.INFO)
 
 
-def _system_directories(view: View) -> tuple[str, str]:
-    return _KUBELET, _RUNTIME_DIRECTORIES[view.answers.cluster.runtime]
+def _runtime_directory(view: View) -> str:
+    """Where the runtime keeps images: as it is configured there already."""
+    found = view.fact(RuntimeFiles)
+    if view.answers.cluster.runtime == "docker":
+        return daemon_json.data_root(found)
+    return containerd_root(found, view.facts.runtime.containerd_version)
+
+
+def _space(view: View) -> Mapping[str, SpaceFact]:
+    """Free space of what was asked for, and of where a configuration leads to."""
+    elsewhere, directory = view.fact(RuntimeFiles).space, _runtime_directory(view)
+    return {**view.facts.space, **({directory: elsewhere[directory]} if directory in elsewhere else {})}
 
 
 def _system(view: View) -> Iterator[Finding]:
@@ -79,11 +92,12 @@ def _system(view: View) -> Iterator[Finding]:
     least = (limits.PREFLIGHT_FREE_KUBEFLOW_GIBIBYTES if kubeflow else limits.PREFLIGHT_FREE_GIBIBYTES) * 2**30
     comfort = max(least, limits.PREFLIGHT_FREE_COMFORT_GIBIBYTES * 2**30 if kubeflow else 0)
     shared: dict[str, list[str]] = {}
-    for directory in _system_directories(view):
-        if directory in view.facts.space:
-            shared.setdefault(view.facts.space[directory].mount, []).append(directory)
+    space = _space(view)
+    for directory in (_KUBELET, _runtime_directory(view)):
+        if directory in space:
+            shared.setdefault(space[directory].mount, []).append(directory)
     for mount, directories in shared.items():
-        free = view.facts.space[directories[0]].free_bytes
+        free = space[directories[0]].free_bytes
         if free < comfort:
             room = f"{gibibytes(least)} are needed, better {gibibytes(comfort)}"
             grow = _grown(view, mount)
@@ -128,9 +142,16 @@ def _asked(view: View) -> Iterator[Finding]:
             )
 
 
+def _asked_for(view: View) -> Mapping[str, SpaceFact]:
+    """The same without the directory that a runtime would have by default, where it has another."""
+    usual = _USUAL[view.answers.cluster.runtime]
+    left_out = usual if usual != _runtime_directory(view) else ""
+    return {directory: space for directory, space in _space(view).items() if directory != left_out}
+
+
 def _member(view: View) -> Iterator[Finding]:
     """A node that already works needs room to go on, not the room for a beginning."""
-    file_systems = {space.mount: space for space in view.facts.space.values()}
+    file_systems = {space.mount: space for space in _asked_for(view).values()}
     for mount, space in sorted(file_systems.items()):
         if space.free_bytes * 100 < space.total_bytes * limits.PREFLIGHT_FREE_MEMBER_PERCENT:
             left = f"{gibibytes(space.free_bytes)} of {gibibytes(space.total_bytes)}"
@@ -144,14 +165,14 @@ class PreflightDisk(Step):
     id: ClassVar[str] = "preflight.disk"
     title: ClassVar[str] = "Check free space"
     danger: ClassVar[Danger] = Danger.NONE
-    reads = (Mounts,)
+    reads = (Mounts, RuntimeFiles)
     names = ("free-space", "asked-space", "member-space", "unused-room", "volume-access")
 
     def watch(self, view: View) -> NodeQuery:
         """Free space of the kubelet, of the runtime and of what the answers name; who may enter where volumes will be; whose member it is."""
         kept = view.answers.volume_directories(view.target)
         return membership.WATCH | NodeQuery(
-            space=frozenset({*_system_directories(view), *(claim.directory for claim in _claims(view))}),
+            space=frozenset({_KUBELET, _USUAL[view.answers.cluster.runtime], *(claim.directory for claim in _claims(view))}),
             files=frozenset({*kept, *(parent for path in kept for parent in volume_access.parents(path))}),
         )
 
@@ -160,7 +181,7 @@ class PreflightDisk(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        mounts: dict[str, SpaceFact] = {space.mount: space for space in view.facts.space.values()}
+        mounts: dict[str, SpaceFact] = {space.mount: space for space in _asked_for(view).values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
         found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
         return verdict((*found, *_unused(view), *volume_access.findings(view)), evidence or "nothing to keep there")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from kfinstall.answers.mirrors import DEFAULT_MIRROR
 from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Fix, Severity, Step, View
@@ -17,7 +18,8 @@ from kfinstall.text import sha256, shell
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_ALWAYS: Final = ("https://pkgs.k8s.io", "https://registry.k8s.io")
+_ALWAYS: Final = ("https://pkgs.k8s.io",)
+_KUBERNETES_REGISTRY: Final = "registry.k8s.io"
 _KUBEFLOW_REGISTRIES: Final = ("docker.io", "ghcr.io", "quay.io", "gcr.io")
 _DOCKER_HUB: Final = "https://registry-1.docker.io"
 _STUBS: Final = frozenset({"127.0.0.53", "127.0.0.54"})
@@ -33,12 +35,16 @@ _OPENED_FILE: Final = "/var/lib/kfinstall/proofs/mend-firewall.json"
 def _urls(view: View) -> frozenset[str]:
     """What the node has to reach for the plan: packages, registries or their mirrors, and downloads on the first control plane."""
     answers, release = view.answers, view.release
-    registries = {registry_of(image) for image in release.images.values()}
+    registries = {_KUBERNETES_REGISTRY, *(registry_of(image) for image in release.images.values())}
     if answers.kubeflow.enabled:
         registries.update(_KUBEFLOW_REGISTRIES)
     urls = set(_ALWAYS)
     for registry in registries:
-        urls.add(answers.registry.mirrors.get(registry, _DOCKER_HUB if registry == "docker.io" else f"https://{registry}"))
+        mirror = answers.registry.mirrors.get(registry, answers.registry.mirrors.get(DEFAULT_MIRROR, ""))
+        urls.update({mirror} - {""})
+        # A mirror over plain HTTP is never asked which image a tag means: the registry itself has to answer that.
+        if not mirror.startswith("https://"):
+            urls.add(_DOCKER_HUB if registry == "docker.io" else f"https://{registry}")
     if view.target == answers.first_control_plane.name:
         sources = [artifact.url for artifact in release.artifacts.values()]
         if release.kubeflow is not None and answers.kubeflow.enabled:

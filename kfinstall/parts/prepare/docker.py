@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -11,11 +12,14 @@ from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, NodeQuery
+from kfinstall.parts.preflight import daemon_json
+from kfinstall.parts.preflight.changes import Change, told
+from kfinstall.parts.preflight.containerd_read import Refused
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.prepare import files, limits
 from kfinstall.releases import Artifact
 from kfinstall.text import sha256
 
-_DAEMON: Final = "/etc/docker/daemon.json"
 _BINARY: Final = "/usr/local/bin/cri-dockerd"
 _RECORD: Final = f"{files.PROOFS}/prepare-docker.json"
 _SERVICE: Final = "/etc/systemd/system/cri-docker.service"
@@ -23,20 +27,15 @@ _SOCKET: Final = "/etc/systemd/system/cri-docker.socket"
 _UNITS: Final = ("docker.service", "cri-docker.socket", "cri-docker.service")
 _OWN_CLIENT_DEBIAN: Final = 13
 _CRI_SOCKET: Final = "/run/cri-dockerd.sock"
-_SETTINGS: Final = (
-    '.["exec-opts"] = [(.["exec-opts"] // [])[] | select(startswith("native.cgroupdriver=") | not)] + ["native.cgroupdriver=systemd"]'
-    ' | .["log-driver"] //= "json-file"'
-    ' | if .["log-driver"] == "json-file" then .["log-opts"] //= {"max-size": "100m", "max-file": "3"} else . end'
-)
-"""A jq filter: the guide's settings. The cgroup driver must be systemd's; an administrator's own logging stays."""
 
 
 class PrepareDocker(Step):
-    """The distribution's docker.io with the guide's settings, and cri-dockerd, since Kubernetes 1.24 has no dockershim."""
+    """The distribution's docker.io, and cri-dockerd, since Kubernetes 1.24 has no dockershim. In daemon.json only what Kubernetes needs is set, with the mirror of docker.io."""
 
     id: ClassVar[str] = "prepare.docker"
     title: ClassVar[str] = "Set Docker and cri-dockerd up"
     script: ClassVar[str] = "prepare-docker"
+    reads = (RuntimeFiles,)
     timeout_seconds: ClassVar[float] = limits.PREPARE_PACKAGES_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 90
 
@@ -48,16 +47,14 @@ class PrepareDocker(Step):
     def watch(self, view: View) -> NodeQuery:
         """Its files and units, and what tells which packages are missing."""
         return NodeQuery(
-            files=frozenset({_DAEMON, _BINARY, _RECORD, _SERVICE, _SOCKET}),
+            files=frozenset({_BINARY, _RECORD, _SERVICE, _SOCKET}),
             units=frozenset(_UNITS),
-            packages=frozenset({"jq"}),
             commands=frozenset({"docker"}),
         )
 
     def _packages(self, facts: Facts) -> list[str]:
         """What apt-get will install; since Debian 13 the client is in a package of its own."""
         missing = [] if facts.runtime.docker_version else ["docker.io"]
-        missing += [] if facts.installed("jq") else ["jq"]
         own_client = facts.os.id == "debian" and files.major(facts.os.version_id) >= _OWN_CLIENT_DEBIAN
         return missing + (["docker-cli"] if own_client and "docker" not in facts.commands else [])
 
@@ -73,19 +70,27 @@ class PrepareDocker(Step):
         }
 
     def _record(self, artifact: Artifact) -> str:
-        return f"{artifact.sha256} {sha256(_SETTINGS)}"
+        return artifact.sha256
+
+    def _changes(self, view: View) -> tuple[Change, ...]:
+        mirrors = (view.answers.registry.mirrors["docker.io"],) if "docker.io" in view.answers.registry.mirrors else ()
+        return daemon_json.changes(view.fact(RuntimeFiles), mirrors)
 
     def parameters(self, view: View) -> Mapping[str, str]:
-        """The artifact, the units, and the settings to merge into daemon.json."""
+        """The artifact, the units, and the changes of daemon.json."""
         artifact = files.artifact(view, "cri-dockerd")
         if artifact is None:
             return {}
+        try:
+            edits = told(self._changes(view))
+        except Refused:
+            edits = ""  # the check says so before
         return {
             "URL": artifact.url,
             "SHA256": artifact.sha256,
             "BINARY": _BINARY,
-            "DAEMON": _DAEMON,
-            "SETTINGS": _SETTINGS,
+            "EDITS": edits,
+            "ROOT": daemon_json.data_root(view.fact(RuntimeFiles)),
             "MINIMUM": str(limits.PREPARE_DOCKER_MAJOR),
             "SERVICE_FILE": _SERVICE,
             "SERVICE": self._units(view)[_SERVICE],
@@ -93,6 +98,15 @@ class PrepareDocker(Step):
             "SOCKET": self._units(view)[_SOCKET],
             "RECORD": self._record(artifact),
         }
+
+    @override
+    def inputs(self, view: View) -> Mapping[str, str]:
+        """What is wanted, whatever stands in daemon.json already."""
+        wanted = {
+            "SETTINGS": json.dumps(daemon_json.settings({}, ())),
+            "MIRROR": view.answers.registry.mirrors.get("docker.io", ""),
+        }
+        return {name: value for name, value in self.parameters(view).items() if name not in ("EDITS", "ROOT")} | wanted
 
     def _refused(self, facts: Facts) -> Conflict | None:
         present, least = facts.runtime.docker_version, limits.PREPARE_DOCKER_MAJOR
@@ -103,6 +117,22 @@ class PrepareDocker(Step):
             return Conflict(f"Debian 12 has Docker 20.10, and cri-dockerd needs {least}", fix)
         return None
 
+    def _files(self, view: View, artifact: Artifact) -> list[str]:
+        """What is to be written.
+
+        Raises:
+            Refused: daemon.json can't be kept beside what Kubernetes needs.
+        """
+        changes = files.unwritten(view.facts, self._units(view))
+        repaused = files.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
+        if repaused:
+            changes[0] = repaused
+        changes += [line for change in self._changes(view) for line in change.words]
+        recorded = view.facts.has_file(_RECORD, sha256(self._record(artifact) + "\n"))
+        if _BINARY not in view.facts.files or not recorded:
+            changes.append(f"install cri-dockerd {artifact.version} as {_BINARY}")
+        return changes
+
     def check(self, view: View) -> Check:
         """Installed, configured, and the CRI answers through cri-dockerd."""
         facts, artifact = view.facts, files.artifact(view, "cri-dockerd")
@@ -112,18 +142,15 @@ class PrepareDocker(Step):
             )
         if refused := self._refused(facts):
             return refused
-        changes = files.unwritten(facts, self._units(view))
-        repaused = files.repaused(view, _SERVICE, lambda image: self._units(view, image)[_SERVICE])
-        if repaused:
-            changes[0] = repaused
-        if not {_BINARY, _DAEMON} <= set(facts.files) or not facts.has_file(_RECORD, sha256(self._record(artifact) + "\n")):
-            changes += [f"install cri-dockerd {artifact.version} as {_BINARY}", f"merge the cgroup driver into {_DAEMON}"]
+        try:
+            changes = self._files(view, artifact)
+        except Refused as error:
+            return Conflict(error.reason, error.hint)
         for name in _UNITS:
             if not facts.runs(name) or facts.units[name].enabled != "enabled":
                 changes.append(f"systemctl enable --now {name}")
         if not changes and _CRI_SOCKET not in facts.runtime.cri_sockets:
             changes.append("restart cri-dockerd until it answers")
-        # Once all is set up, nothing of it needs jq any more.
         packages = self._packages(facts) if changes or not facts.runtime.docker_version else []
         if packages:
             changes.insert(0, f"apt-get install {' '.join(packages)}")

@@ -12,6 +12,9 @@ from kfinstall.answers.model import Answers
 from kfinstall.answers.types import endpoint_host
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
+from kfinstall.parts.preflight import containerd_merge
+from kfinstall.parts.preflight.changes import Change
+from kfinstall.parts.preflight.runtime_files import CERTS_D, RuntimeFiles
 from kfinstall.parts.prepare import limits
 from kfinstall.parts.prepare.facts import OthersFiles
 from kfinstall.releases import Artifact
@@ -19,9 +22,7 @@ from kfinstall.text import sha256
 
 MODULES_FILE: Final = "/etc/modules-load.d/kfinstall.conf"
 SYSCTL_FILE: Final = "/etc/sysctl.d/90-kfinstall.conf"
-CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_LIMITS: Final = "/etc/systemd/system/containerd.service.d/10-kfinstall.conf"
-CERTS_D: Final = "/etc/containerd/certs.d"
 
 REQUIRED_MODULES: Final = ("overlay", "br_netfilter", "vxlan")
 ISTIO_MODULES: Final = (
@@ -111,7 +112,7 @@ def containerd_v2(view: View, pause: str = "") -> str:
     """config.toml for containerd 1.6 and 1.7 (configuration version 2). `pause`: another sandbox image than this minor's."""
     plugin = 'plugins."io.containerd.grpc.v1.cri"'
     return (
-        "# Written by kfinstall; changes are overwritten.\nversion = 2\ndisabled_plugins = []\n\n"
+        "# Written by kfinstall: what Kubernetes needs; other settings may stand beside these.\nversion = 2\ndisabled_plugins = []\n\n"
         f'[{plugin}]\n  sandbox_image = "{pause or pause_image(view)}"\n'
         f'[{plugin}.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
         f"[{plugin}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
@@ -124,18 +125,12 @@ def containerd_v3(view: View, pause: str = "") -> str:
     """config.toml for containerd 2.x (configuration version 3). `pause`: another sandbox image than this minor's."""
     runtime, images = "plugins.'io.containerd.cri.v1.runtime'", "plugins.'io.containerd.cri.v1.images'"
     return (
-        "# Written by kfinstall; changes are overwritten.\nversion = 3\ndisabled_plugins = []\n\n"
+        "# Written by kfinstall: what Kubernetes needs; other settings may stand beside these.\nversion = 3\ndisabled_plugins = []\n\n"
         f"[{runtime}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
         f"[{runtime}.containerd.runtimes.runc.options]\n  SystemdCgroup = true\n"
         f"[{images}.pinned_images]\n  sandbox = '{pause or pause_image(view)}'\n"
         f"[{images}.registry]\n  config_path = '{CERTS_D}'\n"
     )
-
-
-def containerd_content(view: View, pause: str = "") -> str:
-    """config.toml in the form that the installed version reads. `pause`: another sandbox image than this minor's."""
-    form = containerd_v3 if major(view.facts.runtime.containerd_version) >= 2 else containerd_v2
-    return form(view, pause)
 
 
 def repaused(view: View, path: str, content: Callable[[str], str]) -> str:
@@ -146,9 +141,19 @@ def repaused(view: View, path: str, content: Callable[[str], str]) -> str:
     return ""
 
 
+def containerd_changes(view: View, version: str) -> tuple[Change, ...]:
+    """What has to change in the node's configuration of containerd, if it is of that version.
+
+    Raises:
+        Refused: what is there is not understood, or can't be kept beside what Kubernetes needs.
+    """
+    fresh = containerd_v3(view) if major(version) >= 2 else containerd_v2(view)
+    return containerd_merge.changes(view.fact(RuntimeFiles), version, pause_image(view), fresh)
+
+
 def containerd_record(view: View) -> str:
-    """What the script leaves once the daemon runs with these files."""
-    return f"{sha256(containerd_content(view))}\n{sha256(containerd_limits())}\n"
+    """What the script leaves once the daemon runs with what is wanted; what others set beside it is none of it."""
+    return f"{sha256(containerd_v2(view))}\n{sha256(containerd_limits())}\n"
 
 
 def major(version: str) -> int:

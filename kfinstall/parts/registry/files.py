@@ -126,13 +126,6 @@ def hosts_toml(host: str, *, scheme: str = "https", ca: str = "") -> str:
     return "\n".join([*lines, *(f"  {line}" for line in trust)]) + "\n"
 
 
-def mirror_toml(registry: str, mirror: str) -> str:
-    """containerd's hosts.toml for a registry that has a mirror; the registry itself stays the fallback."""
-    upstream = "https://registry-1.docker.io" if registry == "docker.io" else f"https://{registry}"
-    url = json.dumps(mirror.rstrip("/"))
-    return f'server = {json.dumps(upstream)}\n\n[host.{url}]\n  capabilities = ["pull", "resolve"]\n'
-
-
 def certs_folder(answers: Answers) -> str:
     """The folder in which the runtime looks for what concerns this registry."""
     base = "/etc/docker/certs.d" if answers.cluster.runtime == "docker" else "/etc/containerd/certs.d"
@@ -149,20 +142,12 @@ def trust_files(answers: Answers) -> dict[str, str]:
         if secured(answers)
         else hosts_toml(answers.registry_host, scheme="http")
     )
-    files = {f"{folder}/hosts.toml": own}
-    for registry, mirror in sorted(answers.registry.mirrors.items()):
-        files[f"/etc/containerd/certs.d/{registry}/hosts.toml"] = mirror_toml(registry, mirror)
-    return files
+    return {f"{folder}/hosts.toml": own}
 
 
 def docker_daemon(answers: Answers) -> dict[str, list[str]]:
-    """Keys of /etc/docker/daemon.json that concern registries; empty where there is nothing to say."""
-    keys: dict[str, list[str]] = {}
-    if answers.registry.enabled and answers.registry.insecure:
-        keys["insecure-registries"] = [answers.registry_host]
-    if answers.registry.enabled and "docker.io" in answers.registry.mirrors:
-        keys["registry-mirrors"] = [answers.registry.mirrors["docker.io"]]
-    return keys
+    """Keys of /etc/docker/daemon.json that concern the registry; empty where there is nothing to say."""
+    return {"insecure-registries": [answers.registry_host]} if answers.registry.enabled and answers.registry.insecure else {}
 
 
 def ca_sha256(view: View) -> str:

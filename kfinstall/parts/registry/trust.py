@@ -21,7 +21,7 @@ from kfinstall.parts.registry.facts import RegistryFacts
 
 
 class RegistryTrust(NodeStep):
-    """containerd by /etc/containerd/certs.d, Docker by /etc/docker/certs.d; mirrors of public registries too."""
+    """containerd by /etc/containerd/certs.d, Docker by /etc/docker/certs.d."""
 
     id: ClassVar[str] = "registry.trust"
     title: ClassVar[str] = "Let every node trust the registry"

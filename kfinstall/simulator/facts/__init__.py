@@ -33,6 +33,7 @@ _OF_PARTS: Final = {
     "prepare": "prepare_facts",
     "proxies": "preflight_proxies",
     "registry": "registry_facts",
+    "runtime-files": "preflight_facts",
     "undo": "reset_facts",
     "ways": "preflight_ways",
 }

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from kfinstall.engine.wanted import rows
+from kfinstall.parts.preflight.changes import played
 from kfinstall.parts.prepare.files import PROOFS, major
-from kfinstall.simulator.nodes.model import SimNode, SimPackage, SimUnit, effect
+from kfinstall.simulator.nodes.model import ScriptError, SimNode, SimPackage, SimUnit, effect
 from kfinstall.simulator.nodes.sources import sources_gone, sources_off
-from kfinstall.text import sha256
 
 _CONTAINERD: Final = "2.2.1-0ubuntu1"
 _DOCKER: Final = "29.1.3-0ubuntu1"
@@ -102,41 +101,51 @@ def clock(node: SimNode) -> Iterator[str]:
     _on(node, there)
 
 
+def _edit_files(node: SimNode, edits: str) -> Iterator[str]:
+    """As kf_edit of scripts/engine/lib.sh."""
+    contents = {path: file.content for path, file in node.files.items() if file.content is not None}
+    try:
+        changed = played(edits, contents)
+    except ValueError as error:
+        raise ScriptError(65, f"kf-error: {error} was changed by somebody else while this step began") from None
+    for path, content in changed.items():
+        old = node.files.get(path)
+        yield from node.put(path, content, *((old.mode, old.owner) if old else ()))
+
+
 @effect("prepare-containerd")
 def containerd(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
-    """Install containerd where there is none, and write its files in the form that its version reads."""
+    """Install containerd where there is none, and change its files in the form that its version reads."""
     if not {"containerd", "containerd.io", "containerd-stable"} & set(node.packages):
         yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD})
     node.commands["containerd"] = "/usr/bin/containerd"
     installed = next(name for name in ("containerd", "containerd.io", "containerd-stable") if name in node.packages)
     number = major(node.packages[installed].version)
-    content = parameters["VERSION3" if number >= 2 else "VERSION2"]
-    yield from node.put(parameters["FILE"], content)
+    form = "2" if number >= 2 else "1"
+    if parameters[f"REFUSED{form}"]:
+        reason, hint = parameters[f"REFUSED{form}"].split("\n", 1)
+        raise ScriptError(13, f"kf-error: {reason}", f"kf-hint: {hint}")
+    yield from _edit_files(node, parameters[f"EDITS{form}"])
     yield from node.put(parameters["LIMITS_FILE"], parameters["LIMITS"])
     yield f"restarting containerd {number}"
     _on(node, "containerd.service")
-    yield from _done(node, "prepare-containerd", f"{sha256(content)}\n{sha256(parameters['LIMITS'])}\n")
+    yield from _done(node, "prepare-containerd", parameters["RECORD"])
 
 
-def _merged(old: str | None) -> str:
-    """daemon.json with the keys that the step's filter sets."""
-    settings = json.loads(old or "{}")
-    kept = [option for option in settings.get("exec-opts", ()) if not option.startswith("native.cgroupdriver=")]
-    settings["exec-opts"] = [*kept, "native.cgroupdriver=systemd"]
-    if settings.setdefault("log-driver", "json-file") == "json-file":
-        settings.setdefault("log-opts", {"max-size": "100m", "max-file": "3"})
-    return json.dumps(settings, indent=2) + "\n"
+@effect("prepare-mirrors")
+def mirrors(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Change hosts.toml files."""
+    yield from _edit_files(node, parameters["EDITS"])
 
 
 @effect("prepare-docker")
 def docker(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     """Install Docker and cri-dockerd."""
-    yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER, "jq": "1.7.1-3ubuntu1"})
+    yield from node.install({"runc": "1.3.4-0ubuntu1", "containerd": _CONTAINERD, "docker.io": _DOCKER})
     if node.os_id == "debian" and "docker" not in node.commands:
         yield from node.install({"docker-cli": _DOCKER})
     node.commands |= {"docker": "/usr/bin/docker", "containerd": "/usr/bin/containerd"}
-    old = node.files.get(parameters["DAEMON"])
-    yield from node.put(parameters["DAEMON"], _merged(old.content if old else None))
+    yield from _edit_files(node, parameters["EDITS"])
     yield f"downloaded {parameters['URL'].rpartition('/')[2]}"
     yield from node.put(parameters["BINARY"], "cri-dockerd", 0o755)
     yield from node.put(parameters["SERVICE_FILE"], parameters["SERVICE"])

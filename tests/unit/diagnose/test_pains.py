@@ -42,6 +42,7 @@ from kfinstall.parts.preflight.clock import PreflightClock
 from kfinstall.parts.preflight.hardware import PreflightHardware
 from kfinstall.parts.preflight.leftovers import PreflightLeftovers
 from kfinstall.parts.preflight.network import PreflightNetwork
+from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, RuntimeFiles
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.prepare.containerd import PrepareContainerd
 from kfinstall.parts.prepare.modules import PrepareModules
@@ -495,14 +496,16 @@ def cri_silent() -> Told:
     """Configured as wanted and running, and its CRI does not answer."""
     runtime = RuntimeFacts(containerd_version="2.2.1")
     at = view(Facts("cp", runtime=runtime))
+    config = prepare_files.containerd_v3(at)
     texts = {
-        prepare_files.CONTAINERD_CONFIG: prepare_files.containerd_content(at),
+        CONTAINERD_CONFIG: config,
         prepare_files.CONTAINERD_LIMITS: prepare_files.containerd_limits(),
     }
     texts[f"{prepare_files.PROOFS}/prepare-containerd.json"] = prepare_files.containerd_record(at)
     files = {path: FileFact("file", 0o644, "root:root", len(text), sha256(text)) for path, text in texts.items()}
     units = {"containerd.service": UnitFact("loaded", "active", "enabled")}
-    return needed(PrepareContainerd(), view(Facts("cp", runtime=runtime, files=files, units=units)), "CRI"), ""
+    sections = {RuntimeFiles: RuntimeFiles({CONTAINERD_CONFIG: config.encode()})}
+    return needed(PrepareContainerd(), view(Facts("cp", runtime=runtime, files=files, units=units, sections=sections)), "CRI"), ""
 
 
 PAINS: Final[tuple[tuple[int, str, str, Callable[[], object]], ...]] = (

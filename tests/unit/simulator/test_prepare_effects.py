@@ -12,6 +12,7 @@ from kfinstall.facts.model import NodeQuery
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries
+from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.prepare.apt import PrepareApt
 from kfinstall.parts.prepare.base_packages import PrepareBasePackages
@@ -139,7 +140,7 @@ def test_containerd_that_is_there_stays_and_gets_the_form_of_its_version():
     view = seen(answers(), node)
     ran("prepare-containerd", node, **PrepareContainerd().parameters(view))
     assert node.packages["containerd"].version.startswith("1.7")
-    assert node.files[prepare_files.CONTAINERD_CONFIG].content == prepare_files.containerd_v2(view)
+    assert node.files[CONTAINERD_CONFIG].content == prepare_files.containerd_v2(view)
     assert isinstance(PrepareContainerd().check(seen(answers(), node)), Satisfied)
 
 

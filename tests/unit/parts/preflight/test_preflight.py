@@ -28,6 +28,7 @@ from kfinstall.parts.preflight.names import PreflightNames
 from kfinstall.parts.preflight.network import PreflightNetwork
 from kfinstall.parts.preflight.ports import PreflightPorts
 from kfinstall.parts.preflight.reachability import PreflightReachability
+from kfinstall.parts.preflight.runtime import PreflightRuntime
 from kfinstall.releases import Artifact, Component, KubeflowRow, KubernetesRow, Release
 from kfinstall.simulator.facts import facts_output
 from kfinstall.simulator.nodes.model import SimFile, SimNode
@@ -44,6 +45,7 @@ STEPS = (
     PreflightClock,
     PreflightPorts,
     PreflightLeftovers,
+    PreflightRuntime,
     PreflightApt,
     PreflightKernel,
     PreflightNetwork,

@@ -1,5 +1,6 @@
 """The checks of phase prepare, on constructed facts: what is needed, what is not, what can't be; and the contents that they write."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -13,6 +14,7 @@ from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_progra
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
 from kfinstall.parts.preflight.apt_facts import AptFiles, Key
+from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, DOCKER_CONFIG, RuntimeFiles
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.prepare import limits
 from kfinstall.parts.prepare.apt import PrepareApt
@@ -224,8 +226,10 @@ class TestContainerd:
     def facts(self, version="1.7.28", **more):
         found = Facts("cp1", runtime=RuntimeFacts(containerd_version=version, cri_sockets=("/run/containerd/containerd.sock",)))
         made = view(found)
+        content = prepare_files.containerd_v3(made) if version.startswith("2") else prepare_files.containerd_v2(made)
+        found = replace(found, sections={RuntimeFiles: RuntimeFiles({CONTAINERD_CONFIG: content.encode()})})
         files = {
-            prepare_files.CONTAINERD_CONFIG: file(prepare_files.containerd_content(made)),
+            CONTAINERD_CONFIG: file(content),
             prepare_files.CONTAINERD_LIMITS: file(prepare_files.containerd_limits()),
             f"{prepare_files.PROOFS}/prepare-containerd.json": file(prepare_files.containerd_record(made)),
         }
@@ -238,10 +242,31 @@ class TestContainerd:
     def test_missing(self):
         assert "apt-get install containerd" in changes(PrepareContainerd)
 
-    # An upgrade from 1.7 to 2.2 is followed by the other form of the file.
-    def test_the_form_follows_the_version(self):
-        upgraded = replace(self.facts("1.7.28"), runtime=replace(self.facts().runtime, containerd_version="2.2.1"))
-        assert prepare_files.CONTAINERD_CONFIG in changes(PrepareContainerd, upgraded)
+    # containerd 2 reads the form of 1.7, with the same meaning: whoever upgrades need not restart it for another one.
+    def test_an_upgraded_containerd_keeps_its_file(self):
+        satisfied(
+            PrepareContainerd, replace(self.facts("1.7.28"), runtime=replace(self.facts().runtime, containerd_version="2.2.1"))
+        )
+
+    def test_which_containerd_comes_is_known_on_the_node(self):
+        given = PrepareContainerd().parameters(view())
+        assert "version = 2" in given["EDITS1"]
+        assert "version = 3" in given["EDITS2"]
+        there = PrepareContainerd().parameters(view(replace(self.facts("1.7.28"), sections={})))
+        assert there["EDITS1"]
+        assert not there["EDITS2"]
+
+    # The record is of what is wanted: what others set beside it later is no drift.
+    def test_what_others_add_is_no_drift(self):
+        facts = self.facts("1.7.28")
+        text = facts.sections[RuntimeFiles].contents[CONTAINERD_CONFIG].decode()
+        more = text + '[plugins."io.containerd.grpc.v1.cri".containerd]\ndefault_runtime_name = "runc"\n[debug]\nlevel = "info"\n'
+        satisfied(PrepareContainerd, replace(facts, sections={RuntimeFiles: RuntimeFiles({CONTAINERD_CONFIG: more.encode()})}))
+
+    def test_what_is_not_understood_is_a_conflict(self):
+        broken = {RuntimeFiles: RuntimeFiles({CONTAINERD_CONFIG: b"version = 4"})}
+        assert "version 4" in conflict(PrepareContainerd, replace(self.facts(), sections=broken))
+        assert PrepareContainerd().parameters(view(replace(self.facts(), sections=broken)))["REFUSED1"]
 
     def test_both_forms_are_toml_with_what_matters(self):
         old, new = (tomllib.loads(text(view())) for text in (prepare_files.containerd_v2, prepare_files.containerd_v3))
@@ -274,10 +299,9 @@ class TestContainerd:
     def test_another_minors_sandbox_image_is_told_in_the_plan(self, version):
         settings = {"cluster": {"release": "26.03.1", "kubernetesVersion": "1.36"}}
         facts = self.facts(version)  # of 1.34 or 1.35
-        told = f"write {prepare_files.CONTAINERD_CONFIG}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
-        assert changes(PrepareContainerd, facts, **settings).startswith(told)
-        changed = {**facts.files, prepare_files.CONTAINERD_CONFIG: file("somebody's own")}
-        assert "sandbox image" not in changes(PrepareContainerd, replace(facts, files=changed), **settings)
+        path = CONTAINERD_CONFIG if version.startswith("1") else "/etc/containerd/conf.d/zz-kfinstall.toml"
+        told = f"write {path}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
+        assert told in changes(PrepareContainerd, facts, **settings)
 
     # Docker's containerd.io ships disabled_plugins = ["cri"]: the daemon runs, and kubeadm fails.
     def test_a_daemon_without_cri_is_not_done(self):
@@ -302,7 +326,6 @@ class TestDocker:
         made, step = view(**self.docker), PrepareDocker()
         given = step.parameters(made)
         files = {
-            given["DAEMON"]: file("{}"),
             given["BINARY"]: file("x", 0o755),
             given["SERVICE_FILE"]: file(given["SERVICE"]),
             given["SOCKET_FILE"]: file(given["SOCKET"]),
@@ -310,7 +333,9 @@ class TestDocker:
         }
         units = dict.fromkeys(("docker.service", "cri-docker.socket", "cri-docker.service"), ACTIVE)
         runtime = RuntimeFacts(docker_version=version, cri_sockets=("/run/cri-dockerd.sock",))
-        return Facts("cp1", files=files, units=units, runtime=runtime)
+        daemon = {"exec-opts": ["native.cgroupdriver=systemd"], "log-driver": "json-file", "log-opts": {"max-size": "100m"}}
+        sections = {RuntimeFiles: RuntimeFiles({DOCKER_CONFIG: json.dumps(daemon).encode()})}
+        return Facts("cp1", files=files, units=units, runtime=runtime, sections=sections)
 
     def test_satisfied_and_missing(self):
         assert "29.1.3" in satisfied(PrepareDocker, self.facts(), **self.docker)
@@ -326,20 +351,27 @@ class TestDocker:
     @pytest.mark.parametrize(
         ("system", "there", "packages"),
         [
-            (UBUNTU, Facts("cp1"), "docker.io jq"),
-            (DEBIAN_13, Facts("cp1"), "docker.io jq docker-cli"),
-            (DEBIAN_13, Facts("cp1", packages={"jq": PackageFact("1.7", "installed")}), "docker.io docker-cli"),
-            (DEBIAN_13, Facts("cp1", runtime=RuntimeFacts(docker_version="28.5.1"), commands={"docker": "/usr/bin/docker"}), "jq"),
-            (UBUNTU, Facts("cp1", runtime=RuntimeFacts(docker_version="29.1.3")), "jq"),
+            (UBUNTU, Facts("cp1"), "docker.io"),
+            (DEBIAN_13, Facts("cp1"), "docker.io docker-cli"),
+            (DEBIAN_13, Facts("cp1", runtime=RuntimeFacts(docker_version="28.5.1")), "docker-cli"),
         ],
     )
     def test_the_packages_that_come(self, system, there, packages):
         check = PrepareDocker().check(view(replace(there, os=system), **self.docker))
         assert check.changes[0] == f"apt-get install {packages}"
 
-    def test_what_it_was_set_up_with_may_go(self):
-        assert "jq" not in self.facts().packages
-        satisfied(PrepareDocker, self.facts(), **self.docker)
+    def test_a_docker_that_is_there_brings_its_own_client(self):
+        there = Facts("cp1", runtime=RuntimeFacts(docker_version="28.5.1"), commands={"docker": "/usr/bin/docker"}, os=DEBIAN_13)
+        assert "apt-get" not in changes(PrepareDocker, there, **self.docker)
+
+    def test_daemon_json_is_looked_at_by_field(self):
+        facts = self.facts()
+        other = {RuntimeFiles: RuntimeFiles({DOCKER_CONFIG: b'{"exec-opts": ["native.cgroupdriver=cgroupfs"]}'})}
+        assert 'set exec-opts to ["native.cgroupdriver=systemd"] in /etc/docker/daemon.json instead of' in changes(
+            PrepareDocker, replace(facts, sections=other), **self.docker
+        )
+        broken = {RuntimeFiles: RuntimeFiles({DOCKER_CONFIG: b'{"log-driver": "syslog"}'})}
+        assert "log driver is syslog" in conflict(PrepareDocker, replace(facts, sections=broken), **self.docker)
 
     # cri-dockerd speaks API 1.42 and newer; Debian 12 has Docker 20.10. Told before anything is installed.
     def test_too_old(self):

@@ -571,38 +571,3 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     assert (folder / "99-sysctl.conf").is_symlink()
     assert (folder / "10-first.conf").read_text() == "net.ipv4.ip_forward = 0\n"
     assert machine.step("prepare-sysctl", **wanted.parameters).lines == ()
-
-
-@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (
-            "{}",
-            {
-                "exec-opts": ["native.cgroupdriver=systemd"],
-                "log-driver": "json-file",
-                "log-opts": {"max-file": "3", "max-size": "100m"},
-            },
-        ),
-        ('{"log-driver": "journald"}', {"exec-opts": ["native.cgroupdriver=systemd"], "log-driver": "journald"}),
-        (
-            '{"exec-opts": ["native.cgroupdriver=cgroupfs", "a=b"], "insecure-registries": ["r:5000"], "log-opts": {"tag": "x"}}',
-            {
-                "exec-opts": ["a=b", "native.cgroupdriver=systemd"],
-                "insecure-registries": ["r:5000"],
-                "log-driver": "json-file",
-                "log-opts": {"tag": "x"},
-            },
-        ),
-    ],
-)
-def test_daemon_json_is_merged_by_field(old, new):
-    import json
-
-    from kfinstall.parts.prepare import docker
-
-    done = subprocess.run(["jq", docker._SETTINGS], input=old, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == new
-    again = subprocess.run(["jq", docker._SETTINGS], input=done.stdout, capture_output=True, text=True, check=True)
-    assert json.loads(again.stdout) == new

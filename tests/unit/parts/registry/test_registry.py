@@ -185,16 +185,6 @@ def test_the_data_directory_is_quoted_for_systemd(directory):
     assert json.loads(quoted) == directory  # the same escapes as JSON: backslash and double quote
 
 
-def test_mirrors_keep_the_registry_itself_as_fallback():
-    files = registry_files.trust_files(make_answers(registry={"mirrors": {"docker.io": "https://mirror.example/"}}))
-    text = files["/etc/containerd/certs.d/docker.io/hosts.toml"]
-    import tomllib
-
-    parsed = tomllib.loads(text)
-    assert parsed["server"] == "https://registry-1.docker.io"
-    assert parsed["host"]["https://mirror.example"]["capabilities"] == ["pull", "resolve"]
-
-
 def test_hosts_toml_names_the_ca_for_the_host_and_for_containerds_fallback():
     import tomllib
 
@@ -209,10 +199,8 @@ def test_docker_is_told_by_its_own_folder_and_by_field():
         cluster={"runtime": "docker"}, registry={"insecure": True, "mirrors": {"docker.io": "https://m.example"}}
     )
     assert registry_files.trust_files(answers) == {}
-    assert registry_files.docker_daemon(answers) == {
-        "insecure-registries": ["10.0.0.1:5000"],
-        "registry-mirrors": ["https://m.example"],
-    }
+    # The mirror stands there since phase prepare.
+    assert registry_files.docker_daemon(answers) == {"insecure-registries": ["10.0.0.1:5000"]}
 
 
 def test_the_daemons_json_is_merged_by_field(tmp_path):

@@ -1,0 +1,186 @@
+"""hosts.toml, by which containerd finds a registry's mirrors: what ours say, what others' say, and both in one. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kfinstall.answers.mirrors import DEFAULT_MIRROR
+from kfinstall.parts.preflight.changes import Change
+from kfinstall.parts.preflight.containerd_read import Refused, Table, parsed
+from kfinstall.parts.preflight.runtime_files import CERTS_D, RuntimeFiles
+from kfinstall.parts.preflight.toml_edit import Edit, EditError, edited
+
+HEAD: Final = "# Written by kfinstall\n"
+_DOCKER_HUB: Final = "https://registry-1.docker.io"
+
+
+def has_path(url: str) -> bool:
+    """Whether a mirror's URL goes on behind the host."""
+    return urlsplit(url).path.strip("/") != ""
+
+
+def capabilities(url: str) -> list[str]:
+    """What a mirror is trusted with: over plain HTTP anybody in between could say which image a tag means."""
+    return ["pull"] if url.startswith("http://") else ["pull", "resolve"]
+
+
+def upstream(registry: str) -> str:
+    """Where a registry itself answers; empty for the default of all."""
+    if registry == DEFAULT_MIRROR:
+        return ""
+    return _DOCKER_HUB if registry == "docker.io" else f"https://{registry}"
+
+
+def mirror(registry: str, url: str) -> str:
+    """hosts.toml of a registry that has a mirror; the registry itself stays the fallback."""
+    lines = [f"server = {json.dumps(server)}", ""] if (server := upstream(registry)) else []
+    return HEAD + "\n".join([*lines, *_host(url.rstrip("/"), _settings(url))]) + "\n"
+
+
+def _settings(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"capabilities": capabilities(url)}
+    return found | ({"override_path": True} if has_path(url) else {})
+
+
+def _host(url: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    yield f"[host.{json.dumps(url)}]"
+    # JSON's strings, lists and booleans are TOML's.
+    yield from (f"  {key} = {json.dumps(value)}" for key, value in settings.items())
+
+
+def place(found: RuntimeFiles, registry: str) -> str:
+    """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`, and our folder before others."""
+    host, separator, port = registry.rpartition(":")
+    names = (f"{host}_{port}_", registry) if separator and port.isdigit() else (registry,)
+    ours = [f"{CERTS_D}/{name}/hosts.toml" for name in names]
+    known = (*found.contents, *found.unread)
+    others = [path for name in names for path in known if path.endswith(f"/{name}/hosts.toml")]
+    return next((path for path in (*ours, *others) if path in known), ours[-1])
+
+
+def wanted(found: RuntimeFiles, registry: str, url: str) -> Change | None:
+    """What has to change for a mirror; None where it is there already. What others wrote for the same registry stays, ours behind it.
+
+    Raises:
+        Refused: the file that is there can't be read as TOML, or not be added to.
+    """
+    path = place(found, registry)
+    text = mirror(registry, url)
+    if path in found.unread:
+        raise Refused(f"{path} is too large to be looked at, or no file that can be read", f"sudo ls -l {path}")
+    if path not in found.contents:
+        return Change(path, None, text, (f"write {path}: {url} stands for {registry}",))
+    theirs = parsed(path, found.contents[path])
+    address, settings = url.rstrip("/"), _settings(url)
+    told = _told(theirs.data, address)
+    if told is not None and _enough(told, settings):
+        return None
+    if theirs.text.startswith(HEAD):
+        return Change(path, theirs.text, text, (f"write {path}: {url} stands for {registry}",))
+    key = next((known for known in _hosts(theirs.data) if known.rstrip("/") == address), address)
+    edits = [Edit(("host", key, name), value) for name, value in settings.items() if told is None or name not in told]
+    if not edits:
+        # Nothing else of it: a header may be a login.
+        said = {name: value for name, value in (told or {}).items() if name in ("capabilities", "override_path")}
+        raise Refused(
+            f"{path} names {address} otherwise than registry.mirrors means it: {json.dumps(said, default=str)}",
+            f"let it say there {json.dumps(settings)}, or take {registry} out of registry.mirrors",
+        )
+    try:
+        return Change(path, theirs.text, edited(theirs.text, edits), (f"add {url} to {path}, behind what is there",))
+    except EditError as error:
+        hint = f"add it there: {' '.join(_host(address, settings))}"
+        raise Refused(f"{path} can't be added to: {error}", hint) from None
+
+
+def _hosts(data: Table) -> Mapping[str, Any]:
+    value = data.get("host")
+    return value if isinstance(value, dict) else {}
+
+
+def _told(data: Table, address: str) -> Mapping[str, Any] | None:
+    for known, settings in _hosts(data).items():
+        if known.rstrip("/") == address and isinstance(settings, dict):
+            return settings
+    return None
+
+
+def _enough(told: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether a host is trusted with at least what ours would be, and its path taken as ours would be."""
+    able = told.get("capabilities", ["pull", "resolve", "push"])
+    trusted = isinstance(able, list) and set(settings["capabilities"]) <= set(map(str, able))
+    return trusted and bool(told.get("override_path", False)) is bool(settings.get("override_path", False))
+
+
+def moved(registry: Table, path: str) -> dict[str, str]:
+    """hosts.toml files, by path, that say what a CRI's table `registry` says inline: mirrors with their endpoints, and TLS.
+
+    containerd refuses both beside each other. `path`: the file that says it inline, for errors.
+
+    Raises:
+        Refused: it says something that hosts.toml has no word for.
+    """
+    mirrors, configs = (_tables(registry, key, path) for key in ("mirrors", "configs"))
+    tls = {host: _tls(host, table["tls"], path) for host, table in configs.items() if "tls" in table}
+    for host, table in configs.items():
+        _known(f"registry.configs.{host!r}", table, ("auth", "tls"), path)
+    found: dict[str, str] = {}
+    for name in sorted({*mirrors, *tls}):
+        _safe(name, path)
+        table = mirrors.get(name, {})
+        _known(f"registry.mirrors.{name!r}", table, ("endpoint",), path)
+        if name not in mirrors and any(_named(name, other.get("endpoint", [])) for other in mirrors.values()):
+            continue
+        folder_name = DEFAULT_MIRROR if name == "*" else name
+        own = tls.get(name, {})
+        lines = [f"server = {json.dumps(server)}"] if (server := upstream(folder_name)) else []
+        lines += [f"{key} = {json.dumps(value)}" for key, value in own.items()]
+        for url in table.get("endpoint", []):
+            settings = {"capabilities": ["pull", "resolve"], **({"override_path": True} if has_path(url) else {})}
+            lines += ["", *_host(url.rstrip("/"), settings | tls.get(urlsplit(url).netloc, {}))]
+        found[f"{CERTS_D}/{folder_name}/hosts.toml"] = f"# Moved here by kfinstall from {path}\n" + "\n".join(lines) + "\n"
+    return found
+
+
+def _named(host: str, endpoints: object) -> bool:
+    return isinstance(endpoints, list) and any(urlsplit(str(url)).netloc == host for url in endpoints)
+
+
+def _tables(registry: Table, key: str, path: str) -> dict[str, Table]:
+    value = registry.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        raise Refused(f"registry.{key} in {path} has a form that is not known here", f"sudo grep -n registry {path}")
+    for name, item in value.items():
+        urls = item.get("endpoint", [])
+        if not isinstance(urls, list) or not all(isinstance(url, str) and "://" in url for url in urls):
+            raise Refused(f"registry.{key}.{name!r} in {path} has an endpoint that is no URL", f"sudo grep -n endpoint {path}")
+    return value
+
+
+def _known(what: str, table: Table, names: tuple[str, ...], path: str) -> None:
+    other = sorted(set(table) - set(names))
+    if other:
+        raise Refused(
+            f"{what} in {path} says {', '.join(other)}, which hosts.toml has no word for",
+            f"move the registries there to {CERTS_D}/HOST/hosts.toml, with config_path = {CERTS_D!r}",
+        )
+
+
+def _safe(name: str, path: str) -> None:
+    if not name or "/" in name or name in (".", "..") or not name.isprintable():
+        raise Refused(f"registry.mirrors in {path} has {name!r} for a host, which is none", f"sudo grep -n mirrors {path}")
+
+
+def _tls(host: str, table: Table, path: str) -> dict[str, Any]:
+    _known(f"registry.configs.{host!r}.tls", table, ("insecure_skip_verify", "ca_file", "cert_file", "key_file"), path)
+    found: dict[str, Any] = {}
+    if table.get("insecure_skip_verify"):
+        found["skip_verify"] = True
+    if table.get("ca_file"):
+        found["ca"] = str(table["ca_file"])
+    if table.get("cert_file") or table.get("key_file"):
+        found["client"] = [[str(table.get("cert_file", "")), str(table.get("key_file", ""))]]
+    return found

@@ -1,0 +1,148 @@
+"""hosts.toml of registries that have mirrors: ours, and those that an administrator wrote before."""
+
+import tomllib
+
+import pytest
+
+from kfinstall.parts.preflight import hosts_toml
+from kfinstall.parts.preflight.containerd_read import Refused
+from tests.fakes.runtime_etc import Etc, needs_bash
+
+CERTS = "/etc/containerd/certs.d"
+HUB = f"{CERTS}/docker.io/hosts.toml"
+MIRROR = "https://mirror.example"
+
+
+def settle(etc, registry, url=MIRROR):
+    found = hosts_toml.wanted(etc.read(registry), registry, url)
+    if found is None:
+        return ()
+    done = etc.edit((found,))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert hosts_toml.wanted(etc.read(registry), registry, url) is None, "a second look finds nothing to do"
+    return found.words
+
+
+@pytest.mark.parametrize(
+    ("registry", "url", "wanted"),
+    [
+        (
+            "docker.io",
+            f"{MIRROR}/",
+            {"server": "https://registry-1.docker.io", "host": {MIRROR: {"capabilities": ["pull", "resolve"]}}},
+        ),
+        ("quay.io", MIRROR, {"server": "https://quay.io", "host": {MIRROR: {"capabilities": ["pull", "resolve"]}}}),
+        # Anybody on the way could say which image a tag means; the registry itself is asked for that.
+        (
+            "quay.io",
+            "http://m.corp:5000",
+            {"server": "https://quay.io", "host": {"http://m.corp:5000": {"capabilities": ["pull"]}}},
+        ),
+        (
+            "docker.io",
+            "https://harbor.corp.example/v2/dockerhub",
+            {
+                "server": "https://registry-1.docker.io",
+                "host": {"https://harbor.corp.example/v2/dockerhub": {"capabilities": ["pull", "resolve"], "override_path": True}},
+            },
+        ),
+        (
+            "registry.corp:5000",
+            MIRROR,
+            {"server": "https://registry.corp:5000", "host": {MIRROR: {"capabilities": ["pull", "resolve"]}}},
+        ),
+        # Each registry is its own fallback then.
+        ("_default", MIRROR, {"host": {MIRROR: {"capabilities": ["pull", "resolve"]}}}),
+    ],
+)
+def test_what_ours_say(registry, url, wanted):
+    assert tomllib.loads(hosts_toml.mirror(registry, url)) == wanted
+
+
+@needs_bash
+def test_a_registry_gets_its_folder(tmp_path):
+    etc = Etc(tmp_path)
+    etc.at("/etc/containerd").mkdir(parents=True)
+    assert settle(etc, "registry.corp:5000") == (
+        f"write {CERTS}/registry.corp:5000/hosts.toml: {MIRROR} stands for registry.corp:5000",
+    )
+    assert settle(etc, "registry.corp:5000") == ()
+
+
+@needs_bash
+def test_another_mirror_in_the_answers_takes_the_place_of_ours(tmp_path):
+    etc = Etc(tmp_path, files={HUB: hosts_toml.mirror("docker.io", "https://old.example")})
+    settle(etc, "docker.io")
+    assert etc.text(HUB) == hosts_toml.mirror("docker.io", MIRROR)
+
+
+THEIRS = """# by the platform team
+server = "https://registry-1.docker.io"
+
+[host."https://cache.corp"]
+  capabilities = ["pull", "resolve"]
+  ca = "/etc/ssl/corp.pem"
+"""
+
+
+@needs_bash
+def test_what_an_administrator_wrote_stays_before_ours(tmp_path):
+    etc = Etc(tmp_path, files={HUB: THEIRS})
+    assert settle(etc, "docker.io") == (f"add {MIRROR} to {HUB}, behind what is there",)
+    assert etc.text(HUB).startswith(THEIRS)
+    made = tomllib.loads(etc.text(HUB))
+    assert list(made["host"]) == ["https://cache.corp", MIRROR]
+    assert made["host"][MIRROR] == {"capabilities": ["pull", "resolve"]}
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[host."{MIRROR}/"]\n',
+        f'server = "https://x"\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = "/etc/ssl/corp.pem"\n',
+        # As kfinstall wrote it before.
+        f'server = "https://registry-1.docker.io"\n\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve"]\n',
+    ],
+)
+def test_a_mirror_that_is_there_already_is_left(tmp_path, text):
+    etc = Etc(tmp_path, files={HUB: text})
+    assert settle(etc, "docker.io") == ()
+    assert etc.text(HUB) == text
+
+
+@needs_bash
+def test_a_path_that_is_taken_otherwise_is_said(tmp_path):
+    url = f"{MIRROR}/v2/hub"
+    etc = Etc(tmp_path, files={HUB: f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n  override_path = false\n'})
+    with pytest.raises(Refused, match=r"otherwise than registry\.mirrors means it"):
+        hosts_toml.wanted(etc.read("docker.io"), "docker.io", url)
+
+
+# containerd reads host_5000_ before host:5000.
+@needs_bash
+def test_the_other_name_of_a_host_with_a_port_counts(tmp_path):
+    path = f"{CERTS}/registry.corp_5000_/hosts.toml"
+    etc = Etc(tmp_path, files={path: '[host."https://cache.corp"]\n'})
+    settle(etc, "registry.corp:5000")
+    assert MIRROR in etc.text(path)
+    assert not etc.at(f"{CERTS}/registry.corp:5000").exists()
+
+
+# Behind ours in config_path: a file of ours for the same registry would hide theirs.
+@needs_bash
+def test_a_folder_of_somebodys_own_is_added_to(tmp_path):
+    path = "/data/certs.d/docker.io/hosts.toml"
+    config = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/data/certs.d"\n'
+    etc = Etc(tmp_path, files={"/etc/containerd/config.toml": config, path: THEIRS})
+    assert settle(etc, "docker.io") == (f"add {MIRROR} to {path}, behind what is there",)
+    assert etc.text(path).startswith(THEIRS)
+    assert not etc.at(HUB).exists()
+
+
+@needs_bash
+@pytest.mark.parametrize("text", ["server = ", b"\xff\xfe", "# " + "x" * 300_000])
+def test_what_can_not_be_read_is_refused(tmp_path, text):
+    etc = Etc(tmp_path, files={HUB: text})
+    with pytest.raises(Refused, match=r"docker\.io/hosts\.toml"):
+        hosts_toml.wanted(etc.read("docker.io"), "docker.io", MIRROR)
