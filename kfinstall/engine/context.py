@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from kfinstall import resources
 from kfinstall.engine.fleet import Fleet
+from kfinstall.engine.programs import failed, step_program
 from kfinstall.engine.secret_store import SecretStore
-from kfinstall.engine.step import Step, View, failed, step_program
+from kfinstall.engine.step import Step, View
 from kfinstall.events import EventBus, OutputLine, Progress
 from kfinstall.kube.base import Cluster
 from kfinstall.secrets import Secret

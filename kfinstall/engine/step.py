@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Protocol, TypeVar
 
-from kfinstall import invocation, resources
 from kfinstall.answers.model import Answers, Node
-from kfinstall.errors import CommandError
 from kfinstall.events import Event
 from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.facts.section import FactSection, Section
 from kfinstall.kube.base import Cluster, ClusterFacts, Document, ListQuery
 from kfinstall.releases import Release
 from kfinstall.secrets import Secret
-from kfinstall.transport.base import Completed, Host, Program
+from kfinstall.transport.base import Completed, Host
 from kfinstall.transport.wire import unit_name
 
 CLUSTER_TARGET = "cluster"
@@ -390,21 +388,3 @@ class Step:
 def phase_began(facts: Facts, phase: str) -> bool:
     """Whether a script of a phase was ever started on the node: the units of its steps are kf-<phase>-<name>."""
     return any(name.startswith(unit_name(f"{phase}-")) for name in facts.kf_units)
-
-
-def step_program(name: str, parameters: Mapping[str, str], stdin: Secret | None = None) -> Program:
-    """The program of a step's script with scripts/engine/lib.sh before it."""
-    text = resources.script("engine/lib") + "\n" + resources.script(resources.step_script(name))
-    return Program("step", name, text, parameters, stdin)
-
-
-def failed(step: str, node: str, done: Completed) -> CommandError:
-    """The error for a script that ended with another status than 0; `kf_fail` lines of lib.sh give message and hint."""
-    message, hint = f"{step} failed with exit status {done.status}", ""
-    for line in done.lines:
-        if line.startswith("kf-error: "):
-            message = line.removeprefix("kf-error: ")
-        elif line.startswith("kf-hint: "):
-            hint = invocation.spoken(line.removeprefix("kf-hint: "))
-    tail = tuple(line for line in done.lines if not line.startswith(("kf-error: ", "kf-hint: ")))[-20:]
-    return CommandError(message, node=node, why="\n".join(tail[-5:]), hint=hint, status=done.status, tail=tail)

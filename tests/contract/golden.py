@@ -24,7 +24,7 @@ from kfinstall.engine import fleet as engine_fleet
 from kfinstall.engine import plan, runbook
 from kfinstall.engine.options import Options
 from kfinstall.engine.phase import Phase
-from kfinstall.engine.step import step_program
+from kfinstall.engine.programs import step_program
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import Reads

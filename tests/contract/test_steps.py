@@ -10,7 +10,8 @@ from kfinstall import releases, resources
 from kfinstall.answers.load import load
 from kfinstall.engine import plan
 from kfinstall.engine.node_step import NodeStep
-from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step, step_program
+from kfinstall.engine.programs import step_program
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Scope, Step
 from kfinstall.engine.wanted import rows
 from kfinstall.facts.model import Facts
 from kfinstall.kube.base import ClusterFacts

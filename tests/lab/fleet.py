@@ -13,7 +13,8 @@ from typing import Any
 
 from kfinstall import releases, resources
 from kfinstall.answers.model import Answers, Node
-from kfinstall.engine.step import Check, Step, View, failed, step_program
+from kfinstall.engine.programs import failed, step_program
+from kfinstall.engine.step import Check, Step, View
 from kfinstall.facts.parse import parse_facts
 from kfinstall.facts.request import facts_program
 from kfinstall.facts.section import queries

@@ -13,7 +13,8 @@ import pytest
 
 from kfinstall import releases
 from kfinstall.answers.model import Answers, LocalPath, Node, Ssh, Storage
-from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View, failed, step_program
+from kfinstall.engine.programs import failed, step_program
+from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts
 from kfinstall.facts.parse import parse_facts

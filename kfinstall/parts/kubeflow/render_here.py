@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from kfinstall import invocation
-from kfinstall.engine.step import View, failed, step_program
+from kfinstall.engine.programs import failed, step_program
+from kfinstall.engine.step import View
 from kfinstall.errors import CommandError, UsageError
 from kfinstall.parts.kubeflow import choice, limits
 from kfinstall.text import clean

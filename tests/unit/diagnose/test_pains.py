@@ -28,7 +28,8 @@ from kfinstall.diagnose import roots
 from kfinstall.diagnose.known import Known
 from kfinstall.diagnose.walk import Walk
 from kfinstall.diagnose.walk_webhooks import hook_cause
-from kfinstall.engine.step import Conflict, Needed, View, failed
+from kfinstall.engine.programs import failed
+from kfinstall.engine.step import Conflict, Needed, View
 from kfinstall.errors import CommandError
 from kfinstall.facts.model import Facts, FileFact, OsFacts, RuntimeFacts, UnitFact
 from kfinstall.kube.api import open_cluster

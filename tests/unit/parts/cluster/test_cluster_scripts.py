@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from kfinstall import resources
-from kfinstall.engine.step import failed
+from kfinstall.engine.programs import failed
 from kfinstall.transport.base import Completed
 
 BASH = shutil.which("bash") or ""

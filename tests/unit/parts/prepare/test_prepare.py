@@ -10,7 +10,8 @@ import pytest
 
 from kfinstall import releases
 from kfinstall.answers.model import Answers
-from kfinstall.engine.step import Conflict, Needed, Satisfied, View, step_program
+from kfinstall.engine.programs import step_program
+from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.errors import AnswersError
 from kfinstall.facts.model import AptFacts, ClockFacts, Facts, FileFact, OsFacts, PackageFact, RuntimeFacts, SwapFacts, UnitFact
 from kfinstall.parts.preflight.apt_facts import AptFiles, Key

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from kfinstall import resources
-from kfinstall.engine.step import failed
+from kfinstall.engine.programs import failed
 from kfinstall.engine.wanted import Directory, File, Unit, Wanted
 from kfinstall.transport.base import Completed
 
