@@ -126,7 +126,7 @@ class PreflightScreen(BaseScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "check", "Check", id="check"),
-        Binding("r", "only_red", "Only red", id="only-red"),
+        Binding("r", "only_red", "Only red", show=False, id="only-red"),
         Binding("w", "ways", "Ways", id="ways"),
         Binding("f", "fix", "Fix", show=False, id="fix"),
         Binding("i", "ignore", "Ignore", show=False, id="ignore"),

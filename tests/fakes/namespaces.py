@@ -25,6 +25,9 @@ from kfinstall.transport.base import Completed, Program
 
 _SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/local/sbin"
 
+_BEGIN = "namespace"
+"""The word of the lines that say that a program begins; they are none of its own."""
+
 
 @cache
 def _tools() -> Path:
@@ -106,14 +109,15 @@ class Server:
             "-c",
             script,
             "-",
-            *wire.root_command(timeout_seconds, password=False),
+            *wire.root_command(timeout_seconds, _BEGIN, password=False),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=_environ(),
         )
         out, _none = await process.communicate(wire.encode(program))
-        return Completed(process.returncode or 0, tuple(out.decode().splitlines()))
+        lines = (line for line in out.decode().splitlines() if not line.startswith(f"@{_BEGIN} "))
+        return Completed(process.returncode or 0, tuple(lines))
 
     def listeners(self) -> list[str]:
         """Command names of what still runs there."""

@@ -27,6 +27,7 @@ _PACKAGES: Final = {
 _UNITS: Final = ("ssh.service", "systemd-timesyncd.service", "unattended-upgrades.service", "apt-daily-upgrade.timer")
 _SYSCTLS: Final = {
     "net.ipv4.ip_forward": "0",
+    "net.ipv4.conf.all.forwarding": "0",
     "fs.inotify.max_user_watches": "122145",
     "fs.inotify.max_user_instances": "128",
     "vm.swappiness": "60",

@@ -55,7 +55,7 @@ class Node:
             "/var/lib/": f"{self.folder}/var/lib/",
         }.items():
             text = text.replace(old, new)
-        text = text.replace("/usr/local/sbin:", f"{self.bin}:/usr/local/sbin:", 1)
+        text = re.sub(r"PATH=(?=/usr/sbin:)", f"PATH={self.bin}:", text, count=1)
         environment = {f"KF_{name}": value for name, value in parameters.items()}
         return subprocess.run([BASH, "-c", text], capture_output=True, text=True, timeout=60, check=False, env=environment)
 
