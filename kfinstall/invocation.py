@@ -122,6 +122,8 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         return "demo", (f"--{name}", *(word for word in words if word in _REHEARSED))
     if name == "check":
         return "resume", ("--only", "preflight")
+    if name == "install" and current().command in _TAKING:
+        return "demo", ()
     if name == "install":
         return "resume", tuple(words or ("--from", "connect"))
     if name in ("plan", "doctor"):
@@ -132,6 +134,11 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 def only(phase: str) -> str:
     """The command that runs one phase."""
     return command("install", "--only", phase)
+
+
+def cluster() -> str:
+    """The command that makes the cluster: the phase, or an installation where what was called knows no phases of one."""
+    return command("install") if current().command in _TAKING else only("cluster")
 
 
 def bundle(path: str = FILE) -> str:

@@ -18,7 +18,7 @@ from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, told
+from kfinstall.errors import ExitCode, KfError, UsageError, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +56,11 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
         parser = build_parser()
     except argparse.ArgumentError as error:  # of the grammar itself, in our own words: two workflows or options of one name
         raise KfError(f"the command line of kfinstall has a defect: {error}", hint="it is none of yours: report it") from error
-    return parser.parse_args(normalise(words))
+    options, unknown = parser.parse_known_args(normalise(words))
+    if unknown:
+        hint = f"see: {invocation.current().program} {options.command} --help"
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}", hint=hint)
+    return options
 
 
 def _learn(options: argparse.Namespace) -> None:

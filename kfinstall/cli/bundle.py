@@ -14,7 +14,7 @@ from kfinstall.cli.runs import in_session, run_options
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.session import Session
 from kfinstall.engine.step import View
-from kfinstall.errors import AnswersError, ExitCode, UsageError
+from kfinstall.errors import AnswersError, CommandError, ExitCode, UsageError
 from kfinstall.parts.kubeflow import bundle as bundles
 from kfinstall.parts.kubeflow import choice, render_here
 from kfinstall.parts.kubeflow.bundle import Bundle
@@ -48,7 +48,11 @@ def bundle(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _show(options: argparse.Namespace, terminal: Terminal) -> int:
-    found = bundles.read(options.show)
+    try:
+        found = bundles.read(options.show)
+    except CommandError as error:
+        hint = "is the path right?" if not Path(options.show).expanduser().is_file() else error.hint
+        raise UsageError(error.message, why=error.why, hint=hint) from error
     _tell(found, options.show, options, terminal)
     if not options.json:
         for image in found.images:

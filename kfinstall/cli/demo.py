@@ -12,9 +12,10 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.fleet import spare_nodes
 from kfinstall.engine.options import Options
 from kfinstall.engine.state import ClusterState, RunRecord
+from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import KfError, UsageError
-from kfinstall.frontend.demo import CLUSTER_NAME, Demo, make_room, on_stage
-from kfinstall.workflows import APART, resuming
+from kfinstall.frontend.demo import CLUSTER_NAME, Demo, make_room, on_stage, refuse_impossible
+from kfinstall.workflows import APART, installation, resuming, runs
 from kfinstall.workflows.install import INSTALL
 
 
@@ -22,28 +23,63 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     """Install a cluster on simulated machines; a failure (see --fault) is resumed with `kfinstall resume`.
 
     Raises:
-        UsageError: there is no rehearsal that could be put back, uninstalled or rotated.
+        UsageError: there is no rehearsal that could be put back, uninstalled or rotated; options that mean nothing here, a fault or
+            node that is not there, phases that can't be first. Nothing of the last rehearsal is lost by that.
     """
+    cluster = ClusterState(options.state_dir, CLUSTER_NAME)
     workflow = next((each for each in APART if getattr(options, each.id)), None)
+    _refuse_loose(options, workflow)
     if workflow is not None:
-        found = [record for record in ClusterState(options.state_dir, CLUSTER_NAME).runs() if record.demo]
-        if not found:
-            raise UsageError(
-                f"there is no rehearsal to {workflow.id}", hint=f"begin one with: {invocation.command('demo', '--headless')}"
-            )
-        cluster = ClusterState(options.state_dir, CLUSTER_NAME)
-        asked = dataclasses.replace(run_options(options, terminal, workflow), only=None, start=None)
-        return asyncio.run(
-            _rehearse(options, terminal, dataclasses.replace(Demo.of(found[-1].demo), faults=tuple(options.fault)), cluster, asked)
-        )
+        rehearsal = dataclasses.replace(_last(cluster, workflow), faults=tuple(options.fault))
+        refuse_impossible(rehearsal)
+        invocation.learn(command=workflow.id)
+        return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, workflow)))
     rehearsal = Demo(options.nodes, tuple(options.fault), options.pace)
+    refuse_impossible(rehearsal)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
 
         return rehearse(options, terminal, rehearsal)
-    cluster = ClusterState(options.state_dir, CLUSTER_NAME)
+    _refuse_gaps(options, cluster)
     make_room(cluster)
     return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, INSTALL)))
+
+
+def _last(cluster: ClusterState, workflow: Workflow) -> Demo:
+    """The last rehearsal, of which something is still there."""
+    found = [record for record in cluster.runs() if record.demo]
+    begin = f"begin one with: {invocation.command('demo', '--headless')}"
+    if not found:
+        raise UsageError(f"there is no rehearsal to {workflow.id}", hint=begin)
+    if not workflow.clears and not runs.installations(cluster):
+        raise UsageError(
+            f"there is no rehearsal to {workflow.id}", why="the last one has been reset: its servers are what they were", hint=begin
+        )
+    return Demo.of(found[-1].demo)
+
+
+def _refuse_loose(options: argparse.Namespace, workflow: Workflow | None) -> None:
+    """Refuse options that another one has to come with, or that can't come with it."""
+    known = {flag.name for flag in workflow.flags} if workflow is not None else set()
+    for name in dict.fromkeys(flag.name for each in APART for flag in each.flags):
+        if getattr(options, name, False) and name not in known:
+            owners = " or ".join(f"--{each.id}" for each in APART if name in {flag.name for flag in each.flags})
+            raise UsageError(f"--{name.replace('_', '-')} needs {owners}", hint=f"see: {invocation.command('demo', '--help')}")
+    if workflow is not None and (options.only or options.start):
+        raise UsageError(f"--{workflow.id} has no phases to choose", hint="leave --only and --from out: all of it is done")
+
+
+def _refuse_gaps(options: argparse.Namespace, cluster: ClusterState) -> None:
+    """Refuse phases that new machines can't begin with, before those of the last rehearsal are given up for them."""
+    chosen = installation.choose(only=options.only, start=options.start)
+    names = {phase.id for phase in chosen}
+    for phase in chosen:
+        lacking = [need for need in phase.needs if need not in names]
+        if lacking:
+            hint = f"with all that it needs: {invocation.command('demo')}"
+            if cluster.runs():
+                hint += f"\non the machines of the last rehearsal: {invocation.command('resume', '--only', phase.id)}"
+            raise UsageError(f"phase {phase.id} needs phase {lacking[0]}, which is not done on new machines", hint=hint)
 
 
 def resume_demo(

@@ -9,7 +9,7 @@ from kfinstall.answers.load import load
 from kfinstall.cli.runs import consented, drive, ignored, tell_resumed
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.fleet import spare_nodes
-from kfinstall.workflows import resuming
+from kfinstall.workflows import resuming, runs
 
 
 def resume(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -18,6 +18,8 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     cluster, record = chosen.cluster, chosen.record
     given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options))
     invocation.learn(answers=record.answers_file, rehearsal=bool(record.demo))
+    if runs.apart(record):
+        invocation.learn(command=record.kind)
     for line in chosen.passed_over:
         terminal.say(line)
     if record.demo:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import UsageError
 
 if TYPE_CHECKING:
     from kfinstall.frontend.controller import Controller
@@ -29,16 +28,8 @@ def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo) -> int:
-    """Open it on simulated servers and install everything at once.
-
-    Raises:
-        UsageError: there is no such fault or server.
-    """
-    from kfinstall.frontend.demo import CLUSTER_NAME, trouble_of
-
-    wrong = trouble_of(rehearsal)
-    if wrong:
-        raise UsageError(wrong)
+    """Open it on simulated servers and install everything at once."""
+    from kfinstall.frontend.demo import CLUSTER_NAME
 
     def controller() -> Controller:
         from kfinstall.frontend.controller import Controller

@@ -240,9 +240,7 @@ class Fleet:
                     timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,
                 )
                 if done.status != 0:
-                    raise CommandError(
-                        "there is no cluster yet", node=name, hint=f"run the phase that makes it: {invocation.only('cluster')}"
-                    )
+                    raise CommandError("there is no cluster yet", node=name, hint=f"make it first: {invocation.cluster()}")
                 port = await self._stack.enter_async_context(host.forward(API_SERVER_HOST, API_SERVER_PORT))
                 self._cluster = await self._stack.enter_async_context(self._open_cluster("\n".join(done.lines), port))
             return self._cluster

@@ -335,5 +335,6 @@ def refuse_rehearsals(root: Path, name: str) -> None:
         raise UsageError(
             f"{found.path} is the state of a rehearsal",
             why=f"rehearsals keep their machines there, and the answers name their cluster {name} too",
-            hint=f"name the cluster otherwise (cluster.name), or: rm -r {shlex.quote(str(found.path))}",
+            hint=f"go on with the rehearsal: {invocation.command('resume')}\n"
+            f"for servers of your own: name the cluster otherwise (cluster.name), or give the rehearsal up: rm -r {shlex.quote(str(found.path))}",
         )

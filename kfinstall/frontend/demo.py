@@ -100,6 +100,18 @@ def trouble_of(rehearsal: Demo) -> str:
     return ""
 
 
+def refuse_impossible(rehearsal: Demo) -> None:
+    """Refuse a rehearsal that can't be.
+
+    Raises:
+        UsageError: there is no such fault or server.
+    """
+    wrong = trouble_of(rehearsal)
+    if wrong:
+        message, _, hint = wrong.partition("; ")
+        raise UsageError(message, hint=hint)
+
+
 def make_room(cluster: ClusterState) -> None:
     """Remove what an earlier rehearsal left: its machines are gone, so nothing of it holds any more.
 

@@ -59,6 +59,9 @@ def choose(root: Path, run_id: str | None) -> Chosen:
         UsageError: there is none, it can't be resumed, or to go on with it would harm.
     """
     cluster, record = runs.find_run(root, run_id, going_on=run_id is None)
+    refused: tuple[str, ...] = ()
+    if run_id is None:
+        record, refused = _before_refusals(cluster, record)
     kind = run_commands.called(record)
     if not runs.changes(record):
         raise UsageError(
@@ -79,7 +82,23 @@ def choose(root: Path, run_id: str | None) -> Chosen:
             hint=run_commands.either(cluster, record, _before(cluster, record)),
         )
     _refuse_superseded(cluster, record)
-    return Chosen(cluster, record, _passed_over(root, record) if run_id is None else ())
+    return Chosen(cluster, record, (*refused, *_passed_over(root, record)) if run_id is None else ())
+
+
+def _before_refusals(cluster: ClusterState, record: RunRecord) -> tuple[RunRecord, tuple[str, ...]]:
+    """The run that is meant where the newest was an installation that was refused before anything was done, with the answers of an earlier one.
+
+    A wrong choice of phases is no reason to forget what was begun before. Other answers are one: then that run is what is meant.
+    """
+    lines = []
+    found = record
+    while runs.installs(found) and found.exit_code == ExitCode.USAGE and not _counts(cluster, found):
+        before = next((run for run in reversed(cluster.runs()) if run.order < found.order and runs.resumable(cluster, run)), None)
+        if before is None or not runs.installs(before) or _others(cluster, before, found):
+            break
+        lines.append(f"passed over, as it was refused and changed nothing: run {found.id}")
+        found = before
+    return found, tuple(lines)
 
 
 def newest(cluster: ClusterState) -> RunRecord | None:

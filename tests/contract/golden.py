@@ -222,4 +222,6 @@ def main(what: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] not in (["write"], ["record"]):
+        sys.exit("usage: python -m tests.contract.golden write|record")
     main(sys.argv[1])

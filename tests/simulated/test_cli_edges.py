@@ -46,8 +46,42 @@ def test_advice_can_be_pasted(kfinstall, tmp_path):
     done = kfinstall("demo", *FAST, "--fault", "disk-full:cp1")
     assert f"kfinstall resume --state-dir {kfinstall.state}" in done.stderr
     done = kfinstall("demo", "--headless", "--only", "cluster")
+    assert "phase cluster needs phase prepare" in done.stderr
+    assert f"kfinstall resume --only cluster --state-dir {kfinstall.state}" in done.stderr
+    done = kfinstall("resume", "--only", "cluster")
     assert "kfinstall resume --only prepare" in done.stderr
     assert "FILE" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--fault", "nope:cp1"), "there is no fault"),
+        (("--fault", "ssh-drop:zzz"), "names no node"),
+        (("--delete-data",), "--delete-data needs --reset or --uninstall"),
+        (("--reset", "--force-finalizers"), "--force-finalizers needs --uninstall"),
+        (("--rotate", "--only", "storage"), "--rotate has no phases to choose"),
+        (("--from", "storage"), "phase storage needs phase cluster"),
+        (("--answers", "FILE"), "unrecognized arguments"),
+    ],
+)
+def test_a_call_that_can_not_be_meant_leaves_the_last_rehearsal_alone(kfinstall, words, said):
+    assert kfinstall("demo", *FAST).returncode == 0
+    before = sorted(path for path in kfinstall.state.rglob("*") if path.name != "lock")
+    done = kfinstall("demo", "--headless", "--pace", "0", *words)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert "kfinstall" in done.stderr or "faults:" in done.stderr or "NODE" in done.stderr
+    assert sorted(path for path in kfinstall.state.rglob("*") if path.name != "lock") == before
+
+
+def test_after_a_reset_there_is_nothing_to_rotate_and_the_hint_leads_out(kfinstall):
+    assert kfinstall("demo", *FAST).returncode == 0
+    assert kfinstall("demo", "--headless", "--pace", "0", "--reset").returncode == 0
+    for word in ("--rotate", "--uninstall"):
+        done = kfinstall("demo", "--headless", "--pace", "0", word)
+        assert done.returncode == 2
+        assert "has been reset" in done.stderr
+        assert "kfinstall demo --headless" in done.stderr
 
 
 def test_with_json_the_last_line_says_why(kfinstall, tmp_path):

@@ -229,6 +229,25 @@ def test_an_older_runs_answers_are_not_applied_over_newer_ones(cluster):
     assert str(cluster.run_directory(older.id) / "answers.yaml") in shlex.split(commands(error)[1])
 
 
+def test_a_choice_that_was_refused_does_not_take_the_place_of_what_was_begun(cluster):
+    begun = new(cluster, changed=True, code=10)
+    refused_ones = [new(cluster, "resume", phases=("connect", "kubeflow"), code=2) for _time in range(2)]
+    chosen = resuming.choose(root(cluster), None)
+    assert chosen.record.id == begun.id
+    assert [line.rpartition(" ")[2] for line in chosen.passed_over] == [record.id for record in reversed(refused_ones)]
+
+
+def test_a_refused_one_with_other_answers_is_what_is_meant(cluster):
+    new(cluster, changed=True, code=10)
+    newer = new(cluster, answers=NEW, phases=("connect", "kubeflow"), code=2)
+    assert resuming.choose(root(cluster), None).record.id == newer.id
+
+
+def test_the_very_first_run_is_gone_on_with_though_it_was_refused(cluster):
+    only = new(cluster, phases=("connect", "kubeflow"), code=2)
+    assert resuming.choose(root(cluster), None).record.id == only.id
+
+
 def test_a_newer_run_that_did_nothing_is_in_nobodys_way(cluster):
     older = new(cluster, changed=True, code=10)
     new(cluster, answers=NEW, code=13)
