@@ -14,7 +14,7 @@ from typing import Final
 
 from kfinstall.errors import StepTimeoutError
 from kfinstall.kube.base import Applied, ClusterFacts, Document, ListQuery, NotReady, Probe, Ref
-from kfinstall.kube.connection import APPLY, MERGE, METADATA_LIST, Answer, Connection, connect
+from kfinstall.kube.connection import APPLY, MERGE, METADATA_LIST, TEXT, Answer, Connection, connect
 from kfinstall.kube.credentials import parse_kubeconfig
 from kfinstall.kube.discovery import DEFAULT_NAMESPACE, Discovery, Resource
 from kfinstall.kube.owned import MANAGER, changed_by_apply, listed, owned_fields
@@ -52,7 +52,7 @@ class ApiCluster:
             CommandError: it does not answer.
         """
         answer = await self._read("GET", "/version", action="ask for its version")
-        return str(answer.json().get("gitVersion") or "")
+        return str(answer.document.get("gitVersion") or "")
 
     async def snapshot(self, wants: Sequence[ListQuery]) -> ClusterFacts:
         """Read the lists that checks need, concurrently, in pages. A kind that is not served is an empty list."""
@@ -87,7 +87,7 @@ class ApiCluster:
             if refusal.status == 404:
                 return None
             raise refusal.error("read", ref) from refusal
-        return self._seen(ref, answer.json())
+        return self._seen(ref, answer.document)
 
     async def list(self, want: ListQuery, *, label_selector: str = "") -> Documents:
         """All objects that a want names, read in pages."""
@@ -120,7 +120,7 @@ class ApiCluster:
                 # The list expired in the middle: read it whole, as the API asks for.
                 answer = await self._request_read("GET", path, query=query, accept=accept)
                 items = []
-            found = answer.json()
+            found = answer.document
             items += found.get("items") or []
             position = str((found.get("metadata") or {}).get("continue") or "")
             if not position:
@@ -159,7 +159,7 @@ class ApiCluster:
             answer = await until_passed(attempt, timeout_seconds=timeout_seconds)
         except ApiError as refusal:
             raise refusal.error("apply", ref) from refusal
-        after = answer.json()
+        after = answer.document
         changed = answer.status == 201 or changed_by_apply(after, before, begin)
         self._seen(ref, after)
         return Applied(ref, changed, conflicts, owned_fields(after))
@@ -186,7 +186,7 @@ class ApiCluster:
             if refusal.status == 404:
                 return False
             raise refusal.error("delete", ref) from refusal
-        found = answer.json()
+        found = answer.document
         uid = (found.get("metadata") or {}).get("uid") or (found.get("details") or {}).get("uid")
         await self.wait(ref, _gone(uid), timeout_seconds=timeout_seconds, say=lambda _text: None)
         self._versions.pop(_placed(ref), None)
@@ -265,7 +265,7 @@ class ApiCluster:
         answer = await until_passed(
             lambda left: self._connection.request("GET", path, query=query, timeout_seconds=left), timeout_seconds=seconds
         )
-        found = answer.json()
+        found = answer.document
         items = [listed(item, ListQuery(ref.api_version, ref.kind)) for item in found.get("items") or []]
         document = next((item for item in items if Ref.of(item).name == ref.name), None)
         if judge(document):
@@ -295,9 +295,7 @@ class ApiCluster:
         ref = Ref("v1", "Pod", pod, namespace)
         query = {"tailLines": str(tail_lines)} | ({"container": container} if container else {})
         try:
-            answer = await self._request_read(
-                "GET", f"{Resource('/api/v1', 'pods', True).item(ref)}/log", query=query, accept="*/*"
-            )
+            answer = await self._request_read("GET", f"{Resource('/api/v1', 'pods', True).item(ref)}/log", query=query, accept=TEXT)
         except ApiError as refusal:
             if refusal.no_log:
                 return ()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from kfinstall.kube.credentials import Credentials
+from kfinstall.kube.documents import document, event
 from kfinstall.kube.raw import RawDocument
 from kfinstall.kube.refusal import ApiError, parse_refusal
 
@@ -37,6 +38,8 @@ _WATCH_GRACE_SECONDS: Final = 15.0
 
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
+TEXT: Final = "*/*"
+"""Whatever there is, as it is: logs."""
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
@@ -46,14 +49,9 @@ class Answer:
 
     status: int
     body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The body as an object."""
-        try:
-            found = json.loads(self.body)
-        except ValueError as error:
-            raise ApiError(None, "the answer was cut off") from error
-        return found if isinstance(found, dict) else {}
+    """What came; empty where it was an object or a list."""
+    document: dict[str, Any]
+    """The object or list; empty where text was asked for."""
 
 
 class Connection:
@@ -88,14 +86,15 @@ class Connection:
         """One request.
 
         Raises:
-            ApiError: any answer but a success, or none.
+            ApiError: any answer but a success, none, or one that can't be read.
         """
         import aiohttp
 
         try:
             sent = self._send(method, path, query or {}, timeout_seconds, accept=accept, body=body, content_type=content_type)
             async with await sent as response:
-                return Answer(response.status, await _whole(response))
+                whole = await _whole(response)
+                return Answer(response.status, whole, {}) if accept == TEXT else Answer(response.status, b"", document(whole))
         except TimeoutError:
             raise self._heard(ApiError(None, f"no answer within {timeout_seconds:.0f} s")) from None
         except (aiohttp.ClientError, OSError) as error:
@@ -142,8 +141,8 @@ class Connection:
         params = {**query, "watch": "1", "timeoutSeconds": str(limit)}
         try:
             async with await self._send("GET", path, params, limit + _WATCH_GRACE_SECONDS) as response:
-                async for event in _json_lines(response.content):
-                    yield event
+                async for each in _events(response.content):
+                    yield each
         except TimeoutError:
             return
         except (aiohttp.ClientError, OSError) as error:
@@ -160,8 +159,8 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-async def _json_lines(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
-    """The objects of a stream of lines, which may each be larger than any line limit of the reader."""
+async def _events(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
+    """The events of a stream of lines, which may each be larger than any line limit of the reader."""
     rest = b""
     async for chunk in stream.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
@@ -169,10 +168,7 @@ async def _json_lines(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, A
             raise ApiError(None, "an event of a watch is too large")
         for line in lines:
             if line.strip():
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise ApiError(None, "an event of a watch can't be read") from error
+                yield event(line)
 
 
 def _words(error: BaseException) -> str:

@@ -37,9 +37,20 @@ class Credentials:
             context = ssl.create_default_context(cadata=self.authority)
             if self.certificate:
                 _load_chain(context, self.certificate + "\n" + self.key)
-        except (ssl.SSLError, ValueError) as error:
+        except _EncryptedKeyError:
+            raise _unusable("its client key is encrypted, and nobody can be asked for the passphrase") from None
+        except (OSError, ValueError) as error:
             raise _unusable(f"a certificate or key in it can't be read: {error}") from error
         return context
+
+
+class _EncryptedKeyError(Exception):
+    """The key needs a passphrase."""
+
+
+def _asked() -> str:
+    # Without this OpenSSL asks at the terminal, behind the screens' back.
+    raise _EncryptedKeyError
 
 
 def _load_chain(context: ssl.SSLContext, pem: str) -> None:
@@ -48,7 +59,7 @@ def _load_chain(context: ssl.SSLContext, pem: str) -> None:
         handle = os.memfd_create("kfinstall", os.MFD_CLOEXEC)
         try:
             os.write(handle, pem.encode())
-            context.load_cert_chain(f"/proc/self/fd/{handle}")
+            context.load_cert_chain(f"/proc/self/fd/{handle}", password=_asked)
         finally:
             os.close(handle)
         return
@@ -58,7 +69,7 @@ def _load_chain(context: ssl.SSLContext, pem: str) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(pem)
-        context.load_cert_chain(path)
+        context.load_cert_chain(path, password=_asked)
     finally:
         shutil.rmtree(folder)
 
@@ -70,7 +81,8 @@ def _unusable(why: str) -> CommandError:
 
 
 def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
-    for entry in config.get(f"{kind}s") or []:
+    entries = config.get(f"{kind}s")
+    for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(kind), dict):
             return dict(entry[kind])
     raise _unusable(f"it names the {kind} {name!r} but does not hold it")
@@ -78,7 +90,8 @@ def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]
 
 def _pem(section: Mapping[str, Any], key: str) -> str:
     try:
-        return base64.b64decode(str(section.get(key) or ""), validate=True).decode("ascii")
+        # As Go's decoder, which kubectl reads it with, does not mind line breaks.
+        return base64.b64decode("".join(str(section.get(key) or "").split()), validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise _unusable(f"{key} is not base64 of a PEM text") from error
 
@@ -95,6 +108,8 @@ def parse_kubeconfig(text: str) -> Credentials:
         # The parser's own message quotes the text, which holds a private key.
         mark = getattr(error, "problem_mark", None)
         raise _unusable(f"it is not YAML (line {mark.line + 1})" if mark else "it is not YAML") from None
+    except (ValueError, RecursionError):  # a date that there is not; brackets without end
+        raise _unusable("it is not YAML") from None
     if not isinstance(config, dict):
         raise _unusable("it is not a mapping")
     context = _named(config, "context", str(config.get("current-context") or ""))
@@ -104,8 +119,10 @@ def parse_kubeconfig(text: str) -> Credentials:
         _pem(cluster, "certificate-authority-data"),
         _pem(user, "client-certificate-data"),
         _pem(user, "client-key-data"),
-        str(user.get("token") or ""),
+        str(user.get("token") or "").strip(),
     )
+    if not (found.token.isascii() and found.token.isprintable()):
+        raise _unusable("its token holds characters that no token has")
     if not found.authority:
         raise _unusable("it has no certificate-authority-data")
     if not found.token and not (found.certificate and found.key):

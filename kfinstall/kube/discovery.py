@@ -72,7 +72,7 @@ class Discovery:
                 return {}
             raise
         return {
-            str(entry["kind"]): Resource(root, str(entry["name"]), bool(entry.get("namespaced")))
-            for entry in answer.json().get("resources") or []
+            str(entry.get("kind")): Resource(root, str(entry["name"]), bool(entry.get("namespaced")))
+            for entry in answer.document.get("resources") or []
             if "/" not in str(entry.get("name", "/"))
         }

@@ -21,6 +21,10 @@ _PASSING_STATUS: Final = frozenset({429, 500, 502, 503, 504})
 _UNPASSING: Final = ("denied the request", "spec.selector: Invalid value")
 
 
+UNREADABLE: Final = "Unreadable"
+"""The reason of an answer that was a success and could not be read."""
+
+
 class UnreachableError(CommandError):
     """The API server does not answer. Trying again later may help."""
 
@@ -80,8 +84,9 @@ class ApiError(Exception):
         """The error for a user: what was asked, the server's words, its causes, and what to do. Never headers or bodies."""
         what = f"{action} {ref}" if ref else action
         if self.status is None:
+            how = "answers what can't be read" if self.reason == UNREADABLE else "does not answer"
             return UnreachableError(
-                f"the Kubernetes API does not answer ({what})",
+                f"the Kubernetes API {how} ({what})",
                 why=self.message,
                 hint="on the first control plane: crictl ps -a | grep kube-apiserver; journalctl -u kubelet -n 50",
             )
@@ -137,21 +142,23 @@ def _short(text: str) -> str:
 
 
 def _seconds(text: str | None) -> float:
-    return min(float(text), 30.0) if text and text.isdigit() else 0.0
+    return min(float(text), 30.0) if text and text.isascii() and text.isdigit() else 0.0
 
 
 def parse_refusal(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
     """The refusal in an HTTP answer: a Status object, or whatever a proxy in between said."""
     try:
         found: Any = json.loads(body)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("kind") != "Status":
         return ApiError(status, _short(body[:2000].decode("utf-8", "replace")), retry_after_seconds=_seconds(retry_after))
-    details = found.get("details") or {}
+    given = found.get("details")
+    details: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    listed = details.get("causes")
     causes = tuple(
         (str(cause.get("reason") or ""), str(cause.get("field") or ""), str(cause.get("message") or ""))
-        for cause in details.get("causes") or []
+        for cause in (listed if isinstance(listed, list) else ())
         if isinstance(cause, dict)
     )
     wait = _seconds(retry_after) or _seconds(str(details.get("retryAfterSeconds") or ""))

@@ -76,7 +76,7 @@ class Containers:
         return self._volumes / name
 
     async def _get(self, path: str) -> Document:
-        return (await self._api.request("GET", path)).json()  # type: ignore[no-any-return]
+        return (await self._api.request("GET", path)).document  # type: ignore[no-any-return]
 
     async def serve(self) -> None:
         """Give the API server what containers wrote, for ever; at every node's address."""

@@ -43,7 +43,7 @@ async def follow(
 
     while True:
         try:
-            found = (await api.request("GET", path, query=query)).json()
+            found = (await api.request("GET", path, query=query)).document
             for item in found.get("items") or []:
                 await tell("ADDED", item)
             start = {**(query or {}), "resourceVersion": found["metadata"]["resourceVersion"], "allowWatchBookmarks": "true"}

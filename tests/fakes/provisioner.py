@@ -50,7 +50,7 @@ class Provisioner:
             group.create_task(follow(self._api, _VOLUMES, lambda kind, volume: self._volume(group, kind, volume)))
 
     async def _get(self, path: str) -> Document:
-        return (await self._api.request("GET", path)).json()  # type: ignore[no-any-return]
+        return (await self._api.request("GET", path)).document  # type: ignore[no-any-return]
 
     def _claim(self, group: asyncio.TaskGroup, claim: Document) -> None:
         """Begin once the controllers say whose claim it is, which they do when its time has come."""

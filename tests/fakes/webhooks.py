@@ -185,7 +185,7 @@ class Webhooks:
             pause = min(pause * 2, _LONGEST_LOOK_SECONDS)
 
             async def read(found: dict[str, Document] = found) -> None:
-                found |= (await self._api.request("GET", _CRDS, accept=METADATA_LIST)).json()
+                found |= (await self._api.request("GET", _CRDS, accept=METADATA_LIST)).document
 
             await patiently(read)
             for item in found.get("items") or ():
@@ -193,7 +193,7 @@ class Webhooks:
                 if self._generations.get(path) != generation:
 
                     async def whole(path: str = path) -> None:
-                        document = (await self._api.request("GET", path)).json()
+                        document = (await self._api.request("GET", path)).document
                         if _clients(document):
                             self._configurations[path] = document
                             self._wake.set()
@@ -251,7 +251,7 @@ class Webhooks:
 
                 async def write(path: str = path, changes: list[Document] = changes) -> None:
                     answer = await self._api.request("PATCH", path, body=changes, content_type=_JSON_PATCH)
-                    self._configurations[path] = answer.json()
+                    self._configurations[path] = answer.document
 
                 await patiently(write, fine=(404, 409, 422))
 
