@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import sys
 import time
@@ -23,6 +24,9 @@ from kfinstall.errors import ExitCode, KfError, UsageError, told
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; nothing prints a traceback at a user."""
+    # argparse prints by itself, and not every encoding has every character of ours.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     terminal = Terminal.detect(os.environ)
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = invocation.Invocation(program=invocation.program(), words=tuple(words))
@@ -31,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str], terminal: Terminal) -> int:
-    folder = default_directory()
+    # What stands for it until it is known, and where there is no home directory, is only where the trace of a defect would go.
+    folder = Path.cwd()
     try:
         options = _parsed(words)
         _learn(options)
-        folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else folder
+        folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else default_directory()
         return int(commands.dispatch(options, terminal))
     except KfError as error:
         return _told(error, words, terminal)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kfinstall.errors import UsageError
+
 if TYPE_CHECKING:
     from platformdirs.api import PlatformDirsABC
 
@@ -20,9 +22,13 @@ def default_directory(platform: str = sys.platform) -> Path:
     ignores as the specification wants it.
 
     Raises:
-        RuntimeError: there is no home directory.
+        UsageError: there is no home directory.
     """
-    before = _first_releases(platform)
+    try:
+        before = _first_releases(platform)
+    except RuntimeError as error:
+        hint = "name a directory: --state-dir DIR, or set HOME"
+        raise UsageError("there is no home directory to keep the state in", why=str(error), hint=hint) from error
     return before if before.is_dir() or not before.is_absolute() else _platforms_own(platform).user_state_path
 
 

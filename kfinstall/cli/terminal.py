@@ -14,39 +14,46 @@ from dataclasses import dataclass
 from typing import Any, Self, TextIO
 
 from kfinstall.cli import host_keys
-from kfinstall.errors import KfError
+from kfinstall.errors import KfError, UsageError
 from kfinstall.text import clean, clean_text, cleaned, printable
 from kfinstall.transport.base import UnknownKey
 
 
 class Steady:
-    """A stream whose reader may go away (`kfinstall status | head`): what is written then is dropped, and the work goes on."""
+    """A stream whose reader may go away (`kfinstall status | head`), or that was never there: what is written then is dropped, and the work goes on."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """`stream`: what is written on as long as somebody reads it."""
+    def __init__(self, stream: TextIO | None, *, kept: bool = False) -> None:
+        """`stream`: what is written on as long as somebody reads it. `kept`: what can't be written for want of room is an error."""
         self._stream = stream
-        self.encoding = stream.encoding or "utf-8"
+        self._kept = kept
+        self.encoding = (stream.encoding if stream is not None else "") or "utf-8"
 
     def write(self, text: str) -> int:
         """Write, or drop it."""
-        with self._dropping():
-            self._stream.write(text)
+        if self._stream is not None:
+            with self._dropping():
+                self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush, or drop it."""
-        with self._dropping():
-            self._stream.flush()
+        if self._stream is not None:
+            with self._dropping():
+                self._stream.flush()
 
     @contextlib.contextmanager
     def _dropping(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
             # What is still buffered would be written at the interpreter's end, and fail there.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            if self._stream is not None:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
+            if self._kept and not isinstance(error, BrokenPipeError):
+                hint = "is there room where it goes to? nothing else has failed"
+                raise UsageError("what was to be printed can't be written", why=error.strerror or str(error), hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +73,13 @@ class Terminal:
     @classmethod
     def detect(cls, environ: Mapping[str, str]) -> Self:
         """Look at the streams, TERM, NO_COLOR and the encoding."""
-        tty = sys.stderr.isatty()
+        tty = _is_terminal(sys.stderr)
         colour = tty and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
         encoding = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "")
         fancy = encoding == "utf8" and environ.get("TERM") != "linux"
         columns = shutil.get_terminal_size().columns if tty else 0
-        interactive = tty and sys.stdin.isatty()
-        screens = interactive and sys.stdout.isatty() and environ.get("TERM", "dumb") != "dumb"
+        interactive = tty and _is_terminal(sys.stdin)
+        screens = interactive and _is_terminal(sys.stdout) and environ.get("TERM", "dumb") != "dumb"
         return cls(interactive, colour, fancy, environ, screens, columns)
 
     def say(self, text: str) -> None:
@@ -81,7 +88,7 @@ class Terminal:
 
     def data(self, text: str) -> None:
         """Lines of data, cleaned and never cut."""
-        stream = Steady(sys.stdout)
+        stream = Steady(sys.stdout, kept=True)
         lines = "\n".join(map(printable, text.split("\n")))
         stream.write(lines.encode(stream.encoding, "replace").decode(stream.encoding) + "\n")
         stream.flush()
@@ -113,6 +120,11 @@ class Terminal:
         return getpass.getpass(_safe(f"{clean(purpose)}: "), stream=sys.stderr)
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is one; a stream that was closed before we began is None."""
+    return stream is not None and stream.isatty()
+
+
 def _narrate(text: str) -> None:
     stream = Steady(sys.stderr)
     stream.write(_safe(text) + "\n")
@@ -120,5 +132,5 @@ def _narrate(text: str) -> None:
 
 
 def _safe(text: str) -> str:
-    encoding = sys.stderr.encoding or "utf-8"
+    encoding = getattr(sys.stderr, "encoding", "") or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

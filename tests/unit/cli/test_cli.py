@@ -204,3 +204,33 @@ def test_zsh_registers_the_completion(tmp_path, load):
     found = subprocess.run(["zsh", "-f", "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["_shtab_kfinstall"]
     assert found.stderr == ""
+
+
+def test_help_is_printed_in_any_encoding():
+    done = run("--help", PYTHONUTF8="0", PYTHONIOENCODING="cp932")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "exit codes" in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", ["answers schema", "completion bash"])
+def test_output_that_has_no_room_is_no_trouble_of_the_state_directory(words):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m kfinstall {words} > /dev/full"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr
+    assert "state directory" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes it")
+@pytest.mark.parametrize(("closed", "code"), [("answers schema >&-", 0), ("answers schema 2>&-", 0), ("nothing 2>&- >&- <&-", 2)])
+def test_streams_that_are_closed_are_no_defect(closed, code):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m kfinstall {closed}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, "")

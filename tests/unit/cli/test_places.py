@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kfinstall.cli import main
 from kfinstall.cli.places import default_directory
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="plays the other platforms from a POSIX one")
@@ -71,3 +72,15 @@ def test_on_windows_the_shells_folder_is_asked_and_a_state_at_the_old_path_is_us
     old = home / "AppData" / "Local" / "kfinstall"
     old.mkdir(parents=True)
     assert default_directory("win32") == old
+
+
+def test_without_a_home_a_state_directory_can_be_named_and_nothing_else_needs_one(monkeypatch, tmp_path, capsys):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    assert main(["--version"]) == 0
+    assert main(["answers", "schema"]) == 2
+    assert "--state-dir DIR" in capsys.readouterr().err
+    assert main(["answers", "schema", "--state-dir", str(tmp_path)]) == 0
