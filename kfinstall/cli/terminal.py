@@ -111,6 +111,7 @@ class Terminal:
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question; anything but yes is no."""
+        _forget_what_was_typed()
         sys.stderr.write(_safe(clean_text(question)))
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -118,6 +119,22 @@ class Terminal:
     def ask_secret(self, purpose: str) -> str:
         """Ask for a secret without echo."""
         return getpass.getpass(_safe(f"{clean(purpose)}: "), stream=sys.stderr)
+
+
+def _forget_what_was_typed() -> None:
+    """Who typed ahead has not read the question: an answer counts from when it is asked."""
+    if not _is_terminal(sys.stdin):
+        return
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

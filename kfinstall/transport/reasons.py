@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +83,27 @@ def _guessed(target: Target, tried: Tried, error: Exception) -> TransportError:
         return TransportError(
             f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
         )
-    return TransportError(f"{where} can't be reached", node=target.node, why=why, hint=hint)
+    return _no_connection(target, where, error, why, hint)
+
+
+def _no_connection(target: Target, where: str, error: Exception, why: str, hint: str) -> TransportError:
+    number = _number(error, why)
+    if number == errno.ECONNREFUSED:
+        return TransportError(
+            f"{where} refuses connections",
+            node=target.node,
+            why=f"nothing listens on TCP port {target.port} there, or a firewall rejects it",
+            hint=f"is the port right (ssh.port)? on the server: sudo systemctl status ssh ssh.socket\ntry: {target.by_hand}",
+        )
+    return TransportError(f"{where} can't be reached", node=target.node, why=os.strerror(number) if number else why, hint=hint)
+
+
+def _number(error: Exception, why: str) -> int:
+    """The system's number of why no connection came about; 0 where several addresses failed for several reasons, or it is no such error."""
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return error.errno
+    several = set(re.findall(r"\[Errno (\d+)\] Connect call failed", why))
+    return int(several.pop()) if len(several) == 1 else 0
 
 
 def _said(target: Target, tried: Tried, error: Exception) -> TransportError | None:

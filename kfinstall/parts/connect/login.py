@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kfinstall.engine.step import Check, Conflict, Danger, Satisfied, Step, View
+from kfinstall.engine.step import Check, Conflict, Danger, Finding, Satisfied, Severity, Step, View
 from kfinstall.transport import forwarding
 
 
@@ -14,6 +14,7 @@ class ConnectLogin(Step):
     id: ClassVar[str] = "connect.login"
     title: ClassVar[str] = "Log in and become root"
     danger: ClassVar[Danger] = Danger.NONE
+    names = ("forwarding",)
 
     def check(self, view: View) -> Check:
         """Satisfied where the node's facts were read."""
@@ -27,7 +28,9 @@ class ConnectLogin(Step):
         if facts.forwarding_refused:
             said, *places = facts.forwarding_refused
             reason = f"its sshd does not forward connections ({said}), and the Kubernetes API is reached through one"
-            return Conflict(reason, forwarding.hint(self._user(view), ", ".join(places)))
+            hint = forwarding.hint(self._user(view), ", ".join(places))
+            # Nothing goes without: to ignore it would end behind kubeadm init, where nobody says why.
+            return Conflict(reason, hint, findings=(Finding(reason, hint, name="forwarding", severity=Severity.BLOCKING),))
         memory = f"{facts.hardware.memory_bytes / 2**30:.0f} GiB"
         return Satisfied(f"{node.address} answers as {facts.os.hostname}, as root; {facts.hardware.cpus} CPU, {memory} of memory")
 

@@ -126,7 +126,8 @@ class PreflightFileSystems(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        found = [*_systems(view), *(() if membership.member(view) else _latency(view))]
+        etcd = "control-plane" in view.node.roles and not membership.member(view)
+        found = [*_systems(view), *(_latency(view) if etcd else ())]
         mounts = view.fact(Mounts).under
         kinds = dict.fromkeys(f"{mount.kind} at {mount.point}" for mount in mounts.values())
         fast = f"; small writes are done within {limits.LATENCY_WARNING_MILLISECONDS} ms" if view.fact(Latency).writes else ""

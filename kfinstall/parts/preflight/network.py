@@ -147,7 +147,9 @@ def _egress(view: View) -> Iterator[Finding]:
     more = f" and {len(trusted) - 3} more" if len(trusted) > 3 else ""
     own = proxies.proposed(view)
     fix = f"curl -sSI {next(iter(trusted))}"
-    if own:
+    if all("resolve host" in reason for reason in trusted.values()):
+        fix = f"getent hosts {urlsplit(next(iter(trusted))).hostname}\nresolvectl status  # which name servers are asked, and whether they answer"
+    elif own:
         fix += f"\n{own}"
     else:
         fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
