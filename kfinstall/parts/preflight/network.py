@@ -147,10 +147,10 @@ def _egress(view: View) -> Iterator[Finding]:
     more = f" and {len(trusted) - 3} more" if len(trusted) > 3 else ""
     own = proxies.proposed(view)
     fix = f"curl -sSI {next(iter(trusted))}"
-    if all("resolve host" in reason for reason in trusted.values()):
-        fix = f"getent hosts {urlsplit(next(iter(trusted))).hostname}\nresolvectl status  # which name servers are asked, and whether they answer"
-    elif own:
+    if own:
         fix += f"\n{own}"
+    elif all("resolve host" in reason for reason in trusted.values()):
+        fix = f"getent hosts {urlsplit(next(iter(trusted))).hostname}\nresolvectl status  # which name servers are asked, and whether they answer"
     else:
         fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
     yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view), name="ways-out")
