@@ -29,7 +29,7 @@ def read(text: str) -> Imported:
         if len(raw) > LONGEST_LINE_CHARACTERS and not _is_row_of_addresses(_split(raw)):
             found.leave(f"is longer than {LONGEST_LINE_CHARACTERS} characters", number)
             continue
-        line = _PROMPT.sub("", _BULLET.sub("", re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]))
+        line = _PROMPT.sub("", _BULLET.sub("", re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]).strip().strip("`"))
         if line.split()[:1] == ["ssh"]:
             _command(line, number, found)
             continue

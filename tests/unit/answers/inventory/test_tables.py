@@ -141,6 +141,19 @@ def test_a_quoted_proxy_command_is_the_way_of_its_line_alone(command):
     assert not found.left
 
 
+def test_a_command_in_the_marks_of_markdown():
+    found = read('10.0.0.1\n- `ssh -o ProxyCommand="ssh -W %h:%p bastion" ubuntu@10.0.0.3`\n')
+    assert [node["address"] for node in found.nodes] == ["10.0.0.1", "10.0.0.3"]
+    assert "ssh" not in found.nodes[0]
+
+
+def test_titles_with_a_colon_between_addresses_are_no_broken_yaml():
+    found = read("Masters:\n10.0.0.1\nWorkers:\nroot@10.0.0.2\n10.0.0.3 w\n")
+    assert [node["address"] for node in found.nodes] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert left(found, "line 1:", "no address")
+    assert left(found, "line 3:", "no address")
+
+
 def test_a_quote_that_is_not_closed_is_told():
     found = read('10.0.0.1\nssh -o ProxyCommand="ssh -W %h:%p bastion ubuntu@10.0.0.3\n')
     assert [node["address"] for node in found.nodes] == ["10.0.0.1"]
