@@ -25,3 +25,5 @@ MOST_PATTERNS: Final = 500
 """Of an ssh_config's Host lines, each of which is tried on each name."""
 MOST_TITLE_LINES: Final = 10
 """Above the heading of a table."""
+MOST_JOINED_LINES: Final = 10
+"""That one quoted cell, or one command, goes on over."""

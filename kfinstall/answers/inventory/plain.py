@@ -8,6 +8,7 @@ from typing import Final
 from kfinstall.answers.inventory import names, roles, ssh_words, words
 from kfinstall.answers.inventory.found import Found, Imported
 from kfinstall.answers.inventory.limits import LONGEST_LINE_CHARACTERS
+from kfinstall.answers.inventory.lines import joined
 from kfinstall.answers.inventory.nodes import imported
 
 TITLE: Final = "a plain list"
@@ -22,7 +23,7 @@ _BETWEEN: Final = re.compile(r"[\s,;|]+")
 def read(text: str) -> Imported:
     """Lines `address`, `user@host:port`, `name address`, `name address role`, `ssh user@host`; '#' begins a comment."""
     found = Found()
-    lines = text.splitlines()
+    lines = joined(text)
     alone = sum(bool(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS) == 1
     addressed = any(_names_address(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS)
     for number, raw in enumerate(lines, 1):

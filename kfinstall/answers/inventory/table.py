@@ -12,6 +12,7 @@ from typing import Any, Final
 from kfinstall.answers.inventory import columns, names, roles, ssh_words, tools, tree
 from kfinstall.answers.inventory.found import Found, Hop, Imported, Server, word
 from kfinstall.answers.inventory.limits import LONGEST_LINE_CHARACTERS, MOST_TITLE_LINES
+from kfinstall.answers.inventory.lines import joined
 from kfinstall.answers.inventory.nodes import imported
 from kfinstall.answers.inventory.tree import Map, Seq
 
@@ -54,7 +55,7 @@ def _is_row(line: str) -> bool:
 
 def _table(text: str) -> _Table | None:
     """The heading, below a title or not; None where there is none."""
-    lines = text.splitlines()
+    lines = joined(text)
     above: list[int] = []
     for number, line in enumerate(lines, 1):
         if not _is_row(line) or _SEPARATOR.fullmatch(line.strip()):
@@ -111,7 +112,7 @@ def read(text: str) -> Imported:
         return Imported(left=("no heading says which column is the address (such as: name,address,role)",), kind=TITLE, form=NAME)
     for number in table.above:
         found.leave("stands above the table's heading; not taken", number)
-    lines = text.splitlines()
+    lines = joined(text)
     last: Server | None = None
     for number, line in enumerate(lines[table.line :], table.line + 1):
         if not _is_row(line) or line.lstrip().startswith("#"):
@@ -138,6 +139,9 @@ def read(text: str) -> Imported:
 
 def _by_place(line: str, above: str, cells: list[str], heading: Sequence[str]) -> list[str]:
     """The cells of a row that lacks some, below the headings where they stand; as they follow each other where that makes no sense."""
+    if line[:1].isspace() and not above[:1].isspace() and all(map(_is_place, cells)):
+        index = next((at for at, name in enumerate(heading) if columns.meaning(name) == "address"), 0)
+        return [""] * index + [", ".join(cells)]
     starts = [one.start() for one in _APART.finditer(above)]
     placed = [""] * len(heading)
     for one in _APART.finditer(line):

@@ -154,6 +154,33 @@ def test_titles_with_a_colon_between_addresses_are_no_broken_yaml():
     assert left(found, "line 3:", "no address")
 
 
+def test_a_command_that_goes_on_in_the_next_line():
+    found = read('ssh -o ProxyCommand="ssh -W %h:%p bastion" \\\n  ubuntu@10.0.0.3\n10.0.0.4\n')
+    assert [node["address"] for node in found.nodes] == ["10.0.0.3", "10.0.0.4"]
+    assert ssh(found, "node1") == {"user": "ubuntu", "jumpHosts": [{"address": "bastion"}]}
+    assert found.lines["node2"] == 3
+
+
+def test_a_quoted_cell_over_two_lines():
+    for heading in ("", "name,ipv4\n"):
+        found = read(f'{heading}m,"10.0.0.1 (eth0)\n172.17.0.1 (docker0)"\nw,10.0.0.2 (eth0)\n')
+        assert [(node["name"], node["address"]) for node in found.nodes] == [("m", "10.0.0.1"), ("w", "10.0.0.2")]
+        assert left(found, "172.17.0.1")
+
+
+@pytest.mark.parametrize(
+    "text", ['m 10.0.0.1 # 19" rack\nw 10.0.0.2 # 19" rack\n', 'name,ip,rack\nm,10.0.0.1,19"\nw,10.0.0.2,19"\n']
+)
+def test_a_quote_that_opens_no_cell_joins_no_lines(text):
+    assert [(node["name"], node["address"]) for node in read(text).nodes] == [("m", "10.0.0.1"), ("w", "10.0.0.2")]
+
+
+def test_an_indented_address_is_no_name_where_columns_do_not_line_up():
+    found = read("Name   State   IPv4   Image\nm   Running   10.0.0.1   Ubuntu 24.04 LTS\n              10.1.0.1\n")
+    assert [(node["name"], node["address"]) for node in found.nodes] == [("m", "10.0.0.1")]
+    assert left(found, "line 3:", "10.1.0.1 of m")
+
+
 def test_a_quote_that_is_not_closed_is_told():
     found = read('10.0.0.1\nssh -o ProxyCommand="ssh -W %h:%p bastion ubuntu@10.0.0.3\n')
     assert [node["address"] for node in found.nodes] == ["10.0.0.1"]
