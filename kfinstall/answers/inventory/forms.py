@@ -67,6 +67,8 @@ TEXT_FORMS: Final = (
     TextForm(plain.NAME, plain.TITLE, lambda _text: True, plain.read),
 )
 NAMES: Final = tuple(form.name for form in (*TEXT_FORMS, *DATA_FORMS))
+_TITLE: Final = re.compile(r"[A-Za-z][A-Za-z _-]*:")
+_ADDRESS_FIRST: Final = re.compile(r"(?:[A-Za-z0-9_.-]+@)?[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:[\s,;:/]|$)")
 _YAML: Final = re.compile(r"""(?m)^\s*(?:-\s+)?["']?[A-Za-z_][A-Za-z0-9_./-]*["']?\s*:(?:\s|$)|^---\s*$|\A\s*[\[{]""")
 
 
@@ -113,7 +115,7 @@ def _of_data(text: str) -> Imported | None:
     try:
         documents = [one for one in tree.documents(text) if one is not None]
     except NotYamlError as error:
-        if by_lines or not _is_meant(text):
+        if by_lines or not _is_meant(text) or _is_list_with_titles(text):
             return None
         return Imported(left=(f"line {error.line}: {error.message}",), kind="YAML")
     for number, data in enumerate(documents):
@@ -144,6 +146,12 @@ _UNKNOWN: Final = (
 def _is_meant(text: str) -> bool:
     """Whether lines can't be meant: it begins as JSON does, or has keys with something set in below them."""
     return text.lstrip()[:1] == "{" or bool(re.search(r"(?m)^[ \t]*[A-Za-z_][A-Za-z0-9_.-]*\s*:\s*([\[{&*|>].*)?$", text))
+
+
+def _is_list_with_titles(text: str) -> bool:
+    """Whether it is lines of addresses below titles (`Masters:`), which is no YAML: nothing is set in or has braces."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return all(_TITLE.fullmatch(line) or _ADDRESS_FIRST.match(line) for line in lines)
 
 
 def _is_list_of_words(data: Any) -> bool:

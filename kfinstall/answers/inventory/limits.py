@@ -23,3 +23,7 @@ MOST_JUMP_HOSTS: Final = 8
 """On the way to one server."""
 MOST_PATTERNS: Final = 500
 """Of an ssh_config's Host lines, each of which is tried on each name."""
+MOST_TITLE_LINES: Final = 10
+"""Above the heading of a table."""
+MOST_JOINED_LINES: Final = 10
+"""That one quoted cell, or one command, goes on over."""

@@ -11,6 +11,7 @@ from typing import Final
 from kfinstall.answers.inventory.limits import MOST_SERVERS
 
 _NOT_A_NAME: Final = re.compile(r"[^a-z0-9.-]+")
+_INTERFACE: Final = re.compile(r"(?<=[0-9a-fA-F:])[ \t]+\([A-Za-z][A-Za-z0-9_.@-]{0,14}\)")
 _RANGE: Final = re.compile(r"\[([0-9]+|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
 _SPAN: Final = re.compile(r"((?:[0-9]{1,3}\.){3})([0-9]{1,3})-(?:((?:[0-9]{1,3}\.){3}))?([0-9]{1,3})")
 _PLACE: Final = re.compile(
@@ -48,6 +49,25 @@ def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(text)
     except ValueError:
         return None
+
+
+def without_prefix(word: str) -> str:
+    """10.1.1.1/24 without the length of its network, a login in front of it kept; itself where it is a network or anything else."""
+    user, sign, host = word.rpartition("@")
+    if "/" not in host:
+        return word
+    try:
+        known = ipaddress.ip_interface(host)
+    except ValueError:
+        return word
+    whole = known.network
+    is_network = known.ip == whole.network_address and whole.num_addresses > 2
+    return word if is_network else f"{user}{sign}{known.ip}"
+
+
+def without_interfaces(text: str) -> str:
+    """10.0.0.5 (eth0) without the network interface behind it, as LXD prints it."""
+    return _INTERFACE.sub("", text)
 
 
 def node_name(text: str) -> str:

@@ -5,40 +5,88 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kfinstall.answers.inventory import names, words
+from kfinstall.answers.inventory import names, roles, ssh_words, words
 from kfinstall.answers.inventory.found import Found, Imported
 from kfinstall.answers.inventory.limits import LONGEST_LINE_CHARACTERS
+from kfinstall.answers.inventory.lines import joined
 from kfinstall.answers.inventory.nodes import imported
 
 TITLE: Final = "a plain list"
 NAME: Final = "list"
 _BULLET: Final = re.compile(r"^\s*(?:[-*\u2022]\s+|\d{1,3}[.)]\s+)")
+_PROMPT: Final = re.compile(r"^\s*\$\s+(?=ssh\s)")
+_SEEN_BY_NMAP: Final = re.compile(r"\s*Nmap scan report for (\S+)(?: \((\S+)\))?\s*")
+_DNS_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*\.?")
 _BETWEEN: Final = re.compile(r"[\s,;|]+")
 
 
 def read(text: str) -> Imported:
     """Lines `address`, `user@host:port`, `name address`, `name address role`, `ssh user@host`; '#' begins a comment."""
     found = Found()
-    alone = sum(bool(_split(raw)) for raw in text.splitlines()) == 1
-    for number, raw in enumerate(text.splitlines(), 1):
+    lines = joined(text)
+    alone = sum(bool(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS) == 1
+    addressed = any(_names_address(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS)
+    for number, raw in enumerate(lines, 1):
         if len(raw) > LONGEST_LINE_CHARACTERS and not _is_row_of_addresses(_split(raw)):
             found.leave(f"is longer than {LONGEST_LINE_CHARACTERS} characters", number)
             continue
-        parts = _split(_BULLET.sub("", re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]))
+        line = _PROMPT.sub("", _BULLET.sub("", re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]).strip().strip("`"))
+        if line.split()[:1] == ["ssh"]:
+            _command(line, number, found)
+            continue
+        parts = _split(line)
         if not parts:
             continue
         # Two on each line of several are one server's outer and inner address.
         if _is_row_of_addresses(parts) and (len(parts) > 2 or alone or "," in raw):
             for part in parts:
                 words.server([part], number, found)
+        elif _is_title(parts, addressed=addressed):
+            found.leave("names no address (a title?); write: name address role", number)
         else:
             words.server(parts, number, found)
     return imported(found, TITLE, NAME)
 
 
+def _command(line: str, number: int, found: Found) -> None:
+    try:
+        words.server(ssh_words.split(line), number, found)
+    except ssh_words.NotUnderstoodError as error:
+        found.leave(f"a command of ssh in which {error}; nothing of it is taken", number)
+
+
 def _split(line: str) -> list[str]:
-    between = _BETWEEN if not line.lstrip().startswith("ssh ") else re.compile(r"\s+")
-    return [part.strip("\"'`()") for part in between.split(line) if part.strip("\"'`()|")]
+    seen = _SEEN_BY_NMAP.fullmatch(line)
+    if seen is not None:
+        return [one for one in seen.groups() if one]
+    parts = (part.strip("\"'`()") for part in _BETWEEN.split(names.without_interfaces(line)))
+    return [names.without_prefix(part) for part in parts if part.strip("|")]
+
+
+def _names_address(parts: list[str]) -> bool:
+    """Whether a word is an IP address, a DNS name with a domain, a range, or user@host: what makes a line one of servers."""
+    return any(
+        _is_address(part.partition("=")[2] or part)
+        or "@" in part
+        or "[" in part
+        or _DNS_NAME.fullmatch(part.rpartition(":")[0] or part)
+        for part in parts
+    )
+
+
+def _is_title(parts: list[str], *, addressed: bool) -> bool:
+    """Whether a line has no word that could be an address: among lines with addresses only a short name with a digit or '-' is one."""
+    if _names_address(parts):
+        return False
+    if parts[-1].endswith(":") or (addressed and parts[-1].lower().endswith("s") and roles.of_word(parts[-1])):
+        return True
+    plain = list(parts)
+    while len(plain) > 1 and (plain[-1].isdecimal() or roles.of_word(plain[-1])):
+        plain.pop()
+    if len(plain) > 2 or any("=" in one for one in plain):
+        return False
+    is_bare = plain[-1].isalpha() or plain[-1].isdecimal()
+    return (addressed and (is_bare or len(plain) > 1)) or (len(plain) > 1 and is_bare)
 
 
 def _is_row_of_addresses(parts: list[str]) -> bool:

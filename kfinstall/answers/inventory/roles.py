@@ -33,6 +33,7 @@ _MEANINGS: Final[dict[str, frozenset[str]]] = {
 _WEAK: Final = {"node": WORKER, "nodes": WORKER, "server": CONTROL_PLANE, "servers": CONTROL_PLANE}
 """What also is anybody's word for all servers."""
 _MAKERS: Final = re.compile(r"(?:kube|k8s|kubernetes|k3s|rke2?|kubespray)-")
+_BETWEEN_ROLES: Final = re.compile(r"\s*(?:[,+&/;|]|\band\b)\s*")
 _BETWEEN: Final = re.compile(r"[,+&/;| ]+|\band\b")
 _OF_A_CONTROL_PLANE: Final = re.compile(r"(?:.*[-.])?(?:master|control-?plane|controller|cp)[-.]?\d*")
 _OF_A_WORKER: Final = re.compile(r"(?:.*[-.])?(?:worker|node|agent|minion|compute|gpu)[-.]?\d*")
@@ -51,11 +52,12 @@ def of_word(word: str) -> frozenset[str]:
         return known
     if plain in _WEAK:
         return frozenset({_WEAK[plain]})
-    parts = [part for part in _BETWEEN.split(word.strip().lower()) if part]
-    if len(parts) < 2:
-        return frozenset()
-    found = [of_word(part) for part in parts]
-    return frozenset().union(*found) if all(found) else frozenset()
+    for between in (_BETWEEN_ROLES, _BETWEEN):
+        parts = [part for part in between.split(word.strip().lower()) if part]
+        found = [of_word(part) for part in parts] if len(parts) > 1 else []
+        if found and all(found):
+            return frozenset().union(*found)
+    return frozenset()
 
 
 def of_group(name: str) -> frozenset[str]:

@@ -25,9 +25,18 @@ _NO_CHANGE_WORDS: Final = (
 )
 _NO_CHANGE: Final = frozenset(_NO_CHANGE_WORDS.split())
 """What does not change who is reached, as whom, or by which key."""
+_OTHER_SETTINGS: Final = (
+    "stricthostkeychecking userknownhostsfile hostkeyalias hostkeyalgorithms certificatefile identityagent addressfamily bindaddress ciphers macs "
+    "kexalgorithms pubkeyacceptedalgorithms pubkeyacceptedkeytypes pubkeyauthentication passwordauthentication remotecommand localcommand "
+    "proxyusefdpass canonicalizehostname canonicaldomains"
+)
 _NO_SERVERS: Final = frozenset(
     {"github.com", "gitlab.com", "bitbucket.org", "ssh.github.com", "altssh.gitlab.com", "ssh.dev.azure.com", "codeberg.org"}
 )
+_SETTINGS: Final = _TAKEN | _NO_CHANGE | frozenset(_OTHER_SETTINGS.split())
+_BLOCKS: Final = frozenset({"host", "match", "include"})
+_HOST_LINE: Final = re.compile(r"(?im)^[ \t]*host(?:[ \t]+|[ \t]*=[ \t]*)[^\s:=]")
+_KEY: Final = re.compile(r"[ \t]*([^\s=#]+)")
 _TOKEN: Final = re.compile(r"%(.)")
 
 
@@ -70,10 +79,13 @@ class _Values:
 
 
 def looks_like(text: str) -> bool:
-    """A line that begins a Host block."""
-    return bool(re.search(r"(?im)^[ \t]*host(?:[ \t]+|[ \t]*=[ \t]*)[^\s:=]", text)) and not re.search(
-        r"(?m)^\s*(hosts?|all)\s*:", text
-    )
+    """A line that begins a Host block, and settings; sentences and tables begin with the word too."""
+    if not _HOST_LINE.search(text) or re.search(r"(?m)^\s*(hosts?|all)\s*:", text):
+        return False
+    keys = [found[1].lower() for found in map(_KEY.match, text.splitlines()) if found]
+    blocks = [key for key in keys if key in _BLOCKS]
+    settings = [key for key in keys if key in _SETTINGS]
+    return len(blocks) == len(keys) or (bool(settings) and len(blocks) + len(settings) >= len(keys) / 2)
 
 
 def read(text: str) -> Imported:

@@ -12,7 +12,8 @@ from kfinstall.answers.inventory.found import Hop, word
 from kfinstall.answers.inventory.limits import MOST_JUMP_HOSTS
 
 _TAKES_A_VALUE: Final = frozenset("BbcDEeFIiJLlmOopPQRSWw")
-_TO_THE_NODE: Final = ("%h:%p", "[%h]:%p", "%h:22", "[%h]:22")
+_TO_THE_NODE: Final = ("%h:%p", "[%h]:%p", "%h:22", "[%h]:22", "%%h:%%p")
+"""The last as it stands in printf's texts and units of systemd."""
 _CARRIERS: Final = frozenset({"nc", "netcat", "ncat", "nc.openbsd", "nc.traditional"})
 _NO_CHANGE_WORDS: Final = (
     "controlmaster controlpath controlpersist connecttimeout connectionattempts serveraliveinterval serveralivecountmax tcpkeepalive compression "

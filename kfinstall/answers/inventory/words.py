@@ -26,6 +26,7 @@ _USERS: Final = frozenset(
         "core",
     }
 )
+_MOST_ROLE_WORDS: Final = 5
 _HOW: Final = "write: name address role"
 _SETTINGS: Final = frozenset({"user", "port", "key", "role", "name", "password", "pass"})
 
@@ -42,6 +43,9 @@ class _Row:
 
 def server(words: Sequence[str], line: int, found: Found) -> None:
     """Take a row for one server, or several where its one word is a range; leave it with its reason otherwise."""
+    if words[:1] == ["ssh"] and len(words) > 1:
+        _command(words[1:], line, found)
+        return
     row = _Row(line)
     plain = []
     for one in words:
@@ -52,11 +56,7 @@ def server(words: Sequence[str], line: int, found: Found) -> None:
             plain += [key, value]
         else:
             plain.append(one)
-    if plain[:1] == ["ssh"] and len(plain) > 1:
-        _command(plain[1:], line, found)
-        return
-    while len(plain) > 1 and roles.of_word(plain[-1]):
-        row.role |= roles.of_word(plain.pop())
+    row.role = _roles_behind(plain)
     if len(plain) > 1 and plain[-1].isdecimal():
         row.port = plain.pop()
     if not plain:
@@ -65,6 +65,18 @@ def server(words: Sequence[str], line: int, found: Found) -> None:
         _single(plain[0], row, found)
     else:
         _several(plain, row, found)
+
+
+def _roles_behind(plain: list[str]) -> frozenset[str]:
+    """The roles that the last words name, which are taken away: `worker`, `Control Plane + Worker`."""
+    result: frozenset[str] = frozenset()
+    while True:
+        most = min(len(plain) - 1, _MOST_ROLE_WORDS)
+        count = next((one for one in range(most, 0, -1) if roles.of_word(" ".join(plain[-one:]))), 0)
+        if not count:
+            return result
+        result |= roles.of_word(" ".join(plain[-count:]))
+        del plain[-count:]
 
 
 def _several(plain: list[str], row: _Row, found: Found) -> None:
