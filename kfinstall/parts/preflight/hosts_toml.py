@@ -51,23 +51,27 @@ def _host(url: str, settings: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {key} = {json.dumps(value)}" for key, value in settings.items())
 
 
-def place(found: RuntimeFiles, registry: str) -> str:
-    """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`, and our folder before others."""
+def place(found: RuntimeFiles, registry: str, folders: tuple[str, ...]) -> str:
+    """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`.
+
+    `folders`: where containerd looks, in its order; a new one goes into the first.
+    """
     host, separator, port = registry.rpartition(":")
     names = (f"{host}_{port}_", registry) if separator and port.isdigit() else (registry,)
-    ours = [f"{CERTS_D}/{name}/hosts.toml" for name in names]
+    paths = [f"{folder}/{name}/hosts.toml" for folder in folders for name in names]
     known = (*found.contents, *found.unread)
-    others = [path for name in names for path in known if path.endswith(f"/{name}/hosts.toml")]
-    return next((path for path in (*ours, *others) if path in known), ours[-1])
+    return next((path for path in paths if path in known), f"{folders[0]}/{registry}/hosts.toml")
 
 
-def wanted(found: RuntimeFiles, registry: str, url: str) -> Change | None:
+def wanted(found: RuntimeFiles, registry: str, url: str, folders: tuple[str, ...] = (CERTS_D,)) -> Change | None:
     """What has to change for a mirror; None where it is there already. What others wrote for the same registry stays, ours behind it.
+
+    `folders`: where containerd looks for hosts.toml files, in its order.
 
     Raises:
         Refused: the file that is there can't be read as TOML, or not be added to.
     """
-    path = place(found, registry)
+    path = place(found, registry, folders)
     text = mirror(registry, url)
     if path in found.unread:
         raise Refused(f"{path} is too large to be looked at, or no file that can be read", f"sudo ls -l {path}")
@@ -115,10 +119,10 @@ def _enough(told: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     return trusted and bool(told.get("override_path", False)) is bool(settings.get("override_path", False))
 
 
-def moved(registry: Table, path: str) -> dict[str, str]:
+def moved(registry: Table, path: str, folder: str = CERTS_D) -> dict[str, str]:
     """hosts.toml files, by path, that say what a CRI's table `registry` says inline: mirrors with their endpoints, and TLS.
 
-    containerd refuses both beside each other. `path`: the file that says it inline, for errors.
+    containerd refuses both beside each other. `path`: the file that says it inline, for errors; `folder`: where containerd looks.
 
     Raises:
         Refused: it says something that hosts.toml has no word for.
@@ -141,7 +145,7 @@ def moved(registry: Table, path: str) -> dict[str, str]:
         for url in table.get("endpoint", []):
             settings = {"capabilities": ["pull", "resolve"], **({"override_path": True} if has_path(url) else {})}
             lines += ["", *_host(url.rstrip("/"), settings | tls.get(urlsplit(url).netloc, {}))]
-        found[f"{CERTS_D}/{folder_name}/hosts.toml"] = f"# Moved here by kfinstall from {path}\n" + "\n".join(lines) + "\n"
+        found[f"{folder}/{folder_name}/hosts.toml"] = f"# Moved here by kfinstall from {path}\n" + "\n".join(lines) + "\n"
     return found
 
 
