@@ -24,6 +24,7 @@ from kfinstall.parts.preflight.containerd_read import (
     get,
     read,
 )
+from kfinstall.parts.preflight.containerd_runtimes import OLD_TABLES, RUNC, RUNC_TYPES, default_runtime
 from kfinstall.parts.preflight.hosts_folders import OWN_HEAD, OWN_NAME, TRANSFER, directories, listed, one_directory
 from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, RuntimeFiles, absolute
 from kfinstall.parts.preflight.toml_edit import Edit, EditError, dotted, edited, shown, written
@@ -31,9 +32,6 @@ from kfinstall.parts.preflight.toml_edit import Edit, EditError, dotted, edited,
 _CONF_D: Final = "/etc/containerd/conf.d"
 _BINARIES: Final = "/opt/cni/bin"
 _NETWORKS: Final = "/etc/cni/net.d"
-_RUNC: Final = "io.containerd.runc.v2"
-_RUNC_TYPES: Final = (_RUNC, "io.containerd.runc.v1")
-"""Types of runtimes whose shim takes SystemdCgroup; gVisor's and Kata's do not."""
 
 Wanted = Mapping[Keys, Any]
 
@@ -48,11 +46,11 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
     if not configured.files or CONTAINERD_CONFIG in found.pristine:
         before = None if not configured.files else configured.files[0].text
         return (Change(CONTAINERD_CONFIG, before, fresh, (f"write {CONTAINERD_CONFIG}",)),)
-    _default_runtime(configured)
+    default_runtime(configured)
     folders = directories(configured, version)
     certs = _certs(configured, folders, version)
     edits: dict[str, list[Edit]] = {}
-    files, told = _registries(configured, edits, folders[0])
+    files, told = _registries(found, configured, edits, folders[0])
     for file in configured.files:
         if off := disabled(file.data):
             kept = [name for name in file.data["disabled_plugins"] if name not in off]
@@ -62,7 +60,7 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
             )
     _versioned(configured, edits, told)
     if configured.major >= MERGES_FIELDS:
-        own = _drop_in(found, configured, pause, certs, edits, told)
+        own = _drop_in(found, configured, pause, edits, told, certs=certs)
     else:
         own = _in_place(configured, pause, certs, edits, told)
     by_path = {file.path: file for file in configured.files}
@@ -70,24 +68,15 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
     return (*files, *own, *edited_files)
 
 
-def _default_runtime(configured: Configuration) -> None:
-    """The CRI does not start with a default runtime that nobody describes."""
-    containerd = get(configured.effective, (*configured.runtime, "containerd")) or {}
-    name, runtimes = containerd.get("default_runtime_name"), containerd.get("runtimes", {})
-    if name and name != "runc" and name not in runtimes:
-        raise Refused(
-            f"{name} is the default runtime in containerd's configuration, and no runtime of that name is described there",
-            f"describe it (nvidia-ctk runtime configure does for NVIDIA's), or take default_runtime_name out of {configured.files[0].path}",
-        )
-
-
 def _edited(file: Loaded, edits: list[Edit], words: list[str]) -> Change:
     try:
         return Change(file.path, file.text, edited(file.text, edits), tuple(words))
     except EditError as error:
+        out = ", ".join(dotted(edit.keys) for edit in edits if edit.value is None)
         settings = "; ".join(f"{dotted(edit.keys)} = {shown(edit.value)}" for edit in edits if edit.value is not None)
+        hints = (f"take out of it: {out}" if out else "", f"write there: {settings}" if settings else "")
         raise Refused(
-            f"{file.path} can't be changed without touching what others wrote: {error}", f"write there: {settings}"
+            f"{file.path} can't be changed without touching what others wrote: {error}", "; ".join(filter(None, hints))
         ) from None
 
 
@@ -115,15 +104,18 @@ def _fields(configured: Configuration, effective: Table, pause: str, certs: Want
     runtime, images = Configuration((), form, configured.major).runtime, Configuration((), form, configured.major).images
     runc = (*runtime, "containerd", "runtimes", "runc")
     sandbox = (*images, "pinned_images", "sandbox") if form == 3 else (*images, "sandbox_image")
-    found: dict[Keys, Any] = {sandbox: pause, (*runc, "runtime_type"): _RUNC}
+    found: dict[Keys, Any] = {sandbox: pause, (*runc, "runtime_type"): RUNC}
     runtimes = get(effective, (*runtime, "containerd", "runtimes"))
     names = (
-        [name for name, table in runtimes.items() if get(table, ("runtime_type",)) in _RUNC_TYPES]
+        [name for name, table in runtimes.items() if get(table, ("runtime_type",)) in RUNC_TYPES]
         if isinstance(runtimes, dict)
         else []
     )
     for name in dict.fromkeys(("runc", *names)):
         found[(*runtime, "containerd", "runtimes", name, "options", "SystemdCgroup")] = True
+    for name in OLD_TABLES if configured.major < MERGES_FIELDS else ():
+        if get(effective, (*runtime, "containerd", name, "runtime_type")) in RUNC_TYPES:
+            found[(*runtime, "containerd", name, "options", "SystemdCgroup")] = True
     if get(effective, (*runtime, "systemd_cgroup")):
         found[(*runtime, "systemd_cgroup")] = False  # of a shim that is gone; with runc's own it stops the CRI
     found |= _cni(configured, get(effective, (*runtime, "cni")) or {}, runtime)
@@ -177,9 +169,10 @@ def _drop_in(
     found: RuntimeFiles,
     configured: Configuration,
     pause: str,
-    certs: Wanted,
     edits: dict[str, list[Edit]],
     told: dict[str, list[str]],
+    *,
+    certs: Wanted,
 ) -> tuple[Change, ...]:
     form = _form(configured)
     lacking = [
@@ -257,7 +250,7 @@ def _behind(configured: Configuration, place: str) -> Iterator[Loaded]:
 
 
 def _registries(
-    configured: Configuration, edits: dict[str, list[Edit]], folder: str
+    found: RuntimeFiles, configured: Configuration, edits: dict[str, list[Edit]], folder: str
 ) -> tuple[tuple[Change, ...], dict[str, list[str]]]:
     """Registries that are told inline go to hosts.toml files: containerd takes no config_path beside them."""
     told: dict[str, list[str]] = {}
@@ -282,5 +275,7 @@ def _registries(
             told.setdefault(file.path, []).append(
                 f"take registry.mirrors and configs.*.tls out of {file.path}: hosts.toml files say the same"
             )
-    made = hosts_toml.moved(registry, files[0].path if files else CONTAINERD_CONFIG, folder)
-    return tuple(Change(path, None, text, (f"write {path}, as {files[0].path} says it",)) for path, text in made.items()), told
+    where = files[0].path if files else CONTAINERD_CONFIG
+    made = hosts_toml.moved(registry, where, folder)
+    lacking = {path: text for path, text in made.items() if not hosts_toml.says(found, path, text, where)}
+    return tuple(Change(path, None, text, (f"write {path}, as {where} says it",)) for path, text in lacking.items()), told

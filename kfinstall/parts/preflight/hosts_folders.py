@@ -42,9 +42,7 @@ def directories(configured: Configuration, version: str) -> tuple[str, ...]:
         return (CERTS_D,)
     where = next(file.path for file in others.files if get(file.data, keys))
     if not all(path.startswith("/") for path in paths):
-        raise Refused(
-            f"config_path in {where} is no absolute path: {':'.join(paths)}", f'write there: config_path = "{CERTS_D}"'
-        )
+        raise Refused(f"config_path in {where} is no absolute path: {':'.join(paths)}", f'write there: config_path = "{CERTS_D}"')
     if len(paths) == 1 or not one_directory(configured, version):
         return paths
     if _DEFAULT.issuperset(paths):

@@ -19,7 +19,7 @@ def _looks(view: View) -> Iterator[Callable[[], object]]:
     version = view.facts.runtime.containerd_version
     if view.answers.cluster.runtime == "docker":
         wanted = (mirrors["docker.io"],) if "docker.io" in mirrors else ()
-        yield partial(daemon_json.changes, found, wanted)
+        yield partial(daemon_json.changes, found, wanted, view.facts.runtime.docker_version)
         return
     if version:
         yield partial(containerd_merge.changes, found, version, view.release.pause_image(view.minor), "")

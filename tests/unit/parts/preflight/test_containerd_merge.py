@@ -400,6 +400,96 @@ def test_mirrors_in_the_file_move_to_hosts_toml(tmp_path, version):
         assert not images["registry"].get("mirrors")
 
 
+IMPLIED = f"""version = 2
+[{V2}.registry.mirrors."docker.io"]
+  endpoint = ["https://h:5000"]
+[{V2}.registry.configs."h:5000".tls]
+  ca_file = "/etc/ca.crt"
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("text", [IMPLIED, IMPLIED.replace("docker.io", "*"), IMPLIED.partition(f"[{V2}.registry.configs")[0]])
+def test_mirrors_whose_parents_are_only_implied_move_too(tmp_path, version, text):
+    etc = Etc(tmp_path, files={CONFIG: text})
+    settle(etc, version)
+    assert "h:5000" not in etc.text(CONFIG)
+    assert "https://h:5000" in etc.text(f"/etc/containerd/certs.d/{'_default' if '*' in text else 'docker.io'}/hosts.toml")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_hosts_toml_that_is_there_beside_mirrors_in_the_file(tmp_path, version):
+    path = "/etc/containerd/certs.d/docker.io/hosts.toml"
+    etc = Etc(tmp_path, files={CONFIG: IMPLIED, path: 'server = "https://x"\n[host."https://old"]\n'})
+    told = refused(etc, version)
+    assert f"{path} is there and says otherwise" in told
+    assert f"mirrors or TLS in {CONFIG}" in told
+    # What says the same needs no change.
+    etc.write(
+        path,
+        '# theirs\nserver = "https://registry-1.docker.io"\n[host."https://h:5000/"]\ncapabilities = ["pull", "resolve"]\nca = "/etc/ca.crt"\n',
+    )
+    settle(etc, version)
+    assert etc.text(path).startswith("# theirs")
+
+
+def test_a_refusal_says_what_to_take_out(tmp_path):
+    from kfinstall.parts.preflight.toml_edit import Edit
+
+    file = read(RuntimeFiles({CONFIG: b"version = 2\na = {b = 1}\n"}), "1.7.24").files[0]
+    with pytest.raises(Refused) as error:
+        containerd_merge._edited(file, [Edit(("a", "b", "c"), None)], [])
+    assert error.value.hint == "take out of it: a.b.c"
+
+
+# nvidia-docker #1468: before default_runtime_name there was a table.
+@pytest.mark.parametrize("table", ["default_runtime", "untrusted_workload_runtime"])
+def test_the_old_table_of_a_runtime_gets_the_systemd_driver(tmp_path, table):
+    text = f"""version = 2
+[{V2}.containerd.{table}]
+  runtime_type = "io.containerd.runc.v2"
+  [{V2}.containerd.{table}.options]
+    BinaryName = "/usr/bin/nvidia-container-runtime"
+"""
+    etc = Etc(tmp_path, files={CONFIG: text})
+    settle(etc, "1.7.24")
+    found, effective = holds(etc, "1.7.24")
+    assert get(effective, (*found.runtime, "containerd", table, "options")) == {
+        "BinaryName": "/usr/bin/nvidia-container-runtime",
+        "SystemdCgroup": True,
+    }
+    etc.write(CONFIG, text)
+    assert f"{table} in {CONFIG} is a table that containerd 2 does not know" in refused(etc, "2.1.9")
+    etc.write(CONFIG, text.replace("io.containerd.runc.v2", ""))
+    settle(etc, "2.1.9")
+
+
+LINUX = f"""version = 2
+[{V2}]
+  systemd_cgroup = true
+[{V2}.containerd]
+  default_runtime_name = "nvidia"
+[{V2}.containerd.runtimes.nvidia]
+  runtime_type = "io.containerd.runtime.v1.linux"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINUX,
+        LINUX.replace("systemd_cgroup = true", ""),
+        LINUX.replace('default_runtime_name = "nvidia"', ""),
+        LINUX.replace('default_runtime_name = "nvidia"', "").replace("runtimes.nvidia", "default_runtime"),
+    ],
+)
+def test_the_shim_of_containerd_1_0_is_refused(tmp_path, text):
+    etc = Etc(tmp_path, files={CONFIG: text})
+    told = refused(etc, "1.6.20")
+    assert f"in {CONFIG} is of type io.containerd.runtime.v1.linux" in told
+    assert 'runtime_type = "io.containerd.runc.v2"' in told
+
+
 def test_a_password_in_the_file_is_never_sent_back(tmp_path):
     from kfinstall.parts.preflight.changes import told
 

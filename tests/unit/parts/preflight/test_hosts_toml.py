@@ -73,6 +73,12 @@ def test_a_registry_gets_its_folder(tmp_path):
     assert settle(etc, "registry.corp:5000") == ()
 
 
+def test_a_path_is_told_to_be_the_whole_root():
+    change = hosts_toml.wanted(RuntimeFiles(), "docker.io", f"{MIRROR}/hub")
+    assert change is not None
+    assert "whose API's root is that whole URL (most registries want /v2 in it)" in change.words[0]
+
+
 @needs_bash
 def test_another_mirror_in_the_answers_takes_the_place_of_ours(tmp_path):
     etc = Etc(tmp_path, files={HUB: hosts_toml.mirror("docker.io", "https://old.example")})
@@ -104,6 +110,9 @@ def test_what_an_administrator_wrote_stays_before_ours(tmp_path):
     "text",
     [
         f'[host."{MIRROR}/"]\n',
+        f'[host."{MIRROR}:443"]\n',
+        f'[host."{MIRROR.upper().replace("HTTPS", "https")}:443/"]\n',
+        f'[host."{MIRROR.removeprefix("https://")}"]\n',
         f'server = "https://x"\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = "/etc/ssl/corp.pem"\n',
         # As kfinstall wrote it before.
         f'server = "https://registry-1.docker.io"\n\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve"]\n',
