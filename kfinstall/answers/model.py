@@ -166,8 +166,8 @@ class Registry(Section):
     mirrors: dict[str, t.HttpUrl] = Field(
         {},
         description="Registry host to mirror URL, for example {docker.io: 'https://mirror.example'}; _default stands for every other "
-        "registry. Used with and without a registry of the cluster's own. A URL with a path is the whole root of the mirror's API: "
-        "'https://harbor.example/v2/project'. Over http:// images are pulled, but the registry itself is asked what a tag means. "
+        "registry. Used with and without a registry of the cluster's own. A URL with a path is the whole root of the mirror's API "
+        "(override_path of hosts.toml): /v2 has to stand in it where the registry has it, 'https://harbor.example/v2/project'. Over http:// images are pulled, but the registry itself is asked what a tag means. "
         "Docker has mirrors for docker.io only.",
     )
     minimum_free: t.Size = Field("50Gi", description="Free space that preflight asks for.")

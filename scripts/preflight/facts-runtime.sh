@@ -63,12 +63,14 @@ kf_runtime_containerd() {
 
 # Hosts that the answers name, in each folder that containerd may be told to look in, under both names of a host with a port.
 kf_runtime_hosts() {
-  local host folder name line lines file
+  local host folder name line lines file inline=''
   local -A folders=([/etc/containerd/certs.d]=1)
   for file in "${!KF_SEEN[@]}"; do
     [[ $file == *.toml && -f $file ]] || continue
     mapfile -t lines <"$file"
     for line in "${lines[@]}"; do
+      # Registries told inline have to agree with hosts.toml files that are there.
+      [[ ! $line =~ ^[[:space:]]*[^#]*(mirrors|configs)[\"\']?([[:space:]]*[].=]) ]] || inline=1
       [[ $line =~ ^[[:space:]]*config_path[[:space:]]*=[[:space:]]*[\"\']([^\"\']+)[\"\'] ]] || continue
       kf_words "${BASH_REMATCH[1]//:/ }"
       for folder in "${KF_WORDS[@]}"; do [[ $folder != /* ]] || folders[$folder]=1; done
@@ -82,6 +84,10 @@ kf_runtime_hosts() {
       kf_runtime_file "$folder/$name/hosts.toml"
       kf_runtime_file "$folder/$host/hosts.toml"
     done
+  done
+  [[ -n $inline ]] || return 0
+  for folder in "${!folders[@]}"; do
+    for file in "$folder"/*/hosts.toml; do kf_runtime_file "$file"; done
   done
 }
 
@@ -100,14 +106,53 @@ kf_runtime_pristine() {
   done
 }
 
+# kf_runtime_value UNIT NAME: what systemd puts for a variable of a command line, into KF_VALUE. Of its environment, which may hold logins, only
+# the variables that a command line names are looked at. Fails where that can't be told.
+kf_runtime_value() {
+  local line text='' file files double="(^|[[:space:]])\"$2=(([^\"\\\\]|\\\\.)*)\"" single="(^|[[:space:]])$2=([^[:space:]]*)"
+  KF_VALUE=''
+  text=$(systemctl show --no-pager -p Environment --value -- "$1") || return 1
+  if [[ $text =~ $double || $text =~ $single ]]; then
+    KF_VALUE=${BASH_REMATCH[2]//\\\"/\"}
+  elif [[ $text == *"$2="* || $text == *unprintable* ]]; then
+    return 1
+  fi
+  mapfile -t files < <(systemctl show --no-pager -p EnvironmentFiles --value -- "$1")
+  for file in "${files[@]}"; do
+    file=${file#EnvironmentFiles=} file=${file% (ignore_errors=*}
+    [[ -n $file ]] || continue
+    [[ -e $file ]] || continue
+    [[ -f $file && -r $file && $(stat -L -c %s -- "$file") -le $kf_runtime_most ]] || return 1
+    # A line that ends with a backslash goes on in the next one; the last word on a variable counts.
+    while read -r line || [[ -n $line ]]; do
+      [[ $line =~ ^$2=(.*)$ ]] || continue
+      line=${BASH_REMATCH[1]} line=${line%"${line##*[![:space:]]}"}
+      [[ ! $line =~ ^\"(.*)\"$ && ! $line =~ ^\'(.*)\'$ ]] || line=${BASH_REMATCH[1]}
+      KF_VALUE=$line
+    done < <(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' -- "$file")
+  done
+}
+
+# kf_runtime_command UNIT COMMAND: the command line with the values of its variables; one that can't be told stays there.
+kf_runtime_command() {
+  local rest=$2 done='' before name
+  while [[ $rest =~ ^([^$]*)\$(\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))(.*)$ ]]; do
+    before=${BASH_REMATCH[1]} name=${BASH_REMATCH[3]}${BASH_REMATCH[4]} rest=${BASH_REMATCH[5]}
+    if kf_runtime_value "$1" "$name"; then done+=$before${KF_VALUE//[$'\n\t']/ }; else done+="$before\$$name"; fi
+  done
+  KF_COMMAND=$done$rest
+}
+
 # How their units start them: a setting may be an option there.
 kf_runtime_units() {
-  local unit line lines
+  local unit line lines KF_COMMAND KF_VALUE
   [[ -d /run/systemd/system ]] || return 0
   for unit in containerd.service docker.service; do
     mapfile -t lines < <(systemctl show --no-pager -p ExecStart --value -- "$unit")
     for line in "${lines[@]}"; do
-      [[ $line =~ argv\[\]=(.*)\ \;\ ignore_errors= ]] && kf_pair exec "$unit ${BASH_REMATCH[1]}"
+      [[ $line =~ argv\[\]=(.*)\ \;\ ignore_errors= ]] || continue
+      kf_runtime_command "$unit" "${BASH_REMATCH[1]}"
+      kf_pair exec "$unit $KF_COMMAND"
     done
   done
 }

@@ -24,18 +24,14 @@ from kfinstall.parts.preflight.containerd_read import (
     get,
     read,
 )
-from kfinstall.parts.preflight.runtime_files import CERTS_D, CONTAINERD_CONFIG, RuntimeFiles, absolute
+from kfinstall.parts.preflight.containerd_runtimes import OLD_TABLES, RUNC, RUNC_TYPES, default_runtime
+from kfinstall.parts.preflight.hosts_folders import OWN_HEAD, OWN_NAME, TRANSFER, directories, listed, one_directory
+from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, RuntimeFiles, absolute
 from kfinstall.parts.preflight.toml_edit import Edit, EditError, dotted, edited, shown, written
 
-OWN_NAME: Final = "zz-kfinstall.toml"
-"""Read behind what others put beside it: 99-nvidia.toml, say."""
-OWN_HEAD: Final = "# Written by kfinstall: what Kubernetes needs of containerd\n"
 _CONF_D: Final = "/etc/containerd/conf.d"
 _BINARIES: Final = "/opt/cni/bin"
 _NETWORKS: Final = "/etc/cni/net.d"
-_RUNC: Final = "io.containerd.runc.v2"
-_RUNC_TYPES: Final = (_RUNC, "io.containerd.runc.v1")
-"""Types of runtimes whose shim takes SystemdCgroup; gVisor's and Kata's do not."""
 
 Wanted = Mapping[Keys, Any]
 
@@ -50,9 +46,11 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
     if not configured.files or CONTAINERD_CONFIG in found.pristine:
         before = None if not configured.files else configured.files[0].text
         return (Change(CONTAINERD_CONFIG, before, fresh, (f"write {CONTAINERD_CONFIG}",)),)
-    _default_runtime(configured)
+    default_runtime(configured)
+    folders = directories(configured, version)
+    certs = _certs(configured, folders, version)
     edits: dict[str, list[Edit]] = {}
-    files, told = _registries(configured, edits)
+    files, told = _registries(found, configured, edits, folders[0])
     for file in configured.files:
         if off := disabled(file.data):
             kept = [name for name in file.data["disabled_plugins"] if name not in off]
@@ -62,32 +60,23 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
             )
     _versioned(configured, edits, told)
     if configured.major >= MERGES_FIELDS:
-        own = _drop_in(found, configured, pause, edits, told)
+        own = _drop_in(found, configured, pause, edits, told, certs=certs)
     else:
-        own = _in_place(configured, pause, edits, told)
+        own = _in_place(configured, pause, certs, edits, told)
     by_path = {file.path: file for file in configured.files}
     edited_files = tuple(_edited(by_path[path], wanted, told[path]) for path, wanted in edits.items())
     return (*files, *own, *edited_files)
-
-
-def _default_runtime(configured: Configuration) -> None:
-    """The CRI does not start with a default runtime that nobody describes."""
-    containerd = get(configured.effective, (*configured.runtime, "containerd")) or {}
-    name, runtimes = containerd.get("default_runtime_name"), containerd.get("runtimes", {})
-    if name and name != "runc" and name not in runtimes:
-        raise Refused(
-            f"{name} is the default runtime in containerd's configuration, and no runtime of that name is described there",
-            f"describe it (nvidia-ctk runtime configure does for NVIDIA's), or take default_runtime_name out of {configured.files[0].path}",
-        )
 
 
 def _edited(file: Loaded, edits: list[Edit], words: list[str]) -> Change:
     try:
         return Change(file.path, file.text, edited(file.text, edits), tuple(words))
     except EditError as error:
+        out = ", ".join(dotted(edit.keys) for edit in edits if edit.value is None)
         settings = "; ".join(f"{dotted(edit.keys)} = {shown(edit.value)}" for edit in edits if edit.value is not None)
+        hints = (f"take out of it: {out}" if out else "", f"write there: {settings}" if settings else "")
         raise Refused(
-            f"{file.path} can't be changed without touching what others wrote: {error}", f"write there: {settings}"
+            f"{file.path} can't be changed without touching what others wrote: {error}", "; ".join(filter(None, hints))
         ) from None
 
 
@@ -102,26 +91,35 @@ def _versioned(configured: Configuration, edits: dict[str, list[Edit]], told: di
         told.setdefault(first.path, []).append(f"set version = 2 in {first.path}, which names no plugin yet")
 
 
-def _fields(configured: Configuration, effective: Table, pause: str, form: int) -> dict[Keys, Any]:
+def _certs(configured: Configuration, folders: tuple[str, ...], version: str) -> Wanted:
+    """Where containerd is to look for hosts.toml; the keys of the CRI's own stand below its table of images."""
+    found: dict[Keys, Any] = {("registry", "config_path"): ":".join(folders)}
+    if one_directory(configured, version) and len(listed(configured.effective, TRANSFER)) > 1:
+        found[TRANSFER] = folders[0]
+    return found
+
+
+def _fields(configured: Configuration, effective: Table, pause: str, certs: Wanted, form: int) -> dict[Keys, Any]:
     """Every setting that has to hold, with its value."""
     runtime, images = Configuration((), form, configured.major).runtime, Configuration((), form, configured.major).images
     runc = (*runtime, "containerd", "runtimes", "runc")
     sandbox = (*images, "pinned_images", "sandbox") if form == 3 else (*images, "sandbox_image")
-    found: dict[Keys, Any] = {sandbox: pause, (*runc, "runtime_type"): _RUNC}
+    found: dict[Keys, Any] = {sandbox: pause, (*runc, "runtime_type"): RUNC}
     runtimes = get(effective, (*runtime, "containerd", "runtimes"))
     names = (
-        [name for name, table in runtimes.items() if get(table, ("runtime_type",)) in _RUNC_TYPES]
+        [name for name, table in runtimes.items() if get(table, ("runtime_type",)) in RUNC_TYPES]
         if isinstance(runtimes, dict)
         else []
     )
     for name in dict.fromkeys(("runc", *names)):
         found[(*runtime, "containerd", "runtimes", name, "options", "SystemdCgroup")] = True
+    for name in OLD_TABLES if configured.major < MERGES_FIELDS else ():
+        if get(effective, (*runtime, "containerd", name, "runtime_type")) in RUNC_TYPES:
+            found[(*runtime, "containerd", name, "options", "SystemdCgroup")] = True
     if get(effective, (*runtime, "systemd_cgroup")):
         found[(*runtime, "systemd_cgroup")] = False  # of a shim that is gone; with runc's own it stops the CRI
     found |= _cni(configured, get(effective, (*runtime, "cni")) or {}, runtime)
-    paths = [path for path in str(get(effective, (*images, "registry", "config_path")) or "").split(":") if path]
-    found[(*images, "registry", "config_path")] = ":".join((CERTS_D, *(path for path in paths if path != CERTS_D)))
-    return found
+    return found | {keys if keys[0] == "plugins" else (*images, *keys): value for keys, value in certs.items()}
 
 
 def _cni(configured: Configuration, cni: Table, runtime: Keys) -> dict[Keys, Any]:
@@ -145,12 +143,12 @@ def _form(configured: Configuration) -> int:
 
 
 def _in_place(
-    configured: Configuration, pause: str, edits: dict[str, list[Edit]], told: dict[str, list[str]]
+    configured: Configuration, pause: str, certs: Wanted, edits: dict[str, list[Edit]], told: dict[str, list[str]]
 ) -> tuple[Change, ...]:
     file = configured.holding()
     assert file is not None  # noqa: S101 (there are files)
     form = 2 if edits.get(file.path, [Edit((), None)])[0] == Edit(("version",), 2) else configured.form
-    for keys, value in _fields(configured, configured.effective, pause, form).items():
+    for keys, value in _fields(configured, configured.effective, pause, certs, form).items():
         old = get(file.data, keys)
         if old != value:
             edits.setdefault(file.path, []).append(Edit(keys, value))
@@ -161,16 +159,25 @@ def _in_place(
 def _words(keys: Keys, value: object, old: object, path: str) -> str:
     if keys[-1] in ("sandbox", "sandbox_image"):
         return f"write {path}: sandbox image {value}" + (f" instead of {old}" if old else "")
-    return f"set {'.'.join(keys[2:])} = {shown(value)} in {path}" + (f" instead of {shown(old)}" if old not in (None, "") else "")
+    instead = f" instead of {shown(old)}" if old not in (None, "") else ""
+    if keys[-1] == "config_path" and ":" in str(old) and ":" not in str(value):
+        instead += ": this containerd takes a list for the name of one directory, and would find no mirror"
+    return f"set {dotted(keys[1:]) if keys == TRANSFER else '.'.join(keys[2:])} = {shown(value)} in {path}{instead}"
 
 
 def _drop_in(
-    found: RuntimeFiles, configured: Configuration, pause: str, edits: dict[str, list[Edit]], told: dict[str, list[str]]
+    found: RuntimeFiles,
+    configured: Configuration,
+    pause: str,
+    edits: dict[str, list[Edit]],
+    told: dict[str, list[str]],
+    *,
+    certs: Wanted,
 ) -> tuple[Change, ...]:
     form = _form(configured)
     lacking = [
         keys
-        for keys, value in _fields(configured, configured.effective, pause, form).items()
+        for keys, value in _fields(configured, configured.effective, pause, certs, form).items()
         if get(configured.effective, keys) != value
     ]
     if not lacking:
@@ -178,7 +185,7 @@ def _drop_in(
     place, imported = _place(configured)
     others = configured.without(place)
     before = others.effective
-    wanted = _fields(configured, before, pause, form)
+    wanted = _fields(configured, before, pause, certs, form)
     # A runtime of somebody's who wrote it after us keeps what ours says of it.
     old = next((file for file in configured.files if file.path == place), None)
     document: Table = {"version": form}
@@ -242,7 +249,9 @@ def _behind(configured: Configuration, place: str) -> Iterator[Loaded]:
             yield file
 
 
-def _registries(configured: Configuration, edits: dict[str, list[Edit]]) -> tuple[tuple[Change, ...], dict[str, list[str]]]:
+def _registries(
+    found: RuntimeFiles, configured: Configuration, edits: dict[str, list[Edit]], folder: str
+) -> tuple[tuple[Change, ...], dict[str, list[str]]]:
     """Registries that are told inline go to hosts.toml files: containerd takes no config_path beside them."""
     told: dict[str, list[str]] = {}
     keys = (*configured.images, "registry")
@@ -266,5 +275,7 @@ def _registries(configured: Configuration, edits: dict[str, list[Edit]]) -> tupl
             told.setdefault(file.path, []).append(
                 f"take registry.mirrors and configs.*.tls out of {file.path}: hosts.toml files say the same"
             )
-    made = hosts_toml.moved(registry, files[0].path if files else CONTAINERD_CONFIG)
-    return tuple(Change(path, None, text, (f"write {path}, as {files[0].path} says it",)) for path, text in made.items()), told
+    where = files[0].path if files else CONTAINERD_CONFIG
+    made = hosts_toml.moved(registry, where, folder)
+    lacking = {path: text for path, text in made.items() if not hosts_toml.says(found, path, text, where)}
+    return tuple(Change(path, None, text, (f"write {path}, as {where} says it",)) for path, text in lacking.items()), told

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kfinstall.parts.preflight import docker_runs
 from kfinstall.parts.preflight.changes import Change
 from kfinstall.parts.preflight.containerd_read import Refused
 from kfinstall.parts.preflight.runtime_files import DOCKER_CONFIG, RuntimeFiles, option
@@ -28,6 +29,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Options of dockerd that say the same as a key: it does not start with both."""
 _LISTS: Final = ("exec-opts", "registry-mirrors", "insecure-registries", "hosts")
+_VARIABLE: Final = re.compile(r"\$\{?\w+\}?", re.ASCII)
 _COMMAND: Final = "dockerd -H fd://"
 """What the unit of every package starts, where there is none yet."""
 
@@ -96,13 +98,21 @@ def settings(data: Mapping[str, Any], mirrors: tuple[str, ...]) -> dict[str, Any
     return wanted
 
 
-def refuse(found: RuntimeFiles, data: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Whether what stands there lets Kubernetes work, and Docker start.
+def refuse(found: RuntimeFiles, data: Mapping[str, Any], wanted: Mapping[str, Any], version: str) -> None:
+    """Whether what stands there lets Kubernetes work, and Docker start. `version`: of Docker, empty where it is not there yet.
 
     Raises:
         Refused: it does not.
     """
     command = found.commands.get("docker.service", _COMMAND)
+    if "$" in command:
+        raise Refused(
+            f"docker.service starts Docker with {', '.join(_VARIABLE.findall(command)) or '$'}, whose value can't be read: its options "
+            f"are not known, and Docker does not start with an option that {DOCKER_CONFIG} says too",
+            "see what it holds: systemctl cat docker; then write its options in ExecStart itself, without exec-opt, log-driver and log-opt "
+            "(sudo systemctl edit docker)",
+        )
+    docker_runs.refuse(command, data, version)
     elsewhere = option(command, "--config-file")
     if elsewhere not in ("", DOCKER_CONFIG):
         raise Refused(
@@ -130,7 +140,7 @@ def refuse(found: RuntimeFiles, data: Mapping[str, Any], wanted: Mapping[str, An
             whose = f"{key} stands in {DOCKER_CONFIG}" if key in data else f"{key} has to stand in {DOCKER_CONFIG}"
             raise Refused(
                 f"{whose}, and docker.service starts with {given}: Docker does not start with both",
-                f"take {given} out of its ExecStart (sudo systemctl edit docker){', or ' + key + ' out of the file' if key in data else ''}",
+                f"take {given} out of its ExecStart, or of the variable in it (sudo systemctl edit docker){', or ' + key + ' out of the file' if key in data else ''}",
             )
 
 
@@ -138,15 +148,17 @@ def _given(command: str, name: str) -> bool:
     return any(word.partition("=")[0] == name for word in command.split())
 
 
-def changes(found: RuntimeFiles, mirrors: tuple[str, ...]) -> tuple[Change, ...]:
+def changes(found: RuntimeFiles, mirrors: tuple[str, ...], version: str = "") -> tuple[Change, ...]:
     """What has to change in daemon.json; nothing where it is as Kubernetes needs it. `mirrors`: URLs for docker.io.
+
+    `version`: Docker's, empty where it is not there yet.
 
     Raises:
         Refused: it can't be read, or says what Kubernetes can't live with.
     """
     text, data = loaded(found)
     wanted = settings(data, mirrors)
-    refuse(found, data, wanted)
+    refuse(found, data, wanted, version)
     if not wanted:
         return ()
     words = [_words(key, value, data) for key, value in wanted.items()]

@@ -51,36 +51,41 @@ def _host(url: str, settings: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {key} = {json.dumps(value)}" for key, value in settings.items())
 
 
-def place(found: RuntimeFiles, registry: str) -> str:
-    """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`, and our folder before others."""
+def place(found: RuntimeFiles, registry: str, folders: tuple[str, ...]) -> str:
+    """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`.
+
+    `folders`: where containerd looks, in its order; a new one goes into the first.
+    """
     host, separator, port = registry.rpartition(":")
     names = (f"{host}_{port}_", registry) if separator and port.isdigit() else (registry,)
-    ours = [f"{CERTS_D}/{name}/hosts.toml" for name in names]
+    paths = [f"{folder}/{name}/hosts.toml" for folder in folders for name in names]
     known = (*found.contents, *found.unread)
-    others = [path for name in names for path in known if path.endswith(f"/{name}/hosts.toml")]
-    return next((path for path in (*ours, *others) if path in known), ours[-1])
+    return next((path for path in paths if path in known), f"{folders[0]}/{registry}/hosts.toml")
 
 
-def wanted(found: RuntimeFiles, registry: str, url: str) -> Change | None:
+def wanted(found: RuntimeFiles, registry: str, url: str, folders: tuple[str, ...] = (CERTS_D,)) -> Change | None:
     """What has to change for a mirror; None where it is there already. What others wrote for the same registry stays, ours behind it.
+
+    `folders`: where containerd looks for hosts.toml files, in its order.
 
     Raises:
         Refused: the file that is there can't be read as TOML, or not be added to.
     """
-    path = place(found, registry)
+    path = place(found, registry, folders)
     text = mirror(registry, url)
     if path in found.unread:
         raise Refused(f"{path} is too large to be looked at, or no file that can be read", f"sudo ls -l {path}")
+    root = ", whose API's root is that whole URL (most registries want /v2 in it)" if has_path(url) else ""
     if path not in found.contents:
-        return Change(path, None, text, (f"write {path}: {url} stands for {registry}",))
+        return Change(path, None, text, (f"write {path}: {url} stands for {registry}{root}",))
     theirs = parsed(path, found.contents[path])
     address, settings = url.rstrip("/"), _settings(url)
     told = _told(theirs.data, address)
     if told is not None and _enough(told, settings):
         return None
     if theirs.text.startswith(HEAD):
-        return Change(path, theirs.text, text, (f"write {path}: {url} stands for {registry}",))
-    key = next((known for known in _hosts(theirs.data) if known.rstrip("/") == address), address)
+        return Change(path, theirs.text, text, (f"write {path}: {url} stands for {registry}{root}",))
+    key = next((known for known in _hosts(theirs.data) if same(known) == same(address)), address)
     edits = [Edit(("host", key, name), value) for name, value in settings.items() if told is None or name not in told]
     if not edits:
         # Nothing else of it: a header may be a login.
@@ -90,7 +95,7 @@ def wanted(found: RuntimeFiles, registry: str, url: str) -> Change | None:
             f"let it say there {json.dumps(settings)}, or take {registry} out of registry.mirrors",
         )
     try:
-        return Change(path, theirs.text, edited(theirs.text, edits), (f"add {url} to {path}, behind what is there",))
+        return Change(path, theirs.text, edited(theirs.text, edits), (f"add {url} to {path}, behind what is there{root}",))
     except EditError as error:
         hint = f"add it there: {' '.join(_host(address, settings))}"
         raise Refused(f"{path} can't be added to: {error}", hint) from None
@@ -103,7 +108,7 @@ def _hosts(data: Table) -> Mapping[str, Any]:
 
 def _told(data: Table, address: str) -> Mapping[str, Any] | None:
     for known, settings in _hosts(data).items():
-        if known.rstrip("/") == address and isinstance(settings, dict):
+        if same(known) == same(address) and isinstance(settings, dict):
             return settings
     return None
 
@@ -115,10 +120,10 @@ def _enough(told: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     return trusted and bool(told.get("override_path", False)) is bool(settings.get("override_path", False))
 
 
-def moved(registry: Table, path: str) -> dict[str, str]:
+def moved(registry: Table, path: str, folder: str = CERTS_D) -> dict[str, str]:
     """hosts.toml files, by path, that say what a CRI's table `registry` says inline: mirrors with their endpoints, and TLS.
 
-    containerd refuses both beside each other. `path`: the file that says it inline, for errors.
+    containerd refuses both beside each other. `path`: the file that says it inline, for errors; `folder`: where containerd looks.
 
     Raises:
         Refused: it says something that hosts.toml has no word for.
@@ -141,8 +146,42 @@ def moved(registry: Table, path: str) -> dict[str, str]:
         for url in table.get("endpoint", []):
             settings = {"capabilities": ["pull", "resolve"], **({"override_path": True} if has_path(url) else {})}
             lines += ["", *_host(url.rstrip("/"), settings | tls.get(urlsplit(url).netloc, {}))]
-        found[f"{CERTS_D}/{folder_name}/hosts.toml"] = f"# Moved here by kfinstall from {path}\n" + "\n".join(lines) + "\n"
+        found[f"{folder}/{folder_name}/hosts.toml"] = f"# Moved here by kfinstall from {path}\n" + "\n".join(lines) + "\n"
     return found
+
+
+def says(found: RuntimeFiles, path: str, text: str, inline: str) -> bool:
+    """Whether a hosts.toml that is there already says what was told inline in the file `inline`; False where none is there.
+
+    Raises:
+        Refused: it says otherwise: what counts so far is not decided here.
+    """
+    name = path.split("/")[-2]
+    path = place(found, name, (path.rpartition(f"/{name}/")[0],))
+    if path not in (*found.contents, *found.unread):
+        return False
+    if path in found.contents and _same_file(parsed(path, found.contents[path]).data, parsed(path, text.encode()).data):
+        return True
+    raise Refused(
+        f"{name} has mirrors or TLS in {inline}, and {path} is there and says otherwise: containerd takes one of them",
+        f"write in {path} all that is to hold for {name}, and take registry.mirrors and registry.configs.*.tls of it out of {inline}",
+    )
+
+
+def _same_file(theirs: Table, ours: Table) -> bool:
+    """All of ours said by theirs, with the hosts in the same order first."""
+    hosts = [(same(url), settings) for url, settings in _hosts(theirs).items()]
+    wanted = [(same(url), settings) for url, settings in _hosts(ours).items()]
+    plain = {key: value for key, value in ours.items() if key not in ("host", "server")}
+    server = theirs.get("server", ours.get("server"))
+    return hosts == wanted and server == ours.get("server") and all(theirs.get(key) == value for key, value in plain.items())
+
+
+def same(url: str) -> tuple[str, str, str]:
+    """A host of a hosts.toml as others may spell it: scheme, host with port, path."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    host = parts.netloc.lower()
+    return parts.scheme, host.removesuffix({"https": ":443", "http": ":80"}.get(parts.scheme, "\n")), parts.path.rstrip("/")
 
 
 def _named(host: str, endpoints: object) -> bool:

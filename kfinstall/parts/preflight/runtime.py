@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
-from kfinstall.parts.preflight import containerd_merge, daemon_json, hosts_toml
+from kfinstall.parts.preflight import containerd_merge, daemon_json, hosts_folders, hosts_toml
 from kfinstall.parts.preflight.containerd_read import Refused, read
 from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, DOCKER_CONFIG, RuntimeFiles
 
@@ -19,22 +19,31 @@ def _looks(view: View) -> Iterator[Callable[[], object]]:
     version = view.facts.runtime.containerd_version
     if view.answers.cluster.runtime == "docker":
         wanted = (mirrors["docker.io"],) if "docker.io" in mirrors else ()
-        yield partial(daemon_json.changes, found, wanted)
+        yield partial(daemon_json.changes, found, wanted, view.facts.runtime.docker_version)
         return
     if version:
         yield partial(containerd_merge.changes, found, version, view.release.pause_image(view.minor), "")
     else:
         yield partial(read, found, version)
     for registry, url in sorted(mirrors.items()):
-        yield partial(hosts_toml.wanted, found, registry, url)
+        yield partial(_mirror, found, version, registry, url)
+    if view.answers.registry.enabled:
+        yield partial(hosts_folders.need_ours, found, version)
+
+
+def _mirror(found: RuntimeFiles, version: str, registry: str, url: str) -> None:
+    hosts_toml.wanted(found, registry, url, hosts_folders.looked_in(found, version))
 
 
 def _findings(view: View) -> Iterator[Finding]:
+    said = set[str]()
     for look in _looks(view):
         try:
             look()
         except Refused as error:
-            yield Finding(error.reason, error.hint)
+            if error.reason not in said:
+                yield Finding(error.reason, error.hint)
+            said.add(error.reason)
 
 
 class PreflightRuntime(Step):

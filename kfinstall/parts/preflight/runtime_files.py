@@ -6,7 +6,7 @@ import base64
 import binascii
 import fnmatch
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
@@ -38,7 +38,8 @@ class RuntimeFiles(FactSection):
     imports: tuple[str, ...] = ()
     """Patterns of containerd's imports that were followed, absolute."""
     commands: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Unit to the command line that it starts, as systemd shows it: only of units that are there."""
+    """Unit to the command line that it starts, as systemd shows it, with the values of its variables; one that can't be read stays as `$NAME`.
+    Only of units that are there."""
     space: Mapping[str, SpaceFact] = field(default_factory=dict, hash=False)
     """Free space of each directory that a file or a unit names as the place of the data."""
 
@@ -98,12 +99,16 @@ def _decoded(section: str, parts: Sequence[str]) -> bytes:
 
 def option(command: str, *names: str) -> str:
     """The value of an option in a command line of a unit: `--root=/data` or `--root /data`; empty where it is not there."""
-    words = command.split()
+    return next(options(command, *names), "")
+
+
+def options(command: str, *names: str) -> Iterator[str]:
+    """The values of an option that may be given more than once."""
+    words = [word.strip("\"'") for word in command.split()]
     for at, word in enumerate(words):
         name, separator, value = word.partition("=")
         if name in names:
-            return value if separator else (words[at + 1] if at + 1 < len(words) else "")
-    return ""
+            yield value if separator else (words[at + 1] if at + 1 < len(words) else "")
 
 
 def absolute(path: str, beside: str) -> str:

@@ -45,7 +45,12 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
         for edit in edits:
             _apply(document, edit, tomlkit.table, partial(tomlkit.table, is_super_table=True))
         made = tomlkit.dumps(document)
-        same = tomllib.loads(made) == wanted
+        read = tomllib.loads(made)
+        for edit in edits:
+            # A table that only led to what was taken out goes with it: one that has a header of its own says nothing then.
+            _tidied(wanted, edit)
+            _tidied(read, edit)
+        same = read == wanted
     except (TOMLKitError, tomllib.TOMLDecodeError, RecursionError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise EditError(str(error)) from error
     if not same:
@@ -73,6 +78,18 @@ def _apply(table: MutableMapping[str, Any], edit: Edit, fresh: Callable[[], Any]
         _list(old, edit.value)
     else:
         table[last] = edit.value
+
+
+def _tidied(table: dict[str, Any], edit: Edit) -> None:
+    if edit.value is not None:
+        return
+    for length in range(len(edit.keys) - 1, 0, -1):
+        *parents, last = edit.keys[:length]
+        holding: Any = table
+        for key in parents:
+            holding = holding.get(key) if isinstance(holding, dict) else None
+        if isinstance(holding, dict) and holding.get(last) == {}:
+            del holding[last]
 
 
 def _list(old: list[Any], wanted: Sequence[Any]) -> None:

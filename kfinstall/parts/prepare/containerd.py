@@ -20,7 +20,7 @@ from kfinstall.text import sha256
 _RECORD: Final = f"{prepare_files.PROOFS}/prepare-containerd.json"
 _UNIT: Final = "containerd.service"
 _SOCKET: Final = "/run/containerd/containerd.sock"
-_VERSIONS: Final = {"1": "1.7.0", "2": "2.0.0"}
+_VERSIONS: Final = {"1": "1.7.0", "2": "2.1.0"}
 """Which of them comes is known when the package is there."""
 
 

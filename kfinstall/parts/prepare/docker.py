@@ -74,7 +74,7 @@ class PrepareDocker(Step):
 
     def _changes(self, view: View) -> tuple[Change, ...]:
         mirrors = (view.answers.registry.mirrors["docker.io"],) if "docker.io" in view.answers.registry.mirrors else ()
-        return daemon_json.changes(view.fact(RuntimeFiles), mirrors)
+        return daemon_json.changes(view.fact(RuntimeFiles), mirrors, view.facts.runtime.docker_version)
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The artifact, the units, and the changes of daemon.json."""

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
-from kfinstall.parts.preflight import hosts_toml
+from kfinstall.parts.preflight import hosts_folders, hosts_toml
 from kfinstall.parts.preflight.changes import Change, told
 from kfinstall.parts.preflight.containerd_read import Refused
 from kfinstall.parts.preflight.runtime_files import CERTS_D, RuntimeFiles
@@ -29,9 +29,12 @@ class PrepareMirrors(Step):
         """With containerd, where the answers name mirrors."""
         return answers.cluster.runtime == "containerd" and bool(answers.registry.mirrors)
 
+    def _folders(self, view: View) -> tuple[str, ...]:
+        return hosts_folders.looked_in(view.fact(RuntimeFiles), view.facts.runtime.containerd_version)
+
     def _changes(self, view: View) -> list[Change]:
-        found = view.fact(RuntimeFiles)
-        made = (hosts_toml.wanted(found, registry, url) for registry, url in sorted(view.answers.registry.mirrors.items()))
+        found, folders = view.fact(RuntimeFiles), self._folders(view)
+        made = (hosts_toml.wanted(found, registry, url, folders) for registry, url in sorted(view.answers.registry.mirrors.items()))
         return [change for change in made if change is not None]
 
     @override
@@ -55,4 +58,4 @@ class PrepareMirrors(Step):
             return Conflict(error.reason, error.hint)
         if changes:
             return Needed(tuple(changes))
-        return Satisfied(f"{CERTS_D} leads to the mirrors of {', '.join(sorted(view.answers.registry.mirrors))}")
+        return Satisfied(f"{self._folders(view)[0]} leads to the mirrors of {', '.join(sorted(view.answers.registry.mirrors))}")

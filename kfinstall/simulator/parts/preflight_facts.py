@@ -14,6 +14,8 @@ from kfinstall.simulator.nodes.model import SimNode
 
 _IMPORTS: Final = re.compile(r"^\s*imports\s*=\s*\[([^\]]*)\]", re.MULTILINE)
 _QUOTED: Final = re.compile(r"[\"']([^\"']+)[\"']")
+_CONFIG_PATH: Final = re.compile(r"""^\s*config_path\s*=\s*["']([^"']+)["']""", re.MULTILINE)
+_INLINE: Final = re.compile(r"""^[^#\n]*(?:mirrors|configs)["']?\s*[\].=]""", re.MULTILINE)
 _ROOT: Final = re.compile(r"""(?:^|[\s,{])["']?(?:root|data-root)["']?\s*[=:]\s*["'](/[^"']*)["']""", re.MULTILINE)
 _BLOCK_BYTES: Final = 4096
 
@@ -47,7 +49,17 @@ def _space(node: SimNode, paths: list[str]) -> Iterator[str]:
             yield pair("space", f"{directory}\t/\t{sizes}")
 
 
+def _hosts(node: SimNode, names: list[str]) -> Iterator[str]:
+    """hosts.toml of the hosts that were asked for, in each folder that containerd is told to look in; of all where some are told inline."""
+    texts = [text_of(node, path) for path in node.files if path.startswith("/etc/containerd/") and path.endswith(".toml")]
+    named = [folder for text in texts for paths in _CONFIG_PATH.findall(text) for folder in paths.split(":")]
+    inline = any(_INLINE.search(text) for text in texts)
+    for folder in dict.fromkeys((CERTS_D, *named)):
+        there = fnmatch.filter(node.files, f"{folder}/*/hosts.toml") if inline else []
+        yield from (_told(node, path) for path in dict.fromkeys((*(f"{folder}/{name}/hosts.toml" for name in names), *there)))
+
+
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/preflight/facts-runtime.sh does; one file system holds everything."""
-    hosts = [_told(node, f"{CERTS_D}/{host}/hosts.toml") for host in asked(parameters, "REGISTRY_HOSTS")]
+    hosts = _hosts(node, list(asked(parameters, "REGISTRY_HOSTS")))
     return "".join([*_containerd(node), _told(node, DOCKER_CONFIG), *hosts])

@@ -290,6 +290,71 @@ def test_the_whole_default_written_out(tmp_path, version):
     assert merged(before, after) == after, "nothing is lost"
     assert len(etc.text(CONFIG).splitlines()) == pytest.approx(len(text.splitlines()), abs=2)
     list(check_daemons(etc, version))
+    found, effective = holds(etc, version)
+    assert get(effective, (*found.images, "registry", "config_path")) == "/etc/containerd/certs.d"
+
+
+TRANSFER = 'plugins."io.containerd.transfer.v1.local"'
+DEFAULTS = "/etc/containerd/certs.d:/etc/docker/certs.d"
+
+
+def looks_in(etc, version):
+    found, effective = holds(etc, version)
+    return get(effective, (*found.images, "registry", "config_path"))
+
+
+# containerd #12415, #12636, #12808: the transfer service takes a list for the name of one directory.
+@pytest.mark.parametrize("version", ["2.1.9", "2.2.0", "2.1.0-rc.1"])
+@pytest.mark.parametrize("text", [f"version = 3\n[{IMAGES}.registry]\n", f"version = 2\n[{V2}.registry]\n"])
+def test_a_list_of_directories_becomes_one_and_is_said(tmp_path, version, text):
+    etc = Etc(tmp_path, files={CONFIG: f'{text}config_path = "{DEFAULTS}"\n'})
+    words = settle(etc, version)
+    assert looks_in(etc, version) == "/etc/containerd/certs.d"
+    (line,) = [line for line in words if "config_path" in line]
+    assert f'instead of "{DEFAULTS}"' in line
+    assert "takes a list for the name of one directory" in line
+
+
+@pytest.mark.parametrize(
+    ("version", "more"), [("1.7.24", ""), ("1.6.20", ""), ("2.0.4", ""), ("2.1.9", "use_local_image_pull = true")]
+)
+def test_a_list_stays_where_it_is_taken_for_one(tmp_path, version, more):
+    etc = Etc(tmp_path, files={CONFIG: f'version = 2\n[{V2}]\n{more}\n[{V2}.registry]\nconfig_path = "{DEFAULTS}"\n'})
+    settle(etc, version)
+    assert looks_in(etc, version) == DEFAULTS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_directory_of_somebodys_own_stays_alone(tmp_path, version):
+    etc = Etc(tmp_path, files={CONFIG: f'version = 2\n[{V2}.registry]\nconfig_path = "/data/certs.d"\n'})
+    settle(etc, version)
+    assert looks_in(etc, version) == etc.there("/data/certs.d").removeprefix(str(etc.folder))
+
+
+def test_a_list_of_somebodys_own_is_refused(tmp_path):
+    etc = Etc(tmp_path, files={CONFIG: f'version = 3\n[{IMAGES}.registry]\nconfig_path = "/srv/a:/srv/b"\n'})
+    told = refused(etc, "2.1.9")
+    assert f"config_path in {CONFIG} is a list, /srv/a:/srv/b" in told
+    assert 'write there: config_path = "/srv/a"' in told
+
+
+# As kfinstall wrote it before, beside a directory of somebody's own.
+def test_a_list_of_ours_becomes_theirs(tmp_path):
+    ours = f'# Written by kfinstall: what Kubernetes needs of containerd\nversion = 3\n[{IMAGES}.registry]\nconfig_path = "/etc/containerd/certs.d:/data/certs.d"\n'
+    etc = Etc(tmp_path, files={CONFIG: f'imports = ["{OWN}"]\n{FORM_3}', OWN: ours})
+    settle(etc, "2.1.9")
+    assert looks_in(etc, "2.1.9") == "/data/certs.d"
+
+
+def test_the_transfer_services_own_list_becomes_one(tmp_path):
+    etc = Etc(tmp_path, files={CONFIG: f'version = 3\n[{TRANSFER}]\nconfig_path = "{DEFAULTS}"\n'})
+    words = settle(etc, "2.1.9")
+    assert get(holds(etc, "2.1.9")[1], ("plugins", "io.containerd.transfer.v1.local", "config_path")) == "/etc/containerd/certs.d"
+    assert any("io.containerd.transfer.v1.local" in line and "one directory" in line for line in words)
+    one = f'version = 3\n[{TRANSFER}]\nconfig_path = "/srv/for-ctr"\n'
+    etc = Etc(tmp_path / "one", files={CONFIG: one})
+    settle(etc, "2.1.9")
+    assert get(holds(etc, "2.1.9")[1], ("plugins", "io.containerd.transfer.v1.local", "config_path")) == "/srv/for-ctr"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -335,6 +400,96 @@ def test_mirrors_in_the_file_move_to_hosts_toml(tmp_path, version):
         assert not images["registry"].get("mirrors")
 
 
+IMPLIED = f"""version = 2
+[{V2}.registry.mirrors."docker.io"]
+  endpoint = ["https://h:5000"]
+[{V2}.registry.configs."h:5000".tls]
+  ca_file = "/etc/ca.crt"
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("text", [IMPLIED, IMPLIED.replace("docker.io", "*"), IMPLIED.partition(f"[{V2}.registry.configs")[0]])
+def test_mirrors_whose_parents_are_only_implied_move_too(tmp_path, version, text):
+    etc = Etc(tmp_path, files={CONFIG: text})
+    settle(etc, version)
+    assert "h:5000" not in etc.text(CONFIG)
+    assert "https://h:5000" in etc.text(f"/etc/containerd/certs.d/{'_default' if '*' in text else 'docker.io'}/hosts.toml")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_hosts_toml_that_is_there_beside_mirrors_in_the_file(tmp_path, version):
+    path = "/etc/containerd/certs.d/docker.io/hosts.toml"
+    etc = Etc(tmp_path, files={CONFIG: IMPLIED, path: 'server = "https://x"\n[host."https://old"]\n'})
+    told = refused(etc, version)
+    assert f"{path} is there and says otherwise" in told
+    assert f"mirrors or TLS in {CONFIG}" in told
+    # What says the same needs no change.
+    etc.write(
+        path,
+        '# theirs\nserver = "https://registry-1.docker.io"\n[host."https://h:5000/"]\ncapabilities = ["pull", "resolve"]\nca = "/etc/ca.crt"\n',
+    )
+    settle(etc, version)
+    assert etc.text(path).startswith("# theirs")
+
+
+def test_a_refusal_says_what_to_take_out(tmp_path):
+    from kfinstall.parts.preflight.toml_edit import Edit
+
+    file = read(RuntimeFiles({CONFIG: b"version = 2\na = {b = 1}\n"}), "1.7.24").files[0]
+    with pytest.raises(Refused) as error:
+        containerd_merge._edited(file, [Edit(("a", "b", "c"), None)], [])
+    assert error.value.hint == "take out of it: a.b.c"
+
+
+# nvidia-docker #1468: before default_runtime_name there was a table.
+@pytest.mark.parametrize("table", ["default_runtime", "untrusted_workload_runtime"])
+def test_the_old_table_of_a_runtime_gets_the_systemd_driver(tmp_path, table):
+    text = f"""version = 2
+[{V2}.containerd.{table}]
+  runtime_type = "io.containerd.runc.v2"
+  [{V2}.containerd.{table}.options]
+    BinaryName = "/usr/bin/nvidia-container-runtime"
+"""
+    etc = Etc(tmp_path, files={CONFIG: text})
+    settle(etc, "1.7.24")
+    found, effective = holds(etc, "1.7.24")
+    assert get(effective, (*found.runtime, "containerd", table, "options")) == {
+        "BinaryName": "/usr/bin/nvidia-container-runtime",
+        "SystemdCgroup": True,
+    }
+    etc.write(CONFIG, text)
+    assert f"{table} in {CONFIG} is a table that containerd 2 does not know" in refused(etc, "2.1.9")
+    etc.write(CONFIG, text.replace("io.containerd.runc.v2", ""))
+    settle(etc, "2.1.9")
+
+
+LINUX = f"""version = 2
+[{V2}]
+  systemd_cgroup = true
+[{V2}.containerd]
+  default_runtime_name = "nvidia"
+[{V2}.containerd.runtimes.nvidia]
+  runtime_type = "io.containerd.runtime.v1.linux"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINUX,
+        LINUX.replace("systemd_cgroup = true", ""),
+        LINUX.replace('default_runtime_name = "nvidia"', ""),
+        LINUX.replace('default_runtime_name = "nvidia"', "").replace("runtimes.nvidia", "default_runtime"),
+    ],
+)
+def test_the_shim_of_containerd_1_0_is_refused(tmp_path, text):
+    etc = Etc(tmp_path, files={CONFIG: text})
+    told = refused(etc, "1.6.20")
+    assert f"in {CONFIG} is of type io.containerd.runtime.v1.linux" in told
+    assert 'runtime_type = "io.containerd.runc.v2"' in told
+
+
 def test_a_password_in_the_file_is_never_sent_back(tmp_path):
     from kfinstall.parts.preflight.changes import told
 
@@ -349,7 +504,7 @@ def test_form_3_keeps_its_places(tmp_path):
     assert [kept for kept in etc.text(CONFIG).splitlines() if kept and kept != line] == FORM_3.splitlines()
     assert f"add /etc/containerd/conf.d/zz-kfinstall*.toml to imports in {CONFIG}" in words
     for _said, runtime, _images in check_daemons(
-        etc, "2.1.9", runtimes=("runc", "nvidia"), root="/data/containerd", certs="/etc/containerd/certs.d:/data/certs.d"
+        etc, "2.1.9", runtimes=("runc", "nvidia"), root="/data/containerd", certs="/data/certs.d"
     ):
         assert runtime["cni"]["bin_dirs"] == ["/usr/lib/cni", "/opt/cni/bin"]
 

@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 
+from kfinstall import resources
 from kfinstall.parts.preflight import daemon_json
 from kfinstall.parts.preflight.containerd_read import Refused
 from kfinstall.parts.preflight.runtime_files import DOCKER_CONFIG, RuntimeFiles
-from tests.fakes.runtime_etc import Etc, needs_bash
+from tests.fakes.runtime_etc import BASH, Etc, needs_bash
 
 OURS = {"exec-opts": ["native.cgroupdriver=systemd"], "log-driver": "json-file", "log-opts": {"max-size": "100m", "max-file": "3"}}
 DOCKERDS = [path for path in os.environ.get("KFINSTALL_DOCKERD", "").split(os.pathsep) if path]
@@ -130,6 +131,11 @@ def test_a_log_driver_that_kubectl_logs_can_not_read(driver):
         ("[" * 20000, "not valid JSON"),
         ('{"graph": "/data"}', "graph in /etc/docker/daemon.json is a key that Docker does not know any more"),
         ('{"userns-remap": "default"}', "userns-remap is on"),
+        ('{"cgroup-parent": "/custom"}', "cgroup-parent is /custom"),
+        ('{"default-runtime": "nvidia"}', "nvidia is Docker's default-runtime, and no runtime of that name is described"),
+        ('{"storage-driver": "devicemapper"}', "storage driver is devicemapper, which Docker 25 and later do not have"),
+        ('{"storage-driver": "overlay"}', "storage driver is overlay"),
+        ('{"storage-driver": "aufs"}', "storage driver is aufs"),
     ],
 )
 def test_what_can_not_stay_is_said(text, words):
@@ -153,11 +159,74 @@ def test_what_can_not_stay_is_said(text, words):
             "exec-opts has to stand in /etc/docker/daemon.json, and docker.service starts with --exec-opt",
         ),
         ('{"data-root": "/a"}', f"{UNIT} --data-root /b", "starts with --data-root"),
+        ('{"hosts": ["tcp://0.0.0.0:2375"]}', "/usr/bin/dockerd", "told to listen at tcp://0.0.0.0:2375 only"),
+        ("{}", "/usr/bin/dockerd -H tcp://0.0.0.0:2375", "told to listen at tcp://0.0.0.0:2375 only"),
+        ("{}", f"{UNIT} --cgroup-parent=/kube", "cgroup-parent is /kube"),
+        ("{}", f"{UNIT} --default-runtime nvidia", "nvidia is Docker's default-runtime"),
+        ("{}", f"{UNIT} -s aufs", "storage driver is aufs"),
+        ("{}", "/usr/bin/dockerd $DOCKER_OPTS ${DNS_1}", "starts Docker with $DOCKER_OPTS, ${DNS_1}, whose value can't be read"),
         ("{}", f"{UNIT} --config-file=/opt/docker.json", "started with the configuration /opt/docker.json"),
     ],
 )
 def test_a_key_and_an_option_for_the_same(text, command, words):
     assert words in refused(text, command)
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "version"),
+    [
+        ('{"cgroup-parent": "custom.slice"}', UNIT, ""),
+        ('{"storage-driver": "devicemapper"}', UNIT, "24.0.7"),
+        ('{"storage-driver": "overlay2"}', UNIT, "28.2.2"),
+        ('{"default-runtime": "nvidia"}', f"{UNIT} --add-runtime=nvidia=/usr/bin/nvidia-container-runtime", ""),
+        ('{"default-runtime": "io.containerd.runsc.v1"}', UNIT, ""),
+        ("{}", "/usr/bin/dockerd -H tcp://127.0.0.1:2375 -H unix:///var/run/docker.sock", ""),
+        ('{"hosts": ["tcp://0.0.0.0:2375", "unix:///run/docker.sock"]}', "/usr/bin/dockerd", ""),
+    ],
+)
+def test_what_pods_run_under_stays(text, command, version):
+    (change,) = daemon_json.changes(found(text, command), (), version)
+    assert json.loads(change.after) == {**OURS, **json.loads(text)}
+
+
+# kubespray's unit, and those of distributions that have an EnvironmentFile.
+@needs_bash
+@pytest.mark.parametrize(
+    ("environment", "files", "command"),
+    [
+        ("A=b DOCKER_OPTS=--debug", "", "dockerd --debug  end"),
+        (r'HTTP_PROXY=http://u:p@x "DOCKER_OPTS=--label \"a b\" -H fd://" X=1', "", 'dockerd --label "a b" -H fd://  end'),
+        (
+            "",
+            "DOCKER_OPTS='--exec-opt a=b'\nDNS=--dns=1.1.1.1 \\\n  --dns=8.8.8.8\n",
+            "dockerd --exec-opt a=b --dns=1.1.1.1   --dns=8.8.8.8 end",
+        ),
+        ("DOCKER_OPTS=--debug", 'DOCKER_OPTS="--later"\n', "dockerd --later  end"),
+        ("", None, "dockerd $DOCKER_OPTS $DNS end"),
+        ("$'DOCKER_OPTS=a b'", "", "dockerd $DOCKER_OPTS  end"),
+        ("[unprintable]", "", "dockerd $DOCKER_OPTS $DNS end"),
+    ],
+)
+def test_variables_of_the_unit_are_read(tmp_path, environment, files, command):
+    told = tmp_path / "environment"
+    if files is None:
+        told.mkdir()
+    else:
+        told.write_text(files)
+    systemctl = (
+        'systemctl() { case "$*" in *" Environment "*) printf "%s\\n" "$ENVIRONMENT" ;; '
+        f'*EnvironmentFiles*) printf "%s\\n" "{told} (ignore_errors=no)" ;; esac; }}\n'
+    )
+    script = resources.script("preflight/facts-runtime").rpartition("kf_section")[0]
+    body = f"{script}\n{systemctl}kf_runtime_command docker.service 'dockerd $DOCKER_OPTS ${{DNS}} end'\nprintf %s \"$KF_COMMAND\""
+    done = subprocess.run(
+        [BASH, "-c", body],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"ENVIRONMENT": environment, "PATH": os.environ["PATH"]},
+    )
+    assert done.stdout == command, done.stderr
 
 
 def test_hosts_without_an_option_is_fine():

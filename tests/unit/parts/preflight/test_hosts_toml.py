@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from kfinstall.parts.preflight import hosts_toml
+from kfinstall.parts.preflight import hosts_folders, hosts_toml
 from kfinstall.parts.preflight.containerd_read import Refused
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from tests.fakes.runtime_etc import Etc, needs_bash
 
 CERTS = "/etc/containerd/certs.d"
@@ -14,12 +15,15 @@ MIRROR = "https://mirror.example"
 
 
 def settle(etc, registry, url=MIRROR):
-    found = hosts_toml.wanted(etc.read(registry), registry, url)
+    told = etc.read(registry)
+    found = hosts_toml.wanted(told, registry, url, hosts_folders.looked_in(told, "1.7.24"))
     if found is None:
         return ()
     done = etc.edit((found,))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert hosts_toml.wanted(etc.read(registry), registry, url) is None, "a second look finds nothing to do"
+    told = etc.read(registry)
+    again = hosts_toml.wanted(told, registry, url, hosts_folders.looked_in(told, "1.7.24"))
+    assert again is None, "a second look finds nothing to do"
     return found.words
 
 
@@ -69,6 +73,12 @@ def test_a_registry_gets_its_folder(tmp_path):
     assert settle(etc, "registry.corp:5000") == ()
 
 
+def test_a_path_is_told_to_be_the_whole_root():
+    change = hosts_toml.wanted(RuntimeFiles(), "docker.io", f"{MIRROR}/hub")
+    assert change is not None
+    assert "whose API's root is that whole URL (most registries want /v2 in it)" in change.words[0]
+
+
 @needs_bash
 def test_another_mirror_in_the_answers_takes_the_place_of_ours(tmp_path):
     etc = Etc(tmp_path, files={HUB: hosts_toml.mirror("docker.io", "https://old.example")})
@@ -100,6 +110,9 @@ def test_what_an_administrator_wrote_stays_before_ours(tmp_path):
     "text",
     [
         f'[host."{MIRROR}/"]\n',
+        f'[host."{MIRROR}:443"]\n',
+        f'[host."{MIRROR.upper().replace("HTTPS", "https")}:443/"]\n',
+        f'[host."{MIRROR.removeprefix("https://")}"]\n',
         f'server = "https://x"\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = "/etc/ssl/corp.pem"\n',
         # As kfinstall wrote it before.
         f'server = "https://registry-1.docker.io"\n\n[host."{MIRROR}"]\n  capabilities = ["pull", "resolve"]\n',
@@ -129,7 +142,7 @@ def test_the_other_name_of_a_host_with_a_port_counts(tmp_path):
     assert not etc.at(f"{CERTS}/registry.corp:5000").exists()
 
 
-# Behind ours in config_path: a file of ours for the same registry would hide theirs.
+# One directory stays one: containerd 2.1 and later take a list for the name of one.
 @needs_bash
 def test_a_folder_of_somebodys_own_is_added_to(tmp_path):
     path = "/data/certs.d/docker.io/hosts.toml"
@@ -138,6 +151,29 @@ def test_a_folder_of_somebodys_own_is_added_to(tmp_path):
     assert settle(etc, "docker.io") == (f"add {MIRROR} to {path}, behind what is there",)
     assert etc.text(path).startswith(THEIRS)
     assert not etc.at(HUB).exists()
+    settle(etc, "quay.io")
+    assert MIRROR in etc.text("/data/certs.d/quay.io/hosts.toml")
+
+
+# The first directory of a list that knows the registry counts, in those containerds that take a list.
+@needs_bash
+def test_the_file_that_counts_of_several_folders(tmp_path):
+    path = "/data/certs.d/docker.io/hosts.toml"
+    config = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{CERTS}:/data/certs.d"\n'
+    etc = Etc(tmp_path, files={"/etc/containerd/config.toml": config, path: THEIRS})
+    settle(etc, "docker.io")
+    settle(etc, "quay.io")
+    assert MIRROR in etc.text(path)
+    assert MIRROR in etc.text(f"{CERTS}/quay.io/hosts.toml")
+    assert not etc.at(HUB).exists()
+
+
+def test_the_own_registry_needs_our_folder():
+    config = b'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/data/certs.d"\n'
+    found = RuntimeFiles({"/etc/containerd/config.toml": config})
+    with pytest.raises(Refused, match=r"looks for registries in /data/certs\.d"):
+        hosts_folders.need_ours(found, "1.7.24")
+    hosts_folders.need_ours(RuntimeFiles(), "1.7.24")
 
 
 @needs_bash
