@@ -167,6 +167,41 @@ printf '*filter\n:INPUT DROP [0:0]\nCOMMIT\n' >/etc/iptables/rules.v4
     )
 
 
+def test_the_administrators_own_rules_are_seen_beside_dockers_and_in_every_table_that_stops(look):
+    setup = """
+fake iptables-save '*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 10250 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -j KUBE-SERVICES
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+[3:180] -A DOCKER -d 172.17.0.2/32 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+[3:180] -A DOCKER-USER ! -s 192.168.0.0/16 -j DROP
+COMMIT'
+"""
+    assert look(setup, facts.Filter).section(facts.Filter).rules["iptables-save"] == (
+        "*raw",
+        ":PREROUTING ACCEPT [0:0]",
+        "-A PREROUTING -p tcp -m tcp --dport 10250 -j DROP",
+        "COMMIT",
+        "*filter",
+        ":FORWARD ACCEPT [0:0]",
+        ":DOCKER-USER - [0:0]",
+        "-A FORWARD -j DOCKER-USER",
+        "[3:180] -A DOCKER-USER ! -s 192.168.0.0/16 -j DROP",
+        "COMMIT",
+    )
+
+
 def test_a_filter_with_thousands_of_rules_is_bounded_and_told_as_not_looked_at(look):
     rules = "\n".join(f"-A INPUT -s 203.0.{number // 256}.{number % 256} -j DROP" for number in range(20000))
     setup = f"printf '#!/bin/sh\\ncat {'$0'}.txt\\n' >/usr/local/sbin/iptables-save\nchmod +x /usr/local/sbin/iptables-save\n"
