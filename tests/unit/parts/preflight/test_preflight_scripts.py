@@ -211,6 +211,35 @@ def test_a_filter_with_thousands_of_rules_is_bounded_and_told_as_not_looked_at(l
     assert "more rules" in found.unchecked
 
 
+def test_services_that_make_swap_again(look):
+    setup = """
+wants=/etc/systemd/system/multi-user.target.wants
+mkdir -p "$wants" /etc/default
+for unit in dphys-swapfile swapspace armbian-zram-config walinuxagent; do ln -sf /x "$wants/$unit.service"; done
+printf 'Provisioning.Agent=auto\nResourceDisk.EnableSwap=y\n' >/etc/waagent.conf
+"""
+    swap = look(setup).swap
+    assert {"dphys-swapfile.service", "swapspace.service"} <= set(swap.units)
+    assert swap.again == (
+        "armbian-zram-config.service",
+        "walinuxagent.service (ResourceDisk.EnableSwap=y in /etc/waagent.conf)",
+    )
+
+
+def test_services_that_were_told_to_make_none_make_none(look):
+    setup = """
+wants=/etc/systemd/system/multi-user.target.wants
+mkdir -p "$wants" /etc/default
+for unit in dphys-swapfile armbian-zram-config walinuxagent; do ln -sf /x "$wants/$unit.service"; done
+ln -sf /dev/null /etc/systemd/system/dphys-swapfile.service
+printf '# ENABLED=true\nSWAP=false\n' >/etc/default/armbian-zram-config
+printf 'ResourceDisk.EnableSwap=n\n' >/etc/waagent.conf
+"""
+    swap = look(setup).swap
+    assert "dphys-swapfile.service" not in swap.units
+    assert swap.again == ()
+
+
 def test_a_tool_that_fails_is_told(look):
     setup = "printf '#!/bin/sh\\nexit 4\\n' >/usr/local/sbin/iptables-save\nchmod +x /usr/local/sbin/iptables-save"
     assert look(setup, facts.Filter).section(facts.Filter).unchecked == "iptables-save ended with an error"

@@ -148,6 +148,20 @@ def test_a_filter_that_lets_the_servers_in_by_their_own_address_is_not_in_the_wa
     assert "packet-filter" not in findings(found)
 
 
+@pytest.mark.parametrize(
+    ("service", "fix"),
+    [
+        ("armbian-zram-config.service", "/etc/default/armbian-zram-config"),
+        ("walinuxagent.service (ResourceDisk.EnableSwap=y in /etc/waagent.conf)", "ResourceDisk.EnableSwap=n"),
+    ],
+)
+def test_a_service_that_may_make_swap_again_is_told_before_anything_changes(servers, service, fix):
+    fleet = servers()
+    fleet = {name: replace(facts, swap=replace(facts.swap, again=(service,))) for name, facts in fleet.items()}
+    each = one(check(PreflightKernel, fleet), "swap-at-boot", "warning", "next boot")
+    assert fix in each.hint
+
+
 def test_a_filter_that_could_not_be_listed_is_told(servers):
     found = check(PreflightNetwork, servers(extra("filter", "unchecked\tiptables-save ended with an error")))
     one(found, "packet-filter", "unchecked", "could not be checked", "iptables-save ended with an error")
