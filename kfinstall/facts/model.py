@@ -145,9 +145,11 @@ class SwapFacts:
     fstab: tuple[str, ...] = ()
     """Lines of /etc/fstab whose third field is swap and that are not comments."""
     units: tuple[str, ...] = ()
-    """systemd swap units that are not masked and would swap at boot."""
+    """systemd units that are not masked and would swap at boot: swap units, and services that do nothing else."""
     zram: bool = False
     """A zram generator or service is set up."""
+    again: tuple[str, ...] = ()
+    """Services that may make swap again at boot and do other things too: kfinstall leaves them alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def swap_facts(lines: Lines) -> SwapFacts:
         fstab=tuple(values.get("fstab", ())),
         units=tuple(dict.fromkeys(values.get("unit", ()))),
         zram="zram" in values,
+        again=tuple(dict.fromkeys(values.get("again", ()))),
     )
 
 

@@ -27,6 +27,8 @@ class Place:
     """Lower case."""
     value: str
     """As it is written, without quotes around all of it."""
+    written: str
+    """The same with all of its quotes."""
     applies: bool | None
     """Whether its Host block names the server; None in a Match block, which only OpenSSH can decide."""
 
@@ -59,6 +61,15 @@ class Places:
             return same[0]
         # OpenSSH takes the first that it obtains.
         return found[0] if found and (found[0].applies or len(found) == 1) else None
+
+    def words(self, option: str, printed: str) -> list[str]:
+        """The words of the line that gives an option the value that OpenSSH prints, where quotes are gone; none where no line does."""
+        for place in self.lines():
+            if place.option == option.lower() and place.applies is not False:
+                words = _words(place.written)
+                if " ".join(words) == printed:
+                    return words
+        return []
 
     def spelled(self) -> str:
         """The address as a Host line spells it: the answers keep names in lower case, and OpenSSH's patterns have capitals."""
@@ -94,7 +105,7 @@ class Places:
                 applies = _both(outer=outer, inner=named(self.host, _words(value)))
             elif option == "match":
                 applies = _both(outer=outer, inner=True if value.lower() == "all" else None)
-            yield Place(file, number, option, _bare(value), applies)
+            yield Place(file, number, option, _bare(value), value, applies)
             if option == "include" and applies is not False:
                 for inner in self._included(value, file):
                     yield from self._of(inner, depth + 1, seen, applies=applies)

@@ -133,12 +133,12 @@ def settings(typed: str, printed: Printed, usual: Printed, places: Places) -> Se
         certificates=paths("CertificateFile", printed.get("certificatefile", ())),
         identities_only=yes("identitiesonly"),
         agent=_agent(printed, tokens),
-        known_hosts=tuple(_files(printed, "userknownhostsfile")) if differs("userknownhostsfile") else None,
-        machine_known_hosts=tuple(_files(printed, "globalknownhostsfile")),
+        known_hosts=tuple(_files(printed, "userknownhostsfile", places)) if differs("userknownhostsfile") else None,
+        machine_known_hosts=tuple(_files(printed, "globalknownhostsfile", places)),
         known_hosts_command=one("knownhostscommand"),
         unchecked_loopback=yes("nohostauthenticationforlocalhost") and not one("hostkeyalias"),
         accepts_new=one("stricthostkeychecking").lower() in ("accept-new", "no", "off", "false"),
-        revoked=tuple(_files(printed, "revokedhostkeys")),
+        revoked=tuple(_files(printed, "revokedhostkeys", places)),
         # OpenSSH makes a ProxyCommand of it, and replaces the tokens of that.
         jumps=_expanded("ProxyJump", jumps, tokens, places),
         proxy_command="" if jumps else _expanded("ProxyCommand", one("proxycommand"), tokens, places),
@@ -212,12 +212,19 @@ def _agent(printed: Printed, tokens: Mapping[str, str]) -> str | None:
     return str(_path(_TOKEN.sub(lambda found: tokens.get(found[1], found[0]), text)))
 
 
-def _files(printed: Printed, option: str) -> list[Path]:
-    """The files of a list that OpenSSH prints in one line, without marks around what has spaces (Windows' home folders)."""
+def _files(printed: Printed, option: str, places: Places) -> list[Path]:
+    """The files of a list that OpenSSH prints in one line, without marks around what has spaces (Windows' home folders).
+
+    Where the configuration writes just these, they are told apart as they are written there.
+    """
     found: list[str] = []
     for line in printed.get(option, ()):
+        if written := places.words(option, line):
+            found += written
+            continue
+        several = not _PATH_BEGINS.match(line)
         for word in line.split(" "):
-            if found and word and not _PATH_BEGINS.match(word):
+            if found and word and not several and not _PATH_BEGINS.match(word):
                 found[-1] += f" {word}"
             elif word:
                 found.append(word)

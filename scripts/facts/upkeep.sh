@@ -37,6 +37,27 @@ kf_swap_zram() {
   done
 }
 
+# What makes swap again at boot without fstab and without a swap unit. The first two are turned off, the others do more than that.
+kf_swap_makers() {
+  local name line lines
+  for name in dphys-swapfile.service swapspace.service; do
+    kf_pulled_in "$name" && ! kf_masked "$name" && kf_pair unit "$name"
+  done
+  name=armbian-zram-config.service
+  if kf_pulled_in "$name" && ! kf_masked "$name"; then
+    lines=()
+    [[ -r /etc/default/armbian-zram-config ]] && mapfile -t lines </etc/default/armbian-zram-config
+    [[ $'\n'$(printf '%s\n' "${lines[@]}") =~ $'\n'[[:space:]]*(SWAP|ENABLED)=\"?false ]] || kf_pair again "$name"
+  fi
+  for name in walinuxagent.service waagent.service; do
+    kf_pulled_in "$name" && ! kf_masked "$name" && [[ -r /etc/waagent.conf ]] || continue
+    mapfile -t lines </etc/waagent.conf
+    for line in "${lines[@]}"; do
+      [[ $line =~ ^[[:space:]]*ResourceDisk.EnableSwap=[yY] ]] && kf_pair again "$name (ResourceDisk.EnableSwap=y in /etc/waagent.conf)"
+    done
+  done
+}
+
 kf_swap() {
   local line lines
   mapfile -t -s 1 lines </proc/swaps
@@ -44,6 +65,7 @@ kf_swap() {
   kf_swap_fstab
   kf_swap_units
   kf_swap_zram
+  kf_swap_makers
 }
 
 # All packages pass through awk once; what was asked for, what is broken, and what other sections need comes out.

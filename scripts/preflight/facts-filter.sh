@@ -1,5 +1,12 @@
 #!/usr/bin/env bash
 # The packet filter as the kernel has it, and what loads one at boot; without the rules of Kubernetes, Calico and Docker, of which there can be thousands.
+# DOCKER-USER is the administrator's own.
+kf_theirs='^(\[[0-9:]+\] )?(-A |:)(KUBE|cali|DOCKER($|[^-]|-[^U]))'
+
+# Without address translation, which stops nothing.
+kf_filter_own() {
+  sed '/^\*nat/,/^COMMIT/d' | grep -vE "^#|$kf_theirs" | head -n 1500
+}
 
 kf_filter_rules() {
   local name path legacy tables
@@ -9,12 +16,13 @@ kf_filter_rules() {
     path=$(type -P "$name") || continue
     # A look must not load the modules of a filter that nobody uses.
     if [[ $name == iptables-legacy-save || $path -ef $legacy ]]; then
-      [[ $tables == *$'\n'filter$'\n'* && ($name == iptables-legacy-save || ! $path -ef $legacy) ]] || continue
+      [[ $tables =~ $'\n'(raw|mangle|filter)$'\n' && ($name == iptables-legacy-save || ! $path -ef $legacy) ]] || continue
     elif [[ $(readlink -f -- "$path") == *nft* && ! -d /sys/module/nf_tables ]]; then
       continue
     fi
     echo "= $name"
-    timeout 5 "$name" -t filter | grep -vE '^#|-A (KUBE|cali|DOCKER)|^:(KUBE|cali|DOCKER)' | head -n 1500
+    # All tables: asked for one that is not there, iptables-legacy-save loads its module, and the other one fails.
+    timeout 5 "$name" | kf_filter_own
     case ${PIPESTATUS[0]} in
       0) ;;
       141) kf_pair unchecked "$name has more rules than are looked at" ;;
@@ -23,19 +31,28 @@ kf_filter_rules() {
   done
 }
 
+# The tables that iptables-save tells of, each as *NAME; none where it is the old one, or can't read what somebody else wrote.
+kf_filter_saved_tables() {
+  local path
+  path=$(type -P iptables-save) || return
+  [[ $path -ef $(type -P iptables-legacy-save) ]] || timeout 5 "$path" | grep '^\*'
+}
+
 kf_filter_nft() {
-  local line
+  local line told
   if ! type -P nft >/dev/null; then
     [[ -d /sys/module/nf_tables && ! -e /usr/sbin/iptables-save ]] && kf_pair unchecked "the kernel has nf_tables loaded, and there is no nft to ask it by"
     return
   fi
   [[ -d /sys/module/nf_tables ]] || return
+  told=$'\n'$(kf_filter_saved_tables)$'\n'
   while IFS= read -r line; do
     kf_words "$line"
     # Tables that iptables itself writes were told above; those of kube-proxy and Calico are theirs.
     [[ ${KF_WORDS[2]:-} == kube-proxy || ${KF_WORDS[2]:-} == calico ]] && continue
     case ${KF_WORDS[1]:-}/${KF_WORDS[2]:-} in
-      ip/filter | ip6/filter) type -P iptables-save >/dev/null && continue ;;
+      ip/filter | ip/raw | ip/mangle) [[ $told == *$'\n*'"${KF_WORDS[2]}"$'\n'* ]] && continue ;;
+      ip6/filter) type -P iptables-save >/dev/null && continue ;;
       ip/* | inet/*) ;;
       *) continue ;;
     esac
@@ -55,7 +72,7 @@ kf_filter_boot() {
 kf_filter_saved() {
   kf_pulled_in netfilter-persistent.service && [[ -r /etc/iptables/rules.v4 ]] || return
   echo "= /etc/iptables/rules.v4"
-  grep -vE '^#|-A (KUBE|cali|DOCKER)|^:(KUBE|cali|DOCKER)' /etc/iptables/rules.v4 | head -n 1500
+  kf_filter_own </etc/iptables/rules.v4
 }
 
 kf_section filter

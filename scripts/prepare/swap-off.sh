@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# No swap now and after every boot: active devices, /etc/fstab by field, systemd's swap units, zram. /swap.img itself stays.
+# No swap now and after every boot: active devices, /etc/fstab by field, systemd's swap units, zram, services that make swap files. /swap.img itself stays.
 shopt -s nullglob
 
 kf_reload() { # costs seconds on a slow machine: only after a change
@@ -17,7 +17,7 @@ if [[ -e /etc/fstab ]] && awk '$1 !~ /^#/ && $3 == "swap" {found = 1} END {exit 
   kf_said=1
 fi
 
-for kf_unit in zramswap.service zram-config.service; do
+for kf_unit in zramswap.service zram-config.service dphys-swapfile.service swapspace.service; do
   for kf_file in {/etc,/usr/lib,/lib}/systemd/system/"$kf_unit" /etc/init.d/"${kf_unit%.service}"; do
     [[ -e $kf_file ]] || continue
     kf_note_units "$kf_unit"
@@ -56,8 +56,17 @@ if [[ -n $kf_masked ]]; then
 fi
 
 if [[ $(wc -l </proc/swaps) -gt 1 ]]; then
-  swapoff -a || kf_fail 12 "swap can't be turned off: there is not enough free memory for what it holds" \
-    "stop what needs the memory (free -h; ps aux --sort -rss | head), then: kfinstall resume"
+  kf_why=$(swapoff -a 2>&1) || case $kf_why in
+    *'Cannot allocate memory'*)
+      kf_fail 12 "swap can't be turned off: there is not enough free memory for what it holds" \
+        "stop what needs the memory (free -h; ps aux --sort -rss | head), then: kfinstall resume"
+      ;;
+    *'not permitted'* | *'ermission denied'* | *uperuser*)
+      kf_fail 12 "swap can't be turned off from in here: ${kf_why##*$'\n'}; in a container the swap is the host's" \
+        "is it one? systemd-detect-virt --container; then turn swap off on its host (sudo swapoff -a there, and out of its /etc/fstab), then: kfinstall resume"
+      ;;
+    *) kf_fail 12 "swap can't be turned off: ${kf_why##*$'\n'}" "look at it there: sudo swapoff -a; swapon --show; then: kfinstall resume" ;;
+  esac
   kf_say "turned swap off"
 fi
 if [[ $(wc -l </proc/swaps) -gt 1 ]]; then

@@ -16,6 +16,7 @@ OWN_LIST: Final = "/etc/apt/sources.list.d/kubernetes.list"
 """Ours, and the name that Kubernetes' documentation gives it."""
 INLINE: Final = "a key in the file itself"
 _LINE: Final = re.compile(r"\s*deb(?:-src)?\s+(?:\[([^\]]*)\]\s*)?(cdrom:\[[^\]]*\]\S*|\S+)\s+(\S+)")
+_OPTION: Final = re.compile(r'(?:"[^"]*"|[^\s"])+')
 _OFF: Final = frozenset({"no", "false", "without", "off", "disable", "0"})
 _GONE_HOST: Final = re.compile(r"apt\.kubernetes\.io")
 _GONE_PATH: Final = re.compile(r"packages\.cloud\.google\.com/apt/?$")
@@ -48,7 +49,8 @@ class Source:
 def _listed(file: TextFile) -> Iterator[Source]:
     for number, text in enumerate(file.lines, 1):
         if match := _LINE.match(text):
-            options = dict(word.split("=", 1) for word in (match[1] or "").replace("+=", "=").split() if "=" in word)
+            words = [word.replace('"', "") for word in _OPTION.findall((match[1] or "").replace("+=", "="))]
+            options = dict(word.split("=", 1) for word in words if "=" in word)
             keys = tuple(filter(None, options.get("signed-by", "").split(",")))
             yield Source(file.path, number, (match[2],), (match[3],), keys)
 

@@ -10,12 +10,13 @@ from kfinstall.engine.checks import Finding, unchecked
 from kfinstall.engine.step import View
 from kfinstall.parts.preflight import membership
 from kfinstall.parts.preflight.facts import Filter
-from kfinstall.parts.preflight.packet_filter import Barrier, Packet, barriers
+from kfinstall.parts.preflight.packet_filter import Barrier, Packet, judged
 from kfinstall.text import shell
 
 _EVERY_NODE: Final = (("tcp", 10250), ("tcp", 5473), ("udp", 4789))
 _CONTROL_PLANE: Final = (("tcp", 6443),)
 _ETCD: Final = (("tcp", 2379), ("tcp", 2380))
+_SHOWN: Final = 3
 SAVED: Final = "/etc/iptables/rules.v4"
 """Where netfilter-persistent has what it loads at boot."""
 _ANY_PORT: Final = 8080
@@ -34,8 +35,8 @@ def _peers(view: View) -> list[str]:
     return found
 
 
-def _pod(view: View) -> str:
-    return str(ipaddress.ip_network(view.answers.cluster.pod_cidr).network_address + 10)
+def _pod(view: View, number: int = 10) -> str:
+    return str(ipaddress.ip_network(view.answers.cluster.pod_cidr).network_address + number)
 
 
 def _packets(view: View) -> list[Packet]:
@@ -44,9 +45,11 @@ def _packets(view: View) -> list[Packet]:
     control_plane = "control-plane" in view.node.roles
     if control_plane:
         ports += _CONTROL_PLANE + (_ETCD if len(view.answers.control_planes) > 1 else ())
-    packets = [Packet("input", peer, protocol, port, interface) for peer in _peers(view) for protocol, port in ports]
-    packets += [Packet("input", _pod(view), "tcp", port, "cali0") for port in ((6443, 10250) if control_plane else (10250,))]
-    return [*packets, Packet("forward", _pod(view), "tcp", _ANY_PORT, "cali0")]
+    # Behind address translation the server has another address than the answers give.
+    own = view.node.address if interface else ""
+    packets = [Packet("input", peer, protocol, port, interface, own) for peer in _peers(view) for protocol, port in ports]
+    packets += [Packet("input", _pod(view), "tcp", port, "cali0", own) for port in ((6443, 10250) if control_plane else (10250,))]
+    return [*packets, Packet("forward", _pod(view), "tcp", _ANY_PORT, "cali0", _pod(view, 20))]
 
 
 def _commands(view: View, barrier: Barrier, hooks: set[str]) -> list[str]:
@@ -62,6 +65,8 @@ def _commands(view: View, barrier: Barrier, hooks: set[str]) -> list[str]:
             rules.append(f"{of} daddr {pods} accept")
         return [f"sudo nft insert rule {table} {barrier.chain} {shell(rule)}" for rule in rules]
     tool = "iptables-legacy" if "legacy" in barrier.tool else "iptables"
+    if barrier.table:
+        tool += f" -t {barrier.table}"
     if "forward" in hooks:
         return [f"sudo {tool} -I {barrier.chain} {way} {pods} -j ACCEPT" for way in ("-s", "-d")]
     return [f"sudo {tool} -I {barrier.chain} -s {source} -j ACCEPT" for source in sources]
@@ -76,6 +81,14 @@ def _kept(view: View, tools: set[str]) -> str:
     return "# and the same where these rules are made at boot"
 
 
+def _undecided(rules: list[Barrier]) -> Finding:
+    """What may let them through, and may not: a set, a limit, a mark, another program."""
+    shown = "; ".join(f"{each.tool} {each.chain} ({each.rule})" for each in rules[:_SHOWN])
+    more = f"; and {len(rules) - _SHOWN} more" if len(rules) > _SHOWN else ""
+    why = f"whether the other servers and the pods come through is decided by what the rules' text does not tell: {shown}{more}"
+    return unchecked("packet-filter-rules", "the packet filter", why, "sudo iptables-save; sudo ipset list; sudo nft list ruleset")
+
+
 def findings(view: View) -> Iterator[Finding]:
     """What would stop the other servers, or the pods; nothing where ufw or firewalld made the rules, which are told by themselves."""
     told = view.fact(Filter)
@@ -88,7 +101,10 @@ def findings(view: View) -> Iterator[Finding]:
             told.unchecked or "the node did not tell",
             "sudo iptables-save; sudo nft list ruleset",
         )
-    found = barriers(told.rules, _packets(view))
+    verdicts = judged(told.rules, _packets(view))
+    if verdicts.unknown:
+        yield _undecided(list(verdicts.unknown))
+    found = dict(verdicts.stopped)
     if not found:
         return
     # What is loaded now and saved for the next boot is told once.
@@ -101,7 +117,8 @@ def findings(view: View) -> Iterator[Finding]:
         ports = ", ".join(dict.fromkeys(f"{packet.protocol.upper()} {packet.port}" for packet in packets if packet.hook == "input"))
         whom = f"{ports} of the other servers and the pods" if ports else "what pods send to each other and out"
         tool = barrier.tool.replace("-save", "") if barrier.tool != SAVED else f"{SAVED}, at the next boot,"
-        what.append(f"{tool} {barrier.chain} ({barrier.rule}) stops {whom}")
+        chain = f"{barrier.table} {barrier.chain}".strip()
+        what.append(f"{tool} {chain} ({barrier.rule}) stops {whom}")
         commands |= dict.fromkeys(_commands(view, barrier, hooks))
     loads = f"; {' and '.join(told.at_boot)} loads it at boot" if told.at_boot else ""
     text = f"a packet filter that is neither ufw nor firewalld is in the way: {'; '.join(what)}{loads}"

@@ -121,6 +121,19 @@ def _apparmor(view: View) -> Iterator[Finding]:
         yield Finding(text, "cat /sys/module/apparmor/parameters/enabled /proc/cmdline", name="apparmor", severity=Severity.INFO)
 
 
+def _swap(view: View) -> Iterator[Finding]:
+    """What makes swap again and is not kfinstall's to turn off: it has other tasks too."""
+    for service in view.facts.swap.again:
+        if "waagent.conf" in service:
+            fix = "sudo sed -i 's/^ *ResourceDisk.EnableSwap=.*/ResourceDisk.EnableSwap=n/' /etc/waagent.conf"
+        else:
+            fix = "echo SWAP=false | sudo tee -a /etc/default/armbian-zram-config"
+        text = (
+            f"{service} may make swap again at the next boot, with which the kubelet does not start; kfinstall leaves it as it is"
+        )
+        yield Finding(text, fix, warning=True, name="swap-at-boot")
+
+
 class PreflightKernel(Step):
     """New enough for Calico, with the modules and control groups that Kubernetes needs, and no file that takes its settings back at the next boot. Swap is only told: a later step turns it off."""
 
@@ -157,5 +170,12 @@ class PreflightKernel(Step):
         ]
         told = f"; swap ({', '.join(dict.fromkeys(sources))}) will be turned off" if sources else "; no swap"
         version = "2" if view.facts.os.cgroup == _CGROUP_V2 else "?"
-        found = [*_version(view), *_controllers(view), *_modules(view), *_apparmor(view), *boot_settings.findings(view)]
+        found = [
+            *_version(view),
+            *_controllers(view),
+            *_modules(view),
+            *_apparmor(view),
+            *boot_settings.findings(view),
+            *_swap(view),
+        ]
         return verdict(found, f"kernel {view.facts.os.kernel}, cgroup version {version}{told}")

@@ -1,4 +1,4 @@
-"""prepare.swap-off: no swap now, and none after a reboot, whatever it came from."""
+"""prepare.swap-off: no swap now, and none after a reboot from any source that is known here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ class PrepareSwapOff(Step):
     estimate_seconds: ClassVar[float] = 3
 
     def check(self, view: View) -> Check:
-        """Neither active, nor in fstab, nor by a unit, nor by zram."""
+        """Neither active, nor in fstab, nor by a unit, nor by zram; preflight tells of services that are left alone."""
         swap = view.facts.swap
         changes = [shell("swapoff", device) for device in swap.active]
         changes += [f"comment out in /etc/fstab: {' '.join(line.split())}" for line in swap.fstab]
         changes += [shell("systemctl", "mask", unit) for unit in swap.units]
         changes += ["turn zram swap off"] if swap.zram else []
-        return Needed(tuple(changes)) if changes else Satisfied("no swap is on, none comes back at boot")
+        if changes:
+            return Needed(tuple(changes))
+        if swap.again:
+            return Satisfied(f"no swap is on; at boot it may be made again by {', '.join(swap.again)}")
+        return Satisfied("no swap is on, no known source brings it back at boot")

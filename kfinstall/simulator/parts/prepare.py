@@ -52,12 +52,15 @@ def apt(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
     node.apt_updated = True
 
 
+_SWAP_SERVICES: Final = ("zramswap.service", "zram-config.service", "dphys-swapfile.service", "swapspace.service")
+
+
 @effect("prepare-swap-off")
 def swap_off(node: SimNode) -> Iterator[str]:
     """Comment fstab's lines out, by field, mask units and zram, and turn swap off."""
     if "/etc/fstab" in node.files:
         yield from _edit(node, "/etc/fstab", lambda line: line[:1] != "#" and line.split()[2:3] == ["swap"], "swap off")
-    for unit in [name for name in node.units if name.endswith(".swap") or name in ("zramswap.service", "zram-config.service")]:
+    for unit in [name for name in node.units if name.endswith(".swap") or name in _SWAP_SERVICES]:
         yield from _mask(node, unit)
     if node.swap_active:
         node.swap_active.clear()

@@ -51,6 +51,29 @@ def test_known_hosts_files_with_spaces_and_none():
     assert of(globalknownhostsfile=f"{os.devnull}").machine_known_hosts == ()
 
 
+def test_known_hosts_files_without_a_folder_are_several():
+    assert of(userknownhostsfile="kh1 kh2").known_hosts == (Path("kh1"), Path("kh2"))
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("kh1 kh2", ["kh1", "kh2"]),
+        ("/h/kh kh2", ["/h/kh", "kh2"]),
+        ('kh1 "my dir/kh" "/h/my dir/kh"', ["kh1", "my dir/kh", "/h/my dir/kh"]),
+        ('"my hosts"', ["my hosts"]),
+        ("'/h/a b' /h/c", ["/h/a b", "/h/c"]),
+    ],
+)
+def test_known_hosts_files_are_those_that_are_written(tmp_path, written, names):
+    """OpenSSH prints them without their quotes."""
+    config = tmp_path / "config"
+    config.write_text(f"Host other\n UserKnownHostsFile x\nHost typed\n UserKnownHostsFile {written}\n", encoding="utf-8")
+    printed = {**USUAL, "userknownhostsfile": [" ".join(names)]}
+    found = settings("typed", printed, USUAL, Places((config,), "typed")).known_hosts
+    assert found == tuple(Path(name) for name in names)
+
+
 @pytest.mark.parametrize(
     ("text", "agent"),
     [("none", ""), ("SSH_AUTH_SOCK", None), ("$KF_AGENT", "/run/a"), ("$KF_UNSET", ""), ("${KF_AGENT}", "/run/a"), ("/x/%u", None)],

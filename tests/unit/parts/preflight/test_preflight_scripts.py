@@ -167,6 +167,41 @@ printf '*filter\n:INPUT DROP [0:0]\nCOMMIT\n' >/etc/iptables/rules.v4
     )
 
 
+def test_the_administrators_own_rules_are_seen_beside_dockers_and_in_every_table_that_stops(look):
+    setup = """
+fake iptables-save '*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 10250 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -j KUBE-SERVICES
+COMMIT
+*filter
+:FORWARD ACCEPT [0:0]
+:DOCKER - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+[3:180] -A DOCKER -d 172.17.0.2/32 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+[3:180] -A DOCKER-USER ! -s 192.168.0.0/16 -j DROP
+COMMIT'
+"""
+    assert look(setup, facts.Filter).section(facts.Filter).rules["iptables-save"] == (
+        "*raw",
+        ":PREROUTING ACCEPT [0:0]",
+        "-A PREROUTING -p tcp -m tcp --dport 10250 -j DROP",
+        "COMMIT",
+        "*filter",
+        ":FORWARD ACCEPT [0:0]",
+        ":DOCKER-USER - [0:0]",
+        "-A FORWARD -j DOCKER-USER",
+        "[3:180] -A DOCKER-USER ! -s 192.168.0.0/16 -j DROP",
+        "COMMIT",
+    )
+
+
 def test_a_filter_with_thousands_of_rules_is_bounded_and_told_as_not_looked_at(look):
     rules = "\n".join(f"-A INPUT -s 203.0.{number // 256}.{number % 256} -j DROP" for number in range(20000))
     setup = f"printf '#!/bin/sh\\ncat {'$0'}.txt\\n' >/usr/local/sbin/iptables-save\nchmod +x /usr/local/sbin/iptables-save\n"
@@ -174,6 +209,35 @@ def test_a_filter_with_thousands_of_rules_is_bounded_and_told_as_not_looked_at(l
     found = look(setup, facts.Filter).section(facts.Filter)
     assert len(found.rules["iptables-save"]) == 1500
     assert "more rules" in found.unchecked
+
+
+def test_services_that_make_swap_again(look):
+    setup = """
+wants=/etc/systemd/system/multi-user.target.wants
+mkdir -p "$wants" /etc/default
+for unit in dphys-swapfile swapspace armbian-zram-config walinuxagent; do ln -sf /x "$wants/$unit.service"; done
+printf 'Provisioning.Agent=auto\nResourceDisk.EnableSwap=y\n' >/etc/waagent.conf
+"""
+    swap = look(setup).swap
+    assert {"dphys-swapfile.service", "swapspace.service"} <= set(swap.units)
+    assert swap.again == (
+        "armbian-zram-config.service",
+        "walinuxagent.service (ResourceDisk.EnableSwap=y in /etc/waagent.conf)",
+    )
+
+
+def test_services_that_were_told_to_make_none_make_none(look):
+    setup = """
+wants=/etc/systemd/system/multi-user.target.wants
+mkdir -p "$wants" /etc/default
+for unit in dphys-swapfile armbian-zram-config walinuxagent; do ln -sf /x "$wants/$unit.service"; done
+ln -sf /dev/null /etc/systemd/system/dphys-swapfile.service
+printf '# ENABLED=true\nSWAP=false\n' >/etc/default/armbian-zram-config
+printf 'ResourceDisk.EnableSwap=n\n' >/etc/waagent.conf
+"""
+    swap = look(setup).swap
+    assert "dphys-swapfile.service" not in swap.units
+    assert swap.again == ()
 
 
 def test_a_tool_that_fails_is_told(look):

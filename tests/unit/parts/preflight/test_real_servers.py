@@ -126,6 +126,42 @@ def test_docker_on_a_server_is_no_packet_filter_in_the_way_of_input(servers):
     assert "packet-filter" not in findings(check(PreflightNetwork, servers(filtered("iptables-save", text))))
 
 
+def test_a_rule_of_ones_own_in_docker_user_and_one_in_the_raw_table_are_in_the_way(servers):
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -j DOCKER-USER\n-A DOCKER-USER ! -s 192.168.0.0/16 -j DROP\nCOMMIT"
+    found = check(PreflightNetwork, servers(filtered("iptables-save", text)))
+    one(found, "packet-filter", "warning", "-A DOCKER-USER ! -s 192.168.0.0/16 -j DROP", "what pods send")
+    text = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 10250 -j DROP\nCOMMIT"
+    each = one(check(PreflightNetwork, servers(filtered("iptables-save", text))), "packet-filter", "warning", "raw PREROUTING")
+    assert "sudo iptables -t raw -I PREROUTING -s 10.77.0.12 -j ACCEPT" in each.hint.splitlines()
+
+
+def test_a_filter_that_a_set_decides_is_told_as_not_known(servers):
+    text = CIS.replace("tcp dport 22 accept", "ip saddr @friends accept")
+    found = check(PreflightNetwork, servers(filtered("nft inet filter", text.partition("    chain forward")[0] + "}")))
+    one(found, "packet-filter-rules", "unchecked", "could not be checked", "ip saddr @friends accept")
+    assert "packet-filter" not in findings(found)
+
+
+def test_a_filter_that_lets_the_servers_in_by_their_own_address_is_not_in_the_way(servers):
+    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -d 10.77.0.11/32 -j ACCEPT\n-A INPUT -d 10.77.0.12/32 -j ACCEPT\n-A INPUT -d 10.77.0.13/32 -j ACCEPT\nCOMMIT"
+    found = check(PreflightNetwork, servers(filtered("iptables-save", text)))
+    assert "packet-filter" not in findings(found)
+
+
+@pytest.mark.parametrize(
+    ("service", "fix"),
+    [
+        ("armbian-zram-config.service", "/etc/default/armbian-zram-config"),
+        ("walinuxagent.service (ResourceDisk.EnableSwap=y in /etc/waagent.conf)", "ResourceDisk.EnableSwap=n"),
+    ],
+)
+def test_a_service_that_may_make_swap_again_is_told_before_anything_changes(servers, service, fix):
+    fleet = servers()
+    fleet = {name: replace(facts, swap=replace(facts.swap, again=(service,))) for name, facts in fleet.items()}
+    each = one(check(PreflightKernel, fleet), "swap-at-boot", "warning", "next boot")
+    assert fix in each.hint
+
+
 def test_a_filter_that_could_not_be_listed_is_told(servers):
     found = check(PreflightNetwork, servers(extra("filter", "unchecked\tiptables-save ended with an error")))
     one(found, "packet-filter", "unchecked", "could not be checked", "iptables-save ended with an error")

@@ -162,6 +162,18 @@ def test_the_same_repository_with_another_key():
     assert [(one.path, other.path) for one, other in conflicts(sources([files[0], nokey]))] == [("/a.list", "/e.list")]
 
 
+@pytest.mark.parametrize("option", ['signed-by="/k.gpg"', '"signed-by=/k.gpg"', 'arch="amd64,arm64" signed-by="/k.gpg"'])
+def test_quotes_are_no_part_of_a_keys_path(option):
+    found = sources([text("/a.list", f"deb [{option}] https://x.example/debian y main")])
+    assert [source.signed_by for source in found] == [("/k.gpg",)]
+    assert conflicts([*found, *sources([text("/b.list", "deb [signed-by=/k.gpg] https://x.example/debian y main")])]) == ()
+
+
+def test_a_keys_path_in_quotes_may_have_a_space():
+    found = sources([text("/a.list", 'deb [ signed-by="/key rings/k.gpg" arch=amd64 ] https://x.example/debian y main')])
+    assert [source.signed_by for source in found] == [("/key rings/k.gpg",)]
+
+
 @pytest.mark.skipif(APT is None, reason="needs apt-get")
 def test_apt_means_the_same_by_a_conflict(tmp_path):
     path = tmp_path / "x.list"

@@ -132,6 +132,7 @@ class TestSwap:
             (SwapFacts(fstab=("/swap.img none swap sw 0 0",)), "/etc/fstab"),
             (SwapFacts(units=("dev-vda3.swap",)), "mask dev-vda3.swap"),
             (SwapFacts(zram=True), "zram"),
+            (SwapFacts(units=("dphys-swapfile.service",)), "mask dphys-swapfile.service"),
         ],
     )
     def test_every_source_counts(self, swap, change):
@@ -139,6 +140,10 @@ class TestSwap:
 
     def test_none(self):
         assert "boot" in satisfied(PrepareSwapOff)
+
+    def test_what_may_make_it_again_is_told(self):
+        told = satisfied(PrepareSwapOff, Facts("cp1", swap=SwapFacts(again=("armbian-zram-config.service",))))
+        assert "made again by armbian-zram-config.service" in told
 
 
 class TestKernel:

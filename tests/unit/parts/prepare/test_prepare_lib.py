@@ -571,3 +571,47 @@ def test_a_later_sysctl_file_can_not_win_at_boot(machine):
     assert (folder / "99-sysctl.conf").is_symlink()
     assert (folder / "10-first.conf").read_text() == "net.ipv4.ip_forward = 0\n"
     assert machine.step("prepare-sysctl", **wanted.parameters).lines == ()
+
+
+# swap
+
+
+def swap_off(machine, swapoff="true"):
+    body = resources.script(resources.step_script("prepare-swap-off"))
+    for path in ("/etc/fstab", "/proc/swaps", "/etc/init.d", "/dev/zram*", "/etc/systemd/system/*"):
+        body = body.replace(path, f"{machine.folder}{path}")
+    for path in ("{/etc,/usr/lib,/lib}/", "{/run,/usr/lib}/", "/run/systemd/generator{"):
+        body = body.replace(path, f"{machine.folder}{path}")
+    (machine.folder / "proc").mkdir()
+    (machine.folder / "proc" / "swaps").write_text("Filename Type Size Used Priority\n/var/swap file 102396 0 -2\n")
+    machine.program("systemctl", "case $1 in is-enabled) echo enabled ;; is-active) echo active ;; esac")
+    machine.program("swapoff", f"{swapoff} && echo Filename >{machine.folder}/proc/swaps")
+    return machine.run(body)
+
+
+@pytest.mark.parametrize("unit", ["dphys-swapfile.service", "swapspace.service", "zramswap.service"])
+def test_a_service_that_makes_swap_is_masked_with_a_record_for_undo(machine, unit):
+    units = machine.folder / "usr" / "lib" / "systemd" / "system"
+    units.mkdir(parents=True)
+    (units / unit).write_text("[Service]\nExecStart=/bin/true\n")
+    (machine.folder / "etc" / "systemd" / "system").mkdir(parents=True)
+    done = swap_off(machine)
+    assert done.status == 0
+    assert os.readlink(machine.folder / "etc" / "systemd" / "system" / unit) == "/dev/null"
+    recorded = [path.read_text() for path in (machine.folder / "var").rglob("units")]
+    assert recorded == [f"{unit} enabled active\n"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "not_told"),
+    [
+        ("swapoff: /dev/dm-1: swapoff failed: Operation not permitted", "in a container the swap is the host's", "memory"),
+        ("swapoff: Not superuser.", "in a container the swap is the host's", "memory"),
+        ("swapoff: /var/swap: swapoff failed: Cannot allocate memory", "not enough free memory", "container"),
+        ("swapoff: /var/swap: swapoff failed: Input/output error", "Input/output error", "memory"),
+    ],
+)
+def test_why_swap_can_t_be_turned_off_is_told_by_its_own_words(machine, words, told, not_told):
+    found = error(swap_off(machine, f"echo '{words}' >&2; false"))
+    assert told in found
+    assert not_told not in found
