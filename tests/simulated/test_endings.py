@@ -96,7 +96,6 @@ def agreed(folder, code, *, aside=(), recorded=True):
         ((*FAST, "--fault", "disk-full:cp1"), 10, ()),
         ((*FAST, "--fault", "disk-full:cp1", "--fault", "node-down:worker2"), 10, ("worker2",)),
         (("--headless", "--pace", "0", "--fault", "clock-skew:worker1"), 3, ()),
-        (("--headless", "--pace", "0", "--only", "storage"), 2, ()),
         ((*FAST, "--fault", "sudo-password:cp1"), 14, ()),
         ((*FAST, "--fault", "node-down:cp1"), 13, ()),
     ],

@@ -142,6 +142,7 @@ class PreflightKernel(Step):
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Host, Boot)
     names = (
+        "swap-at-boot",
         "kernel-version",
         "cgroup-version",
         "cgroup-controllers",

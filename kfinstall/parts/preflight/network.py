@@ -210,6 +210,7 @@ class PreflightNetwork(Step):
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Filter, Proxies, Ways)
     names = (
+        "packet-filter-rules",
         "networks-overlap",
         "no-name-server",
         "default-route",

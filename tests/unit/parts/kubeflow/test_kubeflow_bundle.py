@@ -411,7 +411,7 @@ class TestCommandLine:
             (["--out", "/nowhere.bundle", "--release", "1.6"], 15, "can't be installed any more"),
             (["--out", "/nowhere.bundle", "--release", "26.03", "--components", "katib"], 15, "katib needs"),
             (["--out", "/nowhere.bundle", "--release", "26.03", "--answers", "f"], 2, "not allowed with"),
-            (["--show", "/nowhere.bundle"], 10, "can't be read"),
+            (["--show", "/nowhere.bundle"], 2, "can't be read"),
         ],
     )
     def test_what_can_not_be_is_said(self, words, status, text, capsys):
