@@ -48,7 +48,9 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "hang-after-login": FaultKind("the node accepts the login and then never answers"),
     "wrong-host-key": FaultKind("the node shows another host key than the one we know"),
     "sudo-password": FaultKind("sudo asks for a password that nobody gave"),
-    "no-forwarding": FaultKind("the node's sshd forwards no connections (AllowTcpForwarding no)"),
+    "no-forwarding": FaultKind(
+        "the node's sshd forwards no connections (AllowTcpForwarding no); counts on the first control plane"
+    ),
     "hostile-output": FaultKind("the node prints escape sequences and markup"),
     "clock-skew": FaultKind("the node's clock is an hour ahead"),
     "duplicate-machine-id": FaultKind("the node is a clone: it has the machine-id of another one"),
@@ -56,7 +58,7 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "packet-filter": FaultKind("the node has a cloud image's iptables rules, which end with REJECT"),
     "node-proxy": FaultKind("the node has a proxy in /etc/environment that the answers don't know"),
     "tls-inspection": FaultKind("something on the node's way out shows certificates of its own"),
-    "slow-disk": FaultKind("small writes take long on the node's disk"),
+    "slow-disk": FaultKind("small writes take long on the node's disk; told of control planes, where etcd will be"),
     "memory-cgroup-off": FaultKind("the node's kernel has no control group for memory"),
     "trial-crash": FaultKind("the program of every trial of Katib ends with an error"),
     "blocked-in": FaultKind("the node's packet filter drops what the other servers send to TCP 10250 and UDP 4789"),
@@ -131,7 +133,7 @@ def _real_server(fault: str, node: SimNode) -> None:
     elif fault == "tls-inspection":
         node.tls_inspected = True
     elif fault == "slow-disk":
-        node.extra["latency"] = "took\t120 9000 160000 /var/lib"
+        node.slow_disk = True
     elif fault == "memory-cgroup-off":
         node.extra["host"] = "controllers\tv2 cpuset cpu io pids"
 
@@ -142,11 +144,11 @@ def mend(node: SimNode, others: Collection[SimNode]) -> None:
         node.machine_id = hashlib.md5(node.name.encode(), usedforsecurity=False).hexdigest()
         node.write("/etc/machine-id", f"{node.machine_id}\n", 0o444)
     node.clock_skew_seconds = 0.0
-    for section in ("apt", "hardware", "latency", "host"):
+    for section in ("apt", "hardware", "host"):
         node.extra.pop(section, None)
     for path in ("/etc/iptables/rules.v4", "/etc/environment"):
         node.files.pop(path, None)
-    node.tls_inspected = False
+    node.tls_inspected = node.slow_disk = False
     node.memory_bytes = node.before_fault or node.memory_bytes
     if not node.disk_free_bytes:
         node.disk_free_bytes = node.disk_bytes * 3 // 4

@@ -21,6 +21,7 @@ from kfinstall.parts.prepare.containerd import PrepareContainerd
 from kfinstall.parts.prepare.docker import PrepareDocker
 from kfinstall.parts.prepare.kubernetes_packages import PrepareKubernetesPackages
 from kfinstall.parts.prepare.kubernetes_repository import PrepareKubernetesRepository
+from kfinstall.parts.prepare.mirrors import PrepareMirrors
 from kfinstall.parts.prepare.modules import PrepareModules
 from kfinstall.parts.prepare.proxy import PrepareProxy
 from kfinstall.parts.prepare.swap_off import PrepareSwapOff
@@ -70,6 +71,7 @@ CONTAINERD = Setting(
         *IN_BOTH,
         PrepareClock,
         PrepareContainerd,
+        PrepareMirrors,
         PrepareKubernetesRepository,
         PrepareKubernetesPackages,
         PrepareTools,
@@ -140,6 +142,8 @@ async def connected(installer: Installer, folder: Path, setting: Setting) -> Asy
     given = yaml.safe_load((installer.folder / "answers.yaml").read_text())
     sections = {section: given[section] for section in {"cluster", *setting.answers}}
     sections["registry"] = {"directory": IMAGES, "user": "kfinstall", "password": {"env": "REGISTRY"}}
+    if not setting.docker:
+        sections["registry"]["mirrors"] = {"quay.io": "https://mirror.example/v2/quay"}
     async with fleet(installer.lab, folder, numbers=(setting.number,), **sections) as nodes:
         nodes.secrets[registry_files.PASSWORD] = "word"
         nodes.downloads = installer.downloads

@@ -112,6 +112,15 @@ def test_of_a_process(kfinstall, words, code, aside):
         assert f"set aside: {', '.join(aside)}" in done.stderr
 
 
+def test_of_a_process_that_lacks_a_phase(kfinstall):
+    assert kfinstall("demo", *FAST).returncode == 0
+    done = kfinstall("resume", "--only", "storage")
+    assert done.returncode == 2, done.stderr[-2000:]
+    record = agreed(kfinstall.state, 2)
+    assert record.message in done.stderr
+    assert "ended with exit code 2" in done.stderr
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["politely", "at once"])
 def test_of_a_process_that_is_stopped(kfinstall, times):
     def begun(event):

@@ -110,6 +110,20 @@ def test_an_sshd_that_forwards_nothing_is_told_before_anything_is_changed(kfinst
     assert code == 0, stderr[-2000:]
 
 
+def test_to_ignore_it_does_not_lead_behind_kubeadm_init(kfinstall):
+    """Red before: prepared all nodes, ran kubeadm init, and ended with 10 and no word of it."""
+    code, events, stderr = demo(kfinstall, "no-forwarding:cp1", "--ignore", "connect.login")
+    assert code == 3, stderr[-2000:]
+    assert "--ignore" not in stderr
+    begun = [event["step"] for event in events if event["event"] == "stepStarted"]
+    assert all(step.startswith(("connect.", "preflight.")) for step in begun), begun
+
+
+def test_a_worker_holds_no_etcd_and_may_have_a_slow_disk(kfinstall):
+    code, _events, stderr = demo(kfinstall, "slow-disk:worker1", *PREPARE)
+    assert code == 0, stderr[-2000:]
+
+
 def test_a_worker_needs_to_forward_nothing(kfinstall):
     code, _events, stderr = demo(kfinstall, "no-forwarding:worker1", *PREPARE)
     assert code == 0, stderr[-2000:]

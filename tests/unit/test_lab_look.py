@@ -92,5 +92,4 @@ def test_what_follows_a_push_or_a_pull_is_foreign_without_it(change, line):
 def test_each_step_on_nodes_is_done_by_itself():
     steps = [step for phase in PHASES if phase.id in ("prepare", "storage", "registry") for step in phase.steps]
     wanted = {step.id for step in steps if step.scope is not Scope.CLUSTER}
-    # Mirrors go with what others configured of a runtime: tests/lab/test_runtime_lab.py.
-    assert {kind.id for setting in (CONTAINERD, DOCKER) for kind in setting.steps} | {"prepare.mirrors"} == wanted
+    assert {kind.id for setting in (CONTAINERD, DOCKER) for kind in setting.steps} == wanted

@@ -126,8 +126,7 @@ class PreflightFileSystems(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        etcd = "control-plane" in view.node.roles and not membership.member(view)
-        found = [*_systems(view), *(_latency(view) if etcd else ())]
+        found = [*_systems(view), *(() if membership.member(view) else _latency(view))]
         mounts = view.fact(Mounts).under
         kinds = dict.fromkeys(f"{mount.kind} at {mount.point}" for mount in mounts.values())
         fast = f"; small writes are done within {limits.LATENCY_WARNING_MILLISECONDS} ms" if view.fact(Latency).writes else ""

@@ -75,6 +75,8 @@ class SimNode:
     apt_updated: bool = False
     tls_inspected: bool = False
     """Something on the way out shows certificates of its own."""
+    slow_disk: bool = False
+    """Small writes take long."""
     containers: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
     """Docker containers of others that run: name to image and published ports."""
     loose: list[str] = field(default_factory=list)

@@ -234,3 +234,44 @@ def test_streams_that_are_closed_are_no_defect(closed, code):
         ["sh", "-c", f"exec {sys.executable} -m kfinstall {closed}"], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (code, "")
+
+
+QUESTION = (
+    "import os, sys; from kfinstall.cli.terminal import Terminal; "
+    "os.write(1, b'ready'); os.read(int(sys.argv[1]), 1); "
+    "print(Terminal.detect(os.environ).confirm('is it right? [y/N] '), flush=True)"
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX")
+@pytest.mark.parametrize(("answer", "expected"), [(b"n\n", "False"), (b"y\n", "True")])
+def test_what_was_typed_before_a_question_is_no_answer_to_it(answer, expected):
+    import pty
+
+    ours, theirs = pty.openpty()
+    go, tell = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", QUESTION, str(go)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        pass_fds=(go,),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+
+    def until(words):
+        nonlocal shown
+        while words not in shown:
+            shown += os.read(ours, 1000)
+
+    until(b"ready")
+    os.write(ours, b"y\n")
+    until(b"y\r\n")
+    os.write(tell, b"1")
+    until(b"[y/N] ")
+    os.write(ours, answer)
+    until(b"e\r\n")
+    assert process.wait(30) == 0
+    assert expected in shown.decode().rpartition("[y/N]")[2]

@@ -216,6 +216,21 @@ def test_the_look_that_fails_names_the_servers_own_proxy(servers):
 
 
 @pytest.mark.parametrize(
+    ("reasons", "words", "never"),
+    [
+        (["Could not resolve host: a", "Could not resolve host: b"], "resolvectl status", "proxy.https"),
+        (["Could not resolve host: a", "Connection timed out"], "proxy.https", "resolvectl"),
+    ],
+)
+def test_names_that_nobody_resolves_are_no_proxys_matter(servers, reasons, words, never):
+    fleet = servers(lambda _node: None)
+    urls = ("https://pkgs.k8s.io", "https://registry.k8s.io")
+    network = replace(fleet["cp1"].network, reachable=dict(zip(urls, reasons, strict=True)))
+    fleet["cp1"] = replace(fleet["cp1"], network=network)
+    assert never not in one(check(PreflightNetwork, fleet), "ways-out", "failing", words).hint
+
+
+@pytest.mark.parametrize(
     ("reason", "name", "words"),
     [
         ("SSL certificate problem: unable to get local issuer certificate", "tls-inspection", "update-ca-certificates"),
