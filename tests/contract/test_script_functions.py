@@ -30,3 +30,11 @@ def test_no_function_is_missing(name):
 
 def test_a_missing_one_is_seen():
     assert missing("kf_file /a <<<b\nkf_say x\nif kf_nowhere; then :; fi\n") == ["kf_file", "kf_nowhere"]
+
+
+def test_no_step_takes_a_name_of_the_library():
+    """It would be the library's own callers that get it: kf_put, say, where a step defines kf_record."""
+    library = set(DEFINED.findall(SCRIPTS["engine/lib.sh"]))
+    steps = {name: text for name, text in SCRIPTS.items() if not re.search(r"^engine/|^facts/|/facts|/ask-", name)}
+    assert len(steps) > 30
+    assert {name: sorted(taken) for name, text in steps.items() if (taken := library & set(DEFINED.findall(text)))} == {}
