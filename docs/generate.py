@@ -97,10 +97,10 @@ def rooms() -> Iterator[tuple[str, str, int, int]]:
 
 def _room(folder: Path, *, deep: bool) -> tuple[str, int, int]:
     """(the first sentence of a package, its modules, their lines); `deep`: with the packages in it."""
-    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     modules = list(folder.rglob("*.py") if deep else folder.glob("*.py"))
     lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules)
-    return f"{' '.join(said.split()).partition('. ')[0].rstrip('.')}.", len(modules), lines
+    return f"{' '.join(docstring.split()).partition('. ')[0].rstrip('.')}.", len(modules), lines
 
 
 def rooms_table() -> str:

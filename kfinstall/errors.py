@@ -262,7 +262,7 @@ def defect(error: Exception, folder: Path) -> KfError:
     )
 
 
-def told(error: BaseException, folder: Path) -> KfError:
+def as_kf_error(error: BaseException, folder: Path) -> KfError:
     """What a user is told of whatever ended a run; the trace of a defect goes to a file in the state directory `folder`."""
     if isinstance(error, KfError):
         return error

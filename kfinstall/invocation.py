@@ -47,7 +47,7 @@ class Invocation:
     """The answers file as it was named."""
     state_dir: str = ""
     """The state directory as it was named; empty for the usual one."""
-    rehearsal: bool = False
+    demo: bool = False
     """It works on simulated servers, which have no answers file."""
     dry_run: bool = False
 
@@ -98,7 +98,7 @@ def command(name: str, *words: str, answers: str = "") -> str:
     was one: there the answers are those of the run.
     """
     now = current()
-    if now.rehearsal and not answers:
+    if now.demo and not answers:
         name, words = _rehearsed(name, words)
     if name == "install" and now.command == "resume" and not answers:
         name = "resume"

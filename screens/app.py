@@ -23,7 +23,7 @@ from kfinstall.errors import ExitCode, KfError, defect
 from kfinstall.frontend import limits as frontend_limits
 from kfinstall.workflows.plan import PLAN
 from screens import limits
-from screens.asking import Asked, put
+from screens.asking import EngineAsks, put
 from screens.base import BaseScreen
 from screens.cleaning import CleanLines
 from screens.ends import SEEN_ANYWAY
@@ -83,7 +83,7 @@ class InstallerApp(Wizard):
 
     def _ask(self, question: Question) -> None:
         """Called from the engine's thread."""
-        self.post_message(Asked(question))
+        self.post_message(EngineAsks(question))
 
     @override
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -147,8 +147,8 @@ class InstallerApp(Wizard):
         if screen is not None and screen.ready:
             screen.show_run(self.controller.view)
         result = self.controller.result
-        if result is not None and result is not self._told and not self.controller.running:
-            self._told, self._exit_code = result, int(result.exit_code)
+        if result is not None and result is not self._reported and not self.controller.running:
+            self._reported, self._exit_code = result, int(result.exit_code)
             self.controller.drain(frontend_limits.SCREEN_EVENTS_AT_ONCE * 100)
             self.ended(result)
 
@@ -191,7 +191,7 @@ class InstallerApp(Wizard):
             self.notify("a run goes on; wait for it, or stop it", severity="warning", markup=False)
             return
         try:
-            if controller.rehearsal is not None:
+            if controller.demo is not None:
                 self.notify("starting the simulated servers", markup=False)
                 if fresh:
                     await asyncio.to_thread(make_room, controller.cluster_state)
@@ -208,7 +208,7 @@ class InstallerApp(Wizard):
             return
         old, self._desk = self.controller, controller
         controller.ask = self._ask
-        self._told, self._generation = controller.result, self._generation + 1
+        self._reported, self._generation = controller.result, self._generation + 1
         first = "failure" if controller.result is not None else first
         self._problems = await asyncio.to_thread(controller.draft.problems)
         await self._foresee()
@@ -298,6 +298,6 @@ class InstallerApp(Wizard):
         else:
             self.tell(result.error)
 
-    @on(Asked)
-    def _asked(self, event: Asked) -> None:
+    @on(EngineAsks)
+    def _put_question(self, event: EngineAsks) -> None:
         put(self, event.question)

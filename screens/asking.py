@@ -12,12 +12,12 @@ from kfinstall.secrets import Secret
 from screens.modals import Confirm, HostKeys, Password
 
 if TYPE_CHECKING:
-    from kfinstall.frontend.questions import HostKeysAsked, MendAsked, Question
+    from kfinstall.frontend.questions import FixAsked, HostKeysAsked, Question
 
 Given = TypeVar("Given")
 
 
-class Asked(Message):
+class EngineAsks(Message):
     """The engine asks something; posted from its thread."""
 
     def __init__(self, question: Question) -> None:
@@ -29,12 +29,12 @@ class Asked(Message):
 def put(app: App[Any], question: Question) -> None:
     """Open the window of a question; its answer goes back to the engine."""
     # With the engine, which asks: the first screen is there before it.
-    from kfinstall.frontend.questions import HostKeysAsked, MendAsked
+    from kfinstall.frontend.questions import FixAsked, HostKeysAsked
 
     if isinstance(question, HostKeysAsked):
         _yes_or_no(app, HostKeys(question), question)
-    elif isinstance(question, MendAsked):
-        _yes_or_no(app, _mending(question), question)
+    elif isinstance(question, FixAsked):
+        _yes_or_no(app, _fix_window(question), question)
     else:
         wanted = question
 
@@ -50,15 +50,15 @@ def _tell(answer: Future[Given], given: Given) -> None:
         answer.set_result(given)
 
 
-def _yes_or_no(app: App[Any], window: Confirm, question: HostKeysAsked | MendAsked) -> None:
+def _yes_or_no(app: App[Any], window: Confirm, question: HostKeysAsked | FixAsked) -> None:
     def decided(yes: bool | None) -> None:
         _tell(question.answer, bool(yes))
 
     app.push_screen(window, decided)
 
 
-def _mending(asked: MendAsked) -> Confirm:
-    what = "\n".join(f"{node}: {done} ({check})" for node, check, done in asked.offers)
+def _fix_window(question: FixAsked) -> Confirm:
+    what = "\n".join(f"{node}: {done} ({check})" for node, check, done in question.offers)
     text = (
         f"kfinstall can:\n\n{what}\n\nWhat it changes is recorded on the server, and taken back by a reset. Then the run goes on."
     )

@@ -21,7 +21,7 @@ from typing_extensions import override
 from screens import limits
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
-from screens.modals import Told
+from screens.modals import TextWindow
 from screens.parts import RAIL
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Note(Static):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (Textual's word)
         """Empty until something is told."""
         super().__init__("", id=id, classes=classes, markup=False)
-        self._told = ""
+        self._shown_text = ""
 
     def tell(self, text: str) -> None:
         """Show a text."""
-        if text != self._told:
-            same_shape = self._shape(text) == self._shape(self._told)
-            self._told = text
+        if text != self._shown_text:
+            same_shape = self._shape(text) == self._shape(self._shown_text)
+            self._shown_text = text
             self.update(Content(text), layout=not same_shape)
 
     def _shape(self, text: str) -> tuple[int, int]:
@@ -175,9 +175,9 @@ class BaseScreen(Screen[None]):
         while focused is not None and not isinstance(focused, Explained):
             focused = focused.parent if isinstance(focused.parent, Widget) else None
         if isinstance(focused, Explained):
-            self.app.push_screen(Told(focused.label, focused.help))
+            self.app.push_screen(TextWindow(focused.label, focused.help))
         else:
-            self.app.push_screen(Told(self.title_on_bar, self.help_text))
+            self.app.push_screen(TextWindow(self.title_on_bar, self.help_text))
 
     @on(LinesView.Chosen, "#rail")
     def _rail_chosen(self, event: LinesView.Chosen) -> None:
@@ -188,7 +188,7 @@ class BaseScreen(Screen[None]):
         if event.view.whole:
             text = "".join(part for part, _style in event.view.line(event.number)).strip()
             if text:
-                self.app.push_screen(Told(self.title_on_bar, text))
+                self.app.push_screen(TextWindow(self.title_on_bar, text))
 
     def problems_changed(self) -> None:
         """The draft was examined anew: screens with fields show what concerns them."""

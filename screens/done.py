@@ -97,10 +97,8 @@ class DoneScreen(BaseScreen):
         drift = result.error if result is not None and result.workflow is DOCTOR and result.plan is not None else None
         killed = last is not None and end is None and not self.controller.running
         text = "\n".join(heading(proof, end, killed=killed, drift=drift, plain=self.app.plain))
-        rehearsal = (
-            " A rehearsal: the servers are simulated." if self.controller.rehearsal is not None and proof is not None else ""
-        )
-        self.query_one("#verdict", Note).tell(f"{text}{rehearsal}")
+        suffix = " A rehearsal: the servers are simulated." if self.controller.demo is not None and proof is not None else ""
+        self.query_one("#verdict", Note).tell(f"{text}{suffix}")
         lines = [*missing_lines(proof, end, plain=self.app.plain)]
         lines += card_lines(proof, path, plain=self.app.plain) if proof is not None else ()
         self.query_one(PlanView).show(lines)
@@ -182,8 +180,8 @@ def missing(proof: Mapping[str, Any] | None, end: Ending | None) -> list[tuple[s
     """(node, why, what to do) of those that the last installation or its card left out."""
     if end is not None and end.exit_code == ExitCode.SET_ASIDE:
         return [(name, _of(name, end.why), _of(name, end.hint)) for name in end.set_aside]
-    told = proof.get("setAside", ()) if proof is not None else ()
-    return [(str(item.get("node", "")), str(item.get("reason", "")), str(item.get("hint", ""))) for item in told]
+    aside = proof.get("setAside", ()) if proof is not None else ()
+    return [(str(item.get("node", "")), str(item.get("reason", "")), str(item.get("hint", ""))) for item in aside]
 
 
 def _of(node: str, text: str) -> str:

@@ -28,16 +28,16 @@ SEEN_ANYWAY: Final = frozenset(
 def in_the_bar(controller: Controller) -> str:
     """The run in a few words: what it is at, or how it ended and how long it took."""
     view = controller.view
-    rehearsal = "rehearsal · " if controller.rehearsal else ""
+    prefix = "rehearsal · " if controller.demo else ""
     if controller.running:
         if view.looks:
-            return f"{rehearsal}looking at the servers"
+            return f"{prefix}looking at the servers"
         phase = view.phases.get(view.current_phase)
         word = "paused" if controller.paused else "stopping" if controller.stopping else "running"
-        return f"{rehearsal}{word}: {phase.title if phase else 'connecting'}"
+        return f"{prefix}{word}: {phase.title if phase else 'connecting'}"
     if view.exit_code is None:
-        return f"{rehearsal}{controller.draft.get(('cluster', 'name'))}"
-    return f"{rehearsal}{_ended(view)} {duration(view.seconds)}"
+        return f"{prefix}{controller.draft.get(('cluster', 'name'))}"
+    return f"{prefix}{_ended(view)} {duration(view.seconds)}"
 
 
 def _ended(view: RunView) -> str:

@@ -112,7 +112,7 @@ class FailureScreen(BaseScreen):
         )
 
     def _why_no_shell(self) -> str:
-        if self.controller.rehearsal is not None:
+        if self.controller.demo is not None:
             return "the server is simulated: there is nothing to log in to"
         return "" if self.node else "it did not fail on a server in particular"
 
@@ -131,7 +131,7 @@ class FailureScreen(BaseScreen):
         reason = self.app.why_not_run()
         if reason:
             self.app.notify(reason, title="Not yet", severity="warning", markup=False)
-        elif self.app.begin(again=True, mend=self.node):
+        elif self.app.begin(again=True, fix=self.node):
             self.app.show("run")
 
     @on(Button.Pressed, "#set-aside")
@@ -205,22 +205,22 @@ def card(view: RunView, error: KfError | None, node: str, *, width: int, plain: 
     step, target = view.last_failure
     phase = view.phases.get(step.partition(".")[0])
     known = phase.steps.get(step) if phase is not None else None
-    yield from _said(glyph, error.message if error is not None else "nothing failed", width, columns=2)
+    yield from _labelled(glyph, error.message if error is not None else "nothing failed", width, columns=2)
     yield ""
     if known is not None:
-        yield from _said("step", f"{known.title} ({step})", width)
-        yield from _said("server", node or target, width)
+        yield from _labelled("step", f"{known.title} ({step})", width)
+        yield from _labelled("server", node or target, width)
         detail = known.targets.get(target)
-        yield from _said("to do", "\n".join(detail.changes if detail is not None else ()), width)
+        yield from _labelled("to do", "\n".join(detail.changes if detail is not None else ()), width)
     elif node:
-        yield from _said("server", node, width)
+        yield from _labelled("server", node, width)
     if error is not None:
-        yield from _said("because", error.why, width)
-        yield from _said("mend it", error.hint, width)
+        yield from _labelled("because", error.why, width)
+        yield from _labelled("mend it", error.hint, width)
     yield ""
 
 
-def _said(word: str, text: str, width: int, *, columns: int = 9) -> Iterator[str]:
+def _labelled(word: str, text: str, width: int, *, columns: int = 9) -> Iterator[str]:
     """A text beside its word; what is too long goes on below itself."""
     room = max(width - columns, 20)
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)]

@@ -243,8 +243,8 @@ class KubeflowScreen(PartScreen):
 
     def _fill_proofs(self) -> None:
         """The chosen components that can be proven, ticked where they are to be."""
-        asked, chosen = self.controller.draft.get(("kubeflow", "proofs")), self.chosen
-        provable = tuple((name, asked == "all" or name in (asked or ())) for name in get_args(Proof) if name in chosen)
+        requested, chosen = self.controller.draft.get(("kubeflow", "proofs")), self.chosen
+        provable = tuple((name, requested == "all" or name in (requested or ())) for name in get_args(Proof) if name in chosen)
         listed = self.query_one("#proofs", SelectionList)
         listed.display = bool(provable)
         now = tuple((name, name in listed.selected) for name, _ticked in self._provable)

@@ -67,7 +67,7 @@ class LinesView(ScrollView, can_focus=True):
     whole: bool = False
     """Whether Enter on a line is to show all of it, however long it is."""
     _ground: _Ground | None = None
-    _said: tuple[int, list[tuple[Part, ...]]] = (-1, [])
+    _last_drawn: tuple[int, list[tuple[Part, ...]]] = (-1, [])
     """Number of the first line that was seen, and the parts of all that were."""
 
     class Chosen(Message):
@@ -118,9 +118,9 @@ class LinesView(ScrollView, can_focus=True):
         """
         self._grow(Size(self.size.width, self.count()))
         self.cursor = min(self.cursor, self.count() - 1)
-        top, before = self.scroll_offset.y, self._said
+        top, before = self.scroll_offset.y, self._last_drawn
         lines = [tuple(self.line(number)) for number in range(top, min(top + self.size.height, self.count()))]
-        self._said = top, lines
+        self._last_drawn = top, lines
         if top != before[0] or len(lines) != len(before[1]) or not lines:
             self.refresh()
             return

@@ -77,7 +77,7 @@ class Window(ModalScreen[Answer]):
         self.dismiss(None)
 
 
-class Told(Window[None]):
+class TextWindow(Window[None]):
     """Says something; help, and errors that need no decision."""
 
     @on(Button.Pressed)
@@ -115,14 +115,14 @@ class HostKeys(Confirm):
     HostKeys VerticalScroll { max-height: 14; }
     """
 
-    def __init__(self, asked: HostKeysAsked) -> None:
-        """`asked`: the keys, with what each must equal."""
-        key, *others = asked.keys
+    def __init__(self, question: HostKeysAsked) -> None:
+        """`question`: the keys, with what each must equal."""
+        key, *others = question.keys
         if others:
-            title, yes = f"Are these really your {len(asked.keys)} servers?", "All are the same"
+            title, yes = f"Are these really your {len(question.keys)} servers?", "All are the same"
             text = (
                 "Nobody has logged in there from this computer before.\n"
-                f"Compare each with what its own console says.\n\n{_table(asked.keys)}\n\n"
+                f"Compare each with what its own console says.\n\n{_table(question.keys)}\n\n"
                 "They are remembered for this cluster; a change later on stops everything."
             )
         else:
@@ -151,9 +151,9 @@ def _table(keys: Sequence[UnknownKey]) -> str:
 class Password(Window[Secret | None]):
     """A secret is typed; it is kept in memory only."""
 
-    def __init__(self, asked: SecretAsked) -> None:
-        """`asked`: what the secret is for."""
-        super().__init__(f"{asked.purpose}", "It is kept in memory while kfinstall runs, and nowhere else.")
+    def __init__(self, question: SecretAsked) -> None:
+        """`question`: what the secret is for."""
+        super().__init__(f"{question.purpose}", "It is kept in memory while kfinstall runs, and nowhere else.")
 
     def questions(self) -> ComposeResult:
         """An input that shows nothing."""

@@ -22,7 +22,7 @@ from screens.form import row
 from screens.jumps import JumpHosts
 from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS
-from screens.modals import Confirm, Told
+from screens.modals import Confirm, TextWindow
 from screens.node_windows import EditNode, Paste, SameNames
 from screens.part import PartScreen
 
@@ -271,17 +271,17 @@ class NodesScreen(PartScreen):
         nodes, found = importers.merged(before, found, taken=taken)
         if found.nodes:
             self._put(nodes, len(nodes) - 1)
-        lines_told = [
+        report = [
             f"{len(found.nodes)} server(s) taken from {found.kind}." if found.nodes else "No server was taken.",
             *found.notes,
             *(() if before else found.about_roles),
         ]
         if found.left:
-            lines_told += ["", "Left:", *found.left]
-        if len(lines_told) > 1:
-            self.app.push_screen(Told("Imported" if found.nodes else "Nothing imported", "\n".join(lines_told)))
+            report += ["", "Left:", *found.left]
+        if len(report) > 1:
+            self.app.push_screen(TextWindow("Imported" if found.nodes else "Nothing imported", "\n".join(report)))
         else:
-            self.app.notify(lines_told[0], markup=False)
+            self.app.notify(report[0], markup=False)
 
     def action_inspect(self) -> None:
         """All that is known of the server under the cursor."""
@@ -289,7 +289,7 @@ class NodesScreen(PartScreen):
             return
         node = self.controller.draft.nodes[self._here]
         name = str(node.get("name", ""))
-        self.app.push_screen(Told(name, "\n".join(self._lookout.look(name).story())))
+        self.app.push_screen(TextWindow(name, "\n".join(self._lookout.look(name).story())))
 
 
 def roles_of(nodes: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:

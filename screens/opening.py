@@ -63,9 +63,9 @@ class AskRehearsal(Window[Demo | None]):
     def _done(self) -> None:
         count = self.query_one("#count", Input).value
         faults = tuple(self.query_one("#faults", Input).value.replace(",", " ").split())
-        rehearsal = Demo(int(count) if count.isdecimal() else 0, faults)
-        wrong = trouble_of(rehearsal)
+        demo = Demo(int(count) if count.isdecimal() else 0, faults)
+        wrong = trouble_of(demo)
         if wrong:
             self.query_one(".window--wrong", Static).update(Content(f"✗ {wrong}"))
         else:
-            self.dismiss(rehearsal)
+            self.dismiss(demo)

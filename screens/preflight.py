@@ -23,8 +23,8 @@ from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
 from screens.lines import LinesView, Part
 from screens.looks import LOOKS
-from screens.modals import Confirm, Told
-from screens.ways import Ways, told
+from screens.modals import Confirm, TextWindow
+from screens.ways import Ways, described
 
 _STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
 _WORDS: Final = {"ok": "good", "info": "good to know", "warning": "warning", "error": "must be mended"}
@@ -214,14 +214,16 @@ class PreflightScreen(BaseScreen):
 
     def _show_pair(self) -> None:
         pair = self.query_one(Ways).pair
-        text = "" if pair is None or pair[0] == pair[1] else "; ".join(told(self.controller.view.paths.get(pair)))
+        text = "" if pair is None or pair[0] == pair[1] else "; ".join(described(self.controller.view.paths.get(pair)))
         self.query_one("#finding", Static).update(Content(text))
 
     @on(LinesView.Chosen, "#ways")
     def _pair_chosen(self) -> None:
         pair = self.query_one(Ways).pair
         if pair is not None and pair[0] != pair[1]:
-            self.app.push_screen(Told(f"From {pair[0]} to {pair[1]}", "\n".join(told(self.controller.view.paths.get(pair)))))
+            self.app.push_screen(
+                TextWindow(f"From {pair[0]} to {pair[1]}", "\n".join(described(self.controller.view.paths.get(pair))))
+            )
 
     @on(Button.Pressed, "#show-ways")
     def action_ways(self) -> None:
@@ -242,7 +244,7 @@ class PreflightScreen(BaseScreen):
             finding.cause and f"Cause: {finding.cause}",
             finding.fix and f"Fix:\n{finding.fix}",
         ]
-        self.app.push_screen(Told(f"{finding.check} on {finding.node}", "\n\n".join(part for part in parts if part)))
+        self.app.push_screen(TextWindow(f"{finding.check} on {finding.node}", "\n\n".join(part for part in parts if part)))
 
     @on(Button.Pressed, "#check")
     def action_check(self) -> None:
@@ -273,7 +275,7 @@ class PreflightScreen(BaseScreen):
         text = (
             f"{finding.message}\n\nOn {finding.node}:\n{finding.fix}\n\nNothing was done for you; it is looked at again by itself."
         )
-        self.app.push_screen(Told(f"Mend {finding.check}", text))
+        self.app.push_screen(TextWindow(f"Mend {finding.check}", text))
 
     def _offer(self, finding: Finding) -> None:
         text = (
@@ -285,7 +287,7 @@ class PreflightScreen(BaseScreen):
             if not yes:
                 return
             try:
-                self.controller.mend(finding.node, finding.check)
+                self.controller.fix(finding.node, finding.check)
             except KfError as error:
                 self.app.notify(error.message, severity="warning", markup=False)
 

@@ -29,7 +29,7 @@ from screens.buttons import Act
 from screens.clusterview import ClusterView
 from screens.lines import LinesView
 from screens.logview import LogView
-from screens.modals import Told, Window
+from screens.modals import TextWindow, Window
 from screens.opening import AskPath
 from screens.steptree import StepTree
 
@@ -235,7 +235,7 @@ class RunScreen(BaseScreen):
             changes = "\n".join(f"  {change}" for change in target.changes)
             known = [target.evidence, f"Next: {target.hint}" if target.hint else "", changes]
             parts.append("\n".join([f"{target.name}: {target.state}", *(text for text in known if text)]))
-        self.app.push_screen(Told(f"{row.step.title} ({row.step.id})", "\n\n".join(parts)))
+        self.app.push_screen(TextWindow(f"{row.step.title} ({row.step.id})", "\n\n".join(parts)))
 
     # The run.
 

@@ -158,12 +158,12 @@ class StepTree(LinesView):
 
     def _target_line(self, target: TargetView) -> list[Part]:
         look = LOOKS[target.state]
-        said = target.evidence or "; ".join(target.changes)
+        text = target.evidence or "; ".join(target.changes)
         return [
             *self._head(target.state, "    "),
             (target.name, "look--strong"),
             (f"  {look.word}  ", look.style),
-            (said, "look--quiet"),
+            (text, "look--quiet"),
         ]
 
 

@@ -20,7 +20,7 @@ from screens import limits
 from screens.form import row
 from screens.lines import LinesView, Part
 from screens.looks import LOOK_STATES, LOOKS
-from screens.modals import Told
+from screens.modals import TextWindow
 from screens.part import PartScreen
 
 _MEANINGS: Final = {
@@ -146,7 +146,7 @@ class StorageScreen(PartScreen):
         table = self.query_one(TryTable)
         if 0 <= table.cursor < len(table.rows):
             name, known = table.rows[table.cursor]
-            self.app.push_screen(Told(name, "\n".join(known.story())))
+            self.app.push_screen(TextWindow(name, "\n".join(known.story())))
 
     def action_again(self) -> None:
         """Try all servers again."""

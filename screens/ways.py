@@ -113,7 +113,7 @@ class Ways(LinesView):
         self.post_message(self.Moved())
 
 
-def told(path: NodePath | None) -> list[str]:
+def described(path: NodePath | None) -> list[str]:
     """All that is known of a path, a line each."""
     if path is None:
         return ["not tried: of many servers each is tried with the control planes and its neighbours"]

@@ -160,10 +160,10 @@ class WelcomeScreen(BaseScreen):
         if yes:
             self.app.use(self._desk_on(_new_draft(self.new_draft)), first="prerequisites")
 
-    def _desk_on(self, draft: Draft, rehearsal: Demo | None = None) -> Controller:
+    def _desk_on(self, draft: Draft, demo: Demo | None = None) -> Controller:
         from kfinstall.frontend.controller import Controller
 
-        return Controller(self.app.state_root, draft, environ=self.controller.environ, rehearsal=rehearsal)
+        return Controller(self.app.state_root, draft, environ=self.controller.environ, demo=demo)
 
     def _path_given(self, path: Path | None) -> None:
         if path is not None:
@@ -193,24 +193,24 @@ class WelcomeScreen(BaseScreen):
         try:
             cluster = await asyncio.to_thread(ClusterState, self.app.state_root, item.name)
             draft = await asyncio.to_thread(lambda: _draft_of(answers_path(cluster)))
-            rehearsal = Demo.of(item.last.demo) if item.last is not None and item.rehearsal else None
+            demo = Demo.of(item.last.demo) if item.last is not None and item.demo else None
         except KfError as error:
             self.app.tell(error)
             return
         from kfinstall.frontend.demo import Demo
 
-        rehearsal = Demo.of(item.last.demo) if item.last is not None and item.rehearsal else None
-        self.app.use(self._desk_on(draft, rehearsal), cluster=cluster, first="done" if item.handed_over else "run")
+        demo = Demo.of(item.last.demo) if item.last is not None and item.demo else None
+        self.app.use(self._desk_on(draft, demo), cluster=cluster, first="done" if item.handed_over else "run")
 
-    def _rehearse(self, rehearsal: Demo | None) -> None:
-        if rehearsal is None:
+    def _rehearse(self, demo: Demo | None) -> None:
+        if demo is None:
             return
         from kfinstall.frontend.demo import CLUSTER_NAME
 
         path = self.app.state_root / "clusters" / CLUSTER_NAME / "draft.yaml"
         draft = _new_draft(path)
         draft.set(("cluster", "name"), CLUSTER_NAME)
-        self.app.use(self._desk_on(draft, rehearsal), fresh=True, first="review")
+        self.app.use(self._desk_on(draft, demo), fresh=True, first="review")
 
     @on(Input.Submitted)
     def _nothing(self, event: Input.Submitted) -> None:
@@ -276,7 +276,7 @@ def _draft_words(path: Path) -> str:
 
 
 def _title(item: Summary) -> str:
-    return f"{'Rehearsal' if item.rehearsal else 'Cluster'} {item.name}: {item.standing}"
+    return f"{'Rehearsal' if item.demo else 'Cluster'} {item.name}: {item.standing}"
 
 
 def detail(item: Summary) -> list[str]:

@@ -12,7 +12,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import ExitCode, KfError
 from kfinstall.workflows.install import INSTALL, RESUME
 from screens.ends import in_the_bar
-from screens.modals import Told
+from screens.modals import TextWindow
 from screens.parts import PART_PHASES, part_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Wizard(App[int]):
         self.plain = plain
         self._desk = controller
         self._problems: list[Problem] = []
-        self._told: Result | None = None
+        self._reported: Result | None = None
         self._exit_code = 0
         """How the last run of this sitting ended."""
         self._without = ""
@@ -92,15 +92,15 @@ class Wizard(App[int]):
         again: bool = False,
         only: tuple[str, ...] | None = None,
         leave_out: tuple[str, ...] = (),
-        mend: str | None = None,
+        fix: str | None = None,
     ) -> bool:
         """Start a run (see kfinstall.frontend.controller.Controller.start); gives whether it began."""
         try:
-            self.controller.start(workflow, again=again, only=only, leave_out=leave_out, mend=mend)
+            self.controller.start(workflow, again=again, only=only, leave_out=leave_out, fix=fix)
         except KfError as error:
             self.tell(error)
             return False
-        self._told, self._exit_code = None, 0
+        self._reported, self._exit_code = None, 0
         return True
 
     def action_stop(self) -> None:
@@ -124,7 +124,7 @@ class Wizard(App[int]):
         """Show an error: what happened, why, what to do next."""
         parts = [error.message, error.why, f"Next: {error.hint}" if error.hint else ""]
         failed = "Not on every server" if error.exit_code == ExitCode.SET_ASIDE else "It could not be done"
-        self.push_screen(Told(f"On {error.node}" if error.node else failed, "\n\n".join(part for part in parts if part)))
+        self.push_screen(TextWindow(f"On {error.node}" if error.node else failed, "\n\n".join(part for part in parts if part)))
 
     def state_line(self) -> str:
         """The run in a few words, for the bar."""

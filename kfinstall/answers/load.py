@@ -125,8 +125,8 @@ def examine(text: str) -> tuple[Answers | None, list[Problem]]:
     answers, found = _of_model(data, reader)
     if reader.found:
         # A value that could not be read would be told twice.
-        told = {problem.key for problem in reader.found}
-        found = [*reader.found, *(other for other in found if not any(_related(other.key, key) for key in told))]
+        reported = {problem.key for problem in reader.found}
+        found = [*reader.found, *(other for other in found if not any(_related(other.key, key) for key in reported))]
     if not found and answers is not None:
         return answers, [reader.place(rule.path, rule.message) for rule in rules.problems(answers)]
     return None, list(dict.fromkeys([*found, *_of_the_rest(data, found, reader)]))

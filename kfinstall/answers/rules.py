@@ -119,13 +119,13 @@ def _release(answers: Answers) -> Iterator[Broken]:
 
 
 def _proofs(answers: Answers, release: releases.Release) -> Iterator[Broken]:
-    asked, row = answers.kubeflow.proofs, release.kubeflow
-    if row is None or isinstance(asked, str) or not answers.kubeflow.enabled:
+    requested, row = answers.kubeflow.proofs, release.kubeflow
+    if row is None or isinstance(requested, str) or not answers.kubeflow.enabled:
         return
     chosen = _with_needs(row, _chosen(answers))
-    for index, name in enumerate(asked):
+    for index, name in enumerate(requested):
         path = ("kubeflow", "proofs", index)
-        if name in asked[:index]:
+        if name in requested[:index]:
             yield Broken(path, f"{name} stands in the list twice")
         elif name not in chosen:
             yield Broken(path, f"kubeflow.components leaves {name} out; add it there, or take it out here")

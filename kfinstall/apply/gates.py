@@ -37,7 +37,7 @@ async def why_shut(cluster: Cluster, gates: Sequence[Gate], to_come: Planned) ->
 
 
 @asynccontextmanager
-async def told(
+async def reporting(
     cluster: Cluster, shut: Callable[[], list[Gate]], to_come: Callable[[], Planned], telling: Telling, *, every_seconds: float
 ) -> AsyncIterator[None]:
     """While the body runs, look every so often why gates stay shut, and say it.

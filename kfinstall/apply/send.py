@@ -190,8 +190,8 @@ async def apply_waves(
     hooked = {gate for item in items if item.wave is Wave.HOOKED_WORKLOADS for gate in item.gates}
     try:
         telling = Telling(say, sender.limits.hopeless_seconds)
-        told = gates.told(cluster, sender.shut, sender.planned, telling, every_seconds=sender.limits.explain_seconds)
-        async with told, asyncio.TaskGroup() as group:
+        reporting = gates.reporting(cluster, sender.shut, sender.planned, telling, every_seconds=sender.limits.explain_seconds)
+        async with reporting, asyncio.TaskGroup() as group:
             # Looked at from the beginning: what is behind these gates takes the longest way to be ready.
             sender.watch(sorted(hooked), group)
             for wave in IN_ORDER:

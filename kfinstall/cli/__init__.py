@@ -19,7 +19,7 @@ from kfinstall.cli import commands
 from kfinstall.cli.parser import build_parser, normalise
 from kfinstall.cli.places import default_directory
 from kfinstall.cli.terminal import Terminal
-from kfinstall.errors import ExitCode, KfError, UsageError, told
+from kfinstall.errors import ExitCode, KfError, UsageError, as_kf_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         folder = options.state_dir = Path(options.state_dir).expanduser() if options.state_dir else default_directory()
         return int(commands.dispatch(options, terminal))
     except KfError as error:
-        return _told(error, words, terminal)
+        return _report(error, words, terminal)
     except BrokenPipeError:
         sys.stderr.close()
         return int(ExitCode.UNEXPECTED)
@@ -53,7 +53,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else int(ExitCode.USAGE)
     except Exception as error:  # noqa: BLE001 (edge: the last one; what is shown is one sentence, the trace goes to a file without locals)
-        return _told(told(error, folder), words, terminal)
+        return _report(as_kf_error(error, folder), words, terminal)
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
@@ -74,12 +74,12 @@ def _learn(options: argparse.Namespace) -> None:
         command=options.command,
         answers=getattr(options, "answers", None) or "",
         state_dir=options.state_dir,
-        rehearsal=options.command == "demo",
+        demo=options.command == "demo",
         dry_run=getattr(options, "dry_run", False),
     )
 
 
-def _told(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
+def _report(error: KfError, words: Sequence[str], terminal: Terminal) -> int:
     """Show an error, on stdout too where the caller asked for JSON."""
     if "--json" in words:
         parts = {

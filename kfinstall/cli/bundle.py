@@ -67,12 +67,12 @@ def _tell(found: Bundle, path: str, options: argparse.Namespace, terminal: Termi
     terminal.say(f"{path}: Kubeflow {found.release}, {len(found.components)} components, {len(found.images)} images")
     terminal.say(f"components: {', '.join(found.components)}")
     planes = [image.rpartition(":v")[2] for image in found.images if "/kube-apiserver:" in image]
-    said = (
+    summary = (
         f"those of Kubernetes {planes[0]}, and of no other version"
         if planes
         else "not among them; make it anew with this kfinstall"
     )
-    terminal.say(f"images of the control plane: {said}")
+    terminal.say(f"images of the control plane: {summary}")
     terminal.say(f"SHA-256 of the rendering: {found.sha256}")
 
 
@@ -108,8 +108,8 @@ def _chosen(options: argparse.Namespace) -> Answers:
     )
     found = problems(text)
     if found:
-        told = tuple(f"{problem.key}: {problem.message}" for problem in found)
-        raise AnswersError("there is no such bundle", problems=told, hint="releases, components and versions: docs/kubeflow.md")
+        messages = tuple(f"{problem.key}: {problem.message}" for problem in found)
+        raise AnswersError("there is no such bundle", problems=messages, hint="releases, components and versions: docs/kubeflow.md")
     return loads(text)
 
 

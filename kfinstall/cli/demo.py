@@ -30,19 +30,19 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
     workflow = next((each for each in APART if getattr(options, each.id)), None)
     _refuse_loose(options, workflow)
     if workflow is not None:
-        rehearsal = dataclasses.replace(_last(cluster, workflow), faults=tuple(options.fault))
-        refuse_impossible(rehearsal)
+        chosen = dataclasses.replace(_last(cluster, workflow), faults=tuple(options.fault))
+        refuse_impossible(chosen)
         invocation.learn(command=workflow.id)
-        return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, workflow)))
-    rehearsal = Demo(options.nodes, tuple(options.fault), options.pace)
-    refuse_impossible(rehearsal)
+        return asyncio.run(_rehearse(options, terminal, chosen, cluster, run_options(options, terminal, workflow)))
+    chosen = Demo(options.nodes, tuple(options.fault), options.pace)
+    refuse_impossible(chosen)
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
 
-        return rehearse(options, terminal, rehearsal)
+        return rehearse(options, terminal, chosen)
     _refuse_gaps(options, cluster)
     make_room(cluster)
-    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, run_options(options, terminal, INSTALL)))
+    return asyncio.run(_rehearse(options, terminal, chosen, cluster, run_options(options, terminal, INSTALL)))
 
 
 def _last(cluster: ClusterState, workflow: Workflow) -> Demo:
@@ -86,22 +86,24 @@ def resume_demo(
     options: argparse.Namespace, terminal: Terminal, cluster: ClusterState, record: RunRecord, given: resuming.Selection
 ) -> int:
     """Start the simulated machines as they were left, and go on."""
-    rehearsal = Demo.of(record.demo)
+    recorded = Demo.of(record.demo)
     wanted = resuming.options_of(cluster, record, given, spare=record.leave_out)
     terminal.say(f"going on with rehearsal {record.id}")
-    tell_resumed(terminal, resuming.told(record, wanted, given))
-    return asyncio.run(_rehearse(options, terminal, rehearsal, cluster, consented(wanted, options, terminal)))
+    tell_resumed(terminal, resuming.notes(record, wanted, given))
+    return asyncio.run(_rehearse(options, terminal, recorded, cluster, consented(wanted, options, terminal)))
 
 
-async def _rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo, cluster: ClusterState, asked: Options) -> int:
-    first = asked.workflow is INSTALL
-    async with on_stage(rehearsal, cluster, fresh=first) as stage:
-        work = work_of(asked.workflow, options, terminal)
-        aside = tuple(name for name in asked.leave_out if name in spare_nodes(stage.answers))
-        wanted = stage.on(dataclasses.replace(asked, leave_out=aside))
+async def _rehearse(
+    options: argparse.Namespace, terminal: Terminal, settings: Demo, cluster: ClusterState, requested: Options
+) -> int:
+    first = requested.workflow is INSTALL
+    async with on_stage(settings, cluster, fresh=first) as stage:
+        work = work_of(requested.workflow, options, terminal)
+        aside = tuple(name for name in requested.leave_out if name in spare_nodes(stage.answers))
+        wanted = stage.on(dataclasses.replace(requested, leave_out=aside))
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
-            if first and rehearsal.faults:
+            if first and settings.faults:
                 error.hint = f"{error.hint}\nthe fault is over; go on with: {invocation.command('resume')}".strip()
             raise

@@ -17,7 +17,7 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     chosen = resuming.choose(options.state_dir, options.run)
     cluster, record = chosen.cluster, chosen.record
     given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options))
-    invocation.learn(answers=record.answers_file, rehearsal=bool(record.demo))
+    invocation.learn(answers=record.answers_file, demo=bool(record.demo))
     if runs.apart(record):
         invocation.learn(command=record.kind)
     for line in chosen.passed_over:
@@ -29,5 +29,5 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     answers = load(cluster.run_directory(record.id) / "answers.yaml")
     wanted = resuming.options_of(cluster, record, given, spare=spare_nodes(answers))
     terminal.say(f"going on with run {record.id} of cluster {record.cluster}")
-    tell_resumed(terminal, resuming.told(record, wanted, given))
+    tell_resumed(terminal, resuming.notes(record, wanted, given))
     return drive(answers, consented(wanted, options, terminal), options, terminal)

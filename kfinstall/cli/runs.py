@@ -19,7 +19,7 @@ from kfinstall.answers.secrets import resolve
 from kfinstall.cli.terminal import Steady, Terminal
 from kfinstall.engine import runbook, state
 from kfinstall.engine.executor import Stop
-from kfinstall.engine.fixes import hints, mend, offered
+from kfinstall.engine.fixes import apply_fix, hints, offered
 from kfinstall.engine.fleet import open_cluster
 from kfinstall.engine.options import Options
 from kfinstall.engine.plan import Plan
@@ -44,7 +44,7 @@ def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
     """install, check, plan, doctor, reset, uninstall and rotate on an answers file."""
     path = Path(options.answers).expanduser()
     answers = load(path)
-    state.refuse_rehearsals(options.state_dir, answers.cluster.name)
+    state.refuse_demos(options.state_dir, answers.cluster.name)
     wanted = run_options(options, terminal, WORKFLOWS[options.command], answers_file=str(path.resolve()))
     return drive(answers, wanted, options, terminal)
 
@@ -101,7 +101,7 @@ def drive(answers: Answers, wanted: Options, options: argparse.Namespace, termin
 def work_of(workflow: Workflow, options: argparse.Namespace, terminal: Terminal) -> Work:
     """What the command line does around the work of a workflow."""
     if workflow.question is not None:
-        return partial(_asked_about, options=options, terminal=terminal, question=workflow.question)
+        return partial(_after_question, options=options, terminal=terminal, question=workflow.question)
     looks: dict[Workflow, Callable[..., Awaitable[int]]] = {CHECK: _check, PLAN: _plan, doctor.DOCTOR: _doctor}
     return partial(looks.get(workflow, _install), options=options, terminal=terminal)
 
@@ -196,8 +196,8 @@ def with_signals(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop:
 async def _install(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     """The plan, a question where somebody is there to answer, the run, the proof card."""
     plan = session.plan()
-    asked = terminal.interactive and not session.options.demo and not options.yes
-    if asked and plan.pending:
+    confirm = terminal.interactive and not session.options.demo and not options.yes
+    if confirm and plan.pending:
         _confirm(plan, terminal)
     try:
         await session.work()
@@ -235,13 +235,13 @@ def _show_card(session: Session, terminal: Terminal) -> None:
 
 async def _check(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
     if options.mend:
-        await mend_offered(session, options, terminal)
+        await fix_offered(session, options, terminal)
     await session.work()
     return ExitCode.DONE
 
 
-async def mend_offered(session: Session, options: argparse.Namespace, terminal: Terminal) -> None:
-    """Mend what findings offer, each after a question or all by --yes.
+async def fix_offered(session: Session, options: argparse.Namespace, terminal: Terminal) -> None:
+    """Fix what findings offer, each after a question or all by --yes.
 
     Raises:
         UsageError: nobody is there to be asked.
@@ -258,7 +258,7 @@ async def mend_offered(session: Session, options: argparse.Namespace, terminal: 
             terminal.say(line)
         title = "; ".join(fix.title for fix in fixes)
         if options.yes or terminal.confirm(f"{node}: {title}? [y/N] "):
-            done = await mend(session, node, step)
+            done = await apply_fix(session, node, step)
             terminal.say(f"{node}: {step}: {'well now' if done.level in ('ok', 'info') else done.level}: {done.message}")
     if not wanted:
         terminal.say("there is nothing that kfinstall can mend itself")
@@ -297,7 +297,7 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"{path} can't be written", why=error.strerror or str(error)) from error
 
 
-async def _asked_about(session: Session, *, options: argparse.Namespace, terminal: Terminal, question: Question) -> int:
+async def _after_question(session: Session, *, options: argparse.Namespace, terminal: Terminal, question: Question) -> int:
     """The plan, the question of the workflow, the run."""
     plan = session.plan()
     if session.options.dry_run:

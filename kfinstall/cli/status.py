@@ -47,11 +47,11 @@ def _newest(journal: Journal, record: RunRecord | None) -> list[Entry]:
 
 def _data(record: RunRecord, entries: list[Entry]) -> dict[str, Any]:
     ending = recorded(record)
-    told = {"exit_code": int(ending.exit_code), "message": ending.message} if ending is not None else {}
+    ended = {"exit_code": int(ending.exit_code), "message": ending.message} if ending is not None else {}
     return {
         "version": 1,
         "event": "status",
-        "run": _camel(asdict(record) | told),
+        "run": _camel(asdict(record) | ended),
         "done": [asdict(entry) for entry in entries if entry.outcome == "changed"],
         "failed": [asdict(entry) for entry in entries if entry.outcome in ("failed", "interrupted")],
         "inDoubt": [asdict(entry) for entry in entries if entry.event == "started"],
@@ -104,8 +104,8 @@ def _lines(cluster: ClusterState, record: RunRecord, entries: list[Entry], all_r
         yield from (f"  {run.id} ({run.kind}): {_end(run, all_runs, holder)}" for run in others)
     changing = [recorded(run) for run in all_runs if of_runs.changes(run)]
     open_end = bool(changing) and not (changing[-1] is not None and changing[-1].whole)
-    said = ending is not None and f"{invocation.PROGRAM} resume" in ending.hint
-    if not holder and not said and (failed or doubt or open_end):
+    hinted = ending is not None and f"{invocation.PROGRAM} resume" in ending.hint
+    if not holder and not hinted and (failed or doubt or open_end):
         yield from _next(cluster, all_runs)
 
 

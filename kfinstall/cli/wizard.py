@@ -27,7 +27,7 @@ def wizard(options: argparse.Namespace, terminal: Terminal) -> int:
     return _open(controller, options, terminal)
 
 
-def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo) -> int:
+def rehearse(options: argparse.Namespace, terminal: Terminal, demo: Demo) -> int:
     """Open it on simulated servers and install everything at once."""
     from kfinstall.frontend.demo import CLUSTER_NAME
 
@@ -38,7 +38,7 @@ def rehearse(options: argparse.Namespace, terminal: Terminal, rehearsal: Demo) -
         draft = Draft(
             options.state_dir / "clusters" / CLUSTER_NAME / "draft.yaml", {"version": 1, "cluster": {"name": CLUSTER_NAME}}
         )
-        return Controller(options.state_dir, draft, environ=terminal.environ, rehearsal=rehearsal)
+        return Controller(options.state_dir, draft, environ=terminal.environ, demo=demo)
 
     return _open(controller, options, terminal, rehearse=True)
 

@@ -29,8 +29,8 @@ def requests(pod: Mapping[str, Any] | Document) -> dict[str, float]:
     spec = pod.get("spec") or {}
 
     def of(container: Mapping[str, Any]) -> dict[str, float]:
-        asked = (container.get("resources") or {}).get("requests") or {}
-        return {str(name): quantity(value) for name, value in asked.items()}
+        requested = (container.get("resources") or {}).get("requests") or {}
+        return {str(name): quantity(value) for name, value in requested.items()}
 
     total: dict[str, float] = {"pods": 1.0}
     largest: dict[str, float] = {}

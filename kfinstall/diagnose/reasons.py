@@ -142,8 +142,8 @@ def _custom(document: Document) -> NotReady | None:
         if found.get("status") == "True":
             return None
         if found:
-            said = ": ".join(str(found[key]) for key in ("reason", "message") if found.get(key))
-            return NotReady(f"it is not {kind.lower()}" + (f": {symptoms.line(said)}" if said else ""))
+            details = ": ".join(str(found[key]) for key in ("reason", "message") if found.get(key))
+            return NotReady(f"it is not {kind.lower()}" + (f": {symptoms.line(details)}" if details else ""))
     return None
 
 
@@ -212,8 +212,8 @@ def _held(document: Document, metadata: Mapping[str, Any]) -> tuple[str, str]:
     finalizers = [str(name) for name in metadata.get("finalizers") or ()]
     # A namespace is held by what is in it, and says so.
     conditions = (document.get("status") or {}).get("conditions") or []
-    said = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
-    inside = {kind: text for kind, text in said.items() if kind.startswith("Namespace")}
+    messages = {str(item.get("type")): str(item.get("message")) for item in conditions if item.get("status") == "True"}
+    inside = {kind: text for kind, text in messages.items() if kind.startswith("Namespace")}
     if inside or not finalizers:
         return inside.get("NamespaceFinalizersRemaining") or next(iter(inside.values()), ""), f"{owner} kubectl get namespaces"
     where, kind, named = str(metadata.get("namespace") or ""), str(document.get("kind")).lower(), [str(metadata.get("name"))]

@@ -62,9 +62,9 @@ class Root:
 
 def names(refs: Sequence[Ref]) -> str:
     """The first few by name, the rest by number."""
-    told = ", ".join(f"{ref.namespace}/{ref.name}".lstrip("/") for ref in refs[:_SHOWN_NAMES])
+    shown = ", ".join(f"{ref.namespace}/{ref.name}".lstrip("/") for ref in refs[:_SHOWN_NAMES])
     more = len(refs) - _SHOWN_NAMES
-    return told + (f" and {more} more" if more > 0 else "")
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def cause(known: Known, ref: Ref) -> Cause | None:
@@ -95,16 +95,16 @@ def _root(members: Sequence[tuple[Ref, Cause]]) -> Root:
     direct = tuple(sorted({found.subject for _ref, found in members}))
     behind = tuple(ref for ref, found in members if ref not in direct)
     first = next((found for ref, found in members if found.subject == ref), members[0][1])
-    told = Cause(first.symptom, first.path[first.path.index(first.subject) :]).waiting
-    asked = {found.subject: found.symptom.asked for _ref, found in members if found.symptom.asked}
-    return Root(_with_amounts(told, list(asked.values())), direct, behind, first.symptom.vague, first.symptom.key)
+    waiting = Cause(first.symptom, first.path[first.path.index(first.subject) :]).waiting
+    amounts = {found.subject: found.symptom.requested for _ref, found in members if found.symptom.requested}
+    return Root(_with_amounts(waiting, list(amounts.values())), direct, behind, first.symptom.vague, first.symptom.key)
 
 
-def _with_amounts(waiting: NotReady, asked: Sequence[Mapping[str, float] | None]) -> NotReady:
+def _with_amounts(waiting: NotReady, requested: Sequence[Mapping[str, float] | None]) -> NotReady:
     """With what its pods ask for together: so much more is needed."""
-    sums = {name: sum((each or {}).get(name, 0.0) for each in asked) for name in (asked[0] if asked else None) or {}}
+    sums = {name: sum((each or {}).get(name, 0.0) for each in requested) for name in (requested[0] if requested else None) or {}}
     parts = [size(name, amount) for name, amount in sums.items() if amount and name != "pods"]
     if not parts:
         return waiting
-    who = "it asks for" if len(asked) == 1 else f"{len(asked)} pods ask for"
+    who = "it asks for" if len(requested) == 1 else f"{len(requested)} pods ask for"
     return replace(waiting, reason=f"{waiting.reason} ({who} {' and '.join(parts)})")

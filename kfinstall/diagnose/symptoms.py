@@ -40,7 +40,7 @@ class Symptom:
     """A state that passes rather than a cause."""
     about: Ref | None = None
     """The object that the reason itself speaks of, where its chain need not say so again."""
-    asked: Mapping[str, float] | None = None
+    requested: Mapping[str, float] | None = None
     """What a pod asks for that no node has free: resource to amount (bytes, CPUs, pods)."""
 
 
@@ -50,7 +50,7 @@ def line(message: object) -> str:
     return text if len(text) <= _TEXT_LIMIT_CHARACTERS else f"…{text[-_TEXT_LIMIT_CHARACTERS:]}"
 
 
-def told(key: Sequence[str], reason: str, hint: str = "", *, hopeless: bool = False) -> Symptom:
+def symptom(key: Sequence[str], reason: str, hint: str = "", *, hopeless: bool = False) -> Symptom:
     """A symptom in short."""
     return Symptom(tuple(key), NotReady(reason, spoken(hint), hopeless))
 
@@ -74,26 +74,26 @@ def registry_of(image: str) -> str:
 def pull(image: str, message: str) -> Symptom:
     """Why an image can't be pulled; what its registry as a whole is at fault for is one cause for all its images."""
     image, low, registry = line(image), message.lower(), registry_of(line(image))
-    said = line(message.rpartition(": failed to")[2])
+    answer = line(message.rpartition(": failed to")[2])
     if "toomanyrequests" in low or "429" in low:
-        return told(
+        return symptom(
             ("registry", registry, "limit"),
             f"registry {registry} limits anonymous pulls (image {image})",
             f"registry.mirrors in the answers: a mirror of {registry}; or log in to it",
         )
     if "unauthorized" in low or "denied" in low or "authentication required" in low:
-        return told(
+        return symptom(
             ("image", image),
-            f"image {image}: the registry refuses the login ({said})",
+            f"image {image}: the registry refuses the login ({answer})",
             "does the image exist? does its pull secret fit?",
         )
     if "no matching manifest" in low or "exec format error" in low:
         hint = "Kubeflow's images are amd64 only: use amd64 nodes"
-        return told(("image", image), f"image {image} is not built for this processor", hint, hopeless=True)
+        return symptom(("image", image), f"image {image} is not built for this processor", hint, hopeless=True)
     if any(text in low for text in _UNREACHABLE):  # before 'not found', which a resolver may say too
-        return told(
+        return symptom(
             ("registry", registry, "unreachable"),
-            f"registry {registry} can't be reached ({said}; image {image})",
+            f"registry {registry} can't be reached ({answer}; image {image})",
             "check DNS, proxy and firewall of that node: kfinstall check --answers FILE",
         )
     if "not found" in low or "manifest unknown" in low:
@@ -101,18 +101,20 @@ def pull(image: str, message: str) -> Symptom:
             f"does a mirror lack it (registry.mirrors)? {shell('sudo', 'crictl', 'pull', image)}; "
             "if it is gone for good: another cluster.release"
         )
-        return told(("image", image), f"image {image} is not in its registry", hint, hopeless=True)
+        return symptom(("image", image), f"image {image} is not in its registry", hint, hopeless=True)
     if "x509" in low or "certificate" in low:
-        return told(
+        return symptom(
             ("registry", registry, "certificate"),
             f"registry {registry}: its certificate is not trusted (image {image})",
             "put its CA on every node: kfinstall --answers FILE --only registry",
         )
     if "no space left" in low:
-        return told(("image", image), f"image {image} can't be unpacked: the node's disk is full", "sudo crictl rmi --prune; df -h")
-    return told(
+        return symptom(
+            ("image", image), f"image {image} can't be unpacked: the node's disk is full", "sudo crictl rmi --prune; df -h"
+        )
+    return symptom(
         ("image", image),
-        f"image {image} can't be pulled: {said or 'no reason given'}",
+        f"image {image} can't be pulled: {answer or 'no reason given'}",
         "kubectl describe pod shows the registry's answer",
     )
 
@@ -126,18 +128,18 @@ def telling(lines: Sequence[str]) -> str:
 
 def crash(name: str, ended: Mapping[str, Any], lines: Sequence[str], at: str) -> Symptom:
     """Why a container ends again and again; `at` names its pod's owner, since each crashes for itself."""
-    said = line(telling(lines) or telling(str(ended.get("message") or "").splitlines()))
-    found = _known_end(line(name), said)
+    last_line = line(telling(lines) or telling(str(ended.get("message") or "").splitlines()))
+    found = _known_end(line(name), last_line)
     if found is not None:
         return found if found.key[0] != "crash" else Symptom((*found.key, at), found.waiting)
     if ended.get("reason") == "OOMKilled" or ended.get("exitCode") == 137:
-        return told(
+        return symptom(
             ("crash", at, "memory"),
             f"container {line(name)} was killed: out of memory",
             "raise its memory limit, or give the node more memory",
         )
-    why = said or f"exit status {ended.get('exitCode')}"
-    return told(("crash", at, why), f"container {line(name)} ends again and again: {why}", "kubectl logs --previous shows more")
+    why = last_line or f"exit status {ended.get('exitCode')}"
+    return symptom(("crash", at, why), f"container {line(name)} ends again and again: {why}", "kubectl logs --previous shows more")
 
 
 _ENDS: Final = (
@@ -199,11 +201,11 @@ _ENDS: Final = (
 )
 
 
-def _known_end(name: str, said: str) -> Symptom | None:
-    low = said.lower()
+def _known_end(name: str, last_line: str) -> Symptom | None:
+    low = last_line.lower()
     for texts, key, reason, hint in _ENDS:
         if any(text in low for text in texts):
-            return told((key,) if key != "crash" else (key, hint), _filled(reason, name=name, said=line(said)), hint)
+            return symptom((key,) if key != "crash" else (key, hint), _filled(reason, name=name, said=line(last_line)), hint)
     return None
 
 
@@ -221,18 +223,18 @@ _MUST: Final = re.compile(r"failed quota: ([^:]+): must specify (.+)$")
 
 def refused(message: str, namespace: str) -> Symptom | None:
     """Why the API server refuses a pod or a claim, where no webhook has to do with it."""
-    low, said = message.lower(), line(message.rpartition("is forbidden:")[2] or message)
+    low, details = message.lower(), line(message.rpartition("is forbidden:")[2] or message)
     if match := _QUOTA.search(line(message)):
-        name, asked, used, limited = match.groups()
-        return told(
+        name, requested, used, limited = match.groups()
+        return symptom(
             ("quota", namespace, name),
-            f"ResourceQuota {namespace}/{name} is used up: {asked} asked, {used} of {limited} used",
+            f"ResourceQuota {namespace}/{name} is used up: {requested} asked, {used} of {limited} used",
             kubectl("edit", "resourcequota", names=[name], namespace=namespace),
         )
     if match := _MUST.search(line(message)):
         look = kubectl("describe", "resourcequota", names=[match[1]], namespace=namespace)
         hint = f"{look}; a LimitRange with defaults would give each pod one"
-        return told(
+        return symptom(
             ("quota", namespace, match[1]), f"ResourceQuota {namespace}/{match[1]} wants every pod to name {match[2]}", hint
         )
     if "violates podsecurity" in low:
@@ -240,18 +242,18 @@ def refused(message: str, namespace: str) -> Symptom | None:
         hint = f"{label}  # or privileged"
         rules = line(_DETAILS.sub("", message.rpartition("is forbidden:")[2] or message))
         reason = f"the pod security of namespace {namespace} refuses its pods: {rules}"
-        return told(("pod security", namespace, rules), reason, hint)
+        return symptom(("pod security", namespace, rules), reason, hint)
     if "usage per container" in low or "usage per pod" in low or "usage per persistentvolumeclaim" in low:
         hint = kubectl("describe", "limitrange", namespace=namespace)
-        return told(("limits", namespace, said), f"a LimitRange of namespace {namespace} refuses it: {said}", hint)
+        return symptom(("limits", namespace, details), f"a LimitRange of namespace {namespace} refuses it: {details}", hint)
     if match := re.search(r'serviceaccount "?([\w./-]+)"? not found', message):
-        return told(
+        return symptom(
             ("account", namespace, match[1]),
             f"service account {match[1]} does not exist",
             MADE,
         )
     if "because it is being terminated" in low:
-        return told(
+        return symptom(
             ("leaving", namespace),
             f"namespace {namespace} still goes away",
             f"{kubectl('get', 'namespace', names=[namespace], options=('-o', 'yaml'))} shows what holds it",
@@ -283,5 +285,5 @@ def happened(message: str, at: str) -> Symptom | None:
     low = message.lower()
     for text, key, reason, hint in _HAPPENED:
         if text in low:
-            return told((key,) if key == "limits" else (key, at), reason.replace("{}", line(message)), hint)
+            return symptom((key,) if key == "limits" else (key, at), reason.replace("{}", line(message)), hint)
     return None

@@ -39,10 +39,10 @@ class Cause:
     def waiting(self) -> NotReady:
         """The reason with the chain that leads to it: 'Service a/b has no endpoints because Deployment a/c: image ...'."""
         links = [ref for ref in self.path[1:] if ref.kind not in _UNTOLD]
-        told = [f"{ref} {_STATES.get(ref.kind, 'is not ready')}" for ref in links]
+        states = [f"{ref} {_STATES.get(ref.kind, 'is not ready')}" for ref in links]
         if links and (links[-1].kind in WORKLOADS or self.symptom.about == links[-1]):
-            told[-1] = str(links[-1])
-        chain = " because ".join(told)
+            states[-1] = str(links[-1])
+        chain = " because ".join(states)
         return replace(self.symptom.waiting, reason=f"{chain}: {self.symptom.waiting.reason}") if chain else self.symptom.waiting
 
     @property
@@ -97,11 +97,11 @@ def _built_in(api_version: str) -> bool:
 
 
 def _ring(members: list[Ref]) -> Symptom:
-    told = [ref for ref in members if ref.kind not in _UNTOLD]
-    hook = next((ref for ref in told if ref.kind.endswith(_HOOKS)), None)
-    who = " and ".join(str(ref) for ref in told if ref.kind in WORKLOADS or ref == hook) or " and ".join(map(str, told))
+    shown = [ref for ref in members if ref.kind not in _UNTOLD]
+    hook = next((ref for ref in shown if ref.kind.endswith(_HOOKS)), None)
+    who = " and ".join(str(ref) for ref in shown if ref.kind in WORKLOADS or ref == hook) or " and ".join(map(str, shown))
     hint = f"{kubectl('delete', hook.kind.lower(), names=[hook.name])}, then make it anew: {invocation.reinstall()}" if hook else ""
-    return Symptom(("ring", *sorted(map(str, told))), NotReady(f"{who} wait for each other", hint))
+    return Symptom(("ring", *sorted(map(str, shown))), NotReady(f"{who} wait for each other", hint))
 
 
 def newest_events(walk: Walk, namespace: str, names: Collection[tuple[str, str]]) -> list[Document]:

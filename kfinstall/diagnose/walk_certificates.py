@@ -74,15 +74,15 @@ def certificate(walk: Walk, ref: Ref) -> Cause | None:
         for item in walk.known.all(_API, "CertificateRequest", ref.namespace)
         if _asks(item, ref) and not is_true(item, "Ready")
     ]
-    said = next((text for text in texts if text), _said(document))
+    message = next((text for text in texts if text), _message(document))
     look = kubectl("describe", "certificate", names=[ref.name], namespace=ref.namespace)
     hint = f"{look}; kubectl -n cert-manager logs deployment/cert-manager"
     return walk.at(
-        ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(said) or 'cert-manager has not looked at it'}", hint)
+        ref, symptoms.about(ref, f"it is not issued yet: {symptoms.line(message) or 'cert-manager has not looked at it'}", hint)
     )
 
 
-def _said(document: Document) -> Any:
+def _message(document: Document) -> Any:
     ready = condition(document, "Ready")
     return None if outdated(document, ready) else ready.get("message")
 
@@ -107,9 +107,9 @@ def issuer(walk: Walk, ref: Ref) -> Cause | None:
     secret = str(((document.get("spec") or {}).get("ca") or {}).get("secretName") or "")
     behind = walk.behind(ref, Ref("v1", "Secret", secret, ref.namespace or "cert-manager")) if secret else None
     behind = behind or walk.behind(ref, _CERT_MANAGER)
-    said = symptoms.line(_said(document)) or "cert-manager has not looked at it"
+    message = symptoms.line(_message(document)) or "cert-manager has not looked at it"
     return behind or walk.at(
-        ref, symptoms.about(ref, f"it is not ready: {said}", kubectl("describe", ref.kind.lower(), names=[ref.name]))
+        ref, symptoms.about(ref, f"it is not ready: {message}", kubectl("describe", ref.kind.lower(), names=[ref.name]))
     )
 
 
@@ -130,18 +130,20 @@ def signing(ref: Ref, document: Document) -> Symptom | None:
     signer, status = (document.get("spec") or {}).get("signerName"), document.get("status") or {}
     if status.get("certificate"):
         return None
-    told = {str(entry.get("type")): symptoms.line(entry.get("message")) for entry in status.get("conditions") or []}
+    messages = {str(entry.get("type")): symptoms.line(entry.get("message")) for entry in status.get("conditions") or []}
     key = ("request", ref.name)
     for kind in ("Denied", "Failed"):
-        if kind in told:
-            text = f"certificate request {ref.name} ({signer}) was {'denied' if kind == 'Denied' else 'not signed'}: {told[kind]}"
-            return symptoms.told(key, text, f"{kubectl('delete', 'csr', names=[ref.name])}, so that it is asked anew")
-    if "Approved" in told:
+        if kind in messages:
+            text = (
+                f"certificate request {ref.name} ({signer}) was {'denied' if kind == 'Denied' else 'not signed'}: {messages[kind]}"
+            )
+            return symptoms.symptom(key, text, f"{kubectl('delete', 'csr', names=[ref.name])}, so that it is asked anew")
+    if "Approved" in messages:
         text = f"certificate request {ref.name} is approved, and no signer takes {signer}"
-        return symptoms.told(key, text, "is kube-controller-manager running, with a signer of that name?")
+        return symptoms.symptom(key, text, "is kube-controller-manager running, with a signer of that name?")
     text = f"certificate request {ref.name} ({signer}) waits for approval"
     look, approve = kubectl("describe", "csr", names=[ref.name]), kubectl("certificate", "approve", names=[ref.name])
-    return symptoms.told(key, text, f"{look}, and if it is right: {approve}")
+    return symptoms.symptom(key, text, f"{look}, and if it is right: {approve}")
 
 
 def signing_request(walk: Walk, ref: Ref) -> Cause | None:

@@ -26,23 +26,23 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
     if document is None:
         return None
     ready = condition(document, "Ready")
-    said = symptoms.line(ready.get("message"))
+    message = symptoms.line(ready.get("message"))
     if ready.get("status") == "Unknown":
         gone = kubectl("delete", "node", names=[ref.name])
         hint = f"is {shell(ref.name)} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
-        return walk.at(ref, symptoms.told(("node", ref.name), f"node {ref.name} does not report any more: {said}", hint))
+        return walk.at(ref, symptoms.symptom(("node", ref.name), f"node {ref.name} does not report any more: {message}", hint))
     for kind, what in (("DiskPressure", "disk"), ("MemoryPressure", "memory"), ("PIDPressure", "process numbers")):
         if condition(document, kind).get("status") == "True":
             where = shell(ref.name)
             hint = f"on {where}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {where} more, or add a node"
             return walk.at(
-                ref, symptoms.told(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", hint)
+                ref, symptoms.symptom(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", hint)
             )
     if ready and ready.get("status") != "True":
-        return _node_agent(walk, ref, said) or walk.at(
+        return _node_agent(walk, ref, message) or walk.at(
             ref,
-            symptoms.told(
-                ("node", ref.name), f"node {ref.name} is not ready: {said}", f"on {shell(ref.name)}: journalctl -u kubelet -n 50"
+            symptoms.symptom(
+                ("node", ref.name), f"node {ref.name} is not ready: {message}", f"on {shell(ref.name)}: journalctl -u kubelet -n 50"
             ),
         )
     return None
@@ -62,9 +62,9 @@ def namespace(walk: Walk, ref: Ref) -> Cause | None:
     return walk.at(ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.hint))
 
 
-def _node_agent(walk: Walk, ref: Ref, said: str) -> Cause | None:
+def _node_agent(walk: Walk, ref: Ref, message: str) -> Cause | None:
     """The network's pod on a node that waits for its network."""
-    if "cni" not in said.lower() and "network" not in said.lower():
+    if "cni" not in message.lower() and "network" not in message.lower():
         return None
     for namespace in ("calico-system", "tigera-operator"):
         for item in walk.known.all("v1", "Pod", namespace):
@@ -79,10 +79,10 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     """A pod that its node has thrown out."""
     name = str((document.get("spec") or {}).get("nodeName") or "")
     found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
-    said = symptoms.line((document.get("status") or {}).get("message"))
+    message = symptoms.line((document.get("status") or {}).get("message"))
     look = kubectl("describe", "node", names=[name] if name else ())
     hint = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
-    return found or walk.at(ref, symptoms.told(("evicted", name), f"evicted: {said}", hint))
+    return found or walk.at(ref, symptoms.symptom(("evicted", name), f"evicted: {message}", hint))
 
 
 def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause:
@@ -95,19 +95,19 @@ def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause
     short = dict.fromkeys(_INSUFFICIENT.findall(message))
     if short:
         return walk.at(ref, _scarce(walk, document, tuple(short)))
-    said = symptoms.line(message)
+    reason = symptoms.line(message)
     if "taint" in message:  # newer schedulers do not say which
-        return _tainted(walk, ref, said)
+        return _tainted(walk, ref, reason)
     if "no nodes available" in message and not walk.known.all("v1", "Node"):
         return walk.at(
-            ref, symptoms.told(("no node",), "the cluster has no node that could carry pods", invocation.only("cluster"))
+            ref, symptoms.symptom(("no node",), "the cluster has no node that could carry pods", invocation.only("cluster"))
         )
-    if not said or "no nodes available" in message:
+    if not reason or "no nodes available" in message:
         return walk.at(ref, symptoms.vague("no node was chosen yet", "is kube-scheduler running? kubectl -n kube-system get pods"))
-    return walk.at(ref, symptoms.told(("unschedulable", said), f"no node takes it: {said}", "kubectl describe node"))
+    return walk.at(ref, symptoms.symptom(("unschedulable", reason), f"no node takes it: {reason}", "kubectl describe node"))
 
 
-def _tainted(walk: Walk, ref: Ref, said: str) -> Cause:
+def _tainted(walk: Walk, ref: Ref, message: str) -> Cause:
     """A node that is away or full is tainted for it; else the taints are somebody's wish."""
     nodes = walk.known.all("v1", "Node")
     for item in nodes:
@@ -117,14 +117,14 @@ def _tainted(walk: Walk, ref: Ref, said: str) -> Cause:
     taints = sorted({str(taint.get("key")) for item in nodes for taint in (item.get("spec") or {}).get("taints") or []})
     if taints and all(key.startswith("node.kubernetes.io/") for key in taints):
         return walk.at(ref, symptoms.vague("its nodes have just become ready"))
-    which = f"their taints are {', '.join(taints)}" if taints else said
+    which = f"their taints are {', '.join(taints)}" if taints else message
     hint = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
-    return walk.at(ref, symptoms.told(("taint", which), f"every node refuses it: {which}", hint))
+    return walk.at(ref, symptoms.symptom(("taint", which), f"every node refuses it: {which}", hint))
 
 
 def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:
     what = " and ".join(_RESOURCES.get(name, name) for name in short)
-    asked = requests(document)
+    requested = requests(document)
     most = {
         name: max(
             (quantity(((item.get("status") or {}).get("allocatable") or {}).get(name)) for item in walk.known.all("v1", "Node")),
@@ -133,11 +133,13 @@ def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:
         for name in short
     }
     for name in short:
-        if 0 < most[name] < asked.get(name, 0):
-            reason = f"it asks for {size(name, asked[name])}, and no node has more than {size(name, most[name])}"
-            return symptoms.told(("too large", name, str(asked[name])), reason, _SCARCE, hopeless=True)
+        if 0 < most[name] < requested.get(name, 0):
+            reason = f"it asks for {size(name, requested[name])}, and no node has more than {size(name, most[name])}"
+            return symptoms.symptom(("too large", name, str(requested[name])), reason, _SCARCE, hopeless=True)
     return Symptom(
-        ("room", *short), NotReady(f"no node has enough {what} free", _SCARCE), asked={name: asked.get(name, 0) for name in short}
+        ("room", *short),
+        NotReady(f"no node has enough {what} free", _SCARCE),
+        requested={name: requested.get(name, 0) for name in short},
     )
 
 

@@ -45,13 +45,7 @@ def pod(walk: Walk, ref: Ref) -> Cause | None:
         return evicted(walk, ref, document)
     found = [*_containers(walk, ref, document)]
     certain = next((cause for cause in found if not cause.symptom.vague), None)
-    return (
-        certain
-        or _missing_parts(walk, ref, document)
-        or _told_by_events(walk, ref)
-        or next(iter(found), None)
-        or _begins(walk, ref)
-    )
+    return certain or _missing_parts(walk, ref, document) or _by_events(walk, ref) or next(iter(found), None) or _begins(walk, ref)
 
 
 def _begins(walk: Walk, ref: Ref) -> Cause:
@@ -88,9 +82,9 @@ def _container(walk: Walk, ref: Ref, document: Document, status: Mapping[str, An
         return _crashed(walk, ref, document, name, ended)
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
         found = _missing(walk, ref, message)
-        said = symptoms.line(message)
+        text = symptoms.line(message)
         return found or walk.at(
-            ref, symptoms.told(("start", str(ref)), f"container {name} can't be started: {said}", "kubectl describe pod")
+            ref, symptoms.symptom(("start", str(ref)), f"container {name} can't be started: {text}", "kubectl describe pod")
         )
     if name == _SIDECAR and "running" in state and not status.get("ready"):
         return walk.behind(ref, _ISTIOD)
@@ -166,7 +160,7 @@ def _no_sidecar(walk: Walk, ref: Ref, document: Document) -> Cause | None:
     found = walk.behind(ref, _ISTIOD)
     hint = f"{kubectl('delete', 'pod', names=[ref.name], namespace=ref.namespace)}  # the next one gets it"
     return found or walk.at(
-        ref, symptoms.told(("sidecar", str(ref)), "its pod has no Istio sidecar: it was made before istiod answered", hint)
+        ref, symptoms.symptom(("sidecar", str(ref)), "its pod has no Istio sidecar: it was made before istiod answered", hint)
     )
 
 
@@ -195,7 +189,7 @@ def _missing(walk: Walk, ref: Ref, message: str) -> Cause | None:
     return walk.behind(ref, Ref("v1", kind, found[2], ref.namespace))
 
 
-def _told_by_events(walk: Walk, ref: Ref) -> Cause | None:
+def _by_events(walk: Walk, ref: Ref) -> Cause | None:
     for event in newest_events(walk, ref.namespace, {("Pod", ref.name)}):
         message, reason = str(event.get("message") or ""), str(event.get("reason") or "")
         if reason in _WENT_ON:  # whatever was before is over

@@ -53,39 +53,39 @@ def _without_class(walk: Walk, ref: Ref) -> Cause:
         return _of_class(walk, ref, max(defaults))
     there = ", ".join(sorted(Ref.of(item).name for item in classes))
     which = f"there is no default one (there is {there})" if there else "there is no default one"
-    return walk.at(ref, symptoms.told(("no default class",), f"it has no storage class: {which}", invocation.only("storage")))
+    return walk.at(ref, symptoms.symptom(("no default class",), f"it has no storage class: {which}", invocation.only("storage")))
 
 
 def _of_class(walk: Walk, ref: Ref, name: str) -> Cause:
     found = walk.known.get(Ref("storage.k8s.io/v1", "StorageClass", name)) if name else None
-    said = _said(walk, ref)
+    message = _message(walk, ref)
     if not name:
         return walk.at(ref, symptoms.about(ref, "it wants a volume that an administrator made, and none fits", "kubectl get pv"))
     if found is None and walk.known.lacks(Ref("storage.k8s.io/v1", "StorageClass", name)):
         return walk.at(
             ref,
-            symptoms.told(
+            symptoms.symptom(
                 ("class", name), f"storage class {name} does not exist", f"{invocation.only('storage')}; kubectl get storageclass"
             ),
         )
-    if "waiting for first consumer" in said.lower() or "waiting for pod" in said.lower():
+    if "waiting for first consumer" in message.lower() or "waiting for pod" in message.lower():
         return walk.at(ref, symptoms.vague(f"its volume (class {name}) is made once a node is chosen for its pod"))
-    refused = symptoms.refused(said, ref.namespace)
+    refused = symptoms.refused(message, ref.namespace)
     if refused:
         return walk.at(ref, refused)
     provisioner = _provisioner(walk, str((found or {}).get("provisioner") or ""))
     behind = walk.behind(ref, provisioner) if provisioner else None
     if behind:
         return behind
-    if not said:
+    if not message:
         return walk.at(
             ref, symptoms.vague(f"its volume (class {name}) is being made", f"is the NFS server up? {invocation.command('doctor')}")
         )
     hint = f"does the NFS server answer, and export that directory? {invocation.command('check')}"
-    return walk.at(ref, symptoms.about(ref, f"its volume (class {name}) can't be made: {said}", hint))
+    return walk.at(ref, symptoms.about(ref, f"its volume (class {name}) can't be made: {message}", hint))
 
 
-def _said(walk: Walk, ref: Ref) -> str:
+def _message(walk: Walk, ref: Ref) -> str:
     """The newest trouble of a claim; else the newest that was said of it."""
     events = newest_events(walk, ref.namespace, {(ref.kind, ref.name)})
     texts = [symptoms.line(event.get("message")) for event in events if event.get("type") == "Warning"]

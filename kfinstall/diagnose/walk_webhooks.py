@@ -36,16 +36,16 @@ def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
     key = ("webhook", name)
     if "x509" in low:
         hint = "kubectl -n cert-manager rollout restart deployment cert-manager-cainjector; kubectl get certificates -A"
-        return walk.at(ref, symptoms.told(key, f"webhook {name} has no certificate that fits yet", hint))
+        return walk.at(ref, symptoms.symptom(key, f"webhook {name} has no certificate that fits yet", hint))
     if "deadline exceeded" in low or "timeout" in low:
         return walk.at(
-            ref, symptoms.told(key, f"webhook {name} can't be reached from the API server, though its pod is ready", _FIREWALL)
+            ref, symptoms.symptom(key, f"webhook {name} can't be reached from the API server, though its pod is ready", _FIREWALL)
         )
     if known:
         again = kubectl("rollout", "restart", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)
         hint = f"{again} makes them at once"
         return walk.at(ref, symptoms.vague(f"webhook {name} answers now; pods that it held up are tried again soon", hint))
-    return walk.at(ref, symptoms.told(key, f"webhook {name} does not answer yet", "its own pod must be ready first"))
+    return walk.at(ref, symptoms.symptom(key, f"webhook {name} does not answer yet", "its own pod must be ready first"))
 
 
 def configuration(walk: Walk, ref: Ref) -> Cause | None:

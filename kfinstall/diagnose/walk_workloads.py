@@ -78,7 +78,7 @@ def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Ca
             return found
     if failure.get("status") == "True":
         reason = f"its pods can't be made: {symptoms.line(failure.get('message'))}"
-        return walk.at(ref, symptoms.told(("unmade", str(ref)), reason, "kubectl describe replicaset"))
+        return walk.at(ref, symptoms.symptom(("unmade", str(ref)), reason, "kubectl describe replicaset"))
     return None
 
 

@@ -54,7 +54,7 @@ class Telling:
     def __init__(self, say: Callable[[str], None], hopeless_seconds: float = HOPELESS_SECONDS) -> None:
         """`say`: where each cause is told; `hopeless_seconds`: how long one that waiting never ends is looked at."""
         self._say = say
-        self._said: set[tuple[str, ...]] = set()
+        self._reported: set[tuple[str, ...]] = set()
         self._hopeless: dict[tuple[str, ...], float] = {}
         self._begin = time.monotonic()
         self._seconds = hopeless_seconds
@@ -68,8 +68,8 @@ class Telling:
         """Say what is new; the first few causes in short."""
         now = time.monotonic()
         for root in found:
-            if root.key not in self._said:
-                self._said.add(root.key)
+            if root.key not in self._reported:
+                self._reported.add(root.key)
                 self._say(root.line(f" since {self.seconds:.0f} s"))
         self._hopeless = {root.key: self._hopeless.get(root.key, now) for root in found if root.waiting.hopeless}
         return [root.brief() for root in found[:_SHOWN_ROOTS]]
@@ -145,13 +145,13 @@ async def wait_explained(
     Raises:
         StepTimeoutError: with the root cause, where one was found.
     """
-    telling, asked = Telling(say), [maker or ref]
+    telling, refs = Telling(say), [maker or ref]
 
     async def explain() -> None:
         while True:
             await asyncio.sleep(EXPLAIN_EVERY_SECONDS)
             try:
-                telling.tell([root for root in await why_not(cluster, asked) if not root.vague])
+                telling.tell([root for root in await why_not(cluster, refs) if not root.vague])
             except KfError:  # it only explains; what is waited for decides
                 continue
 
@@ -159,7 +159,7 @@ async def wait_explained(
     try:
         return await cluster.wait(ref, probe, timeout_seconds=timeout_seconds, say=say)
     except StepTimeoutError as error:
-        found = [root for root in await why_not(cluster, asked) if not root.vague]
+        found = [root for root in await why_not(cluster, refs) if not root.vague]
         if not found:
             raise
         raise too_late(error.message, found) from error

@@ -60,19 +60,19 @@ def together(errors: tuple[ChangedHostKeyError, ...]) -> ChangedHostKeyError:
     servers: dict[str, list[ChangedHostKeyError]] = {}
     for error in errors:
         servers.setdefault(error.server, []).append(error)
-    told = {server: same[0] for server, same in servers.items()}
+    by_server = {server: same[0] for server, same in servers.items()}
     ways = {server: ", ".join(error.node for error in same) for server, same in servers.items() if len(same) > 1}
-    hint = "\n".join(dict.fromkeys(line for error in told.values() for line in error.hint.splitlines()))
-    if len(told) == 1:
-        server, error = next(iter(told.items()))
+    hint = "\n".join(dict.fromkeys(line for error in by_server.values() for line in error.hint.splitlines()))
+    if len(by_server) == 1:
+        server, error = next(iter(by_server.items()))
         why = f"{error.why}\nit is on the way to {ways[server]}"
         return ChangedHostKeyError(error.message, why=why, hint=hint, fingerprint=error.fingerprint, server=server)
     lines = []
-    for server, error in told.items():
+    for server, error in by_server.items():
         lines += [
             f"{server}: {line}"
             for line in (*error.why.splitlines(), *([f"on the way to {ways[server]}"] if server in ways else []))
         ]
     return ChangedHostKeyError(
-        f"the host keys of {', '.join(told)} have CHANGED; nothing was sent there", why="\n".join(lines), hint=hint
+        f"the host keys of {', '.join(by_server)} have CHANGED; nothing was sent there", why="\n".join(lines), hint=hint
     )

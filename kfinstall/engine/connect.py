@@ -31,9 +31,9 @@ async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, o
     keys = KeyRing()
     ask = options.host_key_question
 
-    async def question(asked: Sequence[UnknownKey]) -> bool:
+    async def question(new_keys: Sequence[UnknownKey]) -> bool:
         # The run stops for a changed one, whatever is answered.
-        return ask is not None and not fleet.changed_keys and await ask(asked)
+        return ask is not None and not fleet.changed_keys and await ask(new_keys)
 
     async def enter(name: str) -> Host:
         node = fleet.all_answers.node(name)
@@ -86,6 +86,6 @@ def _judge(fleet: Fleet, errors: Mapping[str, KfError], options: Options) -> Non
     for name, error in errors.items():
         if strict or name in fleet.required or len(errors) + len(options.leave_out) == len(fleet.all_answers.nodes):
             error.node = error.node or name
-            others = [f"{other}: {told.message}" for other, told in errors.items() if other != name]
+            others = [f"{other}: {failure.message}" for other, failure in errors.items() if other != name]
             error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
             raise error

@@ -13,7 +13,7 @@ from typing import Final, TextIO
 from kfinstall import invocation
 from kfinstall.engine import limits
 from kfinstall.engine.state import ClusterState, RunRecord
-from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, told
+from kfinstall.errors import ExitCode, KfError, NodesSetAsideError, StateError, as_kf_error
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.secrets import Redactor
 
@@ -131,10 +131,10 @@ class Closing:
         )
         return error
 
-    def unless_told(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+    def unless_reported(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
         """The last resort for a run that ended before its work could begin: for AsyncExitStack.push."""
         if self.ending is None and error is not None:
-            self.end(told(error, self._root))
+            self.end(as_kf_error(error, self._root))
 
     def _save(self, ending: Ending) -> StateError | None:
         done = dataclasses.replace(

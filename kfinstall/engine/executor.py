@@ -211,7 +211,7 @@ class Executor:
         for step in steps:
             for target in (only,) if only else step.targets(self._fleet.answers):
                 check = step.check(self._fleet.situation.view(target, step))
-                for finding in findings.told(step, target, check, self._ignore):
+                for finding in findings.events_of(step, target, check, self._ignore):
                     found.append(finding)
                     self._bus.emit(finding)
         return found

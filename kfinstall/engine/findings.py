@@ -22,7 +22,7 @@ _RANK: Final = ("error", "warning", "info", "ok")
 """Levels, the heaviest first."""
 
 
-def told(of: Step, target: str, check: Check, ignored: Collection[str] = ()) -> tuple[Finding, ...]:
+def events_of(of: Step, target: str, check: Check, ignored: Collection[str] = ()) -> tuple[Finding, ...]:
     """What a check found on a target, as events; one of level ok where nothing is wrong.
 
     `ignored`: names of findings and ids of steps whose failing findings do not stop a run.
@@ -71,7 +71,7 @@ def merged(found: Sequence[Finding]) -> Finding:
     """All that one check found on one node as one finding, of the heaviest one's level."""
     worst = min(found, key=lambda each: _RANK.index(each.level))
     well = worst.level in ("ok", "info")
-    said = [each for each in found if well or each.level in ("error", "warning")]
+    shown = [each for each in found if well or each.level in ("error", "warning")]
 
     def together(texts: Iterable[str], between: str) -> str:
         return between.join(dict.fromkeys(text for text in texts if text))
@@ -81,13 +81,13 @@ def merged(found: Sequence[Finding]) -> Finding:
         node=worst.node,
         check=worst.check,
         level=worst.level,
-        message=together((each.message for each in said), "; "),
-        cause=together((each.cause for each in said), "\n"),
-        fix=together((each.fix for each in said), "\n"),
-        mend=together((each.mend for each in said), "; "),
+        message=together((each.message for each in shown), "; "),
+        cause=together((each.cause for each in shown), "\n"),
+        fix=together((each.fix for each in shown), "\n"),
+        mend=together((each.mend for each in shown), "; "),
         called=worst.called,
         severity=worst.severity,
-        ignored=all(each.ignored for each in said),
+        ignored=all(each.ignored for each in shown),
     )
 
 

@@ -35,8 +35,8 @@ def hints(session: Session, node: str, check: str) -> tuple[step_contract.Findin
     return found.findings if isinstance(found, Conflict) else ()
 
 
-async def mend(session: Session, node: str, check: str) -> Finding:
-    """Mend what a check found on a node, read the node again, and tell what the check says now.
+async def apply_fix(session: Session, node: str, check: str) -> Finding:
+    """Fix what a check found on a node, read the node again, and tell what the check says now.
 
     Raises:
         UsageError: there is nothing that kfinstall can mend.
@@ -70,7 +70,7 @@ async def _run(session: Session, step: Step, view: View, what: Fix) -> None:
     with made as end:
         try:
             context = Context(step, view, session.fleet, session.bus, session.secrets)
-            await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.MEND_TIMEOUT_SECONDS)
+            await context.run_script(what.script, dict(what.parameters), timeout_seconds=limits.FIX_TIMEOUT_SECONDS)
             end.done(what.title)
         except KfError as error:
             end.failed(error.message, error.hint)

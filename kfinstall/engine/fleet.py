@@ -233,8 +233,8 @@ class Fleet:
                 if (known := self.facts.get(name)) is not None and known.forwarding_refused:
                     own = self.all_answers.first_control_plane.ssh
                     user = (own.user if own else None) or self.all_answers.ssh.user or ""
-                    said = known.forwarding_refused[0]
-                    raise forwarding.prohibited(API_SERVER_HOST, API_SERVER_PORT, said, node=name, user=user)
+                    reason = known.forwarding_refused[0]
+                    raise forwarding.prohibited(API_SERVER_HOST, API_SERVER_PORT, reason, node=name, user=user)
                 done = await host.ask(
                     Program("ask", "cluster-admin-conf", resources.script("cluster/ask-admin-conf")),
                     timeout_seconds=limits.FACTS_TIMEOUT_SECONDS,

@@ -17,5 +17,5 @@ RECORD_TEXT_CHARACTERS: Final = 8000
 """Of each text of a run's record: what nodes and API servers said is in it."""
 CHANGED_KEYS_LOOK_SECONDS: Final = 15.0
 """Once one host key has changed, how long it is found out which others have too."""
-MEND_TIMEOUT_SECONDS: Final = 1200.0
+FIX_TIMEOUT_SECONDS: Final = 1200.0
 JSONL_FLUSH_SECONDS: Final = 0.02

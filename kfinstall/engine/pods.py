@@ -38,7 +38,7 @@ def _ref(pod: Document, namespace: str = "") -> Ref:
     return Ref("v1", "Pod", str(metadata.get("name") or "pod"), namespace or str(metadata.get("namespace") or ""))
 
 
-def _told(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, NotReady] | None:
+def _cause(known: Known, pods: Sequence[Document], namespace: str, owner: Ref | None) -> tuple[str, NotReady] | None:
     """The name of the first pod that does not run (or of what owns them, where there is none), and why."""
     refs = [_ref(pod, namespace) for pod in current(pods)] or ([owner] if owner else [])
     for ref in refs:
@@ -56,8 +56,8 @@ def reason(pod: Document) -> str:
     """Why a pod does not run (or failed), by itself, in one line; empty where it does."""
     known = Known()
     known.put(ListQuery("v1", "Pod", _ref(pod).namespace), [pod])
-    told = _told(known, [pod], "", None)
-    return f"{told[0]}: {told[1].reason}" if told else ""
+    cause = _cause(known, [pod], "", None)
+    return f"{cause[0]}: {cause[1].reason}" if cause else ""
 
 
 @contextlib.asynccontextmanager
@@ -65,8 +65,8 @@ async def pods(cluster: Cluster, namespace: str, selector: str, owner: Ref | Non
     """Keep looking at some pods while a wait goes on; `owner` is looked at where there are none."""
     found = PodReason()
 
-    def take(told: tuple[str, NotReady] | None) -> None:
-        found.text, found.hint = (f"{told[0]}: {told[1].reason}", told[1].hint) if told else ("", "")
+    def take(cause: tuple[str, NotReady] | None) -> None:
+        found.text, found.hint = (f"{cause[0]}: {cause[1].reason}", cause[1].hint) if cause else ("", "")
 
     async def look() -> None:
         while True:
@@ -74,8 +74,8 @@ async def pods(cluster: Cluster, namespace: str, selector: str, owner: Ref | Non
                 seen = await cluster.list(ListQuery("v1", "Pod", namespace), label_selector=selector)
                 found.pods, known = seen, Known()
                 known.put(ListQuery("v1", "Pod", namespace), seen)
-                take(_told(known, seen, namespace, owner))
-                take(await explained(cluster, lambda now: _told(now, seen, namespace, owner), known))  # noqa: B023 (awaited here)
+                take(_cause(known, seen, namespace, owner))
+                take(await explained(cluster, lambda now: _cause(now, seen, namespace, owner), known))  # noqa: B023 (awaited here)
             except KfError as error:
                 found.text, found.hint = error.message, ""
             await asyncio.sleep(_POLL_SECONDS)

@@ -38,7 +38,7 @@ _FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
     "version": lambda value: _whole(value) and value >= 1,
     "demo": lambda value: isinstance(value, dict),
 }
-_TOLD_ONLY: Final = frozenset({"answers_file", "message", "why", "hint", "node", "finished_at", "set_aside"})
+_INFORMATIVE: Final = frozenset({"answers_file", "message", "why", "hint", "node", "finished_at", "set_aside"})
 """What somebody reads, and no run is decided by."""
 
 
@@ -50,7 +50,7 @@ def understood(data: Mapping[str, Any], *, newest_version: int) -> tuple[dict[st
         good = _FIELDS.get(name)
         if good is not None and good(value):
             values[name] = tuple(value) if isinstance(value, list) else value
-        elif name not in _TOLD_ONLY:
+        elif name not in _INFORMATIVE:
             unclear.append(name)
     if values.get("version", newest_version) > newest_version:
         unclear.append("version")

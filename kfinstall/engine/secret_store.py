@@ -13,7 +13,7 @@ from kfinstall.secrets import Redactor, Secret, generate
 
 NAMESPACE: Final = "kfinstall"
 GENERATED: Final = Ref("v1", "Secret", "kfinstall-generated", NAMESPACE)
-_SUCCESSOR: Final = ".next"
+_NEXT_VALUE: Final = ".next"
 """Behind the name of a value that is being replaced: the one that takes its place."""
 
 Resolve = Callable[[SecretRef, str], Secret]
@@ -64,16 +64,16 @@ class SecretStore:
             return self._known[name]
 
     async def next_value(self, name: str) -> Secret:
-        """The value that is to take the place of a generated one: made once, and kept beside it until `succeed`."""
+        """The value that is to take the place of a generated one: made once, and kept beside it until `commit`."""
         async with self._lock:
-            return self._redact.register(await self._generated(name + _SUCCESSOR))
+            return self._redact.register(await self._generated(name + _NEXT_VALUE))
 
     async def commit(self, name: str) -> None:
-        """Put the successor in the place of the value, which is forgotten; nothing where there is no successor."""
+        """Put the next value in the place of the value, which is forgotten; nothing where there is no next value."""
         async with self._lock:
             cluster = await self._cluster()
             data: dict[str, str] = dict((await cluster.get(GENERATED) or {}).get("data") or {})
-            new = data.pop(name + _SUCCESSOR, None)
+            new = data.pop(name + _NEXT_VALUE, None)
             if new is not None:
                 await cluster.apply(_generated_document({**data, name: new}))
             self._known.pop(name, None)

@@ -24,7 +24,7 @@ from kfinstall.engine.reporters.jsonl import JsonLines
 from kfinstall.engine.secret_store import Resolve, SecretStore
 from kfinstall.engine.state import ClusterState, RunRecord
 from kfinstall.engine.workflow import DRY_RUN
-from kfinstall.errors import ExitCode, KfError, told
+from kfinstall.errors import ExitCode, KfError, as_kf_error
 from kfinstall.events import EventBus, Notice, RunStarted
 from kfinstall.releases import Release
 from kfinstall.releases import load as load_release
@@ -165,7 +165,7 @@ async def open_session(
             demo=options.demo,
         )
         closing = ending.Closing(state, record, bus, redact, state_root)
-        stack.push(closing.unless_told)
+        stack.push(closing.unless_reported)
         events = (state.run_directory(record.id) / "events.jsonl").open("w", encoding="utf-8")
         stack.callback(ending.close_quietly, events, bus)
         stack.callback(bus.subscribe(JsonLines(events)))
@@ -188,7 +188,7 @@ async def open_session(
             outcome = made.outcome
         except (Exception, asyncio.CancelledError, KeyboardInterrupt) as caught:  # noqa: BLE001 (edge: whatever ends a run is recorded and told alike)
             # What a changed host key led to is no news beside it.
-            error = fleet.changed_keys.error() or told(caught, state_root)
+            error = fleet.changed_keys.error() or as_kf_error(caught, state_root)
             cause = caught if isinstance(caught, Exception) and caught is not error else None
         error = closing.end(error, outcome, tuple(fleet.set_aside))
         if error is not None:

@@ -322,7 +322,7 @@ def clusters(root: Path) -> list[str]:
         ) from error
 
 
-def refuse_rehearsals(root: Path, name: str) -> None:
+def refuse_demos(root: Path, name: str) -> None:
     """A real cluster must not go on from what a rehearsal of its name left.
 
     Raises:

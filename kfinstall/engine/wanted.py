@@ -107,9 +107,9 @@ class Wanted:
     @property
     def watch(self) -> NodeQuery:
         """What the facts must tell."""
-        asked = [item.path for item in self.directories if item.there is None]
+        unknown = [item.path for item in self.directories if item.there is None]
         return NodeQuery(
-            files=frozenset((*asked, *(item.path for item in self.files))),
+            files=frozenset((*unknown, *(item.path for item in self.files))),
             packages=frozenset(self.packages),
             units=frozenset(unit.name for unit in self.units),
             sysctls=frozenset(name for name, _value in self.sysctls),

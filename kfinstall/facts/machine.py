@@ -72,5 +72,5 @@ def clock_facts(lines: Lines, end: Lines) -> ClockFacts:
     values = pairs("clock", lines)
     begin = number("clock", first(values, "epoch") or "0", float)
     finish = number("end", first(pairs("end", end), "epoch") or str(begin), float)
-    said = first(values, "synchronized")
-    return ClockFacts((begin + finish) / 2, {"yes": True, "no": False}.get(said))
+    synchronized = first(values, "synchronized")
+    return ClockFacts((begin + finish) / 2, {"yes": True, "no": False}.get(synchronized))

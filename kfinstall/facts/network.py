@@ -126,10 +126,10 @@ def network_facts(lines: Lines, reach: Lines, units: Mapping[str, UnitFact]) -> 
     for line in parts[""]:
         key, value = columns("network", line, 2)
         simple.setdefault(key, []).append(value)
-    told = parts.get("ip", [])
-    with_interface = [line for line in told if _ADDRESS_LINE.match(line)]
+    ip_lines = parts.get("ip", [])
+    with_interface = [line for line in ip_lines if _ADDRESS_LINE.match(line)]
     known = _addresses(with_interface)
-    routes, default = _routes([line for line in told if not _ADDRESS_LINE.match(line)])
+    routes, default = _routes([line for line in ip_lines if not _ADDRESS_LINE.match(line)])
     return NetworkFacts(
         addresses=known or tuple(str(_network("network", address)) for address in simple.get("address", ())),
         interfaces=_interfaces(with_interface),

@@ -80,7 +80,7 @@ def _facts(node: str, sections: Sections, read_at: float, reads: Iterable[type[F
         network=network.network_facts(sections["network"], sections["reach"], units),
         runtime=runtime.runtime_facts(sections["runtime"], packages.known),
         files=watched.files(sections["files"]),
-        packages=packages.asked,
+        packages=packages.requested,
         units=units,
         sysctls=watched.sysctls(sections["sysctls"]),
         modules=watched.modules(sections["modules"]),

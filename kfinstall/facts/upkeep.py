@@ -13,7 +13,7 @@ from kfinstall.facts.model import AptFacts, PackageFact, SwapFacts, UnitFact
 class Packages:
     """What dpkg told."""
 
-    asked: Mapping[str, PackageFact] = field(default_factory=dict)
+    requested: Mapping[str, PackageFact] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
     known: Mapping[str, str] = field(default_factory=dict)
     """Installed packages that other families look at, with their versions."""
@@ -37,14 +37,14 @@ def packages(lines: Lines) -> Packages:
     Raises:
         SectionError: a line has another form.
     """
-    asked: dict[str, PackageFact] = {}
+    requested: dict[str, PackageFact] = {}
     broken: dict[str, None] = {}
     known: dict[str, str] = {}
     for line in lines:
         kind, _, rest = line.partition("\t")
         if kind == "package":
             want, status, version, name = columns("packages", rest, 4)
-            asked[name] = PackageFact(version, status, held=want == "hold")
+            requested[name] = PackageFact(version, status, held=want == "hold")
         elif kind == "broken" and rest:
             broken[rest] = None
         elif kind == "known":
@@ -52,7 +52,7 @@ def packages(lines: Lines) -> Packages:
             known[name] = version
         else:
             raise SectionError("packages", line)
-    return Packages(asked, tuple(broken), known)
+    return Packages(requested, tuple(broken), known)
 
 
 def apt_facts(lines: Lines, dpkg: Packages, units: Mapping[str, UnitFact], lists_age_seconds: float | None) -> AptFacts:

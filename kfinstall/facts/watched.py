@@ -55,8 +55,8 @@ def _more(path: str, kind: str, hashes: Mapping[str, str], targets: Mapping[str,
 
 def changed(lines: Lines, paths: frozenset[str]) -> float | None:
     """When the newest of some paths changed, by the node's clock; None where stat told of none of them."""
-    told = (columns("files", line, 6) for line in lines if line.startswith("stat\t"))
-    return max((number("files", fields[4], float) for fields in told if fields[5] in paths), default=None)
+    rows = (columns("files", line, 6) for line in lines if line.startswith("stat\t"))
+    return max((number("files", fields[4], float) for fields in rows if fields[5] in paths), default=None)
 
 
 def units(lines: Lines) -> dict[str, UnitFact]:
@@ -97,14 +97,14 @@ def space(lines: Lines) -> dict[str, SpaceFact]:
     Raises:
         SectionError: a line has another form.
     """
-    asked: dict[str, str] = {}
+    parents: dict[str, str] = {}
     mounts: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
     for line in lines:
         kind, _, rest = line.partition("\t")
         if kind == "dir":
             parent, directory = columns("space", rest, 2)
-            asked[directory] = parent
+            parents[directory] = parent
         elif kind == "mount":
             _system, mount, parent = columns("space", rest, 3)
             mounts[parent] = mount
@@ -116,7 +116,7 @@ def space(lines: Lines) -> dict[str, SpaceFact]:
             raise SectionError("space", line)
     return {
         directory: SpaceFact(mounts[parent], *sizes[parent])
-        for directory, parent in asked.items()
+        for directory, parent in parents.items()
         if parent in sizes and parent in mounts
     }
 

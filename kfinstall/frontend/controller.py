@@ -21,7 +21,7 @@ from kfinstall.engine.options import Options
 from kfinstall.engine.session import Session, open_session
 from kfinstall.engine.state import ClusterState
 from kfinstall.engine.workflow import Workflow
-from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, told
+from kfinstall.errors import AnswersError, ExitCode, InterruptedRunError, KfError, StateError, as_kf_error
 from kfinstall.events import Event, EventBus
 from kfinstall.facts.model import Facts
 from kfinstall.frontend import going_on, limits, storage_trial
@@ -33,7 +33,7 @@ from kfinstall.frontend.probe import Visitor, heard_here
 from kfinstall.frontend.questions import Ask, HostKeysAsked, SecretAsked
 from kfinstall.frontend.runview import RunView
 from kfinstall.frontend.storage_trial import StorageTrial, Tried
-from kfinstall.frontend.work import Brought, NotMendedError, Result, mend_first, work
+from kfinstall.frontend.work import Brought, NotFixedError, Result, fix_first, work
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.transport.base import Host, LoginListener, UnknownKey
 from kfinstall.transport.keyring import KeyRing
@@ -54,14 +54,14 @@ class Controller:
         *,
         environ: Mapping[str, str],
         ask: Ask | None = None,
-        rehearsal: Demo | None = None,
+        demo: Demo | None = None,
     ) -> None:
-        """`environ`: for references to secrets; `ask`: who answers questions; `rehearsal`: simulated servers in place of the draft's."""
+        """`environ`: for references to secrets; `ask`: who answers questions; `demo`: simulated servers in place of the draft's."""
         self.state_root = state_root
         self.draft = draft
         self.environ = environ
         self.ask = ask
-        self.rehearsal = rehearsal
+        self.demo = demo
         self.engine = EngineLoop()
         self.view = RunView()
         self.view.outline(installation.PHASES)
@@ -72,7 +72,7 @@ class Controller:
         self.facts: dict[str, Facts] = {}
         """What is known of servers that were looked at, by name."""
         self._events: deque[Event] = deque()
-        self._mend: str | None = None
+        self._fix: str | None = None
         self._wanted: Options | None = None
         self._before_it = ""
         """What was begun last at this desk, and the cluster's newest run before it."""
@@ -124,10 +124,10 @@ class Controller:
         Raises:
             KfError: they can't be had.
         """
-        rehearsal = self.rehearsal or Demo()
+        demo = self.demo or Demo()
 
         async def enter() -> Stage:
-            return await self._stack.enter_async_context(on_stage(rehearsal, self.cluster_state, fresh=fresh))
+            return await self._stack.enter_async_context(on_stage(demo, self.cluster_state, fresh=fresh))
 
         with invocation.using(self._called()):
             self.stage = await self.engine.call(enter())
@@ -181,13 +181,13 @@ class Controller:
         only: str | tuple[str, ...] | None = None,
         start: str | None = None,
         leave_out: tuple[str, ...] = (),
-        mend: str | None = None,
+        fix: str | None = None,
     ) -> concurrent.futures.Future[Result]:
         """Begin a run on the draft as it stands; one that checks looks again until stopped.
 
         RESUME is about what the newest run was about, with the answers of the draft. `again` is a resume of what was begun last here,
         or the same once more where it is not of a kind that is resumed or did not get so far.
-        `mend` is a server (or empty for all) on which everything that kfinstall can mend is offered before the run goes on.
+        `fix` is a server (or empty for all) on which everything that kfinstall can fix is offered before the run goes on.
 
         Raises:
             AnswersError, StateError: the draft is not complete, or can't be saved.
@@ -199,7 +199,7 @@ class Controller:
         self.draft.save()
         answers = load(self.draft.path)
         if self.stage is None:
-            state.refuse_rehearsals(self.state_root, answers.cluster.name)
+            state.refuse_demos(self.state_root, answers.cluster.name)
         wanted = self._not_recorded() if again else None
         if wanted is None and (again or workflow is RESUME):
             wanted = going_on.options(self.cluster_state, Selection(only, start), spare_nodes(answers))
@@ -213,7 +213,7 @@ class Controller:
         )
         self._wanted, self._before_it = options, self._newest_run()
         self._stop = Stop()
-        self._mend, self._before = mend, (self.result, self.view.last_failure)
+        self._fix, self._before = fix, (self.result, self.view.last_failure)
         self.result = None
         self.drain(len(self._events))
         self.view.expect(answers, installation.choose(only=options.only, start=options.start))
@@ -224,9 +224,9 @@ class Controller:
 
     def _called(self, command: str = "wizard") -> invocation.Invocation:
         """How somebody goes on at a command line with what is done here."""
-        rehearsal = self.stage is not None or self.rehearsal is not None
-        answers = "" if rehearsal else str(self.draft.path.absolute())
-        return dataclasses.replace(invocation.current(), command=command, words=(), answers=answers, rehearsal=rehearsal)
+        demo = self.stage is not None or self.demo is not None
+        answers = "" if demo else str(self.draft.path.absolute())
+        return dataclasses.replace(invocation.current(), command=command, words=(), answers=answers, demo=demo)
 
     def _not_recorded(self) -> Options | None:
         """What was begun last here, where no record of it is there to be resumed."""
@@ -316,9 +316,9 @@ class Controller:
         self.engine.close()
 
     async def _run(self, answers: Answers, options: Options) -> Result:
-        if self.stage is not None and options.workflow is RESUME and self._mend is None:
+        if self.stage is not None and options.workflow is RESUME and self._fix is None:
             # As with `kfinstall resume`: what a rehearsal's fault showed is over, the servers are as it left them.
-            await self.stage.fleet.mend()
+            await self.stage.fleet.fix()
             options = self.stage.on(options)
         self._task = asyncio.current_task()
         redact = Redactor()
@@ -337,11 +337,11 @@ class Controller:
                 open_cluster=open_cluster,
                 stop=self._stop,
             ) as session:
-                if self._mend is not None:
-                    await self._mend_first(session, self._mend)
+                if self._fix is not None:
+                    await self._fix_first(session, self._fix)
                 await work(session, self._checking, self._stop, brought)
         except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 (edge: the engine's last one; the front end must live and tell)
-            error = told(caught, self.state_root)
+            error = as_kf_error(caught, self.state_root)
         before, failure = self._before
         if before is not None and error is not None and error is before.error:
             self.result, self.view.last_failure = before, failure
@@ -350,18 +350,18 @@ class Controller:
             self.result = Result(options.workflow, int(code), error, brought.plan, brought.situation, brought.card)
         return self.result
 
-    async def _mend_first(self, session: Session, node: str) -> None:
-        """Offer what can be mended; where it is declined, what failed before is still what the run ends with."""
+    async def _fix_first(self, session: Session, node: str) -> None:
+        """Offer what can be fixed; where it is declined, what failed before is still what the run ends with."""
         try:
-            await mend_first(session, node, self.ask)
-        except NotMendedError:
+            await fix_first(session, node, self.ask)
+        except NotFixedError:
             before = self._before[0]
             if before is not None and before.error is not None:
                 raise before.error from None
             raise
 
-    def mend(self, node: str, check: str) -> None:
-        """Mend what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.
+    def fix(self, node: str, check: str) -> None:
+        """Fix what a check found, with what kfinstall offers for it (see Finding.mend), and look again; a run of checks is begun if none goes on.
 
         Raises:
             InterruptedRunError: another kind of run goes on.

@@ -67,7 +67,7 @@ class Demo:
 class Stage:
     """Simulated machines that are up."""
 
-    rehearsal: Demo
+    demo: Demo
     fleet: Fleet
 
     @property
@@ -82,19 +82,19 @@ class Stage:
 
     def on(self, options: Options) -> Options:
         """The same options for a run on these machines."""
-        return dataclasses.replace(options, dial=self.dial, demo=self.rehearsal.settings, limits=PATIENCE)
+        return dataclasses.replace(options, dial=self.dial, demo=self.demo.settings, limits=PATIENCE)
 
 
-def trouble_of(rehearsal: Demo) -> str:
+def trouble_of(demo: Demo) -> str:
     """Why a rehearsal can't be; empty if it can."""
     from kfinstall.simulator.faults import parse_fault
     from kfinstall.simulator.fleet import names_of
 
-    if not 1 <= rehearsal.nodes <= limits.DEMO_NODES_AT_MOST:
+    if not 1 <= demo.nodes <= limits.DEMO_NODES_AT_MOST:
         return f"write a number of servers from 1 to {limits.DEMO_NODES_AT_MOST}"
-    for text in rehearsal.faults:
+    for text in demo.faults:
         try:
-            parse_fault(text, names_of(rehearsal.nodes))
+            parse_fault(text, names_of(demo.nodes))
         except UsageError as error:
             return f"{error.message}; {error.hint}"
     return ""
@@ -134,7 +134,7 @@ def make_room(cluster: ClusterState) -> None:
 
 
 @asynccontextmanager
-async def on_stage(rehearsal: Demo, cluster: ClusterState, *, fresh: bool) -> AsyncIterator[Stage]:
+async def on_stage(demo: Demo, cluster: ClusterState, *, fresh: bool) -> AsyncIterator[Stage]:
     """Start the machines, as new or as they were left.
 
     Raises:
@@ -143,8 +143,8 @@ async def on_stage(rehearsal: Demo, cluster: ClusterState, *, fresh: bool) -> As
     """
     from kfinstall.simulator.fleet import Fleet
 
-    pace: dict[str, Any] = {} if rehearsal.pace is None else {"pace": rehearsal.pace}
+    pace: dict[str, Any] = {} if demo.pace is None else {"pace": demo.pace}
     folder = cluster.path / "simulator"
-    async with Fleet(nodes=rehearsal.nodes, faults=rehearsal.faults, state_dir=folder, fresh=fresh, **pace) as fleet:
+    async with Fleet(nodes=demo.nodes, faults=demo.faults, state_dir=folder, fresh=fresh, **pace) as fleet:
         fleet.pin()
-        yield Stage(rehearsal, fleet)
+        yield Stage(demo, fleet)

@@ -49,7 +49,7 @@ class Summary:
     path: Path
     last: RunRecord | None
     """Its newest run that changed something."""
-    rehearsal: bool
+    demo: bool
     holder: str
     """Who works on it right now; empty where nobody does."""
     failed: tuple[str, ...] = ()
@@ -124,10 +124,10 @@ def _summary(root: Path, name: str) -> Summary:
         changing = of_runs.installations(cluster)
         with Journal(cluster.journal_path) as journal:
             newest = {(entry.step, entry.target): entry for entry in journal.entries()}
-            told = {entry.run for entry in journal.entries()}
-        begun = [run for run in runs if of_runs.changes(run) and (run.id in told or not run.declined)]
+            journalled = {entry.run for entry in journal.entries()}
+        begun = [run for run in runs if of_runs.changes(run) and (run.id in journalled or not run.declined)]
     except StateError as error:
-        return Summary(name, root / "clusters" / name, None, rehearsal=False, holder="", trouble=error.message)
+        return Summary(name, root / "clusters" / name, None, demo=False, holder="", trouble=error.message)
     failed = tuple(
         f"{entry.step} on {entry.target}: {entry.evidence}"
         for entry in newest.values()
@@ -141,7 +141,7 @@ def _summary(root: Path, name: str) -> Summary:
         name,
         cluster.path,
         changing[-1] if changing else None,
-        rehearsal=any(record.demo for record in runs),
+        demo=any(record.demo for record in runs),
         holder=cluster.holder(),
         failed=failed,
         in_doubt=doubt,
@@ -169,10 +169,10 @@ def replay(cluster: ClusterState, view: RunView) -> None:
         if not ended and view.run == record.id:
             # It was killed: what it had begun is in doubt, and nothing of it runs here any more.
             end = recorded(record) or Ending(ExitCode.INTERRUPTED)
-            told = RunFinished(
+            finished = RunFinished(
                 run=record.id, exit_code=int(end.exit_code), seconds=0.0, set_aside=end.set_aside, message=end.message
             )
-            view.take(told)
+            view.take(finished)
             _doubt(view)
 
 

@@ -35,7 +35,7 @@ class Same:
         return f"{self.name}: {now} now; {at(self.line)}{then}"
 
 
-def _as_said(found: Imported, *, beside_others: bool) -> list[dict[str, Any]]:
+def _as_given(found: Imported, *, beside_others: bool) -> list[dict[str, Any]]:
     """The import's nodes; beside others, without the roles that followed from the import alone."""
     guessed = found.guessed if beside_others else frozenset()
     return [{key: value for key, value in node.items() if key != "roles" or node["name"] not in guessed} for node in found.nodes]
@@ -80,15 +80,15 @@ def read_file(path: Path, form: str = "") -> Imported:
 def same_names(nodes: Iterable[Mapping[str, Any]], found: Imported) -> tuple[Same, ...]:
     """The names that have to be asked about: in the table and in the import with something else, or twice in the import."""
     table = {str(node.get("name")): node for node in nodes}
-    imported = {str(node["name"]): node for node in _as_said(found, beside_others=bool(table))}
-    asked = {}
+    imported = {str(node["name"]): node for node in _as_given(found, beside_others=bool(table))}
+    matches = {}
     for name, node in imported.items():
         before = table.get(name)
         if before is not None and any(before.get(key) != value for key, value in node.items()):
-            asked[name] = Same(name, before, node, found.lines.get(name, 0))
+            matches[name] = Same(name, before, node, found.lines.get(name, 0))
     for clash in found.clashes:
-        asked[clash.name] = Same(clash.name, table.get(clash.name, imported.get(clash.name, {})), clash.node, clash.line)
-    return tuple(asked.values())
+        matches[clash.name] = Same(clash.name, table.get(clash.name, imported.get(clash.name, {})), clash.node, clash.line)
+    return tuple(matches.values())
 
 
 def merged(
@@ -106,7 +106,7 @@ def merged(
     used: list[dict[str, Any]] = []
     left: list[str] = []
     last = {clash.name: dict(clash.node) for clash in found.clashes}
-    for first in _as_said(found, beside_others=bool(result)):
+    for first in _as_given(found, beside_others=bool(result)):
         name = str(first["name"])
         node = last.get(name, first) if name in taken else first
         same = next((known for known in result if known.get("name") == name), None)

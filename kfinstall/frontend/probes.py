@@ -184,7 +184,7 @@ def for_storage(controller: Controller) -> Looking:
 
 def in_words(note: LoginNote) -> str:
     """What was learnt, as a person says it."""
-    said = {
+    texts = {
         "reached": "SSH answers",
         "host-key": f"host key {note.detail}, trusted",
         "offered": f"{note.detail} offered",
@@ -192,7 +192,7 @@ def in_words(note: LoginNote) -> str:
         "accepted": f"logged in with {note.detail}",
         "root": "sudo makes root",
     }
-    return said[note.stage]
+    return texts[note.stage]
 
 
 def _where(note: LoginNote) -> str:

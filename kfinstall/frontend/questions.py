@@ -29,14 +29,14 @@ class SecretAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class MendAsked:
-    """What kfinstall can mend before it goes on. The answer: do it."""
+class FixAsked:
+    """What kfinstall can fix before it goes on. The answer: do it."""
 
     offers: tuple[tuple[str, str, str], ...]
     """(server, check, what would be done)."""
     answer: concurrent.futures.Future[bool] = field(default_factory=concurrent.futures.Future)
 
 
-Question = HostKeysAsked | SecretAsked | MendAsked
+Question = HostKeysAsked | SecretAsked | FixAsked
 Ask = Callable[[Question], None]
 """Hands a question to the front end, from any thread."""

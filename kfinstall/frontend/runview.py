@@ -160,7 +160,7 @@ class RunView:
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     """(node, check) to all that the check found there, as one."""
-    _told: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
+    _reported: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
     """By (node, check)."""
     paths: dict[tuple[str, str], NodePath] = field(default_factory=dict)
     """By (source, target)."""
@@ -342,8 +342,8 @@ class RunView:
     @_take.register
     def _(self, event: Finding) -> None:
         cell = event.node, event.check
-        told = self._told[cell] = [*(self._told.get(cell, ()) if event.number > 1 else ()), event]
-        found = self.findings[cell] = merged(told)
+        reported = self._reported[cell] = [*(self._reported.get(cell, ()) if event.number > 1 else ()), event]
+        found = self.findings[cell] = merged(reported)
         target = self._target(event.check, event.node, "")
         target.state = _FROM_LEVEL[found.level]
         target.evidence, target.hint = found.message, found.fix

@@ -74,29 +74,29 @@ async def run(host: Host, trial: StorageTrial) -> Tried:
     }
     program = Program("ask", "storage-try", resources.script("storage/ask-try"), parameters)
     done = await host.ask(program, timeout_seconds=storage_limits.STORAGE_MOUNT_TIMEOUT_SECONDS)
-    said: dict[str, list[str]] = {}
+    parsed: dict[str, list[str]] = {}
     for line in done.lines:
         key, *values = line.split("\t")
-        said[key] = values
-    parts = list(_of_client(trial, said) if trial.kind == "client" else _of_directory(trial, said))
+        parsed[key] = values
+    parts = list(_of_client(trial, parsed) if trial.kind == "client" else _of_directory(trial, parsed))
     if not parts:
         return Tried(False, f"it could not be tried: {done.lines[-1] if done.lines else f'exit status {done.status}'}")
     return Tried(all(part.good for part in parts), "; ".join(part.text for part in parts))
 
 
-def _of_directory(trial: StorageTrial, said: Mapping[str, list[str]]) -> Iterator[Tried]:
-    space = said.get("space", [])
+def _of_directory(trial: StorageTrial, parsed: Mapping[str, list[str]]) -> Iterator[Tried]:
+    space = parsed.get("space", [])
     if len(space) == 4 and space[0].isdecimal() and space[1].isdecimal():
         free, total, kind, mount = space
         enough = int(free) >= types.size_bytes(trial.minimum_free)
         text = f"{int(free) / 2**30:.0f} of {int(total) / 2**30:.0f} GiB free on {mount} ({kind})"
         yield Tried(enough, text if enough else f"{text}, {trial.minimum_free} wanted")
-    if said.get("nfsd", ["ok"]) != ["ok"]:
+    if parsed.get("nfsd", ["ok"]) != ["ok"]:
         yield Tried(False, "its kernel has no NFS server (nfsd): a container? take another node")
 
 
-def _of_client(trial: StorageTrial, said: Mapping[str, list[str]]) -> Iterator[Tried]:
-    tcp, mount, write = ("".join(said.get(key, [])) for key in ("tcp", "mount", "write"))
+def _of_client(trial: StorageTrial, parsed: Mapping[str, list[str]]) -> Iterator[Tried]:
+    tcp, mount, write = ("".join(parsed.get(key, [])) for key in ("tcp", "mount", "write"))
     if not tcp:
         return
     if tcp != "ok":

@@ -14,7 +14,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import InterruptedRunError, KfError, NodesSetAsideError
 from kfinstall.events import Notice
 from kfinstall.frontend.checking import Checking
-from kfinstall.frontend.questions import Ask, MendAsked
+from kfinstall.frontend.questions import Ask, FixAsked
 from kfinstall.workflows import card, doctor
 from kfinstall.workflows.check import CHECK
 
@@ -44,8 +44,8 @@ class Brought:
     card: tuple[str, ...] = ()
 
 
-class NotMendedError(InterruptedRunError):
-    """Somebody was asked whether something is to be mended, and said no."""
+class NotFixedError(InterruptedRunError):
+    """Somebody was asked whether something is to be fixed, and said no."""
 
 
 async def work(session: Session, checking: Checking, stop: Stop, brought: Brought) -> None:
@@ -71,23 +71,23 @@ async def work(session: Session, checking: Checking, stop: Stop, brought: Brough
         brought.card = card.lines(session)
 
 
-async def mend_first(session: Session, node: str, ask: Ask | None) -> None:
-    """Before a failed run goes on: offer everything that kfinstall can mend on a server (on all of them, if empty), and do it if told to.
+async def fix_first(session: Session, node: str, ask: Ask | None) -> None:
+    """Before a failed run goes on: offer everything that kfinstall can fix on a server (on all of them, if empty), and do it if told to.
 
     Raises:
         NotMendedError: the answer was no.
         KfError: a fix failed.
     """
-    offers = {cell: mends for cell, mends in fixes.offered(session).items() if node in ("", cell[0])}
+    offers = {cell: offered for cell, offered in fixes.offered(session).items() if node in ("", cell[0])}
     where = node or "the servers"
     if not offers:
         session.bus.emit(Notice(level="info", text=f"nothing that kfinstall can mend is wrong on {where}; trying again as it is"))
         return
-    asked = MendAsked(tuple((name, check, "; ".join(mend.title for mend in mends)) for (name, check), mends in offers.items()))
+    question = FixAsked(tuple((name, check, "; ".join(fix.title for fix in offered)) for (name, check), offered in offers.items()))
     if ask is None:
-        raise NotMendedError("nobody is there to say whether it is to be mended", hint=invocation.command("check", "--mend"))
-    ask(asked)
-    if not await asyncio.wrap_future(asked.answer):
-        raise NotMendedError(f"nothing was mended on {where}, as you said", hint="retry, or mend it by hand")
+        raise NotFixedError("nobody is there to say whether it is to be mended", hint=invocation.command("check", "--mend"))
+    ask(question)
+    if not await asyncio.wrap_future(question.answer):
+        raise NotFixedError(f"nothing was mended on {where}, as you said", hint="retry, or mend it by hand")
     for name, check in offers:
-        await fixes.mend(session, name, check)
+        await fixes.apply_fix(session, name, check)

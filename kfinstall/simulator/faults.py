@@ -138,7 +138,7 @@ def _real_server(fault: str, node: SimNode) -> None:
         node.extra["host"] = "controllers\tv2 cpuset cpu io pids"
 
 
-def mend(node: SimNode, others: Collection[SimNode]) -> None:
+def fix(node: SimNode, others: Collection[SimNode]) -> None:
     """Undo what `prepare` did: the fault is over. `others`: the nodes that are whole already."""
     if node.machine_id in {other.machine_id for other in others}:
         node.machine_id = hashlib.md5(node.name.encode(), usedforsecurity=False).hexdigest()

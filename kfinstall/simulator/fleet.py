@@ -197,7 +197,7 @@ class Fleet:
         seen: list[str] = []
         for name, saved in data["nodes"].items():
             node = self.world.nodes[name] = node_from_json(saved)
-            faults.mend(node, [other for known, other in self.world.nodes.items() if known in seen])
+            faults.fix(node, [other for known, other in self.world.nodes.items() if known in seen])
             seen.append(name)
             if any(status is None for status in node.kf_units.values()):
                 boot(node)
@@ -233,14 +233,14 @@ class Fleet:
         server.refuses = self.world.fault("node-down", node.name)
         return server
 
-    async def mend(self) -> None:
+    async def fix(self) -> None:
         """All faults are over: what they did to the machines is undone, and servers that were away are back (on other ports)."""
         struck = {name for fault, name in self.world.faults if fault in ("node-down", "wrong-host-key")}
         self.faults = []
         self.world.faults.clear()
         seen: list[SimNode] = []
         for name, node in self.world.nodes.items():
-            faults.mend(node, seen)
+            faults.fix(node, seen)
             seen.append(node)
             server = self.servers[name]
             server.down = False

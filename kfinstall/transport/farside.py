@@ -9,7 +9,7 @@ from typing import Final
 from kfinstall.errors import KfError, LoginError, SudoError, TransportError
 from kfinstall.text import clean_lines
 from kfinstall.transport import sudo
-from kfinstall.transport.opening import Told
+from kfinstall.transport.opening import Output
 
 _SHOWN_LINES: Final = 8
 _SHOWN_CHARACTERS: Final = 300
@@ -39,37 +39,37 @@ class Where:
     """The command that logs in there."""
 
 
-def restricted(told: Told) -> bool:
+def restricted(output: Output) -> bool:
     """Whether the login shell is one that takes no command with a slash in it (rbash)."""
-    return told.sudo is None and _RESTRICTED.search(told.login) is not None
+    return output.sudo is None and _RESTRICTED.search(output.login) is not None
 
 
-def instead(told: Told, status: int, where: Where) -> KfError:
-    """The error for a command that ended without our program having begun; `told` is all that came instead."""
+def instead(output: Output, status: int, where: Where) -> KfError:
+    """The error for a command that ended without our program having begun; `output` is all that came instead."""
     ended = f"exit status {status}"
-    if told.sudo is None:
-        return _named(told, where) or _unnamed(told, ended, where)
-    error = sudo.explained(told.sudo, node=where.node, user=where.user)
+    if output.sudo is None:
+        return _named(output, where) or _unnamed(output, ended, where)
+    error = sudo.explained(output.sudo, node=where.node, user=where.user)
     if error is not None:
         return error
     return SudoError(
         f"{where.user} can't become root on the node",
         node=where.node,
-        why=f"{ended}: {_lines(told.sudo)}",
+        why=f"{ended}: {_lines(output.sudo)}",
         hint=f"try: {where.by_hand} sudo -n true",
     )
 
 
-def silent(told: Told, seconds: float, where: Where) -> TransportError:
+def silent(output: Output, seconds: float, where: Where) -> TransportError:
     """The error for a command that does not end and whose program has not begun either."""
-    known = _named(told, where)
+    known = _named(output, where)
     if known is not None:
         return known
-    said = _shown(told)
+    text = _shown(output)
     return TransportError(
         f"the login of {where.user} succeeded, but no command was started within {seconds:.0f} s",
         node=where.node,
-        why=f"what came instead: {said}" if said else "nothing came from the login shell",
+        why=f"what came instead: {text}" if text else "nothing came from the login shell",
         hint=f"try: {where.by_hand} true </dev/null; if it hangs too, look there for what waits: {_FORCED}; ps axf; dmesg",
     )
 
@@ -84,42 +84,42 @@ def torn(where: Where) -> LoginError:
     )
 
 
-def _named(told: Told, where: Where) -> LoginError | None:
+def _named(output: Output, where: Where) -> LoginError | None:
     """The error where the words say the cause; None where they don't."""
     node, user = where.node, where.user
-    other = _OTHER_USER.search(told.login)
+    other = _OTHER_USER.search(output.login)
     if other is not None:
         hint = f"set ssh.user: {other[1]}"
-        return LoginError(f"{user} may not log in; the node wants {other[1]}", node=node, why=_shown(told), hint=hint)
-    if _EXPIRED.search(told.login):
+        return LoginError(f"{user} may not log in; the node wants {other[1]}", node=node, why=_shown(output), hint=hint)
+    if _EXPIRED.search(output.login):
         hint = f"log in there once ({where.by_hand}) and set a new one, or as root: chage -d $(date +%F) {user}; passwd -x 99999 {user}"
         return LoginError(
             f"the password of {user} has expired on the node, and nothing is run before it is changed",
             node=node,
-            why=_shown(told),
+            why=_shown(output),
             hint=hint,
         )
-    if _NO_LOGIN.search(told.login):
+    if _NO_LOGIN.search(output.login):
         hint = f"as root there: getent passwd {user}; usermod -s /bin/bash {user}; or log in as another user (ssh.user)"
-        return LoginError(f"the login shell of {user} runs no commands", node=node, why=_shown(told), hint=hint)
-    if _NO_BASH.search(told.login):
+        return LoginError(f"the login shell of {user} runs no commands", node=node, why=_shown(output), hint=hint)
+    if _NO_BASH.search(output.login):
         hint = "install it there (apt-get install bash), or name the servers that are meant: only Ubuntu and Debian are known"
-        return LoginError("there is no bash on the node", node=node, why=_shown(told), hint=hint)
+        return LoginError("there is no bash on the node", node=node, why=_shown(output), hint=hint)
     return None
 
 
-def _unnamed(told: Told, ended: str, where: Where) -> LoginError:
-    said, user = _shown(told), where.user
+def _unnamed(output: Output, ended: str, where: Where) -> LoginError:
+    text, user = _shown(output), where.user
     return LoginError(
         f"the login of {user} succeeded, but our command was not run",
         node=where.node,
-        why=f"{ended}, and what came instead: {said}" if said else f"{ended}, and nothing was said",
+        why=f"{ended}, and what came instead: {text}" if text else f"{ended}, and nothing was said",
         hint=f"one of these is likely, look for it there: {_FORCED} (sudo sshd -T -C user={user} | grep -i forcecommand); the login shell: getent passwd {user}",
     )
 
 
-def _shown(told: Told) -> str:
-    return _lines("\n".join(filter(None, (told.login, told.sudo))))
+def _shown(output: Output) -> str:
+    return _lines("\n".join(filter(None, (output.login, output.sudo))))
 
 
 def _lines(text: str) -> str:

@@ -47,7 +47,7 @@ class Known:
     """Files that a host key of it stands in."""
     files: tuple[Path, ...] = ()
     """All files that were looked into."""
-    asked: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = ()
     """Host key algorithms to offer, where they are not those of its keys."""
     allowed: tuple[str, ...] = ()
     """Host key algorithms that the user's configuration has (HostKeyAlgorithms); all where it says nothing."""
@@ -74,8 +74,8 @@ class Known:
 
         The others follow, so that a server which has no known key any more is seen as changed instead of failing cryptically.
         """
-        if self.asked:
-            return list(self.asked)
+        if self.preferred:
+            return list(self.preferred)
         known = [algorithm.decode() for key in self.keys for algorithm in key.sig_algorithms]
         if self.authorities:
             known = [algorithm.decode() for algorithm in get_default_certificate_algs()] + known

@@ -145,9 +145,9 @@ class _Client(asyncssh.SSHClient):
     def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: Any) -> Sequence[str] | None:
         if not prompts:
             return []
-        asked = clean(str(prompts[0][0])).strip()
-        if len(prompts) > 1 or "assword" not in asked:
-            self.tried.append(f"keyboard-interactive (the server asked: {asked})")
+        prompt = clean(str(prompts[0][0])).strip()
+        if len(prompts) > 1 or "assword" not in prompt:
+            self.tried.append(f"keyboard-interactive (the server asked: {prompt})")
             return None
         answer = self._once("password (keyboard-interactive)")
         return None if answer is None else [answer]
@@ -247,7 +247,7 @@ class Login:
         """The host key that a server shows to somebody who trusts none; None where it shows none now."""
         # The library tells which key it refused for all reasons but a mark as revoked.
         plain = tuple(name for name in known.algorithms() if "-cert-" not in name)
-        nothing = Known(known.name, tuple([] for _ in range(7)), (), asked=plain)
+        nothing = Known(known.name, tuple([] for _ in range(7)), (), preferred=plain)
         with suppress(TransportError):
             _connection, client = await self._attempt(target, tunnel, Offers(), None, nothing)
             return client.shown
@@ -273,9 +273,9 @@ class Login:
                 password = None if client.password_sent else password
                 if keys and turn + 1 < numbers.SSH_LOGIN_TURNS and self._again(error, tried):
                     continue
-                told = explained(target, self._tried(target, found, client), error)
+                failure = explained(target, self._tried(target, found, client), error)
                 # A lost connection is made anew; what is not to be had on this computer is not.
-                raise told from (error if told.retryable else None)
+                raise failure from (error if failure.retryable else None)
         raise AssertionError("the last turn returns or raises")
 
     @staticmethod

@@ -19,7 +19,7 @@ from kfinstall.transport import limits as numbers
 from kfinstall.transport.base import Completed, LineSink, Program
 from kfinstall.transport.follow import Follower, Lines, Tail
 from kfinstall.transport.forward import forwarded
-from kfinstall.transport.opening import Opening, Told
+from kfinstall.transport.opening import Opening, Output
 from kfinstall.transport.tuning import Limits
 
 ByteSink = Callable[[bytes], None]
@@ -256,19 +256,19 @@ class NodeHost:
         """Run a program; the first time, find out how to become root on the way."""
         while True:
             password, bash = self._password, self._bash
-            ended, told = await self._execute(program, sink, timeout_seconds, password)
-            if told is None:
+            ended, output = await self._execute(program, sink, timeout_seconds, password)
+            if output is None:
                 return ended
-            if bash == wire.BASH and farside.restricted(told):
+            if bash == wire.BASH and farside.restricted(output):
                 self._bash = wire.RESTRICTED_BASH
-            elif password is None and told.sudo is not None and sudo.wants_password(told.sudo):
-                await self._enter(told.sudo)
+            elif password is None and output.sudo is not None and sudo.wants_password(output.sudo):
+                await self._enter(output.sudo)
             else:
-                raise farside.instead(told, ended.status, self._where)
+                raise farside.instead(output, ended.status, self._where)
 
     async def _execute(
         self, program: Program, sink: ByteSink, timeout_seconds: float, password: Secret | None
-    ) -> tuple[Exit, Told | None]:
+    ) -> tuple[Exit, Output | None]:
         """How it ended, and what came instead where the program did not even begin; None where it did."""
         start = time.monotonic()
         begin = random.token_hex(8)
@@ -291,14 +291,14 @@ class NodeHost:
             seconds = min(self._limits.begin_seconds, timeout_seconds + self._limits.grace_seconds / 2)
             await asyncio.wait((running, begun), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if not running.done() and not opening.begun.is_set():
-                raise farside.silent(opening.told(b""), seconds, self._where)
+                raise farside.silent(opening.output_of(b""), seconds, self._where)
             ended = await running
         finally:
             begun.cancel()
             running.cancel()
             await asyncio.gather(running, begun, return_exceptions=True)
         if not opening.begun.is_set():
-            return ended, opening.told(ended.stderr)
+            return ended, opening.output_of(ended.stderr)
         if opening.torn(ended.stderr):
             if patient:
                 raise farside.torn(self._where)
@@ -313,18 +313,18 @@ class NodeHost:
             )
         return Exit(ended.status, opening.errors(ended.stderr)), None
 
-    async def _enter(self, told: str) -> None:
+    async def _enter(self, stderr: str) -> None:
         """Find and prove the sudo password, once.
 
         Raises:
             SudoError: says which of its reasons it is, and the fix.
         """
-        told = "\n".join(clean_lines(told.strip()))
+        stderr = "\n".join(clean_lines(stderr.strip()))
         async with self._entering:
             if self._password is not None:
                 return
             if self._sudo_password is None:
-                raise sudo.password_missing(told, node=self._name, user=self._link.user)
+                raise sudo.password_missing(stderr, node=self._name, user=self._link.user)
             password = await self._sudo_password.resolve()
             begin = random.token_hex(8)
             opening = Opening(begin, lambda _data: None)
@@ -335,6 +335,6 @@ class NodeHost:
                 timeout_seconds=numbers.SUDO_TIMEOUT_SECONDS,
             )
             if tried.status != 0:
-                said = opening.told(tried.stderr).sudo or ""
-                raise sudo.refused(said, node=self._name, user=self._link.user, key=self._sudo_password.key)
+                answer = opening.output_of(tried.stderr).sudo or ""
+                raise sudo.refused(answer, node=self._name, user=self._link.user, key=self._sudo_password.key)
             self._password = password

@@ -13,7 +13,7 @@ _KEPT_BYTES: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Output:
     """What came before a program, or instead of it."""
 
     login: str
@@ -70,10 +70,10 @@ class Opening:
         """Whether somebody else has read what was meant for the program."""
         return self.errors(stderr) == self._torn
 
-    def told(self, stderr: bytes) -> Told:
+    def output_of(self, stderr: bytes) -> Output:
         """What was said before the program began, or instead of it."""
         noise = stderr.partition(self._line)[0]
         shells, line, sudos = noise.partition(self._login)
         # What a startup file floods standard error with may have pushed the line out of what was kept of it: then it is all one.
         login = "\n".join(part.decode("utf-8", "replace").strip() for part in (self.before, shells) if part.strip())
-        return Told(login, sudos.decode("utf-8", "replace").strip() if line else None)
+        return Output(login, sudos.decode("utf-8", "replace").strip() if line else None)

@@ -50,7 +50,7 @@ def cut_off(error: Exception, methods: Sequence[str]) -> bool:
 
 def explained(target: Target, tried: Tried, error: Exception) -> TransportError:
     """The error for a login that failed."""
-    return _said(target, tried, error) or _guessed(target, tried, error)
+    return _stated(target, tried, error) or _guessed(target, tried, error)
 
 
 def _guessed(target: Target, tried: Tried, error: Exception) -> TransportError:
@@ -106,7 +106,7 @@ def _number(error: Exception, why: str) -> int:
     return int(several.pop()) if len(several) == 1 else 0
 
 
-def _said(target: Target, tried: Tried, error: Exception) -> TransportError | None:
+def _stated(target: Target, tried: Tried, error: Exception) -> TransportError | None:
     """The error where the server itself says why it takes nobody, or ended it in the middle; None where it does neither."""
     where = f"{target.label} ({hostkeys.known_name(target.host, target.port)})"
     why = clean(str(error) or type(error).__name__)
@@ -117,7 +117,7 @@ def _said(target: Target, tried: Tried, error: Exception) -> TransportError | No
         return TransportError(
             f"{where} ended the connection while {target.user or 'the user'} logged in",
             node=target.node,
-            why="\n".join([why, *turned_away.said(tried.banner)]),
+            why="\n".join([why, *turned_away.lines_of(tried.banner)]),
             hint=f"try: {target.by_hand}\nits log says why: sudo journalctl -u ssh -n 20",
         )
     return None
@@ -127,13 +127,13 @@ def _refused(target: Target, tried: Tried, why: str) -> LoginError:
     methods = "; ".join(tried.methods) or "nothing: there is no key, no agent key and no password"
     lines = [
         why,
-        *turned_away.said(tried.banner),
+        *turned_away.lines_of(tried.banner),
         *_lacking(target, tried),
         f"tried: {methods}",
         *(f"not offered: {line}" for line in tried.unusable),
     ]
     if target.settings:
-        lines += target.settings.told
+        lines += target.settings.notes
     if target.of_config:
         hint = f"try: {target.by_hand}\nor write the way down as jumpHosts, with keys or a password"
         lines.append("~/.ssh/config names it: it is logged in to with what that file and ~/.ssh hold for it, and with no password")
@@ -149,8 +149,8 @@ def _lacking(target: Target, tried: Tried) -> list[str]:
     """What is said where a server asked for a password that nobody wrote for it."""
     if not tried.lacking:
         return []
-    told = "" if target.is_node else ": a jump host is sent a password of its own only, never a node's"
-    return [f"it asks for a password, and {target.password_key} is not set{told}"]
+    note = "" if target.is_node else ": a jump host is sent a password of its own only, never a node's"
+    return [f"it asks for a password, and {target.password_key} is not set{note}"]
 
 
 def _settings(target: Target) -> str:

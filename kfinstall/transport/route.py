@@ -82,7 +82,7 @@ class Target:
         return self.given_user or (self.settings.user if self.settings else None)
 
     @property
-    def asked_as(self) -> str:
+    def question_name(self) -> str:
         """What a question about its host key calls it."""
         return self.node if self.is_node else self.label
 

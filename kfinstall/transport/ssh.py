@@ -286,8 +286,8 @@ class SshLink:
             raise TransportError(f"{host}:{port} can't be reached from the node", node=self._node, why="no answer") from error
         except (asyncssh.Error, OSError) as error:
             if isinstance(error, asyncssh.ChannelOpenError) and error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-                said = f"administratively prohibited: {clean(error.reason)}"
-                raise forwarding.prohibited(host, port, said, node=self._node, user=self.user) from error
+                reason = f"administratively prohibited: {clean(error.reason)}"
+                raise forwarding.prohibited(host, port, reason, node=self._node, user=self.user) from error
             raise TransportError(f"{host}:{port} can't be reached from the node", node=self._node, why=clean(str(error))) from error
 
     async def forwarding_refused(self, host: str, port: int) -> str:

@@ -200,7 +200,7 @@ def _end(pid: int) -> None:
 
 def _refused(address: str, words: str, command: Sequence[str], places: Places) -> LoginError:
     """The error for a configuration that OpenSSH itself does not take, in its own words: they name file and line."""
-    told = [line for line in clean_lines(words) if line.strip() and not any(words in line for words in _NO_CAUSE)]
+    shown = [line for line in clean_lines(words) if line.strip() and not any(words in line for words in _NO_CAUSE)]
     hints = []
     if unknown := _UNKNOWN_OPTION.search(words):
         hints.append(f"take that line out, or write above it: IgnoreUnknown {unknown[1]}")
@@ -217,6 +217,6 @@ def _refused(address: str, words: str, command: Sequence[str], places: Places) -
     hints.append("or set ssh.useSshConfig: false, and write the login into the answers")
     return LoginError(
         f"ssh does not take its own configuration for {address}",
-        why="\n".join(told[-_SHOWN:]) or "ssh -G failed and said nothing",
+        why="\n".join(shown[-_SHOWN:]) or "ssh -G failed and said nothing",
         hint="\n".join(hints),
     )

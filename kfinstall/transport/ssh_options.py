@@ -38,7 +38,7 @@ TAKEN: Final = frozenset(
 )
 """Done as OpenSSH would."""
 
-TOLD: Final = {
+NOTES: Final = {
     "GSSAPIAuthentication": "Kerberos (GSSAPI) is not offered; log in by a key or a password",
     "HostbasedAuthentication": "host-based login is not offered; log in by a key or a password",
     "PKCS11Provider": "a token's keys are offered by the agent: ssh-add -s {value}",

@@ -80,7 +80,7 @@ class Settings:
     bind_interface: str
     algorithms: Mapping[str, tuple[str, ...]]
     """By the library's names; only where they are not OpenSSH's own."""
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
     """What is set and not done here: lines for a login that failed."""
     places: Places
     tokens: Mapping[str, str]
@@ -149,7 +149,7 @@ def settings(typed: str, printed: Printed, usual: Printed, places: Places) -> Se
         bind_address=one("bindaddress"),
         bind_interface=one("bindinterface"),
         algorithms=_algorithms(printed, usual, places),
-        told=tuple(_told(printed, places)),
+        notes=tuple(_notes(printed, places)),
         places=places,
         tokens=tokens,
     )
@@ -257,9 +257,9 @@ def _algorithms(printed: Printed, usual: Printed, places: Places) -> dict[str, t
     return chosen
 
 
-def _told(printed: Printed, places: Places) -> list[str]:
+def _notes(printed: Printed, places: Places) -> list[str]:
     lines = []
-    for option, text in ssh_options.TOLD.items():
+    for option, text in ssh_options.NOTES.items():
         value = next(iter(printed.get(option.lower(), ())), "")
         if value and value.lower() not in ("no", "false", "none"):
             lines.append(f"{places.where(option, value)}: {text.format(value=clean(value))}")

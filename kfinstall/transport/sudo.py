@@ -7,7 +7,7 @@ from typing import Final
 
 from kfinstall.errors import SudoError
 from kfinstall.text import clean_lines
-from kfinstall.transport.wire import asked_of
+from kfinstall.transport.wire import prompted_user
 
 _WANTS: Final = re.compile(
     r"sudo: a (?:password|terminal) is required\s*\Z|sudo(?:-rs)?: interactive authentication is required\s*\Z"
@@ -33,9 +33,9 @@ _SHOWN_LINES: Final = 6
 _DEFAULTS: Final = "look there, as root: grep -rE 'rootpw|targetpw|runaspw' /etc/sudoers /etc/sudoers.d"
 
 
-def wants_password(told: str) -> bool:
+def wants_password(text: str) -> bool:
     """Whether sudo, asked without a password, says that it wants one."""
-    return _WANTS.search(told) is not None
+    return _WANTS.search(text) is not None
 
 
 def explained(stderr: str, *, node: str, user: str) -> SudoError | None:
@@ -98,16 +98,16 @@ def password_missing(stderr: str, *, node: str, user: str) -> SudoError:
 
 def refused(stderr: str, *, node: str, user: str, key: str) -> SudoError:
     """The error where trying the password ended badly; `key` is where in the answers it comes from."""
-    told = "\n".join(clean_lines(stderr.strip()))
-    error = explained(told, node=node, user=user)
+    text = "\n".join(clean_lines(stderr.strip()))
+    error = explained(text, node=node, user=user)
     if error is not None:
         return error
-    whose = asked_of(told)
+    whose = prompted_user(text)
     if whose and whose != user:
         hint = (
             f"sudo there wants the password of {whose}, not of {user} ({_DEFAULTS}): set {key} to that one, or take the setting out"
         )
         return SudoError(
-            f"sudo asks for the password of {whose}, and refused the one that it was given", node=node, why=_last(told), hint=hint
+            f"sudo asks for the password of {whose}, and refused the one that it was given", node=node, why=_last(text), hint=hint
         )
-    return SudoError(f"sudo refused the password of {user}", node=node, why=_last(told), hint=f"check {key}; it was tried once")
+    return SudoError(f"sudo refused the password of {user}", node=node, why=_last(text), hint=f"check {key}; it was tried once")

@@ -57,7 +57,7 @@ def listen(connection: Any) -> Greeting:
     return heard
 
 
-def said(banner: str) -> list[str]:
+def lines_of(banner: str) -> list[str]:
     """The end of what a server says to whoever logs in: PAM's reason for a refusal is there, behind the file of sshd's Banner."""
     return [f"it says: {line}" for line in [line for line in clean_lines(banner) if line.strip()][-_SHOWN_LINES:]]
 
@@ -66,27 +66,27 @@ def explained(greeting: Greeting | None, *, node: str, where: str) -> TransportE
     """The error for a connection that ended before the server's version line; None where there is nothing to say about it."""
     if greeting is None or greeting.versioned:
         return None
-    said = "\n".join(greeting.lines[:5])
-    if "Exceeded MaxStartups" in said:
+    text = "\n".join(greeting.lines[:5])
+    if "Exceeded MaxStartups" in text:
         return TurnedAwayError(
             f"{where} takes no more logins at the same time",
             node=node,
-            why=f"it says: {said}",
+            why=f"it says: {text}",
             hint=f"others log in there all the time, or its limit is low: sudo sshd -T | grep -i maxstartups\n{_MORE}",
         )
-    if "Not allowed at this time" in said:
+    if "Not allowed at this time" in text:
         return TurnedAwayError(
             f"{where} takes no login from this computer now",
             node=node,
-            why=f"it says: {said}\nOpenSSH 9.8 and newer says so for MaxStartups, PerSourceMaxStartups and PerSourcePenalties alike; a penalty"
+            why=f"it says: {text}\nOpenSSH 9.8 and newer says so for MaxStartups, PerSourceMaxStartups and PerSourcePenalties alike; a penalty"
             " is for logins from this address that failed or were left unfinished",
             hint=f"its log says which: sudo journalctl -u ssh -g 'drop connection|penal' -n 5; a penalty passes by itself within minutes\n{_MORE}",
         )
-    if said:
+    if text:
         return TransportError(
             f"{where} ended the connection before SSH began",
             node=node,
-            why=f"it says: {said}",
+            why=f"it says: {text}",
             hint="what it says is its reason; does another service have that port?",
         )
     return None

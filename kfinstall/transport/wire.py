@@ -74,7 +74,7 @@ _BECOME_ROOT: Final = (
 _SUDO_PASSWORD: Final = f'{_OWN_ENVIRONMENT}exec sudo -k -S -p "kf-asked:%p:" -- "$@"'
 """-k: a password that sudo remembers would leave ours unread, and bash would take it for the length."""
 # sudo puts the name of whom it wants the password of (rootpw, targetpw, runaspw).
-_ASKED: Final = re.compile(r"kf-asked:([^:%\s]+):")
+_PROMPTED: Final = re.compile(r"kf-asked:([^:%\s]+):")
 _HEADER: Final = re.compile(r"# kfinstall (?P<kind>[a-z-]+) (?P<name>[A-Za-z0-9._/-]+)\n")
 _EXPORT: Final = re.compile(r"export KF_(?P<key>[A-Z_][A-Z0-9_]*)=(?P<word>(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*)\n")
 _BODY: Final = "# kfinstall body\n"
@@ -137,9 +137,9 @@ def line_of(command: Sequence[str]) -> str:
     return shlex.join(command) if command[0] == RESTRICTED_BASH else f"exec {shlex.join(command)}"
 
 
-def asked_of(stderr: str) -> str:
+def prompted_user(stderr: str) -> str:
     """Whose password `verify_command` was asked for; empty where sudo does not tell."""
-    found = _ASKED.search(stderr)
+    found = _PROMPTED.search(stderr)
     return found[1] if found else ""
 
 

@@ -278,7 +278,7 @@ def _selection(named: tuple[str, ...]) -> tuple[tuple[str, ...] | None, str | No
     return chosen, None
 
 
-def told(record: RunRecord, wanted: Options, given: Selection = _NOTHING) -> tuple[str, ...]:
+def notes(record: RunRecord, wanted: Options, given: Selection = _NOTHING) -> tuple[str, ...]:
     """What is said of the run that is gone on with, and how the rest would be done."""
     lines = []
     if runs.apart(record):

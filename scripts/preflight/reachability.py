@@ -328,7 +328,7 @@ def serve(made, snoop, control, until):
 
 
 def start_listening():
-    told, made = [], []
+    reports, made = [], []
     for line in E["KF_WATCH"].splitlines():
         protocol, _blank, port = line.partition(" ")
         watch.add((protocol, int(port)))
@@ -337,17 +337,17 @@ def start_listening():
         one, why = bound(protocol, int(port))
         if one is not None:
             made.append((one, protocol, int(port)))
-        told.append(
+        reports.append(
             "listen %s %s %s" % (protocol, port, "ours" if one is not None else "held" if why == "held" else "failed " + why)
         )
     snoop, why = capture()
-    told.append("capture " + ("yes" if snoop is not None else "no " + why))
+    reports.append("capture " + ("yes" if snoop is not None else "no " + why))
     control = socket.socket(socket.AF_UNIX)
     control.bind(CONTROL)
     control.listen(4)
     sys.stdout.flush()
     if os.fork():
-        out("\n".join(told))
+        out("\n".join(reports))
         return
     os.setsid()
     os.chdir("/")

@@ -140,11 +140,11 @@ async def test_waves_wait_for_a_namespace_of_an_earlier_try(client: ApiCluster) 
     with pytest.raises(StepTimeoutError):
         await client.delete(Ref.of(namespace), timeout_seconds=3)
     await client.wait(Ref.of(namespace), _explained, timeout_seconds=60, say=quiet)
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(StepTimeoutError) as late:
-        await apply_waves(client, [namespace, config_map("new", "again")], said.append, Limits(leaving_seconds=1))
+        await apply_waves(client, [namespace, config_map("new", "again")], lines.append, Limits(leaving_seconds=1))
     assert "example.com/hold in 1 resource instances" in (late.value.why or "")
-    waves = asyncio.create_task(apply_waves(client, [namespace, config_map("new", "again")], said.append))
+    waves = asyncio.create_task(apply_waves(client, [namespace, config_map("new", "again")], lines.append))
     del held["metadata"]["finalizers"]
     await client.apply(held)
     assert (await waves).changed == 2

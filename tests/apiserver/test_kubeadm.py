@@ -53,23 +53,23 @@ def command(made: Path, name: str) -> dict[str, str]:
 
 def test_it_would_make_the_cluster_that_was_asked_for(tmp_path: Path) -> None:
     there = Path("/etc/kubernetes").exists()
-    said, made = dry_run(tmp_path, pod_cidr="10.200.0.0/16", service_cidr="10.201.0.0/16")
+    output, made = dry_run(tmp_path, pod_cidr="10.200.0.0/16", service_cidr="10.201.0.0/16")
     server = command(made, "kube-apiserver")
     assert (server["advertise-address"], server["service-cluster-ip-range"]) == ("10.0.0.1", "10.201.0.0/16")
     assert command(made, "kube-controller-manager")["cluster-cidr"] == "10.200.0.0/16"
     (kubelet,) = made.rglob("config.yaml")
     settings = yaml.safe_load(kubelet.read_text(encoding="utf-8"))
     assert (settings["cgroupDriver"], settings["clusterDNS"]) == ("systemd", ["10.201.0.10"])
-    assert "initialized successfully" in said
+    assert "initialized successfully" in output
     # Nothing is old-fashioned or not known.
-    assert [line for line in said.splitlines() if "deprecated" in line.lower() or "unknown field" in line.lower()] == []
+    assert [line for line in output.splitlines() if "deprecated" in line.lower() or "unknown field" in line.lower()] == []
     assert Path("/etc/kubernetes").exists() is there
 
 
 def test_names_that_it_is_reached_by_are_in_its_certificate(tmp_path: Path) -> None:
     from cryptography import x509
 
-    _said, made = dry_run(tmp_path)
+    _output, made = dry_run(tmp_path)
     (path,) = made.rglob("apiserver.crt")
     names = x509.load_pem_x509_certificate(path.read_bytes()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {"kubernetes", "localhost", "cp1", "cp2"} <= set(names.get_values_for_type(x509.DNSName))
@@ -96,7 +96,7 @@ ENDPOINTS = [
 
 @pytest.mark.parametrize(("settings", "server"), ENDPOINTS)
 def test_init_and_joins_agree_on_the_endpoint(tmp_path: Path, settings: dict[str, Any], server: str) -> None:
-    _said, made = dry_run(tmp_path, **settings)
+    _output, made = dry_run(tmp_path, **settings)
     (admin,) = made.rglob("admin.conf")
     assert yaml.safe_load(admin.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"] == f"https://{server}"
     own = kubeadm.settings(kubeadm.version(str(KUBEADM)))

@@ -45,16 +45,16 @@ async def test_kubeflow_goes_on_once_and_what_was_changed_is_found_and_put_right
     rendered = [clean_document(item) for item in raw.read(text) if item and item["kind"] != "Profile"]
     documents = without_stray_namespaces(rendered)
     wanted = {Ref.of(document): content(document) for document in documents}
-    said: list[str] = []
+    lines: list[str] = []
     async with cluster(tmp_path, delay=2, webhooks=True) as (plane, client):
 
         async def restart() -> None:
-            while not any(text.startswith(Wave.BUILT_IN.value) for text in said):
+            while not any(text.startswith(Wave.BUILT_IN.value) for text in lines):
                 await asyncio.sleep(0.05)
             await plane.restart("kube-apiserver")
 
         striking = asyncio.create_task(restart())
-        result = await apply_waves(client, documents, said.append)
+        result = await apply_waves(client, documents, lines.append)
         await striking
         assert len(result.applied) == len(documents) == 674
         assert {str(ref): done.conflicts for ref, done in result.applied.items() if done.conflicts} == {}
@@ -87,7 +87,7 @@ async def test_kubeflow_goes_on_once_and_what_was_changed_is_found_and_put_right
         )
         kept = await present()
         assert set(wanted) - kept == {changed}
-        again = await apply_waves(client, documents, said.append, present=kept - {injected})
+        again = await apply_waves(client, documents, lines.append, present=kept - {injected})
         assert set(again.applied) == {changed, injected}
         assert again.applied[changed].conflicts == ("kubectl-edit",)
         assert ((await client.get(injected)) or {})["webhooks"][0]["clientConfig"]["caBundle"] == bundle

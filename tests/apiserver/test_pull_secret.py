@@ -33,7 +33,7 @@ async def view(client: ApiCluster, **sections: Any) -> View:
 async def work(client: ApiCluster, **sections: Any) -> list[str]:
     context = FakeContext(await view(client, **sections), secrets={registry_files.PASSWORD: PASSWORD}, cluster=client)
     await RegistryPullSecret().apply(context)
-    return context.said
+    return context.lines
 
 
 async def names(client: ApiCluster, namespace: str) -> list[str]:
@@ -58,10 +58,10 @@ async def test_pods_get_the_login_and_accounts_keep_what_they_had(tmp_path: Path
         await client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": USERS}})
         assert isinstance(step.check(await view(client)), Needed)
         # The controllers may not have made the accounts yet; the step does not wait for them.
-        said = await work(client)
+        lines = await work(client)
         found = step.check(await view(client))
         assert found == Satisfied(f"{pull_secret_objects.NAME} is attached in kfinstall, {USERS}")
-        assert PASSWORD not in repr((said, found))
+        assert PASSWORD not in repr((lines, found))
         secret = await client.get(Ref("v1", "Secret", pull_secret_objects.NAME, USERS))
         assert secret is not None
         (host, login), *others = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"].items()

@@ -36,11 +36,11 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiC
         yield found
 
 
-async def put(client: ApiCluster, documents: Sequence[Document], said: list[str] | None = None) -> FakeContext:
+async def put(client: ApiCluster, documents: Sequence[Document], lines: list[str] | None = None) -> FakeContext:
     """As the steps do."""
     answers = Answers.model_validate({"nodes": [{"name": "cp", "address": "10.0.0.1"}]})
     context = FakeContext(View(answers, load(answers.cluster.release), CLUSTER_TARGET), cluster=client)
-    context.said = [] if said is None else said
+    context.lines = [] if lines is None else lines
     live = await client.snapshot(inventory.wants())
     await recorded.put(context, client, documents, live, at=inventory.CONFIG_MAP, source="test")
     return context
@@ -102,7 +102,7 @@ async def test_a_claim_that_its_user_made_larger_stays_so_and_is_no_change(clien
     assert found is not None
     assert found["metadata"]["labels"] == {"of": "another-release"}
     assert found["spec"]["resources"]["requests"] == {"storage": "40Gi"}
-    assert f"{CLAIM} keeps its size of 40Gi (20Gi is asked for)" in context.said
+    assert f"{CLAIM} keeps its size of 40Gi (20Gi is asked for)" in context.lines
     assert await to_do(client) == []
 
 
@@ -128,16 +128,16 @@ async def test_what_goes_away_is_waited_for_and_made_anew_with_all_that_is_in_it
         f"apply {thing}: it is being deleted" for thing in (Ref("v1", "Namespace", "ends"), ref, "ConfigMap kubeflow/protected")
     }
     assert not any("Namespace kubeflow" in line for line in found)
-    said: list[str] = []
-    putting = asyncio.create_task(put(client, documents, said))
+    lines: list[str] = []
+    putting = asyncio.create_task(put(client, documents, lines))
     for ref in (Ref("v1", "ConfigMap", "held", "ends"), Ref("v1", "ConfigMap", "protected", "kubeflow")):
         waited_for = "Namespace ends" if ref.namespace == "ends" else str(ref)
-        while not any(line.startswith(f"waiting for {waited_for} ") for line in said):
+        while not any(line.startswith(f"waiting for {waited_for} ") for line in lines):
             assert not putting.done(), putting
             await asyncio.sleep(0.05)
         await remove(client, f"/api/v1/namespaces/{ref.namespace}/configmaps/{ref.name}", {"metadata": {"finalizers": None}})
     await putting
-    assert any("protected" in line and "its finalizers are open: example.org/hold" in line for line in said)
+    assert any("protected" in line and "its finalizers are open: example.org/hold" in line for line in lines)
     assert await to_do(client) == []
     for document in documents:
         assert leaving_waiting(await client.get(Ref.of(document))) is None

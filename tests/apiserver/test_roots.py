@@ -123,12 +123,12 @@ async def test_a_gate_of_the_waves_says_so_while_it_is_shut_and_at_its_end(clien
         hooks("keeper", "gate"),
         deployment("web", namespace="gated"),
     ]
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(StepTimeoutError, match=r"webhook keeper \(Service gate/keeper\)") as late:
-        await apply_waves(client, documents, said.append, Limits(gate_seconds=6, explain_seconds=1))
+        await apply_waves(client, documents, lines.append, Limits(gate_seconds=6, explain_seconds=1))
     why = f"Service gate/keeper has no endpoints because Deployment gate/keeper: image {ABSENT} is not in its registry"
     assert late.value.why == why
-    assert [line for line in said if why in line]
+    assert [line for line in lines if why in line]
     assert await client.get(Ref.of(documents[-1])) is None
 
 

@@ -57,7 +57,7 @@ async def view(step: Any, client: ApiCluster) -> View:
 async def work(step: Any, client: ApiCluster) -> list[str]:
     context = FakeContext(await view(step, client), cluster=client)
     await step.apply(context)
-    return context.said
+    return context.lines
 
 
 async def applied(client: ApiCluster) -> None:

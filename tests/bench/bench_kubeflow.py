@@ -60,11 +60,11 @@ class Figures:
     client_cpu: float = 0.0
     client_mib: float = 0.0
     sidecars: str = ""
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def figure(self, name: str) -> float | None:
         """A figure that the client itself told, the last word of its line."""
-        line = next((line for line in self.said if line.startswith(f"figure {name} ")), None)
+        line = next((line for line in self.lines if line.startswith(f"figure {name} ")), None)
         return float(line.split()[-1]) if line else None
 
     def row(self) -> str:
@@ -138,7 +138,7 @@ async def measure(plane: ControlPlane, cluster: ApiCluster, figures: Figures, co
                 if ended.done() and not figures.client_seconds:
                     figures.client_seconds = time.monotonic() - begin
     except TimeoutError:
-        figures.said.append(f"gave up: {list(waiting.values()).count(False)} of {workloads} are available")
+        figures.lines.append(f"gave up: {list(waiting.values()).count(False)} of {workloads} are available")
         client.kill()
     finally:
         for watch in watches:
@@ -148,10 +148,10 @@ async def measure(plane: ControlPlane, cluster: ApiCluster, figures: Figures, co
     figures.client_seconds = figures.client_seconds or figures.seconds
     figures.server_cpu = plane.cpu_seconds("kube-apiserver") - before
     figures.client_cpu = usage.ru_utime + usage.ru_stime
-    figures.said += output.read_text(encoding="utf-8", errors="replace").splitlines()
+    figures.lines += output.read_text(encoding="utf-8", errors="replace").splitlines()
     figures.client_mib = figures.figure("mib") or 0.0
     if status:
-        figures.said.append(f"the client ended with {os.waitstatus_to_exitcode(status)}")
+        figures.lines.append(f"the client ended with {os.waitstatus_to_exitcode(status)}")
 
 
 async def sidecars(cluster: ApiCluster) -> str:
@@ -223,7 +223,7 @@ def verdicts(rows: Sequence[Figures]) -> list[str]:
             ratio(f"nothing to change, plan / kubectl diff, {when}", 1.0, ours.client_seconds, theirs.client_seconds)
         if waves:
             lines.append(f"first object on its way after {waves.figure('first') or 0:.2f} s, {when}  (aim: at most 2)")
-            sent = next((line for line in waves.said if line.startswith("figure sent ")), "figure sent 0 0").split()
+            sent = next((line for line in waves.lines if line.startswith("figure sent ")), "figure sent 0 0").split()
             lines.append(
                 f"objects {sent[2]}, times that one was sent {sent[3]}, {when}  (aim: the same, but for webhooks' refusals)"
             )
@@ -266,8 +266,8 @@ async def main(options: argparse.Namespace) -> None:
                 async for figures in run(case, float(delay), path, workloads, Path(where) / f"{case}-{delay}"):
                     rows.append(figures)
                     print(figures.row(), flush=True)
-                    if options.verbose or (figures.said and figures.said[-1].startswith(("gave up", "the client"))):
-                        print("\n".join(f"    {line}" for line in figures.said), flush=True)
+                    if options.verbose or (figures.lines and figures.lines[-1].startswith(("gave up", "the client"))):
+                        print("\n".join(f"    {line}" for line in figures.lines), flush=True)
     print("\n".join(["", *verdicts(rows)]))
 
 

@@ -116,7 +116,7 @@ class Flood:
     """Lines as an engine tells them: redacted, written to a file, given to the screens; in the engine's loop."""
 
     def __init__(self, controller: Controller, path: Path, lines: int) -> None:
-        self.told, self._lines = 0, lines
+        self.sent, self._lines = 0, lines
         redact = Redactor()
         for _secret in range(8):
             redact.register(generate())
@@ -135,11 +135,11 @@ class Flood:
         """All lines, at their pace."""
         share = LINES_PER_SECOND // BATCHES_PER_SECOND
         begin = time.perf_counter()
-        while self.told < self._lines:
-            for number in range(self.told, self.told + share):
+        while self.sent < self._lines:
+            for number in range(self.sent, self.sent + share):
                 self._bus.emit(OutputLine(step="prepare.apt", target=NODES[number % 10], text=TEXTS[number % len(TEXTS)]))
-            self.told += share
-            await asyncio.sleep(max(0.0, begin + self.told / LINES_PER_SECOND - time.perf_counter()))
+            self.sent += share
+            await asyncio.sleep(max(0.0, begin + self.sent / LINES_PER_SECOND - time.perf_counter()))
         self._file.close()
 
 
@@ -157,7 +157,7 @@ async def flood(lines: int) -> list[Figure]:
             done = controller.engine.submit(source.run())
             while not done.done():
                 await asyncio.sleep(0.1)
-                if not early and source.told >= min(100_000, lines // 2):
+                if not early and source.sent >= min(100_000, lines // 2):
                     early = resident_mib()
             cores = (time.process_time() - cpu) / (time.perf_counter() - begin)
             rate = lines / (time.perf_counter() - begin)
@@ -225,11 +225,11 @@ class Elsewhere:
 
     answers: Answers
     dial: Mapping[str, tuple[str, int]]
-    rehearsal: Demo
+    demo: Demo
 
     def on(self, options: Options) -> Options:
         """The same options for a run on these machines."""
-        return replace(options, dial=dict(self.dial), demo=self.rehearsal.settings, limits=PATIENCE)
+        return replace(options, dial=dict(self.dial), demo=self.demo.settings, limits=PATIENCE)
 
 
 async def serve(nodes: int, state: Path) -> None:

@@ -108,11 +108,11 @@ def installed(name: str, workflow: str, chosen: tuple[Phase, ...]) -> plan.Situa
     """A cluster as `record` found it."""
     kept = _kept()[name]
     answers = Answers.model_validate(kept["answers"])
-    told = kept["workflows"][workflow.partition("-")[0]]
+    saved = kept["workflows"][workflow.partition("-")[0]]
     situation = plan.Situation(answers, load_release(answers.cluster.release))
     reads = plan.reads_for(situation, chosen)
-    fleet = {node: parse_facts(node, mark, text, at, reads) for node, (mark, text, at) in told["facts"].items()}
-    cluster = ClusterFacts(told["version"], {Ref.of(item): item for item in told["objects"]}) if told["version"] else None
+    fleet = {node: parse_facts(node, mark, text, at, reads) for node, (mark, text, at) in saved["facts"].items()}
+    cluster = ClusterFacts(saved["version"], {Ref.of(item): item for item in saved["objects"]}) if saved["version"] else None
     return plan.Situation(answers, situation.release, fleet, cluster)
 
 
@@ -181,17 +181,17 @@ async def _recorded(sections: Mapping[str, Any], machines: Mapping[str, int]) ->
     from tests.simulated.engine import in_session, place, run
     from tests.simulated.test_variants import variant
 
-    told: dict[str, tuple[str, str, float]] = {}
+    facts: dict[str, tuple[str, str, float]] = {}
     parse = engine_fleet.parse_facts
 
     def keep(node: str, mark: str, text: str, read_at: float, reads: Reads) -> Any:
-        told[node] = (mark, text, read_at)
+        facts[node] = (mark, text, read_at)
         return parse(node, mark, text, read_at, reads)
 
     async def look(session: Any) -> None:
         situation = session.situation
         seen[session.options.workflow.id] = {
-            "facts": dict(told),
+            "facts": dict(facts),
             "version": situation.cluster.version if situation.cluster else "",
             "objects": list(situation.cluster.objects.values()) if situation.cluster else [],
         }

@@ -17,7 +17,7 @@ CALLS = [
     Invocation(command="install", answers="my answers.yaml", state_dir="/a b"),
     Invocation(command="check", answers="a.yaml", words=("check", "--answers", "a.yaml", "--strict")),
     Invocation(command="resume", state_dir="/s"),
-    Invocation(command="demo", rehearsal=True),
+    Invocation(command="demo", demo=True),
 ]
 TABLES = ("kfinstall/diagnose/symptoms.py", "kfinstall/diagnose/walk_webhooks.py")
 """Whose texts are put for the call where they are told."""

@@ -43,7 +43,7 @@ def test_the_wheel_installs_and_runs_the_demo_from_elsewhere(built, tmp_path):
     venv.create(tmp_path / "venv", with_pip=False, system_site_packages=False)
     python = next((tmp_path / "venv").glob("[bS]*/python*"))
     # The dependencies come from the environment that runs the tests: what is tested is the wheel, not an index.
-    site = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    libs = next(Path(path) for path in sys.path if path.endswith("site-packages"))
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)],
         check=True,
@@ -57,7 +57,7 @@ def test_the_wheel_installs_and_runs_the_demo_from_elsewhere(built, tmp_path):
     )
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [str(python), "-I", "-c", program, str(site), "demo", "--headless", "--pace", "0", "--state-dir", str(tmp_path / "state")],
+        [str(python), "-I", "-c", program, str(libs), "demo", "--headless", "--pace", "0", "--state-dir", str(tmp_path / "state")],
         cwd=tmp_path,
         env=environ,
         capture_output=True,

@@ -49,9 +49,9 @@ def test_what_a_row_says_is_ours_is_there(row):
 
 @pytest.mark.parametrize("kind", LOOKS.values(), ids=list(LOOKS))
 def test_every_check_and_every_finding_of_it_stands_in_a_row(kind):
-    told = [_TICKED.findall(row[2]) for row in ROWS]
-    assert kind.id in {found[0] for found in told}
-    assert [name for name in kind.names if [kind.id, name] not in told] == []
+    ticked = [_TICKED.findall(row[2]) for row in ROWS]
+    assert kind.id in {found[0] for found in ticked}
+    assert [name for name in kind.names if [kind.id, name] not in ticked] == []
 
 
 @each_row

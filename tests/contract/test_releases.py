@@ -86,8 +86,8 @@ def test_the_document_tells_what_presets_cost():
     for preset, cells in rows:
         for name, cell in zip(GOOD, cells.split(" | "), strict=True):
             pods, cpu, memory, volumes = PRESETS[name][preset]
-            told = f"{pods} pods, {cpu / 1000:.1f} CPU, {memory / 1024:.1f} GiB" + (f", {volumes} GiB volumes" if volumes else "")
-            assert cell == told
+            wanted = f"{pods} pods, {cpu / 1000:.1f} CPU, {memory / 1024:.1f} GiB" + (f", {volumes} GiB volumes" if volumes else "")
+            assert cell == wanted
 
 
 def test_components_come_after_what_they_need():

@@ -106,9 +106,9 @@ def test_a_docstring_says_more_than_the_title(phase, kind):
 
 def test_every_script_belongs_to_a_step_and_has_an_effect_in_the_simulator():
     load_effects()
-    asked = {name.removeprefix("ask/") for name in EFFECTS if name.startswith("ask/")}
-    scripts = [resources.step_script(name) for name in EFFECTS if name not in {f"ask/{one}" for one in asked}]
-    scripts += [resources.ask_script(name) for name in asked]
+    ask_names = {name.removeprefix("ask/") for name in EFFECTS if name.startswith("ask/")}
+    scripts = [resources.step_script(name) for name in EFFECTS if name not in {f"ask/{one}" for one in ask_names}]
+    scripts += [resources.ask_script(name) for name in ask_names]
     wanting = {resources.step_script(kind.script) for _phase, kind in STEPS if issubclass(kind, NodeStep)}
     assert all("kf_wanted" in resources.script(name) for name in wanting)
     assert len(scripts) == len(set(scripts))

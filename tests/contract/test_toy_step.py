@@ -76,8 +76,8 @@ async def test_planned_done_unchanged_and_undone(toy, tmp_path):
 
         _session, events = await run(fleet, answers, tmp_path, kind="toy")
         assert changed(events) == [(Greeter.id, "cp1"), (Greeter.id, "worker1")]
-        said = [event.text for event in events if event.name == "outputLine" and event.target == "worker1"]
-        assert said == [
+        texts = [event.text for event in events if event.name == "outputLine" and event.target == "worker1"]
+        assert texts == [
             "Setting up greeter (1.0-1ubuntu1) ...",
             FILE,
             "enabled greeter.service",

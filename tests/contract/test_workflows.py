@@ -107,7 +107,7 @@ def test_a_command_that_is_taken_is_named(name):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
         (("yes",), "conflicting option string: --yes"),
         (("dry_run",), "conflicting option string: --dry-run"),
@@ -116,19 +116,19 @@ def test_a_command_that_is_taken_is_named(name):
         (("command",), "command is kept twice"),
     ],
 )
-def test_an_option_that_is_taken_is_named(flags, told):
+def test_an_option_that_is_taken_is_named(flags, expected):
     (found,) = option_clashes([toy("toy", *flags)])
     assert "workflow toy: " in found
-    assert told in found
+    assert expected in found
 
 
 @pytest.mark.parametrize(
-    ("workflow", "told"),
+    ("workflow", "expected"),
     [(toy("status"), "conflicting subparser: status"), (toy("toy", "yes"), "conflicting option string: --yes")],
 )
-def test_a_clash_is_told_by_every_command(workflow, told, monkeypatch, capsys, tmp_path):
+def test_a_clash_is_told_by_every_command(workflow, expected, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(parser, "APART", (*APART, workflow))
     assert main(["status", "--state-dir", str(tmp_path)]) == 1
-    said = capsys.readouterr().err
-    assert told in said
-    assert "defect" in said
+    output = capsys.readouterr().err
+    assert expected in output
+    assert "defect" in output

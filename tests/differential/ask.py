@@ -46,7 +46,7 @@ def scenario(function: Scenario) -> Scenario:
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     """An answer."""
 
     status: int
@@ -144,7 +144,7 @@ class Ask:
         kind: str = "application/json",
         headers: Document | None = None,
         known: bool = True,
-    ) -> Said:
+    ) -> Reply:
         """A request that is not written down."""
         sent = {"Content-Type": kind, "Accept": "application/json", "User-Agent": "differential", **(headers or {})}
         data = body if isinstance(body, str) else None if body is None else json.dumps(body)
@@ -153,9 +153,9 @@ class Ask:
         async with session.request(method, url, data=data, headers=sent, server_hostname="kubernetes") as answer:
             text = await answer.text()
             try:
-                return Said(answer.status, json.loads(text))
+                return Reply(answer.status, json.loads(text))
             except ValueError:
-                return Said(answer.status, text)
+                return Reply(answer.status, text)
 
     async def __call__(
         self,
@@ -169,13 +169,13 @@ class Ask:
         show: Show | None = None,
         headers: Document | None = None,
         known: bool = True,
-    ) -> Said:
+    ) -> Reply:
         """A request whose answer is written down; of a success only what `show` makes of it."""
         sent = {**(headers or {}), **({"Accept": accept} if accept else {})}
-        said = await self.quietly(method, path, body, kind=kind, headers=sent, known=known)
-        shown = show(said.body) if show is not None and (said.status < 300 or show is causes) else said.body
-        self.note(label, shown, said.status)
-        return said
+        reply = await self.quietly(method, path, body, kind=kind, headers=sent, known=known)
+        shown = show(reply.body) if show is not None and (reply.status < 300 or show is causes) else reply.body
+        self.note(label, shown, reply.status)
+        return reply
 
     def note(self, label: str, value: Any, status: int | None = None) -> None:
         """Write something down."""
@@ -184,21 +184,21 @@ class Ask:
 
     async def apply(
         self, label: str, path: str, body: Any, manager: str = "one", *, force: bool = False, show: Show | None = None
-    ) -> Said:
+    ) -> Reply:
         """Server-side apply."""
         mark = "&" if "?" in path else "?"
         query = f"{mark}fieldManager={manager}" + ("&force=true" if force else "")
         return await self(label, "PATCH", path + query, body, kind=APPLY, show=show)
 
-    async def until(self, path: str, content: Callable[[Said], object]) -> Said:
+    async def until(self, path: str, content: Callable[[Reply], object]) -> Reply:
         """Read, without writing it down, until it is as wanted."""
         end = time.monotonic() + _ENOUGH_SECONDS
         while True:
-            said = await self.quietly("GET", path)
-            if content(said):
-                return said
+            reply = await self.quietly("GET", path)
+            if content(reply):
+                return reply
             if time.monotonic() > end:
-                raise TimeoutError(f"{path} never came to what was expected: {said}")
+                raise TimeoutError(f"{path} never came to what was expected: {reply}")
             await asyncio.sleep(0.02)
 
     @asynccontextmanager
@@ -247,5 +247,5 @@ async def asking(base: str, contexts: tuple[ssl.SSLContext, ssl.SSLContext], nam
             "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ask.namespace}}
         )
         assert made.status == 201, made
-        await ask.until(ask.path("serviceaccounts", "default"), lambda said: said.status == 200)
+        await ask.until(ask.path("serviceaccounts", "default"), lambda reply: reply.status == 200)
         yield ask

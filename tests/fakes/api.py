@@ -231,8 +231,8 @@ class _Server:
         if api.elsewhere:
             return web.Response(status=307, headers={"Location": api.elsewhere + request.path})
         if api.forbidden and api.forbidden.pop(0):
-            said = f'forbidden: User "kubernetes-admin" cannot {request.method.lower()} path "{request.path}"'
-            return _status(403, reason="Forbidden", message=said)
+            message = f'forbidden: User "kubernetes-admin" cannot {request.method.lower()} path "{request.path}"'
+            return _status(403, reason="Forbidden", message=message)
         parts = request.path.strip("/").split("/")
         if parts == ["version"]:
             return web.json_response({"gitVersion": "v1.34.2"})
@@ -363,8 +363,8 @@ async def serve(api: FakeApi, certificates: Certificates) -> AsyncIterator[int]:
     app.router.add_route("*", "/{tail:.*}", _Server(api).handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
+    listener = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await listener.start()
     try:
         yield runner.addresses[0][1]
     finally:

@@ -135,14 +135,14 @@ class ControlPlane:
                     async with session.get(url, server_hostname="kubernetes") as answer:
                         if answer.status == 200:
                             return
-                        said = await answer.text()
+                        text = await answer.text()
                 except aiohttp.ClientError as error:
-                    said = str(error)
+                    text = str(error)
                 for name, process in self.processes.items():
                     if process.poll() is not None:
                         raise RuntimeError(f"{name} ended with {process.returncode}:\n{self.log(name)[-2000:]}")
                 if time.monotonic() > end:
-                    raise TimeoutError(f"kube-apiserver is not ready: {said[-1000:]}\n{self.log('kube-apiserver')[-2000:]}")
+                    raise TimeoutError(f"kube-apiserver is not ready: {text[-1000:]}\n{self.log('kube-apiserver')[-2000:]}")
                 await asyncio.sleep(0.05)
 
     async def etcd_version(self) -> tuple[int, ...]:

@@ -11,13 +11,13 @@ class FakeContext:
         self.view = view
         self.world = world
         self.secrets = {} if secrets is None else secrets
-        self.said = []
+        self.lines = []
         self.stdins = {}
         self.learned = []
         self._cluster = cluster
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
     def progress(self, label, done, total, waiting=(), *, part=""):
         self.counted = (label, done, total, tuple(waiting))
@@ -50,7 +50,7 @@ class FakeContext:
         payload = stdin.reveal() if stdin else ""
         self.stdins[name] = payload
         lines = tuple(play(self._node(on), name, parameters, payload, self.world))
-        self.said += lines
+        self.lines += lines
         return Completed(0, lines)
 
     async def ask_script(self, name, parameters, *, on="", stdin=None, timeout_seconds=60):

@@ -63,7 +63,7 @@ def pod(
     status: Document | None = None,
 ) -> Document:
     """A pod that is not ready, of a replica set where one is given."""
-    told = [condition("PodScheduled", message=unscheduled, reason="Unschedulable")] if unscheduled else []
+    scheduled = [condition("PodScheduled", message=unscheduled, reason="Unschedulable")] if unscheduled else []
     volumes = [{"name": "claim", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
     volumes += [{"name": "secret", "secret": {"secretName": secret}}] if secret else []
     spec = {"containers": [{"name": "main", "resources": {"requests": requests or {}}}], "volumes": volumes}
@@ -72,7 +72,7 @@ def pod(
     if of is not None:
         namespace = of["metadata"]["namespace"]
     labels = {"labels": {"app": of["metadata"]["name"].removesuffix("-abc")}} if of else {}
-    status = {"phase": "Pending", "conditions": [*told, *conditions]} | (status or {})
+    status = {"phase": "Pending", "conditions": [*scheduled, *conditions]} | (status or {})
     if container:
         status["containerStatuses"] = [container]
     if init:

@@ -98,10 +98,10 @@ def _make(root: Path) -> None:
         # A path of its own: the configuration of apt that this machine has is for its own packages.
         code = subprocess.run(command, stdout=log, stderr=log, check=False, timeout=BUILD_SECONDS).returncode
         log.seek(0)
-        said = log.read().decode(errors="replace").strip().splitlines()[-1:]
+        text = log.read().decode(errors="replace").strip().splitlines()[-1:]
     if code != 0:
         shutil.rmtree(root, ignore_errors=True)
-        _failed().append(f"Debian {SUITE} can't be had here: {said}")
+        _failed().append(f"Debian {SUITE} can't be had here: {text}")
         pytest.skip(_failed()[0])
     (root / "whole").touch()
 

@@ -57,8 +57,8 @@ def node(name: str, number: int) -> tuple[Document, Document]:
 
 def pull_message(image: str) -> str:
     """What a kubelet says of an image that its registry does not have."""
-    said = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
-    return f'Back-off pulling image "{image}": ErrImagePull: rpc error: code = NotFound desc = {said}'
+    cause = f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
+    return f'Back-off pulling image "{image}": ErrImagePull: rpc error: code = NotFound desc = {cause}'
 
 
 def _ended(code: int) -> Document:
@@ -175,10 +175,10 @@ class Kubelets:
         metadata = pod["metadata"]
         words = [f"{metadata['namespace']}/{metadata['name']}/{item['image']}" for item in pod["spec"]["containers"]]
         stuck = self._stuck is not None and any(self._stuck.search(word) for word in words)
-        told, address = "", next(self._addresses)
+        reported, address = "", next(self._addresses)
         while self._mounts and (missing := await self._missing(pod)):
-            if missing != told:
-                told = missing
+            if missing != reported:
+                reported = missing
                 await self._wait_for(pod, missing, address)
             await asyncio.sleep(_MOUNT_SECONDS)
         code = await self._containers.run(pod) if self._containers and not stuck and _claims(pod) else 0

@@ -129,9 +129,9 @@ def write_old_packages(folder: Path, work: Path) -> list[Path]:
     return sorted(folder.glob("*.deb"))
 
 
-def write_repository(site: Path, minor: str, versions: tuple[str, ...], work: Path) -> None:
-    """Write core:/stable:/v<minor>/deb below site, signed by a key that is made for it."""
-    folder, home = site / f"core:/stable:/v{minor}/deb", work / "gnupg"
+def write_repository(root: Path, minor: str, versions: tuple[str, ...], work: Path) -> None:
+    """Write core:/stable:/v<minor>/deb below root, signed by a key that is made for it."""
+    folder, home = root / f"core:/stable:/v{minor}/deb", work / "gnupg"
     home.mkdir(mode=0o700, parents=True)
     for name, version in (("kubernetes-cni", "1.5.1-1.1"), ("cri-tools", f"{minor}.0-1.1")):
         write_package(folder / "amd64", name, version, work)
@@ -153,9 +153,9 @@ def write_repository(site: Path, minor: str, versions: tuple[str, ...], work: Pa
     run("gpgconf", "--kill", "all")
 
 
-def write_archive(site: Path, url: str, name: str, content: str) -> str:
+def write_archive(root: Path, url: str, name: str, content: str) -> str:
     """Write a .tar.gz with one program where the URL's path points; gives its SHA-256, which only depends on the content."""
-    target = site / unquote(urlsplit(url).path).lstrip("/")
+    target = root / unquote(urlsplit(url).path).lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode()
     member = tarfile.TarInfo(name)
@@ -191,18 +191,18 @@ def write_tls(folder: Path, hosts: tuple[str, ...], address: str) -> tuple[Path,
 
 
 @contextmanager
-def serve(site: Path, address: str, certificate: Path, port: int = 443) -> Iterator[Mapping[str, int]]:
+def serve(root: Path, address: str, certificate: Path, port: int = 443) -> Iterator[Mapping[str, int]]:
     """Serve a folder over HTTPS; gives how often each path was asked for."""
-    asked: dict[str, int] = {}
+    requests: dict[str, int] = {}
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # apt takes the end of an HTTP/1.0 answer for a broken connection
         timeout = 60
 
         def log_message(self, *_words: object) -> None:
-            asked[self.path] = asked.get(self.path, 0) + 1
+            requests[self.path] = requests.get(self.path, 0) + 1
 
-    server = http.server.ThreadingHTTPServer((address, port), functools.partial(Handler, directory=str(site)))
+    server = http.server.ThreadingHTTPServer((address, port), functools.partial(Handler, directory=str(root)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -210,7 +210,7 @@ def serve(site: Path, address: str, certificate: Path, port: int = 443) -> Itera
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
     thread.start()
     try:
-        yield asked
+        yield requests
     finally:
         server.shutdown()
         thread.join()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kfinstall import resources
-from kfinstall.parts.preflight.changes import told
+from kfinstall.parts.preflight.changes import described
 from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 
 BASH = shutil.which("bash") or ""
@@ -21,9 +21,9 @@ CONTAINERDS = [path for path in os.environ.get("KFINSTALL_CONTAINERD", shutil.wh
 
 
 def version_of(program):
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    words = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()
     return (
-        next(word.removeprefix("v") for word in said if word.removeprefix("v")[:1].isdigit() and "." in word)
+        next(word.removeprefix("v") for word in words if word.removeprefix("v")[:1].isdigit() and "." in word)
         .partition("~")[0]
         .partition("+")[0]
     )
@@ -94,7 +94,7 @@ class Etc:
             text=True,
             timeout=60,
             check=False,
-            env={"KF_EDITS": told(moved)},
+            env={"KF_EDITS": described(moved)},
         )
 
     def dump(self, containerd):

@@ -47,10 +47,10 @@ class Known:
 
     def __init__(self, **values: str) -> None:
         self.values = values
-        self.asked: list[str] = []
+        self.purposes: list[str] = []
 
     async def resolve(self, ref: SecretRef, purpose: str) -> Secret:
-        self.asked.append(purpose)
+        self.purposes.append(purpose)
         return Secret(self.values[ref.env or ""])
 
 

@@ -126,7 +126,7 @@ class Webhooks:
         self._configurations: dict[str, Document] = {}
         """Path of a webhook configuration or CRD to the document."""
         self._generations: dict[str, int] = {}
-        self._sites: dict[tuple[Service, int], web.TCPSite] = {}
+        self._listeners: dict[tuple[Service, int], web.TCPSite] = {}
         self._wake = asyncio.Event()
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_route("POST", "/{path:.*}", self._answer)
@@ -223,14 +223,14 @@ class Webhooks:
         up, left = self._up()
         clients = [client for document in self._configurations.values() for _path, client in _clients(document)]
         wanted = {(_service_of(client), client["service"].get("port", 443)) for client in clients}
-        for key in wanted - set(self._sites):
+        for key in wanted - set(self._listeners):
             if key[0] in up:
-                site = web.TCPSite(self._runner, self._addresses[key[0]], key[1], ssl_context=self._context)
-                await site.start()
-                self._sites[key] = site
-        for key in list(self._sites):
+                listener = web.TCPSite(self._runner, self._addresses[key[0]], key[1], ssl_context=self._context)
+                await listener.start()
+                self._listeners[key] = listener
+        for key in list(self._listeners):
             if key[0] not in up:
-                await self._sites.pop(key).stop()
+                await self._listeners.pop(key).stop()
         return left
 
     async def _inject(self) -> None:

@@ -34,7 +34,7 @@ class Fleet:
     answers: Answers
     hosts: Mapping[str, Host]
     secrets: dict[str, str] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     ran: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
     """Scripts that were run: name, parameters, standard input."""
     downloads: Mapping[str, Artifact] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Context:
     view: View
 
     def say(self, text: str) -> None:
-        self.fleet.said.append(text)
+        self.fleet.lines.append(text)
 
     def host(self, name: str) -> Host:
         return self.fleet.hosts[name]

@@ -60,8 +60,8 @@ class Installer:
     numbers: tuple[int, ...]
     folder: Path
     ca: str
-    site: str
-    asked: Mapping[str, int]
+    gateway: str
+    requests: Mapping[str, int]
     """How often each path of the sites was asked for."""
     downloads: Mapping[str, Artifact]
     """What the sites have in the place of the release's downloads."""
@@ -115,16 +115,16 @@ class Installer:
         return await connect_node(node, ssh, Known(), accept_new=True, **files)
 
     def ask(self, address: str, text: str) -> str:
-        async def asked() -> str:
+        async def output() -> str:
             host = await self.entered(address)
             try:
-                done = await host.ask(Program("ask", "lab", text, {"SITE": self.site, "CA": self.ca}), timeout_seconds=300)
+                done = await host.ask(Program("ask", "lab", text, {"SITE": self.gateway, "CA": self.ca}), timeout_seconds=300)
             finally:
                 await host.close()
             assert done.status == 0, done.lines[-10:]
             return "\n".join(done.lines)
 
-        return asyncio.run(asked())
+        return asyncio.run(output())
 
     def states(self) -> list[str]:
         return [self.ask(address, STATE) for address in self.addresses]
@@ -153,7 +153,7 @@ class Installer:
                 assert time.monotonic() < deadline, f"{address} did not come back"
 
 
-def _downloads(site: Path, tools: Path) -> dict[str, Artifact]:
+def _downloads(root: Path, tools: Path) -> dict[str, Artifact]:
     """Put stand-ins of the downloads on the site, and their checksums into a copy of the release rows."""
     rows = yaml.safe_load(tools.read_text())
     contents = {
@@ -163,7 +163,7 @@ def _downloads(site: Path, tools: Path) -> dict[str, Artifact]:
     found = {}
     for name, (member, content) in contents.items():
         row = rows["artifacts"][f"{name}-amd64"]
-        row["sha256"] = package_site.write_archive(site, row["url"], member, content)
+        row["sha256"] = package_site.write_archive(root, row["url"], member, content)
         found[f"{name}-amd64"] = Artifact.model_validate(row)
     tools.write_text(yaml.safe_dump(rows))
     return found
@@ -177,14 +177,14 @@ def installer(
 
     `control_planes`: every node is one, instead of the first.
     """
-    copy, site, work = folder / "copy", folder / "site", folder / "work"
+    copy, root, work = folder / "copy", folder / "site", folder / "work"
     work.mkdir(parents=True)
     for name in ("kfinstall", "scripts", "assets"):
         shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    downloads = _downloads(site, copy / "assets/releases/tools.yaml")
+    downloads = _downloads(root, copy / "assets/releases/tools.yaml")
     own = kubeadm.settings(package_site.real_version()) if package_site.real_version() else {"release": "26.03"}
     version = releases.load(own["release"]).patch(own.get("kubernetesVersion"))
-    package_site.write_repository(site, version.rpartition(".")[0], ("0.0.1", version), work)
+    package_site.write_repository(root, version.rpartition(".")[0], ("0.0.1", version), work)
     ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
     nodes: list[dict[str, Any]] = [
         {"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)
@@ -198,8 +198,8 @@ def installer(
     for section, values in answers.items():
         given[section] = {**given.get(section, {}), **values}
     (folder / "answers.yaml").write_text(yaml.safe_dump(given))
-    with package_site.serve(site, GATEWAY, certificate) as asked:
-        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, asked, downloads)
+    with package_site.serve(root, GATEWAY, certificate) as requests:
+        made = Installer(lab, numbers, folder, ca.read_text(), GATEWAY, requests, downloads)
         try:
             yield made
         finally:

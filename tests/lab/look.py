@@ -98,10 +98,10 @@ def _of_swap(path: str) -> str:
     return path.strip("/").replace("-", "\\x2d").replace("/", "-") + ".swap"
 
 
-def _needed_by(module: str, told: set[str], users: dict[str, str]) -> bool:
+def _needed_by(module: str, announced: set[str], users: dict[str, str]) -> bool:
     """Whether a module came with one that the plan names."""
     names = users.get(module, "").strip(",-").split(",")
-    return any(name in told or (name and _needed_by(name, told, users)) for name in names)
+    return any(name in announced or (name and _needed_by(name, announced, users)) for name in names)
 
 
 _SIGNED = "sign a server certificate"
@@ -123,10 +123,10 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
     All that kfinstall itself writes must be there by name. What else changes must be, too, unless packages came that the plan
     names: their own files, units, modules and dependencies are theirs.
     """
-    told = words(plan)
-    told |= {_of_swap(word) for word in told if word.startswith("/")}
+    announced = words(plan)
+    announced |= {_of_swap(word) for word in announced if word.startswith("/")}
     if any(change.startswith(_SIGNED) for change in plan.changes):
-        told |= {f"{registry_files.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
+        announced |= {f"{registry_files.FOLDER}/{name}" for name in ("ca.crt", "ca.key", "server.crt", "server.key")}
     own = {unquote(name).removesuffix(".absent") for name in after.of_kind("own")}
     came = bool(new_packages(before, after))
     pushes, pulls = (any(change.startswith(verb) for change in plan.changes) for verb in ("push ", "pull "))
@@ -140,13 +140,13 @@ def unannounced(plan: Needed, before: Look, after: Look) -> list[tuple[str, str]
 
     def known(kind: str, subject: str) -> bool:
         name = subject.rpartition("/")[2]
-        if {subject, name, name.removesuffix(".service")} & told:
+        if {subject, name, name.removesuffix(".service")} & announced:
             return True
         if kind == "sysctl":  # the module brings its settings along
-            return subject.startswith("net.bridge.") and "br_netfilter" in told
-        if kind == "module" and ("mount" in told or _needed_by(subject, told, users)):
+            return subject.startswith("net.bridge.") and "br_netfilter" in announced
+        if kind == "module" and ("mount" in announced or _needed_by(subject, announced, users)):
             return True
-        if kind == "folder" and any(word.startswith(f"{subject}/") for word in told):
+        if kind == "folder" and any(word.startswith(f"{subject}/") for word in announced):
             return True
         if not came or subject in own or kind == "image":
             return follows(kind, subject)

@@ -29,7 +29,7 @@ def _relay(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def serve(sites: Sequence[str]) -> Iterator[list[str]]:
     """Serve on the lab's gateway; gives what was asked for: `CONNECT pkgs.k8s.io:443`, `GET http://...`."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Handler(socketserver.BaseRequestHandler):
         request: socket.socket
@@ -42,7 +42,7 @@ def serve(sites: Sequence[str]) -> Iterator[list[str]]:
                     return
                 head += data
             method, target = head.split(b" ", 2)[:2]
-            asked.append(f"{method.decode()} {target.decode()}")
+            requests.append(f"{method.decode()} {target.decode()}")
             tunnel = method == b"CONNECT"
             if tunnel and target.decode().rpartition(":")[0] not in sites:
                 self.request.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
@@ -65,7 +65,7 @@ def serve(sites: Sequence[str]) -> Iterator[list[str]]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
         thread.start()
         try:
-            yield asked
+            yield requests
         finally:
             server.shutdown()
             thread.join()

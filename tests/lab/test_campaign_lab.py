@@ -71,8 +71,8 @@ systemctl --failed --no-legend --plain --no-pager; ls -A /var/lib/dpkg/updates
 def outcomes(installer: Installer) -> list[list[str]]:
     """Each node's lines; names of units that were detached steps are gone by then."""
     with ThreadPoolExecutor() as pool:
-        told = pool.map(lambda address: installer.ask(address, OUTCOME), installer.addresses)
-    return [text.splitlines() for text in told]
+        outputs = pool.map(lambda address: installer.ask(address, OUTCOME), installer.addresses)
+    return [text.splitlines() for text in outputs]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def fresh(installer: Installer, setting: Setting) -> None:
             installer.ask(address, preexisting.BEHIND_A_PROXY)
 
 
-class Blows:
+class Faults:
     """Power cuts and a kill, each while the installer runs, which goes on after each."""
 
     def __init__(self, installer: Installer, chance: random.Random, seconds: float) -> None:
@@ -135,7 +135,7 @@ class Blows:
     def strike(self) -> int:
         """All of them that come before a run ends well; how many runs that took."""
         begin = time.monotonic()
-        threads = [threading.Thread(target=self._blow, args=(begin + instant, number)) for instant, number in self.plan]
+        threads = [threading.Thread(target=self._fault, args=(begin + instant, number)) for instant, number in self.plan]
         for thread in threads:
             thread.start()
         runs = 1
@@ -152,7 +152,7 @@ class Blows:
             pytest.fail(f"{runs} runs, and it still ends with {self.process.returncode}: {output.splitlines()[-4:]}")
         return runs
 
-    def _blow(self, at: float, number: int) -> None:
+    def _fault(self, at: float, number: int) -> None:
         begin = time.monotonic()
         with nodes.inside():
             # Between two runs nothing would be struck.
@@ -197,11 +197,11 @@ def campaign(installer: Installer, setting: Setting, wanted_blows: int) -> int:
     while struck < wanted_blows and turn < wanted_blows:
         turn += 1
         fresh(installer, setting)
-        blows = Blows(installer, chance, seconds)
-        runs = blows.strike()
-        struck += len(blows.struck)
-        print(f"campaign: round {turn}: {', '.join(blows.struck)}; {runs} runs", file=sys.stderr, flush=True)
-        same(installer, wanted, blows.struck)
+        faults = Faults(installer, chance, seconds)
+        runs = faults.strike()
+        struck += len(faults.struck)
+        print(f"campaign: round {turn}: {', '.join(faults.struck)}; {runs} runs", file=sys.stderr, flush=True)
+        same(installer, wanted, faults.struck)
     print(f"campaign: {struck} blows in {turn} rounds", file=sys.stderr, flush=True)
     return struck
 

@@ -16,7 +16,7 @@ from tests.lab.nodes import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 NUMBER = 2
-TOLD = """
+QUERY = """
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 docker info --format '{{.CgroupDriver}} {{.LoggingDriver}}'
 tr -d ' \\n' </etc/docker/daemon.json; echo
@@ -49,18 +49,18 @@ def settled(installer: Installer) -> None:
 
 def test_docker_and_then_containerd(installer: Installer) -> None:
     address = installer.addresses[0]
-    with proxy.serve(HOSTS) as asked:
+    with proxy.serve(HOSTS) as requests:
         planned = installer.plan()
         assert {planned[f"prepare.{step}", "node1"] for step in ("proxy", "docker", "kubernetes-packages")} == {"needed"}
         assert ("prepare.containerd", "node1") not in planned
         installer.install()
-        told = installer.ask(address, TOLD).splitlines()
+        lines = installer.ask(address, QUERY).splitlines()
         settings = (
             '"exec-opts":["native.cgroupdriver=systemd"],"log-driver":"json-file","log-opts":{"max-size":"100m","max-file":"3"}'
         )
-        assert told == ["systemd json-file", f'{{"debug":true,{settings}}}', "1.7", f"HTTPS_PROXY={proxy.URL}"]
-        assert {"CONNECT pkgs.k8s.io:443", "CONNECT github.com:443"} <= set(asked)
-        assert any(line.startswith("GET http://") and line.endswith(".deb") for line in asked)
+        assert lines == ["systemd json-file", f'{{"debug":true,{settings}}}', "1.7", f"HTTPS_PROXY={proxy.URL}"]
+        assert {"CONNECT pkgs.k8s.io:443", "CONNECT github.com:443"} <= set(requests)
+        assert any(line.startswith("GET http://") and line.endswith(".deb") for line in requests)
         settled(installer)
 
         # The same node with the runtime that Docker stands on: Debian 13's containerd reads the second form.
@@ -75,4 +75,4 @@ def test_docker_and_then_containerd(installer: Installer) -> None:
         assert 'config_path="/etc/containerd/certs.d"' in shown
         assert 'bin_dir="/opt/cni/bin"' in shown
         settled(installer)
-        assert installer.ask(address, TOLD).splitlines()[:2] == told[:2]
+        assert installer.ask(address, QUERY).splitlines()[:2] == lines[:2]

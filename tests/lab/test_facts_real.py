@@ -159,9 +159,9 @@ def test_a_host_that_refuses_is_told_with_its_reason(tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     done = run(facts_program(NodeQuery(hosts=frozenset({"http://127.0.0.1:9"})), {}, MARK), tmp_path)
-    told = parse_facts("here", MARK, done.stdout, 1.0).network.reachable["http://127.0.0.1:9"]
-    assert told != "ok"
-    assert "127.0.0.1" in told
+    answer = parse_facts("here", MARK, done.stdout, 1.0).network.reachable["http://127.0.0.1:9"]
+    assert answer != "ok"
+    assert "127.0.0.1" in answer
 
 
 def test_a_host_is_tried_without_curl_too(tmp_path):
@@ -225,18 +225,18 @@ def test_apts_sources_as_they_are_but_for_logins(tmp_path):
     }
     lines = apt(tmp_path, "kf_sources", **written)
     parsed = AptFiles.parse(lines)
-    told = {file.path.removeprefix("/etc/apt/"): file for file in parsed.sources}
-    assert set(told) == {"sources.list", "sources.list.d/k8s.sources", "sources.list.d/long.list"}
-    assert told["sources.list"].lines == ("# old", "deb https://***@apt.corp.lan/debian bookworm main")
-    assert told["sources.list.d/k8s.sources"].lines == (
+    sources = {file.path.removeprefix("/etc/apt/"): file for file in parsed.sources}
+    assert set(sources) == {"sources.list", "sources.list.d/k8s.sources", "sources.list.d/long.list"}
+    assert sources["sources.list"].lines == ("# old", "deb https://***@apt.corp.lan/debian bookworm main")
+    assert sources["sources.list.d/k8s.sources"].lines == (
         "Types: deb",
         "URIs:",
         " https://apt.kubernetes.io/",
         "",
         "Signed-By: /etc/k\tx.gpg",
     )
-    assert told["sources.list"].sha256 == sha256(written["sources.list"])
-    assert not told["sources.list.d/long.list"].whole
+    assert sources["sources.list"].sha256 == sha256(written["sources.list"])
+    assert not sources["sources.list.d/long.list"].whole
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and a user _apt")
@@ -430,6 +430,6 @@ def test_detached_steps(tmp_path):
 
 def test_space_is_that_of_the_right_file_system(tmp_path):
     lines = function("facts/watched", f"KF_SPACE=$'/proc/self/none\n{tmp_path}/x y/z'; kf_space", tmp_path)
-    told = {line.split("\t")[-1]: line.split("\t") for line in lines if line.startswith("mount")}
-    assert told[str(tmp_path)][1:3] != ["proc", "/proc"]
-    assert [fields[1:3] for parent, fields in told.items() if parent.startswith("/proc")] == [["proc", "/proc"]]
+    mounts = {line.split("\t")[-1]: line.split("\t") for line in lines if line.startswith("mount")}
+    assert mounts[str(tmp_path)][1:3] != ["proc", "/proc"]
+    assert [fields[1:3] for parent, fields in mounts.items() if parent.startswith("/proc")] == [["proc", "/proc"]]

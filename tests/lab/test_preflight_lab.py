@@ -89,7 +89,7 @@ def check(made: Installer, *words: str) -> dict[str, dict[str, Any]]:
     return {event["called"]: event for event in events if event["event"] == "finding" and event["called"]}
 
 
-def told(found: dict[str, dict[str, Any]], name: str) -> bool:
+def passed(found: dict[str, dict[str, Any]], name: str) -> bool:
     """Whether that was found, in the words that are meant."""
     event = found.get(name, {"message": "", "fix": ""})
     return MADE[name] in f"{event['message']}\n{event['fix']}"
@@ -101,12 +101,12 @@ def test_a_stock_debian_has_none_of_them_and_each_that_is_made_is_told(installer
     green = check(installer)
     assert [installer.ask(installer.addresses[0], look), *installer.states()] == before, "a look changes nothing"
     # What the lab itself is short of (processors, memory, a name server) has other words.
-    assert [name for name in MADE if told(green, name)] == []
+    assert [name for name in MADE if passed(green, name)] == []
     assert not set(green) & {"kernel-modules", "istio-modules", "node-names", "mac-address", "same-machine"}
     lab.shell(NUMBER, TOOLS)
     lab.shell(NUMBER, RED)
     found = check(installer)
-    assert {name: found.get(name) for name in MADE if not told(found, name)} == {}
+    assert {name: found.get(name) for name in MADE if not passed(found, name)} == {}
     assert "pw@" not in json.dumps(found)
     assert "settings-at-boot" not in check(installer, "--fix", "--yes")
     assert "# kfinstall turned it off: net.ipv4.ip_forward = 0" in lab.shell(NUMBER, "cat /etc/sysctl.d/99-lab.conf")

@@ -211,9 +211,9 @@ def test_the_real_kubeadm_takes_a_prepared_node(installer: Installer) -> None:
     installer.install()
     answers = Answers.model_validate(yaml.safe_load((installer.folder / "answers.yaml").read_text()))
     view = View(answers, releases.load(answers.cluster.release), "node1")
-    told = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", kubeadm.init_config(view)))
-    lines = told.splitlines()
+    output = installer.ask(installer.addresses[0], DRY_RUN.replace("@CONFIG@", kubeadm.init_config(view)))
+    lines = output.splitlines()
     assert [line for line in lines if "[ERROR" in line and "cpuset" not in line.lower()] == []
     assert [line for line in lines if "unknown field" in line or "deprecated" in line] == []
-    assert {"valid", "whole"} <= set(lines), told
+    assert {"valid", "whole"} <= set(lines), output
     assert lines[-1] == f"Kubernetes v{package_site.real_version()}"

@@ -24,7 +24,7 @@ class Context:
     nodes: Fleet
     again: bool = False
     before: dict[type, object] = field(default_factory=dict)
-    told: list[Any] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
 
     @property
     def answers(self):
@@ -40,7 +40,7 @@ class Context:
         return self.nodes.hosts[name]
 
     def tell(self, event):
-        self.told.append(event)
+        self.events.append(event)
 
 
 def ends(reach: Reach) -> dict[tuple[str, str, int], Fault]:

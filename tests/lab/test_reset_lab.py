@@ -88,7 +88,7 @@ printf 'data\n' >/var/lib/kubelet/pods/1/volumes/nfs/pvc-0-0-0-0-1/precious
 def looks(installer: Installer, text: str = LOOK) -> list[set[str]]:
     """Each node's lines."""
     with ThreadPoolExecutor() as pool:
-        return [set(told.splitlines()) for told in pool.map(lambda address: installer.ask(address, text), installer.addresses)]
+        return [set(output.splitlines()) for output in pool.map(lambda address: installer.ask(address, text), installer.addresses)]
 
 
 @pytest.fixture

@@ -63,13 +63,13 @@ def test_a_gpu_nodes_containerd(installer: Installer) -> None:
     before = installer.ask(address, FILES)
     assert {installer.plan()[f"prepare.{step}", "node1"] for step in ("containerd", "mirrors")} == {"needed"}
     installer.install()
-    said = installer.ask(address, DUMP)
-    assert 'root = "/data/containerd"' in said
-    assert 'default_runtime_name = "nvidia"' in said
-    assert said.count("SystemdCgroup = true") == 2
-    assert 'BinaryName = "/usr/bin/nvidia-container-runtime"' in said
-    assert 'config_path = "/etc/containerd/certs.d"' in said
-    assert said.splitlines()[-1] == "cri ok"
+    dumped = installer.ask(address, DUMP)
+    assert 'root = "/data/containerd"' in dumped
+    assert 'default_runtime_name = "nvidia"' in dumped
+    assert dumped.count("SystemdCgroup = true") == 2
+    assert 'BinaryName = "/usr/bin/nvidia-container-runtime"' in dumped
+    assert 'config_path = "/etc/containerd/certs.d"' in dumped
+    assert dumped.splitlines()[-1] == "cri ok"
     assert "# of the GPU" in installer.ask(address, "cat /etc/containerd/config.toml")
     mirrors = installer.ask(address, "cd /etc/containerd/certs.d && tail -n +1 */hosts.toml")
     assert "override_path = true" in mirrors

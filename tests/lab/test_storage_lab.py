@@ -51,7 +51,7 @@ class Pair:
         self.ssh = ssh
         self.places = {"pins": folder / "pins", "user_known_hosts": folder / "none"}
         self.members: list[dict[str, str]] = []
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.other = CLIENT
 
     def answers(self, **nfs: object) -> Answers:
@@ -78,7 +78,7 @@ class Pair:
     async def apply(self, step: Step, name: str, **nfs: object) -> None:
         view = await self.view(step, name, **nfs)
         program = step_program(step.script, step.parameters(view))
-        done = await self.hosts[name].run(program, timeout_seconds=600, on_line=self.said.append)
+        done = await self.hosts[name].run(program, timeout_seconds=600, on_line=self.lines.append)
         if done.status != 0:
             raise failed(step.id, name, done)
 
@@ -111,11 +111,11 @@ async def test_a_directory_is_served_and_mounted_once_and_then_nothing_is_left_t
         assert isinstance(await pair.check(step, name, path=path, version=version), Needed)
         await pair.apply(step, name, path=path, version=version)
         found = await pair.check(step, name, path=path, version=version)
-        assert isinstance(found, Satisfied), (found, pair.said)
-    pair.said.clear()
+        assert isinstance(found, Satisfied), (found, pair.lines)
+    pair.lines.clear()
     await pair.apply(server, "server", path=path, version=version)
     await pair.apply(client, "client", path=path, version=version)
-    assert not [line for line in pair.said if line.startswith(("made ", "started ", "enabled ", "Setting up", "/etc"))]
+    assert not [line for line in pair.lines if line.startswith(("made ", "started ", "enabled ", "Setting up", "/etc"))]
     assert await pair.shell("client", "ls -A /run | grep kf-nfs; grep kf-nfs /proc/mounts; true") == ()
     assert await pair.shell("server", f"stat -c %a%U%G '{provisioner.EXPORTS_FILE}'; ls -A /srv/kf*") == ("644rootroot",)
 
@@ -172,9 +172,9 @@ async def test_owners_are_the_same_on_both_sides(pair: Pair, version: str) -> No
     umount $d; mount -t nfs -o vers={version} {SERVER}:/srv/kf/database $d
     setpriv --reuid 999 --regid 998 --clear-groups sh -c "umask 077; echo rows >$d/table; cat $d/table"
     setpriv --reuid 1000 --regid 1000 --clear-groups cat $d/table"""
-    told = await pair.shell("client", text)
-    assert told[0] == "rows"
-    assert told[1].endswith("Permission denied")
+    lines = await pair.shell("client", text)
+    assert lines[0] == "rows"
+    assert lines[1].endswith("Permission denied")
     assert await pair.shell("server", "stat -c '%u:%g %a' /srv/kf/database /srv/kf/database/table") == (
         "999:998 700",
         "999:998 600",
@@ -202,8 +202,8 @@ async def test_only_pods_get_into_volumes_and_every_user_of_a_pod_does(pair: Pai
     done
     cp /bin/true $d/subdir-185/program; chmod 4755 $d/subdir-185/program; $d/subdir-185/program
     grep -o " $d/[cs][a-z]*-185 nfs4* [a-z,]*" /proc/mounts | tr , '\n' | grep -c -x -e nosuid -e nodev"""
-    told = await pair.shell("client", text, timeout_seconds=240)
-    assert told == (*(f"of-{user}" for user in (185, 1000, 65534) for _ in "12"), "4"), told
+    lines = await pair.shell("client", text, timeout_seconds=240)
+    assert lines == (*(f"of-{user}" for user in (185, 1000, 65534) for _ in "12"), "4"), lines
     there = await pair.shell(
         "server",
         f"stat -c '%a %U' /srv/kf-deep /srv/kf-deep/er {path}; stat -c %u:%g {path}/csi-1000/file {path}/subdir-65534/file",
@@ -232,15 +232,15 @@ async def test_local_volumes_are_root_s_to_find_and_the_pods_to_write(pair: Pair
       setpriv --reuid $user --regid $user --clear-groups sh -c "echo of-$user >/run/kf-nfs.volume/$user; cat {path}/pvc-1/$user || cat /run/kf-nfs.volume/$user"
     done 2>&1
     stat -c '%a %U' /srv/kf-local {path}"""
-    told = await pair.shell("client", text)
-    assert [line for line in told if "Permission denied" not in line] == [
+    lines = await pair.shell("client", text)
+    assert [line for line in lines if "Permission denied" not in line] == [
         "of-185",
         "of-1000",
         "of-65534",
         "700 root",
         "700 root",
-    ], told
-    assert len(told) == 8
+    ], lines
+    assert len(lines) == 8
     await pair.shell("client", f"umount /run/kf-nfs.volume; chmod 0755 {path}")
     await pair.apply(step, "client")
     assert await pair.check(step, "client") == Satisfied(f"{path} is there, mode 0755 of root:root")
@@ -256,9 +256,9 @@ async def test_a_stranger_is_refused(pair: Pair, version: str) -> None:
     d=$(mktemp -d /run/kf-nfs.XXXXXX)
     timeout 30 mount -t nfs -o vers={version},soft,timeo=50,retrans=1,retry=0 {SERVER}:/srv/kf $d; echo $?
     umount $d 2>/dev/null; rmdir $d; ip route del {SERVER}/32; ip address del 10.78.0.77/24 dev vec0"""
-    told = await pair.shell("client", text)
-    assert "access denied by server" in told[0], told
-    assert told[-1] != "0"
+    lines = await pair.shell("client", text)
+    assert "access denied by server" in lines[0], lines
+    assert lines[-1] != "0"
 
 
 async def test_a_server_is_tried_from_a_node_before_anything_is_installed_for_it(pair: Pair) -> None:

@@ -50,12 +50,12 @@ def test_a_server_as_the_installer_of_ubuntu_leaves_it(installer: Installer, lab
     status, events = installer.run("install", "--yes")
     assert status == 0, events[-5:]
     assert any("waiting for the package manager" in json.dumps(event) for event in events)
-    told = installer.ask(
+    output = installer.ask(
         address, "cat /proc/swaps /etc/fstab; dpkg-query -W -f '${Package} ${db:Status-Status}\\n' ufw unattended-upgrades"
     )
-    assert "# kfinstall turned swap off: /swap.img\tnone\tswap\tsw\t0\t0" in told
-    assert [line for line in told.splitlines() if line.startswith("/swap.img")] == []
-    assert "ufw installed\nunattended-upgrades installed" in told
+    assert "# kfinstall turned swap off: /swap.img\tnone\tswap\tsw\t0\t0" in output
+    assert [line for line in output.splitlines() if line.startswith("/swap.img")] == []
+    assert "ufw installed\nunattended-upgrades installed" in output
     lab.cut(NUMBER)
     lab.start(NUMBER)
     assert set(installer.plan().values()) == {"satisfied"}

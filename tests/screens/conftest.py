@@ -76,13 +76,13 @@ def controller(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def rehearsal(tmp_path):
+def demo(tmp_path):
     """Opens a desk on simulated machines: `async with rehearsal(nodes=3, faults=()) as desk`."""
 
     @asynccontextmanager
     async def opened(nodes=3, faults=(), pace=0.0):
         draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(nodes, tuple(faults), pace))
+        controller = Controller(tmp_path / "state", draft, environ={}, demo=Demo(nodes, tuple(faults), pace))
         try:
             stage = await controller.open_stage(fresh=True)
             controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)

@@ -85,8 +85,8 @@ async def test_f1_explains_something_everywhere(controller, name):
         await pilot.press("escape")
 
 
-async def test_quitting_asks_while_a_run_goes_on(rehearsal):
-    async with rehearsal(pace=0.05) as controller, opened(controller, "storage") as (app, pilot):
+async def test_quitting_asks_while_a_run_goes_on(demo):
+    async with demo(pace=0.05) as controller, opened(controller, "storage") as (app, pilot):
         app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: controller.view.run)
         await pilot.press("ctrl+q")
@@ -118,12 +118,12 @@ async def test_what_was_typed_last_is_kept_when_one_leaves_at_once(controller):
 async def test_a_host_key_is_asked_and_no_is_the_default(controller):
     async with opened(controller, "storage") as (app, pilot):
         for keys, answer in ((["enter"], False), (["escape"], False), (["tab", "enter"], True)):
-            asked = HostKeysAsked((UnknownKey("worker1", "10.0.0.2", "ssh-ed25519", "SHA256:abc[/red]"),))
-            await asyncio.to_thread(controller.ask, asked)
+            question = HostKeysAsked((UnknownKey("worker1", "10.0.0.2", "ssh-ed25519", "SHA256:abc[/red]"),))
+            await asyncio.to_thread(controller.ask, question)
             await until(pilot, lambda: "Is this really worker1?" in text_of(app))
             assert "SHA256:abc[/red]" in text_of(app)
             await pilot.press(*keys)
-            assert await asyncio.wrap_future(asked.answer) is answer
+            assert await asyncio.wrap_future(question.answer) is answer
 
 
 async def test_twenty_host_keys_are_one_question_with_a_table(controller):
@@ -131,8 +131,8 @@ async def test_twenty_host_keys_are_one_question_with_a_table(controller):
     keys = [UnknownKey("jump host 10.0.0.1", "10.0.0.1", "ecdsa-sha2-nistp256", fingerprint)]
     keys += [UnknownKey(f"worker{number}", f"10.0.1.{number}", "ssh-ed25519", fingerprint) for number in range(1, 20)]
     async with opened(controller, "storage", size=(80, 24)) as (app, pilot):
-        asked = HostKeysAsked(tuple(keys))
-        await asyncio.to_thread(controller.ask, asked)
+        question = HostKeysAsked(tuple(keys))
+        await asyncio.to_thread(controller.ask, question)
         await until(pilot, lambda: "Are these really your 20 servers?" in text_of(app))
         for kind in ("ed25519", "ecdsa"):
             assert f"{kind.upper()}, by ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub" in text_of(app)
@@ -140,19 +140,19 @@ async def test_twenty_host_keys_are_one_question_with_a_table(controller):
             assert row in text_of(app)
         assert f"worker19        {fingerprint}" in app.screen.text
         await pilot.press("tab", "enter")
-        assert await asyncio.wrap_future(asked.answer) is True
+        assert await asyncio.wrap_future(question.answer) is True
 
 
 async def test_a_secret_is_asked_and_never_shown(controller):
     async with opened(controller, "storage") as (app, pilot):
-        asked = SecretAsked("ssh.password")
-        await asyncio.to_thread(controller.ask, asked)
+        question = SecretAsked("ssh.password")
+        await asyncio.to_thread(controller.ask, question)
         await until(pilot, lambda: "ssh.password" in text_of(app))
         app.screen.query_one("#secret", Input).value = "hunter2hunter2"
         await settled(pilot)
         assert "hunter2" not in text_of(app)
         await pilot.press("enter")
-        assert (await asyncio.wrap_future(asked.answer)).reveal() == "hunter2hunter2"
+        assert (await asyncio.wrap_future(question.answer)).reveal() == "hunter2hunter2"
 
 
 async def test_a_defect_shows_one_sentence_and_no_variables(controller, tmp_path):
@@ -172,12 +172,12 @@ async def test_a_defect_shows_one_sentence_and_no_variables(controller, tmp_path
     assert all(planted not in str(rendered) for rendered in app._exit_renderables)
 
 
-async def test_an_engine_that_fails_is_told_and_the_screens_live(rehearsal, monkeypatch):
+async def test_an_engine_that_fails_is_told_and_the_screens_live(demo, monkeypatch):
     async def breaks(*_what):
         return 1 / 0
 
     monkeypatch.setattr("kfinstall.frontend.controller.work", breaks)
-    async with rehearsal() as controller, opened(controller, "run") as (app, pilot):
+    async with demo() as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: "It stopped" in text_of(app))
         assert controller.result.exit_code == 1

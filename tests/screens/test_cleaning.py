@@ -27,7 +27,7 @@ async def test_an_error_that_no_event_brought_is_clean(controller):
         error = CommandError("it failed")
         # Whoever caught it put something to it, after it was made.
         error.message, error.why, error.hint = HOSTILE, f"{HOSTILE}\n{HOSTILE}", HOSTILE
-        controller.result = app._told = Result(WORKFLOWS["install"], 10, error)
+        controller.result = app._reported = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         assert "before" in text_of(app)
         assert "[bold]x[/]" in text_of(app), "no markup"

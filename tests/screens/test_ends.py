@@ -14,7 +14,7 @@ from kfinstall.frontend.draft import Draft
 from kfinstall.frontend.work import Result
 from kfinstall.workflows import WORKFLOWS
 from screens.done import heading, missing
-from screens.modals import Told
+from screens.modals import TextWindow
 from tests.screens.conftest import opened, settled, text_of, until
 
 CARD = {"cluster": "c", "kubernetes": "1.34.9", "release": "26.03", "at": "2026-03-21T10:00:00+00:00", "proofs": []}
@@ -23,31 +23,31 @@ ASIDE = NodesSetAsideError("finished without w1", why="w1: no answer", hint="w1:
 WHOLE = "c: Kubernetes 1.34.9, Kubeflow release 26.03, proven."
 
 
-def told(card, error=None, *, known=True, killed=False, drift=None, plain=False):
+def end_of(card, error=None, *, known=True, killed=False, drift=None, plain=False):
     end = ending.of(error, set_aside=("w1",) if error is ASIDE else ()) if known else None
     return "\n".join(heading(card, end, killed=killed, drift=drift, plain=plain))
 
 
 def test_only_what_is_whole_is_called_proven():
     """Red before: every card was."""
-    assert told(CARD) == told(CARD, known=False) == WHOLE
+    assert end_of(CARD) == end_of(CARD, known=False) == WHOLE
     for text in (
-        told(CARD, ASIDE),
-        told(CARD | {"setAside": [GONE]}),
-        told(CARD | {"setAside": [GONE]}, known=False),
-        told(CARD, CommandError("it failed")),
-        told(CARD, known=False, killed=True),
-        told(CARD, drift=ProofError("2 step(s) do not hold any more")),
+        end_of(CARD, ASIDE),
+        end_of(CARD | {"setAside": [GONE]}),
+        end_of(CARD | {"setAside": [GONE]}, known=False),
+        end_of(CARD, CommandError("it failed")),
+        end_of(CARD, known=False, killed=True),
+        end_of(CARD, drift=ProofError("2 step(s) do not hold any more")),
     ):
         assert WHOLE not in text
         assert text.startswith("▲ ")
-    assert told(CARD, ASIDE).splitlines()[0].startswith("▲ Finished without w1.")
-    assert "takes it in again" in told(CARD, ASIDE)
-    assert told(CARD, ASIDE, plain=True).startswith("! ")
-    assert "it failed" in told(CARD, CommandError("it failed"))
-    assert "2 step(s)" in told(CARD, drift=ProofError("2 step(s) do not hold any more"))
-    assert "no proof card yet" in told(None)
-    assert "without w1" in told(None, ASIDE)
+    assert end_of(CARD, ASIDE).splitlines()[0].startswith("▲ Finished without w1.")
+    assert "takes it in again" in end_of(CARD, ASIDE)
+    assert end_of(CARD, ASIDE, plain=True).startswith("! ")
+    assert "it failed" in end_of(CARD, CommandError("it failed"))
+    assert "2 step(s)" in end_of(CARD, drift=ProofError("2 step(s) do not hold any more"))
+    assert "no proof card yet" in end_of(None)
+    assert "without w1" in end_of(None, ASIDE)
 
 
 def test_who_is_missing_why_and_what_to_do_is_told_from_the_record_or_else_from_the_card():
@@ -57,16 +57,16 @@ def test_who_is_missing_why_and_what_to_do_is_told_from_the_record_or_else_from_
     assert missing(CARD, None) == missing(None, None) == []
 
 
-async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_after_a_resume(rehearsal, tmp_path):
+async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_after_a_resume(demo, tmp_path):
     """Red before: Done said 'proven', the rail was green, the message was gone, and Welcome offered it as finished."""
-    async with rehearsal(faults=["node-down:worker2"]) as controller:
+    async with demo(faults=["node-down:worker2"]) as controller:
         for part in ("kubeflow", "spark"):  # it takes long, and has no servers of its own
             controller.draft.set((part, "enabled"), False)
         async with opened(controller, "run") as (app, pilot):
             await pilot.press("f5")
             await until(pilot, lambda: controller.result is not None and not controller.running, 400)
             assert controller.result.exit_code == 20
-            await until(pilot, lambda: isinstance(app.screen, Told))
+            await until(pilot, lambda: isinstance(app.screen, TextWindow))
             assert "finished without worker2" in text_of(app)
             assert "kfinstall resume" in text_of(app)
             await pilot.press("escape")
@@ -93,7 +93,7 @@ async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_af
         finally:
             again.close()
         async with opened(controller, "done") as (app, pilot):
-            await until(pilot, lambda: isinstance(app.screen, Told))
+            await until(pilot, lambda: isinstance(app.screen, TextWindow))
             await pilot.press("escape")
             await until(pilot, lambda: "Finished without worker2" in text_of(app))
             assert app.begin(WORKFLOWS["resume"])
@@ -128,8 +128,8 @@ async def test_it_is_told_on_small_screens_too(controller, size):
 
 
 @pytest.mark.parametrize("faults", [("wrong-host-key:worker1",), ("new-host-key:worker1:prepare-sysctl",)], ids=["first", "later"])
-async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(rehearsal, faults):
-    async with rehearsal(faults=faults) as controller, opened(controller, "run") as (app, pilot):
+async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(demo, faults):
+    async with demo(faults=faults) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("prepare",))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         assert controller.result.exit_code == 13
@@ -141,11 +141,11 @@ async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(rehearsal
         assert ClusterState(controller.state_root, "demo").runs()[-1].exit_code == 13
 
 
-async def test_checks_that_meet_a_changed_host_key_tell_it(rehearsal):
+async def test_checks_that_meet_a_changed_host_key_tell_it(demo):
     """Red before: nothing was told of a check that could not go on."""
-    async with rehearsal(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
+    async with demo(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, TextWindow))
         assert "has CHANGED" in text_of(app)
 
 
@@ -166,7 +166,7 @@ async def test_each_end_is_told_where_one_can_do_something_about_it(controller, 
     async with opened(controller, "welcome") as (app, pilot):
         controller.result = Result(WORKFLOWS[kind], int(error.exit_code), error)
         await settled(pilot)
-        assert isinstance(app.screen, Told) is window
+        assert isinstance(app.screen, TextWindow) is window
         if window:
             await pilot.press("escape")
             await settled(pilot)

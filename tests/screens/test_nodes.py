@@ -4,7 +4,7 @@ import pytest
 from textual.widgets import Input, Select, TextArea
 
 from screens.form import Row
-from screens.modals import Told
+from screens.modals import TextWindow
 from screens.node_windows import SameNames
 from screens.nodes import NodeTable
 from tests.screens.conftest import SIZES, opened, settled, text_of, until
@@ -100,7 +100,7 @@ async def test_what_an_import_left_is_shown_with_its_line(controller):
     async with opened(controller, "nodes") as (app, pilot):
         text = "[kube_node]\nw9 ansible_host=10.0.0.9 ansible_password=Geh3im\n[bastion]\nb ansible_host=203.0.113.5\n"
         await pasted(app, pilot, text)
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, TextWindow))
         await settled(pilot)
         shown = " ".join(text_of(app).split())
         assert "1 server(s) taken from an Ansible inventory" in shown
@@ -114,7 +114,7 @@ async def test_a_text_that_is_no_inventory_changes_nothing_and_says_why(controll
     async with opened(controller, "nodes") as (app, pilot):
         before = controller.draft.nodes
         await pasted(app, pilot, "Vagrant.configure('2') do |config|\nend\n")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, TextWindow))
         await settled(pilot)
         assert "vagrant ssh-config" in " ".join(text_of(app).split())
         assert controller.draft.nodes == before
@@ -136,8 +136,8 @@ async def test_a_row_of_the_same_name_is_asked_about(controller, keys, address):
         assert names(controller) == ["cp1", "worker1", "worker2", "extra"]
 
 
-async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehearsal):
-    async with rehearsal(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "nodes") as (app, pilot):
+async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(demo):
+    async with demo(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: len(table.looks) == 3 and all(look.stage in ("good", "failed") for look in table.looks.values()))
         assert table.looks["cp1"].stage == "good"
@@ -151,8 +151,8 @@ async def test_each_server_is_looked_at_and_what_stands_in_the_way_is_told(rehea
         await pilot.press("escape")
 
 
-async def test_another_login_is_tried_at_once(rehearsal):
-    async with rehearsal() as controller, opened(controller, "nodes") as (app, pilot):
+async def test_another_login_is_tried_at_once(demo):
+    async with demo() as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: table.looks and all(look.stage == "good" for look in table.looks.values()))
         app.screen.query_one("#row-ssh-user").query_one(Input).value = "nobody"
@@ -160,14 +160,14 @@ async def test_another_login_is_tried_at_once(rehearsal):
         assert "login" in table.looks["cp1"].text
 
 
-async def test_all_that_was_learnt_on_the_way_in_is_shown(rehearsal):
-    async with rehearsal() as controller, opened(controller, "nodes") as (app, pilot):
+async def test_all_that_was_learnt_on_the_way_in_is_shown(demo):
+    async with demo() as controller, opened(controller, "nodes") as (app, pilot):
         table = app.screen.query_one(NodeTable)
         await until(pilot, lambda: table.looks and all(look.stage == "good" for look in table.looks.values()))
         await pilot.press("i")
         await settled(pilot)
-        for said in ("SSH answers", "host key ssh-ed25519", "SHA256:", "offered", "logged in with", "sudo makes root", "GiB free"):
-            assert said in text_of(app), said
+        for text in ("SSH answers", "host key ssh-ed25519", "SHA256:", "offered", "logged in with", "sudo makes root", "GiB free"):
+            assert text in text_of(app), text
         await pilot.press("escape")
 
 

@@ -143,8 +143,8 @@ async def test_notebook_images_are_ticked_where_their_python_fits(controller):
         assert controller.draft.get(("kubeflow", "bundle")) == "kf.bundle"
 
 
-async def test_the_forecast_follows_the_servers_that_were_looked_at(rehearsal):
-    async with rehearsal() as controller, opened(controller, "kubeflow") as (app, pilot):
+async def test_the_forecast_follows_the_servers_that_were_looked_at(demo):
+    async with demo() as controller, opened(controller, "kubeflow") as (app, pilot):
         assert "is known once the servers were looked" in text_of(app)
         for name in ("worker1", "worker2"):
             await controller.probe(name)

@@ -55,8 +55,8 @@ async def test_going_back_keeps_everything_and_the_review_sees_it_mended(faulty)
         assert "storage.nfs.path" not in text_of(app)
 
 
-async def test_the_plan_is_the_headless_one_byte_for_byte(rehearsal, tmp_path):
-    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
+async def test_the_plan_is_the_headless_one_byte_for_byte(demo, tmp_path):
+    async with demo() as controller, opened(controller, "review") as (app, pilot):
         await pilot.press("f6")
         await until(pilot, lambda: controller.result is not None and not controller.running)
         shown = "\n".join(runbook.text(controller.result.plan))
@@ -75,8 +75,8 @@ async def test_the_plan_is_the_headless_one_byte_for_byte(rehearsal, tmp_path):
         assert f"{len(headless.plan.pending)} changes" in text_of(app)
 
 
-async def test_answers_and_runbook_are_written_where_one_says(rehearsal, tmp_path):
-    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
+async def test_answers_and_runbook_are_written_where_one_says(demo, tmp_path):
+    async with demo() as controller, opened(controller, "review") as (app, pilot):
         for key, name, held in (("s", "saved.yaml", "nodes:"), ("e", "runbook.md", "kubeadm")):
             if key == "e":
                 await pilot.press("f6")
@@ -89,8 +89,8 @@ async def test_answers_and_runbook_are_written_where_one_says(rehearsal, tmp_pat
             assert held in (tmp_path / name).read_text()
 
 
-async def test_run_all_asks_first(rehearsal):
-    async with rehearsal() as controller, opened(controller, "review") as (app, pilot):
+async def test_run_all_asks_first(demo):
+    async with demo() as controller, opened(controller, "review") as (app, pilot):
         await pilot.press("f5")
         await settled(pilot)
         assert "Install everything now?" in text_of(app)

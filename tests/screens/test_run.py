@@ -87,7 +87,7 @@ async def test_picture_of_the_failure(controller, picture, size):
     fed(controller, *FAILED)
     async with opened(controller, "failure", size) as (app, pilot):
         error = CommandError("swap is still on", node="worker1", why="swapon shows /swap.img", hint="look at: swapon --show")
-        controller.result = app._told = Result(WORKFLOWS["install"], 10, error)
+        controller.result = app._reported = Result(WORKFLOWS["install"], 10, error)
         await settled(pilot)
         picture(app, "failure")
 
@@ -245,24 +245,24 @@ async def test_a_flood_is_drawn_now_and_then_and_ends_with_its_last_line(control
     fed(controller)
     async with opened(controller, "run") as (app, pilot):
 
-        async def told(text, count):
+        async def printed(text, count):
             take_all(
                 controller.view, (OutputLine(at=AT, step="prepare.apt", target="cp1", text=f"{text} {n}") for n in range(count))
             )
             await settled(pilot)
 
         monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 1000)
-        await told("some", 3)
-        await told("more", 3)
+        await printed("some", 3)
+        await printed("more", 3)
         assert "more 2" in text_of(app), "what can be read is shown at once"
-        await told("many", 300)
+        await printed("many", 300)
         assert "many 299" not in text_of(app)
         app.screen.query_one("#log", LogView).focus()
         await pilot.press("f", "up")
         await settled(pilot)
         assert "many 299" in text_of(app), "who looks back sees everything"
         await pilot.press("f")
-        await told("flood", 300)
+        await printed("flood", 300)
         assert "flood 299" not in text_of(app)
         monkeypatch.setattr(limits, "SCREEN_FLOOD_SECONDS", 0)
         await settled(pilot)
@@ -333,8 +333,8 @@ async def test_enter_shows_a_long_line_whole(controller):
         assert "the end" in text_of(app)
 
 
-async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
-    async with rehearsal(pace=0.01) as controller, opened(controller, "run") as (app, pilot):
+async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(demo):
+    async with demo(pace=0.01) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         # A busy machine may draw nothing while a whole phase goes by.
         await until(pilot, lambda: controller.view.state_of("prepare") != "waiting")
@@ -355,21 +355,21 @@ async def test_a_run_is_paused_stopped_and_gone_on_with_by_keys(rehearsal):
         await until(pilot, lambda: "proven." in text_of(app))
 
 
-async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(rehearsal):
-    async with rehearsal() as controller, opened(controller, "run") as (app, pilot):
+async def test_a_part_that_was_done_by_itself_is_not_gone_on_with_to_the_end_unasked(demo):
+    async with demo() as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: controller.result is not None and not controller.running, 100)
         assert controller.result.exit_code == 0
         await pilot.press("f5")
         await until(pilot, lambda: app.screen.name_on_rail == "review")
         await settled(pilot)
-        assert any("about preflight, prepare only" in told.message for told in app._notifications)
+        assert any("about preflight, prepare only" in notification.message for notification in app._notifications)
         assert not controller.running
         assert [record.kind for record in controller.cluster_state.runs()] == ["install"]
 
 
-async def test_a_failed_part_is_retried_alone(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
+async def test_a_failed_part_is_retried_alone(demo):
+    async with demo(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         await pilot.press("r")
@@ -383,8 +383,8 @@ async def test_a_failed_part_is_retried_alone(rehearsal):
 
 
 @pytest.mark.parametrize("key", ["r", "f", "a"])
-async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehearsal, key):
-    async with rehearsal(faults=["node-down:worker1"]) as controller, opened(controller, "review") as (app, pilot):
+async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(demo, key):
+    async with demo(faults=["node-down:worker1"]) as controller, opened(controller, "review") as (app, pilot):
         app.begin(WORKFLOWS["plan"])
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         failed = controller.result
@@ -397,8 +397,8 @@ async def test_a_plan_that_failed_is_retried_as_a_plan_and_installs_nothing(rehe
         assert [record.kind for record in controller.cluster_state.runs()] == ["plan"] * 2
 
 
-async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_on(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
+async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_on(demo):
+    async with demo(faults=["clock-skew:worker1"]) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         card = app.screen.query_one("#card").render()
@@ -416,8 +416,8 @@ async def test_what_kfinstall_can_mend_is_offered_on_the_card_and_the_run_goes_o
         await until(pilot, lambda: "proven." in text_of(app))
 
 
-async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
-    async with rehearsal(faults=["kubelet-fails:cp1"]) as controller, opened(controller, "run") as (app, pilot):
+async def test_a_failure_tells_why_and_what_can_be_done(demo, tmp_path):
+    async with demo(faults=["kubelet-fails:cp1"]) as controller, opened(controller, "run") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "It stopped" in text_of(app), 100)
         shown = text_of(app)
@@ -436,8 +436,8 @@ async def test_a_failure_tells_why_and_what_can_be_done(rehearsal, tmp_path):
         assert app.screen.name_on_rail == "nodes"
 
 
-async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
-    async with rehearsal(pace=0.05) as controller, opened(controller, "run") as (app, pilot):
+async def test_a_worker_is_set_aside_in_the_middle(demo):
+    async with demo(pace=0.05) as controller, opened(controller, "run") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare"))
         await until(pilot, lambda: controller.view.state_of("prepare") != "waiting")
         await pilot.press("a")
@@ -453,8 +453,8 @@ async def test_a_worker_is_set_aside_in_the_middle(rehearsal):
         await until(pilot, lambda: not controller.running)
 
 
-async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
-    async with rehearsal(faults=["clock-skew:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
+async def test_the_preflight_matrix_shows_finds_and_filters(demo):
+    async with demo(faults=["clock-skew:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "looking again" in text_of(app))
         matrix = app.screen.query_one(Matrix)
@@ -483,8 +483,8 @@ async def test_the_preflight_matrix_shows_finds_and_filters(rehearsal):
         assert controller.result.exit_code == 0
 
 
-async def test_a_failing_finding_is_ignored_by_its_name_and_the_look_is_good_then(rehearsal):
-    async with rehearsal(faults=["little-memory:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
+async def test_a_failing_finding_is_ignored_by_its_name_and_the_look_is_good_then(demo):
+    async with demo(faults=["little-memory:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: "looking again" in text_of(app))
         await pilot.press("r", "right")

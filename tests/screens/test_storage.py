@@ -66,8 +66,8 @@ async def test_a_part_says_what_it_needs_first(controller):
         assert not controller.running
 
 
-async def test_parts_run_where_one_looks_at_them(rehearsal):
-    async with rehearsal() as controller, opened(controller, "storage") as (app, pilot):
+async def test_parts_run_where_one_looks_at_them(demo):
+    async with demo() as controller, opened(controller, "storage") as (app, pilot):
         app.begin(WORKFLOWS["install"], only=("preflight", "prepare", "cluster"))
         await until(pilot, lambda: not controller.running)
         assert app.screen.why_not() == ""
@@ -77,8 +77,8 @@ async def test_parts_run_where_one_looks_at_them(rehearsal):
         assert "read on worker2" in text_of(app).replace("\n", " ") or "bound" in text_of(app)
 
 
-async def test_room_is_looked_at_on_each_server_at_once(rehearsal):
-    async with rehearsal() as controller, opened(controller, "storage") as (app, pilot):
+async def test_room_is_looked_at_on_each_server_at_once(demo):
+    async with demo() as controller, opened(controller, "storage") as (app, pilot):
         table = app.screen.query_one(TryTable)
         row(app, "storage-type").query_one(Select).value = "nfs"
         await until(pilot, lambda: [look.stage for _name, look in table.rows] == ["good"])
@@ -96,8 +96,8 @@ async def test_room_is_looked_at_on_each_server_at_once(rehearsal):
         await pilot.press("escape")
 
 
-async def test_an_existing_nfs_server_is_tried_from_the_servers(rehearsal):
-    async with rehearsal() as controller, opened(controller, "storage") as (app, pilot):
+async def test_an_existing_nfs_server_is_tried_from_the_servers(demo):
+    async with demo() as controller, opened(controller, "storage") as (app, pilot):
         table = app.screen.query_one(TryTable)
         row(app, "storage-type").query_one(Select).value = "nfs"
         row(app, "storage-nfs-server").query_one(Input).value = "nas.example.com"

@@ -3,7 +3,7 @@
 import pytest
 
 from kfinstall.events import NodePath, RunFinished
-from screens.ways import Ways, told
+from screens.ways import Ways, described
 from tests.screens.conftest import opened, settled, text_of, until
 from tests.screens.test_run import AT, SIZES, fed
 
@@ -60,8 +60,8 @@ async def test_arrows_walk_it_and_enter_tells_all(controller):
         assert not ways.display
 
 
-async def test_a_check_fills_it(rehearsal):
-    async with rehearsal(faults=["blocked-in:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
+async def test_a_check_fills_it(demo):
+    async with demo(faults=["blocked-in:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5", "w")
         await until(pilot, lambda: "looking again" in text_of(app))
         await until(pilot, lambda: ("cp1", "worker1") in controller.view.paths)
@@ -70,9 +70,9 @@ async def test_a_check_fills_it(rehearsal):
 
 def test_what_is_told_of_a_way():
     by_pair = {(path.source, path.target): path for path in paths()}
-    assert told(by_pair["cp1", "worker2"])[1:] == [
+    assert described(by_pair["cp1", "worker2"])[1:] == [
         "round trip 120.0 ms",
         "packets of 1450 bytes arrive whole",
         "one TCP stream carries 941 Mbit/s",
     ]
-    assert told(None)[0].startswith("not tried")
+    assert described(None)[0].startswith("not tried")

@@ -71,7 +71,7 @@ async def test_a_file_is_opened_and_a_bad_one_is_told(fresh, tmp_path):
 async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_path, fresh):
     async with opened(fresh, "welcome") as (app, pilot):
         app.screen._rehearse(Demo(3, ("kubelet-fails:cp1",), 0.0))
-        await until(pilot, lambda: app.controller.rehearsal is not None and app.screen.name_on_rail == "review")
+        await until(pilot, lambda: app.controller.demo is not None and app.screen.name_on_rail == "review")
         assert app.begin(WORKFLOWS["install"])
         await until(pilot, lambda: app.controller.result is not None and not app.controller.running)
         assert app.controller.result.exit_code == 10
@@ -88,7 +88,7 @@ async def test_a_rehearsal_that_failed_is_told_and_goes_on_where_it_stopped(tmp_
             assert "exit code 10" in text_of(app)
             assert "failed: cluster." in text_of(app)
             await choose(app, pilot, "cluster:demo")
-            await until(pilot, lambda: app.controller.rehearsal is not None)
+            await until(pilot, lambda: app.controller.demo is not None)
             assert app.controller.view.phases["cluster"].state == "failed"
             assert len(app.controller.view.log) > 10
             assert app.begin(WORKFLOWS["resume"])

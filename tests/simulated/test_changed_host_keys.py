@@ -151,10 +151,10 @@ async def test_all_unknown_keys_are_one_error_with_the_flag_that_accepts_them(tm
 @pytest.mark.parametrize("answer", [True, False])
 async def test_all_unknown_keys_are_one_question(tmp_path, answer):
     """Red before: one question a server."""
-    asked = []
+    questions = []
 
     async def question(keys):
-        asked.append(tuple(keys))
+        questions.append(tuple(keys))
         return answer
 
     async with three(tmp_path) as fleet:
@@ -167,15 +167,15 @@ async def test_all_unknown_keys_are_one_question(tmp_path, answer):
         else:
             with pytest.raises(HostKeyError, match="3 servers"):
                 await opened
-        assert [[key.server for key in keys] for keys in asked] == [["cp1", "worker1", "worker2"]]
-        assert {key.fingerprint for key in asked[0]} == {server.host_key.get_fingerprint() for server in fleet.servers.values()}
+        assert [[key.server for key in keys] for keys in questions] == [["cp1", "worker1", "worker2"]]
+        assert {key.fingerprint for key in questions[0]} == {server.host_key.get_fingerprint() for server in fleet.servers.values()}
 
 
 async def test_nobody_is_asked_about_new_keys_where_one_has_changed(tmp_path):
-    asked = []
+    questions = []
 
     async def question(keys):
-        asked.append(keys)
+        questions.append(keys)
         return True
 
     async with three(tmp_path, faults=["wrong-host-key:worker2"]) as fleet:
@@ -185,7 +185,7 @@ async def test_nobody_is_asked_about_new_keys_where_one_has_changed(tmp_path):
         fleet.pin = lambda: None
         with pytest.raises(ChangedHostKeyError):
             await engine.in_session(fleet, fleet.answers(), tmp_path, nothing, host_key_question=question)
-        assert asked == []
+        assert questions == []
 
 
 @pytest.mark.parametrize("mark", ["*", "{address}"])

@@ -20,7 +20,7 @@ async def sit(tmp_path):
 
     async def at(nodes=3, faults=(), pace=0.0, fresh=True):
         draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(nodes, tuple(faults), pace))
+        controller = Controller(tmp_path / "state", draft, environ={}, demo=Demo(nodes, tuple(faults), pace))
         opened.append(controller)
         stage = await controller.open_stage(fresh=fresh)
         controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)

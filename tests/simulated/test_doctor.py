@@ -16,7 +16,7 @@ async def test_doctor_tells_root_causes(tmp_path):
     async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
         answers = fleet.answers()
         await run(fleet, answers, tmp_path, only=("connect", "preflight", "prepare", "cluster"))
-        told = []
+        warnings = []
 
         async def work(session):
             await (await session.fleet.cluster()).apply(greedy("greedy", "4Ti"))
@@ -28,6 +28,6 @@ async def test_doctor_tells_root_causes(tmp_path):
         _session, events = await in_session(fleet, answers, tmp_path, well, kind="doctor")
         assert [event.text for event in events if event.name == "notice" and event.level == "warning"] == []
         _session, events = await in_session(fleet, answers, tmp_path, work, kind="doctor")
-        told = [event.text for event in events if event.name == "notice" and event.level == "warning"]
-        assert len(told) == 1
-        assert told[0].startswith("default/greedy: it asks for 4096.0 GiB of memory, and no node has more than ")
+        warnings = [event.text for event in events if event.name == "notice" and event.level == "warning"]
+        assert len(warnings) == 1
+        assert warnings[0].startswith("default/greedy: it asks for 4096.0 GiB of memory, and no node has more than ")

@@ -24,7 +24,7 @@ RUNS = [
 ]
 
 
-async def told(tmp_path, begun, unit, journalled=""):
+async def notices(tmp_path, begun, unit, journalled=""):
     """What is said of a step that a killed run began; `unit`: (node, name) of one that runs there."""
     step, target = begun
     async with Fleet(nodes=3, state_dir=engine.place(tmp_path), pace=0.0) as fleet:
@@ -42,14 +42,14 @@ async def told(tmp_path, begun, unit, journalled=""):
 
 @pytest.mark.parametrize(("begun", "unit"), [(case[:2], case[2:]) for case in RUNS], ids=[case[0] for case in RUNS])
 async def test_what_still_runs_is_said_to_run(tmp_path, begun, unit):
-    said = await told(tmp_path, begun, unit, journalled=unit[1])
-    assert said == [f"{begun[0]} was started and its end is not known: still running on the node"]
+    texts = await notices(tmp_path, begun, unit, journalled=unit[1])
+    assert texts == [f"{begun[0]} was started and its end is not known: still running on the node"]
 
 
 @pytest.mark.parametrize(("begun", "unit"), [(case[:2], case[2:]) for case in RUNS[1:3]], ids=[case[0] for case in RUNS[1:3]])
 async def test_a_journal_of_an_earlier_kfinstall_names_no_units(tmp_path, begun, unit):
-    said = await told(tmp_path, begun, unit)
-    assert said == [f"{begun[0]} was started and its end is not known: still running on the node"]
+    texts = await notices(tmp_path, begun, unit)
+    assert texts == [f"{begun[0]} was started and its end is not known: still running on the node"]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ async def test_a_journal_of_an_earlier_kfinstall_names_no_units(tmp_path, begun,
     ],
 )
 async def test_what_does_not_run_is_checked_again(tmp_path, step, target, journalled):
-    said = await told(tmp_path, (step, target), ("worker1", "kf-prepare-apt"), journalled)
-    assert said == [f"{step} was started and its end is not known: checked again now"]
+    texts = await notices(tmp_path, (step, target), ("worker1", "kf-prepare-apt"), journalled)
+    assert texts == [f"{step} was started and its end is not known: checked again now"]
 
 
 @pytest.mark.parametrize("name", ["install", "reset"])

@@ -16,7 +16,7 @@ from kfinstall.cli.terminal import Terminal
 from kfinstall.engine import state
 from kfinstall.engine.session import Session
 from kfinstall.engine.state import ClusterState
-from kfinstall.errors import KfError, ProofError, StateError, told
+from kfinstall.errors import KfError, ProofError, StateError, as_kf_error
 from kfinstall.frontend import history
 from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.demo import Demo
@@ -32,7 +32,7 @@ QUICK = Limits(connect_seconds=5, login_seconds=5, refused_seconds=0, reconnect_
 FAST = ("--headless", "--pace", "0", "--only", "prepare")
 
 
-class Told(Terminal):
+class Recorder(Terminal):
     """A terminal that keeps what it is told, and answers every question with no."""
 
     def say(self, text):
@@ -46,8 +46,8 @@ class Told(Terminal):
 
 
 LINES = []
-NOBODY = Told(interactive=False, colour=False, unicode=True, environ={})
-SOMEBODY = Told(interactive=True, colour=False, unicode=True, environ={})
+NOBODY = Recorder(interactive=False, colour=False, unicode=True, environ={})
+SOMEBODY = Recorder(interactive=True, colour=False, unicode=True, environ={})
 
 
 def agreed(folder, code, *, aside=(), recorded=True):
@@ -236,7 +236,7 @@ async def test_a_run_that_can_not_even_begin_its_work_has_an_end(fleet, tmp_path
     monkeypatch.setattr("kfinstall.engine.session.Journal", full)
     with pytest.raises(OSError, match="No space") as caught:
         await engine.in_session(fleet, fleet.answers(), tmp_path, raising(ZeroDivisionError()), kind="plan")
-    assert ClusterState(tmp_path, "demo").runs()[-1].exit_code == int(told(caught.value, tmp_path).exit_code) == 1
+    assert ClusterState(tmp_path, "demo").runs()[-1].exit_code == int(as_kf_error(caught.value, tmp_path).exit_code) == 1
 
 
 # In the screens.
@@ -249,7 +249,7 @@ async def sit(tmp_path):
 
     async def at(faults=(), pace=0.0):
         draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-        controller = Controller(tmp_path, draft, environ={}, rehearsal=Demo(3, tuple(faults), pace))
+        controller = Controller(tmp_path, draft, environ={}, demo=Demo(3, tuple(faults), pace))
         opened.append(controller)
         stage = await controller.open_stage(fresh=True)
         controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
@@ -350,7 +350,7 @@ async def test_of_a_defect_and_of_a_declined_question(sit, tmp_path, monkeypatch
     first = await controller.run(WORKFLOWS["install"])
     seen(controller, 3)
     controller.ask = lambda question: question.answer.set_result(False)
-    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
+    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], fix=""))
     assert declined is first
     seen(controller, 3)
     assert agreed(tmp_path, 3).message == first.error.message

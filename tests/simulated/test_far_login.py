@@ -286,7 +286,7 @@ async def test_facts_and_the_scripts_library_say_the_same_with_uutils(tmp_path: 
         space=frozenset({"/var/lib", "/nowhere/deep"}),
         commands=frozenset({"sshd", "bash", "nothing"}),
     )
-    told = []
+    results = []
     for name, setup in (("gnu", "true"), ("uutils", UUTILS)):
         async with far(tmp_path / name, FREE_SUDO, setup) as node:
             host = await node.connect()
@@ -302,12 +302,12 @@ async def test_facts_and_the_scripts_library_say_the_same_with_uutils(tmp_path: 
                 for path, fact in facts.files.items()
                 if path != "/etc/passwd"
             }
-            told.append((same, facts.packages, sorted(facts.space), facts.commands, facts.os.id, facts.hardware.cpus, lines))
+            results.append((same, facts.packages, sorted(facts.space), facts.commands, facts.os.id, facts.hardware.cpus, lines))
             await host.close()
-    assert told[0] == told[1]
-    assert "/srv/secret/deep 700 root:root" in told[0][-1]
-    assert "/srv/new/deep/file 640 root:root" in told[0][-1]
-    assert told[0][-1][-2:] == ["not full", "full"]
+    assert results[0] == results[1]
+    assert "/srv/secret/deep 700 root:root" in results[0][-1]
+    assert "/srv/new/deep/file 640 root:root" in results[0][-1]
+    assert results[0][-1][-2:] == ["not full", "full"]
 
 
 async def test_tools_that_speak_turkish_and_german(tmp_path: Path) -> None:

@@ -47,15 +47,15 @@ async def test_a_banner_is_whatever_bytes_its_file_has(tmp_path: Path, banner: s
 
 
 @pytest.mark.parametrize(
-    ("setup", "said"),
+    ("setup", "expected"),
     [("echo 'maintenance till noon' >/etc/nologin", "maintenance till noon"), ("chage -E 0 ada", "Your account has expired")],
 )
-async def test_why_pam_lets_nobody_in_is_told(tmp_path: Path, setup: str, said: str) -> None:
+async def test_why_pam_lets_nobody_in_is_told(tmp_path: Path, setup: str, expected: str) -> None:
     """Red before: 'the node can't be reached | Connection lost | does its firewall let SSH in?'"""
     async with far(tmp_path, setup) as node:
         with pytest.raises(TransportError, match="while ada logged in") as caught:
             await node.connect()
-        assert said in caught.value.why
+        assert expected in caught.value.why
         assert "firewall" not in caught.value.hint
 
 
@@ -183,9 +183,9 @@ async def test_forwarding_is_tried_before_it_is_needed(tmp_path: Path, setting: 
         host = await node.connect()
         assert isinstance(host, Forwarding)
         assert "prohibited" in await host.forwarding_refused("127.0.0.1", 6443)
-        told = await host.ask(Program("ask", "forwarding", resources.script("connect/ask-forwarding")), timeout_seconds=20)
-        assert any(place in line for line in told.lines), told.lines
-        assert "AAAA" not in "".join(told.lines), "no key is shown"
+        answer = await host.ask(Program("ask", "forwarding", resources.script("connect/ask-forwarding")), timeout_seconds=20)
+        assert any(place in line for line in answer.lines), answer.lines
+        assert "AAAA" not in "".join(answer.lines), "no key is shown"
         assert isinstance(host, NodeHost)
         with pytest.raises(ForwardingError, match="does not forward"):
             await host._link.open("127.0.0.1", 6443)

@@ -79,43 +79,45 @@ def decoded(secret: Document) -> dict[str, Any]:
 
 async def test_what_the_gateway_shows_is_what_the_answers_say_however_often_they_change(tmp_path: Path) -> None:
     first, second = make_certificates(), make_certificates()
-    async with gateway(tmp_path) as site:
-        own_data = decoded(await site.run())
+    async with gateway(tmp_path) as runner:
+        own_data = decoded(await runner.run())
         assert set(own_data) == {"tls.crt", "tls.key", "ca.crt"}
 
-        site.give(first)
-        assert decoded(await site.run()) == {"tls.crt": first.server, "tls.key": first.server_key}
+        runner.give(first)
+        assert decoded(await runner.run()) == {"tls.crt": first.server, "tls.key": first.server_key}
 
-        site.give(second)  # renewed at the same path
-        placed = await site.run()
+        runner.give(second)  # renewed at the same path
+        placed = await runner.run()
         assert decoded(placed) == {"tls.crt": second.server, "tls.key": second.server_key}
 
-        site.tls = {}
-        anew = await site.run()
+        runner.tls = {}
+        anew = await runner.run()
         assert set(decoded(anew)) == {"tls.crt", "tls.key", "ca.crt"}
         assert decoded(anew)["tls.crt"] not in (own_data["tls.crt"], second.server)
 
-        site.give(second)
-        assert decoded(await site.run()) == decoded(placed)
+        runner.give(second)
+        assert decoded(await runner.run()) == decoded(placed)
 
 
 async def test_a_given_certificate_whose_file_is_elsewhere_now_stays_in_place(tmp_path: Path) -> None:
-    async with gateway(tmp_path) as site:
-        site.give(make_certificates())
-        await site.run()
+    async with gateway(tmp_path) as runner:
+        runner.give(make_certificates())
+        await runner.run()
         (tmp_path / "c.pem").unlink()
-        assert isinstance(await site.check(), Satisfied)
+        assert isinstance(await runner.check(), Satisfied)
 
 
 async def test_a_secret_that_cert_manager_wrote_is_not_the_given_certificate(tmp_path: Path) -> None:
     """A run that was killed between the Certificate and its Secret; the Secret carries a mark of an earlier run."""
     made = make_certificates()
-    async with gateway(tmp_path) as site:
-        site.give(made)
-        marks = (await site.run())["metadata"]["annotations"]
-        site.tls = {}
-        issued = await site.run()
-        site.sim.put({**issued, "metadata": {**issued["metadata"], "annotations": {**issued["metadata"]["annotations"], **marks}}})
-        await site.cluster.delete(Ref("cert-manager.io/v1", "Certificate", "kubeflow-gateway", own.GATEWAY_NAMESPACE))
-        site.give(made)
-        assert decoded(await site.run()) == {"tls.crt": made.server, "tls.key": made.server_key}
+    async with gateway(tmp_path) as runner:
+        runner.give(made)
+        marks = (await runner.run())["metadata"]["annotations"]
+        runner.tls = {}
+        issued = await runner.run()
+        runner.sim.put(
+            {**issued, "metadata": {**issued["metadata"], "annotations": {**issued["metadata"]["annotations"], **marks}}}
+        )
+        await runner.cluster.delete(Ref("cert-manager.io/v1", "Certificate", "kubeflow-gateway", own.GATEWAY_NAMESPACE))
+        runner.give(made)
+        assert decoded(await runner.run()) == {"tls.crt": made.server, "tls.key": made.server_key}

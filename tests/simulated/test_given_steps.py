@@ -90,15 +90,15 @@ def toys(monkeypatch):
 
 async def planned(fleet, answers, folder):
     """What `plan` says of the toys: by step, and the lines of its runbook's text."""
-    told = {}
+    checks = {}
 
     async def look(session):
         plan = session.plan()
-        told.update({item.step.id: item.check for item in plan.steps if item.phase.id == "toy"})
-        told["runbook"] = runbook.markdown(plan, session.situation)
+        checks.update({item.step.id: item.check for item in plan.steps if item.phase.id == "toy"})
+        checks["runbook"] = runbook.markdown(plan, session.situation)
 
     await in_session(fleet, answers, folder, look, only=TOY, dry_run=True)
-    return told
+    return checks
 
 
 def data(fleet, kind, name, namespace):
@@ -110,10 +110,10 @@ async def test_what_they_say_is_checked_applied_waited_for_and_recorded(tmp_path
     async with Fleet(state_dir=place(tmp_path), pace=PACE, nodes=1) as fleet:
         answers = variant(fleet, **BARE)
         await run(fleet, answers, tmp_path, only=("prepare", "cluster"))
-        told = await planned(fleet, answers, tmp_path)
-        assert told["toy.server"] == Needed(("apply Namespace toy", "apply ConfigMap toy/words", "apply Deployment toy/server"))
-        assert told["toy.proof"] == Needed(("hear hello",))
-        assert "kind: Deployment" in told["runbook"], "the documents are what a runbook shows"
+        checks = await planned(fleet, answers, tmp_path)
+        assert checks["toy.server"] == Needed(("apply Namespace toy", "apply ConfigMap toy/words", "apply Deployment toy/server"))
+        assert checks["toy.proof"] == Needed(("hear hello",))
+        assert "kind: Deployment" in checks["runbook"], "the documents are what a runbook shows"
 
         _session, events = await run(fleet, answers, tmp_path, only=TOY)
         assert changed(events) == [("toy.server", "cluster"), ("toy.proof", "cluster")]
@@ -138,9 +138,9 @@ async def test_what_they_say_is_checked_applied_waited_for_and_recorded(tmp_path
 
         # A newer form of one object: that one is told, and what was proven with the old one is proven again.
         toys.setattr(ToyObjects, "word", "goodbye")
-        told = await planned(fleet, answers, tmp_path)
-        assert told["toy.server"] == Needed(("apply ConfigMap toy/words",))
-        assert told["toy.proof"] == Needed(("hear goodbye",))
+        checks = await planned(fleet, answers, tmp_path)
+        assert checks["toy.server"] == Needed(("apply ConfigMap toy/words",))
+        assert checks["toy.proof"] == Needed(("hear goodbye",))
         await run(fleet, answers, tmp_path, only=TOY)
         assert data(fleet, "ConfigMap", "words", "toy")["data"] == {"a": "goodbye"}
         assert ToyProof.heard == ["hello", "goodbye"]
@@ -148,9 +148,9 @@ async def test_what_they_say_is_checked_applied_waited_for_and_recorded(tmp_path
         # What somebody took away is missed: of the objects, and of the records.
         for kind, name, namespace in (("Deployment", "server", "toy"), ("ConfigMap", "proof-toy", "kfinstall")):
             fleet.world.api.delete("apps/v1" if kind == "Deployment" else "v1", kind, name, namespace)
-        told = await planned(fleet, answers, tmp_path)
-        assert told["toy.server"] == Needed(("apply Deployment toy/server",))
-        assert told["toy.proof"] == Needed(("hear goodbye",))
+        checks = await planned(fleet, answers, tmp_path)
+        assert checks["toy.server"] == Needed(("apply Deployment toy/server",))
+        assert checks["toy.proof"] == Needed(("hear goodbye",))
 
 
 async def test_what_does_not_become_available_ends_the_step_with_its_cause(tmp_path, toys):
@@ -162,8 +162,8 @@ async def test_what_does_not_become_available_ends_the_step_with_its_cause(tmp_p
             await run(fleet, answers, tmp_path, only=("prepare", "cluster", "toy"))
         assert "1 workload not available within 3 s" in late.value.message
         assert late.value.why == "toy/server: it asks for 1000 CPU, and no node has more than 8 CPU"
-        told = await planned(fleet, answers, tmp_path)
-        (line,) = told["toy.server"].changes
+        checks = await planned(fleet, answers, tmp_path)
+        (line,) = checks["toy.server"].changes
         assert line.startswith("wait for Deployment toy/server: "), "nothing is to be sent, it is waited for"
         assert ToyProof.heard == [], "the next step was not begun"
 

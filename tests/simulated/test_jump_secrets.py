@@ -317,10 +317,10 @@ async def test_a_nodes_user_is_not_the_jump_hosts(tmp_path):
 
 async def test_what_is_asked_for_is_asked_for_each_of_its_own(tmp_path):
     """{prompt: true} is one word for many secrets: what was typed for one host is not what another is sent."""
-    asked: list[str] = []
+    purposes: list[str] = []
 
     def typed(_ref: SecretRef, purpose: str) -> Secret:
-        asked.append(purpose)
+        purposes.append(purpose)
         return Secret(VALUES["JUMP"] if "jumpHosts" in purpose else VALUES["NODE"])
 
     async def nowhere() -> Any:
@@ -333,8 +333,8 @@ async def test_what_is_asked_for_is_asked_for_each_of_its_own(tmp_path):
             host = await enter(answers, tmp_path, store, port=last.port)
             await host.close()
     assert set(bastion.sent) == {VALUES["JUMP"]}
-    assert len(asked) == 2, "each once"
-    assert any("localhost" in purpose for purpose in asked), "the question says who it is for"
+    assert len(purposes) == 2, "each once"
+    assert any("localhost" in purpose for purpose in purposes), "the question says who it is for"
 
 
 async def test_a_missing_key_of_a_jump_host_is_said_of_it(tmp_path):

@@ -62,7 +62,7 @@ async def test_a_failed_proof_keeps_what_it_made_and_the_next_run_proves_it_and_
         assert left["Experiment"] == [proofs.EXPERIMENT]
         assert left["Trial"]
         assert "Notebook" not in left, "what worked is deleted"
-        await fleet.mend()
+        await fleet.fix()
         session, events = await run(fleet, fleet.answers(), tmp_path, kind="resume")
         done = [step for step, _target in changed(events) if step.startswith("kubeflow.")]
         assert done == ["kubeflow.proof-katib", "kubeflow.proof-inference"]
@@ -177,15 +177,15 @@ async def test_the_script_signs_in_and_does_what_a_user_would(gateway):
     # A notebook that its controller has not started answers nothing; once it is ready, it does.
     cluster.put(proofs.notebook(seen))
     cluster.put(proofs.inference_service(seen))
-    asked = {"URL_PATH": proofs.notebook_path(answers()), "VIRTUAL_HOST": "", "EXPECTED": "NOW:", "SECONDS": "30"}
-    code, text = await script("open", **asked)
+    parameters = {"URL_PATH": proofs.notebook_path(answers()), "VIRTUAL_HOST": "", "EXPECTED": "NOW:", "SECONDS": "30"}
+    code, text = await script("open", **parameters)
     assert code == 0, text
-    code, text = await script("open", **asked | {"EXPECTED": "something else", "SECONDS": "0"})
+    code, text = await script("open", **parameters | {"EXPECTED": "something else", "SECONDS": "0"})
     assert code == 66
     assert "kf-error: localhost/notebook/" in text
     host = f"{proofs.INFERENCE_SERVICE}-{NAMESPACE}.example.com"
-    asked = {"URL_PATH": f"/echo?msg={proofs.WORD}", "VIRTUAL_HOST": host, "EXPECTED": proofs.WORD, "SECONDS": "30"}
-    code, text = await script("open", **asked)
+    parameters = {"URL_PATH": f"/echo?msg={proofs.WORD}", "VIRTUAL_HOST": host, "EXPECTED": proofs.WORD, "SECONDS": "30"}
+    code, text = await script("open", **parameters)
     assert code == 0, text
 
     # A run: started twice, the first one is swept away; its end is told, and it is deleted.
@@ -243,7 +243,7 @@ class Given:
 
 class Asking(FakeContext):
     async def run_script(self, name, parameters, **_more):
-        self.asked = parameters
+        self.parameters = parameters
 
 
 @pytest.mark.skipif(
@@ -264,7 +264,7 @@ async def test_a_given_certificate_is_asked_for_by_a_name_that_it_is_for(gateway
     wanted = Answers.model_validate({"nodes": [{"name": "cp1", "address": "10.0.0.1"}], "kubeflow": given})
     context = Asking(View(wanted, load("26.03"), "cluster"), secrets={signed_in.PASSWORD: "x"}, cluster=Given(chain))
     await signed_in.request(context, "login", {}, timeout_seconds=1)
-    assert context.asked["HOST"] == expected
+    assert context.parameters["HOST"] == expected
 
     # And the script trusts it by that name.
     app = web.Application()
@@ -273,9 +273,9 @@ async def test_a_given_certificate_is_asked_for_by_a_name_that_it_is_for(gateway
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(chain, key, tmp_path)).start()
     script = Script(tmp_path, runner.addresses[0][1])
-    asked = {name: context.asked[name] for name in ("SCHEME", "PORT", "HOST", "CA")}
-    code, text = await script("login", **asked)
+    parameters = {name: context.parameters[name] for name in ("SCHEME", "PORT", "HOST", "CA")}
+    code, text = await script("login", **parameters)
     assert code == 0, text
-    code, text = await script("login", **asked | {"HOST": "another.example.net"})
+    code, text = await script("login", **parameters | {"HOST": "another.example.net"})
     assert code == 60
     await runner.cleanup()

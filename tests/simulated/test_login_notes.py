@@ -24,10 +24,10 @@ async def test_each_stage_is_told_for_the_jump_host_and_the_node(tmp_path):
         assert [note.stage for note in notes if note.where != "the node"] == [
             "reached", "reached", "host-key", "offered", "refused", "offered", "accepted",
         ]  # fmt: skip
-        said = [(note.stage, note.detail) for note in notes if note.where == "jump host 127.0.0.1"]
-        assert said[2][1].startswith("ssh-ed25519 SHA256:")
-        assert said[4] == ("refused", f"key {tmp_path}/wrong")
-        assert said[6] == ("accepted", f"key {bastion.key}")
+        stages = [(note.stage, note.detail) for note in notes if note.where == "jump host 127.0.0.1"]
+        assert stages[2][1].startswith("ssh-ed25519 SHA256:")
+        assert stages[4] == ("refused", f"key {tmp_path}/wrong")
+        assert stages[6] == ("accepted", f"key {bastion.key}")
         assert [note.stage for note in notes if note.where == "the node"][-1] == "accepted"
 
 
@@ -44,10 +44,10 @@ async def test_a_refused_login_tells_each_key(tmp_path):
 
 
 async def test_a_jump_host_that_all_nodes_share_is_asked_about_once_and_by_its_name(tmp_path):
-    asked: list[str] = []
+    names: list[str] = []
 
     async def question(keys) -> bool:
-        asked.append(", ".join(key.server for key in keys))
+        names.append(", ".join(key.server for key in keys))
         await asyncio.sleep(0)
         return True
 
@@ -58,14 +58,14 @@ async def test_a_jump_host_that_all_nodes_share_is_asked_about_once_and_by_its_n
         hosts = await asyncio.gather(*(client.connect(node.port, name=name, **more) for name in ("node1", "node2", "node3")))
         for host in hosts:
             await host.close()
-    assert asked == ["jump host 127.0.0.1", "node1, node2, node3"], "the jump host, and then what stands behind it"
+    assert names == ["jump host 127.0.0.1", "node1, node2, node3"], "the jump host, and then what stands behind it"
 
 
 async def test_a_no_is_no_and_another_server_is_asked_about(tmp_path):
-    asked: list[str] = []
+    names: list[str] = []
 
     async def question(keys) -> bool:
-        asked.extend(key.server for key in keys)
+        names.extend(key.server for key in keys)
         return False
 
     async with sshd(tmp_path) as node:
@@ -77,4 +77,4 @@ async def test_a_no_is_no_and_another_server_is_asked_about(tmp_path):
     assert all(isinstance(result, HostKeyError) for result in results)
     assert not client.pins.exists()
     # At the same time, so in no order.
-    assert sorted(asked) == ["node1", "node2"], "another server may be meant: each is asked about"
+    assert sorted(names) == ["node1", "node2"], "another server may be meant: each is asked about"

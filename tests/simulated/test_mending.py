@@ -35,7 +35,7 @@ async def controller(tmp_path, request):
     """On simulated servers that are not as they should be."""
     faults = getattr(request, "param", FAULTS)
     draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-    controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(3, faults, 0.0))
+    controller = Controller(tmp_path / "state", draft, environ={}, demo=Demo(3, faults, 0.0))
     stage = await controller.open_stage(fresh=True)
     controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
     yield controller
@@ -48,10 +48,10 @@ async def test_red_cells_are_mended_one_by_one_while_it_looks_again(controller):
     bad = {cell: finding for cell, finding in controller.view.findings.items() if finding.level != "ok"}
     assert set(bad) >= {("worker1", "preflight.clock"), ("worker2", "preflight.identity"), ("cp1", "preflight.apt")}
     assert all(bad[cell].mend for cell in (("worker1", "preflight.clock"), ("cp1", "preflight.apt")))
-    controller.mend("worker1", "preflight.clock")
+    controller.fix("worker1", "preflight.clock")
     await until(controller, lambda: controller.view.findings["worker1", "preflight.clock"].level == "ok")
-    controller.mend("worker2", "preflight.identity")
-    controller.mend("cp1", "preflight.apt")
+    controller.fix("worker2", "preflight.identity")
+    controller.fix("cp1", "preflight.apt")
     result = await asyncio.wrap_future(future)
     controller.drain()
     assert result.exit_code == 0
@@ -74,7 +74,7 @@ async def test_a_warning_is_mended_though_no_check_runs(controller):
     assert result.exit_code == 0
     controller.drain()
     assert controller.view.findings["cp1", "preflight.apt"].level == "warning"
-    controller.mend("cp1", "preflight.apt")
+    controller.fix("cp1", "preflight.apt")
     await until(controller, lambda: not controller.running)
     controller.drain()
     assert controller.view.findings["cp1", "preflight.apt"].level == "ok"
@@ -85,7 +85,7 @@ async def test_nothing_is_mended_while_something_else_runs(controller):
     await until(controller, lambda: controller.view.kind == "doctor" or not controller.running)
     if controller.running:
         with pytest.raises(InterruptedRunError):
-            controller.mend("cp1", "preflight.apt")
+            controller.fix("cp1", "preflight.apt")
 
 
 async def test_only_what_is_offered_is_mended(tmp_path):
@@ -97,17 +97,17 @@ async def test_only_what_is_offered_is_mended(tmp_path):
             found.update(fixes.offered(session))
             for node, check in (("cp1", "preflight.clock"), ("worker1", "preflight.ports"), ("worker1", "no.such")):
                 with pytest.raises(UsageError):
-                    await fixes.mend(session, node, check)
-            finding = await fixes.mend(session, "worker1", "preflight.clock")
+                    await fixes.apply_fix(session, node, check)
+            finding = await fixes.apply_fix(session, "worker1", "preflight.clock")
             assert finding.level == "ok"
 
         async def refused(session):
             nobody = Terminal(interactive=False, colour=False, unicode=True, environ={})
             with pytest.raises(UsageError, match="nobody to ask") as error:
-                await runs.mend_offered(session, argparse.Namespace(yes=False), nobody)
+                await runs.fix_offered(session, argparse.Namespace(yes=False), nobody)
             assert "set the clock" in error.value.why
-            await runs.mend_offered(session, argparse.Namespace(yes=True), nobody)
-            await runs.mend_offered(session, argparse.Namespace(yes=False), nobody)  # nothing is left to ask about
+            await runs.fix_offered(session, argparse.Namespace(yes=True), nobody)
+            await runs.fix_offered(session, argparse.Namespace(yes=False), nobody)  # nothing is left to ask about
 
         await engine.in_session(fleet, answers, tmp_path, work, kind="check", tolerant=True)
         fleet.world.nodes["worker2"].clock_skew_seconds = 3600
@@ -119,10 +119,10 @@ async def test_only_what_is_offered_is_mended(tmp_path):
 
 @pytest.mark.parametrize("controller", [("clock-skew:worker1",)], indirect=True, ids=["clock"])
 async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(controller):
-    asked = []
+    questions = []
 
     def ask(question, *, answer):
-        asked.append(question)
+        questions.append(question)
         question.answer.set_result(answer)
 
     first = await controller.run(WORKFLOWS["install"])
@@ -130,16 +130,16 @@ async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(controll
     assert first.error is not None
     failure = controller.view.last_failure
     controller.ask = lambda question: ask(question, answer=False)
-    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
+    declined = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], fix=""))
     controller.drain()
     assert declined is first, "what failed before is still what there is to decide on"
     assert controller.result is first
     assert controller.view.last_failure == failure
     assert controller.stage.fleet.world.nodes["worker1"].clock_skew_seconds
     controller.ask = lambda question: ask(question, answer=True)
-    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend=""))
+    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], fix=""))
     assert again.exit_code == 0
-    assert [[(node, check) for node, check, _what in question.offers] for question in asked] == [
+    assert [[(node, check) for node, check, _what in question.offers] for question in questions] == [
         [("worker1", "preflight.clock")]
     ] * 2
     assert not controller.stage.fleet.world.nodes["worker1"].clock_skew_seconds
@@ -149,9 +149,9 @@ async def test_a_failed_run_is_mended_when_somebody_says_so_and_goes_on(controll
 async def test_where_nothing_can_be_mended_it_is_tried_again(controller):
     first = await controller.run(WORKFLOWS["install"])
     assert first.error is not None
-    await controller.stage.fleet.mend()
+    await controller.stage.fleet.fix()
     controller.ask = lambda question: pytest.fail(f"asked {question}")
-    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], mend="cp1"))
+    again = await asyncio.wrap_future(controller.start(WORKFLOWS["resume"], fix="cp1"))
     controller.drain()
     assert again.exit_code == 0
     assert any("nothing that kfinstall can mend is wrong on cp1" in line.text for line in controller.view.log)
@@ -172,7 +172,7 @@ async def test_what_others_left_is_mended_and_kept(tmp_path):
                 "preflight.apt",
             }
             for check in ("preflight.leftovers", "preflight.apt"):
-                assert (await fixes.mend(session, "worker1", check)).level == "ok"
+                assert (await fixes.apply_fix(session, "worker1", check)).level == "ok"
 
         await engine.in_session(fleet, fleet.answers(), tmp_path, work, kind="check", tolerant=True)
         assert unit not in node.files

@@ -43,7 +43,7 @@ async def test_a_whole_network_is_told_path_by_path(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "node", "said", "rule"),
+    ("fault", "node", "words", "rule"),
     [
         (
             "blocked-in:worker1",
@@ -67,13 +67,13 @@ async def test_a_whole_network_is_told_path_by_path(tmp_path):
         ("small-mtu:worker2", "worker2", "must have 1350", "mtu 1400"),
     ],
 )
-async def test_each_fault_stops_the_run_with_its_side_and_its_rule(tmp_path, fault, node, said, rule):
+async def test_each_fault_stops_the_run_with_its_side_and_its_rule(tmp_path, fault, node, words, rule):
     events, error, fleet = await checked(tmp_path, faults=[fault], kind="install", only=("preflight", "prepare"))
     assert error is not None
     assert not [e for e in events if e.name == "stepStarted"], "nothing was changed"
-    told = [e for e in findings(events) if e.node == node and said in e.message]
-    assert told
-    assert rule.format(cp1=fleet.world.nodes["cp1"].address) in told[0].fix
+    matching = [e for e in findings(events) if e.node == node and words in e.message]
+    assert matching
+    assert rule.format(cp1=fleet.world.nodes["cp1"].address) in matching[0].fix
     assert any(path.level == "error" for path in paths(events).values())
 
 

@@ -29,7 +29,7 @@ class Context:
     firewall: str = ""
     again: bool = False
     before: dict = field(default_factory=dict)
-    told: list = field(default_factory=list)
+    events: list = field(default_factory=list)
 
     @property
     def fleet(self):
@@ -39,7 +39,7 @@ class Context:
         return self.servers[name]
 
     def tell(self, event):
-        self.told.append(event)
+        self.events.append(event)
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ async def test_a_receiver_that_drops_is_named_with_its_rule(trio):
         ("cp1", "w1", 4789): Fault.RECEIVER,
         ("w2", "w1", 4789): Fault.RECEIVER,
     }
-    said = check(given, reach, "w1")
-    assert isinstance(said, Conflict)
-    assert not said.warning
-    assert "its packet filter (nft) drops what arrives from cp1" in said.reason
-    assert "sudo nft insert rule inet guard incoming ip saddr 10.9.0.1 tcp dport '{ 10250 }' accept" in said.hint
+    outcome = check(given, reach, "w1")
+    assert isinstance(outcome, Conflict)
+    assert not outcome.warning
+    assert "its packet filter (nft) drops what arrives from cp1" in outcome.reason
+    assert "sudo nft insert rule inet guard incoming ip saddr 10.9.0.1 tcp dport '{ 10250 }' accept" in outcome.hint
     assert isinstance(check(given, reach, "cp1"), Satisfied), "told once, where it is mended"
 
 
@@ -173,9 +173,9 @@ async def test_a_sender_that_drops_what_it_sends(trio):
     reach = await measure(given)
     assert set(found(reach).values()) == {Fault.SENDER}
     assert {(a, b) for a, b, _port in found(reach)} == {("w2", "cp1"), ("w2", "w1")}
-    said = check(given, reach, "w2")
-    assert "its own packet filter (nft) drops what it sends to cp1" in said.reason
-    assert "sudo nft insert rule inet f o ip daddr 10.9.0.1 tcp dport '{ 6443 }' accept" in said.hint
+    outcome = check(given, reach, "w2")
+    assert "its own packet filter (nft) drops what it sends to cp1" in outcome.reason
+    assert "sudo nft insert rule inet f o ip daddr 10.9.0.1 tcp dport '{ 6443 }' accept" in outcome.hint
 
 
 @needs_nft
@@ -271,9 +271,9 @@ async def test_the_guides_two_networks_without_a_way_between_them(lan):
         ("worker2", "worker1"),
     }
     assert set(ends.values()) == {Fault.NO_ROUTE}
-    said = check(given, reach, "worker2")
-    assert "it has no route to master and worker1" in said.reason
-    assert "ip route get 192.168.0.111" in said.hint
+    outcome = check(given, reach, "worker2")
+    assert "it has no route to master and worker1" in outcome.reason
+    assert "ip route get 192.168.0.111" in outcome.hint
 
 
 async def test_the_guides_two_networks_with_a_mask_that_makes_them_one(lan):
@@ -298,9 +298,9 @@ async def test_a_router_that_drops_is_neither_server(lan):
         ("worker2", "master"),
         ("worker2", "worker1"),
     }
-    said = check(given, reach, "worker2")
-    assert "something in between (192.168.1.1) refuses" in said.reason or "(192.168.0.1)" in said.reason
-    assert "what comes from master and worker1 does not arrive" in said.reason
+    outcome = check(given, reach, "worker2")
+    assert "something in between (192.168.1.1) refuses" in outcome.reason or "(192.168.0.1)" in outcome.reason
+    assert "what comes from master and worker1 does not arrive" in outcome.reason
 
 
 @pytest.mark.parametrize("silent", [False, pytest.param(True, marks=needs_nft)])
@@ -314,10 +314,10 @@ async def test_a_smaller_packet_size_on_the_way_and_what_calico_must_have(lan, s
     reach = await measure(given)
     assert reach.paths["master", "worker2"].mtu_bytes == 1437
     assert reach.paths["master", "worker1"].mtu_bytes == 1500
-    said = check(given, reach, "master")
-    assert "packets of more than 1437 bytes do not reach worker2" in said.reason
-    assert "must have 1387" in said.reason
-    assert not said.warning
+    outcome = check(given, reach, "master")
+    assert "packets of more than 1437 bytes do not reach worker2" in outcome.reason
+    assert "must have 1387" in outcome.reason
+    assert not outcome.warning
     again = await measure(given)
     assert again.paths["master", "worker2"].local_mtu_bytes == 1500, "what the kernel remembers of the way is no interface"
 
@@ -330,8 +330,8 @@ async def test_an_nfs_server_and_an_endpoint_that_are_no_nodes(trio):
         reach = await measure(given)
         assert [(item.way.port.purpose, item.fault) for item in reach.foreign] == [("API endpoint", Fault.NOBODY)] * 2
         assert isinstance(check(given, reach, "w1"), Satisfied), "a refusal is well before there is an API server"
-    said = check(given, await measure(given), "w1")
-    assert [finding.reason for finding in said.findings] == [
+    outcome = check(given, await measure(given), "w1")
+    assert [finding.reason for finding in outcome.findings] == [
         "the NFS server 10.9.0.3 is not reached on TCP 2049 (NFS): nothing listens there"
     ]
 

@@ -106,15 +106,15 @@ def test_what_only_looked_is_refused_by_name_and_runs_nothing(kfinstall, tmp_pat
 
 def test_the_record_holds_what_was_asked_for(kfinstall, tmp_path):
     path = answers(tmp_path)
-    asked = [
+    cases = [
         (("install", "--only", "storage", "--strict"), {"strict": True, "phases": ["connect", "storage"]}),
         (("reset", "--delete-data", "--yes"), {"delete_data": True, "dry_run": False}),
         (("uninstall", "--delete-data", "--force-finalizers"), {"delete_data": True, "force_finalizers": True}),
         (("reset", "--dry-run"), {"dry_run": True, "kind": "plan"}),
     ]
-    for words, _fields in asked:
+    for words, _fields in cases:
         assert kfinstall(*words, "--answers", path).returncode == 13
-    for record, (_words, fields) in zip(records(kfinstall), asked, strict=True):
+    for record, (_words, fields) in zip(records(kfinstall), cases, strict=True):
         assert {name: record[name] for name in fields} == fields
     assert [record["number"] for record in records(kfinstall)] == [1, 2, 3, 4]
 
@@ -131,7 +131,7 @@ def test_resume_of_a_resume_of_a_reset_is_that_reset(kfinstall, tmp_path):
 @pytest.fixture
 async def controller(tmp_path):
     draft = Draft(tmp_path / "answers.yaml", {"version": 1, "cluster": {"name": "demo"}})
-    controller = Controller(tmp_path / "state", draft, environ={}, rehearsal=Demo(3, (), 0.0))
+    controller = Controller(tmp_path / "state", draft, environ={}, demo=Demo(3, (), 0.0))
     stage = await controller.open_stage(fresh=True)
     controller.draft = Draft.of(tmp_path / "answers.yaml", stage.answers)
     yield controller

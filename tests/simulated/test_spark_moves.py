@@ -51,14 +51,14 @@ def application(kind="SparkApplication", name="theirs", mount="/opt/spark/work-d
 
 async def lines(fleet, answers, folder, *, kind="install"):
     """What `plan` (or `doctor`) prints of phase spark."""
-    told = []
+    texts = []
 
     async def work(session):
         plan = await doctor.look(session) if kind == "doctor" else session.plan()
-        told.extend(line for line in runbook.text(plan) if line.strip())
+        texts.extend(line for line in runbook.text(plan) if line.strip())
 
     await in_session(fleet, answers, folder, work, kind=kind, only=("spark",), dry_run=kind != "doctor")
-    return told
+    return texts
 
 
 def server(cluster):
@@ -86,12 +86,12 @@ async def test_an_existing_installation_is_migrated_with_a_line_in_the_plan(tmp_
                 application(name="own-claim", claim="theirs"),
             ):
                 fleet.cluster.put(item)
-        told = "\n".join(await lines(fleet, answers, tmp_path))
-        assert told.count(MOVES) == 1, told
-        assert "write /usr/local/bin/kf-spark-submit" in told
+        text = "\n".join(await lines(fleet, answers, tmp_path))
+        assert text.count(MOVES) == 1, text
+        assert "write /usr/local/bin/kf-spark-submit" in text
         theirs = "ScheduledSparkApplication nightly, SparkApplication theirs"
-        assert (theirs in told) == operator
-        assert not any(name in told for name in ("SparkApplication moved", "own-claim", "SparkApplication kfinstall"))
+        assert (theirs in text) == operator
+        assert not any(name in text for name in ("SparkApplication moved", "own-claim", "SparkApplication kfinstall"))
 
         _session, events = await run(fleet, answers, tmp_path)
         assert sorted({step for step, _target in changed(events)}) == sorted(STEPS)
@@ -102,15 +102,15 @@ async def test_an_existing_installation_is_migrated_with_a_line_in_the_plan(tmp_
         assert fleet.cluster.get("v1", "PersistentVolumeClaim", "spark-volume", NAMESPACE)["metadata"]["uid"] == claim
         assert set(proof) <= set(spark.files(fleet.cluster, NAMESPACE, "spark-volume")), "old event logs stay"
         script = next(iter(fleet.world.nodes.values())).files[spark_place.SUBMIT_PATH]
-        assert script.content == spark_submit.render(spark_place.site(answers, _session.situation.release))
+        assert script.content == spark_submit.render(spark_place.place_of(answers, _session.situation.release))
 
         _session, events = await run(fleet, answers, tmp_path, kind="resume")
         assert changed(events) == []
         found = [event.text for event in events if event.name == "notice" and "/opt/spark/work-dir" in event.text]
         assert len(found) == (1 if operator else 0)
-        told = "\n".join(await lines(fleet, answers, tmp_path, kind="doctor"))
-        assert MOVES not in told
-        assert (f"{theirs} name /opt/spark/work-dir for spark-volume" in told) == operator, told
+        text = "\n".join(await lines(fleet, answers, tmp_path, kind="doctor"))
+        assert MOVES not in text
+        assert (f"{theirs} name /opt/spark/work-dir for spark-volume" in text) == operator, text
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ async def test_a_token_makes_the_host_name(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "expected"),
     [
         ("Host *\n  UseKeychain yes\n", "IgnoreUnknown usekeychain"),
         ("Host *\n  ServerAliveInterval often\n", "line 2"),
@@ -172,7 +172,7 @@ async def test_a_token_makes_the_host_name(world: World) -> None:
         ("Host *\n  ProxyJump a:b:c:d@\n", "line 2"),
     ],
 )
-async def test_what_ssh_refuses_is_one_error_with_file_and_line(world: World, written: str, told: str) -> None:
+async def test_what_ssh_refuses_is_one_error_with_file_and_line(world: World, written: str, expected: str) -> None:
     """Red before: exit 1, 'a defect of its own'; or it was passed over, and a firewall was blamed."""
     world.write(written + world.common(master(world)))
     status, _words = await world.openssh("master")
@@ -184,7 +184,7 @@ async def test_what_ssh_refuses_is_one_error_with_file_and_line(world: World, wr
     assert error.exit_code is ExitCode.SSH
     assert error.node == "node1"
     assert "firewall" not in text
-    assert told in text
+    assert expected in text
     assert str(world.config) in text
     assert "useSshConfig: false" in error.hint
     # What it says to run says the same.
@@ -461,10 +461,10 @@ async def test_jump_hosts_of_the_configuration(tmp_path: Path) -> None:
 
 async def test_a_jump_hosts_unknown_key_is_asked_about_by_its_own_name(tmp_path: Path) -> None:
     """Red before: the node was named, and the flag did not help."""
-    asked: list[tuple[str, str, str]] = []
+    questions: list[tuple[str, str, str]] = []
 
     async def question(keys: Sequence[UnknownKey]) -> bool:
-        asked.extend((key.server, key.kind, key.fingerprint) for key in keys)
+        questions.extend((key.server, key.kind, key.fingerprint) for key in keys)
         return True
 
     async with behind(tmp_path, "jump") as (world, hops):
@@ -474,7 +474,7 @@ async def test_a_jump_hosts_unknown_key_is_asked_about_by_its_own_name(tmp_path:
         assert caught.value.fingerprint
         assert "--accept-new-host-keys" in caught.value.hint
         assert await world.ours("master", on_unknown_key=question) == "root"
-        assert asked == [("jump host jump", "ssh-ed25519", caught.value.fingerprint)]
+        assert questions == [("jump host jump", "ssh-ed25519", caught.value.fingerprint)]
         assert f"[127.0.0.1]:{hops['jump'].port}" in (tmp_path / "pins").read_text()
         (tmp_path / "pins").unlink()
         assert await world.ours("master", accept_new=True) == "root"
@@ -486,18 +486,18 @@ async def test_a_jump_hosts_unknown_key_is_asked_about_by_its_own_name(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "expected"),
     [
         ("Host master\n  ProxyJump a\nHost a\n  ProxyJump b\nHost b\n  ProxyJump a\n", "in a circle: master via a via b via a"),
         ("Host *\n  ProxyJump other\n", "in a circle: master via other via other"),
         ("Host *\n  ProxyJump master\n", "ssh does not take its own configuration"),
     ],
 )
-async def test_jump_hosts_in_a_circle(tmp_path: Path, written: str, told: str) -> None:
+async def test_jump_hosts_in_a_circle(tmp_path: Path, written: str, expected: str) -> None:
     # Not compared: ssh itself would start one ssh after the other without end.
     config = tmp_path / "circle"
-    config.write_text(f"{written}Host *\n  Port 1\n" if "a circle" in told else written)
-    with pytest.raises(LoginError, match=told) as caught:
+    config.write_text(f"{written}Host *\n  Port 1\n" if "a circle" in expected else written)
+    with pytest.raises(LoginError, match=expected) as caught:
         await Client(tmp_path).connect(
             0, node={"address": "master"}, ssh={"user": None, "port": None, "keys": ()}, ssh_config=config
         )
@@ -555,7 +555,7 @@ async def _running(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "told", "kind"),
+    ("command", "expected", "kind"),
     [
         ("/no/such/program %h", "can't be run on this computer", LoginError),
         ("sh -c 'echo the portal is shut >&2; exit 1'", "can't be reached through ProxyCommand", TransportError),
@@ -563,11 +563,13 @@ async def _running(text: str) -> list[str]:
         ("nc %h %z", "can't be used", LoginError),
     ],
 )
-async def test_a_proxy_command_that_fails_is_the_cause(world: World, command: str, told: str, kind: type[TransportError]) -> None:
+async def test_a_proxy_command_that_fails_is_the_cause(
+    world: World, command: str, expected: str, kind: type[TransportError]
+) -> None:
     """Red before: 'is it on, and does its firewall let SSH in?'"""
     world.write(world.common(master(world, f"  ProxyCommand {command}\n")))
     assert (await world.openssh("master"))[0] == 255
-    with pytest.raises(kind, match=told) as caught:
+    with pytest.raises(kind, match=expected) as caught:
         await world.ours("master")
     text = "\n".join(caught.value.lines())
     assert "firewall" not in text
@@ -577,7 +579,7 @@ async def test_a_proxy_command_that_fails_is_the_cause(world: World, command: st
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         ("HostName no-such-name.invalid", "mend HostName ({config} line 2)"),
         ("BindAddress 192.0.2.77", "BindAddress ({config} line 2) can't be used"),
@@ -587,13 +589,13 @@ async def test_a_proxy_command_that_fails_is_the_cause(world: World, command: st
         ("KexAlgorithms sntrup761x25519-sha512@openssh.com", "KexAlgorithms ({config} line 2) names no algorithm"),
     ],
 )
-async def test_a_local_cause_is_named_with_its_line(world: World, line: str, told: str) -> None:
+async def test_a_local_cause_is_named_with_its_line(world: World, line: str, expected: str) -> None:
     written = line.format(folder=world.folder)
     world.write(f"Host master\n  {written}\n" + world.common(master(world)))
     with pytest.raises(TransportError) as caught:
         await world.ours("master")
     text = "\n".join(caught.value.lines())
-    assert told.format(config=world.config, folder=world.folder) in text
+    assert expected.format(config=world.config, folder=world.folder) in text
     assert "firewall" not in text
     assert caught.value.exit_code is ExitCode.SSH
 

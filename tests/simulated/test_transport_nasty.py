@@ -57,14 +57,14 @@ async def test_passwords_right_and_wrong_are_sent_once(client: Client, kind: str
         assert f"key {client.folder}/id; password" in caught.value.why
         assert not caught.value.retryable
         assert "barley" not in "".join(caught.value.lines())
-        assert client.secrets.asked == ["ssh.password"] * 2
+        assert client.secrets.purposes == ["ssh.password"] * 2
 
 
 async def test_a_node_has_its_own_settings(client: Client) -> None:
     async with server(password="open sesame") as there:
         own = {"user": "ops", "port": there.port, "password": {"env": "RIGHT"}}
         await entered(await client.connect(1, node={"ssh": own}, ssh={"password": {"env": "WRONG"}}))
-        assert client.secrets.asked[0] == "nodes.node1.ssh.password"
+        assert client.secrets.purposes[0] == "nodes.node1.ssh.password"
 
 
 async def test_the_wrong_key_names_what_was_tried(client: Client) -> None:
@@ -160,7 +160,7 @@ async def test_a_connection_that_dies_in_mid_command_is_never_a_success(client: 
         await host.close()
 
 
-def _sudo(told: bytes, right: str = "") -> Callable[[asyncssh.SSHServerProcess[bytes]], Any]:
+def _sudo(stderr: bytes, right: str = "") -> Callable[[asyncssh.SSHServerProcess[bytes]], Any]:
     """A node whose sudo wants a password, or refuses in other words."""
 
     async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -168,7 +168,7 @@ def _sudo(told: bytes, right: str = "") -> Callable[[asyncssh.SSHServerProcess[b
         assert root is not None
         process.stderr.write(wire.login_line(root.begin))
         if not root.password:
-            process.stderr.write(told)
+            process.stderr.write(stderr)
             process.exit(1)
         elif not right or await process.stdin.readline() != right.encode() + b"\n":
             process.stderr.write(b"Sorry, try again.\nsudo: 1 incorrect password attempt\n")
@@ -183,10 +183,10 @@ def _sudo(told: bytes, right: str = "") -> Callable[[asyncssh.SSHServerProcess[b
 async def test_sudo_with_a_password_is_proven_once_and_then_used(client: Client) -> None:
     async with server(_sudo(b"sudo: a password is required\n", "open sesame"), key=key(client)) as there:
         host = await client.connect(there.port, ssh={"sudo_password": {"env": "RIGHT"}})
-        assert client.secrets.asked == []  # only asked for where sudo wants one
+        assert client.secrets.purposes == []  # only asked for where sudo wants one
         for _turn in range(2):
             assert (await host.ask(ASK, timeout_seconds=5)).lines == ("in",)
-        assert client.secrets.asked == ["ssh.sudoPassword"]
+        assert client.secrets.purposes == ["ssh.sudoPassword"]
         await host.close()
         wrong = await client.connect(there.port, ssh={"sudo_password": {"env": "WRONG"}})
         with pytest.raises(SudoError, match="refused the password") as caught:
@@ -200,7 +200,7 @@ async def test_sudo_with_a_password_is_proven_once_and_then_used(client: Client)
 
 
 @pytest.mark.parametrize(
-    ("told", "message", "fix"),
+    ("stderr", "message", "fix"),
     [
         (b"ops is not in the sudoers file.\nThis incident has been reported.\n", "may not use sudo", "usermod -aG sudo"),
         (b"Sorry, user ops may not run sudo on node1.\nsudo: no\n", "may not use sudo", "usermod"),
@@ -208,14 +208,14 @@ async def test_sudo_with_a_password_is_proven_once_and_then_used(client: Client)
         (b"env: 'sudo': No such file or directory\n", "no sudo", "install it"),
     ],
 )
-async def test_each_refusal_of_sudo_has_its_fix(client: Client, told: bytes, message: str, fix: str) -> None:
-    async with server(_sudo(told), key=key(client)) as there:
+async def test_each_refusal_of_sudo_has_its_fix(client: Client, stderr: bytes, message: str, fix: str) -> None:
+    async with server(_sudo(stderr), key=key(client)) as there:
         host = await client.connect(there.port, ssh={"sudo_password": {"env": "RIGHT"}})
         with pytest.raises(SudoError, match=message) as caught:
             await host.ask(ASK, timeout_seconds=5)
         assert fix in caught.value.hint
         assert caught.value.node == "node1"
-        assert client.secrets.asked == []
+        assert client.secrets.purposes == []
         await host.close()
 
 

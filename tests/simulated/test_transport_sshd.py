@@ -306,11 +306,11 @@ async def test_a_forwarded_port_survives_a_cut_connection(host: Host, node: Sshd
 
 
 async def test_host_keys_unknown_accepted_pinned_and_changed(tmp_path: Path) -> None:
-    asked: list[tuple[str, str, str]] = []
+    questions: list[tuple[str, str, str]] = []
 
     async def question(keys: Sequence[UnknownKey]) -> bool:
-        asked.extend((key.server, key.kind, key.fingerprint) for key in keys)
-        return len(asked) > 1
+        questions.extend((key.server, key.kind, key.fingerprint) for key in keys)
+        return len(questions) > 1
 
     client = Client(tmp_path)
     async with sshd(tmp_path) as server:
@@ -323,7 +323,7 @@ async def test_host_keys_unknown_accepted_pinned_and_changed(tmp_path: Path) -> 
         assert not client.pins.exists()
         host = await client.connect(server.port, accept_new=False, on_unknown_key=question)
         await host.close()
-        assert asked == [("node1", "ssh-ed25519", unknown.value.fingerprint)] * 2
+        assert questions == [("node1", "ssh-ed25519", unknown.value.fingerprint)] * 2
         assert client.pins.read_text() == server.pins_line
         assert client.pins.stat().st_mode & 0o777 == 0o600
         host = await client.connect(server.port, accept_new=False)
@@ -334,7 +334,7 @@ async def test_host_keys_unknown_accepted_pinned_and_changed(tmp_path: Path) -> 
             await client.connect(server.port, accept_new=True, on_unknown_key=question)
         assert not changed.value.retryable
         assert "ssh-keygen -R" in changed.value.hint
-        assert len(asked) == 2
+        assert len(questions) == 2
         assert client.pins.read_text() == server.pins_line
 
 

@@ -42,7 +42,7 @@ def generated(cluster):
 
 
 @pytest.fixture
-async def site(tmp_path):
+async def installed(tmp_path):
     """A cluster with everything; (fleet, what a run takes)."""
     async with Fleet(state_dir=place(tmp_path), pace=0) as fleet:
         answers = variant(fleet, kubeflow={"components": "full"})
@@ -50,8 +50,8 @@ async def site(tmp_path):
         yield fleet, answers, tmp_path
 
 
-async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_them(site):
-    fleet, answers, folder = site
+async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_them(installed):
+    fleet, answers, folder = installed
     cluster = fleet.cluster
     cluster.put({**NOTEBOOK, "metadata": PLAIN})
     before, passwords = names(cluster, "v1", "PersistentVolumeClaim"), generated(cluster)
@@ -99,8 +99,8 @@ async def test_kubeflow_goes_the_cluster_and_the_data_stay_and_it_comes_back_to_
     assert (folder / "clusters" / "demo" / "proof.html").exists()
 
 
-async def test_data_goes_where_that_is_asked_for_also_later(site):
-    fleet, answers, folder = site
+async def test_data_goes_where_that_is_asked_for_also_later(installed):
+    fleet, answers, folder = installed
     await run(fleet, answers, folder, kind="uninstall")
     _session, events = await run(fleet, answers, folder, kind="uninstall", delete_data=True)
     assert changed(events) == [("uninstall.data", "cluster"), ("uninstall.namespaces", "cluster")]
@@ -172,8 +172,8 @@ async def test_a_namespace_that_stays_keeps_its_pod_security_and_whose_it_is(tmp
                 view = replace(bare, cluster=await api.snapshot(step.wants(bare)))
                 await step.apply(FakeContext(view, cluster=api))
                 kept = cluster.get("v1", "Namespace", "kubeflow")["metadata"]
-                said = {"kubernetes.io/metadata.name": "kubeflow", "kfinstall.io/kept": "kubeflow", "team": "a"}
-                assert kept["labels"] == {**said, **stamp.LABELS, **security}
+                expected = {"kubernetes.io/metadata.name": "kubeflow", "kfinstall.io/kept": "kubeflow", "team": "a"}
+                assert kept["labels"] == {**expected, **stamp.LABELS, **security}
                 assert stamp.ANNOTATION not in (kept.get("annotations") or {}), "it is not as it was applied any more"
             await api.apply(stamp.stamped(namespace))
             assert cluster.get("v1", "Namespace", "kubeflow")["metadata"]["labels"] == {
@@ -181,8 +181,8 @@ async def test_a_namespace_that_stays_keeps_its_pod_security_and_whose_it_is(tmp
             }  # fmt: skip
 
 
-async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(site, monkeypatch):
-    fleet, answers, folder = site
+async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked_for(installed, monkeypatch):
+    fleet, answers, folder = installed
     fleet.cluster.put(NOTEBOOK)
     monkeypatch.setattr(limits, "KUBEFLOW_FINALIZERS_SECONDS", 5.0)
     with pytest.raises(CommandError) as held:
@@ -201,8 +201,8 @@ async def test_what_finalizers_hold_is_named_and_let_go_only_where_that_is_asked
     assert "uninstall.namespaces" in {step for step, _target in changed(events)}
 
 
-async def test_a_dry_run_only_tells(site):
-    fleet, answers, folder = site
+async def test_a_dry_run_only_tells(installed):
+    fleet, answers, folder = installed
     fleet.cluster.put({**NOTEBOOK, "metadata": PLAIN})
     before = {kind: names(fleet.cluster, *kind) for kind in (("apps/v1", "Deployment"), ("v1", "Namespace"))}
     session, events = await run(fleet, answers, folder, kind="uninstall", dry_run=True)

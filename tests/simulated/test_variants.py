@@ -112,9 +112,9 @@ async def test_a_bundle_installs_without_a_network_and_can_be_taken_from_there_a
         steps = [step for step, _target in changed(events)]
         assert {"kubeflow.render", "kubeflow.proof"} <= set(steps)
         assert "prepare.tools" not in steps
-        told = [event.text for event in events if event.name == "outputLine" and event.step == "kubeflow.render"]
-        assert any("taken from the bundle" in text for text in told)
-        assert not any("fetching" in text for text in told)
+        texts = [event.text for event in events if event.name == "outputLine" and event.step == "kubeflow.render"]
+        assert any("taken from the bundle" in text for text in texts)
+        assert not any("fetching" in text for text in texts)
         await in_session(fleet, answers, tmp_path, take, kind="plan")
     assert set(view.release.control_plane_images(view.patch)) <= set(found[0].images)
     assert (found[0].components, found[0].record) == (given.components, given.record)

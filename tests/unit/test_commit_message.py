@@ -41,19 +41,19 @@ def test_what_is_as_it_should_be_is_not_talked_about(judged, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("a" * 73 + WHY, "73 characters"), ("Short\nand more\n", "must be empty"), ("é" * 80, "80 characters")]
+    ("text", "expected"), [("a" * 73 + WHY, "73 characters"), ("Short\nand more\n", "must be empty"), ("é" * 80, "80 characters")]
 )
-def test_what_must_be_changed_is_refused(judged, text, told):
-    code, said = judged(text)
-    assert (code, said.count("\n")) == (1, 1)
-    assert told in said
+def test_what_must_be_changed_is_refused(judged, text, expected):
+    code, output = judged(text)
+    assert (code, output.count("\n")) == (1, 1)
+    assert expected in output
 
 
 @pytest.mark.parametrize("text", ["Fix a typo\n", "Fix a typo\n\n# nothing but comments\n", "Fix a typo\n\n\n"])
 def test_a_subject_alone_passes_with_a_word_about_it(judged, text):
-    code, said = judged(text)
+    code, output = judged(text)
     assert code == 0
-    assert "say why" in said
+    assert "say why" in output
 
 
 def test_pre_commit_runs_it_on_messages_alone():

@@ -198,13 +198,13 @@ def test_everything_on_the_terminal_is_cleaned(capsys, monkeypatch):
     assert not out.confirm(f"{ALL}? ")
     monkeypatch.setattr("getpass.getpass", lambda prompt, stream: prompt)
     assert harmless(out.ask_secret(ALL))
-    told = capsys.readouterr()
-    assert harmless(told.out)
-    assert harmless(told.err)
-    assert "\\u001b" not in told.out
-    record = json.loads(told.out.splitlines()[2])
+    captured = capsys.readouterr()
+    assert harmless(captured.out)
+    assert harmless(captured.err)
+    assert "\\u001b" not in captured.out
+    record = json.loads(captured.out.splitlines()[2])
     assert record["list"][0]
-    assert "  why:  one\n" in told.err, "several lines stay several lines"
+    assert "  why:  one\n" in captured.err, "several lines stay several lines"
 
 
 def test_a_second_line_can_not_pass_for_one_of_the_programs_own(capsys):
@@ -215,9 +215,9 @@ def test_a_second_line_can_not_pass_for_one_of_the_programs_own(capsys):
     bus.emit(Notice(level="warning", text=forged))
     bus.emit(NodeSetAside(node="n", step="s", reason=forged))
     terminal(capsys).error(KfError(forged, why=forged, hint=forged))
-    told = out.getvalue() + capsys.readouterr().err
-    assert told.count("finished in 3 min") == 6
-    assert not any(line.startswith("finished") for line in told.splitlines())
+    output = out.getvalue() + capsys.readouterr().err
+    assert output.count("finished in 3 min") == 6
+    assert not any(line.startswith("finished") for line in output.splitlines())
 
 
 async def test_the_question_about_a_host_key_is_cleaned(capsys, monkeypatch):
@@ -250,7 +250,7 @@ def test_an_errors_own_words_are_clean():
 
 
 def test_the_plan_of_hostile_facts_is_clean():
-    class Told(Step):
+    class HostileStep(Step):
         id: ClassVar[str] = "prepare.told"
         title: ClassVar[str] = "Tell"
         check_: ClassVar[Check]
@@ -264,8 +264,8 @@ def test_the_plan_of_hostile_facts_is_clean():
     answers = loads("nodes: [{name: cp1, address: 192.0.2.1}]")
     situation = plan.Situation(answers, releases.load(answers.cluster.release), {"cp1": Facts(node="cp1")})
     for check in (Needed((ALL,)), Satisfied(ALL), Conflict(ALL, ALL)):
-        Told.check_ = check
-        made = plan.build(situation, (Phase("prepare", "Prepare", (Told,)),))
+        HostileStep.check_ = check
+        made = plan.build(situation, (Phase("prepare", "Prepare", (HostileStep,)),))
         texts = [
             *runbook.text(made),
             runbook.markdown(made, situation),

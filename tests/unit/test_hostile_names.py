@@ -65,8 +65,8 @@ def walked(name: str) -> Iterator[tuple[Ref, list[dict]]]:
     yield Ref.of(alone), [made, sets, alone, deep(name), deployment("istiod", "istio-system", ready=1)]
     unhealthy = pod(sets, name=name, namespace=name, node="w1", container=running())
     yield Ref.of(unhealthy), [unhealthy, event(unhealthy, "Readiness probe failed", reason="Unhealthy")]
-    for told in ((), (condition("Denied", "True", "no"),)):
-        yield Ref.of(asked := signing_request(name, "system:node:w1", "kubernetes.io/kubelet-serving", *told)), [asked]
+    for conditions in ((), (condition("Denied", "True", "no"),)):
+        yield Ref.of(request := signing_request(name, "system:node:w1", "kubernetes.io/kubelet-serving", *conditions)), [request]
     yield Ref.of(open_ := certificate(name, name)), [open_]
     ready = thing("cert-manager.io/v1", "Issuer", "self", "kubeflow", status={"conditions": [condition("Ready", "True")]})
     yield Ref.of(open_), [open_, ready, deployment("cert-manager", "cert-manager", ready=1)]
@@ -82,7 +82,7 @@ def walked(name: str) -> Iterator[tuple[Ref, list[dict]]]:
     yield Ref.of(made), [made, sets, stuck]
 
 
-def told(name: str) -> Iterator[str]:
+def texts(name: str) -> Iterator[str]:
     """Every remedy that names an object."""
     for ref, documents in walked(name):
         pods = [Ref.of(item) for item in documents if item["kind"] == "Pod"]
@@ -111,7 +111,7 @@ def told(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_one_word_of_a_command(name):
-    hints = [text for text in told(name) if "kubectl" in text or "sudo" in text or "ssh-keygen" in text or "ls -l" in text]
+    hints = [text for text in texts(name) if "kubectl" in text or "sudo" in text or "ssh-keygen" in text or "ls -l" in text]
     assert len(hints) > 20
     seen = 0
     for hint in hints:
@@ -137,7 +137,7 @@ def test_a_hostile_name_is_one_word_of_a_command(name):
 
 
 def test_ordinary_names_look_as_ever():
-    hints = set(told(PLAIN))
+    hints = set(texts(PLAIN))
     for wanted in (
         "restore the volume, or: kubectl -n web-1 delete pvc web-1",
         "kubectl -n web-1 delete pod web-1  # the next one gets it",

@@ -16,8 +16,8 @@ CALLS = [
     Invocation(),
     Invocation(command="status"),
     Invocation(command="resume"),
-    Invocation(command="resume", rehearsal=True),
-    Invocation(command="demo", rehearsal=True),
+    Invocation(command="resume", demo=True),
+    Invocation(command="demo", demo=True),
     Invocation(command="wizard"),
     *(Invocation(command=name, answers=FILE, words=(name, "--answers", FILE)) for name in invocation.ANSWERED),
     Invocation(command="wizard", answers=FILE),
@@ -31,12 +31,12 @@ CALLS += [
         words=(*call.words, "--state-dir", STATE) if call.words else (),
         answers=call.answers,
         state_dir=STATE,
-        rehearsal=call.rehearsal,
+        demo=call.demo,
         dry_run=call.dry_run,
     )
     for call in CALLS
 ]
-ASKED = [
+TYPED = [
     *((name,) for name in invocation.ANSWERED),
     *(("install", "--only", phase) for phase in PHASE_NAMES),
     ("check", "--mend"),
@@ -52,13 +52,13 @@ ASKED = [
 
 
 def name_of(call):
-    return f"{call.command or 'unknown'}{'-there' if call.state_dir else ''}{'-rehearsed' if call.rehearsal else ''}"
+    return f"{call.command or 'unknown'}{'-there' if call.state_dir else ''}{'-rehearsed' if call.demo else ''}"
 
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
 def test_every_command_parses_however_the_run_was_called(call):
     with using(call):
-        texts = [command(*words) for words in ASKED]
+        texts = [command(*words) for words in TYPED]
         assert [trouble(text) for text in (again(), reinstall(), only("storage"))] == ["", "", ""]
     for text in texts:
         assert trouble(text) == ""
@@ -91,7 +91,7 @@ def test_a_resumed_run_chooses_phases_by_resume():
 
 
 def test_a_rehearsal_has_no_answers_file():
-    with using(Invocation(command="demo", rehearsal=True)):
+    with using(Invocation(command="demo", demo=True)):
         assert only("storage") == "kfinstall resume --only storage"
         assert command("check") == "kfinstall resume --only preflight"
         assert command("reset") == "kfinstall demo --reset"

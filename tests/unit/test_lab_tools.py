@@ -41,18 +41,18 @@ class Mirror:
     """Answers with how often a path was asked for; /broken ends early, /gone is not there."""
 
     def __init__(self):
-        self.asked = []
+        self.paths = []
         mirror = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                mirror.asked.append(self.path)
+                mirror.paths.append(self.path)
                 if self.path == "/gone":
                     self.send_error(404)
                     return
-                body = str(mirror.asked.count(self.path)).encode()
+                body = str(mirror.paths.count(self.path)).encode()
                 self.send_response(200)
-                short = self.path == "/broken" and len(body) == 1 and mirror.asked.count(self.path) == 1
+                short = self.path == "/broken" and len(body) == 1 and mirror.paths.count(self.path) == 1
                 self.send_header("Content-Length", str(len(body) + short))
                 self.end_headers()
                 self.wfile.write(body)
@@ -80,7 +80,7 @@ def test_what_never_changes_is_fetched_once(tmp_path, mirror):
     cache = Cache(tmp_path, {})
     paths = [cache.get(f"{mirror.url}/pool/a_1_amd64.deb") for _turn in range(3)]
     assert len(set(paths)) == 1
-    assert mirror.asked == ["/pool/a_1_amd64.deb"]
+    assert mirror.paths == ["/pool/a_1_amd64.deb"]
 
 
 def test_many_who_ask_at_once_wait_for_one(tmp_path, mirror):
@@ -115,10 +115,10 @@ def test_what_is_not_there_is_an_error_and_what_ended_early_is_fetched_again(tmp
 
 
 @pytest.mark.parametrize(
-    "asked", ["http://example.com/debian/x", "/etc/passwd", "http://m/debian", "http://m/debian/../x", "http://m.org/debian/x"]
+    "requested", ["http://example.com/debian/x", "/etc/passwd", "http://m/debian", "http://m/debian/../x", "http://m.org/debian/x"]
 )
-def test_nothing_but_the_archives_is_fetched(tmp_path, asked):
-    assert Cache(tmp_path, {"http://m/debian": "http://m/debian"}).real_url(asked) == ""
+def test_nothing_but_the_archives_is_fetched(tmp_path, requested):
+    assert Cache(tmp_path, {"http://m/debian": "http://m/debian"}).real_url(requested) == ""
 
 
 def test_ubuntus_names_lead_to_debians_archives(tmp_path):

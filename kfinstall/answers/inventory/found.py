@@ -157,5 +157,5 @@ class Found:
             head = f"line{'s' if len(known) > 1 else ''} {numbers}: " if known else ""
             lines.append((known[0] if known else 0, head + clean(why)))
         lines.sort(key=lambda item: (item[0] == 0, item[0]))
-        told = [text for _line, text in lines]
-        return (*told, f"and {self._dropped} more lines of this kind") if self._dropped else tuple(told)
+        texts = [text for _line, text in lines]
+        return (*texts, f"and {self._dropped} more lines of this kind") if self._dropped else tuple(texts)

@@ -251,8 +251,8 @@ def _set_role(node: dict[str, Any], role: str) -> None:
 
 def _roles_by_name(made: _Made) -> None:
     first = made.nodes[0]["name"]
-    told = {node["name"]: roles.of_name(node["name"]) for node in made.nodes}
-    leads = [name for name, role in told.items() if role == roles.CONTROL_PLANE]
+    by_name = {node["name"]: roles.of_name(node["name"]) for node in made.nodes}
+    leads = [name for name, role in by_name.items() if role == roles.CONTROL_PLANE]
     if not leads or leads == [first]:
         rest = "; the others are workers" if len(made.nodes) > 1 else " and the worker"
         made.about_roles.append(f"no role is said: {first}, the first, becomes the control plane{rest}, unless roles are given")

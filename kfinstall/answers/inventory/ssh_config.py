@@ -134,8 +134,8 @@ class _Config:
             if key == "host":
                 self._blocks.append(_Block(number, tuple(_words(value))))
             elif key == "match":
-                asked = [part.lower() for part in _words(value)[:1]]
-                self._blocks.append(_Block(number, self._match(value, number), is_match=True, of_address=asked == ["host"]))
+                criteria = [part.lower() for part in _words(value)[:1]]
+                self._blocks.append(_Block(number, self._match(value, number), is_match=True, of_address=criteria == ["host"]))
             elif key == "include":
                 found.leave(f"Include {word(value)}: that file is not read; import it too", number)
             elif key and not value:

@@ -80,17 +80,17 @@ class JUnit:
 def _case(check: str, found: list[Finding], *, strict: bool) -> ET.Element:
     case = _element(check)
     bad = [each for each in found if each.level == "error" or (strict and each.level == "warning" and not each.ignored)]
-    told = [each for each in found if each not in bad]
-    passed_over = [each for each in told if each.ignored or each.severity == "unchecked"]
+    others = [each for each in found if each not in bad]
+    passed_over = [each for each in others if each.ignored or each.severity == "unchecked"]
     if bad:
         failure = ET.SubElement(case, "failure", type=_clean(bad[0].severity or bad[0].level), message=_clean(bad[0].message))
         failure.text = _clean("\n".join(line for each in bad for line in _lines(each)))
-    elif passed_over and not any(each.level == "ok" for each in told):
+    elif passed_over and not any(each.level == "ok" for each in others):
         first = passed_over[0]
         word = f"ignored ({first.called})" if first.ignored else "could not be checked"
         ET.SubElement(case, "skipped", message=_clean(f"{word}: {first.message}"))
-    if told:
-        ET.SubElement(case, "system-out").text = _clean("\n".join(line for each in told for line in _lines(each)))
+    if others:
+        ET.SubElement(case, "system-out").text = _clean("\n".join(line for each in others for line in _lines(each)))
     return case
 
 

@@ -47,14 +47,14 @@ def table(paths: Sequence[NodePath], *, unicode: bool, indent: str = "  ") -> It
         yield from (f"{indent}{path.source} > {path.target}: {text}" for text in path.blocked)
     streams = [path for path in between if path.megabits_per_second >= 0]
     if streams:
-        told = ", ".join(f"{path.source} > {path.target} {path.megabits_per_second:.0f}" for path in streams[:MOST_NODES])
+        rates = ", ".join(f"{path.source} > {path.target} {path.megabits_per_second:.0f}" for path in streams[:MOST_NODES])
         slowest = min(streams, key=lambda path: path.megabits_per_second)
         more = (
             f" and {len(streams) - MOST_NODES} more, the slowest {slowest.megabits_per_second:.0f}"
             if len(streams) > MOST_NODES
             else ""
         )
-        yield f"{indent}one TCP stream, Mbit/s: {told}{more}"
+        yield f"{indent}one TCP stream, Mbit/s: {rates}{more}"
     sizes = sorted({path.mtu_bytes for path in between if path.mtu_bytes > 0})
     if sizes:
         yield f"{indent}largest packet that arrives whole: {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} bytes"

@@ -71,7 +71,7 @@ class Plain:
     _steps: int = field(default=0, init=False)
     _seen: set[str] = field(default_factory=set, init=False)
     _width: int = field(default=8, init=False)
-    _told_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    _reported_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     """(step, target) to when it last showed a line, epoch seconds."""
     _found: list[Finding] = field(default_factory=list, init=False)
     _paths: list[NodePath] = field(default_factory=list, init=False)
@@ -135,7 +135,7 @@ class Plain:
     @_show.register
     def _(self, event: StepStarted) -> None:
         count = self._count(event.step)
-        self._told_at[event.step, event.target] = event.at
+        self._reported_at[event.step, event.target] = event.at
         what = "went on meanwhile, following it: " if event.attached else ""
         head = f"  {event.target:<{self._width}} {count} {event.title}: {what}"
         self._step_line(head, "; ".join(event.changes) if self.columns else _short("; ".join(event.changes)))
@@ -157,8 +157,8 @@ class Plain:
     @_show.register
     def _(self, event: OutputLine) -> None:
         where = (event.step, event.target)
-        if self.verbose or event.at - self._told_at.get(where, event.at) >= _QUIET_SECONDS:
-            self._told_at[where] = event.at
+        if self.verbose or event.at - self._reported_at.get(where, event.at) >= _QUIET_SECONDS:
+            self._reported_at[where] = event.at
             self._line(self._paint("dim", f"  {event.target:<{self._width}}       | {event.text}"))
 
     def _tell_paths(self) -> None:

@@ -73,11 +73,11 @@ class ClusterInit(Step):
             ("podCIDR", str(networking.get("podSubnet", "")), str(wanted.pod_cidr)),
             ("serviceCIDR", str(networking.get("serviceSubnet", "")), str(wanted.service_cidr)),
         )
-        others = [(key, found, asked) for key, found, asked in pairs if found and found != asked]
+        others = [(key, found, expected) for key, found, expected in pairs if found and found != expected]
         if others:
             return Conflict(
-                "; ".join(f"the cluster has {key} {found}, the answers say {asked}" for key, found, asked in others),
-                "in the answers: " + ", ".join(f'cluster.{key}: "{found}"' for key, found, _asked in others),
+                "; ".join(f"the cluster has {key} {found}, the answers say {expected}" for key, found, expected in others),
+                "in the answers: " + ", ".join(f'cluster.{key}: "{found}"' for key, found, _expected in others),
             )
         made = "by kfinstall" if membership.done(view) else "before kfinstall"
         return Satisfied(f"the API server answers as {view.cluster.version if view.cluster else ''}; made {made}")

@@ -25,5 +25,5 @@ class LoginKubeconfig(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `login=name` and `kubeconfig=path`."""
-        told = assignments(cls.section, lines)
-        return cls(told.get("login", ""), told.get("kubeconfig", ""))
+        values = assignments(cls.section, lines)
+        return cls(values.get("login", ""), values.get("kubeconfig", ""))

@@ -62,8 +62,8 @@ class ClusterNodesReady(ObjectsStep):
                 if kubeadm.is_ready(node):
                     return None
                 own = next((text for pod in found.pods if _on(pod, view.target) and (text := pods.reason(pod))), "")
-                told = str(kubeadm.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
-                return NotReady(own or told, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
+                message = str(kubeadm.condition(node, "Ready").get("message") or "the kubelet has not registered yet")
+                return NotReady(own or message, f"on {view.target}: journalctl -u kubelet -n 50; crictl ps -a")
 
             await cluster.wait(ref, probe, timeout_seconds=self.timeout_seconds, say=context.say)
         if "worker" in view.node.roles:

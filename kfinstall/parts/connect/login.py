@@ -26,8 +26,8 @@ class ConnectLogin(Step):
             return Conflict(f"{node.address} was not reached", f"ssh {f'-p {port} ' if port else ''}{login} sudo -n true")
         facts = view.facts
         if facts.forwarding_refused:
-            said, *places = facts.forwarding_refused
-            reason = f"its sshd does not forward connections ({said}), and the Kubernetes API is reached through one"
+            answer, *places = facts.forwarding_refused
+            reason = f"its sshd does not forward connections ({answer}), and the Kubernetes API is reached through one"
             hint = forwarding.hint(self._user(view), ", ".join(places))
             # Nothing goes without: to ignore it would end behind kubeadm init, where nobody says why.
             return Conflict(reason, hint, findings=(Finding(reason, hint, name="forwarding", severity=Severity.BLOCKING),))

@@ -199,10 +199,10 @@ def _from_map(document: Document) -> Line | None:
     if not name.startswith(_PREFIX):
         return None
     data = document.get("data") or {}
-    told = [str(value) for key, value in sorted(data.items()) if key not in ("fingerprint", "at", "inputs")]
+    texts = [str(value) for key, value in sorted(data.items()) if key not in ("fingerprint", "at", "inputs")]
     what = name.removeprefix(_PREFIX)
     title = _TITLES.get(what, what.replace("-", " ").capitalize())
-    evidence = str(data.get("evidence") or "; ".join(told))
+    evidence = str(data.get("evidence") or "; ".join(texts))
     when = str(data.get("at") or metadata.get("creationTimestamp") or "")
     # The card is shown by browsers and pagers too, which are no funnel of ours.
     return Line(clean(title), clean_text(evidence), clean(when))
@@ -249,7 +249,7 @@ def _places(view: View) -> tuple[Place, ...]:
         board = dashboard(answers, view.cluster)
         places.append(board)
         if answers.spark.enabled and answers.spark.history_server:
-            path = spark_place.site(answers, view.release).history_base.lstrip("/")
+            path = spark_place.place_of(answers, view.release).history_base.lstrip("/")
             places.append(Place("Spark history server", f"{board.where}{path}/", note="behind the same login"))
     elif answers.spark.enabled and answers.spark.history_server:
         command = f"kubectl -n {answers.spark_namespace} port-forward svc/{spark_place.HISTORY} 18080:80"

@@ -59,10 +59,10 @@ def check(certificate: str, key: str) -> None:
         found = x509.load_pem_x509_certificate(chain.read_bytes())
     except (OSError, ValueError) as error:
         why = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        told = {"KEY_VALUES_MISMATCH": "the key is another certificate's"}.get(why, why)
+        reason = {"KEY_VALUES_MISMATCH": "the key is another certificate's"}.get(why, why)
         raise CommandError(
             f"{certificate} and {key} can't be shown to browsers",
-            why=told,
+            why=reason,
             hint="kubeflow.tls names PEM files: the chain, and its key",
         ) from None
     if found.not_valid_after_utc < dt.datetime.now(dt.UTC):

@@ -43,9 +43,9 @@ def _state(view: View) -> Iterator[Finding]:
         if program.startswith(("unattended-upgr", "apt.systemd.dai")):
             fix += f"\nor: sudo systemctl stop {_UPGRADES}"
         upgrades = program.startswith(("unattended-upgr", "apt.systemd.dai"))
-        mend = Fix("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
+        offer = Fix("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
         text = f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it"
-        yield Finding(text, fix, warning=True, fix=mend)
+        yield Finding(text, fix, warning=True, fix=offer)
     interrupted = view.fact(AptFiles).interrupted
     if (apt.broken or interrupted) and not running:
         names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
@@ -93,7 +93,7 @@ def _forms(view: View, judged: Judged) -> Iterator[Finding]:
 
 def _tries(view: View, judged: Judged) -> Iterator[Finding]:
     found, ready = view.fact(AptTried), membership.member(view)
-    for words in found.said:
+    for words in found.messages:
         if not words.startswith(_EXPLAINED):
             yield Finding(f"apt can't read its sources: {words}", "sudo apt-get check")
     status: dict[tuple[str, str, str], list[int]] = {}
@@ -129,17 +129,17 @@ def _keys(view: View, judged: Judged) -> Iterator[Finding]:
             key = known.key(path)
             what, command = flaw(key, now) if key else ("", "")
             if key and what:
-                mend = _off(view, source)
+                offer = _off(view, source)
                 if not key.readable:
-                    mend = Fix(f"let apt read {path}", "mend-apt-key", (("FILE", path),))
+                    offer = Fix(f"let apt read {path}", "mend-apt-key", (("FILE", path),))
                 text = f"the key {path} {what}: apt does not accept {source} of {source.path}"
                 # Newer versions of apt take both forms.
-                yield Finding(text, command, warning=ready or what.startswith("is text"), fix=mend)
+                yield Finding(text, command, warning=ready or what.startswith("is text"), fix=offer)
     for key in known.keys:
         if key.path.startswith("/etc/apt/trusted.gpg") and key.form != "missing" and not key.readable:
             text = f"the key {key.path} can't be read by apt's own user _apt: apt passes it over"
-            mend = Fix(f"let apt read {key.path}", "mend-apt-key", (("FILE", key.path),))
-            yield Finding(text, shell("sudo", "chmod", "a+r", key.path), warning=True, fix=mend)
+            offer = Fix(f"let apt read {key.path}", "mend-apt-key", (("FILE", key.path),))
+            yield Finding(text, shell("sudo", "chmod", "a+r", key.path), warning=True, fix=offer)
 
 
 def _pins(view: View) -> Iterator[Finding]:

@@ -127,7 +127,7 @@ class AptTried(FactSection):
     order: ClassVar[int] = 95
     once: ClassVar[bool] = True
 
-    said: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     """Errors in apt's words, without 'E: '."""
     tried: tuple[Tried, ...] = ()
     """Two for a source: InRelease and Release."""
@@ -142,15 +142,15 @@ class AptTried(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `said E: text` and `tried path:number release status uri`."""
-        said: dict[str, None] = {}
+        messages: dict[str, None] = {}
         tried: list[Tried] = []
         for line in lines:
             kind, rest = columns(cls.section, line, 2)
             if kind == "said":
-                said[rest.removeprefix("E: ")] = None
+                messages[rest.removeprefix("E: ")] = None
             elif kind == "tried":
                 entry, release, status, uri = columns(cls.section, rest, 4)
                 tried.append(Tried(entry.rpartition(":")[0], release, uri, number(cls.section, status, int)))
             else:
                 raise SectionError(cls.section, line)
-        return cls(tuple(said), tuple(tried))
+        return cls(tuple(messages), tuple(tried))

@@ -91,17 +91,17 @@ def _undecided(rules: list[Barrier]) -> Finding:
 
 def findings(view: View) -> Iterator[Finding]:
     """What would stop the other servers, or the pods; nothing where ufw or firewalld made the rules, which are told by themselves."""
-    told = view.fact(Filter)
+    filtering = view.fact(Filter)
     if view.facts.network.firewall or membership.member(view):
         return
-    if not told.looked or told.unchecked:
+    if not filtering.looked or filtering.unchecked:
         yield unchecked(
             "packet-filter",
             "the packet filter",
-            told.unchecked or "the node did not tell",
+            filtering.unchecked or "the node did not tell",
             "sudo iptables-save; sudo nft list ruleset",
         )
-    verdicts = judged(told.rules, _packets(view))
+    verdicts = judged(filtering.rules, _packets(view))
     if verdicts.unknown:
         yield _undecided(list(verdicts.unknown))
     found = dict(verdicts.stopped)
@@ -120,7 +120,7 @@ def findings(view: View) -> Iterator[Finding]:
         chain = f"{barrier.table} {barrier.chain}".strip()
         what.append(f"{tool} {chain} ({barrier.rule}) stops {whom}")
         commands |= dict.fromkeys(_commands(view, barrier, hooks))
-    loads = f"; {' and '.join(told.at_boot)} loads it at boot" if told.at_boot else ""
+    loads = f"; {' and '.join(filtering.at_boot)} loads it at boot" if filtering.at_boot else ""
     text = f"a packet filter that is neither ufw nor firewalld is in the way: {'; '.join(what)}{loads}"
     kept = _kept(view, {barrier.tool for barrier in found})
     yield Finding(text, "\n".join([*commands, kept]), warning=True, name="packet-filter")

@@ -27,7 +27,7 @@ def _off(each: Set) -> str:
     return shell("sudo", "sed", "-i", "-E", f"s|^[[:space:]]*-?{pattern}[[:space:]]*=|# &|", each.path)
 
 
-def _mend(name: str, value: int, file: Set | None) -> Fix | None:
+def _offer(name: str, value: int, file: Set | None) -> Fix | None:
     """Offered where the file is one of /etc; what packages brought stays as it is."""
     if file is not None and not file.path.startswith("/etc/"):
         return None
@@ -50,7 +50,7 @@ def _taken_back(view: View) -> Iterator[Finding]:
                 f"{each.path} sets {name} to {each.value} at the next boot, after everything else: {what}",
                 f"{_off(each)} && sudo sysctl -w {name}=1",
                 warning=True,
-                fix=_mend(name, 1, each),
+                fix=_offer(name, 1, each),
                 name="settings-at-boot",
             )
 
@@ -79,7 +79,7 @@ def _answers_for_pods(view: View) -> Iterator[Finding]:
         text = f"{name} is {value} ({where}): the server may not answer the pods' question for their gateway"
         setting = file if file is not None and file.value >= least else None
         off = f"{_off(setting)} && " if setting is not None else ""
-        yield Finding(text, f"{off}sudo sysctl -w {name}=0", warning=True, fix=_mend(name, 0, setting), name="arp-settings")
+        yield Finding(text, f"{off}sudo sysctl -w {name}=0", warning=True, fix=_offer(name, 0, setting), name="arp-settings")
 
 
 def _strict(view: View) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def _strict(view: View) -> Iterator[Finding]:
     text = f"{name} is 1{where} and the server is in several networks: answers that come back by another one are dropped"
     setting = file if file is not None and file.value == 1 else None
     off = f"{_off(setting)} && " if setting is not None else ""
-    yield Finding(text, f"{off}sudo sysctl -w {name}=2", warning=True, fix=_mend(name, 2, setting), name="reverse-path")
+    yield Finding(text, f"{off}sudo sysctl -w {name}=2", warning=True, fix=_offer(name, 2, setting), name="reverse-path")
 
 
 def findings(view: View) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ class Change:
     """The plan's lines."""
 
 
-def told(changes: Iterable[Change]) -> str:
+def described(changes: Iterable[Change]) -> str:
     """The changes as `kf_edit` of scripts/engine/lib.sh reads them: only lines that differ are sent, never what else a file may hold.
 
     Each is `file PATH BEFORE AFTER` (SHA-256 of the contents; - for a file that is not there), then `keep FIRST LAST` for lines as

@@ -12,7 +12,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.parts.preflight import limits
 from kfinstall.parts.preflight.facts import Host
 
-_MEND: Final = Fix("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.MEND_CLOCK_SECONDS)),))
+_SET_CLOCK: Final = Fix("set the clock by a time server now", "mend-clock", (("PATIENCE_SECONDS", str(limits.FIX_CLOCK_SECONDS)),))
 _FIX: Final = "sudo timedatectl set-ntp true && timedatectl timesync-status  # or: sudo chronyc makestep"
 
 
@@ -45,8 +45,8 @@ class PreflightClock(Step):
         if missing is not None:
             return missing
         zone = list(_zone(view))
-        told = {name: _offset(facts) for name, facts in view.fleet.items() if facts.clock.epoch_seconds and facts.read_at}
-        if view.target not in told:
+        offsets = {name: _offset(facts) for name, facts in view.fleet.items() if facts.clock.epoch_seconds and facts.read_at}
+        if view.target not in offsets:
             return verdict(
                 [
                     Finding(
@@ -55,18 +55,20 @@ class PreflightClock(Step):
                 ],
                 "",
             )
-        middle = statistics.median(told.values()) if len(told) > 1 else 0.0
-        whom = "the middle of all servers" if len(told) > 1 else "this computer"
-        skew = told[view.target] - middle
+        middle = statistics.median(offsets.values()) if len(offsets) > 1 else 0.0
+        whom = "the middle of all servers" if len(offsets) > 1 else "this computer"
+        skew = offsets[view.target] - middle
         direction = "ahead of" if skew > 0 else "behind"
         found = []
         if abs(skew) >= limits.PREFLIGHT_SKEW_WARNING_SECONDS:
-            far = abs(skew) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS and len(told) > 1
+            far = abs(skew) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS and len(offsets) > 1
             found.append(
-                Finding(f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far, fix=_MEND, name="clock-skew")
+                Finding(
+                    f"the clock is {abs(skew):.1f} s {direction} {whom}", _FIX, warning=not far, fix=_SET_CLOCK, name="clock-skew"
+                )
             )
         if (
-            len(told) > 1
+            len(offsets) > 1
             and abs(middle) >= limits.PREFLIGHT_SKEW_ERROR_SECONDS
             and view.target == view.answers.first_control_plane.name
         ):

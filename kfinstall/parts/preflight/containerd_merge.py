@@ -50,21 +50,21 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
     folders = directories(configured, version)
     certs = _certs(configured, folders, version)
     edits: dict[str, list[Edit]] = {}
-    files, told = _registries(found, configured, edits, folders[0])
+    files, notes = _registries(found, configured, edits, folders[0])
     for file in configured.files:
         if off := disabled(file.data):
             kept = [name for name in file.data["disabled_plugins"] if name not in off]
             edits.setdefault(file.path, []).append(Edit(("disabled_plugins",), kept))
-            told.setdefault(file.path, []).append(
+            notes.setdefault(file.path, []).append(
                 f"turn the CRI plugin on: take {', '.join(off)} out of disabled_plugins in {file.path}"
             )
-    _versioned(configured, edits, told)
+    _versioned(configured, edits, notes)
     if configured.major >= MERGES_FIELDS:
-        own = _drop_in(found, configured, pause, edits, told, certs=certs)
+        own = _drop_in(found, configured, pause, edits, notes, certs=certs)
     else:
-        own = _in_place(configured, pause, certs, edits, told)
+        own = _in_place(configured, pause, certs, edits, notes)
     by_path = {file.path: file for file in configured.files}
-    edited_files = tuple(_edited(by_path[path], wanted, told[path]) for path, wanted in edits.items())
+    edited_files = tuple(_edited(by_path[path], wanted, notes[path]) for path, wanted in edits.items())
     return (*files, *own, *edited_files)
 
 
@@ -80,7 +80,7 @@ def _edited(file: Loaded, edits: list[Edit], words: list[str]) -> Change:
         ) from None
 
 
-def _versioned(configured: Configuration, edits: dict[str, list[Edit]], told: dict[str, list[str]]) -> None:
+def _versioned(configured: Configuration, edits: dict[str, list[Edit]], notes: dict[str, list[str]]) -> None:
     """A file that says nothing of plugins needs no tables in the form of version 1, which goes out."""
     first = configured.files[0]
     if configured.form != 1 or configured.major >= MERGES_FIELDS or any(file.data.get("plugins") for file in configured.files):
@@ -88,7 +88,7 @@ def _versioned(configured: Configuration, edits: dict[str, list[Edit]], told: di
     names = [name for key in ("disabled_plugins", "required_plugins") for name in first.data.get(key, []) if name != "cri"]
     if not names and len(configured.files) == 1:
         edits.setdefault(first.path, []).insert(0, Edit(("version",), 2))
-        told.setdefault(first.path, []).append(f"set version = 2 in {first.path}, which names no plugin yet")
+        notes.setdefault(first.path, []).append(f"set version = 2 in {first.path}, which names no plugin yet")
 
 
 def _certs(configured: Configuration, folders: tuple[str, ...], version: str) -> Wanted:
@@ -124,15 +124,15 @@ def _fields(configured: Configuration, effective: Table, pause: str, certs: Want
 
 def _cni(configured: Configuration, cni: Table, runtime: Keys) -> dict[Keys, Any]:
     """2.x looks in /opt/cni/bin unless it is told otherwise; Debian's 1.x does not."""
-    asked: dict[Keys, Any] = {}
+    requested: dict[Keys, Any] = {}
     several = cni.get("bin_dirs")
     if isinstance(several, list) and several and _BINARIES not in several:
-        asked[(*runtime, "cni", "bin_dirs")] = [*several, _BINARIES]
+        requested[(*runtime, "cni", "bin_dirs")] = [*several, _BINARIES]
     if cni.get("bin_dir") or (not several and configured.major < MERGES_FIELDS):
-        asked[(*runtime, "cni", "bin_dir")] = _BINARIES
+        requested[(*runtime, "cni", "bin_dir")] = _BINARIES
     if cni.get("conf_dir") or configured.major < MERGES_FIELDS:
-        asked[(*runtime, "cni", "conf_dir")] = _NETWORKS
-    return asked
+        requested[(*runtime, "cni", "conf_dir")] = _NETWORKS
+    return requested
 
 
 def _form(configured: Configuration) -> int:
@@ -143,7 +143,7 @@ def _form(configured: Configuration) -> int:
 
 
 def _in_place(
-    configured: Configuration, pause: str, certs: Wanted, edits: dict[str, list[Edit]], told: dict[str, list[str]]
+    configured: Configuration, pause: str, certs: Wanted, edits: dict[str, list[Edit]], notes: dict[str, list[str]]
 ) -> tuple[Change, ...]:
     file = configured.holding()
     assert file is not None  # noqa: S101 (there are files)
@@ -152,7 +152,7 @@ def _in_place(
         old = get(file.data, keys)
         if old != value:
             edits.setdefault(file.path, []).append(Edit(keys, value))
-            told.setdefault(file.path, []).append(_words(keys, value, old, file.path))
+            notes.setdefault(file.path, []).append(_words(keys, value, old, file.path))
     return ()
 
 
@@ -170,7 +170,7 @@ def _drop_in(
     configured: Configuration,
     pause: str,
     edits: dict[str, list[Edit]],
-    told: dict[str, list[str]],
+    notes: dict[str, list[str]],
     *,
     certs: Wanted,
 ) -> tuple[Change, ...]:
@@ -196,7 +196,7 @@ def _drop_in(
     if not imported:
         entry = f"{posixpath.dirname(place)}/{OWN_NAME.removesuffix('.toml')}*.toml"  # a pattern: containerd starts without the file too
         edits.setdefault(first.path, []).append(Edit(("imports",), [*first.data.get("imports", []), entry]))
-        told.setdefault(first.path, []).append(f"add {entry} to imports in {first.path}")
+        notes.setdefault(first.path, []).append(f"add {entry} to imports in {first.path}")
     _last(configured, place, wanted)
     words = (
         [f"write {place}"]
@@ -231,10 +231,10 @@ def _last(configured: Configuration, place: str, wanted: Wanted) -> None:
     """Ours counts only where no file that is read behind it says otherwise."""
     for file in _behind(configured, place):
         for keys, value in wanted.items():
-            said = get(file.data, keys)
-            if said is not None and said != value:
+            setting = get(file.data, keys)
+            if setting is not None and setting != value:
                 raise Refused(
-                    f"{file.path}, which containerd reads behind {place}, says {dotted(keys)} = {shown(said)}; Kubernetes needs {shown(value)}",
+                    f"{file.path}, which containerd reads behind {place}, says {dotted(keys)} = {shown(setting)}; Kubernetes needs {shown(value)}",
                     f"change it there, or name that file so that it comes before {OWN_NAME}",
                 )
 
@@ -253,15 +253,15 @@ def _registries(
     found: RuntimeFiles, configured: Configuration, edits: dict[str, list[Edit]], folder: str
 ) -> tuple[tuple[Change, ...], dict[str, list[str]]]:
     """Registries that are told inline go to hosts.toml files: containerd takes no config_path beside them."""
-    told: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     keys = (*configured.images, "registry")
     registry = get(configured.effective, keys)
     if not isinstance(registry, dict):
-        return (), told
+        return (), notes
     configs = registry.get("configs", {})
     inline = registry.get("mirrors") or (isinstance(configs, dict) and any(get(item, ("tls",)) for item in configs.values()))
     if not inline:
-        return (), told
+        return (), notes
     holding = configured.holding()
     files = configured.files if configured.major >= MERGES_FIELDS or holding is None else (holding,)
     files = tuple(file for file in files if get(file.data, (*keys, "mirrors")) or get(file.data, (*keys, "configs")))
@@ -272,10 +272,10 @@ def _registries(
                 out.append(Edit((*keys, "configs", host, *(("tls",) if len(item) > 1 else ())), None))
         if out:
             edits.setdefault(file.path, []).extend(out)
-            told.setdefault(file.path, []).append(
+            notes.setdefault(file.path, []).append(
                 f"take registry.mirrors and configs.*.tls out of {file.path}: hosts.toml files say the same"
             )
     where = files[0].path if files else CONTAINERD_CONFIG
     made = hosts_toml.moved(registry, where, folder)
     lacking = {path: text for path, text in made.items() if not hosts_toml.says(found, path, text, where)}
-    return tuple(Change(path, None, text, (f"write {path}, as {where} says it",)) for path, text in lacking.items()), told
+    return tuple(Change(path, None, text, (f"write {path}, as {where} says it",)) for path, text in lacking.items()), notes

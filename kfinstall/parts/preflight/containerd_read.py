@@ -182,16 +182,16 @@ def _version(file: Loaded) -> int | None:
 
 
 def _form(files: tuple[Loaded, ...], major: int, version: str) -> int:
-    told = {file.path: _version(file) for file in files}
-    form = max((value for value in told.values() if value), default=1)
+    versions = {file.path: _version(file) for file in files}
+    form = max((value for value in versions.values() if value), default=1)
     if form not in _FORMS.get(min(major, 2), (1, 2, 3)):
-        path = next(path for path, value in told.items() if value == form)
+        path = next(path for path, value in versions.items() if value == form)
         text = f"{path} is of version {form}, which containerd {version} does not read"
         raise Refused(text, f"write it in the form of version 2: {shell('containerd', 'config', 'default')} shows it")
     for file in files:
-        own = told[file.path] or (1 if file is files[0] else form)
+        own = versions[file.path] or (1 if file is files[0] else form)
         if own != form and file.data.get("plugins"):
-            other = next(path for path, value in told.items() if value == form)
+            other = next(path for path, value in versions.items() if value == form)
             raise Refused(
                 f"{file.path} is of version {own} and {other} of version {form}: containerd takes all for the higher one, and what "
                 f"the other says of plugins is lost",

@@ -63,12 +63,12 @@ def _grown(view: View, mount: str) -> str:
 
 def _unused(view: View) -> Iterator[Finding]:
     """Room that its installer left: Ubuntu's takes half of the group, at most 100 GiB."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for mount in view.fact(Mounts).under.values():
         grow = _grown(view, mount.point)
         volume = view.fact(Mounts).volumes.get(mount.device)
-        if volume is not None and volume.group and grow and mount.point not in told:
-            told.add(mount.point)
+        if volume is not None and volume.group and grow and mount.point not in reported:
+            reported.add(mount.point)
             text = f"{gibibytes(volume.free_bytes)} of the volume group {volume.group} are not used; {mount.point} could have them"
             yield Finding(text, grow, name="unused-room", severity=Severity.INFO)
 
@@ -110,7 +110,7 @@ def _system(view: View) -> Iterator[Finding]:
             )
 
 
-def _asked(view: View) -> Iterator[Finding]:
+def _requested(view: View) -> Iterator[Finding]:
     """Each claim by itself is an error; those that share a file system together are a warning."""
     shared: dict[str, list[_Claim]] = {}
     for claim in _claims(view):
@@ -142,7 +142,7 @@ def _asked(view: View) -> Iterator[Finding]:
             )
 
 
-def _asked_for(view: View) -> Mapping[str, SpaceFact]:
+def _wanted_space(view: View) -> Mapping[str, SpaceFact]:
     """The same without the directory that a runtime would have by default, where it has another."""
     usual = _USUAL[view.answers.cluster.runtime]
     left_out = usual if usual != _runtime_directory(view) else ""
@@ -151,7 +151,7 @@ def _asked_for(view: View) -> Mapping[str, SpaceFact]:
 
 def _member(view: View) -> Iterator[Finding]:
     """A node that already works needs room to go on, not the room for a beginning."""
-    file_systems = {space.mount: space for space in _asked_for(view).values()}
+    file_systems = {space.mount: space for space in _wanted_space(view).values()}
     for mount, space in sorted(file_systems.items()):
         if space.free_bytes * 100 < space.total_bytes * limits.PREFLIGHT_FREE_MEMBER_PERCENT:
             left = f"{gibibytes(space.free_bytes)} of {gibibytes(space.total_bytes)}"
@@ -181,7 +181,7 @@ class PreflightDisk(Step):
         missing = not_read(view)
         if missing is not None:
             return missing
-        mounts: dict[str, SpaceFact] = {space.mount: space for space in _asked_for(view).values()}
+        mounts: dict[str, SpaceFact] = {space.mount: space for space in _wanted_space(view).values()}
         evidence = ", ".join(f"{gibibytes(space.free_bytes)} free at {mount}" for mount, space in sorted(mounts.items()))
-        found = _member(view) if membership.member(view) else (*_system(view), *_asked(view))
+        found = _member(view) if membership.member(view) else (*_system(view), *_requested(view))
         return verdict((*found, *_unused(view), *volume_access.findings(view)), evidence or "nothing to keep there")

@@ -71,7 +71,7 @@ class Mounts(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `mount directory point type device options`, `ftype 0|1|? point`, `lvm device name group|volume|attributes|free`."""
-        told = rows(lines)
+        pairs = rows(lines)
         split = [line.split("\t") for line in lines]
         under = {
             row[1]: Mount(row[2], row[3], row[4], frozenset(row[5].strip(",").split(",")))
@@ -79,8 +79,8 @@ class Mounts(FactSection):
             if row[0] == "mount" and len(row) == 6
         }
         volumes = {row[1]: _volume(row[2], row[3]) for row in split if row[0] == "lvm" and len(row) == 4}
-        ftype = {point: kind for kind, _blank, point in (text.partition(" ") for text in every(told, "ftype"))}
-        return cls(last(told, "looked") == "yes", under, ftype, volumes)
+        ftype = {point: kind for kind, _blank, point in (text.partition(" ") for text in every(pairs, "ftype"))}
+        return cls(last(pairs, "looked") == "yes", under, ftype, volumes)
 
 
 def directories(answers: Answers) -> tuple[str, ...]:
@@ -88,8 +88,8 @@ def directories(answers: Answers) -> tuple[str, ...]:
     return KUBELET, RUNTIME[answers.cluster.runtime], ETCD
 
 
-def _volume(name: str, told: str) -> Volume:
-    words = [word.strip() for word in told.split("|")]
+def _volume(name: str, text: str) -> Volume:
+    words = [word.strip() for word in text.split("|")]
     if len(words) != 4:
         return Volume(name, "", "", thin=False, free_bytes=0)
     return Volume(name, words[0], words[1], thin=words[2][:1] in ("V", "t"), free_bytes=whole(words[3]))
@@ -126,9 +126,9 @@ class Latency(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """A line `took writes median p99 directory`, or `unchecked why`."""
-        told = rows(lines)
-        words = last(told, "took").split(" ", 3)
-        why = last(told, "unchecked")
+        pairs = rows(lines)
+        words = last(pairs, "took").split(" ", 3)
+        why = last(pairs, "unchecked")
         if why or len(words) != 4:
             return cls(unchecked=why)
         return cls(words[3], whole(words[0]), whole(words[1]), whole(words[2]))

@@ -36,14 +36,14 @@ def rows(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(key, value.strip()) for key, _tab, value in (line.partition("\t") for line in lines)]
 
 
-def last(told: Sequence[tuple[str, str]], key: str) -> str:
+def last(pairs: Sequence[tuple[str, str]], key: str) -> str:
     """The last value of a key, or an empty string."""
-    return next((value for name, value in reversed(told) if name == key), "")
+    return next((value for name, value in reversed(pairs) if name == key), "")
 
 
-def every(told: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:
+def every(pairs: Sequence[tuple[str, str]], key: str) -> tuple[str, ...]:
     """All values of a key that are none of the others, without empty ones."""
-    return tuple(dict.fromkeys(value for name, value in told if name == key and value))
+    return tuple(dict.fromkeys(value for name, value in pairs if name == key and value))
 
 
 def whole(text: str) -> int:
@@ -98,32 +98,32 @@ class Host(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """`key<TAB>value` lines."""
-        told = rows(lines)
+        pairs = rows(lines)
         cards = {
-            name: mac.lower() for mac, _blank, name in (text.partition(" ") for text in every(told, "card")) if mac.strip("0:")
+            name: mac.lower() for mac, _blank, name in (text.partition(" ") for text in every(pairs, "card")) if mac.strip("0:")
         }
-        cgroup, _blank, controllers = last(told, "controllers").partition(" ")
-        servers = [text.partition(" ") for text in every(told, "nameserver")]
-        gpus = [text.partition(" ") for key, text in told if key == "gpu"]
+        cgroup, _blank, controllers = last(pairs, "controllers").partition(" ")
+        servers = [text.partition(" ") for text in every(pairs, "nameserver")]
+        gpus = [text.partition(" ") for key, text in pairs if key == "gpu"]
         return cls(
-            looked=last(told, "looked") == "yes",
+            looked=last(pairs, "looked") == "yes",
             cards=cards,
             cgroup=cgroup,
             controllers=frozenset(controllers.split()),
-            cmdline_file=last(told, "cmdline_file"),
-            cmdline=last(told, "cmdline"),
-            available=frozenset(name.replace("-", "_") for name in every(told, "module")),
-            no_modules=last(told, "no_modules"),
-            unknown_modules=last(told, "unknown_modules"),
-            apparmor=last(told, "apparmor"),
-            apparmor_parser=bool(last(told, "apparmor_parser")),
+            cmdline_file=last(pairs, "cmdline_file"),
+            cmdline=last(pairs, "cmdline"),
+            available=frozenset(name.replace("-", "_") for name in every(pairs, "module")),
+            no_modules=last(pairs, "no_modules"),
+            unknown_modules=last(pairs, "unknown_modules"),
+            apparmor=last(pairs, "apparmor"),
+            apparmor_parser=bool(last(pairs, "apparmor_parser")),
             gpus=tuple((maker, driver.rpartition("/")[2].strip("-")) for maker, _blank, driver in gpus),
-            nvidia=last(told, "nvidia"),
-            zone=last(told, "zone"),
-            host_keys=every(told, "host_key"),
+            nvidia=last(pairs, "nvidia"),
+            zone=last(pairs, "zone"),
+            host_keys=every(pairs, "host_key"),
             nameservers=tuple(server for file, _blank, server in servers if file == "/etc/resolv.conf"),
             upstream=tuple(server for file, _blank, server in servers if file != "/etc/resolv.conf"),
-            search=tuple(dict.fromkeys(word for text in every(told, "search") for word in text.split())),
+            search=tuple(dict.fromkeys(word for text in every(pairs, "search") for word in text.split())),
         )
 
 
@@ -147,19 +147,19 @@ class Filter(FactSection):
     def parse(cls, lines: Sequence[str]) -> Self:
         """Pairs, then lines below a line `= tool`."""
         parts: dict[str, list[str]] = {}
-        told: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str]] = []
         current: list[str] | None = None
         for line in lines:
             if line.startswith("= "):
                 current = parts.setdefault(line[2:], [])
             elif line.startswith(("unchecked\t", "looked\t", "at_boot\t")) or current is None:
-                told += rows([line])
+                pairs += rows([line])
             else:
                 current.append(line)
         return cls(
-            looked=last(told, "looked") == "yes",
-            at_boot=every(told, "at_boot"),
-            unchecked=last(told, "unchecked"),
+            looked=last(pairs, "looked") == "yes",
+            at_boot=every(pairs, "at_boot"),
+            unchecked=last(pairs, "unchecked"),
             rules={name: tuple(part) for name, part in parts.items()},
         )
 
@@ -190,9 +190,9 @@ class Proxies(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `proxy name value file` (by blanks) and `login file`."""
-        told = rows(lines)
-        found = [text.split(" ", 2) for text in every(told, "proxy")]
-        return cls(tuple(NamedProxy(*words) for words in found if len(words) == 3), frozenset(every(told, "login")))
+        pairs = rows(lines)
+        found = [text.split(" ", 2) for text in every(pairs, "proxy")]
+        return cls(tuple(NamedProxy(*words) for words in found if len(words) == 3), frozenset(every(pairs, "login")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +268,14 @@ class Ways(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """`key<TAB>words` lines."""
-        told = rows(lines)
-        hub = [text.split() for text in every(told, "hub")]
-        names = [text.split() for text in every(told, "name")]
-        ports = [text.split() for text in every(told, "port")]
+        pairs = rows(lines)
+        hub = [text.split() for text in every(pairs, "hub")]
+        names = [text.split() for text in every(pairs, "name")]
+        ports = [text.split() for text in every(pairs, "port")]
         return cls(
-            looked=last(told, "looked") == "yes",
+            looked=last(pairs, "looked") == "yes",
             names={words[0]: tuple(words[1:]) for words in names},
-            wildcards={domain: address for domain, _blank, address in (text.partition(" ") for text in every(told, "wildcard"))},
+            wildcards={domain: address for domain, _blank, address in (text.partition(" ") for text in every(pairs, "wildcard"))},
             ports={(words[0], whole(words[1])): words[2] == "open" for words in ports if len(words) >= 3},
             hub=next(((whole(words[0]), whole(words[1])) for words in reversed(hub) if len(words) == 2), None),
         )

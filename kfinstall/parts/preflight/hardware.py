@@ -63,14 +63,14 @@ def _graphics(view: View) -> Iterator[Finding]:
     for (maker, driver), count in Counter(host.gpus).items():
         what = f"{count} graphics processor{'s' if count > 1 else ''} of {_MAKERS.get(maker, maker)}"
         if host.nvidia and driver == "nvidia":
-            said, hint = f"driver: {host.nvidia[:80]}", "nvidia-smi"
+            state, hint = f"driver: {host.nvidia[:80]}", "nvidia-smi"
         elif driver in ("nvidia", "amdgpu"):
-            said, hint = f"driver {driver}", f"cat /sys/module/{driver}/version"
+            state, hint = f"driver {driver}", f"cat /sys/module/{driver}/version"
         else:
-            said = f"with the driver {driver}, which computes nothing" if driver else "without a driver"
+            state = f"with the driver {driver}, which computes nothing" if driver else "without a driver"
             hint = "sudo apt-get install nvidia-driver" if view.facts.os.id == "debian" else "sudo ubuntu-drivers install --gpgpu"
             hint = hint if maker == "0x10de" else "sudo modprobe amdgpu"
-        yield Finding(f"{what}, {said}", hint, name="graphics", severity=Severity.INFO)
+        yield Finding(f"{what}, {state}", hint, name="graphics", severity=Severity.INFO)
 
 
 def _bits(view: View) -> float | None:

@@ -80,18 +80,18 @@ def wanted(found: RuntimeFiles, registry: str, url: str, folders: tuple[str, ...
         return Change(path, None, text, (f"write {path}: {url} stands for {registry}{root}",))
     theirs = parsed(path, found.contents[path])
     address, settings = url.rstrip("/"), _settings(url)
-    told = _told(theirs.data, address)
-    if told is not None and _enough(told, settings):
+    present = _settings_of(theirs.data, address)
+    if present is not None and _enough(present, settings):
         return None
     if theirs.text.startswith(HEAD):
         return Change(path, theirs.text, text, (f"write {path}: {url} stands for {registry}{root}",))
     key = next((known for known in _hosts(theirs.data) if same(known) == same(address)), address)
-    edits = [Edit(("host", key, name), value) for name, value in settings.items() if told is None or name not in told]
+    edits = [Edit(("host", key, name), value) for name, value in settings.items() if present is None or name not in present]
     if not edits:
         # Nothing else of it: a header may be a login.
-        said = {name: value for name, value in (told or {}).items() if name in ("capabilities", "override_path")}
+        kept = {name: value for name, value in (present or {}).items() if name in ("capabilities", "override_path")}
         raise Refused(
-            f"{path} names {address} otherwise than registry.mirrors means it: {json.dumps(said, default=str)}",
+            f"{path} names {address} otherwise than registry.mirrors means it: {json.dumps(kept, default=str)}",
             f"let it say there {json.dumps(settings)}, or take {registry} out of registry.mirrors",
         )
     try:
@@ -106,18 +106,18 @@ def _hosts(data: Table) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _told(data: Table, address: str) -> Mapping[str, Any] | None:
+def _settings_of(data: Table, address: str) -> Mapping[str, Any] | None:
     for known, settings in _hosts(data).items():
         if same(known) == same(address) and isinstance(settings, dict):
             return settings
     return None
 
 
-def _enough(told: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+def _enough(present: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether a host is trusted with at least what ours would be, and its path taken as ours would be."""
-    able = told.get("capabilities", ["pull", "resolve", "push"])
+    able = present.get("capabilities", ["pull", "resolve", "push"])
     trusted = isinstance(able, list) and set(settings["capabilities"]) <= set(map(str, able))
-    return trusted and bool(told.get("override_path", False)) is bool(settings.get("override_path", False))
+    return trusted and bool(present.get("override_path", False)) is bool(settings.get("override_path", False))
 
 
 def moved(registry: Table, path: str, folder: str = CERTS_D) -> dict[str, str]:

@@ -46,8 +46,8 @@ def _shared(view: View) -> Iterator[Finding]:
         yield Finding(text, f"sudo hostnamectl set-hostname {view.target}", fix=_name(view), name="host-name")
     names = sharing(mine.identity.machine_id, {name: facts.identity.machine_id for name, facts in others.items()})
     if names:
-        mend = Fix("give this server a machine id of its own", "mend-machine-id")
-        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID, fix=mend, name="machine-id")
+        offer = Fix("give this server a machine id of its own", "mend-machine-id")
+        yield Finding(f"/etc/machine-id is the same as on {_with(names)}", _NEW_MACHINE_ID, fix=offer, name="machine-id")
     names = sharing(mine.identity.product_uuid, {name: facts.identity.product_uuid for name, facts in others.items()})
     if names:
         text = f"the product UUID {mine.identity.product_uuid} is also that of {_with(names)}"

@@ -114,8 +114,8 @@ def _apparmor(view: View) -> Iterator[Finding]:
         docker = view.answers.cluster.runtime == "docker"
         what = "Docker starts no container then" if docker else "containers run without their profile"
         text = f"AppArmor is on in the kernel, and its parser is missing: {what}"
-        mend = Fix("install AppArmor's parser and load its profiles", "mend-apparmor")
-        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, fix=mend, name="apparmor")
+        offer = Fix("install AppArmor's parser and load its profiles", "mend-apparmor")
+        yield Finding(text, "sudo apt-get install apparmor", warning=not docker, fix=offer, name="apparmor")
     elif host.apparmor in ("N", "none"):
         text = "AppArmor is off: containers run without its profiles"
         yield Finding(text, "cat /sys/module/apparmor/parameters/enabled /proc/cmdline", name="apparmor", severity=Severity.INFO)
@@ -169,7 +169,7 @@ class PreflightKernel(Step):
             *swap.units,
             *(["zram"] if swap.zram else []),
         ]
-        told = f"; swap ({', '.join(dict.fromkeys(sources))}) will be turned off" if sources else "; no swap"
+        swap_note = f"; swap ({', '.join(dict.fromkeys(sources))}) will be turned off" if sources else "; no swap"
         version = "2" if view.facts.os.cgroup == _CGROUP_V2 else "?"
         found = [
             *_version(view),
@@ -179,4 +179,4 @@ class PreflightKernel(Step):
             *boot_settings.findings(view),
             *_swap(view),
         ]
-        return verdict(found, f"kernel {view.facts.os.kernel}, cgroup version {version}{told}")
+        return verdict(found, f"kernel {view.facts.os.kernel}, cgroup version {version}{swap_note}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MEND_CLOCK_SECONDS: Final = 60
+FIX_CLOCK_SECONDS: Final = 60
 PREFLIGHT_CPUS: Final = 2
 """kubeadm refuses a control plane with fewer."""
 PREFLIGHT_CONTROL_PLANE_MEBIBYTES: Final = 1700

@@ -18,7 +18,7 @@ class Maker:
     """An installer of a whole Kubernetes."""
 
     name: str
-    remedy: str
+    hint: str
 
 
 MAKERS: Final[Mapping[str, Maker]] = {
@@ -130,9 +130,9 @@ def _masked(path: str) -> Finding | None:
 
 
 def _snap(name: str) -> Finding:
-    told = name in ("kubectl", "kubeadm", "docker")
-    text = f"{name} is installed as a snap" + ("" if told else ": it runs beside what kfinstall installs, on the same ports")
-    return Finding(text, shell("sudo", "snap", "remove", "--purge", name), warning=told)
+    expected = name in ("kubectl", "kubeadm", "docker")
+    text = f"{name} is installed as a snap" + ("" if expected else ": it runs beside what kfinstall installs, on the same ports")
+    return Finding(text, shell("sudo", "snap", "remove", "--purge", name), warning=expected)
 
 
 def _cni_configuration(path: str) -> Finding:
@@ -191,7 +191,7 @@ def trace(text: str, *, ours: bool = False) -> Finding | None:
     maker = MAKERS.get(kind)
     if maker is None:
         return Finding(f"{kind} is or was installed ({detail})", shell("ls", "-l", detail))
-    return Finding(f"{maker.name} is or was installed ({detail})", maker.remedy)
+    return Finding(f"{maker.name} is or was installed ({detail})", maker.hint)
 
 
 def rules(whose: str, count: int) -> Finding:

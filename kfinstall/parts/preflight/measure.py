@@ -14,7 +14,7 @@ from kfinstall.engine.step import SurveyContext
 from kfinstall.errors import ChangedHostKeyError, KfError
 from kfinstall.parts.preflight import limits, ways
 from kfinstall.parts.preflight.blame import Side, judge
-from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Path, Reach, Told
+from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Path, Reach, Report
 from kfinstall.parts.preflight.ways import Port, Way
 from kfinstall.transport.base import Program
 
@@ -37,7 +37,7 @@ class _Round:
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     language: dict[str, int] = field(default_factory=dict)
     """Node to which of _LANGUAGES it has."""
-    told: dict[str, Told] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
     untried: dict[str, str] = field(default_factory=dict)
 
     async def ask(self, name: str, mode: str, parameters: Mapping[str, str]) -> None:
@@ -51,7 +51,7 @@ class _Round:
             "WAIT_MILLISECONDS": str(limits.REACH_WAIT_MILLISECONDS),
             "STREAM_MILLISECONDS": str(limits.REACH_STREAM_MILLISECONDS),
         }
-        told = self.told.setdefault(name, Told())
+        report = self.reports.setdefault(name, Report())
         lines: tuple[str, ...] = ()
         for at in range(self.language.get(name, 0), len(_LANGUAGES)):
             self.language[name] = at
@@ -68,7 +68,7 @@ class _Round:
                 self.untried[name] = error.message
                 return
             lines = done.lines
-            told.take(lines)
+            report.take(lines)
             if "done" in lines:
                 return
             if mode != "listen":
@@ -131,15 +131,15 @@ async def _probe(run: _Round, name: str) -> None:
             lines.append(f"{number} {way.port.protocol} {way.host} {way.port.number} {_hello(run, way)}")
     for number, way in enumerate(run.sizes, len(run.every)):
         if way.source == name and way.target not in run.untried:
-            ours = ("udp", ways.VXLAN_PORT) in run.told[way.target].ours
+            ours = ("udp", ways.VXLAN_PORT) in run.reports[way.target].ours
             lines.append(f"{number} {'mtu' if ours else 'ping'} {way.host} {way.port.number if ours else 0} hello")
     await run.ask(name, "probe", {"PROBES": "\n".join(lines)})
 
 
 def _hello(run: _Round, way: Way) -> str:
     """Whether a listener of ours is there to be spoken to."""
-    told = run.told.get(way.target) if way.target != way.source else None
-    return "hello" if told is not None and (way.port.protocol, way.port.number) in told.ours else "any"
+    report = run.reports.get(way.target) if way.target != way.source else None
+    return "hello" if report is not None and (way.port.protocol, way.port.number) in report.ours else "any"
 
 
 async def _streams(run: _Round, pairs: Sequence[tuple[str, str]]) -> None:
@@ -147,8 +147,8 @@ async def _streams(run: _Round, pairs: Sequence[tuple[str, str]]) -> None:
     wanted: dict[str, str] = {}
     for source, target in pairs:
         for number, way in enumerate(run.every):
-            told = run.told.get(source)
-            answer = told.answers.get(number) if told is not None else None
+            report = run.reports.get(source)
+            answer = report.answers.get(number) if report is not None else None
             if (
                 (way.source, way.target) == (source, target)
                 and answer is not None
@@ -171,26 +171,26 @@ async def _collect(run: _Round) -> None:
     async def collect(name: str) -> None:
         await run.ask(name, "collect", {"RULES": "yes" if name in red else "no"})
 
-    await asyncio.gather(*(collect(name) for name in run.told), return_exceptions=True)
+    await asyncio.gather(*(collect(name) for name in run.reports), return_exceptions=True)
 
 
 def _red(run: _Round) -> list[tuple[Way, Answer]]:
     found = []
     for number, way in enumerate(run.every):
-        told = run.told.get(way.source)
-        answer = told.answers.get(number) if told is not None else None
+        report = run.reports.get(way.source)
+        answer = report.answers.get(number) if report is not None else None
         if answer is not None and not _through(run, way, answer):
             found.append((way, answer))
     return found
 
 
 def _through(run: _Round, way: Way, answer: Answer) -> bool:
-    told = run.told.get(way.target)
-    if told is None or way.target == way.source:
+    report = run.reports.get(way.target)
+    if report is None or way.target == way.source:
         return answer.through
-    if (way.port.protocol, way.port.number, way.source) in told.got:
+    if (way.port.protocol, way.port.number, way.source) in report.got:
         return True  # the answer to a datagram may be lost: nobody needs it
-    return answer.state == "ok" or (answer.state == "open" and (way.port.protocol, way.port.number) not in told.ours)
+    return answer.state == "ok" or (answer.state == "open" and (way.port.protocol, way.port.number) not in report.ours)
 
 
 def _addresses(context: SurveyContext, name: str) -> frozenset[str]:
@@ -200,7 +200,7 @@ def _addresses(context: SurveyContext, name: str) -> frozenset[str]:
 
 
 def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> Reach:
-    sides = {name: Side(told, _addresses(run.context, name)) for name, told in run.told.items()}
+    sides = {name: Side(report, _addresses(run.context, name)) for name, report in run.reports.items()}
     everybody = frozenset[str]().union(*(side.addresses for side in sides.values()))
     tried: dict[tuple[str, str], int] = {}
     blocked: dict[tuple[str, str], list[Blocked]] = {}
@@ -208,8 +208,8 @@ def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> R
     rounds: dict[tuple[str, str], list[int]] = {}
     for number, way in enumerate(run.every):
         where = (way.source, way.target)
-        told = run.told.get(way.source)
-        answer = told.answers.get(number) if told is not None else None
+        report = run.reports.get(way.source)
+        answer = report.answers.get(number) if report is not None else None
         if answer is None:
             continue
         tried[where] = tried.get(where, 0) + 1
@@ -217,7 +217,7 @@ def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> R
             rounds.setdefault(where, []).append(answer.microseconds)
         if _through(run, way, answer):
             continue
-        resolved = run.told[way.source].resolved.get(number, way.host)
+        resolved = run.reports[way.source].resolved.get(number, way.host)
         fault, detail = _fault(replace(way, host=resolved), answer, sides, everybody)
         if fault is Fault.UNKNOWN and detail == _HELD:
             unsure.setdefault(where, []).append(way.port)
@@ -235,16 +235,16 @@ def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> R
         if tried.get(where)
     }
     for number, way in enumerate(run.sizes, len(run.every)):
-        sizes = run.told[way.source].mtus.get(number) if way.source in run.told else None
+        sizes = run.reports[way.source].mtus.get(number) if way.source in run.reports else None
         path = paths.get((way.source, way.target))
         if sizes is not None and path is not None:
             paths[way.source, way.target] = replace(path, mtu_bytes=sizes[0] or None, local_mtu_bytes=sizes[1])
-    for name, told in run.told.items():
-        for number, bits in told.streams.items():
+    for name, report in run.reports.items():
+        for number, bits in report.streams.items():
             where = (name, run.every[number].target)
             paths[where] = replace(paths[where], bits_per_second=bits)
     foreign = tuple(item for where, items in blocked.items() if not where[1] for item in items)
-    firewalls = {name: told.firewall for name, told in run.told.items()}
+    firewalls = {name: report.firewall for name, report in run.reports.items()}
     return Reach(paths, foreign, dict(run.untried), sampled, firewalls)
 
 
@@ -256,10 +256,10 @@ def _fault(way: Way, answer: Answer, sides: Mapping[str, Side], everybody: froze
     if answer.state == "open":
         return Fault.FOREIGN, ""
     port = (way.port.protocol, way.port.number)
-    if target is not None and port in target.told.failed:
-        return Fault.UNKNOWN, f"no listener could be made there: {target.told.failed[port]}"
+    if target is not None and port in target.report.failed:
+        return Fault.UNKNOWN, f"no listener could be made there: {target.report.failed[port]}"
     fault, detail = judge(way, answer, source, target, everybody)
-    held = target is not None and way.port.protocol == "udp" and port in target.told.held
+    held = target is not None and way.port.protocol == "udp" and port in target.report.held
     if fault is Fault.UNKNOWN and held and target.saw("in", "udp", source.addresses, (), way.port.number):  # type: ignore[union-attr]
         return Fault.UNKNOWN, _HELD
     return fault, detail

@@ -26,8 +26,8 @@ def _loopback(address: str) -> bool:
 
 def _addresses(node: Node, facts: Facts | None) -> set[str]:
     """All that is a node's: what the answers say, and what it has itself."""
-    told = facts.network.addresses if facts is not None else ()
-    return {node.address, *(address.partition("/")[0] for address in told)}
+    known = facts.network.addresses if facts is not None else ()
+    return {node.address, *(address.partition("/")[0] for address in known)}
 
 
 def _whose(view: View, addresses: tuple[str, ...], *, but: str) -> list[str]:
@@ -49,10 +49,10 @@ def _own(view: View) -> Iterator[Finding]:
     if not name or name not in view.fact(Ways).names:
         return
     found = view.fact(Ways).names[name]
-    mend = Fix(f"let {name} be found by itself", "mend-hostname", (("NAME", name),))
+    offer = Fix(f"let {name} be found by itself", "mend-hostname", (("NAME", name),))
     if not found:
         yield Finding(
-            f"the server's own name {name} resolves to nothing", _line("127.0.1.1", name), warning=True, fix=mend, name="own-name"
+            f"the server's own name {name} resolves to nothing", _line("127.0.1.1", name), warning=True, fix=offer, name="own-name"
         )
         return
     if whose := _whose(view, found, but=view.target):

@@ -136,9 +136,9 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
 
 
 def _egress(view: View) -> Iterator[Finding]:
-    told: Mapping[str, str] = view.facts.network.reachable
+    reachable: Mapping[str, str] = view.facts.network.reachable
     proxy = bool(view.answers.proxy.http or view.answers.proxy.https)
-    failed = {url: told[url] for url in sorted(_urls(view)) if told.get(url, "ok") != "ok"}
+    failed = {url: reachable[url] for url in sorted(_urls(view)) if reachable.get(url, "ok") != "ok"}
     trusted = {url: reason for url, reason in failed.items() if not tls.about(reason)}
     yield from tls.findings({url: reason for url, reason in failed.items() if url not in trusted})
     if not trusted:
@@ -194,12 +194,12 @@ def _firewall(view: View) -> Iterator[Finding]:
         commands = [f"sudo firewall-cmd --permanent --zone=trusted --add-source={source}" for source in sources]
         commands.append("sudo firewall-cmd --reload")
     text = f"the firewall {firewall} is active; the other servers need TCP {ports} and UDP {_UDP_PORTS}"
-    mend = Fix(
+    offer = Fix(
         f"let the other servers and the pods through {firewall}",
         "mend-firewall",
         (("FIREWALL", firewall), ("SOURCES", _sources(view))),
     )
-    yield Finding(text, "\n".join(commands), warning=True, fix=mend, name="firewall")
+    yield Finding(text, "\n".join(commands), warning=True, fix=offer, name="firewall")
 
 
 class PreflightNetwork(Step):

@@ -110,7 +110,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Told:
+class Report:
     """All lines that one node's programs printed, parsed."""
 
     ours: set[tuple[str, int]] = field(default_factory=set)
@@ -152,49 +152,49 @@ class Told:
             self.firewall = _firewall(rules, vendor)
 
 
-def _listen(told: Told, words: list[str]) -> None:
+def _listen(report: Report, words: list[str]) -> None:
     port = (words[0], int(words[1]))
     if words[2] == "ours":
-        told.ours.add(port)
+        report.ours.add(port)
     elif words[2] == "held":
-        told.held.add(port)
+        report.held.add(port)
     else:
-        told.failed[port] = " ".join(words[3:])
+        report.failed[port] = " ".join(words[3:])
 
 
-def _capture(told: Told, words: list[str]) -> None:
-    told.capture = words[0] == "yes"
+def _capture(report: Report, words: list[str]) -> None:
+    report.capture = words[0] == "yes"
 
 
-def _result(told: Told, words: list[str]) -> None:
+def _result(report: Report, words: list[str]) -> None:
     detail = " ".join(words[3:])
-    told.answers[int(words[0])] = Answer(words[1], int(words[2]), "" if detail == "-" else detail)
+    report.answers[int(words[0])] = Answer(words[1], int(words[2]), "" if detail == "-" else detail)
 
 
-def _address(told: Told, words: list[str]) -> None:
-    told.resolved[int(words[0])] = words[1]
+def _address(report: Report, words: list[str]) -> None:
+    report.resolved[int(words[0])] = words[1]
 
 
-def _mtu(told: Told, words: list[str]) -> None:
-    told.mtus[int(words[0])] = (int(words[1]), int(words[2]))
+def _mtu(report: Report, words: list[str]) -> None:
+    report.mtus[int(words[0])] = (int(words[1]), int(words[2]))
 
 
-def _streamed(told: Told, words: list[str]) -> None:
+def _streamed(report: Report, words: list[str]) -> None:
     milliseconds = int(words[2])
     if milliseconds > 0:
-        told.streams[int(words[0])] = int(words[1]) * 8000 / milliseconds
+        report.streams[int(words[0])] = int(words[1]) * 8000 / milliseconds
 
 
-def _saw(told: Told, words: list[str]) -> None:
-    told.saw.add(tuple(words[:-1]))
+def _saw(report: Report, words: list[str]) -> None:
+    report.saw.add(tuple(words[:-1]))
 
 
-def _got(told: Told, words: list[str]) -> None:
-    told.got.add((words[0], int(words[1]), words[2]))
+def _got(report: Report, words: list[str]) -> None:
+    report.got.add((words[0], int(words[1]), words[2]))
 
 
-def _half(told: Told, words: list[str]) -> None:
-    told.half.add((words[0], int(words[1])))
+def _half(report: Report, words: list[str]) -> None:
+    report.half.add((words[0], int(words[1])))
 
 
 _TAKERS = {

@@ -96,9 +96,9 @@ def _firewalld(protocol: str, numbers: Sequence[int], peer: str, *, outgoing: bo
 
 def between(vendor: str, ports: Sequence[Port], peers: Sequence[str]) -> str:
     """Where to let it through that is neither server: a cloud's own filter by its name, where the machine says whose it is."""
-    told = vendor.lower()
+    lowered = vendor.lower()
     where = next(
-        (text for word, text in _CLOUDS if word in told),
+        (text for word, text in _CLOUDS if word in lowered),
         "what lies between the servers (a router, a hypervisor's filter, a security group): a rule",
     )
     wanted = ", ".join(dict.fromkeys(f"{port.protocol.upper()} {port.number}" for port in ports))

@@ -53,7 +53,7 @@ class RuntimeFiles(FactSection):
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `file path`, each followed by its `data` lines; `large`, `unread`, `pristine`, `import`, `exec` and `space`."""
         encoded: dict[str, list[str]] = {}
-        told: dict[str, list[str]] = {"large": [], "unread": [], "pristine": [], "import": [], "exec": []}
+        values: dict[str, list[str]] = {"large": [], "unread": [], "pristine": [], "import": [], "exec": []}
         space: dict[str, SpaceFact] = {}
         path = ""
         for line in lines:
@@ -67,14 +67,14 @@ class RuntimeFiles(FactSection):
                 directory, mount, *sizes = columns(cls.section, rest, 5)
                 block, total, free = (number(cls.section, size, int) for size in sizes)
                 space[directory] = SpaceFact(mount, total * block, free * block)
-            elif kind in told:
-                told[kind].append(rest)
+            elif kind in values:
+                values[kind].append(rest)
             else:
                 raise SectionError(cls.section, line)
-        commands = dict(line.split(" ", 1) for line in told["exec"] if " " in line)
+        commands = dict(line.split(" ", 1) for line in values["exec"] if " " in line)
         contents = {name: _decoded(cls.section, parts) for name, parts in encoded.items()}
-        unread = (*told["large"], *told["unread"])
-        return cls(contents, unread, tuple(told["pristine"]), tuple(told["import"]), commands, space)
+        unread = (*values["large"], *values["unread"])
+        return cls(contents, unread, tuple(values["pristine"]), tuple(values["import"]), commands, space)
 
     def matching(self, pattern: str) -> list[str]:
         """Files that were told and that a pattern of an import means, in containerd's order."""

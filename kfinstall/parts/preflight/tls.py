@@ -33,7 +33,7 @@ def _issuer(url: str) -> str:
     return f"openssl s_client -connect {shell(target)} -servername {shell(host.partition(':')[0])} </dev/null | openssl x509 -noout -issuer"
 
 
-def _told(urls: Mapping[str, str]) -> str:
+def _shown(urls: Mapping[str, str]) -> str:
     url, reason = next(iter(urls.items()))
     more = f" and {len(urls) - 1} more" if len(urls) > 1 else ""
     return f"{url}{more}: {reason}"
@@ -50,20 +50,20 @@ def findings(failed: Mapping[str, str]) -> Iterator[Finding]:
         return found
 
     if found := taken(_BUNDLE):
-        text = f"this server has no certificates to trust ({_told(found)})"
+        text = f"this server has no certificates to trust ({_shown(found)})"
         yield Finding(
             text, "sudo apt-get install --reinstall ca-certificates && sudo update-ca-certificates --fresh", name="certificates"
         )
     if found := taken(_TIME):
-        text = f"a certificate is out of its time ({_told(found)}): is this server's clock right?"
+        text = f"a certificate is out of its time ({_shown(found)}): is this server's clock right?"
         yield Finding(text, f"date; timedatectl\n{_issuer(next(iter(found)))} -dates", name="certificates")
     if found := taken(_NAME):
-        text = f"another host answers ({_told(found)}): a login page of the network, or a name server that leads astray"
+        text = f"another host answers ({_shown(found)}): a login page of the network, or a name server that leads astray"
         host = urlsplit(next(iter(found))).hostname or ""
         yield Finding(text, f"{shell('getent', 'ahosts', host)}\n{_issuer(next(iter(found)))} -subject", name="certificates")
     if found := taken(_UNKNOWN_ISSUER):
         text = (
-            f"the certificates of the hosts that are reached come from an issuer that this server does not know ({_told(found)}): "
+            f"the certificates of the hosts that are reached come from an issuer that this server does not know ({_shown(found)}): "
             "something on the way looks into TLS, or the host is one of yours"
         )
         see = f"{_issuer(next(iter(found)))}  # who issued it"

@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import NodeQuery
-from kfinstall.parts.preflight.changes import told
+from kfinstall.parts.preflight.changes import described
 from kfinstall.parts.preflight.containerd_read import Refused, containerd_root
 from kfinstall.parts.preflight.runtime_files import CERTS_D, CONTAINERD_CONFIG, RuntimeFiles
 from kfinstall.parts.prepare import files as prepare_files
@@ -53,7 +53,7 @@ class PrepareContainerd(Step):
             edits, refused = "", ""
             if not installed or min(prepare_files.major(installed), 2) == int(major):
                 try:
-                    edits = told(prepare_files.containerd_changes(view, installed or assumed))
+                    edits = described(prepare_files.containerd_changes(view, installed or assumed))
                 except Refused as error:
                     refused = f"{error.reason}\n{error.hint}"
             yield f"EDITS{major}", edits

@@ -13,7 +13,7 @@ from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import Facts, NodeQuery
 from kfinstall.parts.preflight import daemon_json
-from kfinstall.parts.preflight.changes import Change, told
+from kfinstall.parts.preflight.changes import Change, described
 from kfinstall.parts.preflight.containerd_read import Refused
 from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.prepare import files, limits
@@ -82,7 +82,7 @@ class PrepareDocker(Step):
         if artifact is None:
             return {}
         try:
-            edits = told(self._changes(view))
+            edits = described(self._changes(view))
         except Refused:
             edits = ""  # the check says so before
         return {

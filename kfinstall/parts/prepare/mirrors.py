@@ -10,7 +10,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.parts.preflight import hosts_folders, hosts_toml
-from kfinstall.parts.preflight.changes import Change, told
+from kfinstall.parts.preflight.changes import Change, described
 from kfinstall.parts.preflight.containerd_read import Refused
 from kfinstall.parts.preflight.runtime_files import CERTS_D, RuntimeFiles
 
@@ -41,7 +41,7 @@ class PrepareMirrors(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """The changes of the files."""
         try:
-            return {"EDITS": told(self._changes(view)), "CERTS_D": CERTS_D}
+            return {"EDITS": described(self._changes(view)), "CERTS_D": CERTS_D}
         except Refused:
             return {"EDITS": "", "CERTS_D": CERTS_D}  # the check says so before
 

@@ -22,14 +22,14 @@ class ResetFiles(Step):
     def check(self, view: View) -> Check:
         """The record names no path, setting or device."""
         found = view.fact(UndoRecord)
-        told = {
+        lines_by_verb = {
             "restore": found.files,
             "remove": found.absent,
             "remove all of": found.trees,
             "sysctl": found.sysctls,
             "swapon": found.swaps,
         }
-        changes = [f"{verb} {line}" for verb, lines in told.items() for line in lines]
+        changes = [f"{verb} {line}" for verb, lines in lines_by_verb.items() for line in lines]
         changes += [f"start {line.split()[0]} if it stands" for line in found.stopped if line.endswith(" active")]
         if not changes and (found.gone or found.stopped):
             changes = ["drop a record of what is gone already"]

@@ -32,7 +32,7 @@ class SparkAccess(ObjectsStep):
     @override
     def documents(self, view: View) -> Sequence[Document]:
         """Roles, bindings and policies."""
-        return objects.access(spark_place.site(view.answers, view.release))
+        return objects.access(spark_place.place_of(view.answers, view.release))
 
     @override
     def wants(self, view: View) -> tuple[ListQuery, ...]:
@@ -48,18 +48,18 @@ class SparkAccess(ObjectsStep):
     @override
     def changes(self, view: View) -> tuple[str, ...]:
         """Also of the pull secret."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         return super().changes(view) + pull_secret_objects.missing(view, place.namespace, place.accounts)
 
     @override
     def evidence(self, view: View) -> str:
         """Who may do what."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         return f"{place.namespace}/{place.account} may run drivers; only pods of {place.namespace} reach them"
 
     @override
     async def apply(self, context: ApplyContext) -> None:
         """Also the pull secret."""
         await super().apply(context)
-        place = spark_place.site(context.view.answers, context.view.release)
+        place = spark_place.place_of(context.view.answers, context.view.release)
         await pull_secret_objects.ensure(context, await context.cluster(), place.namespace, place.accounts)

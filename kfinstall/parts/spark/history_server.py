@@ -31,12 +31,12 @@ class SparkHistoryServer(ObjectsStep):
     @override
     def documents(self, view: View) -> Sequence[Document]:
         """Policies first, then the server."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         return [*objects.history_redirects(place), *objects.history(place)]
 
     @override
     def evidence(self, view: View) -> str:
         """Where it is."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         where = f"at {place.history_base}/ behind the gateway, for {place.user_email}" if place.mesh else "inside the cluster"
         return f"{spark_place.HISTORY} is available {where}"

@@ -43,14 +43,14 @@ class SparkImage(Step):
         return NodeQuery(files=frozenset({_RECORD}))
 
     def _record(self, view: View) -> str:
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         inputs = {"source": place.upstream, "target": place.image, "ca": registry_files.ca_sha256(view)}
         return json.dumps(inputs, sort_keys=True) + "\n"
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """From where to where."""
         answers = view.answers
-        place = spark_place.site(answers, view.release)
+        place = spark_place.place_of(answers, view.release)
         return {
             "RUNTIME": answers.cluster.runtime,
             "SOURCE": place.upstream,
@@ -64,7 +64,7 @@ class SparkImage(Step):
 
     def check(self, view: View) -> Check:
         """The record says that this image was copied to this registry."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         if view.facts.has_file(_RECORD, sha256(self._record(view))):
             return Satisfied(f"{place.image} is a copy of {place.upstream}")
         return Needed((f"copy {place.upstream} to {place.image}",))

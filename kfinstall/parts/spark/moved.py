@@ -32,14 +32,14 @@ def changes(cluster: ClusterFacts | None, namespace: str) -> tuple[str, ...]:
         f"Spark's volume moves from {place.WORK_DIR} to {place.MOUNT}; what is on it stays, running applications keep their mount"
     )
     former = applications(cluster, namespace)
-    return (moves, *((f"left to their owners: {_told(former)}",) if former else ()))
+    return (moves, *((f"left to their owners: {_listed(former)}",) if former else ()))
 
 
 def _was_there(cluster: ClusterFacts, namespace: str) -> bool:
     record = cluster.get("v1", "ConfigMap", _RECORD, stamp.PROOFS_NAMESPACE) or {}
     server = cluster.get("apps/v1", "Deployment", place.HISTORY, namespace)
-    told = str((record.get("data") or {}).get("evidence") or "")
-    return any(_FORMER.search(text) for text in (told, *_texts((server or {}).get("spec") if stamp.ours(server) else None)))
+    evidence = str((record.get("data") or {}).get("evidence") or "")
+    return any(_FORMER.search(text) for text in (evidence, *_texts((server or {}).get("spec") if stamp.ours(server) else None)))
 
 
 def applications(cluster: ClusterFacts | None, namespace: str) -> list[str]:
@@ -65,7 +65,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _told(former: list[str]) -> str:
+def _listed(former: list[str]) -> str:
     more = f" and {len(former) - _NAMED} more" if len(former) > _NAMED else ""
     verb = "names" if len(former) == 1 else "name"
     return f"{', '.join(former[:_NAMED])}{more} {verb} {place.WORK_DIR} for {place.VOLUME}"
@@ -73,5 +73,5 @@ def _told(former: list[str]) -> str:
 
 def warning(former: list[str]) -> Conflict:
     """The finding about such applications: they run as before, and as before their files collide."""
-    reason = f"{_told(former)}: jars and files of one name collide there, and what their image has there is hidden"
+    reason = f"{_listed(former)}: jars and files of one name collide there, and what their image has there is hidden"
     return Conflict(reason, f"mount it at {place.MOUNT} instead, and name its files there", warning=True)

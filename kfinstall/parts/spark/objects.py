@@ -1,4 +1,4 @@
-"""Spark's objects in the cluster, as documents. Pure functions of a site."""
+"""Spark's objects in the cluster, as documents. Pure functions of a place."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from kfinstall.apply.stamp import LABELS
 from kfinstall.kube.base import Document
 from kfinstall.parts.spark import limits
 from kfinstall.parts.spark import place as spark_place
-from kfinstall.parts.spark.place import SparkSite
+from kfinstall.parts.spark.place import SparkPlace
 
 _USER: Final = limits.SPARK_USER_ID
 _WEB: Final = "http-web"
 GATEWAY_PRINCIPAL: Final = "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
 
 
-def _meta(place: SparkSite, name: str, **more: str) -> dict[str, Any]:
+def _meta(place: SparkPlace, name: str, **more: str) -> dict[str, Any]:
     return {"name": name, "namespace": place.namespace, "labels": {**LABELS, **more}}
 
 
-def _no_sidecar(place: SparkSite) -> dict[str, str]:
+def _no_sidecar(place: SparkPlace) -> dict[str, str]:
     return {"sidecar.istio.io/inject": "false"} if place.mesh else {}
 
 
-def _sidecar(place: SparkSite) -> dict[str, str]:
+def _sidecar(place: SparkPlace) -> dict[str, str]:
     """Where the mesh is to say who may come in: a namespace that was there before Spark may not ask for sidecars."""
     return {"sidecar.istio.io/inject": "true"} if place.mesh else {}
 
@@ -39,13 +39,13 @@ _POD_SECURITY: Final[dict[str, Any]] = {
 _CONTAINER_SECURITY: Final[dict[str, Any]] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def namespace(place: SparkSite) -> Document:
+def namespace(place: SparkPlace) -> Document:
     """Spark's own namespace."""
     labels = {**LABELS, "istio-injection": "enabled"} if place.mesh else dict(LABELS)
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.namespace, "labels": labels}}
 
 
-def claim(place: SparkSite, storage_class: str, size: str) -> Document:
+def claim(place: SparkPlace, storage_class: str, size: str) -> Document:
     """The ReadWriteMany volume that drivers, executors and the history server share."""
     return {
         "apiVersion": "v1",
@@ -60,7 +60,7 @@ def claim(place: SparkSite, storage_class: str, size: str) -> Document:
     }
 
 
-def shell_job(place: SparkSite, name: str, program: str, *arguments: str) -> Document:
+def shell_job(place: SparkPlace, name: str, program: str, *arguments: str) -> Document:
     """A Job that runs a shell program with the volume, as Spark's user; arguments are $1, $2 ..., never templated text."""
     container = {
         "name": "shell",
@@ -80,7 +80,7 @@ def shell_job(place: SparkSite, name: str, program: str, *arguments: str) -> Doc
     return _job(place, name, pod, backoff=2)
 
 
-def _job(place: SparkSite, name: str, pod: dict[str, Any], *, backoff: int) -> Document:
+def _job(place: SparkPlace, name: str, pod: dict[str, Any], *, backoff: int) -> Document:
     labels = {**LABELS, "app.kubernetes.io/name": name, **_no_sidecar(place)}
     return {
         "apiVersion": "batch/v1",
@@ -93,7 +93,7 @@ def _job(place: SparkSite, name: str, pod: dict[str, Any], *, backoff: int) -> D
     }
 
 
-def access(place: SparkSite) -> list[Document]:
+def access(place: SparkPlace) -> list[Document]:
     """What a driver may do, who is a driver, and who may talk to drivers and executors."""
     verbs = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"]
     role = {
@@ -130,7 +130,7 @@ def access(place: SparkSite) -> list[Document]:
     return [*([account] if place.own_namespace else []), role, binding, policy]
 
 
-def _history_options(place: SparkSite) -> str:
+def _history_options(place: SparkPlace) -> str:
     options = [f"-Dspark.history.fs.logDirectory=file:{spark_place.LOGS}", f"-Dspark.history.ui.port={limits.SPARK_HISTORY_PORT}"]
     if place.history_base:
         # Not spark.ui.proxyRedirectUri: it gives redirects the scheme of the last hop, misses those of Jetty itself and
@@ -139,7 +139,7 @@ def _history_options(place: SparkSite) -> str:
     return " ".join(options)
 
 
-def _history_deployment(place: SparkSite) -> Document:
+def _history_deployment(place: SparkPlace) -> Document:
     selector = {"app.kubernetes.io/name": spark_place.HISTORY}
     probe = {"httpGet": {"path": "/", "port": _WEB}, "periodSeconds": 10, "timeoutSeconds": 5}
     container = {
@@ -175,7 +175,7 @@ def _history_deployment(place: SparkSite) -> Document:
     }
 
 
-def history(place: SparkSite) -> list[Document]:
+def history(place: SparkPlace) -> list[Document]:
     """The history server, and, in the mesh, the way to it: through the gateway, for the profile's user only."""
     selector = {"app.kubernetes.io/name": spark_place.HISTORY}
     service = {
@@ -204,7 +204,7 @@ def history(place: SparkSite) -> list[Document]:
     return [service, policy, *(_history_gateway(place, selector) if place.mesh else ()), _history_deployment(place)]
 
 
-def _history_gateway(place: SparkSite, selector: dict[str, str]) -> list[Document]:
+def _history_gateway(place: SparkPlace, selector: dict[str, str]) -> list[Document]:
     base = place.history_base
     host = f"{spark_place.HISTORY}.{place.namespace}.svc.cluster.local"
     authorization = {
@@ -259,7 +259,7 @@ end
 """
 
 
-def history_redirects(place: SparkSite) -> list[Document]:
+def history_redirects(place: SparkPlace) -> list[Document]:
     """What the server's sidecar makes of its redirects: paths behind the gateway, whatever URL the browser came by.
 
     The server sees plain HTTP and a path without the gateway's prefix, and puts both into each Location.

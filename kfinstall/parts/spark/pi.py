@@ -9,7 +9,7 @@ from typing import Any, Final
 from kfinstall.apply.stamp import LABELS
 from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.parts.spark import place as spark_place
-from kfinstall.parts.spark.place import SparkSite
+from kfinstall.parts.spark.place import SparkPlace
 
 NAME: Final = "kfinstall-spark-pi"
 LABEL: Final = "kfinstall.io/proof"
@@ -21,7 +21,7 @@ _SLICES: Final = "20"
 _RESULT: Final = re.compile(r"Pi is roughly (3\.[0-9]+)")
 
 
-def application(place: SparkSite) -> Document:
+def application(place: SparkPlace) -> Document:
     """SparkPi for the operator. Its configuration is the submit script's."""
     settings = spark_place.configuration(place)
     body: dict[str, Any] = {
@@ -59,7 +59,7 @@ def _by_field(key: str) -> bool:
     )
 
 
-def _role(place: SparkSite) -> dict[str, Any]:
+def _role(place: SparkPlace) -> dict[str, Any]:
     sidecar = {"sidecar.istio.io/inject": "false"} if place.mesh else {}
     return {
         "cores": 1,
@@ -71,7 +71,7 @@ def _role(place: SparkSite) -> dict[str, Any]:
     }
 
 
-def submit_job(place: SparkSite) -> Document:
+def submit_job(place: SparkPlace) -> Document:
     """SparkPi by spark-submit in cluster mode, run by a Job: what the submit script does."""
     settings = {**spark_place.configuration(place), f"spark.kubernetes.driver.label.{LABEL}": NAME, "spark.executor.instances": "1"}
     options = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]

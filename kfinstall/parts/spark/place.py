@@ -24,7 +24,7 @@ _REPOSITORY: Final = "kfinstall/spark"
 
 
 @dataclass(frozen=True, slots=True)
-class SparkSite:
+class SparkPlace:
     """Spark's place in one cluster."""
 
     namespace: str
@@ -71,12 +71,12 @@ def target_image(answers: Answers, upstream: str) -> str:
     return f"{answers.registry_host}/{_REPOSITORY}:{tag}"
 
 
-def site(answers: Answers, release: Release) -> SparkSite:
+def place_of(answers: Answers, release: Release) -> SparkPlace:
     """Spark's place, from answers and release."""
     namespace = answers.spark_namespace
     in_profile = answers.kubeflow.enabled and namespace == answers.profile_namespace
     upstream = answers.spark.image or release.images["spark"]
-    return SparkSite(
+    return SparkPlace(
         namespace=namespace,
         account="default-editor" if in_profile else "spark",
         own_namespace=not in_profile,
@@ -94,7 +94,7 @@ def site(answers: Answers, release: Release) -> SparkSite:
     )
 
 
-def configuration(place: SparkSite) -> dict[str, str]:
+def configuration(place: SparkPlace) -> dict[str, str]:
     """Spark's configuration for every application here; what an application sets itself comes later and wins."""
     values = {
         "spark.kubernetes.namespace": place.namespace,

@@ -15,7 +15,7 @@ from kfinstall.errors import ProofError
 from kfinstall.kube.base import Cluster, Document, ListQuery, NotReady, Ref
 from kfinstall.parts.spark import limits, objects, pi
 from kfinstall.parts.spark import place as spark_place
-from kfinstall.parts.spark.place import SparkSite
+from kfinstall.parts.spark.place import SparkPlace
 from kfinstall.text import kubectl
 
 _LOG_PROGRAM: Final = """
@@ -45,7 +45,7 @@ class SparkProof(ProofStep):
     @override
     def inputs(self, view: View) -> Mapping[str, str]:
         """Where and with what it runs."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         settings = spark_place.configuration(place)
         return {"IMAGE": place.image, "SETTINGS": "\n".join(f"{key}={value}" for key, value in settings.items())}
 
@@ -58,7 +58,7 @@ class SparkProof(ProofStep):
     async def prove(self, context: ApplyContext) -> str:
         """Run it, find Pi in the driver's log and the event log on the volume."""
         view = context.view
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         cluster = await context.cluster()
         await _sweep(cluster, place)
         operator = view.answers.spark.operator and await cluster.get(pi.CRD) is not None
@@ -77,7 +77,7 @@ class SparkProof(ProofStep):
         way = "the operator" if operator else "spark-submit"
         return f"SparkPi by {way} in {place.namespace}: Pi is roughly {value}; its event log is on {spark_place.VOLUME}"
 
-    async def _by_operator(self, context: ApplyContext, cluster: Cluster, place: SparkSite) -> None:
+    async def _by_operator(self, context: ApplyContext, cluster: Cluster, place: SparkPlace) -> None:
         document = pi.application(place)
         ref = (await cluster.apply(document)).ref
         async with pods.pods(cluster, place.namespace, pi.SELECTOR) as found:
@@ -95,14 +95,14 @@ class SparkProof(ProofStep):
             )
 
 
-async def _sweep(cluster: Cluster, place: SparkSite) -> None:
+async def _sweep(cluster: Cluster, place: SparkPlace) -> None:
     """Remove what an earlier try left, drivers too: they outlive the Job that submitted them."""
     await cluster.delete(Ref("sparkoperator.k8s.io/v1beta2", "SparkApplication", pi.NAME, place.namespace))
     for pod in await cluster.list(ListQuery("v1", "Pod", place.namespace), label_selector=pi.SELECTOR):
         await cluster.delete(Ref("v1", "Pod", pod["metadata"]["name"], place.namespace))
 
 
-async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> dict[str, Any]:
+async def _driver(context: ApplyContext, cluster: Cluster, place: SparkPlace) -> dict[str, Any]:
     """The driver's pod, once it has ended."""
     found = await cluster.list(ListQuery("v1", "Pod", place.namespace), label_selector=pi.SELECTOR)
     if not found:
@@ -117,7 +117,7 @@ async def _driver(context: ApplyContext, cluster: Cluster, place: SparkSite) -> 
     return found[0]
 
 
-async def _pi(context: ApplyContext, cluster: Cluster, place: SparkSite, driver: Mapping[str, Any]) -> str:
+async def _pi(context: ApplyContext, cluster: Cluster, place: SparkPlace, driver: Mapping[str, Any]) -> str:
     name = driver["metadata"]["name"]
     log = await cluster.logs(place.namespace, name, container=pi.DRIVER, tail_lines=limits.SPARK_LOG_TAIL_LINES)
     value = pi.result(log)

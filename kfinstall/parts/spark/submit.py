@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from kfinstall import resources
 from kfinstall.parts.spark import place as spark_place
-from kfinstall.parts.spark.place import SparkSite
+from kfinstall.parts.spark.place import SparkPlace
 
 _MARK: Final = "# kfinstall values\n"
 
 
-def render(place: SparkSite) -> str:
+def render(place: SparkPlace) -> str:
     """The script's text."""
     labels = {"app.kubernetes.io/name": "spark-submit", **({"sidecar.istio.io/inject": "false"} if place.mesh else {})}
     pod: dict[str, Any] = {"serviceAccountName": place.account, "enableServiceLinks": False}

@@ -30,7 +30,7 @@ class SparkSubmitScript(NodeStep):
     @override
     def wanted(self, view: View) -> Wanted:
         """The script, which can be run."""
-        text = submit.render(place.site(view.answers, view.release))
+        text = submit.render(place.place_of(view.answers, view.release))
         return Wanted(files=(File(place.SUBMIT_PATH, text, mode=0o755, path_as="PATH_NAME", content_as="CONTENT"),))
 
     @override

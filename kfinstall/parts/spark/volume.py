@@ -56,7 +56,7 @@ class SparkVolume(ObjectsStep):
     @override
     def inputs(self, view: View) -> Mapping[str, str]:
         """What the volume is made from."""
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         return {
             "NAMESPACE": place.namespace,
             "CLASS": view.answers.storage_class,
@@ -104,7 +104,7 @@ class SparkVolume(ObjectsStep):
     async def apply(self, context: ApplyContext) -> None:
         """Claim it, make the directory by a Job as Spark's user, and record that."""
         view = context.view
-        place = spark_place.site(view.answers, view.release)
+        place = spark_place.place_of(view.answers, view.release)
         cluster = await context.cluster()
         if place.own_namespace and await _may_be_made(cluster, place.namespace):
             await cluster.apply(objects.namespace(place))

@@ -59,8 +59,8 @@ class NfsExport(FactSection):
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
         """Lines `directory=mode owner`, `clients=blank-separated` and `foreign=path`."""
-        told = assignments(cls.section, lines)
-        return cls("directory" in told, frozenset(told.get("clients", "").split()), told.get("foreign", ""))
+        values = assignments(cls.section, lines)
+        return cls("directory" in values, frozenset(values.get("clients", "").split()), values.get("foreign", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class StorageNfsPolicy(ObjectsStep):
                 raise CommandError(
                     f"whether pods are kept from the NFS server at {target} is not known: a pod's try ended with {words}",
                     why="a policy of Calico leaves a try without an answer (TIMEOUT); this is another end",
-                    hint=f"{self._remedy(words)}; then: {invocation.again()}",
+                    hint=f"{self._hint(words)}; then: {invocation.again()}",
                     tail=error.tail,
                 ) from None
             if not any(line.startswith(policy.REACHED) for line in error.tail):
@@ -119,7 +119,7 @@ class StorageNfsPolicy(ObjectsStep):
             ) from None
         await cluster.delete(policy.JOB)
 
-    def _remedy(self, words: str) -> str:
+    def _hint(self, words: str) -> str:
         if words.startswith("REFUSED"):
             return (
                 "does the server listen (on it: ss -ltn sport = :2049)? or does Calico reject instead of drop? "

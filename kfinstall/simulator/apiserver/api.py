@@ -75,8 +75,8 @@ class ApiServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
+        listener = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        await listener.start()
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:

@@ -35,12 +35,12 @@ def log(store: Store, pod: Document, query: Mapping[str, str]) -> web.Response:
     return web.Response(text="".join(lines[-int(tail) :] if tail else lines))
 
 
-def _container(pod: Document, asked: str) -> str:
+def _container(pod: Document, requested: str) -> str:
     """The one that is asked for, or the only one; init containers (native sidecars too) don't make it ambiguous."""
     name, spec = pod["metadata"]["name"], pod["spec"]
     every = [item["name"] for part in ("initContainers", "containers", "ephemeralContainers") for item in spec.get(part) or []]
-    if asked and asked not in every:
-        raise StatusError(400, f"container {asked} is not valid for pod {name}")
-    if not asked and len(spec["containers"]) > 1:
+    if requested and requested not in every:
+        raise StatusError(400, f"container {requested} is not valid for pod {name}")
+    if not requested and len(spec["containers"]) > 1:
         raise StatusError(400, f"a container name must be specified for pod {name}, choose one of: [{' '.join(every)}]")
-    return asked or str(spec["containers"][0]["name"])
+    return requested or str(spec["containers"][0]["name"])

@@ -38,7 +38,7 @@ def requests(pod: Document) -> tuple[float, float]:
     return cpu, memory
 
 
-def said(pod: Document) -> str:
+def log_text(pod: Document) -> str:
     """What the first container would print, as far as its arguments tell; the default log."""
     container = pod["spec"]["containers"][0]
     text = " ".join(map(str, (container.get("command") or []) + (container.get("args") or [])))
@@ -241,7 +241,7 @@ class Pods:
         now = timestamp()
         outcome = self._outcome(pod)
         self._c.store.put(
-            LOGS, {"kind": "Log", "metadata": {"namespace": where[1], "name": where[2]}, "text": outcome.log or said(pod)}
+            LOGS, {"kind": "Log", "metadata": {"namespace": where[1], "name": where[2]}, "text": outcome.log or log_text(pod)}
         )
         node = self._c.world.nodes.get(pod["spec"]["nodeName"])
         number = int(pod["metadata"]["uid"][:4], 16)

@@ -211,8 +211,10 @@ class UserWork:
             route = {"hosts": [host], "gateways": ["kubeflow/kubeflow-gateway"], "http": []}
             self._made(service, "networking.istio.io/v1", "VirtualService", name, route)
         reason, message = ("", "") if up else ("RevisionMissing", "Configuration is waiting for a Revision to become ready.")
-        told = [condition(kind, true=up, reason=reason, message=message) for kind in ("IngressReady", "PredictorReady", "Ready")]
-        self._tell(_INFERENCE, service, {"conditions": told, **({"url": f"http://{host}"} if up else {})})
+        conditions = [
+            condition(kind, true=up, reason=reason, message=message) for kind in ("IngressReady", "PredictorReady", "Ready")
+        ]
+        self._tell(_INFERENCE, service, {"conditions": conditions, **({"url": f"http://{host}"} if up else {})})
 
     # pipelines
 
@@ -233,13 +235,13 @@ class UserWork:
         ended = phase in ("Succeeded", "Failed")
         message = "main: Error (exit code 1)" if phase == "Failed" else ""
         node = {"id": where[2], "type": "Pod", "displayName": "say", "phase": phase, "message": message}
-        told = {
+        progress = {
             "phase": phase if ended else "Running",
             "progress": "1/1" if ended else "0/1",
             "nodes": {where[2]: node},
             "message": message,
         }
-        self._c.set_status(_WORKFLOWS, workflow, {**status, **told})
+        self._c.set_status(_WORKFLOWS, workflow, {**status, **progress})
 
 
 def _unfit(spec: Document) -> str:

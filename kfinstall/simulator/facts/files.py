@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked, node_epoch
+from kfinstall.simulator.nodes.lines import node_epoch, requested
 from kfinstall.simulator.nodes.model import SimNode
 
 _LISTS_AGE_SECONDS: Final = 60
@@ -16,7 +16,7 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/watched.sh does: raw output of stat and sha256sum."""
     now = node_epoch(node, parameters)
     facts, hashes = [f"stat\t41ed\troot:root\t4096\t{int(now) - _LISTS_AGE_SECONDS}\t/var/lib/apt/lists"], []
-    for path in asked(parameters, "FILES"):
+    for path in requested(parameters, "FILES"):
         file = node.files.get(path)
         if file is None:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked, pair
+from kfinstall.simulator.nodes.lines import pair, requested
 from kfinstall.simulator.nodes.model import SimNode
 
 _KNOWN: Final = (
@@ -22,7 +22,7 @@ _KNOWN: Final = (
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/upkeep.sh does."""
     lines = []
-    for name in asked(parameters, "PACKAGES"):
+    for name in requested(parameters, "PACKAGES"):
         if name in node.packages:
             package = node.packages[name]
             lines.append(pair("package", f"{'hold' if package.held else 'install'}\tinstalled\t{package.version}\t{name}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked
+from kfinstall.simulator.nodes.lines import requested
 from kfinstall.simulator.nodes.model import SimNode
 
 _BLOCK_BYTES: Final = 4096
@@ -13,7 +13,7 @@ _BLOCK_BYTES: Final = 4096
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/watched.sh does: one file system holds everything."""
-    wanted = asked(parameters, "SPACE")
+    wanted = requested(parameters, "SPACE")
     if not wanted:
         return ""
     lines = [f"dir\t/\t{directory}" for directory in wanted]

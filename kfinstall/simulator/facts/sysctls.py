@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfinstall.simulator.nodes.lines import asked, pair
+from kfinstall.simulator.nodes.lines import pair, requested
 from kfinstall.simulator.nodes.model import SimNode
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/watched.sh does."""
-    return "".join(pair(name, node.sysctls[name]) for name in asked(parameters, "SYSCTLS") if name in node.sysctls)
+    return "".join(pair(name, node.sysctls[name]) for name in requested(parameters, "SYSCTLS") if name in node.sysctls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked
+from kfinstall.simulator.nodes.lines import requested
 from kfinstall.simulator.nodes.model import SimNode
 
 _ALWAYS: Final = ("firewalld.service", "ufw.service", "apt-daily-upgrade.timer", "unattended-upgrades.service")
@@ -18,7 +18,7 @@ def _block(name: str, load: str, active: str, enabled: str) -> str:
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/facts/watched.sh does: raw output of systemctl show."""
     blocks = []
-    for name in dict.fromkeys([*asked(parameters, "UNITS"), *_ALWAYS]):
+    for name in dict.fromkeys([*requested(parameters, "UNITS"), *_ALWAYS]):
         unit = node.units.get(name)
         if unit is None:
             blocks.append(_block(name, "not-found", "inactive", ""))

@@ -12,7 +12,7 @@ def pair(key: str, value: object) -> str:
     return f"{key}\t{value}\n"
 
 
-def asked(parameters: Mapping[str, str], name: str) -> list[str]:
+def requested(parameters: Mapping[str, str], name: str) -> list[str]:
     """The lines of a list parameter."""
     return [line for line in parameters.get(name, "").split("\n") if line]
 

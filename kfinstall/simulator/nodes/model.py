@@ -168,7 +168,7 @@ EFFECTS: dict[str, Effect] = {}
 """Script name ('prepare-swap-off', or 'ask/...' for read-only ones) to its effect."""
 
 
-_ASKED: Final = ("node", "parameters", "stdin", "world")
+_ASK_PARAMETERS: Final = ("node", "parameters", "stdin", "world")
 
 
 def effect(name: str) -> Callable[[Callable[..., Iterator[str]]], Callable[..., Iterator[str]]]:
@@ -182,7 +182,7 @@ def effect(name: str) -> Callable[[Callable[..., Iterator[str]]], Callable[..., 
     """
 
     def register(function: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
-        EFFECTS[name] = asking(function, _ASKED)
+        EFFECTS[name] = asking(function, _ASK_PARAMETERS)
         return function
 
     return register

@@ -18,15 +18,15 @@ def _lines(text: str) -> str:
 
 def render(node: SimNode) -> str:
     """Print what scripts/preflight/facts-apt.sh does."""
-    told, keys = "", set[str]()
+    output, keys = "", set[str]()
     for path in sorted(path for path in node.files if _FILE.fullmatch(path)):
         text = text_of(node, path)
-        told += f"file\t{node.files[path].sha256}\t{path}\n{_lines(text)}"
+        output += f"file\t{node.files[path].sha256}\t{path}\n{_lines(text)}"
         keys |= {key for line in text.splitlines() if not line.startswith("#") for key in _KEY.findall(line)}
     for key in sorted(keys):
         file = node.files.get(key)
         form = "missing" if file is None else "binary" if file.mode & 0o4 else "binary,unreadable"
-        told += f"key\t{form}\t{-1 if file is None else 0}\t{key}\n"
+        output += f"key\t{form}\t{-1 if file is None else 0}\t{key}\n"
     for path in sorted(path for path in node.files if re.fullmatch(r"/etc/apt/preferences(\.d/[A-Za-z0-9_-]+(\.pref)?)?", path)):
-        told += pair("pins", path) + _lines(text_of(node, path))
-    return told + "".join(pair("loose", name) for name in node.loose)
+        output += pair("pins", path) + _lines(text_of(node, path))
+    return output + "".join(pair("loose", name) for name in node.loose)

@@ -25,7 +25,7 @@ _RUN_LABEL: Final = "pipeline/runid"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """A request, as far as it matters here."""
 
     user: str
@@ -55,16 +55,16 @@ class Answered:
         return self.text if self.data is None else json.dumps(self.data)
 
 
-def answer(api: SimApi, asked: Asked) -> Answered | None:
+def answer(api: SimApi, request: Request) -> Answered | None:
     """What answers there; None where none of this does."""
-    if asked.path.startswith(f"{API}/"):
-        return _pipelines(api, asked)
-    if asked.path.startswith("/notebook/"):
-        return _notebook(api, asked)
-    if asked.path.startswith(spark_history.PREFIX):
-        told = spark_history.answer(api, asked.user, asked.method, asked.authority, asked.path)
-        return Answered(told.status, told.text, location=told.location) if told else None
-    return _inference(api, asked)
+    if request.path.startswith(f"{API}/"):
+        return _pipelines(api, request)
+    if request.path.startswith("/notebook/"):
+        return _notebook(api, request)
+    if request.path.startswith(spark_history.PREFIX):
+        reply = spark_history.answer(api, request.user, request.method, request.authority, request.path)
+        return Answered(reply.status, reply.text, location=reply.location) if reply else None
+    return _inference(api, request)
 
 
 def _mine(api: SimApi, user: str, namespace: str) -> bool:
@@ -72,33 +72,33 @@ def _mine(api: SimApi, user: str, namespace: str) -> bool:
     return ((profile.get("spec") or {}).get("owner") or {}).get("name") == user
 
 
-def _notebook(api: SimApi, asked: Asked) -> Answered:
-    _empty, _word, namespace, name, *_rest = [*asked.path.split("/"), "", ""]
+def _notebook(api: SimApi, request: Request) -> Answered:
+    _empty, _word, namespace, name, *_rest = [*request.path.split("/"), "", ""]
     notebook = api.get("kubeflow.org/v1", "Notebook", name, namespace)
     if notebook is None:
         return Answered(404, "")
-    if not _mine(api, asked.user, namespace):
+    if not _mine(api, request.user, namespace):
         return Answered(403, "RBAC: access denied")
     ready = (notebook.get("status") or {}).get("readyReplicas", 0) and api.get("v1", "Service", name, namespace)
     return Answered(200, f"NOW: {timestamp()}") if ready else Answered(503, "no healthy upstream")
 
 
-def _inference(api: SimApi, asked: Asked) -> Answered | None:
+def _inference(api: SimApi, request: Request) -> Answered | None:
     for service in api.objects("serving.kserve.io/v1beta1", "InferenceService"):
         status = service.get("status") or {}
-        if status.get("url") == f"http://{asked.host}":
+        if status.get("url") == f"http://{request.host}":
             up = any(item["type"] == "Ready" and item["status"] == "True" for item in status.get("conditions") or ())
             if not up:
                 return Answered(503, "no healthy upstream")
-            return Answered(200, asked.query.get("msg", "") if asked.path == "/echo" else f"NOW: {timestamp()}")
+            return Answered(200, request.query.get("msg", "") if request.path == "/echo" else f"NOW: {timestamp()}")
     return None
 
 
 # The API of the pipelines. Runs are workflows; experiments stand in a ConfigMap, in place of the database.
 
 
-def _pipelines(api: SimApi, asked: Asked) -> Answered:
-    what, _slash, name = asked.path.removeprefix(f"{API}/").partition("/")
+def _pipelines(api: SimApi, request: Request) -> Answered:
+    what, _slash, name = request.path.removeprefix(f"{API}/").partition("/")
     known = {
         ("experiments", "POST"): _make_experiment,
         ("experiments", "GET"): _list_experiments,
@@ -107,9 +107,9 @@ def _pipelines(api: SimApi, asked: Asked) -> Answered:
         ("runs", "GET"): _get_run if name else _list_runs,
         ("runs", "DELETE"): _delete_run,
     }
-    handler = known.get((what, asked.method))
+    handler = known.get((what, request.method))
     try:
-        return handler(api, asked, name) if handler else _refused(404, "Not Found")
+        return handler(api, request, name) if handler else _refused(404, "Not Found")
     except (ValueError, LookupError, TypeError) as error:
         return _refused(400, f"Invalid input error: {error}")
 
@@ -130,11 +130,11 @@ def _save(api: SimApi, experiments: Mapping[str, Document]) -> None:
     api.put({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, "data": data})
 
 
-def _make_experiment(api: SimApi, asked: Asked, _name: str) -> Answered:
-    wanted, known = json.loads(asked.body), _experiments(api)
+def _make_experiment(api: SimApi, request: Request, _name: str) -> Answered:
+    wanted, known = json.loads(request.body), _experiments(api)
     namespace, shown = wanted["namespace"], wanted["display_name"]
-    if not _mine(api, asked.user, namespace):
-        return _refused(403, f"User '{asked.user}' is not authorized with reason: no rights in {namespace}")
+    if not _mine(api, request.user, namespace):
+        return _refused(403, f"User '{request.user}' is not authorized with reason: no rights in {namespace}")
     if any(item["namespace"] == namespace and item["display_name"] == shown for item in known.values()):
         return _refused(409, f"Already exist error: Experiment {shown} already exists")
     made = {"experiment_id": str(uuid.uuid4()), "display_name": shown, "namespace": namespace, "created_at": timestamp()}
@@ -142,18 +142,18 @@ def _make_experiment(api: SimApi, asked: Asked, _name: str) -> Answered:
     return Answered(200, data=made)
 
 
-def _list_experiments(api: SimApi, asked: Asked, _name: str) -> Answered:
-    predicates = json.loads(asked.query.get("filter") or "{}").get("predicates") or []
+def _list_experiments(api: SimApi, request: Request, _name: str) -> Answered:
+    predicates = json.loads(request.query.get("filter") or "{}").get("predicates") or []
     names = {item["string_value"] for item in predicates if item["key"] == "display_name" and item["operation"] == "EQUALS"}
     found = [
         item
         for item in _experiments(api).values()
-        if item["namespace"] == asked.query.get("namespace") and (not predicates or item["display_name"] in names)
+        if item["namespace"] == request.query.get("namespace") and (not predicates or item["display_name"] in names)
     ]
     return Answered(200, data={"experiments": found, "total_size": len(found)} if found else {})
 
 
-def _delete_experiment(api: SimApi, _asked: Asked, name: str) -> Answered:
+def _delete_experiment(api: SimApi, _request: Request, name: str) -> Answered:
     known = _experiments(api)
     if known.pop(name, None) is None:
         return _refused(404, f"Experiment {name} not found")
@@ -161,13 +161,13 @@ def _delete_experiment(api: SimApi, _asked: Asked, name: str) -> Answered:
     return Answered(200, data={})
 
 
-def _make_run(api: SimApi, asked: Asked, _name: str) -> Answered:
-    wanted = json.loads(asked.body)
+def _make_run(api: SimApi, request: Request, _name: str) -> Answered:
+    wanted = json.loads(request.body)
     experiment = _experiments(api).get(wanted["experiment_id"])
     if experiment is None:
         return _refused(404, f"Experiment {wanted['experiment_id']} not found")
-    if not _mine(api, asked.user, experiment["namespace"]):
-        return _refused(403, f"User '{asked.user}' is not authorized with reason: no rights in {experiment['namespace']}")
+    if not _mine(api, request.user, experiment["namespace"]):
+        return _refused(403, f"User '{request.user}' is not authorized with reason: no rights in {experiment['namespace']}")
     spec = wanted["pipeline_spec"]
     tasks = spec["root"]["dag"]["tasks"]
     executors = spec["deploymentSpec"]["executors"]
@@ -191,29 +191,29 @@ def _workflow(api: SimApi, run: str) -> Document | None:
 
 def _run(workflow: Document) -> Document:
     metadata, status = workflow["metadata"], workflow.get("status") or {}
-    told: Document = {
+    reply: Document = {
         "experiment_id": metadata["annotations"][_EXPERIMENT],
         "run_id": metadata["labels"][_RUN_LABEL],
         "display_name": metadata["annotations"]["pipelines.kubeflow.org/run_name"],
         "storage_state": "AVAILABLE",
         "state": _STATES.get(status.get("phase", ""), "PENDING"),
     }
-    return {**told, "error": {"code": 13, "message": status["message"]}} if status.get("message") else told
+    return {**reply, "error": {"code": 13, "message": status["message"]}} if status.get("message") else reply
 
 
-def _get_run(api: SimApi, _asked: Asked, name: str) -> Answered:
+def _get_run(api: SimApi, _request: Request, name: str) -> Answered:
     workflow = _workflow(api, name)
     return Answered(200, data=_run(workflow)) if workflow else _refused(404, f"Run {name} not found")
 
 
-def _list_runs(api: SimApi, asked: Asked, _name: str) -> Answered:
-    wanted = asked.query.get("experiment_id")
+def _list_runs(api: SimApi, request: Request, _name: str) -> Answered:
+    wanted = request.query.get("experiment_id")
     runs = [_run(item) for item in api.objects(_WORKFLOW, "Workflow") if _EXPERIMENT in (item["metadata"].get("annotations") or {})]
     found = [item for item in runs if wanted in (None, item["experiment_id"])]
     return Answered(200, data={"runs": found, "total_size": len(found)} if found else {})
 
 
-def _delete_run(api: SimApi, _asked: Asked, name: str) -> Answered:
+def _delete_run(api: SimApi, _request: Request, name: str) -> Answered:
     workflow = _workflow(api, name)
     if workflow is None:
         return _refused(404, f"Run {name} not found")

@@ -15,7 +15,7 @@ import bcrypt
 
 from kfinstall.simulator.nodes import kubeflow
 from kfinstall.simulator.nodes.model import Document, PodOutcome, ScriptError, SimApi, SimNode, World, effect, pod_hook
-from kfinstall.simulator.parts.behind import API, Answered, Asked, answer
+from kfinstall.simulator.parts.behind import API, Answered, Request, answer
 from kfinstall.simulator.parts.registry import log_in
 
 _LINE_CHARACTERS: Final = 3000
@@ -122,8 +122,8 @@ def proof(parameters: Mapping[str, str], stdin: str, world: World) -> Iterator[s
 
 def _ask(api: SimApi, parameters: Mapping[str, str], method: str, url: str, *, body: str = "", host: str = "") -> Answered:
     path, _mark, query = url.partition("?")
-    asked = Asked(parameters["EMAIL"], method, host or parameters["HOST"], path, dict(parse_qsl(query)), body)
-    return answer(api, asked) or Answered(404, "404 page not found")
+    request = Request(parameters["EMAIL"], method, host or parameters["HOST"], path, dict(parse_qsl(query)), body)
+    return answer(api, request) or Answered(404, "404 page not found")
 
 
 def _open(api: SimApi, parameters: Mapping[str, str]) -> Iterator[str]:

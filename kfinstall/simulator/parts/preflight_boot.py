@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked, text_of
+from kfinstall.simulator.nodes.lines import requested, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(-?[0-9]+)")
@@ -14,7 +14,7 @@ _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(-?[0-9]+)")
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/preflight/facts-boot.sh does."""
-    watched = asked(parameters, "PREFLIGHT_SYSCTLS")
+    watched = requested(parameters, "PREFLIGHT_SYSCTLS")
     lines = []
     for path in sorted(path for path in node.files if re.fullmatch(r"/etc/sysctl\.d/[^/]*\.conf", path)):
         for line in text_of(node, path).splitlines():

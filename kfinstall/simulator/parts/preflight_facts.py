@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kfinstall.parts.preflight.runtime_files import CERTS_D, CONTAINERD_CONFIG, DOCKER_CONFIG, absolute
-from kfinstall.simulator.nodes.lines import asked, pair, text_of
+from kfinstall.simulator.nodes.lines import pair, requested, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _IMPORTS: Final = re.compile(r"^\s*imports\s*=\s*\[([^\]]*)\]", re.MULTILINE)
@@ -20,7 +20,7 @@ _ROOT: Final = re.compile(r"""(?:^|[\s,{])["']?(?:root|data-root)["']?\s*[=:]\s*
 _BLOCK_BYTES: Final = 4096
 
 
-def _told(node: SimNode, path: str) -> str:
+def _rendered(node: SimNode, path: str) -> str:
     file = node.files.get(path)
     if file is None or file.content is None:
         return ""
@@ -34,7 +34,7 @@ def _containerd(node: SimNode) -> Iterator[str]:
         if path in seen or path not in node.files:
             continue
         seen.append(path)
-        yield _told(node, path)
+        yield _rendered(node, path)
         for found in _IMPORTS.findall(text_of(node, path)):
             for pattern in (absolute(name, path) for name in _QUOTED.findall(found)):
                 yield pair("import", pattern)
@@ -56,10 +56,10 @@ def _hosts(node: SimNode, names: list[str]) -> Iterator[str]:
     inline = any(_INLINE.search(text) for text in texts)
     for folder in dict.fromkeys((CERTS_D, *named)):
         there = fnmatch.filter(node.files, f"{folder}/*/hosts.toml") if inline else []
-        yield from (_told(node, path) for path in dict.fromkeys((*(f"{folder}/{name}/hosts.toml" for name in names), *there)))
+        yield from (_rendered(node, path) for path in dict.fromkeys((*(f"{folder}/{name}/hosts.toml" for name in names), *there)))
 
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/preflight/facts-runtime.sh does; one file system holds everything."""
-    hosts = _hosts(node, list(asked(parameters, "REGISTRY_HOSTS")))
-    return "".join([*_containerd(node), _told(node, DOCKER_CONFIG), *hosts])
+    hosts = _hosts(node, list(requested(parameters, "REGISTRY_HOSTS")))
+    return "".join([*_containerd(node), _rendered(node, DOCKER_CONFIG), *hosts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from kfinstall.simulator.nodes.lines import asked, pair
+from kfinstall.simulator.nodes.lines import pair, requested
 from kfinstall.simulator.nodes.model import SimNode
 
 
@@ -21,7 +21,7 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
             pair("card", f"{node.mac} ens18" if node.mac else ""),
             pair("controllers", "v2 cpuset cpu io memory hugetlb pids rdma misc"),
             pair("cmdline", "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda1 ro"),
-            *(pair("module", name) for name in asked(parameters, "PREFLIGHT_MODULES")),
+            *(pair("module", name) for name in requested(parameters, "PREFLIGHT_MODULES")),
             pair("apparmor", "Y"),
             pair("apparmor_parser", "/usr/sbin/apparmor_parser"),
             pair("zone", "Etc/UTC"),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kfinstall.simulator.nodes.lines import asked, text_of
+from kfinstall.simulator.nodes.lines import requested, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _SETTING: Final = re.compile(r"\s*-?([a-z][^=\s]*)\s*=\s*(.*)$")
@@ -24,4 +24,4 @@ def _settings(node: SimNode, watched: frozenset[str]) -> list[str]:
 
 def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     """Print what scripts/prepare/facts.sh does."""
-    return "".join(_settings(node, frozenset(asked(parameters, "SYSCTLS"))))
+    return "".join(_settings(node, frozenset(requested(parameters, "SYSCTLS"))))

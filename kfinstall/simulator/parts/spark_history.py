@@ -22,7 +22,7 @@ _LOGS: Final = "spark.history.fs.logDirectory"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reply:
     """Status, page, and where a redirect leads: as the sidecar lets it out, or "gateway:" and a path for Envoy's own."""
 
     status: int
@@ -30,7 +30,7 @@ class Told:
     location: str = ""
 
 
-def answer(api: SimApi, user: str, method: str, authority: str, path: str) -> Told | None:
+def answer(api: SimApi, user: str, method: str, authority: str, path: str) -> Reply | None:
     """What the history server answers, through gateway and sidecar; None where no route leads to it."""
     namespace = path.removeprefix(PREFIX).partition("/")[0]
     route = api.get(f"{_NETWORKING}/v1beta1", "VirtualService", _NAME, namespace)
@@ -39,14 +39,14 @@ def answer(api: SimApi, user: str, method: str, authority: str, path: str) -> To
         return None
     rule, rest = found
     if "redirect" in rule:
-        return Told(301, location=f"gateway:{rule['redirect']['uri']}")
+        return Reply(301, location=f"gateway:{rule['redirect']['uri']}")
     if not _allowed(api, namespace, user, method):
-        return Told(403, "RBAC: access denied")
+        return Reply(403, "RBAC: access denied")
     server = api.get("apps/v1", "Deployment", _NAME, namespace)
     if server is None or not (server.get("status") or {}).get("availableReplicas"):
-        return Told(503, "no healthy upstream")
-    told = _serve(api, server, authority, rest)
-    return Told(told.status, told.text, _filtered(api, server, told.location)) if told.location else told
+        return Reply(503, "no healthy upstream")
+    reply = _serve(api, server, authority, rest)
+    return Reply(reply.status, reply.text, _filtered(api, server, reply.location)) if reply.location else reply
 
 
 def _match(route: Document | None, path: str) -> tuple[Document, str] | None:
@@ -88,22 +88,22 @@ def _applications(api: SimApi, server: Document, directory: str) -> list[str]:
     return sorted(path.removeprefix(f"{folder}/") for path in there if path.startswith(f"{folder}/"))
 
 
-def _serve(api: SimApi, server: Document, authority: str, path: str) -> Told:
+def _serve(api: SimApi, server: Document, authority: str, path: str) -> Reply:
     """Spark's own answer: it knows plain HTTP, the header Host, and its base only where it makes a redirect itself."""
     options = _options(server)
     base = options.get(_BASE, "")
     known = _applications(api, server, options.get(_LOGS, ""))
     if path == "/":
         rows = "".join(f'<a href="{base}/history/{html.escape(name)}/jobs/">{html.escape(name)}</a>' for name in known)
-        return Told(200, f"<!DOCTYPE html><title>History Server</title>{rows}")
+        return Reply(200, f"<!DOCTYPE html><title>History Server</title>{rows}")
     parts = path.split("/")
     if len(parts) < 3 or parts[1] != "history" or parts[2] not in known:
-        return Told(404, "Not Found")
+        return Reply(404, "Not Found")
     where = f"/history/{parts[2]}/jobs/"
     if path == where:
-        return Told(200, "<!DOCTYPE html><title>Spark Jobs</title>")
+        return Reply(200, "<!DOCTYPE html><title>Spark Jobs</title>")
     shown = f"{options[_REDIRECT].rstrip('/')}{base}{where}" if _REDIRECT in options else where
-    return Told(302, location=shown if urlsplit(shown).scheme else f"http://{authority}{shown}")
+    return Reply(302, location=shown if urlsplit(shown).scheme else f"http://{authority}{shown}")
 
 
 def _filtered(api: SimApi, server: Document, location: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 
 from kfinstall.simulator.cluster import SimCluster
-from kfinstall.simulator.parts.behind import Asked, answer
+from kfinstall.simulator.parts.behind import Request, answer
 
 Document = dict[str, Any]
 
@@ -69,8 +69,8 @@ class Gateway:
         if user is None:
             return _redirect(f"/oauth2/start?rd={quote(request.path_qs, safe='')}", 302)
         host, body = request.host, await request.text()
-        asked = Asked(user, request.method, host.partition(":")[0], path, dict(request.query), body, host)
-        found = answer(self._cluster, asked)
+        forwarded = Request(user, request.method, host.partition(":")[0], path, dict(request.query), body, host)
+        found = answer(self._cluster, forwarded)
         if found is not None and found.location:
             return _redirect(_absolute(request, found.location), found.status)
         if found is not None:

@@ -1,13 +1,13 @@
 """Custom resources: from their definition to its end."""
 
-from tests.differential.ask import MERGE, Ask, Said, causes, picked, scenario
+from tests.differential.ask import MERGE, Ask, Reply, causes, picked, scenario
 from tests.differential.scenarios.documents import definition
 
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def established(said: Said) -> bool:
-    conditions = (said.body.get("status") or {}).get("conditions") or [] if said.status == 200 else []
+def established(reply: Reply) -> bool:
+    conditions = (reply.body.get("status") or {}).get("conditions") or [] if reply.status == 200 else []
     return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
 
@@ -15,13 +15,13 @@ async def _made(ask: Ask, plural: str, kind: str, group: str, **version: object)
     made = await ask.quietly("POST", _CRDS, definition(plural, kind, group=group, **version))
     assert made.status == 201, made
     await ask.until(f"{_CRDS}/{plural}.{group}", established)
-    await ask.until(f"/apis/{group}/v1/{plural}", lambda said: said.status == 200)
+    await ask.until(f"/apis/{group}/v1/{plural}", lambda reply: reply.status == 200)
     return f"/apis/{group}/v1/namespaces/{ask.namespace}/{plural}"
 
 
 async def _removed(ask: Ask, name: str) -> None:
     await ask.quietly("DELETE", f"{_CRDS}/{name}")
-    await ask.until(f"{_CRDS}/{name}", lambda said: said.status == 404)
+    await ask.until(f"{_CRDS}/{name}", lambda reply: reply.status == 404)
 
 
 @scenario
@@ -46,19 +46,19 @@ async def definition_life(ask: Ask) -> None:
             "conditions": sorted(body["status"]["conditions"], key=lambda item: item["type"], reverse=True),
         },
     )
-    await ask.until(f"/apis/{group}/v1", lambda said: said.status == 200)
+    await ask.until(f"/apis/{group}/v1", lambda reply: reply.status == 200)
     await ask("its group", "GET", f"/apis/{group}/v1")
     await ask("the group alone", "GET", f"/apis/{group}")
     boxes = f"/apis/{group}/v1/namespaces/{ask.namespace}/boxes"
     # For a moment a new kind's storage is not ready (429); how long differs.
-    await ask.until(boxes, lambda said: said.status == 200)
+    await ask.until(boxes, lambda reply: reply.status == 200)
     await ask("the empty list", "GET", boxes)
     box = {"apiVersion": f"{group}/v1", "kind": "Box", "metadata": {"name": "one"}, "spec": {"size": 1}}
     await ask("make one", "POST", f"{boxes}?fieldManager=me", box)
     await ask("the list", "GET", boxes, show=lambda body: [body["kind"], [item["metadata"]["name"] for item in body["items"]]])
     await ask("delete the definition", "DELETE", path, show=lambda body: body["kind"])
-    await ask.until(path, lambda said: said.status == 404)
-    await ask.until(f"/apis/{group}/v1", lambda said: said.status == 404)
+    await ask.until(path, lambda reply: reply.status == 404)
+    await ask.until(f"/apis/{group}/v1", lambda reply: reply.status == 404)
     await ask("its group after", "GET", f"/apis/{group}/v1")
     await ask("its objects after", "GET", boxes)
 

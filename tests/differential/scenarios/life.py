@@ -60,21 +60,21 @@ async def namespace_ends(ask: Ask) -> None:
     await ask(
         "make", "POST", f"{_NAMESPACES}?fieldManager=me", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     )
-    await ask.until(f"{path}/serviceaccounts/default", lambda said: said.status == 200)
+    await ask.until(f"{path}/serviceaccounts/default", lambda reply: reply.status == 200)
     await ask.quietly("POST", f"{path}/configmaps", _held("held", "example.com/hold"))
     await ask.quietly("POST", f"{path}/configmaps", config_map("free"))
     await ask("delete", "DELETE", path, show=picked("kind", "status.phase", "spec.finalizers", "metadata.deletionTimestamp"))
     await ask("make in it", "POST", f"{path}/configmaps", config_map("late"))
     await ask.apply("apply in it", f"{path}/configmaps/late", config_map("late"))
     await ask("make it again", "POST", _NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    await ask.until(f"{path}/configmaps/free", lambda said: said.status == 404)
-    await ask.until(path, lambda said: len(said.body["status"].get("conditions") or []) >= 5)
+    await ask.until(f"{path}/configmaps/free", lambda reply: reply.status == 404)
+    await ask.until(path, lambda reply: len(reply.body["status"].get("conditions") or []) >= 5)
     await ask("what holds it", "GET", path, show=_conditions)
     await ask("what is held", "GET", f"{path}/configmaps/held", show=picked("metadata.finalizers", "metadata.deletionTimestamp"))
     await ask(
         "let go", "PATCH", f"{path}/configmaps/held", {"metadata": {"finalizers": None}}, kind=MERGE, show=picked("metadata.name")
     )
-    await ask.until(path, lambda said: said.status == 404)
+    await ask.until(path, lambda reply: reply.status == 404)
     await ask("it is gone", "GET", path)
 
 
@@ -94,5 +94,5 @@ async def owners(ask: Ask) -> None:
     document["metadata"]["ownerReferences"] = [reference]
     await ask("make", "POST", f"{maps}?fieldManager=me", document)
     await ask("delete the owner", "DELETE", f"{maps}/owner", {"propagationPolicy": "Background"})
-    await ask.until(f"{maps}/owned", lambda said: said.status == 404)
+    await ask.until(f"{maps}/owned", lambda reply: reply.status == 404)
     await ask("it went too", "GET", f"{maps}/owned")

@@ -56,11 +56,11 @@ async def bad_bodies(ask: Ask) -> None:
 async def generated_names(ask: Ask) -> None:
     maps = ask.path("configmaps")
     document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "some-"}, "data": {"a": "1"}}
-    said = await ask("make", "POST", f"{maps}?fieldManager=me", document)
-    await ask("read", "GET", ask.path("configmaps", said["metadata"]["name"]))
+    reply = await ask("make", "POST", f"{maps}?fieldManager=me", document)
+    await ask("read", "GET", ask.path("configmaps", reply["metadata"]["name"]))
     other = await ask.quietly("POST", maps, document)
-    ask.note("another name", other["metadata"]["name"] != said["metadata"]["name"])
-    ask.note("length", len(said["metadata"]["name"]))
+    ask.note("another name", other["metadata"]["name"] != reply["metadata"]["name"])
+    ask.note("length", len(reply["metadata"]["name"]))
 
 
 @scenario

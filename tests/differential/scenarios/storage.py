@@ -30,8 +30,8 @@ def fields(body: Document) -> Document:
 
 async def refused(ask: Ask, label: str, path: str, body: Document, kind: str = "") -> None:
     """A POST, or a patch of some kind."""
-    said = await ask.quietly("PATCH" if kind else "POST", path, body, kind=kind or "application/json")
-    ask.note(label, fields(said.body), said.status)
+    reply = await ask.quietly("PATCH" if kind else "POST", path, body, kind=kind or "application/json")
+    ask.note(label, fields(reply.body), reply.status)
 
 
 @scenario
@@ -70,7 +70,7 @@ async def default_classes(ask: Ask) -> None:
         await ask(f"with a default, {name}", "POST", path, claim(f"plain-{name}"), show=shown)
         await ask(f"no class at all, {name}", "POST", path, claim(f"none-{name}", storageClassName=""), show=shown)
         if name == "new":
-            late = await ask.until(f"{path}/early", lambda said: said["spec"].get("storageClassName"))
+            late = await ask.until(f"{path}/early", lambda reply: reply["spec"].get("storageClassName"))
             ask.note("the early one, later", late["spec"]["storageClassName"])
         await ask.quietly("DELETE", f"{CLASSES}/default-{name}")
 
@@ -88,7 +88,7 @@ async def grown_claims(ask: Ask) -> None:
     await ask.quietly("POST", volumes, {"metadata": {"name": "grown-disk"}, "spec": disk})
     await ask.quietly("POST", path, claim("grown", storageClassName="grows"))
     await ask.quietly("POST", path, claim("waits", storageClassName="no-such-class"))
-    await ask.until(f"{path}/grown", lambda said: said["status"].get("phase") == "Bound")
+    await ask.until(f"{path}/grown", lambda reply: reply["status"].get("phase") == "Bound")
 
     def size(storage: str) -> Document:
         return {"spec": {"resources": {"requests": {"storage": storage}}}}

@@ -62,11 +62,11 @@ class Cache:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def real_url(self, asked: str) -> str:
+    def real_url(self, requested: str) -> str:
         """Where an address really is; empty where it is none of Debian's."""
         for name, url in self.archives.items():
-            if asked.startswith(name + "/") and ".." not in asked:
-                return url + asked[len(name) :]
+            if requested.startswith(name + "/") and ".." not in requested:
+                return url + requested[len(name) :]
         return ""
 
     def get(self, url: str) -> Path:

@@ -22,7 +22,7 @@ NODES = "nodes:\n  - {name: a, address: 192.168.0.1}\n  - {name: b, address: 192
 EXAMPLES = sorted((resources.root() / "examples").glob("*.yaml"))
 
 
-def told(text):
+def problems_in(text):
     return [problem.text("f") for problem in problems(text)]
 
 
@@ -50,11 +50,11 @@ def test_the_printed_example_is_good_and_so_is_every_commented_key():
     lines = [line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in text.splitlines()]
     data = yaml.safe_load("\n".join(lines))
     assert set(data) == {field.alias or name for name, field in Answers.model_fields.items()}
-    assert told("\n".join(lines)) == []
+    assert problems_in("\n".join(lines)) == []
 
 
 def test_all_problems_at_once_with_line_and_column():
-    found = told(
+    found = problems_in(
         "nodes:\n  - {name: no, address: 192.168.0.1, rôle: x}\n  - {name: b, adress: 1.2.3.4}\n"
         "ssh: {password: hunter2}\nstorage: {type: nfss}\nregistry: {insecure: no}\nregistry: {port: 1}\n"
     )
@@ -74,7 +74,7 @@ def test_a_node_may_be_called_no_and_a_version_1_30_stays_itself():
     answers = loads("nodes:\n  - {name: no, address: 192.168.0.1}\ncluster: {release: 26.03, kubernetesVersion: 1.34}\n")
     assert answers.nodes[0].name == "no"
     assert answers.cluster.kubernetes_version == "1.34"
-    (found,) = told(NODES + "cluster: {kubernetesVersion: 1.30}\n")
+    (found,) = problems_in(NODES + "cluster: {kubernetesVersion: 1.30}\n")
     assert "not 1.30" in found
 
 
@@ -120,7 +120,7 @@ def test_a_node_may_be_called_no_and_a_version_1_30_stays_itself():
     ],
 )
 def test_each_rule_says_what_to_write_instead(more, expected):
-    found = told(NODES + more + "\n")
+    found = problems_in(NODES + more + "\n")
     if expected is None:
         assert found == []
     else:
@@ -145,7 +145,7 @@ def test_each_rule_says_what_to_write_instead(more, expected):
 )
 def test_rules_of_nodes(nodes, expected):
     text = yaml.safe_dump({"nodes": [{"name": name, "address": address, "roles": [role]} for name, address, role in nodes]})
-    found = told(text)
+    found = problems_in(text)
     assert any(expected in line for line in found), found
 
 
@@ -166,7 +166,7 @@ def test_rules_of_nodes(nodes, expected):
     ],
 )
 def test_half_written_files_are_clear_errors(text):
-    assert told(text)
+    assert problems_in(text)
     with pytest.raises(AnswersError) as raised:
         loads(text, "f")
     assert raised.value.exit_code == 15
@@ -177,7 +177,7 @@ def test_an_alias_bomb_is_refused_quickly():
     text = "a: &a [x, x]\n" + "".join(
         f"{c}: &{c} [*{p}, *{p}]\n" for p, c in zip("abcdefghijklmnop", "bcdefghijklmnopq", strict=True)
     )
-    assert told(text)
+    assert problems_in(text)
 
 
 def test_unreadable_files(tmp_path):
@@ -288,4 +288,6 @@ def test_what_is_no_endpoint_is_refused(value):
 def test_pods_may_not_have_the_address_of_an_ipv6_endpoint():
     nodes = [{"name": f"cp{number}", "address": f"fd00::1{number}", "roles": ["control-plane"]} for number in (1, 2, 3)]
     cluster = {"podCIDR": "fd10::/56", "serviceCIDR": "fd11::/112", "apiEndpoint": "[fd10::5]:6443"}
-    assert "apiEndpoint's address fd10::5" in "\n".join(told(yaml.safe_dump({"version": 1, "cluster": cluster, "nodes": nodes})))
+    assert "apiEndpoint's address fd10::5" in "\n".join(
+        problems_in(yaml.safe_dump({"version": 1, "cluster": cluster, "nodes": nodes}))
+    )

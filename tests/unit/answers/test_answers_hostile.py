@@ -17,7 +17,7 @@ EXAMPLES = [path.read_bytes() for path in sorted((resources.root() / "examples")
 PLANTED = "hunter-2-correct-horse"
 
 
-def told(text):
+def problems_in(text):
     return [problem.text("f") for problem in problems(text)]
 
 
@@ -83,7 +83,7 @@ def test_a_secret_that_stands_in_the_file_is_refused_and_never_repeated(text):
 )
 def test_what_is_no_answers_file_says_so_at_once(text, expected):
     began = time.process_time()
-    found = told(text)
+    found = problems_in(text)
     assert len(found) == 1
     assert expected in found[0]
     assert time.process_time() - began < 2
@@ -92,25 +92,25 @@ def test_what_is_no_answers_file_says_so_at_once(text, expected):
 def test_aliases_that_would_fill_the_memory_are_refused_before_they_are_expanded():
     rows = "".join(f"    - &{this} [{', '.join([f'*{last}'] * 9)}]\n" for last, this in zip("abcdefghi", "bcdefghij", strict=True))
     began = time.process_time()
-    (found,) = told(f"ssh:\n  keys:\n    - &a [x]\n{rows}")
+    (found,) = problems_in(f"ssh:\n  keys:\n    - &a [x]\n{rows}")
     assert "f:3:7: anchors" in found
     assert time.process_time() - began < 2
 
 
 def test_escape_sequences_of_a_hostile_file_do_not_reach_the_terminal():
-    found = told(NODES + '"\\e[31m\\u202ered": 1\n"b\\nf:1:1: good": 2\n')
+    found = problems_in(NODES + '"\\e[31m\\u202ered": 1\n"b\\nf:1:1: good": 2\n')
     assert len(found) == 2
     assert not any("\x1b" in line or "\u202e" in line or "\n" in line for line in found)
 
 
 def test_a_broken_surrogate_can_be_printed():
-    for line in told(NODES + 'cluster: {name: "\\uD800"}\n"\\uD801": 1\n'):
+    for line in problems_in(NODES + 'cluster: {name: "\\uD800"}\n"\\uD801": 1\n'):
         line.encode()
 
 
 # One visit is enough: what one section gets wrong does not hide what the rules say about another.
 def test_wrong_values_and_broken_rules_are_told_together():
-    found = told(
+    found = problems_in(
         "nodes:\n  - {name: a, address: 192.168.0.1, roles: [control-plane]}\n  - {name: b, address: 192.168.0.2, roles: [control-plane]}\n"
         "ssh: {prot: 22}\ncluster: {podCIDR: 192.168.0.0/16}\nregistry: {port: 70000}\n"
     )
@@ -118,7 +118,7 @@ def test_wrong_values_and_broken_rules_are_told_together():
 
 
 def test_a_wrong_section_does_not_make_rules_about_it_guess():
-    found = told(NODES + "cluster: {podCIDR: 10.96.0.0/12, serviceCIDR: nonsense}\n")
+    found = problems_in(NODES + "cluster: {podCIDR: 10.96.0.0/12, serviceCIDR: nonsense}\n")
     assert len(found) == 1
     assert "serviceCIDR" in found[0]
 

@@ -12,7 +12,7 @@ from kfinstall.answers.save import dump
 NODES = "nodes:\n  - {name: a, address: 192.168.0.1}\n  - {name: b, address: 192.168.0.2}\n"
 
 
-def told(text):
+def problems_in(text):
     return [problem.text("f").split(": ", 1)[1] for problem in problems(text)]
 
 
@@ -132,7 +132,7 @@ def told(text):
     ],
 )
 def test_each_rule_names_its_key_and_the_way_out(more, expected):
-    found = told(NODES + more + "\n")
+    found = problems_in(NODES + more + "\n")
     if expected is None:
         assert found == []
     else:
@@ -160,14 +160,14 @@ def test_each_rule_names_its_key_and_the_way_out(more, expected):
     ],
 )
 def test_each_rule_about_nodes(nodes, expected):
-    found = told(f"nodes: {nodes}\n")
+    found = problems_in(f"nodes: {nodes}\n")
     assert any(expected in line for line in found), found
 
 
 @pytest.mark.parametrize(("count", "expected"), [(256, None), (257, "each of 257 nodes takes a /24; take a /15")])
 def test_many_nodes_ask_for_a_large_enough_network(count, expected):
     nodes = [f"{{name: n{i}, address: 172.30.{i // 200}.{i % 200 + 1}}}" for i in range(count)]
-    found = told(f"nodes: [{', '.join(nodes)}]\n")
+    found = problems_in(f"nodes: [{', '.join(nodes)}]\n")
     assert [expected in line for line in found] == ([True] if expected else [])
 
 
@@ -180,18 +180,18 @@ def test_an_all_ipv6_cluster_is_good():
 @pytest.mark.parametrize("second", [244, 96, 112, 128])
 def test_what_a_rule_suggests_is_good(second):
     nodes = f"nodes: [{{name: a, address: 10.{second}.0.1}}, {{name: b, address: 10.96.7.7}}]\n"
-    taken = told(nodes + "cluster: {serviceCIDR: 10.64.0.0/16, podCIDR: 10.96.0.0/16}\n")
+    taken = problems_in(nodes + "cluster: {serviceCIDR: 10.64.0.0/16, podCIDR: 10.96.0.0/16}\n")
     suggested = taken[0].rpartition(" ")[2]
-    assert told(nodes + f"cluster: {{serviceCIDR: 10.64.0.0/16, podCIDR: {suggested}}}\n") == []
+    assert problems_in(nodes + f"cluster: {{serviceCIDR: 10.64.0.0/16, podCIDR: {suggested}}}\n") == []
 
 
 def test_every_component_that_a_rule_asks_for_is_enough():
     for name in ("26.03", "26.03.1", "1.11.0"):
         for component in releases.load(name).kubeflow.components:
             chosen = [component]
-            while found := [line for line in told(_with(name, chosen)) if " needs " in line]:
+            while found := [line for line in problems_in(_with(name, chosen)) if " needs " in line]:
                 chosen += [need for need in found[0].split(" needs ")[1].split("; ")[0].split(", ") if need not in chosen]
-            assert told(_with(name, chosen)) == []
+            assert problems_in(_with(name, chosen)) == []
 
 
 def _with(release, components):

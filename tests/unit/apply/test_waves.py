@@ -146,9 +146,9 @@ def test_of_workloads_those_behind_webhooks_are_sent_first():
 
 async def test_kubeflow_goes_on_in_order_with_nothing_refused_and_nothing_sent_twice(cluster):
     fake, controllers, api = cluster
-    said: list[str] = []
+    lines: list[str] = []
     documents = [clean_document(document) for document in simulated()]
-    result = await apply_waves(api, documents, said.append)
+    result = await apply_waves(api, documents, lines.append)
     assert result.changed == 675
     assert controllers.early == []
     assert controllers.refused == []
@@ -157,7 +157,7 @@ async def test_kubeflow_goes_on_in_order_with_nothing_refused_and_nothing_sent_t
     assert sent.index("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector") < min(
         index for index, path in enumerate(sent) if "/deployments/" in path
     )
-    assert any(line.startswith("webhook istio-sidecar-injector") for line in said)
+    assert any(line.startswith("webhook istio-sidecar-injector") for line in lines)
 
 
 async def test_what_is_present_is_not_sent(cluster):
@@ -216,8 +216,8 @@ WHY_ISTIOD = (
 async def test_why_a_gate_stays_shut_is_said_while_it_does_and_at_its_end(cluster):
     fake, controllers, api = cluster
     controllers.stuck.add("istiod")
-    said: list[str] = []
-    begun = asyncio.create_task(apply_waves(api, _behind_istiod(), said.append, Limits(gate_seconds=3, explain_seconds=0.2)))
+    lines: list[str] = []
+    begun = asyncio.create_task(apply_waves(api, _behind_istiod(), lines.append, Limits(gate_seconds=3, explain_seconds=0.2)))
     while ("apps/v1", "deployments", "istio-system", "istiod") not in fake.objects:
         await asyncio.sleep(0.01)
     _no_image(fake)
@@ -225,9 +225,9 @@ async def test_why_a_gate_stays_shut_is_said_while_it_does_and_at_its_end(cluste
         await begun
     assert caught.value.why == WHY_ISTIOD
     assert "another cluster.release" in caught.value.hint
-    told = [line for line in said if WHY_ISTIOD in line]
-    assert len(told) == 1
-    assert told[0].startswith("istio-sidecar-injector since ")
+    reported = [line for line in lines if WHY_ISTIOD in line]
+    assert len(reported) == 1
+    assert reported[0].startswith("istio-sidecar-injector since ")
 
 
 async def test_a_gate_that_waiting_never_opens_is_not_waited_for_until_the_end(cluster):

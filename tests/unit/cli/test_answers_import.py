@@ -72,7 +72,7 @@ def test_standard_input_gives_answers_on_stdout():
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "code", "told"),
+    ("text", "words", "code", "expected"),
     [
         ("a 10.0.0.1\na 10.0.0.2\n", (), 15, "one name for several servers"),
         ("Vagrant.configure('2') do |c|\n", (), 15, "a Vagrantfile"),
@@ -84,14 +84,14 @@ def test_standard_input_gives_answers_on_stdout():
         ("a 10.0.0.1 control-plane\nb 10.0.0.2 control-plane\nc 10.0.0.3 worker\n", (), 15, "still to do: nodes"),
     ],
 )
-def test_how_it_ends(tmp_path, text, words, code, told):
+def test_how_it_ends(tmp_path, text, words, code, expected):
     path = tmp_path / "inventory"
     path.write_text(text)
     target = tmp_path / "out.yaml"
     done = run("answers", "import", str(path), "-o", str(target), *words)
     assert done.returncode == code, done.stderr
-    assert told in done.stderr
-    assert target.exists() is (code == 0 or "still to do" in told)
+    assert expected in done.stderr
+    assert target.exists() is (code == 0 or "still to do" in expected)
     assert "Traceback" not in done.stderr
 
 

@@ -80,9 +80,9 @@ RELEASE: Final = releases.load("26.03")
 BASH: Final = shutil.which("bash") or ""
 SERVERS: Final = "nodes: [{name: cp, address: 10.0.0.1}, {name: w1, address: 10.0.0.2}]\n"
 READY: Final = condition("Ready", "True")
-Told = tuple[str, str]
+Verdict = tuple[str, str]
 """(what kfinstall says or does, what the user does)."""
-Play = Callable[[], Told]
+Play = Callable[[], Verdict]
 PREVENTED, FOUND, EXPLAINED = "prevented", "found before", "explained"
 
 
@@ -98,23 +98,23 @@ def view(facts: Facts | None = None, target: str = "cp", cluster: ClusterFacts |
     return View(answers(**more), RELEASE, target, {target: facts} if facts else {}, cluster)
 
 
-def said(found: NotReady) -> Told:
+def verdict(found: NotReady) -> Verdict:
     return found.reason, found.hint
 
 
-def why(documents: list[Document], log: str = "", ref: Ref | None = None) -> Told:
+def why(documents: list[Document], log: str = "", ref: Ref | None = None) -> Verdict:
     """The cause of the first document, with a line that its pods have logged."""
     pods = [Ref.of(item) for item in documents if item["kind"] == "Pod"]
     found = roots.cause(Known(documents, dict.fromkeys(pods, (log,) if log else ())), ref or Ref.of(documents[0]))
     assert found is not None
     assert not found.symptom.vague
-    return said(found.waiting)
+    return verdict(found.waiting)
 
 
-def refused(kind: str, message: str, documents: list[Document]) -> Told:
+def refused(kind: str, message: str, documents: list[Document]) -> Verdict:
     """Why an object is refused, by what the API server says of a webhook."""
     name = message.split('"')[1]
-    return said(hook_cause(Walk(Known(documents), roots.RULES), Ref("x/v1", kind, "one", "kubeflow"), name, message).waiting)
+    return verdict(hook_cause(Walk(Known(documents), roots.RULES), Ref("x/v1", kind, "one", "kubeflow"), name, message).waiting)
 
 
 def needed(step: object, at: View, word: str) -> str:
@@ -124,12 +124,12 @@ def needed(step: object, at: View, word: str) -> str:
     return next(change for change in found.changes if word in change)
 
 
-def conflict(found: object) -> Told:
+def conflict(found: object) -> Verdict:
     assert isinstance(found, Conflict), found
     return found.reason, found.hint.replace("\n", "; ")
 
 
-def problem(more: str) -> Told:
+def problem(more: str) -> Verdict:
     """The first problem of answers with some keys: it says what to write instead."""
     (first, *_others) = [item.text("f").split(": ", 1)[1] for item in problems(SERVERS + more)]
     what, _semicolon, instead = first.rpartition("; ")
@@ -154,7 +154,7 @@ def ran(name: str, programs: dict[str, str], stdin: str = "", **parameters: str)
     return Completed(done.returncode, tuple((done.stdout + done.stderr).replace(folder, "").splitlines()))
 
 
-def script(name: str, programs: dict[str, str], stdin: str = "", **parameters: str) -> Told:
+def script(name: str, programs: dict[str, str], stdin: str = "", **parameters: str) -> Verdict:
     """What a step's script fails with."""
     done = ran(name, programs, stdin, **parameters)
     assert done.status != 0
@@ -175,12 +175,12 @@ GATEWAY: Final = {
 LOGIN: Final = {"EMAIL": "user@example.com", "ACTION": "login"}
 
 
-def login(curl: str) -> Told:
+def login(curl: str) -> Verdict:
     """The proof's login, with a curl that answers so."""
     return script("kubeflow-proof", {"curl": curl}, "secret\n", **GATEWAY, **LOGIN, PATIENCE_SECONDS="0")
 
 
-def settles() -> Told:
+def settles() -> Verdict:
     """The dashboard's page and its API answer 503 once each."""
     page = 'while [[ $1 != --output ]]; do shift; done; echo user@example.com >"$2"'
     once = "once() { if [[ -e @FOLDER@/$1 ]]; then echo 200; else touch @FOLDER@/$1; echo 503; fi; }"
@@ -215,12 +215,12 @@ def rendered(*, tls: bool = True) -> list[Document]:
 # the pains
 
 
-def definitions_first() -> Told:
+def definitions_first() -> Verdict:
     (issuer,) = [item for item in split(rendered()) if item.ref.kind == "ClusterIssuer"]
     return f"{issuer.ref} is sent once these are there: {'; '.join(map(str, issuer.gates))}", ""
 
 
-async def not_served() -> Told:
+async def not_served() -> Verdict:
     crate = {"apiVersion": "crates.example.com/v1", "kind": "Crate", "metadata": {"name": "one", "namespace": "kubeflow"}}
     certificates = make_certificates()
     async with serve(FakeApi(), certificates) as port, open_cluster(certificates.kubeconfig(), port, patience_seconds=1) as cluster:
@@ -229,7 +229,7 @@ async def not_served() -> Told:
     return caught.value.why, caught.value.hint
 
 
-async def server_side() -> Told:
+async def server_side() -> Verdict:
     """A definition larger than an annotation may be."""
     fake, certificates = FakeApi(), make_certificates()
     metadata = {"name": "crates.example.com", "annotations": {"a": "b"}}
@@ -249,12 +249,12 @@ CERT_MANAGER: Final = 'failed calling webhook "webhook.cert-manager.io": failed 
 CM_HOOK: Final = hooks("webhook.cert-manager.io", "cert-manager-webhook", "cert-manager")
 
 
-def webhook_not_up() -> Told:
+def webhook_not_up() -> Verdict:
     backend = [*service("cert-manager-webhook", "cert-manager"), *is_gone("cert-manager-webhook", "cert-manager")]
     return refused("Issuer", CERT_MANAGER + "connect: connection refused", [CM_HOOK, *backend])
 
 
-def ca_not_injected() -> Told:
+def ca_not_injected() -> Verdict:
     hook = hooks("webhook.cert-manager.io", "cert-manager-webhook", "cert-manager", bundle="")
     hook["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from-secret": "cert-manager/cert-manager-webhook-ca"}
     up = service("cert-manager-webhook", "cert-manager", ready=True)
@@ -263,30 +263,30 @@ def ca_not_injected() -> Told:
     )
 
 
-def webhook_out_of_reach() -> Told:
+def webhook_out_of_reach() -> Verdict:
     up = service("cert-manager-webhook", "cert-manager", ready=True)
     return refused("Issuer", CERT_MANAGER + "context deadline exceeded", [CM_HOOK, *up])
 
 
-def firewall() -> Told:
+def firewall() -> Verdict:
     fleet = test_preflight.read(test_preflight.answers(), test_preflight.machines())
     return conflict(test_preflight.check(PreflightNetwork, test_preflight.changed(fleet, "cp1", network={"firewall": "ufw"})))
 
 
-def overlap() -> Told:
+def overlap() -> Verdict:
     fleet = test_preflight.read(test_preflight.answers(), test_preflight.machines())
     wanted = test_preflight.answers(cluster={"podCIDR": "10.77.0.0/16"})
     return conflict(test_preflight.check(PreflightNetwork, fleet, wanted=wanted))
 
 
-def behind_a_proxy() -> Told:
+def behind_a_proxy() -> Verdict:
     chosen = answers(proxy={"https": "http://proxy:3128"})
     kept = prepare_files.no_proxy(chosen).split(",")
     assert {chosen.cluster.pod_cidr, chosen.cluster.service_cidr, ".svc"} <= set(kept)
     return f"NO_PROXY has {chosen.cluster.pod_cidr}, {chosen.cluster.service_cidr} and .svc", ""
 
 
-def runtimes_behind_kserve() -> Told:
+def runtimes_behind_kserve() -> Verdict:
     message = 'failed calling webhook "clusterservingruntime.kserve-webhook-server.validator": no endpoints available'
     hook = hooks("clusterservingruntime.kserve-webhook-server.validator", "kserve", kind="ValidatingWebhookConfiguration")
     controller = failing("kserve", secret="kserve-webhook-server-cert")
@@ -295,27 +295,27 @@ def runtimes_behind_kserve() -> Told:
     return refused("ClusterServingRuntime", message, [hook, *service("kserve"), *controller, *chain])
 
 
-def everything_in_init() -> Told:
+def everything_in_init() -> Verdict:
     hook = hooks("webhook.serving.knative.dev", "webhook", "knative-serving")
     backend = failing("webhook", "knative-serving", init=crashed(name="istio-validation"))
     documents = [*unmade('failed calling webhook "webhook.serving.knative.dev": connection refused'), hook, *backend]
     return why([*documents, *service("webhook", "knative-serving")], "iptables-restore: unable to initialize table 'nat'")
 
 
-def inotify_now() -> Told:
+def inotify_now() -> Verdict:
     return needed(PrepareSysctl(), view(Facts("cp", sysctls={"fs.inotify.max_user_instances": "128"})), "instances"), ""
 
 
-def open_files() -> Told:
+def open_files() -> Verdict:
     return f"containerd runs with {prepare_files.containerd_limits().splitlines()[-1]}", ""
 
 
-def no_default_class() -> Told:
+def no_default_class() -> Verdict:
     unbound = NODES + "pod has unbound immediate PersistentVolumeClaims"
     return why([*failing("mysql", unscheduled=unbound, claim="mysql-pv-claim"), claim("mysql-pv-claim")])
 
 
-def one_default_class() -> Told:
+def one_default_class() -> Verdict:
     return needed(StorageDefaultClass(), view(cluster=ClusterFacts()), "default"), ""
 
 
@@ -324,7 +324,7 @@ def ends(name: str, line: str, namespace: str = "kubeflow") -> Play:
     return lambda: why(failing(name, namespace, container=crashed(name=name)), line)
 
 
-def export_for_databases() -> Told:
+def export_for_databases() -> Verdict:
     options = provisioner._EXPORT_OPTIONS
     assert "no_root_squash" in options
     return f"the own NFS server exports to the nodes only, with {options}", ""
@@ -334,26 +334,26 @@ def refused_release(name: str) -> Play:
     return lambda: problem(f"cluster: {{release: '{name}'}}")
 
 
-def other_network() -> Told:
+def other_network() -> Verdict:
     nodes = test_preflight.machines()
     nodes["cp1"].write("/etc/cni/net.d/05-cilium.conflist", "{}")
     fleet = test_preflight.read(test_preflight.answers(), nodes)
     return conflict(test_preflight.check(PreflightLeftovers, fleet))
 
 
-def without_sidecar() -> Told:
+def without_sidecar() -> Verdict:
     labels = {"labels": {"istio-injection": "enabled"}}
     documents = [*failing("dashboard", container=crashed()), thing("v1", "Namespace", "kubeflow", "", metadata=labels)]
     return why([*documents, deployment("istiod", "istio-system", ready=1)], "RBAC: access denied")
 
 
-def clocks() -> Told:
+def clocks() -> Verdict:
     nodes = test_preflight.machines()
     nodes["worker1"].clock_skew_seconds = 300
     return conflict(test_preflight.check(PreflightClock, test_preflight.read(test_preflight.answers(), nodes), "worker1"))
 
 
-def one_scheme() -> Told:
+def one_scheme() -> Verdict:
     documents = rendered()
     (proxy,) = [d for d in documents if d["kind"] == "ConfigMap" and "FORCE_HTTPS" in (d.get("data") or {})]
     (gateway,) = [d for d in documents if (d["kind"], d["metadata"]["name"]) == ("Gateway", "kubeflow-gateway")]
@@ -361,7 +361,7 @@ def one_scheme() -> Told:
     return f"FORCE_HTTPS={proxy['data']['FORCE_HTTPS']}, and the gateway leads HTTP to HTTPS", ""
 
 
-def cookies() -> Told:
+def cookies() -> Verdict:
     flags = {
         key: value
         for d in rendered(tls=False)
@@ -374,13 +374,13 @@ def cookies() -> Told:
     return f"without TLS: {', '.join(f'{key}={value}' for key, value in sorted(flags.items()))}", ""
 
 
-def pinned_kustomize() -> Told:
+def pinned_kustomize() -> Verdict:
     return needed(
         PrepareTools(), view(Facts("cp", os=OsFacts(id="ubuntu", version_id="24.04", architecture="amd64"))), "kustomize"
     ), ""
 
 
-def broken_kustomize() -> Told:
+def broken_kustomize() -> Verdict:
     with tempfile.TemporaryDirectory() as cache:
         (Path(cache) / "kubeflow-t" / "a").mkdir(parents=True)
         build = "echo 'Error: json: unknown field \"sortOptions\"' >&2; exit 1"
@@ -392,13 +392,13 @@ def broken_kustomize() -> Told:
 PROXY: Final = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "NO_PROXY": ""}
 
 
-def vendored() -> Told:
+def vendored() -> Verdict:
     bases = KubeflowRender().parameters(view())["REMOTE_BASES"].split()
     assert {base.split("/")[2] for base in bases} == {"github.com"}
     return f"the {len(bases)} remote bases are fetched once and kept on the first control plane", ""
 
 
-def no_way_out() -> Told:
+def no_way_out() -> Verdict:
     with tempfile.TemporaryDirectory() as cache:
         (Path(cache) / "kubeflow-t").mkdir(parents=True)
         programs = {"git": 'case "$*" in *clone*) exit 128 ;; *) echo 0123 ;; esac', "kustomize": "exit 1", "curl": "exit 6"}
@@ -409,19 +409,19 @@ def no_way_out() -> Told:
         )
 
 
-def no_istiod() -> Told:
+def no_istiod() -> Verdict:
     hook = hooks("namespace.sidecar-injector.istio.io", "istiod", "istio-system")
     text = 'failed calling webhook "namespace.sidecar-injector.istio.io": service "istiod" not found'
     return why([*unmade(text, "dashboard"), hook])
 
 
-def istiod_first() -> Told:
+def istiod_first() -> Verdict:
     (item,) = [item for item in split(rendered()) if (item.ref.kind, item.ref.name) == ("Deployment", "centraldashboard")]
     assert item.wave is Wave.HOOKED_WORKLOADS
     return f"{item.ref} is sent once this answers: {'; '.join(map(str, item.gates))}", ""
 
 
-def modules() -> Told:
+def modules() -> Verdict:
     content = prepare_files.modules_content(Facts("cp", modules=frozenset(prepare_files.ISTIO_MODULES)))
     assert {"iptable_nat", "xt_REDIRECT", "xt_owner"} <= set(content.split())
     return needed(
@@ -429,29 +429,29 @@ def modules() -> Told:
     ) + ", and those of Istio's that the kernel has, at boot too", ""
 
 
-def namespace_without_profile() -> Told:
+def namespace_without_profile() -> Verdict:
     name = answers().profile_namespace
     facts = ClusterFacts(objects={Ref("v1", "Namespace", name): {"metadata": {"name": name}}})
     return conflict(KubeflowProfile().check(view(target="cluster", cluster=facts)))
 
 
-def profile_not_made() -> Told:
+def profile_not_made() -> Verdict:
     from kfinstall.parts.kubeflow import profile as kubeflow_profile
 
-    return said(kubeflow_profile._made(None) or NotReady(""))
+    return verdict(kubeflow_profile._made(None) or NotReady(""))
 
 
-def old_processor() -> Told:
+def old_processor() -> Verdict:
     fleet = test_preflight.read(test_preflight.answers(), test_preflight.machines())
     old = test_preflight.changed(fleet, "worker1", hardware={"cpu_level": 1})
     return conflict(test_preflight.check(PreflightHardware, old, "worker1"))
 
 
-def not_ready_behind_istiod() -> Told:
+def not_ready_behind_istiod() -> Verdict:
     return why([*failing("dashboard", container=running("istio-proxy")), *is_gone("istiod", "istio-system")])
 
 
-def certificate_missing() -> Told:
+def certificate_missing() -> Verdict:
     documents = failing("admission-webhook-deployment", secret="webhook-certs")
     mounts = event(documents[2], 'MountVolume.SetUp failed for volume "webhook-cert" : secret "webhook-certs" not found')
     issued = certificate("admission-webhook-cert", "webhook-certs")
@@ -466,19 +466,19 @@ def certificate_missing() -> Told:
     )
 
 
-def request_pending() -> Told:
+def request_pending() -> Verdict:
     request = signing_request("cache-server.kubeflow", "system:serviceaccount:kubeflow:deployer", "kubernetes.io/kubelet-serving")
     return why([*failing("cache-server", secret="webhook-server-tls"), request])
 
 
-def immutable() -> Told:
+def immutable() -> Verdict:
     body = b"""{"kind": "Status", "message": "Deployment.apps \\"dashboard\\" is invalid: spec.selector: Invalid value: {}: field is immutable",
         "reason": "Invalid", "details": {"causes": [{"field": "spec.selector", "message": "field is immutable"}]}}"""
     error = parse_refusal(422, body).error("apply", Ref("apps/v1", "Deployment", "dashboard", "kubeflow"))
     return f"{error.message}: {error.why.splitlines()[0]}", error.hint
 
 
-def arm64() -> Told:
+def arm64() -> Verdict:
     fleet = test_preflight.read(test_preflight.answers(), test_preflight.machines())
     return conflict(test_preflight.check(ConnectOs, test_preflight.changed(fleet, "cp1", os={"architecture": "arm64"})))
 
@@ -487,13 +487,13 @@ def pulled(reason: str, message: str, image: str) -> Play:
     return lambda: why(failing("web", container=waiting(reason, message, image)))
 
 
-def cri_on() -> Told:
+def cri_on() -> Verdict:
     for written in (prepare_files.containerd_v2(view(Facts("cp"))), prepare_files.containerd_v3(view(Facts("cp")))):
         assert "disabled_plugins = []" in written
     return "containerd is configured with disabled_plugins = [], whatever its package brought", ""
 
 
-def cri_silent() -> Told:
+def cri_silent() -> Verdict:
     """Configured as wanted and running, and its CRI does not answer."""
     runtime = RuntimeFacts(containerd_version="2.2.1")
     at = view(Facts("cp", runtime=runtime))
@@ -574,7 +574,7 @@ PAINS: Final[tuple[tuple[int, str, str, Callable[[], object]], ...]] = (
 )  # fmt: skip
 
 
-async def told(play: Callable[[], object]) -> Told:
+async def played(play: Callable[[], object]) -> Verdict:
     found = play()
     return await found if inspect.isawaitable(found) else found  # type: ignore[return-value]
 
@@ -585,7 +585,7 @@ def cell(text: str) -> str:
 
 async def row(number: int, symptom: str, how: str, play: Callable[[], object]) -> str:
     """A pain as a row of the document."""
-    does, next_ = await told(play)
+    does, next_ = await played(play)
     return f"| {number} | {cell(symptom)} | {how} | {cell(does)} | {cell(next_)} |"
 
 
@@ -598,7 +598,7 @@ def test_no_pain_is_left_out():
     ("number", "symptom", "how", "play"), PAINS, ids=[f"{pain[0]}-{pain[2]}-{place}" for place, pain in enumerate(PAINS)]
 )
 async def test_each_is_handled_as_the_document_says(number, symptom, how, play):
-    does, next_ = await told(play)
+    does, next_ = await played(play)
     assert does
     assert next_ or how == PREVENTED, "what is found or explained has a remedy"
     assert await row(number, symptom, how, play) in DOCUMENT.read_text(encoding="utf-8").splitlines()

@@ -151,10 +151,10 @@ class Lists:
 
     def __init__(self, *documents: dict) -> None:
         self.documents = documents
-        self.asked: list[ListQuery] = []
+        self.queries: list[ListQuery] = []
 
     async def list(self, want: ListQuery, *, label_selector: str = "") -> list[dict]:
-        self.asked.append(want)
+        self.queries.append(want)
         return [d for d in self.documents if d["kind"] == want.kind and want.namespace in ("", d["metadata"].get("namespace"))]
 
     async def logs(self, namespace: str, pod: str, *, container: str = "", tail_lines: int = 200) -> tuple[str, ...]:
@@ -166,26 +166,26 @@ class Lists:
 
 async def test_workloads_that_stay_away_end_with_the_root_reason_and_its_remedy():
     cluster = Lists(*failing(container=crashed()))
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(StepTimeoutError) as caught:
-        await wait_available(cluster, [WEB], timeout_seconds=0.1, say=said.append)
+        await wait_available(cluster, [WEB], timeout_seconds=0.1, say=lines.append)
     assert "too many open files" in caught.value.why
     assert "--only prepare" in caught.value.hint
-    assert said[0] == "0 of 1 workloads are available (0 s)"
+    assert lines[0] == "0 of 1 workloads are available (0 s)"
 
 
 async def test_only_what_the_cause_needs_is_read_and_each_list_once():
     cluster = Lists(*failing(container=crashed()))
     with pytest.raises(StepTimeoutError):
         await wait_available(cluster, [WEB], timeout_seconds=0, say=lambda _text: None)
-    kinds = [want.kind for want in cluster.asked]
+    kinds = [want.kind for want in cluster.queries]
     assert sorted(kinds) == ["Deployment", "Deployment", "Event", "Pod", "ReplicaSet"]  # one of the Deployments is the wait's own
 
 
 async def test_workloads_that_are_there_need_no_wait():
-    said: list[str] = []
-    await wait_available(Lists(deployment(ready=1)), [WEB], timeout_seconds=5, say=said.append)
-    assert said == ["1 of 1 workloads are available (0 s)"]
+    lines: list[str] = []
+    await wait_available(Lists(deployment(ready=1)), [WEB], timeout_seconds=5, say=lines.append)
+    assert lines == ["1 of 1 workloads are available (0 s)"]
 
 
 async def test_an_image_that_its_registry_does_not_have_is_not_waited_for_until_the_end():

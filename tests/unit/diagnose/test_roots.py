@@ -187,16 +187,16 @@ class TestFailedPodsThatHaveASuccessor:
         pods = [failed_try(job(), OLD, "a"), made_at(NEW, pod(job(), name="b", container=GONE))]
         known = Known()
         known.put(ListQuery("v1", "Pod", "kubeflow"), pods)
-        told = engine_pods._told(known, pods, "kubeflow", None)
-        assert told is not None
-        assert told[0] == "b"
+        cause = engine_pods._cause(known, pods, "kubeflow", None)
+        assert cause is not None
+        assert cause[0] == "b"
 
 
 class TestRoom:
     def test_what_no_node_has_free_is_one_cause_with_what_is_asked_together(self):
         message = NODES + "2 Insufficient memory, 1 Insufficient cpu."
-        asked = {"memory": "2Gi", "cpu": "500m"}
-        documents = [*failing("a", unscheduled=message, requests=asked), *failing("b", unscheduled=message, requests=asked)]
+        requested = {"memory": "2Gi", "cpu": "500m"}
+        documents = [*failing("a", unscheduled=message, requests=requested), *failing("b", unscheduled=message, requests=requested)]
         (root,) = roots.find(Known([*documents, node("w1", READY, memory="8Gi", cpu="4")]), [deploy("a"), deploy("b")])
         assert root.waiting.reason == "no node has enough memory and CPU free (2 pods ask for 4.0 GiB of memory and 1 CPU)"
         assert "leave components out" in root.waiting.hint
@@ -234,8 +234,8 @@ class TestClaims:
 
     def test_what_its_provisioner_says_is_quoted(self):
         pvc, nfs = claim("data", "nfs-csi"), storage_class("nfs-csi", "nfs.csi.k8s.io")
-        said = event(pvc, 'failed to provision volume with StorageClass "nfs-csi": mount.nfs: Connection timed out')
-        found = why([*failing(**self.pending), pvc, nfs, said])
+        failure = event(pvc, 'failed to provision volume with StorageClass "nfs-csi": mount.nfs: Connection timed out')
+        found = why([*failing(**self.pending), pvc, nfs, failure])
         assert "Connection timed out" in found.reason
         assert "NFS server" in found.hint
 
@@ -425,9 +425,9 @@ class TestCertificates:
 
     def test_what_cert_manager_says_of_the_request(self):
         cert = certificate("web-cert", "web-tls")
-        said = condition("Ready", "False", "Error obtaining certificate: 429")
+        ready = condition("Ready", "False", "Error obtaining certificate: 429")
         request = thing(
-            "cert-manager.io/v1", "CertificateRequest", "web-cert-1", metadata=owner(cert), status={"conditions": [said]}
+            "cert-manager.io/v1", "CertificateRequest", "web-cert-1", metadata=owner(cert), status={"conditions": [ready]}
         )
         issuer = thing("cert-manager.io/v1", "Issuer", "self", status={"conditions": [READY]})
         found = why([*failing(secret="web-tls"), cert, request, issuer, deployment("cert-manager", "cert-manager", ready=1)])
@@ -478,15 +478,15 @@ class TestCertificates:
         assert "kubectl certificate approve cache-server.kubeflow" in found.hint
 
     @pytest.mark.parametrize(
-        ("told", "words"),
+        ("outcome", "words"),
         [
             (condition("Denied", "True", "not you"), "was denied: not you"),
             (condition("Failed", "True", "wrong usages"), "was not signed: wrong usages"),
             (condition("Approved", "True"), "no signer takes"),
         ],
     )
-    def test_a_request_that_came_to_nothing(self, told, words):
-        request = signing_request("csr-1", "system:serviceaccount:kubeflow:x", "example.com/signer", told)
+    def test_a_request_that_came_to_nothing(self, outcome, words):
+        request = signing_request("csr-1", "system:serviceaccount:kubeflow:x", "example.com/signer", outcome)
         assert words in why([*failing(secret="tls"), request]).reason
 
     def test_a_log_that_can_not_be_read_because_the_nodes_certificate_is_not_signed(self):
@@ -586,8 +586,8 @@ class TestOneLeadsToAnother:
 
     def test_a_back_off_hides_the_registrys_answer_and_the_event_has_it(self):
         documents = failing(container=waiting("ImagePullBackOff", 'Back-off pulling image "quay.io/a/b:1"'))
-        told = event(documents[2], 'Failed to pull image "quay.io/a/b:1": toomanyrequests: limit', reason="Failed")
-        assert "limits anonymous pulls" in why([*documents, told]).reason
+        failed = event(documents[2], 'Failed to pull image "quay.io/a/b:1": toomanyrequests: limit', reason="Failed")
+        assert "limits anonymous pulls" in why([*documents, failed]).reason
 
     def test_a_custom_resource_leads_to_the_pods_that_are_made_for_it(self):
         unready = {"conditions": [condition("Ready", "False", "Revision failed")]}
@@ -630,13 +630,13 @@ def test_roots_come_first_and_passing_states_last():
 
 def test_a_cause_is_said_once_though_its_words_change():
     message = NODES + "2 Insufficient memory."
-    said: list[str] = []
-    telling = Telling(said.append)
+    lines: list[str] = []
+    telling = Telling(lines.append)
     documents: list[dict] = []
     for name in "ab":
         documents += failing(name, unscheduled=message, requests={"memory": "2Gi"})
         telling.tell(roots.find(Known(documents), [deploy(each) for each in "ab"]))
-    assert len([line for line in said if "enough memory" in line]) == 1
+    assert len([line for line in lines if "enough memory" in line]) == 1
 
 
 def test_what_is_ready_has_no_cause():

@@ -27,7 +27,7 @@ from kfinstall.errors import (
     SudoError,
     TransportError,
     UsageError,
-    told,
+    as_kf_error,
 )
 from kfinstall.events import EventBus, Notice, RunFinished
 from kfinstall.frontend import history
@@ -92,11 +92,11 @@ def test_each_end_is_told_alike_wherever_it_is_told(run, tmp_path, error, outcom
     assert known.whole is (code == 0)
     view = RunView()
     history.replay(cluster, view)  # of a run without events: killed before it could write one, or on a full disk
-    told_again = history.ending(cluster, view)
+    replayed = history.ending(cluster, view)
     if code in (0, 20):
-        assert told_again is None
+        assert replayed is None
     else:
-        assert (told_again.exit_code, int(told_again.error.exit_code), told_again.error.message) == (code, code, message)
+        assert (replayed.exit_code, int(replayed.error.exit_code), replayed.error.message) == (code, code, message)
     (summary,) = history.summaries(tmp_path)
     assert int(summary.ending.exit_code) == code
     assert summary.finished is False, "there is no card"
@@ -144,16 +144,16 @@ def test_events_that_could_not_be_written_are_told_at_the_end(run):
     bus.emit(Notice(level="info", text="what the disk does not take"))
     assert bus.broken
     closing.end(None)
-    told_of = [event.text for event in events if event.name == "notice"]
-    assert "No space left" in told_of[-1]
+    notices = [event.text for event in events if event.name == "notice"]
+    assert "No space left" in notices[-1]
     assert events[-1].exit_code == 0
 
 
 def test_a_run_that_ended_before_its_work_began_has_an_end(run):
     cluster, _record, _events, _bus, closing = run
-    closing.unless_told(OSError, OSError(errno.ENOSPC, "No space left on device", "events.jsonl"), None)
+    closing.unless_reported(OSError, OSError(errno.ENOSPC, "No space left on device", "events.jsonl"), None)
     assert (cluster.runs()[-1].exit_code, "events.jsonl" in cluster.runs()[-1].message) == (1, True)
-    closing.unless_told(KfError, CommandError("later"), None)
+    closing.unless_reported(KfError, CommandError("later"), None)
     assert cluster.runs()[-1].exit_code == 1, "once"
 
 
@@ -182,7 +182,7 @@ def test_secrets_do_not_get_into_a_record_and_remote_text_is_bounded(tmp_path):
     ids=lambda value: type(value).__name__,
 )
 def test_whatever_ends_a_run_becomes_an_error_for_people(tmp_path, caught, code, words):
-    error = told(caught, tmp_path)
+    error = as_kf_error(caught, tmp_path)
     assert int(error.exit_code) == code
     assert words in error.message
     assert "secret" not in "\n".join(error.lines())

@@ -32,7 +32,7 @@ from kfinstall.secrets import Redactor
 
 
 class FakeFleet(Fleet):
-    """A site whose facts are a dict of what was done; no connections."""
+    """A fleet whose facts are a dict of what was done; no connections."""
 
     def __init__(self, nodes=3):
         names = ["cp1", *(f"w{number}" for number in range(1, nodes))]
@@ -59,7 +59,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "VERIFY_INTERVAL_SECONDS", 0.0)
 
     class World:
-        site = FakeFleet()
+        fleet = FakeFleet()
         stop = Stop()
         redact = Redactor()
         bus = EventBus(redact)
@@ -70,7 +70,7 @@ def world(tmp_path, monkeypatch):
             self.applied = []
 
         def executor(self):
-            return Executor(self.site, self.bus, self.journal, None, self.redact, run="r1", stop=self.stop)
+            return Executor(self.fleet, self.bus, self.journal, None, self.redact, run="r1", stop=self.stop)
 
         async def run(self, *steps, read_only=False):
             await self.executor().run([Phase("prepare", "Prepare", steps, read_only=read_only)])
@@ -90,7 +90,7 @@ def step(world, name="prepare.thing", *, act=None, scope=Scope.EVERY_NODE, check
         world.applied.append((name, target))
         if act is not None:
             await act(target)
-        world.site.done.setdefault(target, set()).add(name)
+        world.fleet.done.setdefault(target, set()).add(name)
 
     def default_check(self, view):
         return Satisfied("there") if name in view.facts.modules else Needed((f"make {name}",))
@@ -112,10 +112,10 @@ async def test_what_is_needed_is_done_and_a_second_run_changes_nothing(world):
     assert sorted(target for _name, target in world.applied) == ["cp1", "w1", "w2"]
     assert {outcome for _step, _target, outcome in world.outcomes()} == {"changed"}
     world.applied.clear(), world.events.clear()
-    before = world.site.reads
+    before = world.fleet.reads
     await world.run(made)
     assert world.applied == []
-    assert world.site.reads == before
+    assert world.fleet.reads == before
     assert {outcome for _step, _target, outcome in world.outcomes()} == {"unchanged"}
 
 
@@ -134,10 +134,10 @@ async def test_started_is_on_the_disk_before_anything_changes(world, tmp_path):
 # A killed run leaves 'started' behind; where its step had ended well on the node, the next run must settle that once and for all.
 async def test_a_step_in_doubt_that_is_found_done_is_settled(world):
     made = step(world)
-    for name in world.site.done:
+    for name in world.fleet.done:
         world.journal.record(Entry("started", "r0", made.id, name, "fingerprint"))
-        world.site.done[name].add(made.id)
-        await world.site.read_node(name)
+        world.fleet.done[name].add(made.id)
+        await world.fleet.read_node(name)
     await world.run(made)
     assert world.applied == []
     assert world.journal.in_doubt() == []
@@ -175,7 +175,7 @@ async def test_a_failing_worker_is_set_aside_and_the_rest_goes_on(world):
 
     second = step(world, "prepare.second")
     await world.run(step(world, act=act), second)
-    assert world.site.set_aside == {"w1": "broken"}
+    assert world.fleet.set_aside == {"w1": "broken"}
     assert sorted(target for name, target in world.applied if name == "prepare.second") == ["cp1", "w2"]
     assert [event.node for event in world.events if event.name == "nodeSetAside"] == ["w1"]
 
@@ -239,7 +239,7 @@ async def test_a_changed_host_key_sets_nobody_aside_and_stops_everything_at_once
     assert int(caught.value.exit_code) == 13
     assert all(name in "\n".join(caught.value.lines()) for name in changed), "all of them at once"
     assert later == []
-    assert world.site.set_aside == {}
+    assert world.fleet.set_aside == {}
     assert "nodeSetAside" not in {event.name for event in world.events}
     outcomes = {target: outcome for _step, target, outcome in world.outcomes()}
     assert {name: outcome for name, outcome in outcomes.items() if name in changed} == dict.fromkeys(changed, "failed")
@@ -263,7 +263,7 @@ async def test_what_waits_for_its_turn_does_not_begin_after_a_changed_host_key(w
 
 async def test_a_changed_host_key_that_somebody_passed_over_stops_the_run_before_the_next_step(world):
     async def act(target):
-        world.site.changed_keys.meet(ChangedHostKeyError("CHANGED", node="cp1"))
+        world.fleet.changed_keys.meet(ChangedHostKeyError("CHANGED", node="cp1"))
         raise CommandError("the cluster does not answer")
 
     with pytest.raises(ChangedHostKeyError):
@@ -354,7 +354,7 @@ async def test_a_step_that_runs_too_long_is_a_timeout(world):
 
 async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
     unit = KfUnit("kf-prepare-thing", running=True, status=None)
-    world.site.facts["w1"] = replace(world.site.facts["w1"], kf_units={unit.name: unit})
+    world.fleet.facts["w1"] = replace(world.fleet.facts["w1"], kf_units={unit.name: unit})
     await world.run(step(world))
     started = {event.target: event.attached for event in world.events if event.name == "stepStarted"}
     assert started == {"cp1": False, "w1": True, "w2": False}
@@ -362,7 +362,7 @@ async def test_a_unit_that_still_runs_is_said_to_be_followed(world):
 
 async def test_a_unit_of_the_cluster_still_runs_on_the_first_control_plane(world):
     unit = KfUnit("kf-prepare-thing", running=True, status=None)
-    world.site.facts["cp1"] = replace(world.site.facts["cp1"], kf_units={unit.name: unit})
+    world.fleet.facts["cp1"] = replace(world.fleet.facts["cp1"], kf_units={unit.name: unit})
     made = step(
         world, scope=Scope.CLUSTER, check=lambda _self, _view: Satisfied("there") if world.applied else Needed(("make it",))
     )
@@ -406,8 +406,8 @@ async def test_a_secret_in_an_error_is_masked_in_events_and_journal(world, tmp_p
 
 async def test_reading_some_lists_anew_leaves_what_other_checks_need_of_an_object(monkeypatch):
     """kubeflow.apply reads the metadata of all claims; spark.volume needs the class and the size of its own."""
-    site = Fleet(FakeFleet().all_answers, releases.Release(name="test"), (), None)
-    site.facts = {"cp1": Facts("cp1", runtime=RuntimeFacts(kubeadm_files=("/etc/kubernetes/admin.conf",)))}
+    fleet = Fleet(FakeFleet().all_answers, releases.Release(name="test"), (), None)
+    fleet.facts = {"cp1": Facts("cp1", runtime=RuntimeFacts(kubeadm_files=("/etc/kubernetes/admin.conf",)))}
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": "spark"}}
     whole, bare = ListQuery("v1", "PersistentVolumeClaim", "spark"), ListQuery("v1", "PersistentVolumeClaim", metadata_only=True)
 
@@ -418,8 +418,8 @@ async def test_reading_some_lists_anew_leaves_what_other_checks_need_of_an_objec
     async def cluster():
         return Lists()
 
-    monkeypatch.setattr(site, "cluster", cluster)
+    monkeypatch.setattr(fleet, "cluster", cluster)
     monkeypatch.setattr(plan, "wants_for", lambda _situation, _phases: (whole, bare))
-    await site.read_cluster()
-    await site.read_cluster((bare,))
-    assert "spec" in site.cluster_facts.objects[Ref.of(claim)]
+    await fleet.read_cluster()
+    await fleet.read_cluster((bare,))
+    assert "spec" in fleet.cluster_facts.objects[Ref.of(claim)]

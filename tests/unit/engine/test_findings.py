@@ -83,13 +83,13 @@ def test_what_could_not_be_checked_is_no_pass():
     found = verdict([unchecked("fsync", "the disk's latency", "/var/lib is read-only", "findmnt /var/lib")], "well")
     assert isinstance(found, Conflict)
     assert found.warning is True
-    (event,) = findings.told(Look(), "w1", found)
+    (event,) = findings.events_of(Look(), "w1", found)
     assert (event.level, event.severity) == ("warning", "unchecked")
     assert event.message == "the disk's latency could not be checked: /var/lib is read-only"
 
 
 def test_each_finding_is_an_event_of_its_own_and_is_read_back():
-    events = findings.told(Look(), "w1", verdict([SLOW, MEMORY, ZONE], "well"), ("memory",))
+    events = findings.events_of(Look(), "w1", verdict([SLOW, MEMORY, ZONE], "well"), ("memory",))
     assert [(event.called, event.level, event.severity, event.ignored) for event in events] == [
         ("memory", "info", "failing", True),
         ("fsync", "warning", "warning", False),
@@ -97,12 +97,12 @@ def test_each_finding_is_an_event_of_its_own_and_is_read_back():
     ]
     assert [(event.number, event.of) for event in events] == [(1, 3), (2, 3), (3, 3)]
     assert [from_json(event.to_json()) for event in events] == list(events)
-    ok, more = findings.told(Look(), "w1", verdict([ZONE], "well"))
+    ok, more = findings.events_of(Look(), "w1", verdict([ZONE], "well"))
     assert (ok.level, ok.message, more.level) == ("ok", "well", "info")
 
 
 def test_a_finding_on_many_nodes_is_told_once_with_its_fix_once():
-    events = [event for node in ("w1", "w2", "w3") for event in findings.told(Look(), node, verdict([SLOW], ""))]
+    events = [event for node in ("w1", "w2", "w3") for event in findings.events_of(Look(), node, verdict([SLOW], ""))]
     text = shown(*events)
     assert text.count("the disk is slow") == text.count("fix: another disk") == 1
     assert "w1, w2, w3 warning: preflight.look: the disk is slow [fsync]" in text
@@ -110,23 +110,23 @@ def test_a_finding_on_many_nodes_is_told_once_with_its_fix_once():
 
 def test_other_words_about_the_same_share_the_fix_and_other_fixes_name_their_nodes():
     one, two = Finding("10 GiB free", "du", name="memory"), Finding("11 GiB free", "du", name="memory")
-    events = [*findings.told(Look(), "w1", verdict([one], "")), *findings.told(Look(), "w2", verdict([two], ""))]
+    events = [*findings.events_of(Look(), "w1", verdict([one], "")), *findings.events_of(Look(), "w2", verdict([two], ""))]
     text = shown(*events)
     assert text.count("fix: du") == 1
     assert "10 GiB free" in text
     assert "11 GiB free" in text
     three = Finding("11 GiB free", "df", name="memory")
-    events[1:] = findings.told(Look(), "w2", verdict([three], ""))
+    events[1:] = findings.events_of(Look(), "w2", verdict([three], ""))
     text = shown(*events)
     assert "fix on w1: du" in text
     assert "fix on w2: df" in text
 
 
 def test_a_check_that_is_made_again_tells_the_same_once_and_one_node_is_not_named_twice():
-    events = [*findings.told(Look(), "w1", verdict([SLOW], "")), *findings.told(Look(), "w1", verdict([SLOW], ""))]
+    events = [*findings.events_of(Look(), "w1", verdict([SLOW], "")), *findings.events_of(Look(), "w1", verdict([SLOW], ""))]
     assert "  w1       warning: preflight.look: the disk is slow [fsync]" in shown(*events)
     two = [Finding("no room in /a", "du /a", name="memory"), Finding("no room in /b", "du /b", name="memory")]
-    text = shown(*findings.told(Look(), "w1", verdict(two, "")))
+    text = shown(*findings.events_of(Look(), "w1", verdict(two, "")))
     assert [line.strip() for line in text.splitlines() if "fix" in line] == ["fix: du /a", "fix: du /b"]
 
 
@@ -182,15 +182,15 @@ def test_what_an_installation_ignored_is_no_drift_and_what_is_blocking_always_is
 def test_a_node_that_has_nothing_to_do_but_must_is_blocking():
     from kfinstall.engine.step import Needed
 
-    (event,) = findings.told(Look(), "w1", Needed(("do it",)))
+    (event,) = findings.events_of(Look(), "w1", Needed(("do it",)))
     assert (event.level, event.severity, event.message) == ("error", "blocking", "do it")
 
 
 def test_merged_is_what_a_cell_shows():
-    events = findings.told(Look(), "w1", verdict([SLOW, MEMORY, ZONE], "well"))
+    events = findings.events_of(Look(), "w1", verdict([SLOW, MEMORY, ZONE], "well"))
     cell = findings.merged(events)
     assert (cell.level, cell.message, cell.fix) == ("error", "900 MiB of memory; the disk is slow", "give it more\nanother disk")
-    ok = findings.merged(findings.told(Look(), "w1", verdict([ZONE], "well")))
+    ok = findings.merged(findings.events_of(Look(), "w1", verdict([ZONE], "well")))
     assert (ok.level, ok.message) == ("info", "well; time zones differ")
 
 
@@ -204,6 +204,6 @@ def test_names_are_one_checks_alone_and_unknown_ones_are_refused_with_what_is_ne
 
 
 def test_a_fix_of_one_finding_is_offered_with_it():
-    mend = Fix("set it", "mend-clock")
-    (event,) = findings.told(Look(), "w1", verdict([Finding("off", "date", fix=mend)], ""))
+    offer = Fix("set it", "mend-clock")
+    (event,) = findings.events_of(Look(), "w1", verdict([Finding("off", "date", fix=offer)], ""))
     assert event.mend == "set it"

@@ -80,9 +80,9 @@ def test_what_is_ignored_or_could_not_be_looked_at_is_skipped_and_a_warning_is_t
     )
     assert case(root, "cp1", "preflight.disk").find("skipped").get("message") == "ignored (disk-space): 3 GiB free"
     assert case(root, "cp1", "preflight.ports").find("skipped").get("message") == "could not be checked: no ss"
-    told = case(root, "cp1", "preflight.clock")
-    assert [child.tag for child in told] == ["system-out"]
-    assert told.find("system-out").text == "warning: 3 s ahead\n  fix: chronyc"
+    warned = case(root, "cp1", "preflight.clock")
+    assert [child.tag for child in warned] == ["system-out"]
+    assert warned.find("system-out").text == "warning: 3 s ahead\n  fix: chronyc"
 
 
 def test_with_strict_a_warning_is_a_failure_and_what_is_ignored_is_none():

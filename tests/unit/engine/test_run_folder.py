@@ -176,8 +176,8 @@ def test_killed_at_any_instant_again_and_again(tmp_path):
             assert process.stdout.readline() == "ready\n"
             time.sleep(seed.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
-            told = [int(line) for line in process.stdout if line.endswith("\n")]
-        highest = max([highest, *told])
+            numbers = [int(line) for line in process.stdout if line.endswith("\n")]
+        highest = max([highest, *numbers])
         cluster = ClusterState(tmp_path, "kf")
         assert every_folder_is_whole(cluster)
         if highest:
@@ -271,10 +271,10 @@ def test_what_is_not_whole_is_passed_over_and_told(tmp_path):
     assert find_run(tmp_path, None)[1].id == good.id
     chosen = resuming.choose(tmp_path, None)
     assert chosen.record.id == good.id
-    told = "\n".join(chosen.passed_over)
+    text = "\n".join(chosen.passed_over)
     for name in ("000000", "000001", "000002", "000003", "000004", "000005", "000006", ".new-xyz"):
-        assert name in told
-    assert "answers.yaml is missing" in told
+        assert name in text
+    assert "answers.yaml is missing" in text
 
 
 def test_where_nothing_is_whole_that_is_said_by_name(tmp_path):

@@ -113,7 +113,7 @@ def files(*given):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "expected"),
     [
         (files("C", "C"), "C is given twice"),
         (files("FILE_2", ""), "FILE_2 is given twice"),
@@ -150,8 +150,8 @@ def files(*given):
         (Wanted(units=(Unit("docker"),)), "docker has no suffix"),
     ],
 )
-def test_what_can_not_be_told_or_made_is_refused(wanted, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_what_can_not_be_told_or_made_is_refused(wanted, expected):
+    with pytest.raises(ValueError, match=re.escape(expected)):
         _given = wanted.parameters
 
 

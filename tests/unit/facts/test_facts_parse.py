@@ -118,8 +118,8 @@ def test_packages_and_apt():
             "known\t2.9\tunattended-upgrades",
         ]
     )
-    assert dpkg.asked["kubelet"] == PackageFact("1.34.2-1.1", "installed", held=True)
-    assert dpkg.asked["ntp"].status == "config-files"
+    assert dpkg.requested["kubelet"] == PackageFact("1.34.2-1.1", "installed", held=True)
+    assert dpkg.requested["ntp"].status == "config-files"
     apt = upkeep.apt_facts(["lock\t812 unattended-upgr", "lists\tyes", "unattended\t1"], dpkg, {}, 30.0)
     assert apt.lock_holder == "812 unattended-upgr"
     assert apt.broken == ("docker.io",)
@@ -208,8 +208,8 @@ def test_the_unit_of_ufw_tells_nothing():
 
 
 def test_any_answer_is_reachable_but_a_proxy_that_refuses_is_not():
-    told = network.reachable(["u1\t404\t0\t", "u2\t403\t0\t", "u3\t503\t0\t", "u4\t000\t28\t"])
-    assert told == {"u1": "ok", "u2": "ok", "u3": "a gateway or proxy answered 503", "u4": "curl exit status 28"}
+    parsed = network.reachable(["u1\t404\t0\t", "u2\t403\t0\t", "u3\t503\t0\t", "u4\t000\t28\t"])
+    assert parsed == {"u1": "ok", "u2": "ok", "u3": "a gateway or proxy answered 503", "u4": "curl exit status 28"}
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ def test_a_runtime_with_what_kubeadm_left():
 
 def test_detached_units():
     units = {"kf-a.service": UnitFact("loaded", "active", "transient"), "kf-b.service": UnitFact("not-found", "inactive", "")}
-    told = runtime.kf_units(["kf-a\t\t", "kf-b\t3\t", "kf-c\t\t", "kf-d\t\talive"], units)
-    assert told == {
+    parsed = runtime.kf_units(["kf-a\t\t", "kf-b\t3\t", "kf-c\t\t", "kf-d\t\talive"], units)
+    assert parsed == {
         "kf-a": KfUnit("kf-a", running=True, status=None),
         "kf-b": KfUnit("kf-b", running=False, status=3),
         "kf-c": KfUnit("kf-c", running=False, status=None),
@@ -263,11 +263,11 @@ def test_detached_units():
 def test_files_with_awkward_names():
     digest = "0" * 64
     path = "/srv/a b'\"$(x)&;/0123  c"
-    told = watched.files(
+    parsed = watched.files(
         [f"stat\t81a4\troot:root\t3\t1700000000\t{path}", "stat\ta1ff\troot:root\t9\t1700000000\t/l", f"{digest}  {path}"]
     )
-    assert told[path].sha256 == digest
-    assert (told["/l"].kind, told["/l"].sha256, told["/l"].mode) == ("symlink", "", 0o777)
+    assert parsed[path].sha256 == digest
+    assert (parsed["/l"].kind, parsed["/l"].sha256, parsed["/l"].mode) == ("symlink", "", 0o777)
 
 
 def test_units_do_not_need_blank_lines_between_them():

@@ -75,7 +75,7 @@ def test_a_suggestion_fits_and_leaves_nothing_that_others_need(names, cpus, gibi
 
 
 @pytest.mark.parametrize(
-    ("pods", "services", "addresses", "told"),
+    ("pods", "services", "addresses", "expected"),
     [
         ("10.244.0.0/16", "10.96.0.0/16", ["192.168.0.1"], "✓"),
         ("192.168.0.0/16", "10.96.0.0/16", ["192.168.0.1"], "Free: 10.244.0.0/16"),
@@ -86,10 +86,10 @@ def test_a_suggestion_fits_and_leaves_nothing_that_others_need(names, cpus, gibi
         ("fd00:10:244::/56", "fd00:10:96::/112", ["fd00:1::1"], "✓"),
     ],
 )
-def test_networks_that_overlap_are_told_with_a_free_one(pods, services, addresses, told):
+def test_networks_that_overlap_are_told_with_a_free_one(pods, services, addresses, expected):
     note = proposals.note(pods, services, addresses, [])
-    assert told in note
-    assert bool(told) == bool(note)
+    assert expected in note
+    assert bool(expected) == bool(note)
 
 
 def test_known_addresses_count_more_than_guesses():
@@ -108,12 +108,13 @@ def test_what_has_pods_pulls_images(name):
 
 
 @pytest.mark.parametrize(
-    ("gibibytes", "told"), [(30, "✗ cp1 has 30 GiB free there, less than the 50Gi wanted."), (300, "✓ cp1 has 300 GiB free there.")]
+    ("gibibytes", "expected"),
+    [(30, "✗ cp1 has 30 GiB free there, less than the 50Gi wanted."), (300, "✓ cp1 has 300 GiB free there.")],
 )
-def test_room_for_images_is_held_against_what_is_wanted(gibibytes, told):
+def test_room_for_images_is_held_against_what_is_wanted(gibibytes, expected):
     space = SpaceFact("/", 500 * 2**30, gibibytes * 2**30)
     facts = dataclasses.replace(server("cp1", 8, 16), space={"/srv": space})
-    assert space_forecast(facts, "cp1", "/srv", "50Gi").startswith(told)
+    assert space_forecast(facts, "cp1", "/srv", "50Gi").startswith(expected)
     assert f"about {gibibytes / 6:.0f} of them" in space_forecast(facts, "cp1", "/srv", "50Gi")
 
 

@@ -60,10 +60,10 @@ def test_a_row_of_the_same_name_is_asked_about_and_stays_unless_it_is_taken():
     same = importers.same_names(TABLE, found)
     assert [one.name for one in same] == ["a"]
     assert same[0].line_of_text().startswith("a: address 10.0.0.1")
-    nodes, told = importers.merged(TABLE, found)
+    nodes, report = importers.merged(TABLE, found)
     assert nodes == [*TABLE, {"name": "c", "address": "10.0.0.3", "roles": ["worker"]}]
-    assert told.left == ()
-    nodes, _told = importers.merged(TABLE, found, taken={"a"})
+    assert report.left == ()
+    nodes, _report = importers.merged(TABLE, found, taken={"a"})
     assert nodes[0]["address"] == "10.0.0.9"
     assert nodes[0]["local"] is True, "what the import does not say stays"
 
@@ -85,16 +85,16 @@ def test_a_name_twice_in_the_import_is_asked_about_too():
 
 
 def test_an_address_that_another_one_has_is_left():
-    nodes, told = importers.merged(TABLE, importers.read("z 10.0.0.2\n"))
+    nodes, report = importers.merged(TABLE, importers.read("z 10.0.0.2\n"))
     assert nodes == TABLE
-    assert told.left == ("line 1: z: 10.0.0.2 is b's address already",)
+    assert report.left == ("line 1: z: 10.0.0.2 is b's address already",)
 
 
 def test_roles_stay_what_the_table_showed():
     before = [{"name": "a", "address": "10.0.0.1"}, {"name": "b", "address": "10.0.0.2"}]
-    nodes, _told = importers.merged(before, importers.read("c 10.0.0.3 worker\n"))
+    nodes, _report = importers.merged(before, importers.read("c 10.0.0.3 worker\n"))
     assert [node["roles"] for node in nodes] == [["control-plane"], ["worker"], ["worker"]]
-    nodes, _told = importers.merged([], importers.read("c 10.0.0.3\nd 10.0.0.4\n"))
+    nodes, _report = importers.merged([], importers.read("c 10.0.0.3\nd 10.0.0.4\n"))
     assert not any("roles" in node for node in nodes)
 
 
@@ -107,7 +107,7 @@ def test_roles_that_nobody_said_change_none_that_are_there():
     found = importers.read("x 10.0.0.8 worker\na 10.0.0.7\ny 10.0.0.6\n")
     assert found.guessed == {"a", "y"}
     assert importers.same_names(TABLE, found)[0].line_of_text() == "a: address 10.0.0.1 now; line 2: address 10.0.0.7"
-    nodes, _told = importers.merged(TABLE, found, taken={"a"})
+    nodes, _report = importers.merged(TABLE, found, taken={"a"})
     assert {node["name"]: node["roles"] for node in nodes} == {
         "a": ["control-plane"],
         "b": ["worker"],
@@ -126,6 +126,6 @@ def test_a_worker_by_its_name_is_never_made_the_control_plane():
 def test_what_was_taken_is_what_is_counted():
     found = importers.read("a 10.0.0.1\nz 10.0.0.2\nc 10.0.0.3\n")
     assert [node["name"] for node in importers.merged(TABLE, found)[1].nodes] == ["c"]
-    nodes, told = importers.merged(TABLE, importers.read("a 10.0.0.2\n"), taken={"a"})
+    nodes, report = importers.merged(TABLE, importers.read("a 10.0.0.2\n"), taken={"a"})
     assert nodes == TABLE
-    assert told.left == ("line 1: a: 10.0.0.2 is b's address already",)
+    assert report.left == ("line 1: a: 10.0.0.2 is b's address already",)

@@ -229,7 +229,7 @@ async def test_delete_waits_until_it_is_gone(api):
 async def test_wait_says_each_reason_once_and_sees_the_change(api):
     fake, cluster = api
     fake.put(config_map("a", state="slow"))
-    said: list[str] = []
+    lines: list[str] = []
     loop = asyncio.get_running_loop()
     loop.call_later(0.1, fake.put, config_map("a", state="slow", other="1"))
     loop.call_later(0.2, fake.put, config_map("a", state="ready"))
@@ -237,10 +237,10 @@ async def test_wait_says_each_reason_once_and_sees_the_change(api):
     def probe(document: dict | None) -> NotReady | None:
         return None if document and document["data"]["state"] == "ready" else NotReady("it is slow")
 
-    found = await cluster.wait(Ref("v1", "ConfigMap", "a", "default"), probe, timeout_seconds=10, say=said.append)
+    found = await cluster.wait(Ref("v1", "ConfigMap", "a", "default"), probe, timeout_seconds=10, say=lines.append)
     assert found is not None
-    assert len(said) == 1
-    assert "it is slow" in said[0]
+    assert len(lines) == 1
+    assert "it is slow" in lines[0]
 
 
 async def test_wait_ends_with_the_last_reason_and_its_remedy(api):
@@ -275,27 +275,27 @@ async def test_logs_are_cleaned(api):
 
 
 @pytest.mark.parametrize(
-    "said", ["waiting to start: PodInitializing", "waiting to start - no logs yet", "not available", "terminated"]
+    "message", ["waiting to start: PodInitializing", "waiting to start - no logs yet", "not available", "terminated"]
 )
-async def test_a_container_that_has_not_run_has_no_log(api, said):
+async def test_a_container_that_has_not_run_has_no_log(api, message):
     fake, cluster = api
-    fake.no_log = f'container "main" in pod "p" is {said}'
+    fake.no_log = f'container "main" in pod "p" is {message}'
     assert await cluster.logs("default", "p", container="main") == ()
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "a container name must be specified for pod p, choose one of: [istio-validation main collector]",
         "container main is not valid for pod p",
     ],
 )
-async def test_a_log_that_was_asked_for_wrongly_is_an_error(api, said):
+async def test_a_log_that_was_asked_for_wrongly_is_an_error(api, message):
     fake, cluster = api
-    fake.no_log = said
+    fake.no_log = message
     with pytest.raises(CommandError, match=r"refused to read the log of Pod default/p") as caught:
         await cluster.logs("default", "p")
-    assert caught.value.why == said
+    assert caught.value.why == message
 
 
 async def test_a_server_that_is_not_the_clusters_is_refused():
@@ -343,10 +343,10 @@ def test_the_client_key_leaves_no_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
 async def test_proxies_of_the_environment_are_not_used(monkeypatch, name):
-    asked = []
+    requests = []
 
     async def proxy(reader, writer):
-        asked.append(await reader.readline())
+        requests.append(await reader.readline())
         writer.close()
 
     for other in ("NO_PROXY", "no_proxy"):
@@ -355,7 +355,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch, name):
         monkeypatch.setenv(name, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         async with serve(FakeApi(), CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port) as cluster:
             assert await cluster.version() == "v1.34.2"
-    assert asked == []
+    assert requests == []
 
 
 async def test_nobody_is_followed_elsewhere(api):

@@ -71,7 +71,7 @@ def test_a_script_without_effect_and_without_wanted_is_not_known(node):
 
 def test_what_is_in_the_way_is_refused_as_on_a_node(node):
     node.write("/etc/x/y", "y\n")
-    for wanted, told in (
+    for wanted, expected in (
         (Wanted(files=(File("/etc/x", "x"),)), "/etc/x is there and is a directory"),
         (Wanted(files=(File("/etc/x/y/z", "x"),)), "/etc/x/y is there and is no directory"),
         (Wanted(directories=(Directory("/etc/x/y"),)), "/etc/x/y is there and is no directory"),
@@ -80,7 +80,7 @@ def test_what_is_in_the_way_is_refused_as_on_a_node(node):
         with pytest.raises(ScriptError) as ended:
             played(node, wanted)
         assert ended.value.status == 20
-        assert told in ended.value.lines[0]
+        assert expected in ended.value.lines[0]
     assert node.files["/etc/x/y"].content == "y\n"
 
 

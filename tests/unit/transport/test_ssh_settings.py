@@ -24,7 +24,7 @@ def of(**printed: str | list[str]) -> Settings:
 
 def test_no_option_is_undecided():
     """Each option that OpenSSH here prints is taken over, told, decided by OpenSSH, or meaningless; and only one of them."""
-    groups = [ssh_options.TAKEN, {name.lower() for name in ssh_options.TOLD}, ssh_options.DECIDED, ssh_options.MEANINGLESS]
+    groups = [ssh_options.TAKEN, {name.lower() for name in ssh_options.NOTES}, ssh_options.DECIDED, ssh_options.MEANINGLESS]
     assert sum(map(len, groups)) == len(frozenset().union(*groups))
     if shutil.which("ssh") is None:
         pytest.skip("there is no ssh here to ask")
@@ -95,7 +95,7 @@ def test_a_token_that_nobody_knows_is_an_error():
 
 
 def test_other_ways_in_are_told_by_name():
-    found = of(gssapiauthentication="yes", pkcs11provider="/lib/p.so", hostbasedauthentication="no", controlpath="none").told
+    found = of(gssapiauthentication="yes", pkcs11provider="/lib/p.so", hostbasedauthentication="no", controlpath="none").notes
     assert len(found) == 2
     assert "ssh-add -s /lib/p.so" in found[1]
 

@@ -55,9 +55,9 @@ def test_commands_are_told_apart() -> None:
     plain = wire.line_of(wire.root_command(60, "b1", password=False))
     for bash in (wire.BASH, wire.RESTRICTED_BASH):
         free = wire.line_of(wire.root_command(60, "b1", password=False, bash=bash))
-        asked = wire.line_of(wire.root_command(60, "b1", password=True, bash=bash))
+        command_line = wire.line_of(wire.root_command(60, "b1", password=True, bash=bash))
         assert wire.parse_command(free) == wire.RootCommand(timeout_seconds=60, begin="b1")
-        assert wire.parse_command(asked) == wire.RootCommand(password=True, timeout_seconds=60, begin="b1")
+        assert wire.parse_command(command_line) == wire.RootCommand(password=True, timeout_seconds=60, begin="b1")
         assert wire.parse_command(wire.line_of(wire.verify_command("b1", bash=bash))) == wire.RootCommand(
             password=True, verify=True, begin="b1"
         )

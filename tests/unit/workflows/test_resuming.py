@@ -76,9 +76,9 @@ def test_a_run_goes_on_with_its_phases_and_no_more_again_and_again(cluster, name
         assert wanted.workflow.id == "resume"
         assert chosen_by(wanted) == named
         record = new(cluster, "resume", phases=chosen_by(wanted))
-    told = " ".join(resuming.told(record, wanted))
-    assert ("kfinstall resume --from connect" in told) == (named != ALL)
-    assert named == ALL or f"about {', '.join(named[1:]) or 'connect'} only" in told
+    text = " ".join(resuming.notes(record, wanted))
+    assert ("kfinstall resume --from connect" in text) == (named != ALL)
+    assert named == ALL or f"about {', '.join(named[1:]) or 'connect'} only" in text
 
 
 def test_what_the_command_line_gives_wins(cluster):
@@ -89,7 +89,7 @@ def test_what_the_command_line_gives_wins(cluster):
     assert options(cluster, record, Selection("prepare")).strict
     assert options(cluster, new(cluster), Selection(strict=True)).strict
     assert not options(cluster, new(cluster)).strict
-    assert "only" not in " ".join(resuming.told(record, options(cluster, record, Selection("prepare")), Selection("prepare")))
+    assert "only" not in " ".join(resuming.notes(record, options(cluster, record, Selection("prepare")), Selection("prepare")))
 
 
 def test_everything_that_changes_what_is_done_comes_from_the_record(cluster):
@@ -116,7 +116,7 @@ def test_who_was_set_aside_by_hand_stays_so_until_that_run_is_through(cluster, c
     record = new(cluster, leave_out=("w", "first", "gone"), code=code)
     wanted = options(cluster, record, spare=("w", "x"))
     assert wanted.leave_out == aside
-    assert ("without w" in " ".join(resuming.told(record, wanted))) == bool(aside)
+    assert ("without w" in " ".join(resuming.notes(record, wanted))) == bool(aside)
 
 
 # What can't be.
@@ -308,7 +308,7 @@ def test_what_nobody_confirmed_is_not_gone_on_with_unasked(cluster, kind, end, d
 def test_a_way_back_that_was_stopped_is_gone_on_with(cluster):
     back = new(cluster, "reset", changed=True, code=130)
     assert resuming.choose(root(cluster), None).record.id == back.id
-    assert "it was a reset" in resuming.told(back, options(cluster, back))
+    assert "it was a reset" in resuming.notes(back, options(cluster, back))
 
 
 # The screens go by the same.

@@ -49,13 +49,13 @@ class KubeflowProofInference(ComponentProof):
             raise ProofError(
                 f"{ref} is ready, but has no address", hint="kubectl -n kubeflow logs deployment/kserve-controller-manager"
             )
-        asked = {
+        parameters = {
             "URL_PATH": f"/echo?msg={proofs.WORD}",
             "VIRTUAL_HOST": host,
             "EXPECTED": proofs.WORD,
             "SECONDS": str(limits.KUBEFLOW_PROOF_ROUTE_SECONDS),
         }
-        await signed_in.request(context, "open", asked, timeout_seconds=limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS)
+        await signed_in.request(context, "open", parameters, timeout_seconds=limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS)
         return f"InferenceService {namespace}/{proofs.INFERENCE_SERVICE} became ready, and answered a request to {host}"
 
 

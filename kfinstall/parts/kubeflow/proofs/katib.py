@@ -42,11 +42,11 @@ class KubeflowProofKatib(ComponentProof):
 
         ended = await until(context, cluster, ref, waiting, selector=_OF_EXPERIMENT, timeout_seconds=self.timeout_seconds)
         if condition(ended or {}, "Succeeded").get("status") != "True":
-            said = await last_words(cluster, namespace, _OF_EXPERIMENT, proofs.TRIAL)
+            log_tail = await last_words(cluster, namespace, _OF_EXPERIMENT, proofs.TRIAL)
             found = condition(ended or {}, "Failed")
             raise ProofError(
                 f"{ref} failed: {found.get('message') or found.get('reason') or 'no reason given'}",
-                why=said,
+                why=log_tail,
                 hint=f"kubectl -n {namespace} get trials; kubectl -n {namespace} logs -l {_OF_EXPERIMENT} --all-containers",
             )
         trials, best = result(ended)

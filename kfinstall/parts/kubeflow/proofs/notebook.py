@@ -44,13 +44,13 @@ class KubeflowProofNotebook(ComponentProof):
             selector=f"notebook-name={proofs.NOTEBOOK}",
             timeout_seconds=limits.KUBEFLOW_PROOF_NOTEBOOK_TIMEOUT_SECONDS,
         )
-        asked = {
+        parameters = {
             "URL_PATH": proofs.notebook_path(view.answers),
             "VIRTUAL_HOST": "",
             "EXPECTED": "NOW:",
             "SECONDS": str(limits.KUBEFLOW_PROOF_ROUTE_SECONDS),
         }
-        await signed_in.request(context, "open", asked, timeout_seconds=limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS)
+        await signed_in.request(context, "open", parameters, timeout_seconds=limits.KUBEFLOW_PROOF_TIMEOUT_SECONDS)
         return (
             f"notebook {namespace}/{proofs.NOTEBOOK} started, and {view.answers.kubeflow.user.email} opened it through the gateway"
         )

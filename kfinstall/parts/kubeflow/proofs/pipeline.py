@@ -73,10 +73,10 @@ class KubeflowProofPipeline(ComponentProof):
         ended = await until(context, cluster, Ref.of(found[0]), waiting, selector=selector, timeout_seconds=limit)
         status = (ended or {}).get("status") or {}
         if status.get("phase") != "Succeeded":
-            said = await last_words(cluster, namespace, selector, "main")
+            log_tail = await last_words(cluster, namespace, selector, "main")
             raise ProofError(
                 f"run {run} {str(status.get('phase') or 'vanished').lower()}: {_first_failure(status)}",
-                why=said,
+                why=log_tail,
                 hint=f"kubectl -n {namespace} logs -l {selector} --all-containers --tail 20",
             )
 

@@ -38,8 +38,8 @@ def wanted(answers: Answers, release: Release) -> tuple[str, ...]:
     """The components that are chosen, have a proof, and are to be proven."""
     if not answers.kubeflow.enabled:
         return ()
-    chosen, asked = choice.components(answers, release), answers.kubeflow.proofs
-    return tuple(name for name in COMPONENTS if name in chosen and (asked == "all" or name in asked))
+    chosen, requested = choice.components(answers, release), answers.kubeflow.proofs
+    return tuple(name for name in COMPONENTS if name in chosen and (requested == "all" or name in requested))
 
 
 def _metadata(view: View, name: str, *, kind: str, **more: Any) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def chosen(answers: Answers, only: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UsageError: one of them can't be replaced here.
     """
-    there, asked = possible(answers), tuple(only)
-    for name in asked:
+    there, names = possible(answers), tuple(only)
+    for name in names:
         if name not in there:
             given = name == "user-password" and answers.kubeflow.enabled
             again = f"the answers say where it comes from; change it there, then: {invocation.command('install')}"
@@ -151,7 +151,7 @@ def chosen(answers: Answers, only: Iterable[str]) -> tuple[str, ...]:
             raise UsageError(f"{name} can't be rotated", why=why, hint=f"what can be: {', '.join(there) or 'nothing'}")
     if not there:
         raise UsageError("there is nothing to rotate", why="Kubeflow is not enabled in the answers")
-    return tuple(name for name in there if not asked or name in asked)
+    return tuple(name for name in there if not names or name in names)
 
 
 def _data(cluster: ClusterFacts | None) -> Mapping[str, str]:
@@ -169,8 +169,8 @@ def unfinished(cluster: ClusterFacts | None) -> tuple[str, ...]:
 def done_at(cluster: ClusterFacts | None, name: str) -> str:
     """When the rotation that was asked for last was done; empty where it is not, or none was asked for."""
     data = _data(cluster)
-    asked = data.get(f"requested.{name}")
-    return data.get(f"at.{name}") or "" if asked and asked == data.get(f"done.{name}") else ""
+    run = data.get(f"requested.{name}")
+    return data.get(f"at.{name}") or "" if run and run == data.get(f"done.{name}") else ""
 
 
 def without_record(cluster: ClusterFacts | None) -> ClusterFacts | None:

@@ -150,7 +150,7 @@ def test_an_endpoint_is_written_as_kubeadm_splits_it(given, kept, name):
     join = yaml.safe_load(cluster_kubeadm.join_config(view, "a.b", "sha256:x"))
     assert join["discovery"]["bootstrapToken"]["apiServerEndpoint"] == kept
     assert cluster_join.parameters(view)["ENDPOINT"] == kept
-    assert spark_place.site(view.answers, view.release).master == f"k8s://https://{kept}"
+    assert spark_place.place_of(view.answers, view.release).master == f"k8s://https://{kept}"
     assert name in prepare_files.no_proxy(view.answers).split(",")
 
 
@@ -288,10 +288,10 @@ class Context:
 
     def __init__(self, view, api, fails=False):
         self.view, self.api, self.fails = view, api, fails
-        self.ran, self.learned, self.said = [], [], []
+        self.ran, self.learned, self.lines = [], [], []
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
     def register(self, secret):
         self.learned.append(secret.reveal())

@@ -178,7 +178,7 @@ class TestStep:
         await KubeflowRender().apply(context)
         node = world.nodes["cp"]
         assert node.files[choice.record_path(seen)].content == choice.record(seen)
-        assert not any("fetching" in line for line in context.said)
+        assert not any("fetching" in line for line in context.lines)
         assert len(await choice.fetch(context)) == len(choice.parse(made().rendering))
         assert not any(name.endswith(".incoming") for name in node.files)
         assert not PrepareTools().applies(seen.answers)  # neither git nor kustomize, which need a network
@@ -268,7 +268,7 @@ def commit(folder, files, tag):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def served(tmp_path, monkeypatch):
     """(view, cache, server that can be stopped): manifests and a base in git, another base by HTTP, kustomize by file."""
     (tmp_path / "web").mkdir()
     (tmp_path / "web" / "manifests.yaml").write_text(config_map("from-http"))
@@ -330,36 +330,36 @@ def names(packed):
 
 @on_linux
 class TestRendering:
-    def test_the_second_rendering_needs_no_network(self, site, monkeypatch):
-        seen, cache, server = site
-        said = []
-        first = render_here.render_here(seen, KubeflowRender().parameters(seen), cache, said.append)
+    def test_the_second_rendering_needs_no_network(self, served, monkeypatch):
+        seen, cache, server = served
+        lines = []
+        first = render_here.render_here(seen, KubeflowRender().parameters(seen), cache, lines.append)
         assert names(first) == {"common/a": ["own", "from-git", "beside", "from-http"], "common/b": ["b"]}
-        assert sum(line.startswith("fetching ") for line in said) == 3
+        assert sum(line.startswith("fetching ") for line in lines) == 3
         server.shutdown()
         server.server_close()
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")  # from here on git.invalid leads nowhere
         shutil.rmtree(cache.parent / "manifests")
-        said.clear()
-        assert render_here.render_here(seen, KubeflowRender().parameters(seen), cache, said.append) == first
-        assert not any(line.startswith(("fetching ", "downloaded ")) for line in said)
+        lines.clear()
+        assert render_here.render_here(seen, KubeflowRender().parameters(seen), cache, lines.append) == first
+        assert not any(line.startswith(("fetching ", "downloaded ")) for line in lines)
         found = bundle.of(seen, first)
         assert found.components == ("a", "b")
 
-    def test_a_moved_tag_is_refused_and_forgotten(self, site):
-        seen, cache, _server = site
+    def test_a_moved_tag_is_refused_and_forgotten(self, served):
+        seen, cache, _server = served
         with pytest.raises(CommandError, match="is commit") as caught:
             render_here.render_here(seen, {**KubeflowRender().parameters(seen), "COMMIT": "0" * 40}, cache, lambda _line: None)
         assert "do not go on" in caught.value.hint
         assert not (cache / "kubeflow-t1").exists()
 
-    def test_a_folder_that_is_not_there_is_named(self, site):
-        seen, cache, _server = site
+    def test_a_folder_that_is_not_there_is_named(self, served):
+        seen, cache, _server = served
         with pytest.raises(CommandError, match="no folder common/c"):
             render_here.render_here(seen, {**KubeflowRender().parameters(seen), "PATHS": "common/c"}, cache, lambda _line: None)
 
-    def test_elsewhere_than_on_linux_the_way_is_another(self, site, monkeypatch):
-        seen, cache, _server = site
+    def test_elsewhere_than_on_linux_the_way_is_another(self, served, monkeypatch):
+        seen, cache, _server = served
         monkeypatch.setattr(sys, "platform", "darwin")
         with pytest.raises(UsageError, match="only be rendered on Linux") as caught:
             render_here.render_here(seen, {}, cache, lambda _line: None)
@@ -375,8 +375,8 @@ class TestCommandLine:
         assert out.split() == list(made().images)
         assert made().sha256 in err
         assert main(["bundle", "--show", str(path), "--json"]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert (told["event"], told["release"], told["sha256"]) == ("bundle", "26.03", made().sha256)
+        printed = json.loads(capsys.readouterr().out)
+        assert (printed["event"], printed["release"], printed["sha256"]) == ("bundle", "26.03", made().sha256)
 
     @pytest.mark.parametrize(
         ("words", "version"), [([], "1.35.9"), (["--kubernetes", "1.36"], "1.36.4"), (["--kubernetes", "1.34.2"], "1.34.2")]

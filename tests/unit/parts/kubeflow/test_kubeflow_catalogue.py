@@ -162,7 +162,7 @@ def test_accounts_and_routes_follow_into_the_profile():
 
 
 @pytest.fixture
-async def site():
+async def environment():
     fake = FakeApi()
     world = World({"cp": SimNode("cp", "10.0.0.1", 0), "w1": SimNode("w1", "10.0.0.2", 1)})
     async with serve(fake, CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port, patience_seconds=2) as cluster:
@@ -178,8 +178,8 @@ def istio_definitions():
     return [document for document in found if document["kind"] == "CustomResourceDefinition"]
 
 
-async def test_components_of_the_profile_are_applied_there_with_own_passwords(site):
-    fake, world, cluster = site
+async def test_components_of_the_profile_are_applied_there_with_own_passwords(environment):
+    fake, world, cluster = environment
     step, wanted = KubeflowProfileComponents(), {"components": "full"}
     namespace = answers(**wanted).profile_namespace
     await KubeflowRender().apply(FakeContext(view("cp", **wanted), world, dict(SECRETS), cluster))
@@ -196,7 +196,7 @@ async def test_components_of_the_profile_are_applied_there_with_own_passwords(si
     assert isinstance(found, Satisfied), found
     secret = fake.objects["v1", "secrets", namespace, "model-registry-db-secrets"]
     assert base64.b64decode(secret["data"]["MYSQL_ROOT_PASSWORD"]).decode() == SECRETS["kubeflow.model-registry.database-password"]
-    assert SECRETS["kubeflow.model-registry.database-password"] not in "\n".join(context.said)
+    assert SECRETS["kubeflow.model-registry.database-password"] not in "\n".join(context.lines)
     assert ("apps/v1", "deployments", namespace, "model-registry-deployment") in fake.objects
     assert ("apps/v1", "deployments", "kubeflow", "model-registry-ui") not in fake.objects  # kubeflow.apply's
     sent = len(fake.sent("PATCH"))
@@ -208,8 +208,8 @@ async def test_components_of_the_profile_are_applied_there_with_own_passwords(si
     assert again.changes == (f"apply Deployment {namespace}/model-registry-db: it is missing",)
 
 
-async def test_what_goes_into_the_profile_is_not_sent_before_there_is_one(site):
-    _fake, world, cluster = site
+async def test_what_goes_into_the_profile_is_not_sent_before_there_is_one(environment):
+    _fake, world, cluster = environment
     context = FakeContext(view("cp", components="full"), world, {}, cluster)
     await KubeflowRender().apply(context)
     first, later = await choice.fetch(context), await choice.fetch(context, in_profile=True)
@@ -289,7 +289,7 @@ def test_a_notebook_image_is_done_by_its_record_and_its_tag_is_its_content():
     assert not step.applies(Answers.model_validate({"nodes": NODES, "registry": {"enabled": False}, "kubeflow": wanted}))
 
 
-def told(text: str) -> list[str]:
+def problems_in(text: str) -> list[str]:
     return [f"{problem.key}: {problem.message}" for problem in problems(text)]
 
 
@@ -316,12 +316,12 @@ SERVERS = "nodes:\n  - {name: cp, address: 10.0.0.1}\n  - {name: w1, address: 10
     ],
 )
 def test_notebook_images_that_can_not_be_are_told(rest, wanted):
-    (problem,) = told(SERVERS + rest + "\n")
+    (problem,) = problems_in(SERVERS + rest + "\n")
     assert wanted in problem
 
 
 def test_notebook_images_are_no_matter_without_kubeflow():
-    assert told(
+    assert problems_in(
         SERVERS + "kubeflow: {enabled: false, notebookImages: [kale]}\nspark: {operator: false}\nregistry: {enabled: false}\n"
     ) == ["registry.enabled: Spark's image is kept in the registry; enable it, or name spark.image"]
 

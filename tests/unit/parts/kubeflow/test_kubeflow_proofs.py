@@ -206,5 +206,5 @@ async def test_a_reason_that_waiting_never_ends_ends_the_wait(monkeypatch):
         await proof_step.until(context, Still(), ref, lambda _document: None, selector="notebook-name=n", timeout_seconds=60)
     assert "image x is not in its registry" in caught.value.why
     assert caught.value.hint
-    assert len(context.said) == 1
-    assert "image x is not in its registry" in context.said[0]
+    assert len(context.lines) == 1
+    assert "image x is not in its registry" in context.lines[0]

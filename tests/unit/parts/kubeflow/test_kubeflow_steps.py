@@ -182,7 +182,7 @@ def test_a_namespace_without_profile_is_a_conflict():
 
 
 @pytest.fixture
-async def site():
+async def environment():
     fake = FakeApi()
     world = World({"cp": SimNode("cp", "10.0.0.1", 0), "w1": SimNode("w1", "10.0.0.2", 1)})
     async with serve(fake, CERTIFICATES) as port, open_cluster(CERTIFICATES.kubeconfig(), port, patience_seconds=2) as cluster:
@@ -206,8 +206,8 @@ async def run(step, cluster, world, **kubeflow):
     return context
 
 
-async def whole_phase(site):
-    fake, world, cluster = site
+async def whole_phase(environment):
+    fake, world, cluster = environment
     render = KubeflowRender()
     await render.apply(FakeContext(view("cp"), world, dict(SECRETS), cluster))
     for step in (KubeflowSecrets(), KubeflowApply(), KubeflowAccess(), KubeflowProfile()):
@@ -215,8 +215,8 @@ async def whole_phase(site):
     return fake, world, cluster
 
 
-async def test_the_whole_phase_and_nothing_to_do_the_second_time(site):
-    fake, world, cluster = await whole_phase(site)
+async def test_the_whole_phase_and_nothing_to_do_the_second_time(environment):
+    fake, world, cluster = await whole_phase(environment)
     gateway = fake.objects["v1", "services", "istio-system", "istio-ingressgateway"]
     fake.put({**gateway, "spec": {**gateway["spec"], "clusterIP": "10.96.0.9"}})
     world.api = Kept(fake)
@@ -231,8 +231,8 @@ async def test_the_whole_phase_and_nothing_to_do_the_second_time(site):
     assert len(fake.sent("PATCH")) == begin
 
 
-async def test_what_somebody_changed_or_deleted_is_found_and_only_that_is_sent(site):
-    fake, world, cluster = await whole_phase(site)
+async def test_what_somebody_changed_or_deleted_is_found_and_only_that_is_sent(environment):
+    fake, world, cluster = await whole_phase(environment)
     fake.edit(("v1", "configmaps", "auth", "dex"), {"data": {"config.yaml": "mine"}})
     fake.remove(("apps/v1", "deployments", "kubeflow", "ml-pipeline"))
     step = KubeflowApply()
@@ -248,8 +248,8 @@ async def test_what_somebody_changed_or_deleted_is_found_and_only_that_is_sent(s
     assert sorted(sent) == ["/api/v1/namespaces/auth/configmaps/dex", "/apis/apps/v1/namespaces/kubeflow/deployments/ml-pipeline"]
 
 
-async def test_an_injected_bundle_survives_being_applied_again(site):
-    fake, _world, cluster = await whole_phase(site)
+async def test_an_injected_bundle_survives_being_applied_again(environment):
+    fake, _world, cluster = await whole_phase(environment)
     key = (
         "admissionregistration.k8s.io/v1",
         "mutatingwebhookconfigurations",
@@ -262,8 +262,8 @@ async def test_an_injected_bundle_survives_being_applied_again(site):
     assert isinstance(await checked(KubeflowApply(), cluster), Satisfied)
 
 
-async def test_what_istiod_and_knative_write_into_their_webhooks_is_no_change(site):
-    fake, _world, cluster = await whole_phase(site)
+async def test_what_istiod_and_knative_write_into_their_webhooks_is_no_change(environment):
+    fake, _world, cluster = await whole_phase(environment)
 
     def webhook(what, name):
         return fake.objects["admissionregistration.k8s.io/v1", f"{what}webhookconfigurations", "", name]["webhooks"][0]
@@ -275,8 +275,8 @@ async def test_what_istiod_and_knative_write_into_their_webhooks_is_no_change(si
     assert len(fake.sent("PATCH")) == begin
 
 
-async def test_a_claim_keeps_the_size_that_its_user_gave_it(site):
-    fake, world, cluster = await whole_phase(site)
+async def test_a_claim_keeps_the_size_that_its_user_gave_it(environment):
+    fake, world, cluster = await whole_phase(environment)
     key = ("v1", "persistentvolumeclaims", "kubeflow", "mysql-pv-claim")
     fake.edit(key, {"spec": {"resources": {"requests": {"storage": "40Gi"}}}})
     assert isinstance(await checked(KubeflowApply(), cluster), Satisfied)
@@ -292,8 +292,8 @@ async def once_watched(fake, end):
     end()
 
 
-async def test_a_namespace_that_goes_away_is_waited_for_and_everything_of_it_made_anew(site):
-    fake, world, cluster = await whole_phase(site)
+async def test_a_namespace_that_goes_away_is_waited_for_and_everything_of_it_made_anew(environment):
+    fake, world, cluster = await whole_phase(environment)
     fake.mark(("v1", "namespaces", "", "auth"))
 
     def ends():
@@ -303,33 +303,33 @@ async def test_a_namespace_that_goes_away_is_waited_for_and_everything_of_it_mad
         fake.remove(("v1", "namespaces", "", "auth"))
 
     ending = asyncio.create_task(once_watched(fake, ends))
-    said = (await run(KubeflowSecrets(), cluster, world)).said
+    lines = (await run(KubeflowSecrets(), cluster, world)).lines
     await ending
     assert "deletionTimestamp" not in fake.objects["v1", "namespaces", "", "auth"]["metadata"]
     assert ("v1", "secrets", "auth", "dex-passwords") in fake.objects
     await run(KubeflowApply(), cluster, world)
     assert ("apps/v1", "deployments", "auth", "dex") in fake.objects
-    assert any(line.startswith("waiting for Namespace auth") and "still goes away" in line for line in said)
+    assert any(line.startswith("waiting for Namespace auth") and "still goes away" in line for line in lines)
 
 
-async def test_an_object_that_goes_away_is_waited_for_and_made_anew(site):
-    fake, world, cluster = await whole_phase(site)
+async def test_an_object_that_goes_away_is_waited_for_and_made_anew(environment):
+    fake, world, cluster = await whole_phase(environment)
     key = ("v1", "persistentvolumeclaims", "kubeflow", "katib-mysql")
     fake.mark(key, finalizers=["kubernetes.io/pvc-protection"])
     ending = asyncio.create_task(once_watched(fake, lambda: fake.remove(key)))
     context = await run(KubeflowApply(), cluster, world)
     await ending
     assert "deletionTimestamp" not in fake.objects[key]["metadata"]
-    assert any("katib-mysql" in line and "kubernetes.io/pvc-protection" in line for line in context.said)
+    assert any("katib-mysql" in line and "kubernetes.io/pvc-protection" in line for line in context.lines)
 
 
-async def test_changed_components_need_another_apply(site):
-    _fake, _world, cluster = await whole_phase(site)
+async def test_changed_components_need_another_apply(environment):
+    _fake, _world, cluster = await whole_phase(environment)
     assert isinstance(await checked(KubeflowApply(), cluster, components="full"), Needed)
 
 
-async def test_a_changed_password_starts_dex_anew(site):
-    fake, world, cluster = site
+async def test_a_changed_password_starts_dex_anew(environment):
+    fake, world, cluster = environment
     step = KubeflowSecrets()
     await run(step, cluster, world)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dex-1", "namespace": "auth", "labels": {"app": "dex"}}}
@@ -342,8 +342,8 @@ async def test_a_changed_password_starts_dex_anew(site):
     assert fake.objects["v1", "secrets", "auth", "dex-passwords"]["data"] == before  # the same password keeps its hash
 
 
-async def test_a_given_certificate_is_put_in_place(site, tmp_path):
-    fake, world, cluster = site
+async def test_a_given_certificate_is_put_in_place(environment, tmp_path):
+    fake, world, cluster = environment
     fake.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}})
     (tmp_path / "c.pem").write_text(CERTIFICATES.server)
     (tmp_path / "k.pem").write_text(CERTIFICATES.server_key)

@@ -133,11 +133,11 @@ def docker():
         address = {"DOCKER_HOST": f"unix://{folder}/s", "HOME": folder}
         try:
             for _try in range(300):
-                asked = subprocess.run(["docker", "version"], env={**os.environ, **address}, capture_output=True, check=False)
-                if asked.returncode == 0 or served.poll() is not None:
+                completed = subprocess.run(["docker", "version"], env={**os.environ, **address}, capture_output=True, check=False)
+                if completed.returncode == 0 or served.poll() is not None:
                     break
                 time.sleep(0.1)
-            if asked.returncode != 0:
+            if completed.returncode != 0:
                 with open(f"{folder}/log") as log:
                     pytest.skip(f"builds with Docker: dockerd does not run here: {log.read()[-200:]}")
             yield address

@@ -14,5 +14,5 @@ def test_a_mirrors_path_is_that_of_its_images():
         "_default": "https://all",
     }
     given = Answers.model_validate({"nodes": [{"name": "a", "address": "10.0.0.1"}], "registry": {"mirrors": mirrors}})
-    told = KubeflowNotebookImages().parameters(View(given, load("26.03"), "a"))["MIRRORS"]
-    assert told.split("\n") == ["docker.io\thttps://harbor.corp/hub", "ghcr.io\thttp://m.corp:5000", "quay.io\thttps://m.corp"]
+    text = KubeflowNotebookImages().parameters(View(given, load("26.03"), "a"))["MIRRORS"]
+    assert text.split("\n") == ["docker.io\thttps://harbor.corp/hub", "ghcr.io\thttp://m.corp:5000", "quay.io\thttps://m.corp"]

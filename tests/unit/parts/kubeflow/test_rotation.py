@@ -115,9 +115,9 @@ def test_a_plan_says_what_changes_and_what_starts_anew():
 def test_a_rotation_is_done_when_the_run_that_asked_for_it_last_is():
     step = RotateCookie()
     assert isinstance(step.check(view()), Conflict)
-    asked = facts(requested__cookie="run-2", done__cookie="run-1", at__cookie="yesterday")
-    assert isinstance(step.check(view(asked)), Needed)
-    done = rotate_secrets.finished(asked.objects[rotate_secrets.RECORD], "cookie")
+    requested = facts(requested__cookie="run-2", done__cookie="run-1", at__cookie="yesterday")
+    assert isinstance(step.check(view(requested)), Needed)
+    done = rotate_secrets.finished(requested.objects[rotate_secrets.RECORD], "cookie")
     assert isinstance(step.check(view(ClusterFacts("v1.34.0", {rotate_secrets.RECORD: done}))), Satisfied)
     again = rotate_secrets.requested(done, ["cookie"], "run-2")
     assert rotate_secrets.unfinished(ClusterFacts("v1.34.0", {rotate_secrets.RECORD: again})) == (), (

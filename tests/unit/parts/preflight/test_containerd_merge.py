@@ -143,18 +143,20 @@ def daemons(version):
 
 def check_daemons(etc, version, *, runtimes=("runc",), root="", certs="/etc/containerd/certs.d"):
     for program in daemons(version):
-        said = tomllib.loads(etc.dump(program))
-        cri = said["plugins"].get("io.containerd.grpc.v1.cri", {})
+        dumped = tomllib.loads(etc.dump(program))
+        cri = dumped["plugins"].get("io.containerd.grpc.v1.cri", {})
         runtime, images = (
-            (cri, cri) if version[0] == "1" else (said["plugins"][f"io.containerd.cri.v1.{name}"] for name in ("runtime", "images"))
+            (cri, cri)
+            if version[0] == "1"
+            else (dumped["plugins"][f"io.containerd.cri.v1.{name}"] for name in ("runtime", "images"))
         )
         for name in runtimes:
             assert runtime["containerd"]["runtimes"][name]["options"]["SystemdCgroup"] is True, (program, name)
         assert (images.get("sandbox_image") or images["pinned_images"]["sandbox"]) == PAUSE
         assert images["registry"]["config_path"] == certs
         assert "/opt/cni/bin" in (runtime["cni"].get("bin_dirs") or []) + [runtime["cni"]["bin_dir"]]
-        assert not root or said["root"].endswith(root)
-        yield said, runtime, images
+        assert not root or dumped["root"].endswith(root)
+        yield dumped, runtime, images
 
 
 @pytest.mark.skipif(
@@ -182,7 +184,7 @@ def test_a_gpu_nodes_configuration_keeps_what_others_wrote(tmp_path, version):
     else:
         assert not etc.at(OWN).exists(), "an imported file would take the whole CRI away from 1.x"
         assert f"set containerd.runtimes.nvidia.options.SystemdCgroup = true in {CONFIG}" in words
-    for _said, runtime, _images in check_daemons(etc, version, runtimes=("runc", "nvidia"), root="/data/containerd"):
+    for _dumped, runtime, _images in check_daemons(etc, version, runtimes=("runc", "nvidia"), root="/data/containerd"):
         assert runtime["containerd"]["default_runtime_name"] == "nvidia"
         assert runtime["containerd"]["runtimes"]["nvidia"]["options"]["BinaryName"] == "/usr/bin/nvidia-container-runtime"
 
@@ -261,8 +263,8 @@ def test_the_cri_of_dockers_package_is_turned_on_and_said(tmp_path, version):
     assert f"turn the CRI plugin on: take cri out of disabled_plugins in {CONFIG}" in words
     assert "#   Copyright 2018-2022 Docker Inc." in etc.text(CONFIG)
     assert '#  address = "/run/containerd/containerd.sock"' in etc.text(CONFIG)
-    for said, _runtime, _images in check_daemons(etc, version):
-        assert said["disabled_plugins"] == []
+    for dumped, _runtime, _images in check_daemons(etc, version):
+        assert dumped["disabled_plugins"] == []
 
 
 @pytest.mark.parametrize(
@@ -396,7 +398,7 @@ def test_mirrors_in_the_file_move_to_hosts_toml(tmp_path, version):
     assert left["configs"] == {"m.corp": {"auth": {"username": "u", "password": "hidden"}}}
     assert "mirrors" not in left
     assert any("hosts.toml files say the same" in line for line in words)
-    for _said, _runtime, images in check_daemons(etc, version):
+    for _dumped, _runtime, images in check_daemons(etc, version):
         assert not images["registry"].get("mirrors")
 
 
@@ -491,10 +493,10 @@ def test_the_shim_of_containerd_1_0_is_refused(tmp_path, text):
 
 
 def test_a_password_in_the_file_is_never_sent_back(tmp_path):
-    from kfinstall.parts.preflight.changes import told
+    from kfinstall.parts.preflight.changes import described
 
     etc = Etc(tmp_path, files={CONFIG: INLINE})
-    assert "hidden" not in told(changes(etc, "1.7.24"))
+    assert "hidden" not in described(changes(etc, "1.7.24"))
 
 
 def test_form_3_keeps_its_places(tmp_path):
@@ -503,7 +505,7 @@ def test_form_3_keeps_its_places(tmp_path):
     line = 'imports = ["/etc/containerd/conf.d/zz-kfinstall*.toml"]'
     assert [kept for kept in etc.text(CONFIG).splitlines() if kept and kept != line] == FORM_3.splitlines()
     assert f"add /etc/containerd/conf.d/zz-kfinstall*.toml to imports in {CONFIG}" in words
-    for _said, runtime, _images in check_daemons(
+    for _dumped, runtime, _images in check_daemons(
         etc, "2.1.9", runtimes=("runc", "nvidia"), root="/data/containerd", certs="/data/certs.d"
     ):
         assert runtime["cni"]["bin_dirs"] == ["/usr/lib/cni", "/opt/cni/bin"]
@@ -564,15 +566,15 @@ def test_where_there_is_nothing_the_whole_file_is_ours(tmp_path):
 )
 def test_what_is_not_understood_is_named_with_its_file(tmp_path, text, version, words):
     etc = Etc(tmp_path, files={CONFIG: text})
-    told = refused(etc, version)
-    assert words in told
-    assert CONFIG in told or "/run/other.sock" in told
+    reason = refused(etc, version)
+    assert words in reason
+    assert CONFIG in reason or "/run/other.sock" in reason
 
 
 def test_a_form_that_two_files_have_differently_is_refused(tmp_path):
     etc = Etc(tmp_path, files={CONFIG: GPU_NODE, NVIDIA: nvidia_drop_in("2.1.9", 3)})
-    told = refused(etc, "2.1.9")
-    assert f"{CONFIG} is of version 2 and {NVIDIA} of version 3" in told
+    reason = refused(etc, "2.1.9")
+    assert f"{CONFIG} is of version 2 and {NVIDIA} of version 3" in reason
 
 
 def test_a_file_that_is_read_later_and_says_otherwise_is_named(tmp_path):

@@ -73,8 +73,8 @@ def test_what_others_set_stays(tmp_path, text, more):
         path = tmp_path / "daemon.json"
         path.write_text(change.after)
         options = ["--validate", "--userland-proxy-path=/bin/true", "--config-file", str(path)]
-        said = subprocess.run([dockerd, *options], capture_output=True, text=True, check=False)
-        assert "configuration OK" in said.stderr + said.stdout, said
+        completed = subprocess.run([dockerd, *options], capture_output=True, text=True, check=False)
+        assert "configuration OK" in completed.stderr + completed.stdout, completed
 
 
 def test_only_the_lines_that_differ_are_touched():
@@ -86,9 +86,9 @@ def test_only_the_lines_that_differ_are_touched():
         in change.words
     )
     assert change.after.splitlines()[:3] == text.splitlines()[:3]
-    from kfinstall.parts.preflight.changes import told
+    from kfinstall.parts.preflight.changes import described
 
-    assert "hidden" not in told((change,))
+    assert "hidden" not in described((change,))
 
 
 def test_where_there_is_none_it_is_ours():
@@ -108,9 +108,9 @@ def test_the_mirror_of_docker_hub_comes_first_and_once():
     "driver", ["syslog", "journald", "none", "local", "fluentd", "gelf", "awslogs", "splunk", "gcplogs", "loki", "plugin/name:1"]
 )
 def test_a_log_driver_that_kubectl_logs_can_not_read(driver):
-    told = refused(json.dumps({"log-driver": driver}))
-    assert driver in told
-    assert "kubectl logs" in told
+    reason = refused(json.dumps({"log-driver": driver}))
+    assert driver in reason
+    assert "kubectl logs" in reason
     assert driver in refused("{}", f"{UNIT} --log-driver={driver}")
 
 
@@ -254,10 +254,10 @@ def test_where_docker_keeps_its_data(text, command, root):
 def test_the_nodes_scripts_change_it_and_keep_the_old_one(tmp_path):
     text = '{"data-root": "/data/docker"}'
     etc = Etc(tmp_path, files={DOCKER_CONFIG: text})
-    told = etc.read()
-    assert daemon_json.data_root(told) == "/data/docker"
-    assert set(told.space) == {"/data/docker"}
-    changes = daemon_json.changes(told, ())
+    files = etc.read()
+    assert daemon_json.data_root(files) == "/data/docker"
+    assert set(files.space) == {"/data/docker"}
+    changes = daemon_json.changes(files, ())
     assert etc.edit(changes).returncode == 0
     assert json.loads(etc.text(DOCKER_CONFIG)) == {**OURS, "data-root": "/data/docker"}
     assert daemon_json.changes(etc.read(), ()) == ()

@@ -253,7 +253,7 @@ def test_local_path_needs_room_on_every_node():
 
 
 @pytest.mark.parametrize(
-    ("modes", "told"),
+    ("modes", "expected"),
     [
         ({}, ""),
         ({"": (0o755, "root:root")}, "mode 0755 and belongs to root:root"),
@@ -268,7 +268,7 @@ def test_local_path_needs_room_on_every_node():
     ],
 )
 @pytest.mark.parametrize("kind", ["nfs", "local-path"])
-def test_who_may_enter_where_volumes_will_be_is_a_warning_that_names_the_command(kind, modes, told):
+def test_who_may_enter_where_volumes_will_be_is_a_warning_that_names_the_command(kind, modes, expected):
     path = "/srv/my data/vol"
     wanted = answers(storage={"type": kind, "nfs": {"path": path}, "localPath": {"directory": path}}, spark={"enabled": False})
     nodes = machines()
@@ -278,10 +278,10 @@ def test_who_may_enter_where_volumes_will_be_is_a_warning_that_names_the_command
     fleet = read(wanted, nodes)
     for name in ("cp1", "worker1"):
         found = check(PreflightDisk, fleet, name, wanted)
-        if not told or (kind == "nfs" and name != "cp1"):
+        if not expected or (kind == "nfs" and name != "cp1"):
             assert isinstance(found, Satisfied), found
         else:
-            assert conflict(found, told.format(path="'/srv/my data/vol'"), warning=True)
+            assert conflict(found, expected.format(path="'/srv/my data/vol'"), warning=True)
 
 
 def test_a_running_member_is_told_too_of_a_directory_that_others_enter(fleet):
@@ -410,14 +410,14 @@ def test_our_own_programs_hold_their_ports(fleet):
 # The old guide's line: docker run -d -p 5000:5000 --restart=always --name registry registry
 def test_the_old_guides_own_registry_on_the_registrys_port(fleet):
     held = changed(fleet, "cp1", network={"listeners": {5000: "docker-proxy"}})
-    told = check(PreflightPorts, held)
+    found = check(PreflightPorts, held)
     assert conflict(
-        told, "TCP port 5000 is held by a container of Docker", "docker ps --filter publish=5000", "registry.port: 5001"
+        found, "TCP port 5000 is held by a container of Docker", "docker ps --filter publish=5000", "registry.port: 5001"
     )
     guests = Guests(containers=(Container("registry", "registry:2", frozenset({5000})), Container("web", "nginx", frozenset({80}))))
     known = held | {"cp1": replace(held["cp1"], sections={Guests: guests})}
-    told = check(PreflightPorts, known)
-    assert conflict(told, "the container registry (registry:2)", "sudo docker rm -f registry", "registry.port: 5001")
+    found = check(PreflightPorts, known)
+    assert conflict(found, "the container registry (registry:2)", "sudo docker rm -f registry", "registry.port: 5001")
     # Also on a member, and also where it holds a port of Kubernetes'; not where nobody wants the port.
     member = joined(fleet)
     member = changed(member, "cp1", network={"listeners": {5000: "docker-proxy", 10250: "docker-proxy"}})
@@ -677,13 +677,13 @@ def test_another_key_for_the_same_repository(fleet):
             ),
         ),
     )
-    said = AptTried(
-        said=(
+    tried = AptTried(
+        messages=(
             "Conflicting values set for option Signed-By regarding source https://x/ y: a != b",
             "The list of sources could not be read.",
         )
     )
-    found = check(PreflightApt, with_apt(fleet, said, sources=twice))
+    found = check(PreflightApt, with_apt(fleet, tried, sources=twice))
     assert conflict(found, "docker.list and", "/etc/apt/keyrings/docker.asc and /usr/share/keyrings/docker.gpg", "Enabled: no")
     assert found.reason.count("apt") > 1 and "can't read its sources" not in found.reason
     assert [fix.script for fix in found.fixes] == ["mend-source"]
@@ -693,14 +693,14 @@ def test_another_key_for_the_same_repository(fleet):
         TextFile(OURS, "0", ("deb [signed-by=/a.gpg] https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /",)),
         TextFile("/etc/apt/sources.list.d/k.list", "0", ("deb https://pkgs.k8s.io/core:/stable:/v1.34/deb/ /",)),
     )
-    assert isinstance(check(PreflightApt, with_apt(fleet, said, sources=pair)), Satisfied)
+    assert isinstance(check(PreflightApt, with_apt(fleet, tried, sources=pair)), Satisfied)
 
 
 def test_what_apt_itself_says_of_its_sources(fleet):
-    said = AptTried(
-        said=("Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)", "The list of sources could not be read.")
+    tried = AptTried(
+        messages=("Malformed entry 1 in list file /etc/apt/sources.list.d/x.list (Suite)", "The list of sources could not be read.")
     )
-    assert conflict(check(PreflightApt, with_apt(fleet, said)), "Malformed entry 1 in list file /etc/apt/sources.list.d/x.list")
+    assert conflict(check(PreflightApt, with_apt(fleet, tried)), "Malformed entry 1 in list file /etc/apt/sources.list.d/x.list")
 
 
 def test_a_repository_that_has_nothing_for_this_release(fleet):
@@ -760,7 +760,7 @@ def test_an_unreadable_key_for_all_sources_is_a_warning(fleet):
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "expected"),
     [
         (("Package: kubelet kubeadm kubectl kubernetes-cni", "Pin: version 1.22.*", "Pin-Priority: 1001"), "kubernetes-cni"),
         (("Package: cri-tools", "Pin: release *", "Pin-Priority: -1"), "cri-tools"),
@@ -775,13 +775,13 @@ def test_an_unreadable_key_for_all_sources_is_a_warning(fleet):
         (("Package: cri-tools", "Pin: version 1", "Pin-Priority: many"), ""),
     ],
 )
-def test_pins_that_keep_packages_back(fleet, lines, told):
+def test_pins_that_keep_packages_back(fleet, lines, expected):
     repository = Artifact(version="1", url="https://pkgs.k8s.io/core:/stable:/v{minor}/deb/")
     release = RELEASE.model_copy(update={"artifacts": {**RELEASE.artifacts, "kubernetes-repository": repository}})
     pinned = with_apt(fleet, pins=(TextFile("/etc/apt/preferences.d/kubernetes", "", lines),))
     found = check(PreflightApt, pinned, release=release)
-    if told:
-        assert conflict(found, f"/etc/apt/preferences.d/kubernetes keeps apt from {told}", "apt-cache policy")
+    if expected:
+        assert conflict(found, f"/etc/apt/preferences.d/kubernetes keeps apt from {expected}", "apt-cache policy")
     else:
         assert isinstance(found, Satisfied), found
 
@@ -789,12 +789,12 @@ def test_pins_that_keep_packages_back(fleet, lines, told):
 def test_a_proxy_that_only_apt_knows(fleet):
     only = with_apt(fleet, proxies=(AptProxy("https", "http://proxy.lan:3128", "/etc/apt/apt.conf.d/80proxy"),))
     assert conflict(check(PreflightApt, only), "/etc/apt/apt.conf.d/80proxy", "proxy.https: http://proxy.lan:3128", warning=True)
-    told = answers(proxy={"https": "http://proxy.lan:3128"})
-    assert isinstance(check(PreflightApt, only, wanted=told), Satisfied)
+    given = answers(proxy={"https": "http://proxy.lan:3128"})
+    assert isinstance(check(PreflightApt, only, wanted=given), Satisfied)
     cache = with_apt(fleet, proxies=(AptProxy("http", "http://cache.lan:3142", "/etc/apt/apt.conf.d/01cache"),))
     assert isinstance(check(PreflightApt, cache), Satisfied)
     later = with_apt(fleet, proxies=(AptProxy("https", "http://other:3128", "/etc/apt/apt.conf.d/99proxy"),))
-    assert conflict(check(PreflightApt, later, wanted=told), "reads it after theirs", warning=True)
+    assert conflict(check(PreflightApt, later, wanted=given), "reads it after theirs", warning=True)
 
 
 def test_dpkg_that_was_interrupted(fleet):

@@ -11,7 +11,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.parts.preflight import rules, ways
 from kfinstall.parts.preflight.blame import Side, judge
 from kfinstall.parts.preflight.ports import _finding, _Port
-from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Firewall, Path, Reach, Told
+from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Firewall, Path, Reach, Report
 from kfinstall.parts.preflight.reachability import PreflightReachability
 from kfinstall.parts.preflight.ways import Port, Way
 from kfinstall.releases import load
@@ -21,9 +21,9 @@ KUBELET, VXLAN = Port("tcp", 10250, "kubelet"), Port("udp", 4789, "VXLAN")
 
 
 def side(address, *lines):
-    told = Told()
-    told.take(["capture yes", *lines])
-    return Side(told, frozenset({address}))
+    report = Report()
+    report.take(["capture yes", *lines])
+    return Side(report, frozenset({address}))
 
 
 def tcp(*, sender=(), receiver=(), state="timeout"):
@@ -60,10 +60,10 @@ def test_each_station_that_saw_it_clears_all_before_it(sender, receiver, state, 
 
 
 def test_without_a_capture_nothing_is_blamed():
-    way, blind = Way("a", "b", B, KUBELET), Side(Told(), frozenset({A}))
+    way, blind = Way("a", "b", B, KUBELET), Side(Report(), frozenset({A}))
     assert judge(way, Answer("timeout"), blind, side(B))[0] is Fault.UNKNOWN
     seen = side(A, f"saw {SENT} 1")
-    assert judge(way, Answer("timeout"), seen, Side(Told(), frozenset({B})))[0] is Fault.UNKNOWN
+    assert judge(way, Answer("timeout"), seen, Side(Report(), frozenset({B})))[0] is Fault.UNKNOWN
 
 
 def test_a_datagram_that_arrives_is_dropped_there_or_is_a_services():
@@ -75,11 +75,11 @@ def test_a_datagram_that_arrives_is_dropped_there_or_is_a_services():
 
 
 def test_lines_that_no_program_of_ours_prints_change_nothing():
-    told = Told()
-    told.take(
+    report = Report()
+    report.take(
         ["saw", "got tcp x y 1", "listen tcp", "result a b", "mtu 1", "streamed 1 2 0", "half", "rules", "\x1b]0;x", "\ufffd"]
     )
-    assert (told.ours, told.got, told.answers, told.mtus, told.streams) == (set(), set(), {}, {}, {})
+    assert (report.ours, report.got, report.answers, report.mtus, report.streams) == (set(), set(), {}, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_whose_filter_it_is_or_not_known():
 
 
 @pytest.mark.parametrize(
-    ("vendor", "said"),
+    ("vendor", "expected"),
     [
         ("Amazon EC2", "security groups of the instances (EC2)"),
         ("Google", "VPC's firewall rules"),
@@ -129,15 +129,15 @@ def test_whose_filter_it_is_or_not_known():
         ("QEMU", "what lies between the servers"),
     ],
 )
-def test_between_the_servers_the_cloud_is_named_where_the_machine_says_whose_it_is(vendor, said):
+def test_between_the_servers_the_cloud_is_named_where_the_machine_says_whose_it_is(vendor, expected):
     text = rules.between(vendor, [KUBELET, VXLAN], [A])
-    assert said in text
+    assert expected in text
     assert "TCP 10250, UDP 4789 in from 10.0.0.1" in text
 
 
 def test_what_nft_and_iptables_print_is_read():
-    told = Told()
-    told.take(
+    report = Report()
+    report.take(
         [
             "rules nft table inet guard {",
             "rules nft \tchain incoming {",
@@ -148,9 +148,9 @@ def test_what_nft_and_iptables_print_is_read():
             "vendor Amazon EC2",
         ]
     )
-    assert told.firewall == Firewall((("inet", "guard", "incoming"),), (), False, "Amazon EC2")
-    told.take(["rules iptables -A INPUT -j REJECT"])
-    assert told.firewall.iptables
+    assert report.firewall == Firewall((("inet", "guard", "incoming"),), (), False, "Amazon EC2")
+    report.take(["rules iptables -A INPUT -j REJECT"])
+    assert report.firewall.iptables
 
 
 def view(target, reach=None):
@@ -160,15 +160,15 @@ def view(target, reach=None):
 
 
 def test_a_plan_tries_nothing_and_says_so():
-    said = PreflightReachability().check(view("cp1"))
-    assert isinstance(said, Satisfied)
-    assert "are tried by a check" in said.evidence
+    found = PreflightReachability().check(view("cp1"))
+    assert isinstance(found, Satisfied)
+    assert "are tried by a check" in found.evidence
 
 
 def test_a_node_that_could_not_be_asked_is_no_pass():
-    said = PreflightReachability().check(view("w1", Reach(untried={"w1": "neither perl nor python3 works there"})))
-    assert "could not be checked: neither perl nor python3" in said.reason
-    assert said.warning
+    found = PreflightReachability().check(view("w1", Reach(untried={"w1": "neither perl nor python3 works there"})))
+    assert "could not be checked: neither perl nor python3" in found.reason
+    assert found.warning
 
 
 def test_jumbo_frames_on_one_side_only():
@@ -176,8 +176,8 @@ def test_jumbo_frames_on_one_side_only():
         ("cp1", "w1"): Path("cp1", "w1", 3, mtu_bytes=1500, local_mtu_bytes=9000),
         ("w1", "cp1"): Path("w1", "cp1", 3, mtu_bytes=1500, local_mtu_bytes=1500),
     }
-    said = PreflightReachability().check(view("cp1", Reach(paths)))
-    assert "must have 1450" in said.reason
+    found = PreflightReachability().check(view("cp1", Reach(paths)))
+    assert "must have 1450" in found.reason
     assert isinstance(PreflightReachability().check(view("w1", Reach(paths))), Satisfied)
 
 

@@ -258,8 +258,8 @@ def test_names_that_nobody_resolves_are_no_proxys_matter(servers, reasons, words
 )
 def test_certificates_have_their_own_fix(servers, reason, name, words):
     fleet = servers()
-    told = {**dict.fromkeys(fleet["cp1"].network.reachable, reason)}
-    fleet["cp1"] = replace(fleet["cp1"], network=replace(fleet["cp1"].network, reachable=told))
+    reachable = {**dict.fromkeys(fleet["cp1"].network.reachable, reason)}
+    fleet["cp1"] = replace(fleet["cp1"], network=replace(fleet["cp1"].network, reachable=reachable))
     found = check(PreflightNetwork, fleet)
     one(found, name, "failing", words, reason)
     assert "ways-out" not in findings(found)
@@ -456,10 +456,10 @@ def test_a_graphics_processor_and_its_driver_are_told(servers, lines, words):
 LVM = "mount\t{}\t/\text4\t/dev/mapper/ubuntu--vg-ubuntu--lv\t,rw,relatime,"
 
 
-def on_lvm(told, kind="ext4"):
+def on_lvm(text, kind="ext4"):
     paths = ("/var/lib/kubelet", "/var/lib/containerd", "/var/lib/etcd")
     lines = [LVM.format(path).replace("ext4", kind) for path in paths]
-    return extra("mounts", "\n".join([*lines, f"lvm\t/dev/mapper/ubuntu--vg-ubuntu--lv\tubuntu--vg-ubuntu--lv\t{told}"]))
+    return extra("mounts", "\n".join([*lines, f"lvm\t/dev/mapper/ubuntu--vg-ubuntu--lv\tubuntu--vg-ubuntu--lv\t{text}"]))
 
 
 def small(node):
@@ -476,7 +476,7 @@ def test_room_that_ubuntus_installer_left_in_the_group(servers):
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "named"),
+    ("text", "kind", "named"),
     [
         ("data|root|-wi-ao----|418759311360", "xfs", True),
         ("", "ext4", True),
@@ -485,10 +485,10 @@ def test_room_that_ubuntus_installer_left_in_the_group(servers):
         ("vg0|root|-wi-ao----|418759311360", "zfs", False),
     ],
 )
-def test_other_groups_and_file_systems_thin_pools_and_full_groups(servers, told, kind, named):
+def test_other_groups_and_file_systems_thin_pools_and_full_groups(servers, text, kind, named):
     def change(node):
         small(node)
-        on_lvm(told, kind)(node)
+        on_lvm(text, kind)(node)
 
     found = findings(check(PreflightDisk, servers(change)))
     assert ("lvextend" in found["free-space"].hint) is named

@@ -28,8 +28,8 @@ def configured(fleet, files, **space):
     elsewhere = {
         directory: SpaceFact(mount, 400 * 2**30, free * 2**30) for (directory, mount), free in space.get("space", {}).items()
     }
-    told = RuntimeFiles({path: text.encode() for path, text in files.items()}, space=elsewhere)
-    return {name: replace(facts, sections={RuntimeFiles: told}) for name, facts in fleet.items()}
+    node_files = RuntimeFiles({path: text.encode() for path, text in files.items()}, space=elsewhere)
+    return {name: replace(facts, sections={RuntimeFiles: node_files}) for name, facts in fleet.items()}
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_what_a_node_tells_is_bounded_and_checked():
         "file\t/etc/docker/daemon.json",
         "large\t/etc/x",
     ]
-    told = RuntimeFiles.parse(
+    node_files = RuntimeFiles.parse(
         [
             *lines,
             "import\t/etc/containerd/conf.d/*.toml",
@@ -146,10 +146,10 @@ def test_what_a_node_tells_is_bounded_and_checked():
             "space\t/data\t/\t4096\t10\t5",
         ]
     )
-    assert told.contents == {CONTAINERD_CONFIG: b"version = 2\n", DOCKER_CONFIG: b""}
-    assert told.unread == ("/etc/x",)
-    assert told.commands == {"docker.service": "/usr/sbin/dockerd -H fd://"}
-    assert told.space["/data"].free_bytes == 5 * 4096
+    assert node_files.contents == {CONTAINERD_CONFIG: b"version = 2\n", DOCKER_CONFIG: b""}
+    assert node_files.unread == ("/etc/x",)
+    assert node_files.commands == {"docker.service": "/usr/sbin/dockerd -H fd://"}
+    assert node_files.space["/data"].free_bytes == 5 * 4096
     for line in ("data\tdmVy", "what\tx", "file\t/x\ndata\t!!", "space\t/data\t/\t4096\tx\t5"):
         with pytest.raises(SectionError):
             RuntimeFiles.parse(line.split("\n"))

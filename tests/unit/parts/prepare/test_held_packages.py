@@ -159,7 +159,7 @@ def test_a_newer_one_is_not_downgraded(node, version, fine):
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("message", "words"),
     [
         ("E: The repository 'https://download.docker.com/linux/debian trixie Release' does not have a Release file.", "etc/apt/sources.list.d/docker.list: The repository"),
         ("W: GPG error: https://download.docker.com/linux/debian trixie InRelease: The following signatures were invalid: EXPKEYSIG 7EA0A9C3F273FCD8", "EXPKEYSIG"),
@@ -169,14 +169,14 @@ def test_a_newer_one_is_not_downgraded(node, version, fine):
         ("E: Failed to fetch https://elsewhere.example/debian/x  Could not resolve", "the package lists can't be read"),
     ],
 )  # fmt: skip
-def test_a_source_that_fails_is_named_with_its_file(tmp_path, said, words):
+def test_a_source_that_fails_is_named_with_its_file(tmp_path, message, words):
     machine = Machine(tmp_path)
     folder = tmp_path / "etc/apt/sources.list.d"
     folder.mkdir(parents=True)
     (folder / "docker.list").write_text("deb [arch=amd64] https://download.docker.com/linux/debian trixie stable\n")
     (folder / "ppa.sources").write_text("Types: deb\nURIs: https://ppa.launchpadcontent.net/x/y/ubuntu\nSuites: noble\n")
     machine.program("dpkg", "true")
-    machine.program("apt-get", f'echo "{said}"; exit 100')
+    machine.program("apt-get", f'echo "{message}"; exit 100')
     done = machine.run("kf_apt_update; echo went on")
     assert done.status == 100
     assert words in error(done)

@@ -152,10 +152,10 @@ class TestKernel:
         there = frozenset({"overlay", "br_netfilter", "vxlan", "xt_owner"})
         content = f"{prepare_files.MODULES_HEAD}\noverlay\nbr_netfilter\nvxlan\nxt_owner\n"
         # Loaded now, but lost at the next boot.
-        told = changes(PrepareModules, Facts("cp1", modules=there)).split(" | ")
-        assert told[0].startswith("modprobe what this kernel has of Istio's: bridge ip_tables ")
-        assert "xt_owner" not in told[0]
-        assert told[1:] == [f"write {prepare_files.MODULES_FILE}"]
+        parts = changes(PrepareModules, Facts("cp1", modules=there)).split(" | ")
+        assert parts[0].startswith("modprobe what this kernel has of Istio's: bridge ip_tables ")
+        assert "xt_owner" not in parts[0]
+        assert parts[1:] == [f"write {prepare_files.MODULES_FILE}"]
         facts = Facts("cp1", modules=there, files={prepare_files.MODULES_FILE: file(content)})
         assert "1 of 15" in satisfied(PrepareModules, facts)
         # A module that this kernel does not have must not stand in the file: systemd-modules-load would fail at boot.
@@ -187,10 +187,10 @@ class TestKernel:
         ],
     )
     def test_a_later_file_that_sets_less_is_named(self, order, name, value, lost):
-        told = f"sysctl\t{order}\t/etc/sysctl.conf\t{name}\t{value}\nnonsense\nsysctl\t99\t"
+        output = f"sysctl\t{order}\t/etc/sysctl.conf\t{name}\t{value}\nnonsense\nsysctl\t99\t"
         wanted = prepare_files.sysctl_values(view())
         files = {prepare_files.SYSCTL_FILE: file(prepare_files.sysctl_content(view()))}
-        facts = Facts("cp1", sysctls=wanted, files=files, sections=others(told))
+        facts = Facts("cp1", sysctls=wanted, files=files, sections=others(output))
         if lost:
             line = f"turn off in /etc/sysctl.conf, which is read later: {name} = {value}"
             assert changes(PrepareSysctl, facts) == line
@@ -306,8 +306,8 @@ class TestContainerd:
         settings = {"cluster": {"release": "26.03.1", "kubernetesVersion": "1.36"}}
         facts = self.facts(version)  # of 1.34 or 1.35
         path = CONTAINERD_CONFIG if version.startswith("1") else "/etc/containerd/conf.d/zz-kfinstall.toml"
-        told = f"write {path}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
-        assert told in changes(PrepareContainerd, facts, **settings)
+        expected = f"write {path}: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1"
+        assert expected in changes(PrepareContainerd, facts, **settings)
 
     # Docker's containerd.io ships disabled_plugins = ["cri"]: the daemon runs, and kubeadm fails.
     def test_a_daemon_without_cri_is_not_done(self):
@@ -346,8 +346,8 @@ class TestDocker:
     def test_satisfied_and_missing(self):
         assert "29.1.3" in satisfied(PrepareDocker, self.facts(), **self.docker)
         other = {"cluster": {"runtime": "docker", "release": "26.03.1", "kubernetesVersion": "1.36"}}
-        told = changes(PrepareDocker, self.facts(), **other)
-        assert "cri-docker.service: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1" in told
+        text = changes(PrepareDocker, self.facts(), **other)
+        assert "cri-docker.service: sandbox image registry.k8s.io/pause:3.10.2 instead of registry.k8s.io/pause:3.10.1" in text
         facts = self.facts()
         for path in facts.files:
             changes(PrepareDocker, replace(facts, files={k: v for k, v in facts.files.items() if k != path}), **self.docker)
@@ -427,9 +427,9 @@ class TestKubernetes:
 
     def test_a_newer_version_is_not_downgraded(self):
         newer = dict.fromkeys(KUBERNETES, PackageFact("1.36.0-1.1", "installed", held=True))
-        told = conflict(PrepareKubernetesPackages, Facts("cp1", packages=newer))
-        assert "kubelet 1.36.0 is installed, newer than 1.34" in told
-        assert "apt-get purge --allow-change-held-packages kubelet kubeadm kubectl" in told
+        text = conflict(PrepareKubernetesPackages, Facts("cp1", packages=newer))
+        assert "kubelet 1.36.0 is installed, newer than 1.34" in text
+        assert "apt-get purge --allow-change-held-packages kubelet kubeadm kubectl" in text
 
     # The guide of Kubernetes' own documentation gives list and key the names that ours have.
     @pytest.mark.parametrize(

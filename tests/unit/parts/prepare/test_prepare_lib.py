@@ -135,7 +135,7 @@ class TestPrivate:
 
     @pytest.mark.parametrize("script", ["storage-local-directory", "storage-nfs-server"])
     @pytest.mark.parametrize(
-        ("name", "told"),
+        ("name", "expected"),
         [
             ("dangling", "dangling is a symbolic link to /kf-not-mounted/x, which is not there"),
             ("dangling/below/it", "dangling is a symbolic link to /kf-not-mounted/x, which is not there"),
@@ -144,7 +144,7 @@ class TestPrivate:
             ("to-file", "to-file is there and is no directory"),
         ],
     )
-    def test_what_leads_nowhere_is_told_in_a_sentence_with_what_to_do(self, machine, script, name, told):
+    def test_what_leads_nowhere_is_told_in_a_sentence_with_what_to_do(self, machine, script, name, expected):
         (machine.folder / "dangling").symlink_to("/kf-not-mounted/x")
         (machine.folder / "loop").symlink_to("loop")
         (machine.folder / "file").write_text("an administrator's")
@@ -153,7 +153,7 @@ class TestPrivate:
             machine.program(program, "echo installed 1" if program == "dpkg-query" else "")
         done = machine.step(script, **private(machine.folder / name))
         assert done.status == 20
-        assert told in error(done)
+        assert expected in error(done)
         assert "answers" in error(done)
         assert not (machine.folder / "var/lib/kfinstall/undo" / f"{name}.absent").exists()
         assert os.readlink(machine.folder / "dangling") == "/kf-not-mounted/x"
@@ -331,10 +331,10 @@ class TestApt:
         assert machine.run("kf_apt update").lines[-1] == "done"
 
     @pytest.mark.parametrize(
-        "said", ["cannot copy extracted data: No space left on device", "E: You don't have enough free space in /var."]
+        "message", ["cannot copy extracted data: No space left on device", "E: You don't have enough free space in /var."]
     )
-    def test_a_full_disk_in_apts_words(self, machine, said):
-        machine.program("apt-get", f"echo {said!r} >&2; exit 100")
+    def test_a_full_disk_in_apts_words(self, machine, message):
+        machine.program("apt-get", f"echo {message!r} >&2; exit 100")
         done = machine.run("kf_apt install x; echo went on")
         assert done.status == 28
         assert "disk of this node is full" in error(done)

@@ -68,13 +68,13 @@ def listening(path):
 
 
 class TestInTheWay:
-    @pytest.mark.parametrize(("make", "told"), [(directory, "directory"), (os.mkfifo, "fifo"), (listening, "socket")])
-    def test_what_is_no_file_is_refused_before_anything_is_recorded(self, machine, make, told):
+    @pytest.mark.parametrize(("make", "expected"), [(directory, "directory"), (os.mkfifo, "fifo"), (listening, "socket")])
+    def test_what_is_no_file_is_refused_before_anything_is_recorded(self, machine, make, expected):
         path = machine.folder / "there"
         make(path)
         done = machine.run("kf_wanted; echo went on", **Wanted(files=(File(str(path), "ours", owner=OWNER),)).parameters)
         assert done.status == 20
-        assert f"{path} is there and is a {told}" in error(done)
+        assert f"{path} is there and is a {expected}" in error(done)
         assert f"ls -ld {path}" in error(done)
         assert (undo(machine), left(machine), done.lines[0].startswith("kf-error")) == (set(), [], True)
 

@@ -43,9 +43,9 @@ def make_answers(**sections):
     return Answers.model_validate({"nodes": NODES, **sections})
 
 
-def make_site(image="", **sections):
-    """A site; `image` past the answers' own validation, which is not what is tested here."""
-    place = spark_place.site(make_answers(**sections), RELEASE)
+def make_place(image="", **sections):
+    """A place; `image` past the answers' own validation, which is not what is tested here."""
+    place = spark_place.place_of(make_answers(**sections), RELEASE)
     return replace(place, image=image) if image else place
 
 
@@ -153,7 +153,7 @@ async def test_each_step_is_needed_applied_and_then_satisfied(step, sections):
 
 @pytest.mark.parametrize("sections", KINDS)
 def test_builtin_kinds_are_valid_for_the_kubernetes_version(sections):
-    place = make_site(**sections)
+    place = make_place(**sections)
     documents = [
         spark_objects.namespace(place),
         spark_objects.claim(place, "nfs-csi", "10Gi"),
@@ -241,7 +241,7 @@ async def test_a_claim_that_somebody_else_made_is_used_as_it_is():
     before = copy.deepcopy(cluster.objects)
     context = await run(SparkVolume, cluster)
     assert {ref: cluster.objects[ref] for ref in before} == before
-    assert any("spark-volume was there before" in line for line in context.said)
+    assert any("spark-volume was there before" in line for line in context.lines)
     check = SparkVolume().check(make_view(cluster))
     assert isinstance(check, Satisfied)
     assert "1Gi" in check.evidence
@@ -267,19 +267,19 @@ async def test_with_kubeflow_the_profile_is_never_made_by_spark():
 
 
 def test_only_the_gateway_and_only_the_user_reach_the_history_server():
-    policy, route = (item for item in spark_objects.history(make_site()) if "istio.io" in item["apiVersion"])
+    policy, route = (item for item in spark_objects.history(make_place()) if "istio.io" in item["apiVersion"])
     (rule,) = policy["spec"]["rules"]
     assert rule["from"] == [{"source": {"principals": [spark_objects.GATEWAY_PRINCIPAL]}}]
     assert rule["to"] == [{"operation": {"methods": ["GET", "HEAD"]}}]
     assert rule["when"][0]["values"] == ["user@example.com"]
     assert route["spec"]["gateways"] == ["kubeflow/kubeflow-gateway"]
-    service = next(item for item in spark_objects.history(make_site()) if item["kind"] == "Service")
+    service = next(item for item in spark_objects.history(make_place()) if item["kind"] == "Service")
     assert service["spec"]["type"] == "ClusterIP"
     assert service["spec"]["ports"][0]["name"].startswith("http-")
 
 
 def test_nothing_is_world_writable_and_nothing_runs_as_root():
-    job = spark_objects.shell_job(make_site(), "x", "true")
+    job = spark_objects.shell_job(make_place(), "x", "true")
     pod = job["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 185
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -328,7 +328,7 @@ async def test_the_operator_is_used_where_it_is_there():
     cluster.objects[spark_pi.CRD] = {}
     await run(SparkProof, cluster)
     assert "SparkApplication" in cluster.order
-    application = spark_pi.application(make_site())
+    application = spark_pi.application(make_place())
     assert application["spec"]["executor"]["labels"]["sidecar.istio.io/inject"] == "false"
     assert application["spec"]["mainApplicationFile"] == "local:///opt/spark/examples/jars/spark-examples_2.12-3.5.2.jar"
     assert not any(".volumes." in key for key in application["spec"]["sparkConf"])
@@ -391,7 +391,7 @@ def test_a_running_pod_has_no_reason():
 @pytest.mark.parametrize("image", ["spark:1", NASTY])
 def test_the_submit_script_is_clean(tmp_path, image):
     path = tmp_path / "kf-spark-submit"
-    path.write_text(spark_submit.render(make_site(image)))
+    path.write_text(spark_submit.render(make_place(image)))
     done = subprocess.run(["shellcheck", "-x", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     subprocess.run(["bash", "-n", str(path)], check=True)
@@ -403,7 +403,7 @@ def test_the_submit_script_is_clean(tmp_path, image):
 def _submit(tmp_path, *arguments, home=None, **sections):
     """Run the script with a program that writes its arguments down in place of kubectl and spark-submit."""
     script = tmp_path / "kf-spark-submit"
-    script.write_text(spark_submit.render(make_site(**sections)))
+    script.write_text(spark_submit.render(make_place(**sections)))
     for name in ("kubectl", "bin/spark-submit"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -439,13 +439,13 @@ def test_the_submit_script_refuses_a_slash_too_many_and_helps(tmp_path):
 
 
 def test_configuration_has_volume_event_log_and_no_sidecar_for_both_roles():
-    values = spark_place.configuration(make_site())
+    values = spark_place.configuration(make_place())
     assert values["spark.eventLog.dir"] == "file:/opt/spark/volume/logs"
     assert values["spark.kubernetes.container.image"] == "10.0.0.1:5000/kfinstall/spark:3.5.2"
     for role in ("driver", "executor"):
         assert values[f"spark.kubernetes.{role}.volumes.persistentVolumeClaim.spark-volume.options.claimName"] == "spark-volume"
         assert values[f"spark.kubernetes.{role}.label.sidecar.istio.io/inject"] == "false"
-    assert not any("istio" in key for key in spark_place.configuration(make_site(kubeflow={"enabled": False})))
+    assert not any("istio" in key for key in spark_place.configuration(make_place(kubeflow={"enabled": False})))
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ async def test_the_pull_secret_keeps_what_the_account_had_and_shows_nothing():
     assert Ref("v1", "Secret", "kfinstall-registry", "kubeflow-user-example-com") in cluster.objects
     check = RegistryPullSecret().check(make_view(cluster))
     assert isinstance(check, Satisfied)
-    assert "pw-secret-pw" not in repr((context.said, check))
+    assert "pw-secret-pw" not in repr((context.lines, check))
     changed = make_view(cluster, registry={"password": {"env": "P"}})
     assert isinstance(RegistryPullSecret().check(changed), Needed)
 
@@ -487,7 +487,7 @@ async def test_image_and_script_through_the_simulator():
 
 
 def test_an_own_image_is_proven_by_python_since_its_version_is_not_known():
-    own = make_site(spark={"image": "registry.example/spark:mine"})
+    own = make_place(spark={"image": "registry.example/spark:mine"})
     assert own.image == "10.0.0.1:5000/kfinstall/spark:mine"
     assert spark_pi.application(own)["spec"]["mainApplicationFile"].endswith("/pi.py")
     assert "mainClass" not in spark_pi.application(own)["spec"]

@@ -21,7 +21,7 @@ from kfinstall.parts.spark import objects as spark_objects
 from tests.fakes import mesh
 from tests.fakes.definitions import problems
 from tests.unit.apply.test_waves import real as rendering
-from tests.unit.parts.spark.test_spark import make_site
+from tests.unit.parts.spark.test_spark import make_place
 
 SPARK = os.environ.get("KFINSTALL_SPARK_HOME", "")
 """A Spark distribution, or the folder of Python's package pyspark."""
@@ -30,12 +30,12 @@ real = pytest.mark.skipif(
     not (SPARK and ENVOY and shutil.which("java")),
     reason="needs java, a Spark in KFINSTALL_SPARK_HOME and an Envoy in KFINSTALL_ENVOY",
 )
-SITE = make_site()
-BASE = SITE.history_base
+PLACE = make_place()
+BASE = PLACE.history_base
 HOSTS = ("kubeflow.example", "kubeflow.example:30443", "localhost:8443", "10.0.0.1:31390", "[fd00::1]:30443")
 
 
-def documents(place=SITE):
+def documents(place=PLACE):
     return [*spark_objects.history(place), *spark_objects.history_redirects(place)]
 
 
@@ -97,9 +97,9 @@ def history_server(folder: Path, place, event_log: str):
 
 
 def _listed(port: int) -> bool:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as asked:
-        asked.request("GET", "/api/v1/applications")
-        with asked.getresponse() as answer:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/api/v1/applications")
+        with connection.getresponse() as answer:
             return len(json.loads(answer.read())) == 5
 
 
@@ -125,14 +125,14 @@ class Browser:
         raise AssertionError(f"redirects without end: {self.redirects}")
 
     def _ask(self, parts: urllib.parse.SplitResult) -> tuple[int, str | None, str]:
-        asked = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         if self.scheme == "https":
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            asked = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
-        with contextlib.closing(asked):
-            asked.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Host": self.host})
-            with asked.getresponse() as answer:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
+        with contextlib.closing(connection):
+            connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Host": self.host})
+            with connection.getresponse() as answer:
                 return answer.status, answer.getheader("Location"), answer.read().decode(errors="replace")
 
 
@@ -175,7 +175,7 @@ def test_the_meshs_objects_are_what_its_definitions_take():
 
 
 def test_the_filter_is_before_the_history_server_only_and_knows_its_prefix():
-    for place in (SITE, make_site(spark={"namespace": "team"})):
+    for place in (PLACE, make_place(spark={"namespace": "team"})):
         (item,) = spark_objects.history_redirects(place)
         assert item["metadata"]["namespace"] == place.namespace
         assert item["spec"]["workloadSelector"]["labels"] == {"app.kubernetes.io/name": "spark-history-server"}
@@ -189,7 +189,7 @@ def test_the_filter_is_before_the_history_server_only_and_knows_its_prefix():
 @real
 @pytest.mark.parametrize("tls", [True, False])
 def test_the_first_clicks_stay_on_the_url_that_the_user_came_by(tmp_path, event_log, tls):
-    with history_server(tmp_path, SITE, event_log) as program, gateway(tmp_path, SITE, program, tls=tls) as port:
+    with history_server(tmp_path, PLACE, event_log) as program, gateway(tmp_path, PLACE, program, tls=tls) as port:
         scheme = "https" if tls else "http"
         for number, host in enumerate(HOSTS, 1):
             browser = Browser(port, scheme, host)
@@ -207,7 +207,7 @@ def test_the_first_clicks_stay_on_the_url_that_the_user_came_by(tmp_path, event_
 
 @real
 def test_every_link_and_a_bookmark_lead_somewhere(tmp_path, event_log):
-    with history_server(tmp_path, SITE, event_log) as program, gateway(tmp_path, SITE, program, tls=True) as port:
+    with history_server(tmp_path, PLACE, event_log) as program, gateway(tmp_path, PLACE, program, tls=True) as port:
         browser = Browser(port, "https", "kubeflow.example:30443")
         # A bookmark, of an application that is not loaded: what was asked for is still asked for after the redirect.
         status, url, page = browser.get(f"{BASE}/history/app-1/stages/stage/?id=0&attempt=0")
@@ -238,8 +238,8 @@ def test_every_link_and_a_bookmark_lead_somewhere(tmp_path, event_log):
 @real
 def test_without_the_filter_it_is_wrong_which_shows_that_this_would_be_seen(tmp_path, event_log):
     items = [item for item in copy.deepcopy(documents()) if item["kind"] != "EnvoyFilter"]
-    server = history_server(tmp_path, SITE, event_log)
-    with server as program, gateway(tmp_path, SITE, program, tls=True, items=items) as port:
+    server = history_server(tmp_path, PLACE, event_log)
+    with server as program, gateway(tmp_path, PLACE, program, tls=True, items=items) as port:
         browser = Browser(port, "https", "kubeflow.example:30443")
         with pytest.raises(AssertionError, match=r"sent to http://kubeflow\.example:30443/"):
             browser.get(f"{BASE}/history/app-1")
@@ -247,7 +247,7 @@ def test_without_the_filter_it_is_wrong_which_shows_that_this_would_be_seen(tmp_
 
 @real
 def test_without_kubeflow_a_port_forward_reaches_it(tmp_path, event_log):
-    place = make_site(kubeflow={"enabled": False})
+    place = make_place(kubeflow={"enabled": False})
     assert not spark_objects.history_redirects(place)
     with history_server(tmp_path, place, event_log) as program:
         status, url, page = Browser(program, "http", f"localhost:{program}").get("/history/app-1")

@@ -73,7 +73,7 @@ class Lab:
         base = fleet.answers()
         self.answers = base.model_copy(update={"storage": make_answers(storage).storage})
         self.release = releases.load(self.answers.cluster.release)
-        self.said = []
+        self.lines = []
 
     async def view(self, step, target):
         empty = View(self.answers, self.release, target)
@@ -92,7 +92,7 @@ class Lab:
         try:
             await step.apply(context)
         finally:
-            self.said += context.said
+            self.lines += context.lines
 
     async def run(self, *, done=()):
         """The phase as the executor runs it: every step but those done is needed, and satisfied right afterwards."""
@@ -131,14 +131,14 @@ async def lab(folder, storage=None):
     ],
 )
 async def test_the_phase_is_done_once_and_leaves_only_its_record(tmp_path, storage, name):
-    async with lab(tmp_path, storage) as site:
-        await site.run()
-        classes = site.simulated.objects(CLASS, "StorageClass")
+    async with lab(tmp_path, storage) as runner:
+        await runner.run()
+        classes = runner.simulated.objects(CLASS, "StorageClass")
         assert [item["metadata"]["name"] for item in classes] == [name]
         assert classes[0]["metadata"]["annotations"][provisioner.DEFAULT] == "true"
-        assert site.simulated.objects("v1", "PersistentVolumeClaim", "kfinstall") == []
-        assert site.simulated.objects("batch/v1", "Job", "kfinstall") == []
-        record = site.simulated.get("v1", "ConfigMap", "proof-storage", "kfinstall")
+        assert runner.simulated.objects("v1", "PersistentVolumeClaim", "kfinstall") == []
+        assert runner.simulated.objects("batch/v1", "Job", "kfinstall") == []
+        record = runner.simulated.get("v1", "ConfigMap", "proof-storage", "kfinstall")
         assert name in record["data"]["evidence"]
         assert ("read on worker2" in record["data"]["evidence"]) == (name != "local-path")
 
@@ -147,87 +147,89 @@ async def test_the_phase_is_done_once_and_leaves_only_its_record(tmp_path, stora
 
 
 async def test_exactly_one_class_is_the_default_whoever_made_the_others(tmp_path):
-    async with lab(tmp_path, {"type": "local-path"}) as site:
+    async with lab(tmp_path, {"type": "local-path"}) as runner:
         beta = "storageclass.beta.kubernetes.io/is-default-class"
         for name, mark in (("gp2", provisioner.DEFAULT), ("old", beta), ("other", "example.com/note")):
             metadata = {"name": name, "annotations": {mark: "true"}}
-            site.simulated.put({"apiVersion": CLASS, "kind": "StorageClass", "metadata": metadata, "provisioner": "example.com/x"})
+            runner.simulated.put(
+                {"apiVersion": CLASS, "kind": "StorageClass", "metadata": metadata, "provisioner": "example.com/x"}
+            )
         step = StorageDefaultClass()
-        found = await site.check(step)
+        found = await runner.check(step)
         assert isinstance(found, Needed)
         assert [line for line in found.changes if "gp2" in line or "old" in line] == [
             "take the default from StorageClass gp2",
             "take the default from StorageClass old",
         ]
         assert not any("other" in line for line in found.changes)
-        await site.apply(step)
-        assert isinstance(await site.check(step), Satisfied)
-        assert "StorageClass gp2 is not the default any more" in site.said
-        kept = site.simulated.get(CLASS, "StorageClass", "gp2")
+        await runner.apply(step)
+        assert isinstance(await runner.check(step), Satisfied)
+        assert "StorageClass gp2 is not the default any more" in runner.lines
+        kept = runner.simulated.get(CLASS, "StorageClass", "gp2")
         assert kept["provisioner"] == "example.com/x"
-        assert site.simulated.get(CLASS, "StorageClass", "other")["metadata"]["annotations"] == {"example.com/note": "true"}
+        assert runner.simulated.get(CLASS, "StorageClass", "other")["metadata"]["annotations"] == {"example.com/note": "true"}
 
 
 @pytest.mark.parametrize(("before", "after"), [({}, {"nfs": {"provisioner": "subdir"}}), ({"type": "local-path"}, {})])
 async def test_another_kind_of_storage_takes_the_default_from_the_class_that_was_ours(tmp_path, before, after):
-    async with lab(tmp_path, before) as site:
-        await site.run()
-        (old,) = site.simulated.objects(CLASS, "StorageClass")
-        site.answers = site.answers.model_copy(update={"storage": make_answers(after).storage})
-        await site.run(done=("storage.nfs-server", "storage.nfs-client", "storage.nfs-policy") if before == {} else ())
-        classes = {item["metadata"]["name"]: item for item in site.simulated.objects(CLASS, "StorageClass")}
+    async with lab(tmp_path, before) as runner:
+        await runner.run()
+        (old,) = runner.simulated.objects(CLASS, "StorageClass")
+        runner.answers = runner.answers.model_copy(update={"storage": make_answers(after).storage})
+        await runner.run(done=("storage.nfs-server", "storage.nfs-client", "storage.nfs-policy") if before == {} else ())
+        classes = {item["metadata"]["name"]: item for item in runner.simulated.objects(CLASS, "StorageClass")}
         marks = {name: item["metadata"]["annotations"][provisioner.DEFAULT] for name, item in classes.items()}
-        assert marks == {old["metadata"]["name"]: "false", site.answers.storage_class: "true"}
+        assert marks == {old["metadata"]["name"]: "false", runner.answers.storage_class: "true"}
         kept = classes[old["metadata"]["name"]]
         assert [kept[key] for key in ("provisioner", "reclaimPolicy")] == [old[key] for key in ("provisioner", "reclaimPolicy")]
         assert kept.get("parameters") == old.get("parameters")
 
 
 async def test_a_class_of_somebody_else_by_our_name_is_a_conflict(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         metadata = {"name": "nfs-csi"}
-        site.simulated.put({"apiVersion": CLASS, "kind": "StorageClass", "metadata": metadata, "provisioner": "example.com/x"})
-        found = await site.check(StorageNfsCsi())
+        runner.simulated.put({"apiVersion": CLASS, "kind": "StorageClass", "metadata": metadata, "provisioner": "example.com/x"})
+        found = await runner.check(StorageNfsCsi())
         assert isinstance(found, Conflict)
         assert "example.com/x" in found.reason
         assert "kubectl delete storageclass nfs-csi" in found.hint
 
 
 async def test_other_parameters_make_our_class_anew(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         step = StorageNfsCsi()
-        await site.apply(step)
+        await runner.apply(step)
         moved = make_answers({"nfs": {"path": "/srv/elsewhere"}}).storage
-        site.answers = site.answers.model_copy(update={"storage": moved})
-        assert await site.check(step) == Needed(("apply StorageClass nfs-csi",))
-        await site.apply(step)
-        assert isinstance(await site.check(step), Satisfied)
-        assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["parameters"]["share"] == "/srv/elsewhere"
+        runner.answers = runner.answers.model_copy(update={"storage": moved})
+        assert await runner.check(step) == Needed(("apply StorageClass nfs-csi",))
+        await runner.apply(step)
+        assert isinstance(await runner.check(step), Satisfied)
+        assert runner.simulated.get(CLASS, "StorageClass", "nfs-csi")["parameters"]["share"] == "/srv/elsewhere"
 
 
 # Kubernetes lets mountOptions be changed, and a class that is made anew would for a moment be none.
 async def test_a_class_of_an_older_installation_gets_the_mount_options_in_place(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         step = StorageNfsCsi()
-        await site.apply(step)
-        wanted = provisioner.storage_class(View(site.answers, site.release, CLUSTER_TARGET))
+        await runner.apply(step)
+        wanted = provisioner.storage_class(View(runner.answers, runner.release, CLUSTER_TARGET))
         assert {"nosuid", "nodev"} < set(wanted["mountOptions"])
         assert not {"noexec", "nosymfollow"} & set(wanted["mountOptions"])
-        await site.cluster.apply(stamp.stamped({**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}))
-        assert await site.check(step) == Needed(("apply StorageClass nfs-csi",))
-        site.said.clear()
-        await site.apply(step)
-        assert not any("anew" in line for line in site.said)
-        assert isinstance(await site.check(step), Satisfied)
-        assert site.simulated.get(CLASS, "StorageClass", "nfs-csi")["mountOptions"] == wanted["mountOptions"]
+        await runner.cluster.apply(stamp.stamped({**wanted, "mountOptions": ["nfsvers=4.1", "hard", "noatime"]}))
+        assert await runner.check(step) == Needed(("apply StorageClass nfs-csi",))
+        runner.lines.clear()
+        await runner.apply(step)
+        assert not any("anew" in line for line in runner.lines)
+        assert isinstance(await runner.check(step), Satisfied)
+        assert runner.simulated.get(CLASS, "StorageClass", "nfs-csi")["mountOptions"] == wanted["mountOptions"]
 
 
 async def test_what_somebody_deleted_is_needed_again(tmp_path):
-    async with lab(tmp_path, {"type": "local-path"}) as site:
+    async with lab(tmp_path, {"type": "local-path"}) as runner:
         step = StorageLocalPath()
-        await site.apply(step)
-        site.simulated.delete("v1", "ConfigMap", "local-path-config", "local-path-storage")
-        assert await site.check(step) == Needed(("apply ConfigMap local-path-storage/local-path-config",))
+        await runner.apply(step)
+        runner.simulated.delete("v1", "ConfigMap", "local-path-config", "local-path-storage")
+        assert await runner.check(step) == Needed(("apply ConfigMap local-path-storage/local-path-config",))
 
 
 def test_the_local_directory_and_the_helpers_image_reach_the_provisioner():
@@ -281,28 +283,28 @@ def test_the_pods_programs_write_read_and_tell_what_is_wrong(tmp_path):
 
 
 async def test_a_node_that_may_not_mount_fails_the_proof_and_the_next_run_mends_it(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         for made, target in ((StorageNfsServer, "cp1"), (StorageNfsClient, "worker1"), (StorageNfsClient, "worker2")):
-            await site.apply(made(), target)
-        await site.apply(StorageNfsCsi())
-        exports = site.world.nodes["cp1"].files[provisioner.EXPORTS_FILE]
+            await runner.apply(made(), target)
+        await runner.apply(StorageNfsCsi())
+        exports = runner.world.nodes["cp1"].files[provisioner.EXPORTS_FILE]
         right = exports.content
-        exports.content = right.replace(site.answers.node("worker2").address, "10.99.0.1")
+        exports.content = right.replace(runner.answers.node("worker2").address, "10.99.0.1")
         step = StorageProof()
         with pytest.raises(CommandError, match="storage-proof-read"):
-            await site.apply(step)
-        assert isinstance(await site.check(step), Needed)
+            await runner.apply(step)
+        assert isinstance(await runner.check(step), Needed)
         exports.content = right
-        await site.apply(step)
-        assert isinstance(await site.check(step), Satisfied)
+        await runner.apply(step)
+        assert isinstance(await runner.check(step), Satisfied)
 
 
 async def test_another_class_asks_for_another_proof(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         step, view = StorageProof(), make_view()
-        await site.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kfinstall"}})
-        await site.cluster.apply(stamp.proof("storage", step.fingerprint(view), "proven"))
-        facts = await site.cluster.snapshot(step.wants(view))
+        await runner.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kfinstall"}})
+        await runner.cluster.apply(stamp.proof("storage", step.fingerprint(view), "proven"))
+        facts = await runner.cluster.snapshot(step.wants(view))
         assert step.check(dataclasses.replace(view, cluster=facts)) == Satisfied("proven")
         other = dataclasses.replace(make_view({"nfs": {"path": "/srv/other"}}), cluster=facts)
         assert isinstance(step.check(other), Needed)
@@ -363,44 +365,44 @@ def test_the_source_of_a_mount_has_brackets_around_ipv6():
 
 
 async def test_the_server_asks_for_what_is_missing_only(tmp_path):
-    async with lab(tmp_path) as site:
-        step, node = StorageNfsServer(), site.world.nodes["cp1"]
-        await site.apply(step, "cp1")
+    async with lab(tmp_path) as runner:
+        step, node = StorageNfsServer(), runner.world.nodes["cp1"]
+        await runner.apply(step, "cp1")
         node.units[provisioner.SERVER_UNIT] = SimUnit(active=False, enabled=True)
-        assert await site.check(step, "cp1") == Needed((f"start {provisioner.SERVER_UNIT}",))
+        assert await runner.check(step, "cp1") == Needed((f"start {provisioner.SERVER_UNIT}",))
         node.units[provisioner.SERVER_UNIT] = SimUnit(active=True, enabled=True)
         node.files[provisioner.EXPORTS_FILE].mode = 0o666
-        found = await site.check(step, "cp1")
+        found = await runner.check(step, "cp1")
         assert isinstance(found, Needed)
         assert f"write {provisioner.EXPORTS_FILE}" in found.changes[0]
 
 
 async def test_what_an_administrator_exports_is_a_conflict(tmp_path):
-    async with lab(tmp_path) as site:
-        step, node = StorageNfsServer(), site.world.nodes["cp1"]
-        await site.apply(step, "cp1")
-        node.write("/etc/exports", f"# mine\n{site.answers.storage.nfs.path} *(ro)\n")
-        found = await site.check(step, "cp1")
+    async with lab(tmp_path) as runner:
+        step, node = StorageNfsServer(), runner.world.nodes["cp1"]
+        await runner.apply(step, "cp1")
+        node.write("/etc/exports", f"# mine\n{runner.answers.storage.nfs.path} *(ro)\n")
+        found = await runner.check(step, "cp1")
         assert isinstance(found, Conflict)
         assert "/etc/exports" in found.reason
 
 
 async def test_a_client_that_is_not_served_fails_with_a_hint(tmp_path):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         with pytest.raises(ScriptError) as caught:
-            await site.apply(StorageNfsClient(), "worker1")
+            await runner.apply(StorageNfsClient(), "worker1")
         assert any(line.startswith("kf-hint: ") for line in caught.value.lines)
-        assert isinstance(await site.check(StorageNfsClient(), "worker1"), Needed)
+        assert isinstance(await runner.check(StorageNfsClient(), "worker1"), Needed)
 
 
 async def test_another_export_is_mounted_again(tmp_path):
-    async with lab(tmp_path) as site:
-        await site.apply(StorageNfsServer(), "cp1")
-        await site.apply(StorageNfsClient(), "worker1")
-        assert isinstance(await site.check(StorageNfsClient(), "worker1"), Satisfied)
+    async with lab(tmp_path) as runner:
+        await runner.apply(StorageNfsServer(), "cp1")
+        await runner.apply(StorageNfsClient(), "worker1")
+        assert isinstance(await runner.check(StorageNfsClient(), "worker1"), Satisfied)
         other = make_answers({"nfs": {"server": "10.99.0.1"}}).storage
-        site.answers = site.answers.model_copy(update={"storage": other})
-        assert await site.check(StorageNfsClient(), "worker1") == Needed(("mount 10.99.0.1:/srv/nfs/kubeflow once",))
+        runner.answers = runner.answers.model_copy(update={"storage": other})
+        assert await runner.check(StorageNfsClient(), "worker1") == Needed(("mount 10.99.0.1:/srv/nfs/kubeflow once",))
 
 
 @pytest.mark.parametrize(

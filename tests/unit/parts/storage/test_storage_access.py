@@ -53,7 +53,7 @@ def seen(path, files, kind="nfs"):
 
 
 @pytest.mark.parametrize(
-    ("path", "files", "told"),
+    ("path", "files", "expected"),
     [
         # a directory in which others may rename what leads there
         ("/data/volumes", {"/data": folder(0o777)}, "/data has mode 0777"),
@@ -104,19 +104,19 @@ def seen(path, files, kind="nfs"):
     ],
 )
 @pytest.mark.parametrize("kind", ["nfs", "local-path"])
-def test_others_who_reach_volumes_are_a_warning(kind, path, files, told):
+def test_others_who_reach_volumes_are_a_warning(kind, path, files, expected):
     view = seen(path, files, kind)
     found = PreflightDisk().check(view)
-    if not told:
+    if not expected:
         assert isinstance(found, Satisfied), found
         return
     assert isinstance(found, Conflict)
     assert found.warning
-    assert told in f"{found.reason}\n{found.hint}"
+    assert expected in f"{found.reason}\n{found.hint}"
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "expected"),
     [
         ({"/srv/d": link("")}, "/srv/d is a symbolic link that leads nowhere"),
         ({"/srv": link("")}, "/srv is a symbolic link that leads nowhere"),
@@ -126,11 +126,11 @@ def test_others_who_reach_volumes_are_a_warning(kind, path, files, told):
     ],
 )
 @pytest.mark.parametrize("step", [PreflightDisk, StorageLocalDirectory])
-def test_a_path_that_leads_nowhere_is_told_before_anything_is_made(step, files, told):
+def test_a_path_that_leads_nowhere_is_told_before_anything_is_made(step, files, expected):
     found = step().check(seen("/srv/d", files, "local-path"))
     assert isinstance(found, Conflict)
     assert not found.warning
-    assert told in found.reason
+    assert expected in found.reason
     assert "storage.localPath.directory" in found.hint
 
 
@@ -142,7 +142,7 @@ def test_a_link_to_a_directory_is_there():
     assert made.check(seen("/srv/d", {}, "local-path")) == Needed(("make /srv/d, for root alone",))
 
 
-def told_by(*paths):
+def parsed_files(*paths):
     text = f"{resources.script('engine/facts-lib')}\n{resources.script('facts/watched')}"
     environment = {"KF_MARK": "m", "KF_FILES": "\n".join(map(str, paths))}
     run = [BASH, "-c", text.replace("/var/lib/kfinstall", "/nonexistent")]
@@ -159,7 +159,7 @@ def test_a_node_tells_where_links_lead_and_what_that_is(tmp_path):
     (tmp_path / "data").write_text("x")
     for name, to in {"nfs": "my disk/big", "again": "nfs", "dangling": "/kf-none/x", "loop": "loop", "text": "data"}.items():
         (tmp_path / name).symlink_to(to)
-    found = told_by(*(tmp_path / name for name in ("nfs", "again", "dangling", "loop", "text", "absent")))
+    found = parsed_files(*(tmp_path / name for name in ("nfs", "again", "dangling", "loop", "text", "absent")))
     leads = {name: found[str(tmp_path / name)].target for name in ("nfs", "again", "dangling", "loop", "text")}
     assert leads == {"nfs": str(big), "again": str(big), "dangling": "", "loop": "", "text": str(tmp_path / "data")}
     assert (found[str(big)].kind, found[str(big)].mode) == ("directory", 0o777)
@@ -178,7 +178,7 @@ def test_a_node_tells_of_access_lists(tmp_path):
         os.setxattr(tmp_path / "listed one", "system.posix_acl_access", value)
     except OSError as error:
         pytest.skip(f"this file system has no access lists: {error}")
-    found = told_by(tmp_path / "plain one", tmp_path / "listed one")
+    found = parsed_files(tmp_path / "plain one", tmp_path / "listed one")
     assert [(item.mode, item.access_list) for item in found.values() if item.owner == ROOT and item.mode in (0o700, 0o770)] == [
         (0o700, False),
         (0o770, True),

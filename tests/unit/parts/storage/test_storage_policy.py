@@ -98,11 +98,11 @@ def test_a_server_whose_address_nobody_knows_is_told_plainly_and_the_run_goes_on
 
 
 @pytest.mark.parametrize(
-    ("storage", "asked"), [({}, True), ({"nfs": {"provisioner": "subdir"}}, True), ({"type": "local-path"}, False)]
+    ("storage", "applies"), [({}, True), ({"nfs": {"provisioner": "subdir"}}, True), ({"type": "local-path"}, False)]
 )
-def test_it_is_for_nfs_only(storage, asked):
+def test_it_is_for_nfs_only(storage, applies):
     answers = Answers.model_validate({"nodes": NODES, "storage": storage, "spark": {"enabled": False}})
-    assert STEP.applies(answers) is asked
+    assert STEP.applies(answers) is applies
 
 
 # what a node says
@@ -128,20 +128,20 @@ def test_the_node_is_asked_for_names_only():
 # in a cluster
 
 
-async def found(site):
+async def found(runner):
     """The check, on facts of all nodes as the engine has them."""
-    bare = View(site.answers, site.release, CLUSTER_TARGET)
-    reads = queries(STEP.reads, site.answers)
+    bare = View(runner.answers, runner.release, CLUSTER_TARGET)
+    reads = queries(STEP.reads, runner.answers)
     program = facts_program(STEP.watch(bare), reads, "0123abcd").parameters
-    texts = {name: facts_output(node, program, 1000.0) for name, node in site.world.nodes.items()}
+    texts = {name: facts_output(node, program, 1000.0) for name, node in runner.world.nodes.items()}
     fleet = {name: parse_facts(name, "0123abcd", text, 1000.0, reads) for name, text in texts.items()}
-    return STEP.check(dataclasses.replace(await site.view(STEP, CLUSTER_TARGET), fleet=fleet))
+    return STEP.check(dataclasses.replace(await runner.view(STEP, CLUSTER_TARGET), fleet=fleet))
 
 
 async def test_a_pod_is_refused_once_and_then_nothing_is_left_to_do(tmp_path):
-    async with lab(tmp_path) as site:
-        before = await site.check(STEP)
-        address = site.answers.nfs_address
+    async with lab(tmp_path) as runner:
+        before = await runner.check(STEP)
+        address = runner.answers.nfs_address
         assert before == Needed(
             (
                 "apply Tier kfinstall",
@@ -149,39 +149,41 @@ async def test_a_pod_is_refused_once_and_then_nothing_is_left_to_do(tmp_path):
                 f"see that a pod does not reach {address}:2049",
             )
         )
-        await site.apply(STEP)
-        after = await site.check(STEP)
+        await runner.apply(STEP)
+        after = await runner.check(STEP)
         assert after == Satisfied(f"pods are kept from {address}:2049: one was refused")
-        assert any(line.startswith("kf-refused") for line in site.said)
-        assert site.simulated.objects("batch/v1", "Job", "kfinstall") == []
-        moved = site.answers.storage.model_copy(update={"nfs": site.answers.storage.nfs.model_copy(update={"server": "nas.lan"})})
-        site.answers = site.answers.model_copy(update={"storage": moved})
-        assert (await found(site)).changes == (
+        assert any(line.startswith("kf-refused") for line in runner.lines)
+        assert runner.simulated.objects("batch/v1", "Job", "kfinstall") == []
+        moved = runner.answers.storage.model_copy(
+            update={"nfs": runner.answers.storage.nfs.model_copy(update={"server": "nas.lan"})}
+        )
+        runner.answers = runner.answers.model_copy(update={"storage": moved})
+        assert (await found(runner)).changes == (
             "apply GlobalNetworkPolicy kfinstall.nfs-server",
             "see that a pod does not reach 10.99.0.1:2049",
         )
 
 
 async def test_what_somebody_deleted_is_needed_again_and_what_others_made_stays(tmp_path):
-    async with lab(tmp_path) as site:
-        await site.apply(STEP)
-        site.simulated.delete(storage_policy.API, "GlobalNetworkPolicy", storage_policy.POLICY)
-        assert await site.check(STEP) == Needed(("apply GlobalNetworkPolicy kfinstall.nfs-server",))
+    async with lab(tmp_path) as runner:
+        await runner.apply(STEP)
+        runner.simulated.delete(storage_policy.API, "GlobalNetworkPolicy", storage_policy.POLICY)
+        assert await runner.check(STEP) == Needed(("apply GlobalNetworkPolicy kfinstall.nfs-server",))
         metadata = {"name": storage_policy.POLICY}
-        site.simulated.put({"apiVersion": storage_policy.API, "kind": "GlobalNetworkPolicy", "metadata": metadata, "spec": {}})
-        found_there = await site.check(STEP)
+        runner.simulated.put({"apiVersion": storage_policy.API, "kind": "GlobalNetworkPolicy", "metadata": metadata, "spec": {}})
+        found_there = await runner.check(STEP)
         assert isinstance(found_there, Conflict)
         assert not found_there.warning
         assert "kubectl delete globalnetworkpolicies.crd.projectcalico.org kfinstall.nfs-server" in found_there.hint
 
 
 async def test_a_pod_that_gets_through_fails_the_step_and_says_what_to_look_at(tmp_path, monkeypatch):
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         monkeypatch.setattr(storage_policy, "_PORTS", (111,))
         with pytest.raises(CommandError, match="a pod still reaches the NFS server") as caught:
-            await site.apply(STEP)
+            await runner.apply(STEP)
         assert "calico-system" in caught.value.hint
-        assert isinstance(await site.check(STEP), Needed)
+        assert isinstance(await runner.check(STEP), Needed)
 
 
 @pytest.mark.parametrize(
@@ -193,13 +195,13 @@ async def test_a_try_that_ends_otherwise_is_no_proof_and_is_told_with_its_words(
             return None
         return PodOutcome(log=f"{storage_policy.UNKNOWN} {pod['spec']['containers'][0]['command'][4]}: {words}\n", exit_code=1)
 
-    async with lab(tmp_path) as site:
+    async with lab(tmp_path) as runner:
         monkeypatch.setattr(pods, "POD_HOOKS", [ended, *POD_HOOKS])
         with pytest.raises(CommandError, match="is not known") as caught:
-            await site.apply(STEP)
+            await runner.apply(STEP)
         assert words in caught.value.message
         assert hint in caught.value.hint
-        assert isinstance(await site.check(STEP), Needed)
+        assert isinstance(await runner.check(STEP), Needed)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not shutil.which("seq"), reason="runs the pod's program: needs a POSIX shell")

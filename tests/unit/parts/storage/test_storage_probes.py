@@ -141,10 +141,10 @@ def test_a_probe_whose_name_is_swapped_for_a_link_all_the_time_changes_nothing_e
 
 
 @pytest.mark.parametrize(
-    ("owner", "mode", "told"),
+    ("owner", "mode", "expected"),
     [(1000, 0o777, "give a file away"), (65534, 0o777, "give a file away"), (185, 0o777, "give"), (1000, 0o755, "create a file")],
 )
-def test_a_server_that_squashes_root_is_refused_whoever_it_takes_root_for(node, owner, mode, told):
+def test_a_server_that_squashes_root_is_refused_whoever_it_takes_root_for(node, owner, mode, expected):
     node.export.chmod(mode)
     node.folder.chmod(0o755)
     squashed = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups", BASH, "-c"]
@@ -153,7 +153,7 @@ def test_a_server_that_squashes_root_is_refused_whoever_it_takes_root_for(node, 
             os.chmod(parent, parent.stat().st_mode | 0o711)
     done = subprocess.run([*squashed, f"{function()}\nkf_write_test {node.export}"], capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert told in done.stdout
+    assert expected in done.stdout
     assert [path.name for path in node.export.iterdir()] == [".served"]
 
 
