@@ -165,7 +165,9 @@ _SEEN = tuple(
     for text in (
         r"install \S+ \S+ as (/\S+)",
         r"(?:apt-get )?install ([^/]+)",
-        r"write (\S+)",
+        r"write ([^\s:]+)",
+        r"(?:set|add|turn) .+ in (/\S+?),?(?: |$)",
+        r"add \S+ to (/[^,\s]+)",
         r"swapoff (\S+)",
         r"comment out in ([^:]+):",
         r"turn off in (/[^ ,]+)",
