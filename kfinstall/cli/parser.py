@@ -82,8 +82,14 @@ def install_options(parser: argparse.ArgumentParser, *, required: bool = True) -
     _answers(parser, required=required)
     _selection(parser)
     _login(parser)
+    _flags(parser, INSTALL)
     _judging(parser, "preflight warnings end the run (exit 4)")
     _common(parser)
+
+
+def _flags(parser: argparse.ArgumentParser, workflow: Workflow) -> None:
+    for flag in workflow.flags:
+        parser.add_argument(f"--{flag.name.replace('_', '-')}", action="store_true", help=flag.help)
 
 
 def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> argparse.ArgumentParser:
@@ -115,12 +121,14 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     _selection(plan)
     _path(plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands"))
     plan.add_argument("--detailed-exitcode", action="store_true", help="0: nothing to do, 11: something would change")
+    _flags(plan, PLAN)
     _login(plan)
     _common(plan)
 
     resume = commands.add_parser(RESUME.id, help=RESUME.help)
     resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
     _selection(resume)
+    _flags(resume, RESUME)
     _login(resume)
     _judging(resume, "preflight warnings end the run (exit 4)")
     _common(resume)
@@ -164,8 +172,7 @@ def _apart(commands: argparse._SubParsersAction[_Parser], workflow: Workflow, dr
     """A workflow with phases of its own; `dry_run` is what is said of --dry-run."""
     parser = commands.add_parser(workflow.id, help=workflow.help)
     _answers(parser)
-    for flag in workflow.flags:
-        parser.add_argument(f"--{flag.name.replace('_', '-')}", action="store_true", help=flag.help)
+    _flags(parser, workflow)
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
     _login(parser)
     _common(parser)
@@ -235,6 +242,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argpars
     )
     if mark:
         mark(fault)
+    _flags(demo, INSTALL)
     _judging(demo, "preflight warnings end the run (exit 4)")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)

@@ -16,7 +16,7 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     """Go on with the last (or named) run: from its answers, about what it was about, but for what the command line gives anew."""
     chosen = resuming.choose(options.state_dir, options.run)
     cluster, record = chosen.cluster, chosen.record
-    given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options))
+    given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options), prune=options.prune)
     invocation.learn(answers=record.answers_file, demo=bool(record.demo))
     if runs.apart(record):
         invocation.learn(command=record.kind)

@@ -76,6 +76,7 @@ def run_options(options: argparse.Namespace, terminal: Terminal, workflow: Workf
         answers_file=answers_file,
         delete_data=getattr(options, "delete_data", False),
         force_finalizers=getattr(options, "force_finalizers", False),
+        prune=getattr(options, "prune", False),
         dry_run=getattr(options, "dry_run", False),
     )
     return consented(wanted, options, terminal)
