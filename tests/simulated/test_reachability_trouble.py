@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Satisfied
 from kfinstall.parts.preflight.measure import measure
 from kfinstall.parts.preflight.reach import Fault
 from tests.fakes.namespaces import Lan, needs_namespaces, needs_nft
-from tests.simulated.test_reachability_namespaces import check, context, found
+from tests.simulated.test_reachability_namespaces import Context, check, found
 
 pytestmark = needs_namespaces
 LANGUAGES = ["perl", "python"]
@@ -35,6 +36,12 @@ def pair(lan, request):
     for server in servers.values():
         server.without_perl = request.param == "python"
     return servers
+
+
+def context(servers, **named):
+    """Answers with the servers' first addresses; `named`: those that have a name in their place."""
+    nodes = [{"name": name, "address": named.get(name, one.addresses[0].partition("/")[0])} for name, one in servers.items()]
+    return Context(Answers.model_validate({"nodes": nodes}), servers)
 
 
 def listener(server) -> int:
@@ -131,26 +138,27 @@ async def test_a_kernel_without_packet_sockets_blames_nobody(lan):
 
 async def test_servers_with_two_networks_and_a_way_back_by_the_other_one(lan):
     """cp1's packets come in on one interface of w1; w1 would answer by the other: its kernel drops them, and no packet filter does."""
-    servers = {name: lan.server(name) for name in ("cp1", "w1")}
-    lan.bridge("public", (servers["cp1"], "10.9.0.1/24"), (servers["w1"], "10.9.0.2/24"))
-    lan.bridge("private", (servers["cp1"], "10.8.0.1/24"), (servers["w1"], "10.8.0.2/24"))
+    servers, gateway = {name: lan.server(name) for name in ("cp1", "w1")}, lan.server("gw")
+    lan.bridge("near", (servers["cp1"], "10.7.0.1/24"), (gateway, "10.7.0.254/24"))
+    lan.bridge("public", (gateway, "10.9.0.254/24"), (servers["w1"], "10.9.0.2/24"))
+    lan.bridge("private", (gateway, "10.8.0.254/24"), (servers["w1"], "10.8.0.2/24"))
+    gateway.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    servers["cp1"].run("ip", "route", "add", "default", "via", "10.7.0.254")
     servers["w1"].run("sh", "-c", "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 1 > $f; done")
-    device = servers["w1"].run("ip", "-o", "route", "get", "10.8.0.1").split("dev ")[1].split()[0]
-    servers["w1"].run("ip", "route", "add", "10.9.0.1/32", "dev", device)
+    servers["w1"].run("ip", "route", "add", "default", "via", "10.8.0.254")
     given = context(servers)
     reach = await measure(given)
     assert {fault for (a, _b, _port), fault in found(reach).items() if a == "cp1"} == {Fault.REVERSE_PATH}
     outcome = check(given, reach, "w1")
     assert "rp_filter" in outcome.reason
     assert "packet filter" not in outcome.reason
-    assert "ip route get 10.9.0.1" in outcome.hint
+    assert "ip route get 10.7.0.1" in outcome.hint
 
 
 async def test_a_name_that_stands_for_the_asking_server_itself(pair):
     """Clones of one image: each has 127.0.1.1 for the name of the other."""
     hosts = "127.0.0.1 localhost\n127.0.1.1 w1.lan w1\n10.9.0.1 cp1.lan cp1\n"
-    given = context(pair)
-    given.answers.nodes[1].address = "w1.lan"
+    given = context(pair, w1="w1.lan")
     pair["cp1"].hosts = hosts
     reach = await measure(given)
     assert {fault for (a, _b, _port), fault in found(reach).items() if a == "cp1"} == {Fault.LOOPBACK}
@@ -162,8 +170,7 @@ async def test_a_name_that_stands_for_the_asking_server_itself(pair):
 async def test_an_address_that_another_server_has(lan):
     servers = {name: lan.server(name) for name in ("cp1", "w1", "w2")}
     lan.bridge("sw", *((server, f"10.9.0.{at}/24") for at, server in enumerate(servers.values(), 1)))
-    given = context(servers)
-    given.answers.nodes[1].address = "w1.lan"
+    given = context(servers, w1="w1.lan")
     for server in servers.values():
         server.hosts = "127.0.0.1 localhost\n10.9.0.3 w1.lan\n"
     reach = await measure(given)

@@ -272,6 +272,10 @@ def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> R
     return Reach(paths, foreign, dict(run.untried), sampled, firewalls)
 
 
+def _loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
+
+
 def _with_figures(run: _Round, paths: dict[tuple[str, str], Path]) -> None:
     """Put path MTU and bandwidth into the paths."""
     for number, way in enumerate(run.sizes, len(run.every)):
@@ -293,8 +297,11 @@ _HELD: Final = "held"
 
 def _fault(way: Way, answer: Answer, sides: Mapping[str, Side], everybody: frozenset[str]) -> tuple[Fault, str]:
     source, target = sides[way.source], sides.get(way.target)
+    # Packets to itself pass no interface that is captured.
+    if target is not None and source is not target and (_loopback(way.host) or way.host in source.addresses):
+        return Fault.LOOPBACK, way.host
     if answer.state == "ok":  # another node answered
-        return (Fault.LOOPBACK, way.host) if answer.detail == way.source else (Fault.FOREIGN, answer.detail)
+        return Fault.FOREIGN, answer.detail
     port = (way.port.protocol, way.port.number)
     if target is not None and port in target.report.failed:
         return Fault.UNKNOWN, f"no listener could be made there: {target.report.failed[port]}"
