@@ -234,7 +234,7 @@ class World:
     faults: set[tuple[str, str]] = field(default_factory=set)
     """(fault, node) of the faults that are not over."""
     seen: dict[str, list[str]] = field(default_factory=dict)
-    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability.pl)."""
+    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability/)."""
 
     def fault(self, name: str, node: str) -> bool:
         """Whether a node has that fault now."""

@@ -100,11 +100,12 @@ def _tried(node: SimNode, target: SimNode, one: _Try, world: World) -> str:
     if end in ("", "receiver"):
         world.seen.setdefault(target.name, []).append(f"saw in {line}")
     if end or (one.kind == "udp" and not one.hello):
-        return f"result {one.number} timeout 0 -"
+        return f"result {one.number} timeout 0 hop-known"
     if one.hello:
         world.seen.setdefault(target.name, []).append(f"got {one.kind} {one.port} {node.name} 1")
     trip = SLOW_ROUND_TRIP_MICROSECONDS if _slow(node, target, world) else ROUND_TRIP_MICROSECONDS
-    return f"result {one.number} {'ok' if one.hello else 'open'} {trip if one.kind == 'tcp' else 0} -"
+    answer = f"ok {trip if one.kind == 'tcp' else 0} {target.name}" if one.hello else f"open {trip} -"
+    return f"result {one.number} {answer}"
 
 
 def _stream(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
@@ -116,6 +117,7 @@ def _stream(node: SimNode, parameters: Mapping[str, str], world: World) -> Itera
 
 def _collect(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     yield from dict.fromkeys(world.seen.pop(node.name, []))
+    yield "whole 0 0 300"
     if parameters["RULES"] == "yes":
         if world.fault("blocked-in", node.name):
             yield from ("rules iptables -P INPUT DROP", "rules iptables -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT")
