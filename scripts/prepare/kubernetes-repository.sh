@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The signed repository of one Kubernetes minor. Parameters: KEY_URL, KEY_FILE, FINGERPRINTS (of the keys that may be in it), LIST_FILE
+# shellcheck disable=SC2153  # KF_FINGERPRINTS is a parameter
 kf_folder /etc/apt/keyrings
 type -P gpg >/dev/null || kf_apt_install gnupg
 kf_work=$(mktemp -d)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Scope, View
 from kfinstall.parts.registry import proof_image
+from kfinstall.parts.registry.files import certs_folder
 from kfinstall.parts.registry.proof_step import RegistryProof
 
 
@@ -30,7 +31,12 @@ class RegistryPullProof(RegistryProof):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The image and how it is reached."""
-        return {**super().parameters(view), "RUNTIME": view.answers.cluster.runtime, "IMAGE": _image(view)}
+        return {
+            **super().parameters(view),
+            "RUNTIME": view.answers.cluster.runtime,
+            "IMAGE": _image(view),
+            "FOLDER": certs_folder(view),
+        }
 
     def check(self, view: View) -> Check:
         """The record says that this node pulled this image from this registry."""
