@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
