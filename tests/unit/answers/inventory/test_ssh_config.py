@@ -130,7 +130,7 @@ def test_what_can_not_be_known_is_told_with_its_line():
     assert left(found, "line 11:", "HostKeyAlias")
     assert left(found, "line 12:", "IdentityFile", "environment")
     assert left(found, "line 14:", "proxyjump has no value")
-    assert not left(found, "ServerAliveInterval")
+    assert left(found, "line 13:", "ServerAliveInterval", "no place")
 
 
 def test_other_names_of_one_server_and_hosts_that_are_none():
