@@ -146,7 +146,7 @@ class _Config:
                     found.unused(
                         raw.strip().partition(" ")[0].partition("=")[0],
                         number,
-                        "ssh.useSshConfig: true has ssh's own configuration read for it",
+                        "ssh: {useSshConfig: true} has ssh's own configuration read for it",
                     )
 
         self._index()
@@ -288,7 +288,7 @@ class _Config:
         try:
             hops = read(text)
         except ssh_words.NotUnderstoodError as error:
-            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh.useSshConfig: true", line)
+            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh: {{useSshConfig: true}}", line)
             return None
         if read is ssh_words.proxy_command and hops:
             self._found.alike(f"ProxyCommand: taken as the jump host {word(hops[-1].address)}", line)

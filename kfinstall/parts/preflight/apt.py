@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from kfinstall.answers.fragment import accepted
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Fix, Step, View, phase_began
 from kfinstall.facts.model import NodeQuery
@@ -183,7 +184,8 @@ def _newer(view: View) -> Iterator[Finding]:
         if newer(present, view.patch):
             text = f"{name} {present} is installed, newer than {view.patch}: kfinstall does not downgrade it"
             purge = shell("sudo", "apt-get", "purge", "--allow-change-held-packages", *_KUBERNETES)
-            yield Finding(text, f'cluster.kubernetesVersion: "{present}", or, if nothing needs it there: {purge}')
+            keep = accepted(view.answers, [{"cluster.kubernetesVersion": present}])
+            yield Finding(text, f"{keep}\n{purge}  # instead, if nothing needs it there" if keep else purge)
             return
 
 

@@ -77,5 +77,5 @@ def need_ours(found: RuntimeFiles, version: str) -> None:
         raise Refused(
             f"containerd looks for registries in {':'.join(paths)}, and the cluster's own registry is described in {CERTS_D}",
             f'move the folders of {paths[0]} to {CERTS_D}, and write config_path = "{CERTS_D}" in containerd\'s configuration; '
-            "or set registry.enabled: false in the answers",
+            "or turn the cluster's own registry off in the answers (registry.enabled)",
         )
