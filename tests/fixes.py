@@ -21,13 +21,17 @@ _PROGRAMS = (
     *("sudo", "kubectl", "ip", "curl", "getent", "resolvectl", "openssl", "echo", "ssh", "ssh-keygen", "showmount", "findmnt"),
     *("mtr", "ethtool", "nc", "perl", "timedatectl", "date", "systemctl", "apt-get", "sed", "lsblk", "journalctl", "grep", "cat"),
 )
-# Whatever Kubeflow's components are: Spark's operator is one of them.
 BASE = {"nodes": [{"name": "cp1", "address": "10.0.0.1"}, {"name": "w1", "address": "10.0.0.2"}]}
 
 
 def troubles(text):
     """Why lines of a fix can't be used as they stand; empty where all can."""
-    found = [f"{line}: {why}" for line in text.split("\n") if (why := _trouble(line))]
+    lines = text.split("\n")
+    found = [f"{line}: {why}" for line in lines if (why := _trouble(line))]
+    # Settings of several lines are one proposal.
+    pasted = "\n".join(line for line in lines if _FRAGMENT.match(line) and not _DOTTED.search(line))
+    if pasted and (why := fragment_trouble(pasted)):
+        found.append(f"{pasted}: {why}")
     return [*found, *refused(text)]
 
 
@@ -35,8 +39,6 @@ def _trouble(line):
     if _DOTTED.search(line):
         return "a key with dots in it, which no answers file takes"
     line = _ON.sub("", line)
-    if _FRAGMENT.match(line):
-        return fragment_trouble(line)
     if line.partition(" ")[0] in _PROGRAMS:
         return _shell_trouble(line)
     return ""

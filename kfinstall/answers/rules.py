@@ -148,7 +148,10 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
         return
     known = release.kubeflow.components
     if not chosen:
-        yield Broken(("kubeflow", "components"), "no component is chosen; write a preset such as mini, or turn Kubeflow off (kubeflow.enabled)")
+        yield Broken(
+            ("kubeflow", "components"),
+            "no component is chosen; write a preset such as mini, or turn Kubeflow off (kubeflow.enabled)",
+        )
     for index, name in enumerate(chosen):
         path = ("kubeflow", "components", index)
         if name not in known:

@@ -19,7 +19,13 @@ def findings(events, called):
         ("slow-disk:cp1", "disk-latency", "failing", 3, "/var/lib/etcd"),
         ("tls-inspection:worker2", "tls-inspection", "failing", 3, "update-ca-certificates"),
         ("packet-filter:worker1", "packet-filter", "warning", 3, "iptables -I INPUT"),
-        ("node-proxy:worker1", "unnamed-proxy", "warning", 0, "proxy: {https: 'http://proxy.example:3128', http: 'http://proxy.example:3128'}"),
+        (
+            "node-proxy:worker1",
+            "unnamed-proxy",
+            "warning",
+            0,
+            "proxy: {https: 'http://proxy.example:3128', http: 'http://proxy.example:3128'}",
+        ),
     ],
 )
 def test_each_is_found_told_once_and_can_be_ignored_unless_it_is_blocking(kfinstall, case):

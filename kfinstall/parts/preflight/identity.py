@@ -56,7 +56,12 @@ def _shared(view: View) -> Iterator[Finding]:
     for node in view.answers.nodes:
         if node.name != view.target and node.address in _hosts(mine):
             text = f"{node.address} is an address of this server, but {node.name}'s in the answers"
-            yield Finding(text, f"give {node.name} its right address in the answers, under nodes", name="foreign-address", severity=Severity.BLOCKING)
+            yield Finding(
+                text,
+                f"give {node.name} its right address in the answers, under nodes",
+                name="foreign-address",
+                severity=Severity.BLOCKING,
+            )
 
 
 def _card(view: View, node: str) -> tuple[str, str]:

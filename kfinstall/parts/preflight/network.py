@@ -138,7 +138,12 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
         return
     if hosts and own not in hosts and not ipaddress.ip_address(own).is_loopback:
         text = f"{own} is not an address of the server itself ({', '.join(sorted(hosts))}): is there address translation?"
-        yield Finding(text, f"give {view.target} an address in the answers, under nodes, that the other servers reach", warning=True, name="own-address")
+        yield Finding(
+            text,
+            f"give {view.target} an address in the answers, under nodes, that the other servers reach",
+            warning=True,
+            name="own-address",
+        )
 
 
 def _egress(view: View) -> Iterator[Finding]:

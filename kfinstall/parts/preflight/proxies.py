@@ -83,7 +83,10 @@ def findings(view: View) -> Iterator[Finding]:
     if apt and not found and not (proxy.http or proxy.https):
         text = f"apt goes through {apt[0].value} ({apt[0].file}); images and everything else go direct"
         yield Finding(
-            text, f"{setting('proxy.https', _url(apt[0]))}  # if that is the only way out", name="unnamed-proxy", severity=Severity.INFO
+            text,
+            f"{setting('proxy.https', _url(apt[0]))}  # if that is the only way out",
+            name="unnamed-proxy",
+            severity=Severity.INFO,
         )
     if found:
         yield from _direct(view)

@@ -84,7 +84,7 @@ def _advice(view: View, fault: Fault, items: Sequence[Blocked], name: str) -> st
         both = [*addresses, view.node.address] if fault is Fault.ANSWER_BETWEEN else addresses
         return rules.between(firewall.vendor, ports, both)
     if fault is Fault.NO_ROUTE:
-        return "\n".join(shell("ip", "route", "get", address) for address in addresses)
+        return "\n".join(dict.fromkeys(line for address in addresses for line in _routes(view, address)))
     if fault is Fault.NO_NEIGHBOUR:
         look = "\n".join(shell("ip", "route", "get", address) for address in addresses)
         return f"{look}\n# is the netmask right, are both in one network (VLAN, bridge), is the other server up?"
@@ -94,6 +94,15 @@ def _advice(view: View, fault: Fault, items: Sequence[Blocked], name: str) -> st
     if fault in (Fault.NOBODY, Fault.FOREIGN) and tcp is not None:
         return f"sudo ss -ltnp 'sport = :{tcp.number}'"
     return f"on {view.target}: sudo tcpdump -ni any port {ports[0].number}; on the others: sudo nft list ruleset"
+
+
+def _routes(view: View, address: str) -> list[str]:
+    """What gives the node a way to an address of another one; what is a name, or is not the node's own, can only be looked at."""
+    known = {text.partition("/")[0]: text for facts in view.fleet.values() for text in facts.network.addresses}
+    own = known.get(view.node.address)
+    if own is None or address not in known:
+        return [shell("ip", "route", "get", address)]
+    return rules.route(own, known[address], view.facts.network.interfaces.get(view.node.address, ""))
 
 
 def _foreign(view: View, reach: Reach) -> Iterator[Finding]:

@@ -143,7 +143,11 @@ def test_what_brings_two_findings_together_makes_them_one():
         Finding("b", "df", name="memory"),
         Finding("a", "df", name="memory"),
     ]
-    events = [event for node, each in zip(("w1", "w2", "w3"), found, strict=True) for event in findings.events_of(Look(), node, verdict([each], ""))]
+    events = [
+        event
+        for node, each in zip(("w1", "w2", "w3"), found, strict=True)
+        for event in findings.events_of(Look(), node, verdict([each], ""))
+    ]
     (group,) = findings.grouped(events)
     assert group.messages == {"a": ["w1", "w3"], "b": ["w2"]}
     assert group.fixes == {"du": ["w1"], "df": ["w3", "w2"]} or group.fixes == {"du": ["w1"], "df": ["w2", "w3"]}
@@ -152,7 +156,10 @@ def test_what_brings_two_findings_together_makes_them_one():
 
 async def test_findings_of_one_name_and_several_causes_are_counted_by_cause(run):
     """Red before: "1 finding on 2 node(s)", with two reasons below it."""
-    two = {"w1": [Finding("no route to w2", "ip route get w2", name="memory")], "w2": [Finding("a filter drops it", "nft", name="memory")]}
+    two = {
+        "w1": [Finding("no route to w2", "ip route get w2", name="memory")],
+        "w2": [Finding("a filter drops it", "nft", name="memory")],
+    }
     with pytest.raises(PreflightError) as caught:
         await run(two)
     assert caught.value.message == "2 findings on 2 nodes must be mended first"
