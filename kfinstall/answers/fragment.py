@@ -13,7 +13,7 @@ _WIDEST: Final = 10_000
 
 
 def setting(key: str, value: object) -> str:
-    """A key with its value: setting("kubeflow.components", "mini") is `kubeflow: {components: mini}`."""
+    """A key with its value as one line of YAML: for kubeflow.components and mini `kubeflow: {components: mini}`."""
     return settings({key: value})
 
 
