@@ -56,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
             self.register("action", name, Once)
 
     @override
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.given.clear()
         return super().parse_known_args(args, namespace)
 

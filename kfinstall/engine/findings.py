@@ -149,7 +149,7 @@ def grouped(found: Iterable[Finding]) -> list[Group]:
             continue
         kind = (each.check, each.called, each.level, each.severity, each.ignored)
         named = each.called not in ("", each.check)
-        keys = [(*kind, "says", each.message, "" if named else each.fix)]
+        keys: list[tuple[object, ...]] = [(*kind, "says", each.message, "" if named else each.fix)]
         if named and each.fix:
             keys.append((*kind, "fix", each.fix))
         same = list({id(known[key]): known[key] for key in keys if key in known}.values())

@@ -165,7 +165,8 @@ def _proxies(view: View) -> Iterator[Finding]:
         if not proxy.http and not proxy.https:
             if not found.url.rstrip("/").endswith(f":{_CACHE_PORT}"):
                 text = f"apt goes through the proxy {found.url} ({found.path}), and the answers name none: images and downloads would go direct"
-                yield Finding(text, f"proxy.{scheme}: {found.url}", warning=True)
+                own = accepted(view.answers, [{f"proxy.{scheme}": found.url}])
+                yield Finding(text, own or f"write that proxy into the answers (proxy.{scheme})", warning=True)
         elif (
             ours
             and "***@" not in found.url

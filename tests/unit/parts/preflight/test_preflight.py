@@ -416,12 +416,12 @@ def test_the_old_guides_own_registry_on_the_registrys_port(fleet):
     held = changed(fleet, "cp1", network={"listeners": {5000: "docker-proxy"}})
     found = check(PreflightPorts, held)
     assert conflict(
-        found, "TCP port 5000 is held by a container of Docker", "docker ps --filter publish=5000", "registry.port: 5001"
+        found, "TCP port 5000 is held by a container of Docker", "docker ps --filter publish=5000", "registry: {port: 5001}"
     )
     guests = Guests(containers=(Container("registry", "registry:2", frozenset({5000})), Container("web", "nginx", frozenset({80}))))
     known = held | {"cp1": replace(held["cp1"], sections={Guests: guests})}
     found = check(PreflightPorts, known)
-    assert conflict(found, "the container registry (registry:2)", "sudo docker rm -f registry", "registry.port: 5001")
+    assert conflict(found, "the container registry (registry:2)", "sudo docker rm -f registry", "registry: {port: 5001}")
     # Also on a member, and also where it holds a port of Kubernetes'; not where nobody wants the port.
     member = joined(fleet)
     member = changed(member, "cp1", network={"listeners": {5000: "docker-proxy", 10250: "docker-proxy"}})
