@@ -329,7 +329,7 @@ def test_servers_without_product_uuid_do_not_share_one(fleet):
 
 def test_one_machine_named_twice(fleet):
     twice = changed(fleet, "worker2", os={"boot_id": "boot-1"})
-    assert conflict(check(PreflightIdentity, twice, "worker2"), "the same machine", "nodes:")
+    assert conflict(check(PreflightIdentity, twice, "worker2"), "the same machine", "right address in the answers, under nodes")
 
 
 def test_an_address_that_another_node_should_have(fleet):
