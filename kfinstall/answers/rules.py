@@ -56,7 +56,7 @@ def _roles(answers: Answers) -> Iterator[Broken]:
     elif count > 1 and answers.cluster.api_endpoint is None:
         yield Broken(
             ("cluster", "apiEndpoint"),
-            f"{count} control planes need cluster.apiEndpoint: host:port of a load balancer in front of them",
+            f"{count} control planes need cluster.apiEndpoint, the host:port of a load balancer in front of them",
         )
     if not any("worker" in node.roles for node in answers.nodes):
         yield Broken(("nodes",), "no node has the role worker, so nothing could run; write roles: [control-plane, worker] for one")
@@ -148,7 +148,10 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
         return
     known = release.kubeflow.components
     if not chosen:
-        yield Broken(("kubeflow", "components"), "no component is chosen; write kubeflow: {enabled: false}, or a preset: mini")
+        yield Broken(
+            ("kubeflow", "components"),
+            "no component is chosen; write a preset such as mini, or turn Kubeflow off (kubeflow.enabled)",
+        )
     for index, name in enumerate(chosen):
         path = ("kubeflow", "components", index)
         if name not in known:

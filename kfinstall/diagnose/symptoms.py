@@ -172,7 +172,7 @@ _ENDS: Final = (
         ("is not compatible, need at least",),
         "version",
         "container {name} ends: {said}",
-        "cluster.kubernetesVersion: one that the release runs on (kfinstall answers check FILE)",
+        "give cluster.kubernetesVersion one that the release runs on: kfinstall answers check FILE",
     ),
     (
         ('strconv.atoi: parsing "tcp://',),

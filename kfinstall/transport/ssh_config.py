@@ -128,7 +128,7 @@ class SshConfig:
             raise LoginError(
                 f"the SSH configuration can't be used for {address}",
                 why=f"{error}\nthis computer has no OpenSSH, which could read it",
-                hint="mend it, install OpenSSH's client, or set ssh.useSshConfig: false and write the login into the answers",
+                hint="mend it, install OpenSSH's client, or write ssh: {useSshConfig: false} and the login into the answers",
             ) from error
         printed: dict[str, list[str]] = {}
         for option in _READ_HERE:
@@ -214,7 +214,7 @@ def _refused(address: str, words: str, command: Sequence[str], places: Places) -
             f"{places.where('ProxyJump')} leads back to where it begins; write 'ProxyJump none' for the jump host before it"
         )
     hints.append(f"mend it until this prints settings: {shell(*command)}")
-    hints.append("or set ssh.useSshConfig: false, and write the login into the answers")
+    hints.append("or write ssh: {useSshConfig: false} and the login into the answers")
     return LoginError(
         f"ssh does not take its own configuration for {address}",
         why="\n".join(shown[-_SHOWN:]) or "ssh -G failed and said nothing",

@@ -149,7 +149,7 @@ class _Config:
                     hint = (
                         ssh_words.NO_PLACE
                         if key in _NO_CHANGE
-                        else "ssh.useSshConfig: true has ssh's own configuration read for it"
+                        else "ssh: {useSshConfig: true} has ssh's own configuration read for it"
                     )
                     found.unused(re.split(r"[\s=]", raw.strip(), maxsplit=1)[0], number, hint)
 
@@ -300,7 +300,7 @@ class _Config:
         try:
             hops = read(text)
         except ssh_words.NotUnderstoodError as error:
-            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh.useSshConfig: true", line)
+            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh: {{useSshConfig: true}}", line)
             return None
         if read is ssh_words.proxy_command and hops:
             self._found.alike(f"ProxyCommand: taken as the jump host {word(hops[-1].address)}", line)

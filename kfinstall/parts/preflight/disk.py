@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from kfinstall.answers.fragment import setting
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
@@ -119,7 +120,8 @@ def _requested(view: View) -> Iterator[Finding]:
             continue
         if space.free_bytes < claim.size_bytes:
             grow = _grown(view, space.mount)
-            less = f"{claim.key}: {max(1, space.free_bytes // 2**30)}Gi, or another directory, or a larger disk for {space.mount}"
+            fits = setting(claim.key, f"{max(1, space.free_bytes // 2**30)}Gi")
+            less = f"{fits}  # or another directory, or a larger disk for {space.mount}"
             yield Finding(
                 f"{gibibytes(space.free_bytes)} free at {space.mount} for {claim.directory}; {claim.key} asks for "
                 f"{gibibytes(claim.size_bytes)}",
@@ -136,7 +138,7 @@ def _requested(view: View) -> Iterator[Finding]:
             text = f"{keys} together ask for {gibibytes(total)} of {mount}, which has {gibibytes(free)} free"
             yield Finding(
                 text,
-                f"{claims[0].key}: a smaller size, or another disk for {claims[0].directory}",
+                f"give {claims[0].key} a smaller size in the answers, or {claims[0].directory} another disk",
                 warning=True,
                 name="asked-space",
             )

@@ -88,7 +88,7 @@ def _advice(view: View, fault: Fault, items: Sequence[Blocked], name: str) -> st
     if fault in (Fault.BETWEEN, Fault.ROUTER, Fault.ANSWER_BETWEEN):
         both = [*addresses, view.node.address] if fault is Fault.ANSWER_BETWEEN else addresses
         return rules.between(firewall.vendor, ports, both)
-    looks = _look_at_ways(fault, addresses)
+    looks = _look_at_ways(view, fault, addresses)
     if looks:
         return looks
     tcp = next((port for port in ports if port.protocol == "tcp"), None)
@@ -97,18 +97,27 @@ def _advice(view: View, fault: Fault, items: Sequence[Blocked], name: str) -> st
     return f"on {view.target}: sudo tcpdump -ni any port {ports[0].number}; on the others: sudo nft list ruleset"
 
 
-def _look_at_ways(fault: Fault, addresses: Sequence[str]) -> str:
+def _look_at_ways(view: View, fault: Fault, addresses: Sequence[str]) -> str:
     """What shows a wrong route, mask or name; empty for any other fault."""
     if fault in (Fault.NAME, Fault.LOOPBACK):
         return "\n".join(shell("getent", "hosts", address) for address in addresses)
     look = "\n".join(shell("ip", "route", "get", address) for address in addresses)
     if fault is Fault.NO_ROUTE:
-        return look
+        return "\n".join(dict.fromkeys(line for address in addresses for line in _routes(view, address)))
     if fault is Fault.NO_NEIGHBOUR:
         return f"{look}\n# is the netmask right, are both in one network (VLAN, bridge), is the other server up?"
     if fault is Fault.REVERSE_PATH:
         return f"{look}\n# a route back by the interface that it comes in on; or, less strict: sudo sysctl -w net.ipv4.conf.all.rp_filter=2"
     return ""
+
+
+def _routes(view: View, address: str) -> list[str]:
+    """What gives the node a way to an address of another one; what is a name, or is not the node's own, can only be looked at."""
+    known = {text.partition("/")[0]: text for facts in view.fleet.values() for text in facts.network.addresses}
+    own = known.get(view.node.address)
+    if own is None or address not in known:
+        return [shell("ip", "route", "get", address)]
+    return rules.route(own, known[address], view.facts.network.interfaces.get(view.node.address, ""))
 
 
 def _foreign(view: View, reach: Reach) -> Iterator[Finding]:

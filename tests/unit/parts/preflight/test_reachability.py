@@ -15,6 +15,7 @@ from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Firewall, Pa
 from kfinstall.parts.preflight.reachability import PreflightReachability
 from kfinstall.parts.preflight.ways import Port, Way
 from kfinstall.releases import load
+from tests.fixes import troubles
 
 A, B = "10.0.0.1", "10.0.0.2"
 KUBELET, VXLAN = Port("tcp", 10250, "kubelet"), Port("udp", 4789, "VXLAN")
@@ -310,3 +311,27 @@ def test_a_sample_holds_every_node_in_both_directions():
     assert all((a, b) in pairs for b, a in pairs)
     assert all((name, "n0") in pairs for name in names[1:])
     assert len(pairs) < 100 * 11
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "device", "first", "more"),
+    [
+        (
+            "10.0.1.5/24",
+            "10.0.2.7/24",
+            "eth0",
+            "sudo ip route add 10.0.2.0/24 via 10.0.1.1",
+            "route 10.0.1.0/24 to 10.0.2.0/24 and back",
+        ),
+        ("10.0.1.5/25", "10.0.1.7/24", "eth0", "ip route get 10.0.1.7", "sudo ip route add 10.0.1.0/25 dev eth0 src 10.0.1.5"),
+        ("10.0.1.5/24", "10.0.1.7/24", "", "ip route get 10.0.1.7", "ip -brief address"),
+        ("fd00:1::5/64", "fd00:2::7/64", "eth0", "sudo ip route add fd00:2::/64 via fd00:1::1", "fd00:1::/64 to fd00:2::/64"),
+        ("10.0.1.5/24", "fd00:2::7/64", "eth0", "ip route get fd00:2::7", "two families"),
+    ],
+)
+def test_two_networks_are_told_which_route_they_lack(own, theirs, device, first, more):
+    """Red before: the only advice was to look."""
+    lines = rules.route(own, theirs, device)
+    assert lines[0].startswith(first)
+    assert more in lines[1]
+    assert [why for line in lines for why in troubles(line)] == []
