@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall.diagnose import symptoms
-from kfinstall.diagnose.reasons import condition, workload_waiting
+from kfinstall.diagnose import symptoms, walk_control_plane
+from kfinstall.diagnose.reasons import UNSEEN, condition, workload_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_webhooks import hook_cause
@@ -52,6 +52,9 @@ def workload(walk: Walk, ref: Ref) -> Cause | None:
     unmade = _unmade(walk, ref, document, [Ref.of(item) for item in sets]) if not found else None
     if unmade or found:
         return unmade or found[0]
+    unseen = walk_control_plane.unseen(walk, ref) if waiting is UNSEEN else None
+    if unseen:
+        return unseen
     stuck = condition(document, "Progressing")
     late = "; it made no progress within its deadline" if stuck.get("reason") == "ProgressDeadlineExceeded" else ""
     return walk.at(ref, symptoms.vague(waiting.reason + late, waiting.hint))
