@@ -13,6 +13,8 @@ from kfinstall.text import clean
 
 _PREPARE: Final = "kfinstall --answers FILE --only prepare"
 _RIGHTS: Final = r"(?:operation not permitted|permission denied|errcode: 13\b)"
+_VALIDATION: Final = "istio-validation"
+"""The init container that looks whether Istio's CNI has done its part, and says nothing else."""
 _SOFT: Final = re.compile(
     r"^[IW]\d{4}\b|\bignor(?:ed|ing)\b|\bretry(?:ing)?\b|\blevel=(?:warn\w*|info|debug)\b|\"level\":\s*\"(?:warn\w*|info|debug)\""
     r"|(?:\[|\s|^)(?:WARN(?:ING)?|INFO|DEBUG|NOTICE)(?:\]|:|\s)|\b(?:warn(?:ing)?|note)\b",
@@ -215,6 +217,10 @@ def crash(name: str, ended: Mapping[str, Any], lines: Sequence[str], at: str, ev
         hint = "on its node: sudo journalctl -k | grep -i oom; kubectl get events -A | grep -i oom; kubectl describe pod"
         return Symptom(("crash", at, "killed"), NotReady(reason, hint), vague=True, cause="killed")
     why = line(said) or f"exit status {code}"
+    if name == _VALIDATION:
+        hint = "is istio-cni-node running on its node? kubectl get pods -A -l k8s-app=istio-cni-node -o wide; then delete the pod"
+        reason = f"Istio's CNI has not set up the traffic of this pod (container {name}: {why})"
+        return symptom(("crash", at, "istio-cni"), reason, hint, cause="iptables-redirect")
     return symptom(
         ("crash", at, why), f"container {name} ends again and again: {why}", "kubectl logs --previous shows more", cause="exit"
     )

@@ -70,7 +70,7 @@ def mount(message: str, at: str, sources: str = "") -> Symptom | None:
             ("mount", at), f"{what.replace('mounted', 'attached')}: {rest or 'another node has it'}", hint, cause="volume-in-use"
         )
     if "unable to attach or mount volumes" in low or "node has reached its volume attachment limit" in low:
-        return vague(f"its volumes are not there yet: {line(message)}", "kubectl describe pod")
+        return vague(f"its volumes are not there yet, and it is not known why: {line(message)}", "kubectl describe pod")
     if "mountvolume." not in low and "mapvolume." not in low and "attachvolume." not in low:
         return None
     if _PASSING.search(message):

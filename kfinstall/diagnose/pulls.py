@@ -123,7 +123,7 @@ _ANSWERS: Final = (
         "registry-login",
         "image",
         r"\b401 unauthorized|\b403 forbidden|\bunauthorized\b|authentication required|pull access denied"
-        r"|access to the resource is denied|\bdenied: |authorization failed|no basic auth credentials|insufficient_scope",
+        r"|access to the resource is denied|\baccess denied\b|\bdenied: |authorization failed|no basic auth credentials|insufficient_scope",
         "image {image}: the registry refuses the login ({answer})",
         "does the image exist? does its pull secret fit?",
     ),
@@ -156,12 +156,13 @@ _ANSWERS: Final = (
         r"unexpected commit digest|failed size validation|gzip: invalid|invalid tar header|flate: corrupt|short read"
         r"|unexpected eof|checksum|failed to verify digest|digest mismatch",
         "image {image} arrives damaged ({answer})",
-        "a proxy, mirror or cache in between cuts or changes it: empty that, or go past it; then on that node: {pull}",
+        "a proxy, mirror or cache in between (or a limit of the registry) cuts or changes it: empty that, or go past it; then on that "
+        "node: {pull}",
     ),
     _said(
         "registry-error",
         "registry",
-        r"\b50[0-4] (?:internal server error|bad gateway|service unavailable|gateway time-?out)|\bstatus(?: code)?:? 50[0-4]\b",
+        r"\b(?:50[0-4]|40[05689]|416) [A-Z][a-z]+|\bstatus(?: code)?:? (?:50[0-4]|40[05689])\b",
         "registry {registry} (or a mirror or proxy before it) answers with an error of its own ({answer}; image {image})",
         "it is tried again; if it stays: the log of that registry, mirror or proxy",
     ),

@@ -13,13 +13,16 @@ _SANDBOX_IMAGE: Final = re.compile(r'failed to get sandbox image "([^"]+)"')
 _SERVICE: Final = re.compile(r"dial tcp ([0-9a-f.:\[\]]+):443: (?:i/o timeout|connect: )", re.IGNORECASE)
 ISTIO_AGENT: Final = "istio-cni-node"
 CALICO_AGENT: Final = "calico-node"
+_CALICO: Final = re.compile(r"calico|\bcali[0-9a-f]{11}\b|error getting ClusterInformation", re.IGNORECASE)
+_SILENT: Final = re.compile(r"transport is closing|containerd\.sock|connection error: desc|runtime is down", re.IGNORECASE)
+_SLOW: Final = re.compile(r"desc = (?:context deadline exceeded|stream terminated)|code = DeadlineExceeded", re.IGNORECASE)
 
 
 def agent(message: str) -> str:
     """The label (k8s-app) of the pod of a node that makes its sandboxes' network; empty where a text names none."""
     if re.search(r"istio-cni", message):
         return ISTIO_AGENT
-    return CALICO_AGENT if "calico" in message.lower() else ""
+    return CALICO_AGENT if _CALICO.search(message) else ""
 
 
 def is_sandbox(message: str) -> bool:
@@ -49,7 +52,25 @@ def sandbox(message: str, at: str) -> Symptom:
     if "is reserved for" in low:
         hint = "a slow disk or runtime: on its node: journalctl -u containerd -n 50"
         return vague("its sandbox is still being made by an earlier try", hint, cause="sandbox-reserved")
-    return _istio(message, said) or _runc(low, said, at) or _plugins(low, said) or _calico(low, said) or _unknown(said, at)
+    return (
+        _runtime(message, said)
+        or _istio(message, said)
+        or _runc(low, said, at)
+        or _plugins(low, said)
+        or _calico(low, said)
+        or _unknown(said, at)
+    )
+
+
+def _runtime(message: str, said: str) -> Symptom | None:
+    """A runtime that does not answer the kubelet, or not in time."""
+    if _SILENT.search(message):
+        hint = "on its node: systemctl status containerd; journalctl -u containerd -n 50"
+        return symptom(("runtime",), f"the container runtime of its node does not answer: {said}", hint, cause="runtime-down")
+    if _SLOW.search(message):
+        hint = "a slow disk, or a network plugin that does not come back: on its node: journalctl -u containerd -n 50; uptime"
+        return vague("the container runtime of its node takes too long to make its sandbox", hint, cause="runtime-slow")
+    return None
 
 
 def _istio(message: str, said: str) -> Symptom | None:
@@ -92,7 +113,7 @@ def _unknown(said: str, at: str) -> Symptom:
 
 
 def _calico(low: str, said: str) -> Symptom | None:
-    if "calico" not in low:
+    if not _CALICO.search(low):
         return None
     if re.search(r"no more free affine blocks|no ips available|no configured calico pools|assigned 0 out of", low):
         hint = "cluster.podCIDR is too small, or addresses were never given back: kubectl get ippools,blockaffinities -o wide"

@@ -30,6 +30,7 @@ _UNANSWERED: Final = re.compile(
     r"temporary failure|EAI_AGAIN|i/o timeout|server misbehaving|connection refused|timed out|unreachable", re.IGNORECASE
 )
 _UPSTREAM: Final = re.compile(r"plugin/errors: \d+ (?P<name>\S+?)\.? \w+: .*->(?P<server>[0-9a-f.:\[\]]+):53")
+_ASKED: Final = re.compile(r"\bon [0-9a-f.:\[\]]+:53\b")
 _DNS: Final = Ref("v1", "Service", "kube-dns", "kube-system")
 _API: Final = Ref("v1", "Service", "kubernetes", "default")
 _LOOK_DNS: Final = shell("kubectl", "-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "wide")
@@ -162,7 +163,8 @@ def driver(walk: Walk, ref: Ref, document: Document, name: str) -> Cause | None:
 
 
 def _service(walk: Walk, ref: Ref, text: str) -> Cause | None:
-    """The Service that a line names, where that one has no endpoints."""
+    """The Service that a line names, where that one has no endpoints. Who was asked for a name is not who did not answer."""
+    text = _ASKED.sub(" ", text)
     services = {Ref.of(item).name: item for item in walk.known.all("v1", "Service", ref.namespace)}
     addresses = {str((item.get("spec") or {}).get("clusterIP")): Ref.of(item) for item in services.values()}
     if any(word not in addresses for word in _ADDRESS.findall(text)):

@@ -233,10 +233,8 @@ def _by_event(walk: Walk, ref: Ref, message: str) -> Cause | None:
 def _sources(document: Document, message: str) -> str:
     """The ConfigMaps and Secrets of the volume that a text is about, by kind and name."""
     found = re.search(r'for volume "([^"]+)"', message)
-    volume = next(
-        (item for item in (document.get("spec") or {}).get("volumes") or [] if found and item.get("name") == found[1]), {}
-    )
-    parts = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+    volumes = [item for item in (document.get("spec") or {}).get("volumes") or [] if found and item.get("name") == found[1]]
+    parts = [part for volume in volumes for part in (volume, *((volume.get("projected") or {}).get("sources") or []))]
     names = [f"ConfigMap {part['configMap'].get('name')}" for part in parts if part.get("configMap")]
     names += [f"Secret {part['secret'].get('secretName') or part['secret'].get('name')}" for part in parts if part.get("secret")]
     return symptoms.line(", ".join(names))
