@@ -117,3 +117,13 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     look = kubectl("describe", "node", names=[name] if name else ())
     hint = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
     return found or walk.at(ref, symptoms.symptom(("evicted", name), f"evicted: {message}", hint, cause="evicted"))
+
+
+def rejected(walk: Walk, ref: Ref, document: Document) -> Cause:
+    """A pod that its node did not take, or ended, before a container of it ran."""
+    status, name = document.get("status") or {}, str((document.get("spec") or {}).get("nodeName") or "")
+    reason, message = symptoms.line(status.get("reason")), symptoms.line(status.get("message"))
+    found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
+    look = kubectl("describe", "node", names=[name] if name else ())
+    text = f"its node does not take it: {reason}{f' ({message})' if message else ''}"
+    return found or walk.at(ref, symptoms.symptom(("rejected", name, reason), text, look, cause="node-rejected"))

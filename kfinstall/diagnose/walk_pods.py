@@ -11,7 +11,7 @@ from kfinstall.diagnose.reasons import condition
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_certificates import unsigned
-from kfinstall.diagnose.walk_nodes import evicted
+from kfinstall.diagnose.walk_nodes import evicted, rejected
 from kfinstall.diagnose.walk_scheduling import unscheduled
 from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
@@ -40,6 +40,8 @@ def pod(walk: Walk, ref: Ref) -> Cause | None:
         return unscheduled(walk, ref, document, str(scheduled.get("message") or ""))
     if status.get("reason") == "Evicted":
         return evicted(walk, ref, document)
+    if status.get("phase") == "Failed" and status.get("reason") and not status.get("containerStatuses"):
+        return rejected(walk, ref, document)
     found = [*_containers(walk, ref, document)]
     certain = next((cause for cause in found if not cause.symptom.vague), None)
     told = None if certain else _missing_parts(walk, ref, document) or _by_events(walk, ref)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kfinstall.diagnose import symptoms
-from kfinstall.diagnose.reasons import endpoints_waiting
+from kfinstall.diagnose.reasons import condition, endpoints_waiting
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk
 from kfinstall.kube.base import Document, Ref
@@ -28,6 +28,8 @@ _UNREACHABLE: Final = re.compile(
     r"deadline exceeded|i/o timeout|no route to host|network is unreachable|client\.timeout exceeded|request canceled|handshake timeout|timed out",
     re.IGNORECASE,
 )
+_SECONDS: Final = len("2026-01-01T00:00:00")
+"""So much of a time is the same whatever its precision."""
 _PROXY: Final = re.compile(r"^(?:forbidden|proxy authentication required|method not allowed)\W*$|proxyconnect", re.IGNORECASE)
 _PATH: Final = re.compile(r"could not find the requested resource|404 page not found|\b404 not found", re.IGNORECASE)
 
@@ -38,8 +40,8 @@ def said_of(text: str) -> str:
     return found[1] if found else text
 
 
-def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
-    """Why a webhook can't be called; `text` is what the API server says of it."""
+def hook_cause(walk: Walk, ref: Ref, name: str, text: str, when: str = "") -> Cause:
+    """Why a webhook can't be called; `text` is what the API server says of it, `when` it said so (RFC 3339), where that is known."""
     name, said = symptoms.line(name), said_of(text)
     known = {
         Ref.of(item): (item, hook)
@@ -60,7 +62,7 @@ def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
         hint = "the API server asks a proxy: proxy.noProxy of the answers must hold .svc and the Service network; kfinstall check --answers FILE"
         reason = f"webhook {name}: a proxy answers in its place ({symptoms.line(said)})"
         return walk.at(ref, symptoms.symptom(("webhook proxy",), reason, hint, cause="webhook-proxy"))
-    if _UNREACHABLE.search(said):
+    if _UNREACHABLE.search(said) and not _came_up_since(walk, [_service(hook) for _item, hook in known.values()], when):
         reason = f"webhook {name} can't be reached from the API server, though its pod is ready"
         return walk.at(ref, symptoms.symptom(key, reason, _FIREWALL, cause="webhook-unreachable"))
     if _PATH.search(said):
@@ -75,6 +77,29 @@ def hook_cause(walk: Walk, ref: Ref, name: str, text: str) -> Cause:
     return walk.at(
         ref, symptoms.symptom(key, f"webhook {name} does not answer yet", "its own pod must be ready first", cause="webhook-down")
     )
+
+
+def _came_up_since(walk: Walk, services: Sequence[Ref | None], when: str) -> bool:
+    """Whether what is behind a webhook became available after it was refused: then it was only not there yet."""
+    for service_ref in services if when else ():
+        for item in _backends(walk, service_ref) if service_ref else ():
+            available = condition(item, "Available")
+            since = str(available.get("lastTransitionTime") or "")
+            if available.get("status") == "True" and since[:_SECONDS] > when[:_SECONDS]:
+                return True
+    return False
+
+
+def _backends(walk: Walk, service_ref: Ref) -> list[Document]:
+    """The workloads that a Service leads to."""
+    selector = ((walk.known.get(service_ref) or {}).get("spec") or {}).get("selector") or {}
+    kinds = ("Deployment", "StatefulSet", "DaemonSet") if selector else ()
+    return [
+        item
+        for kind in kinds
+        for item in walk.known.all("apps/v1", kind, service_ref.namespace)
+        if selector.items() <= _pod_labels(item).items()
+    ]
 
 
 def _distrusted(walk: Walk, name: str, said: str, document: Document, hook: Mapping[str, Any]) -> Symptom:
@@ -109,11 +134,9 @@ def _distrusted(walk: Walk, name: str, said: str, document: Document, hook: Mapp
 
 def _restart(walk: Walk, service_ref: Ref) -> str:
     """The command that makes the pods behind a Service anew."""
+    for item in _backends(walk, service_ref):
+        return kubectl("rollout", "restart", str(item["kind"]).lower(), names=[Ref.of(item).name], namespace=service_ref.namespace)
     selector = ((walk.known.get(service_ref) or {}).get("spec") or {}).get("selector") or {}
-    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
-        for item in walk.known.all("apps/v1", kind, service_ref.namespace) if selector else ():
-            if selector.items() <= _pod_labels(item).items():
-                return kubectl("rollout", "restart", kind.lower(), names=[Ref.of(item).name], namespace=service_ref.namespace)
     if not selector:
         return f"restart the pod behind Service {service_ref.namespace}/{service_ref.name}"
     labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from kfinstall.diagnose import symptoms, walk_control_plane
 from kfinstall.diagnose.reasons import UNSEEN, condition, workload_waiting
 from kfinstall.diagnose.symptoms import Symptom
-from kfinstall.diagnose.walk import Cause, Walk, newest_events
+from kfinstall.diagnose.walk import Cause, Walk, happened, newest_events
 from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
@@ -70,13 +70,15 @@ def _absent(walk: Walk, ref: Ref) -> Cause | None:
 def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Cause | None:
     """Why its pods can't be made."""
     failure = condition(document, "ReplicaFailure")
-    texts = [str(failure.get("message"))] if failure.get("status") == "True" and failure.get("message") else []
+    texts = [(str(failure.get("message")), "")] if failure.get("status") == "True" and failure.get("message") else []
     makers = {(maker.kind, maker.name) for maker in (ref, *sets)}
     texts += [
-        str(event.get("message") or "") for event in newest_events(walk, ref.namespace, makers) if event.get("type") != "Normal"
+        (str(event.get("message") or ""), happened(event))
+        for event in newest_events(walk, ref.namespace, makers)
+        if event.get("type") != "Normal"
     ]
-    for text in texts:
-        found = _refused(walk, ref, text)
+    for text, when in texts:
+        found = _refused(walk, ref, text, when)
         if found:
             return found
     if failure.get("status") == "True":
@@ -85,10 +87,10 @@ def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Ca
     return None
 
 
-def _refused(walk: Walk, ref: Ref, text: str) -> Cause | None:
+def _refused(walk: Walk, ref: Ref, text: str, when: str = "") -> Cause | None:
     hook = _HOOK.search(text)
     if hook:
-        return hook_cause(walk, ref, hook[1], text)
+        return hook_cause(walk, ref, hook[1], text, when)
     found = symptoms.refused(text, ref.namespace)
     return walk.at(ref, found) if found else None
 
@@ -133,7 +135,7 @@ def custom(walk: Walk, ref: Ref) -> Cause | None:
         if found and not found.symptom.vague:
             return found
     for event in newest_events(walk, ref.namespace, {(ref.kind, ref.name)}):
-        found = _refused(walk, ref, str(event.get("message") or "")) if event.get("type") != "Normal" else None
+        found = _refused(walk, ref, str(event.get("message") or ""), happened(event)) if event.get("type") != "Normal" else None
         if found:
             return found
     hint = waiting.hint or kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)

@@ -165,6 +165,10 @@ def _namespace(entry: Entry) -> Symptom | None:
     return _why([leaving, *served])
 
 
+def _rejected(entry: Entry) -> Symptom | None:
+    return _why(failing(node="w1", status={"phase": "Failed", "reason": entry["reason"], "message": entry["text"]}))
+
+
 def _unseen(entry: Entry) -> Symptom | None:
     made = deployment()
     made["metadata"]["generation"] = 3
@@ -189,5 +193,6 @@ _PLAYS: Final = {
     "claim": _claim,
     "node": _node,
     "namespace": _namespace,
+    "rejected": _rejected,
     "unseen": _unseen,
 }

