@@ -100,7 +100,7 @@ _ENDS: Final = (
         "rbac",
         r"is forbidden: User \"[^\"]*\" cannot|forbidden: .*cannot \w+ resource",
         "container {name} may not do what it needs in the cluster: {said}",
-        "its service account lacks a role: kfinstall --answers FILE makes Kubeflow's anew",
+        "its service account lacks a role; if it is Kubeflow's, make it anew: kfinstall --answers FILE",
     ),
     _end(
         "disk-full",

@@ -81,7 +81,7 @@ def mount(message: str, at: str, sources: str = "") -> Symptom | None:
     if key := _KEY.search(message):
         kind = "ConfigMap" if key[1] == "config" else "Secret"
         who = f"{sources} has no key" if sources.startswith(kind) and "," not in sources else f"its {kind} has no key"
-        hint = f"kubectl describe pod names the {kind}; kfinstall --answers FILE makes Kubeflow's anew"
+        hint = f"kubectl describe pod names the {kind}; if it is Kubeflow's, make it anew: kfinstall --answers FILE"
         return symptom(("mount", at), f"{what}: {who} {line(key[2])}", hint, cause="mount-key")
     return _by_driver(message, what) or nfs(message, what) or _on_the_node(message, what, at)
 

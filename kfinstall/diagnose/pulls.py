@@ -223,7 +223,7 @@ def pull(image: str, message: str) -> Symptom:
             f"image {name} can't be pulled, and it is not known why: the registry's answer is not there any more",
             f"on that node: {shell('sudo', 'crictl', 'pull', name)}",
         )
-    reason = f"image {name} can't be pulled, and it is not known why: {answer}"
+    reason = f"image {name} can't be pulled: {answer} (why is not known)"
     return symptom(("image", name), reason, "kubectl describe pod shows the registry's answer")
 
 

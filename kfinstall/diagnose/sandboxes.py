@@ -97,7 +97,7 @@ def _runc(low: str, said: str, at: str) -> Symptom | None:
 def _plugins(low: str, said: str) -> Symptom | None:
     """What a node without its network's programs or configuration says."""
     if found := re.search(r'failed to find plugin "([^"]+)"', said):
-        hint = "kfinstall --answers FILE --only prepare, then --only cluster"
+        hint = "kfinstall --answers FILE --only prepare; kfinstall --answers FILE --only cluster"
         return symptom(
             ("sandbox", "plugin", found[1]), f"CNI plugin {line(found[1])} is not on its node", hint, cause="cni-missing"
         )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.diagnose import ends, sandboxes, symptoms
 from kfinstall.diagnose.walk import Cause, Walk
 from kfinstall.kube.base import Document, Ref
@@ -73,7 +74,7 @@ def _name(walk: Walk, ref: Ref, text: str) -> Cause | None:
     if upstream:
         return upstream
     reason = f"names can't be looked up: {symptoms.line(text)}"
-    hint = f"is CoreDNS running, and does its node reach it (UDP 53, between nodes UDP 4789)? {_LOOK_DNS}; kfinstall check --answers FILE"
+    hint = f"is CoreDNS running, and does its node reach it (UDP 53, between nodes UDP 4789)? {_LOOK_DNS}; {invocation.command('check')}"
     return walk.at(ref, symptoms.symptom(("dns",), reason, hint, cause="dns"))
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kfinstall import invocation
 from kfinstall.diagnose import mounts, sandboxes, symptoms, walk_network
 from kfinstall.diagnose.reasons import condition
 from kfinstall.diagnose.symptoms import Symptom
@@ -224,7 +225,7 @@ def _by_event(walk: Walk, ref: Ref, message: str) -> Cause | None:
     if sandboxes.is_sandbox(message):
         return walk_network.sandbox(walk, ref, document, message)
     if "too many open files" in message.lower():
-        hint = "fs.inotify limits are too low: kfinstall --answers FILE --only prepare"
+        hint = f"fs.inotify limits are too low: {invocation.only('prepare')}"
         return walk.at(ref, symptoms.symptom(("open-files",), "too many open files", hint, cause="open-files"))
     name = mounts.driver(message)
     behind = walk_network.driver(walk, ref, document, name) if name else None

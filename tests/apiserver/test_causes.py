@@ -1,4 +1,4 @@
-"""Causes in the words of a real API server, its scheduler and its controllers: reasons of the scheduler, refusals, namespaces that stay."""
+"""Causes in the words of a real API server, its scheduler and its controllers: reasons of the scheduler, refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest_asyncio
 from kfinstall.diagnose.roots import Root
 from kfinstall.diagnose.workloads import why_not
 from kfinstall.kube.api import ApiCluster
-from kfinstall.kube.base import NotReady, Ref
+from kfinstall.kube.base import Ref
 from tests.apiserver.planes import Document, cluster, deployment, there
 from tests.apiserver.test_roots import certain, hooks, quiet, service
 from tests.fakes.apiserver import ControlPlane, needs_control_plane
@@ -43,13 +43,6 @@ async def namespace(client: ApiCluster, name: str, **labels: str) -> str:
 
 async def patched(client: ApiCluster, path: str, body: Document) -> None:
     await client._connection.request("PATCH", path, body=body, content_type="application/merge-patch+json")
-
-
-def dead(api: Document | None) -> NotReady | None:
-    """Whether the API server has seen that nobody serves it."""
-    conditions = ((api or {}).get("status") or {}).get("conditions") or []
-    false = any((item["type"], item["status"]) == ("Available", "False") for item in conditions)
-    return None if false else NotReady("it is not looked at yet")
 
 
 async def cause(client: ApiCluster, document: Document) -> Root:
@@ -146,35 +139,3 @@ async def test_a_webhook_whose_refusal_is_judged_by_what_follows_its_url(client:
     root = await cause(client, held)
     assert "no workload is behind it" in root.waiting.reason
     assert "firewall" not in root.line()
-
-
-async def test_a_namespace_that_stays_names_the_api_that_is_dead(client: ApiCluster) -> None:
-    await namespace(client, "stays")
-    spec = {
-        "group": "metrics.example.com", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-        "insecureSkipTLSVerify": True, "service": {"name": "absent", "namespace": "stays"},
-    }  # fmt: skip
-    api = {
-        "apiVersion": "apiregistration.k8s.io/v1",
-        "kind": "APIService",
-        "metadata": {"name": "v1beta1.metrics.example.com"},
-        "spec": spec,
-    }
-    await client.apply(api)
-    await client.wait(Ref.of(api), dead, timeout_seconds=60, say=quiet)
-    kept = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "kept", "namespace": "stays", "finalizers": ["example.com/hold"]},
-    }
-    await client.apply(kept)
-    await client._connection.request("DELETE", "/api/v1/namespaces/stays")
-    ref, found = Ref("v1", "Namespace", "stays"), []
-    async with asyncio.timeout(90):
-        while not (found and "metrics.example.com" in found[0].waiting.reason):
-            await asyncio.sleep(0.2)
-            found = await why_not(client, [ref])
-    assert "APIService v1beta1.metrics.example.com (Service stays/absent) does not answer" in found[0].waiting.reason
-    assert found[0].waiting.hint.endswith("kubectl delete apiservice v1beta1.metrics.example.com")
-    await client.delete(Ref.of(api))
-    await patched(client, "/api/v1/namespaces/stays/configmaps/kept", {"metadata": {"finalizers": None}})
