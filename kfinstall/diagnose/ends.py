@@ -87,7 +87,7 @@ _ENDS: Final = (
         "version",
         r"is not compatible, need at least",
         "container {name} ends: {said}",
-        "cluster.kubernetesVersion: one that the release runs on (kfinstall answers check FILE)",
+        "give cluster.kubernetesVersion one that the release runs on: kfinstall answers check FILE",
         shared=True,
     ),
     _end(
