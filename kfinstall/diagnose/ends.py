@@ -99,7 +99,7 @@ _ENDS: Final = (
     _end(
         "rbac",
         r"is forbidden: User \"[^\"]*\" cannot|forbidden: .*cannot \w+ resource",
-        "container {name} may not do what it needs in the cluster: {said}",
+        "container {name} may not do in the cluster what it needs to ({said})",
         "its service account lacks a role; if it is Kubeflow's, make it anew: kfinstall --answers FILE",
     ),
     _end(

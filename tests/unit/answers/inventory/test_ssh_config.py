@@ -126,7 +126,7 @@ def test_what_can_not_be_known_is_told_with_its_line():
     assert left(found, "line 1:", "Include", "not read")
     assert left(found, "line 2:", "Match exec", "never")
     assert left(found, "line 4:", "Match user")
-    assert left(found, "line 10:", "CertificateFile", "ssh.useSshConfig")
+    assert left(found, "line 10:", "CertificateFile", "useSshConfig")
     assert left(found, "line 11:", "HostKeyAlias")
     assert left(found, "line 12:", "IdentityFile", "environment")
     assert left(found, "line 14:", "proxyjump has no value")
