@@ -93,9 +93,7 @@ async def test_no_weak_algorithm_is_recommended(world: World) -> None:
         try:
             await world.ours("master")
         except TransportError as error:
-            assert not {"group1-sha1", "gss-", "rsa1024-sha1", "ssh-dss"} & {
-                weak for weak in ("group1-sha1", "gss-", "rsa1024-sha1", "ssh-dss") if weak in said(error)
-            }
+            assert not [weak for weak in ("group1-sha1", "gss-", "rsa1024-sha1", "ssh-dss") if weak in said(error)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ async def test_no_weak_algorithm_is_recommended(world: World) -> None:
 async def test_keys_that_the_configuration_holds_back_are_told_with_its_line(world: World, line: str) -> None:
     world.write(world.common(master(world, f"  {line}\n")))
     text = await refused(world)
-    option = line.split()[0]
+    option = line.split(maxsplit=1)[0]
     assert f"{option} ({world.config} line 4): keys are not offered" in text
     assert "ssh-copy-id" not in text
     assert "there is no key" not in text

@@ -53,5 +53,5 @@ def test_a_login_in_an_address_is_told_where_it_goes() -> None:
 @pytest.mark.parametrize(("counts", "expected"), [(None, False), (True, False), (False, True)])
 def test_an_alias_is_of_no_use_where_the_configuration_does_not_count(counts: bool | None, expected: bool) -> None:
     nodes = [{"name": "a", "address": "10.0.0.1", "ssh": {"host": "k8s_master_1"}}]
-    answers = Answers.model_validate({"apiVersion": "kfinstall/v1", "nodes": nodes, "ssh": {"useSshConfig": counts}})
+    answers = Answers.model_validate({"nodes": nodes, "ssh": {"useSshConfig": counts}})
     assert any(broken.path == ("nodes", 0, "ssh", "host") for broken in problems(answers)) is expected
