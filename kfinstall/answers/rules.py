@@ -287,6 +287,15 @@ def _ways(answers: Answers) -> Iterator[Broken]:
             yield Broken(("nodes", index, "address"), f"{node.name} is its own jump host; write ssh: {{jumpHosts: []}} for it")
 
 
+def _aliases(answers: Answers) -> Iterator[Broken]:
+    for index, node in enumerate(answers.nodes):
+        if node.ssh is not None and node.ssh.host is not None and answers.ssh.use_ssh_config is False:
+            yield Broken(
+                ("nodes", index, "ssh", "host"),
+                f"{node.ssh.host} is looked up in ~/.ssh/config, which ssh.useSshConfig: false leaves out; take one of the two out",
+            )
+
+
 def _secrets(answers: Answers) -> Iterator[Broken]:
     """A password that a machine has already can't be made up."""
     refs = list(_ssh_secrets(answers.ssh, ("ssh",)))
@@ -321,6 +330,7 @@ _RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
     _spark: frozenset({"spark", "kubeflow", "cluster"}),
     _profile: frozenset({"kubeflow"}),
     _ways: frozenset({"nodes", "ssh"}),
+    _aliases: frozenset({"nodes", "ssh"}),
     _secrets: frozenset({"nodes", "ssh"}),
 }
 """Each rule with the sections of the answers that it looks at."""

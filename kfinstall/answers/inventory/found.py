@@ -39,6 +39,8 @@ class Server:
     local: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     """Plain data that only our own answers have: references to secrets."""
+    alias: str = ""
+    """What ssh has to call it, where settings hang on that; empty where its address will do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,11 @@ class _Made:
 
     def _ssh(self, server: Server, shown: str) -> dict[str, Any]:
         ssh: dict[str, Any] = {}
+        if server.alias:
+            try:
+                ssh["host"] = t.ssh_host(server.alias)
+            except ValueError:
+                self.found.leave(f"{shown}: ssh can't be told to call it {word(server.alias)}", server.line)
         if server.user:
             try:
                 ssh["user"] = t.login_name(server.user)

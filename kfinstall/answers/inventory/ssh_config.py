@@ -227,7 +227,15 @@ class _Config:
             port=values.get("port"),
             keys=self._keys(values),
             hops=way,
+            alias=values.host if self._hangs_on_name(values) else "",
         )
+
+    def _hangs_on_name(self, values: _Values) -> bool:
+        """Whether ssh would find other settings by the address than by the name, of those that the answers have no key for."""
+        address = self._address(values, tell=False)
+        if address == values.host:
+            return False
+        return _beyond(values) != _beyond(self.values(address))
 
     def _address(self, values: _Values, *, tell: bool = True) -> str:
         text, line = values.first.get("hostname", (values.host, 0))
@@ -317,6 +325,20 @@ class _Config:
                 yield from self.way(values, (*seen, hop.address), through) or ()
             own = self.server(values, None, line)
             yield Hop(own.address, hop.user or own.user, hop.port or own.port, hop.keys or own.keys)
+
+
+def _beyond(values: _Values) -> dict[str, str]:
+    """What holds for a host besides what the answers can say."""
+    known = _TAKEN - {"proxycommand"} | _NO_CHANGE
+    return {key: value for key, (value, _line) in values.first.items() if key not in known and not _is_way(key, value)}
+
+
+def _is_way(key: str, value: str) -> bool:
+    """Whether it is a ProxyCommand that can be written down as jump hosts."""
+    try:
+        return key == "proxycommand" and ssh_words.proxy_command(value) is not None
+    except ssh_words.NotUnderstoodError:
+        return False
 
 
 def _fits(pattern: str, host: str) -> bool:
