@@ -73,6 +73,7 @@ INSTALL: Final = Workflow(
     known=installation.every,
     changes=True,
     installs=True,
+    preflight=True,
 )
 RESUME: Final = Workflow(
     "resume",
@@ -83,4 +84,5 @@ RESUME: Final = Workflow(
     known=installation.every,
     changes=True,
     installs=True,
+    preflight=True,
 )
