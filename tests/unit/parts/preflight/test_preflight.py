@@ -1,5 +1,6 @@
 """Preflight and connect steps: pure checks over facts, each finding with a cause and something to type."""
 
+import re
 from dataclasses import replace
 
 import pytest
