@@ -121,7 +121,7 @@ def _rehearsed(name: str, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     if name in _TAKING:
         return "demo", (f"--{name}", *(word for word in words if word in _REHEARSED))
     if name == "check":
-        return "resume", ("--only", "preflight")
+        return ("demo", ("--check", *words)) if current().command == "check" else ("resume", ("--only", "preflight"))
     if name == "install" and current().command in _TAKING:
         return "demo", ()
     if name == "install":

@@ -115,6 +115,11 @@ def kubectl(*words: str, namespace: str = "", names: Sequence[str] = (), options
     return shell("kubectl", *where, *words, *names, *options)
 
 
+def counted(number: int, noun: str) -> str:
+    """1 node, 3 nodes. For nouns whose plural takes an s."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """4 s, 2 min 05 s, 1 h 03 min."""
     whole = round(seconds)

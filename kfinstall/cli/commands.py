@@ -10,6 +10,7 @@ from typing import Final
 from kfinstall import invocation
 from kfinstall.cli.terminal import Terminal
 from kfinstall.errors import ExitCode, UsageError
+from kfinstall.text import counted
 from kfinstall.workflows import WORKFLOWS
 
 Command = Callable[[argparse.Namespace, Terminal], int]
@@ -105,7 +106,7 @@ def _answers_check(options: argparse.Namespace, terminal: Terminal) -> int:
         terminal.record(good)
     for line in absent(answers, terminal.environ):
         terminal.say(f"note: {line}")
-    terminal.say(f"{path}: good: cluster {answers.cluster.name}, {len(answers.nodes)} node(s)")
+    terminal.say(f"{path}: good: cluster {answers.cluster.name}, {counted(len(answers.nodes), 'node')}")
     return ExitCode.DONE
 
 

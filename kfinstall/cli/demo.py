@@ -16,6 +16,7 @@ from kfinstall.engine.workflow import Workflow
 from kfinstall.errors import KfError, UsageError
 from kfinstall.frontend.demo import CLUSTER_NAME, Demo, make_room, on_stage, refuse_impossible
 from kfinstall.workflows import APART, installation, resuming, runs
+from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.install import INSTALL
 
 
@@ -36,6 +37,10 @@ def demo(options: argparse.Namespace, terminal: Terminal) -> int:
         return asyncio.run(_rehearse(options, terminal, chosen, cluster, run_options(options, terminal, workflow)))
     chosen = Demo(options.nodes, tuple(options.fault), options.pace)
     refuse_impossible(chosen)
+    if options.check:
+        make_room(cluster)
+        invocation.learn(command=CHECK.id)
+        return asyncio.run(_rehearse(options, terminal, chosen, cluster, run_options(options, terminal, CHECK)))
     if terminal.screens and not options.headless and not options.json:
         from kfinstall.cli.wizard import rehearse
 
@@ -65,8 +70,11 @@ def _refuse_loose(options: argparse.Namespace, workflow: Workflow | None) -> Non
         if getattr(options, name, False) and name not in known:
             owners = " or ".join(f"--{each.id}" for each in APART if name in {flag.name for flag in each.flags})
             raise UsageError(f"--{name.replace('_', '-')} needs {owners}", hint=f"see: {invocation.command('demo', '--help')}")
-    if workflow is not None and (options.only or options.start):
-        raise UsageError(f"--{workflow.id} has no phases to choose", hint="leave --only and --from out: all of it is done")
+    if options.mend and not options.check:
+        raise UsageError("--fix needs --check", hint=f"see: {invocation.command('demo', '--help')}")
+    apart = CHECK if options.check else workflow
+    if apart is not None and (options.only or options.start):
+        raise UsageError(f"--{apart.id} has no phases to choose", hint="leave --only and --from out: all of it is done")
 
 
 def _refuse_gaps(options: argparse.Namespace, cluster: ClusterState) -> None:
@@ -96,7 +104,7 @@ def resume_demo(
 async def _rehearse(
     options: argparse.Namespace, terminal: Terminal, settings: Demo, cluster: ClusterState, requested: Options
 ) -> int:
-    first = requested.workflow is INSTALL
+    first = requested.workflow in (INSTALL, CHECK)
     async with on_stage(settings, cluster, fresh=first) as stage:
         work = work_of(requested.workflow, options, terminal)
         aside = tuple(name for name in requested.leave_out if name in spare_nodes(stage.answers))
@@ -104,6 +112,8 @@ async def _rehearse(
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
-            if first and settings.faults:
-                error.hint = f"{error.hint}\nthe fault is over; go on with: {invocation.command('resume')}".strip()
+            if requested.workflow is INSTALL and settings.faults:
+                again = f"go on with: {invocation.command('resume')}"
+                lines = [line for line in error.hint.splitlines() if line not in (again, f"then: {invocation.again()}")]
+                error.hint = "\n".join([*lines, f"the fault is over; {again}"])
             raise

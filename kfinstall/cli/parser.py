@@ -263,6 +263,9 @@ def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argpars
     way.add_argument("--reset", action="store_true", help="put the simulated servers of the last rehearsal back to what they were")
     way.add_argument("--uninstall", action="store_true", help="take Kubeflow off the simulated cluster of the last rehearsal")
     way.add_argument("--rotate", action="store_true", help="replace the generated secrets of the last rehearsal")
+    way.add_argument("--check", action="store_true", help="only the preflight, on new simulated servers")
+    demo.add_argument("--fix", "--mend", dest="mend", action="store_true", help="with --check: see kfinstall check --help")
+    demo.add_argument("--yes", action="store_true", help="with --check --fix: make all fixes without a question")
     demo.add_argument("--delete-data", action="store_true", help="with --reset or --uninstall: delete volumes and images too")
     demo.add_argument("--force-finalizers", action="store_true", help="with --uninstall: see kfinstall uninstall --help")
     fault = demo.add_argument(

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
-from kfinstall import durable
+from kfinstall import durable, invocation
 from kfinstall.answers.load import load
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.answers.secrets import resolve
@@ -29,7 +29,7 @@ from kfinstall.engine.reporters.plain import Plain
 from kfinstall.engine.session import Session, open_session
 from kfinstall.engine.step import Fix
 from kfinstall.engine.workflow import Question, Workflow
-from kfinstall.errors import ExitCode, InterruptedRunError, NodesSetAsideError, UsageError
+from kfinstall.errors import ExitCode, InterruptedRunError, KfError, NodesSetAsideError, UsageError
 from kfinstall.events import EventBus, Notice
 from kfinstall.secrets import Redactor, Secret
 from kfinstall.text import duration
@@ -38,6 +38,7 @@ from kfinstall.workflows.check import CHECK
 from kfinstall.workflows.plan import PLAN
 
 Work = Callable[[Session], Awaitable[int]]
+_NOTHING_TO_FIX: Final = "there is nothing that kfinstall can mend itself"
 
 
 def run_on_answers(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -78,6 +79,7 @@ def run_options(options: argparse.Namespace, terminal: Terminal, workflow: Workf
         force_finalizers=getattr(options, "force_finalizers", False),
         prune=getattr(options, "prune", False),
         dry_run=getattr(options, "dry_run", False),
+        tolerant=workflow is CHECK,
     )
     return consented(wanted, options, terminal)
 
@@ -241,26 +243,39 @@ def _show_card(session: Session, terminal: Terminal) -> None:
 
 
 async def _check(session: Session, *, options: argparse.Namespace, terminal: Terminal) -> int:
-    if options.mend:
+    asked = not options.mend or options.yes or terminal.interactive
+    if options.mend and asked:
         await fix_offered(session, options, terminal)
-    await session.work()
+    try:
+        await session.work()
+    except KfError as error:
+        if not asked and (more := _unconfirmed(session)):
+            error.hint = "\n".join(line for line in (error.hint, more) if line)
+        raise
+    if not asked:
+        terminal.say(_unconfirmed(session) or _NOTHING_TO_FIX)
     return ExitCode.DONE
 
 
-async def fix_offered(session: Session, options: argparse.Namespace, terminal: Terminal) -> None:
-    """Fix what findings offer, each after a question or all by --yes.
+def _unconfirmed(session: Session) -> str:
+    """What to add where fixes are offered and nobody is there to confirm each; empty where none is offered."""
+    fixes = offered(session)
+    if not fixes:
+        return ""
+    what = "; ".join(f"{node}: {'; '.join(fix.title for fix in each)}" for (node, _check), each in fixes.items())
+    return (
+        f"nothing was fixed: each fix has to be confirmed, and there is nobody to ask ({what})\n"
+        f"make all of them: {invocation.command(CHECK.id, '--fix', '--yes')}; a reset takes them back"
+    )
 
-    Raises:
-        UsageError: nobody is there to be asked.
-    """
+
+async def fix_offered(session: Session, options: argparse.Namespace, terminal: Terminal) -> None:
+    """Fix what findings offer, each after a question at a terminal or all by --yes."""
     wanted = offered(session)
-    if wanted and not options.yes and not terminal.interactive:
-        raise UsageError(
-            "each fix has to be confirmed, and there is nobody to ask",
-            why="\n".join(f"{node}: {'; '.join(fix.title for fix in fixes)}" for (node, _check), fixes in wanted.items()),
-            hint="give --yes to make all of them; a reset takes them back",
-        )
     for (node, step), fixes in wanted.items():
+        if (node, step) not in offered(session):
+            terminal.say(f"{node}: {step}: well by what was fixed before")
+            continue
         for line in _by_hand(session, node, step, fixes):
             terminal.say(line)
         title = "; ".join(fix.title for fix in fixes)
@@ -268,7 +283,7 @@ async def fix_offered(session: Session, options: argparse.Namespace, terminal: T
             done = await apply_fix(session, node, step)
             terminal.say(f"{node}: {step}: {'well now' if done.level in ('ok', 'info') else done.level}: {done.message}")
     if not wanted:
-        terminal.say("there is nothing that kfinstall can mend itself")
+        terminal.say(_NOTHING_TO_FIX)
 
 
 def _by_hand(session: Session, node: str, step: str, fixes: Sequence[Fix]) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from kfinstall import invocation
+from kfinstall.engine import entering
 from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.options import Options
 from kfinstall.engine.secret_store import SecretStore
@@ -21,7 +22,7 @@ from kfinstall.transport.unknown_keys import UnknownHostKeyError
 
 
 async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, options: Options, bus: EventBus) -> None:
-    """Connect to every node and read its facts; a worker that can't be reached is set aside.
+    """Connect to every node and read its facts; a worker that can't be entered is set aside. Before an installation, and in a check, each is told as a finding.
 
     Raises:
         HostKeyError: host keys are unknown, and nobody accepted them; tells all of them.
@@ -67,25 +68,40 @@ async def enter_nodes(fleet: Fleet, secrets: SecretStore, state: ClusterState, o
     if unknown and not options.tolerant:
         raise unknown_keys.together(unknown)
     errors |= await fleet.read_nodes(fleet.hosts)
-    _judge(fleet, errors, options)
+    fleet.not_entered = {name: errors[name] for name in names if name in errors}
+    if options.workflow.preflight:
+        for name, error in fleet.not_entered.items():
+            bus.emit(entering.finding(name, error))
+    _judge(fleet, fleet.not_entered, options)
+    _take(fleet, options, bus)
+    await fleet.read_cluster()
+
+
+def _take(fleet: Fleet, options: Options, bus: EventBus) -> None:
+    """Tell which nodes are there, and set the others aside."""
     for name in fleet.facts:
         facts = fleet.facts[name]
         cpu = f"{facts.hardware.cpus} CPU, {facts.hardware.memory_bytes / 2**30:.1f} GiB"
         bus.emit(NodeConnected(node=name, description=f"{facts.os.pretty}, {cpu}"))
+    errors = dict(fleet.not_entered)
     for name in options.leave_out:
         errors[name] = UsageError("set aside by the administrator", hint=f"take it in again: {invocation.again()}")
     for name, error in errors.items():
+        if options.tolerant and name in fleet.required and name in fleet.not_entered:
+            continue  # what the answers say of it goes for the others; the run ends with its error
         fleet.leave_out(name, error)
-        bus.emit(NodeSetAside(node=name, step="connect.login", reason=error.message))
-    await fleet.read_cluster()
+        bus.emit(NodeSetAside(node=name, step=entering.LOGIN, reason=error.message))
 
 
 def _judge(fleet: Fleet, errors: Mapping[str, KfError], options: Options) -> None:
     """Raise where the run can't go on without the nodes that could not be entered."""
-    strict = options.workflow.looks and not options.tolerant
-    for name, error in errors.items():
-        if strict or name in fleet.required or len(errors) + len(options.leave_out) == len(fleet.all_answers.nodes):
-            error.node = error.node or name
-            others = [f"{other}: {failure.message}" for other, failure in errors.items() if other != name]
-            error.why = "\n".join([*([error.why] if error.why else []), *(f"also {line}" for line in others)])
-            raise error
+    if not errors:
+        return
+    if len(errors) + len(options.leave_out) == len(fleet.all_answers.nodes):
+        raise entering.together(errors)
+    if options.tolerant:
+        return
+    strict = options.workflow.looks or (options.strict and options.workflow.preflight)
+    if strict or fleet.required & set(errors):
+        first = next((name for name in errors if strict or name in fleet.required), "")
+        raise entering.together({first: errors[first], **errors})

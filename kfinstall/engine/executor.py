@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kfinstall import invocation
-from kfinstall.engine import findings, limits, plan
+from kfinstall.engine import entering, findings, limits, plan
 from kfinstall.engine.context import Context
 from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.journal import IGNORED, Entry, Journal
@@ -41,6 +41,7 @@ from kfinstall.events import (
     StepStarted,
 )
 from kfinstall.secrets import Redactor
+from kfinstall.text import counted
 
 
 @dataclass(slots=True)
@@ -177,25 +178,33 @@ class Executor:
         Raises:
             PreflightError: at least one finding stops the run.
             PreflightWarningError: at least one is a warning, and the run is strict.
+            KfError: nodes could not be entered, nothing else stops it, and it does not go on.
         """
         found = self.findings(steps)
+        # They were told when the run began.
+        lost = {} if record else self._fleet.not_entered
         self.ignored = [finding for finding in found if finding.ignored]
         self.tally.warnings += sum(1 for finding in found if finding.level == "warning")
         errors = [finding for finding in found if finding.level == "error"]
         if errors:
+            errors = [*(entering.finding(name, error) for name, error in lost.items()), *errors]
             groups = findings.grouped(errors)
             count, nodes = len(groups), len({finding.node for finding in errors})
             raise PreflightError(
-                f"{count} finding{'s' if count > 1 else ''} on {nodes} node{'s' if nodes > 1 else ''} must be mended first",
+                f"{counted(count, 'finding')} on {counted(nodes, 'node')} must be mended first",
                 why="\n".join([*(line for group in groups for line in group.lines()), *_not_ignored(groups, self._ignore)]),
                 hint="\n".join([*(line for group in groups for line in group.advice()), *_all_the_same(groups)]),
             )
+        if lost:
+            raise entering.together(lost)
         warnings = findings.grouped(finding for finding in found if finding.level == "warning")
         if self._strict and warnings:
             raise PreflightWarningError(
-                f"{len(warnings)} warning(s), and --strict was given",
+                f"{counted(len(warnings), 'warning')}, and --strict was given",
                 why="\n".join(line for group in warnings for line in group.lines()),
-                hint="\n".join(["mend them, or run without --strict", *_all_the_same(warnings)]),
+                hint="\n".join(
+                    [*(line for group in warnings for line in group.advice()), "or run without --strict", *_all_the_same(warnings)]
+                ),
             )
         if record:
             for finding in self.ignored:
@@ -210,6 +219,8 @@ class Executor:
         found: list[Finding] = []
         for step in steps:
             for target in (only,) if only else step.targets(self._fleet.answers):
+                if target in self._fleet.not_entered:
+                    continue
                 check = step.check(self._fleet.situation.view(target, step))
                 for finding in findings.events_of(step, target, check, self._ignore):
                     found.append(finding)

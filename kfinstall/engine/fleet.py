@@ -75,6 +75,8 @@ class Fleet:
         """What was found out between nodes (see Step.survey), by its type."""
         self.set_aside: dict[str, str] = {}
         """Node name to the reason."""
+        self.not_entered: dict[str, KfError] = {}
+        """Node name to why it could not be entered when the run began; in the order of the answers."""
         self.changed_keys = ChangedKeys()
         """Host keys that were found changed in this run; nothing more may be done then."""
         self.hints: dict[str, str] = {}

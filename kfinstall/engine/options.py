@@ -35,7 +35,7 @@ class Options:
     limits: Limits = DEFAULT_LIMITS
     """Times of the transport."""
     tolerant: bool = False
-    """check, plan and doctor go on without nodes that can't be entered, instead of failing."""
+    """A check goes on with the nodes that can be entered, and ends with the others as findings; other runs that look fail for them at once."""
     leave_out: tuple[str, ...] = ()
     """Nodes that the administrator sets aside for this run."""
     delete_data: bool = False

@@ -90,8 +90,15 @@ class Session:
         await self.options.workflow.work(self)
 
     def node_lock(self) -> NodeLock:
-        """The lock that the first control plane keeps for this cluster, whoever else has a state of it."""
-        return NodeLock(self.fleet.hosts[self.answers.first_control_plane.name], owner(self.record.id))
+        """The lock that the first control plane keeps for this cluster, whoever else has a state of it.
+
+        Raises:
+            KfError: the first control plane could not be entered.
+        """
+        name = self.answers.first_control_plane.name
+        if name not in self.fleet.hosts and name in self.fleet.not_entered:
+            raise self.fleet.not_entered[name]
+        return NodeLock(self.fleet.hosts[name], owner(self.record.id))
 
     def tell_set_aside(self) -> None:
         """End the work that was done.

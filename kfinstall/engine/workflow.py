@@ -76,6 +76,8 @@ class Workflow:
     clears: bool = False
     """After it nothing is left of what an installation made."""
     installs: bool = False
+    preflight: bool = False
+    """It looks at every server before anything else, and tells what it finds: a server that can't be entered is a finding too."""
     flags: tuple[Flag, ...] = ()
     question: Question | None = None
     """None where a plan and a yes are enough, or where nothing is changed."""

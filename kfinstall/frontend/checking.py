@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
+from kfinstall.engine import entering
 from kfinstall.engine.executor import Stop
 from kfinstall.engine.fixes import apply_fix
 from kfinstall.engine.session import Session
@@ -56,6 +57,8 @@ class Checking:
                 error = None
         if error is not None:
             raise error
+        if session.fleet.not_entered and not stop.requested:
+            raise entering.together(session.fleet.not_entered)
 
     async def _fix(self, session: Session, node: str, what: str) -> None:
         try:

@@ -109,7 +109,13 @@ def _no_connection(target: Target, where: str, error: Exception, why: str, hint:
             why=f"nothing listens on TCP port {target.port} there, or a firewall rejects it",
             hint=f"is the port right (ssh.port)? on the server: sudo systemctl status ssh ssh.socket\ntry: {target.by_hand}",
         )
-    return TransportError(f"{where} can't be reached", node=target.node, why=os.strerror(number) if number else why, hint=hint)
+    return TransportError(
+        f"{where} can't be reached", node=target.node, why=os.strerror(number) if number else _NUMBERED.sub("", why), hint=hint
+    )
+
+
+_NUMBERED: Final = re.compile(r"^\[Errno -?\d+\] ")
+"""What Python puts before the system's own words."""
 
 
 def _number(error: Exception, why: str) -> int:

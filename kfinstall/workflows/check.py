@@ -29,6 +29,7 @@ async def work(session: Session) -> None:
     Raises:
         PreflightError: findings that must be mended.
         PreflightWarningError: warnings, under --strict.
+        KfError: nothing else stands in the way, but servers can't be entered.
     """
     steps = _steps(session)
     await session.executor.survey(steps)
@@ -73,4 +74,6 @@ def refuse_unknown(name: str) -> None:
         )
 
 
-CHECK: Final = Workflow("check", "a check", "preflight only; changes nothing", phases, work, known=installation.every)
+CHECK: Final = Workflow(
+    "check", "a check", "preflight only; changes nothing", phases, work, known=installation.every, preflight=True
+)

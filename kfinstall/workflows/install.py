@@ -75,6 +75,7 @@ INSTALL: Final = Workflow(
     changes=True,
     installs=True,
     flags=(PRUNE,),
+    preflight=True,
 )
 RESUME: Final = Workflow(
     "resume",
@@ -86,4 +87,5 @@ RESUME: Final = Workflow(
     changes=True,
     installs=True,
     flags=(PRUNE,),
+    preflight=True,
 )

@@ -10,7 +10,7 @@ import pytest
 from kfinstall.cli import runs
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine import fixes
-from kfinstall.errors import InterruptedRunError, UsageError
+from kfinstall.errors import InterruptedRunError, PreflightError, UsageError
 from kfinstall.frontend.controller import Controller
 from kfinstall.frontend.demo import Demo
 from kfinstall.frontend.draft import Draft
@@ -103,9 +103,11 @@ async def test_only_what_is_offered_is_mended(tmp_path):
 
         async def refused(session):
             nobody = Terminal(interactive=False, colour=False, unicode=True, environ={})
-            with pytest.raises(UsageError, match="nobody to ask") as error:
-                await runs.fix_offered(session, argparse.Namespace(yes=False), nobody)
-            assert "set the clock" in error.value.why
+            with pytest.raises(PreflightError, match="must be mended") as error:
+                await runs._check(session, options=argparse.Namespace(mend=True, yes=False), terminal=nobody)
+            assert "set the clock" in error.value.hint
+            assert "--fix --yes" in error.value.hint
+            assert fleet.world.nodes["worker2"].clock_skew_seconds == 3600
             await runs.fix_offered(session, argparse.Namespace(yes=True), nobody)
             await runs.fix_offered(session, argparse.Namespace(yes=False), nobody)  # nothing is left to ask about
 

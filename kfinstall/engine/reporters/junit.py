@@ -15,6 +15,7 @@ _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 """What XML 1.0 can't hold, not even as a reference."""
 _JUDGED: Final = frozenset({ExitCode.DONE, ExitCode.PREFLIGHT, ExitCode.PREFLIGHT_WARNING})
 """Ends that the cases tell of; every other one is a case of its own."""
+_LOGIN: Final = "connect.login"
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ class JUnit:
             self._aside[event.node] = event.reason
         elif isinstance(event, RunFinished):
             self._seconds = event.seconds
-            self._end = "" if event.exit_code in _JUDGED or event.set_aside else event.message or f"exit code {event.exit_code}"
+            lost = any(each.level == "error" for (_node, check), found in self._found.items() if check == _LOGIN for each in found)
+            told = event.exit_code in _JUDGED or event.set_aside or (lost and event.exit_code in (ExitCode.SSH, ExitCode.SUDO))
+            self._end = "" if told else event.message or f"exit code {event.exit_code}"
 
     def text(self) -> bytes:
         """The report: XML in UTF-8."""
@@ -53,8 +56,8 @@ class JUnit:
         nodes = dict.fromkeys([*self._nodes, *(node for node, _check in self._found)])
         for node in nodes:
             cases = [_case(check, found, strict=self.strict) for (where, check), found in self._found.items() if where == node]
-            if node in self._aside:
-                cases.append(_broken("connect.login", f"set aside: {self._aside[node]}"))
+            if node in self._aside and not any(each.level == "error" for each in self._found.get((node, _LOGIN), ())):
+                cases.append(_broken(_LOGIN, f"set aside: {self._aside[node]}"))
             if cases:
                 root.append(self._suite(node, cases))
         if self._end:

@@ -46,7 +46,7 @@ def _state(view: View) -> Iterator[Finding]:
         upgrades = program.startswith(("unattended-upgr", "apt.systemd.dai"))
         offer = Fix("stop automatic upgrades until the next boot", "mend-updates", (("UNITS", _UPGRADES),)) if upgrades else None
         text = f"apt's lock is held by {program or 'a program'}, process {pid}{whose}; steps wait for it"
-        yield Finding(text, fix, warning=True, fix=offer)
+        yield Finding(text, fix, warning=True, fix=offer, name="apt-lock")
     interrupted = view.fact(AptFiles).interrupted
     if (apt.broken or interrupted) and not running:
         names = ", ".join(apt.broken[:_SHOWN_PACKAGES]) + (" ..." if len(apt.broken) > _SHOWN_PACKAGES else "")
@@ -59,9 +59,10 @@ def _state(view: View) -> Iterator[Finding]:
             "sudo dpkg --configure -a && sudo apt-get install --fix-broken",
             warning=ours or busy,
             fix=None if busy else Fix("finish half-installed packages, removing none", "mend-packages"),
+            name="half-installed",
         )
     if apt.cloud_init_running:
-        yield Finding("cloud-init still works on the first boot", "cloud-init status --wait", warning=True)
+        yield Finding("cloud-init still works on the first boot", "cloud-init status --wait", warning=True, name="first-boot")
 
 
 def _by_hand(source: Source) -> str:
@@ -78,25 +79,31 @@ def _forms(view: View, judged: Judged) -> Iterator[Finding]:
     for file in view.fact(AptFiles).sources:
         if not file.whole:
             text = f"{file.path} is too long to be read: whether it names a source of Kubernetes is not known"
-            yield Finding(text, shell("grep", "-nE", "apt.kubernetes.io|pkgs.k8s.io", file.path), warning=True)
+            yield Finding(text, shell("grep", "-nE", "apt.kubernetes.io|pkgs.k8s.io", file.path), warning=True, name="apt-source")
     for source in judged.mixed:
         text = f"{source.path} names a repository of Kubernetes that has to go, and others, in one stanza: {source}"
-        yield Finding(text, f"{shell('sudoedit', source.path)}  # take Kubernetes' out, or give it a stanza of its own")
+        yield Finding(
+            text, f"{shell('sudoedit', source.path)}  # take Kubernetes' out, or give it a stanza of its own", name="apt-source"
+        )
     for source in judged.guests:
         text = f"{source.path} is the file of Kubernetes' repository, and names another source too: {source}"
-        yield Finding(text, f"{shell('sudoedit', source.path)}  # move that line into a file of its own in /etc/apt/sources.list.d")
+        yield Finding(
+            text,
+            f"{shell('sudoedit', source.path)}  # move that line into a file of its own in /etc/apt/sources.list.d",
+            name="apt-source",
+        )
     for one, other in apt_sources.conflicts(judged.stay):
         keys = " and ".join(", ".join(source.signed_by) or "the keys of all sources" for source in (one, other))
         where = one.path if one.path == other.path else f"{one.path} and {other.path}"
         text = f"the same repository stands twice in {where}, with other keys ({keys}): apt reads no source at all. It is {other}"
-        yield Finding(text, _by_hand(other), fix=_off(view, other))
+        yield Finding(text, _by_hand(other), fix=_off(view, other), name="apt-source")
 
 
 def _tries(view: View, judged: Judged) -> Iterator[Finding]:
     found, ready = view.fact(AptTried), membership.member(view)
     for words in found.messages:
         if not words.startswith(_EXPLAINED):
-            yield Finding(f"apt can't read its sources: {words}", "sudo apt-get check")
+            yield Finding(f"apt can't read its sources: {words}", "sudo apt-get check", name="apt-source")
     status: dict[tuple[str, str, str], list[int]] = {}
     for tried in found.tried:
         status.setdefault((tried.path, tried.release, tried.uri), []).append(tried.status)
@@ -107,16 +114,16 @@ def _tries(view: View, judged: Judged) -> Iterator[Finding]:
             continue
         if uri.startswith("cdrom:"):
             text = f"{path} names a disc as a source of packages: apt fails where it is not in the drive"
-            yield Finding(text, _by_hand(source), warning=ready, fix=_off(view, source))
+            yield Finding(text, _by_hand(source), warning=ready, fix=_off(view, source), name="apt-source")
         elif all(code == _REFUSED for code in codes):
             text = f"{uri} of {path} is refused to this server (HTTP {_REFUSED}): apt-get update may fail"
-            yield Finding(text, _by_hand(source), warning=True, fix=_off(view, source))
+            yield Finding(text, _by_hand(source), warning=True, fix=_off(view, source), name="apt-source")
         elif all(code in _NOT_THERE for code in codes):
             text = (
                 f"{uri} of {path} has no Release file{f' for {release}' if release else ''} (HTTP {codes[0]}): "
                 "this repository is gone, or has nothing for this release of the system, and each apt-get update fails"
             )
-            yield Finding(text, _by_hand(source), warning=ready, fix=_off(view, source))
+            yield Finding(text, _by_hand(source), warning=ready, fix=_off(view, source), name="apt-source")
 
 
 def _names(source: Source, uri: str, bare: str) -> bool:
@@ -135,12 +142,12 @@ def _keys(view: View, judged: Judged) -> Iterator[Finding]:
                     offer = Fix(f"let apt read {path}", "mend-apt-key", (("FILE", path),))
                 text = f"the key {path} {what}: apt does not accept {source} of {source.path}"
                 # Newer versions of apt take both forms.
-                yield Finding(text, command, warning=ready or what.startswith("is text"), fix=offer)
+                yield Finding(text, command, warning=ready or what.startswith("is text"), fix=offer, name="apt-key")
     for key in known.keys:
         if key.path.startswith("/etc/apt/trusted.gpg") and key.form != "missing" and not key.readable:
             text = f"the key {key.path} can't be read by apt's own user _apt: apt passes it over"
             offer = Fix(f"let apt read {key.path}", "mend-apt-key", (("FILE", key.path),))
-            yield Finding(text, shell("sudo", "chmod", "a+r", key.path), warning=True, fix=offer)
+            yield Finding(text, shell("sudo", "chmod", "a+r", key.path), warning=True, fix=offer, name="apt-key")
 
 
 def _pins(view: View) -> Iterator[Finding]:
@@ -152,7 +159,11 @@ def _pins(view: View) -> Iterator[Finding]:
     needed = [name for name in _BESIDE if not facts.installed(name)] + ([] if there else [runtime])
     for pin, package in apt_pins.in_the_way(apt_pins.pins(view.fact(AptFiles).pins), needed, host):
         text = f"{pin.path} keeps apt from {package} as it is needed: {pin}"
-        yield Finding(text, f"{shell('sudoedit', pin.path)}  # take that stanza out; then: {shell('apt-cache', 'policy', package)}")
+        yield Finding(
+            text,
+            f"{shell('sudoedit', pin.path)}  # take that stanza out; then: {shell('apt-cache', 'policy', package)}",
+            name="apt-pin",
+        )
 
 
 def _proxies(view: View) -> Iterator[Finding]:
@@ -166,7 +177,7 @@ def _proxies(view: View) -> Iterator[Finding]:
             if not found.url.rstrip("/").endswith(f":{_CACHE_PORT}"):
                 text = f"apt goes through the proxy {found.url} ({found.path}), and the answers name none: images and downloads would go direct"
                 own = accepted(view.answers, [{f"proxy.{scheme}": found.url}])
-                yield Finding(text, own or f"write that proxy into the answers (proxy.{scheme})", warning=True)
+                yield Finding(text, own or f"write that proxy into the answers (proxy.{scheme})", warning=True, name="apt-proxy")
         elif (
             ours
             and "***@" not in found.url
@@ -174,7 +185,7 @@ def _proxies(view: View) -> Iterator[Finding]:
             and found.path > "/etc/apt/apt.conf.d/95kfinstall-proxy"
         ):
             text = f"{found.path} gives apt another proxy ({found.url}) than the answers, and apt reads it after theirs"
-            yield Finding(text, shell("sudoedit", found.path), warning=True)
+            yield Finding(text, shell("sudoedit", found.path), warning=True, name="apt-proxy")
 
 
 def _newer(view: View) -> Iterator[Finding]:
@@ -186,7 +197,9 @@ def _newer(view: View) -> Iterator[Finding]:
             text = f"{name} {present} is installed, newer than {view.patch}: kfinstall does not downgrade it"
             purge = shell("sudo", "apt-get", "purge", "--allow-change-held-packages", *_KUBERNETES)
             keep = accepted(view.answers, [{"cluster.kubernetesVersion": present}])
-            yield Finding(text, f"{keep}\n{purge}  # instead, if nothing needs it there" if keep else purge)
+            yield Finding(
+                text, f"{keep}\n{purge}  # instead, if nothing needs it there" if keep else purge, name="newer-kubernetes"
+            )
             return
 
 
@@ -207,6 +220,7 @@ class PreflightApt(Step):
     title: ClassVar[str] = "Check the package manager"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (AptFiles, AptTried)
+    names = ("apt-lock", "half-installed", "first-boot", "apt-source", "apt-key", "apt-pin", "apt-proxy", "newer-kubernetes")
 
     @override
     def watch(self, view: View) -> NodeQuery:

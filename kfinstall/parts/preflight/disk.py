@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from kfinstall.answers.fragment import setting
+from kfinstall.answers.fragment import settings
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
@@ -111,37 +111,64 @@ def _system(view: View) -> Iterator[Finding]:
             )
 
 
-def _requested(view: View) -> Iterator[Finding]:
-    """Each claim by itself is an error; those that share a file system together are a warning."""
+def _by_mount(view: View) -> Mapping[str, list[_Claim]]:
+    """What is asked of each file system whose free space is known."""
     shared: dict[str, list[_Claim]] = {}
     for claim in _claims(view):
         space = view.facts.space.get(claim.directory)
-        if space is None:
-            continue
-        if space.free_bytes < claim.size_bytes:
-            grow = _grown(view, space.mount)
-            fits = setting(claim.key, f"{max(1, space.free_bytes // 2**30)}Gi")
-            less = f"{fits}  # or another directory, or a larger disk for {space.mount}"
-            yield Finding(
-                f"{gibibytes(space.free_bytes)} free at {space.mount} for {claim.directory}; {claim.key} asks for "
-                f"{gibibytes(claim.size_bytes)}",
-                f"{grow}\n{less}" if grow else less,
-                name="asked-space",
-            )
-        else:
+        if space is not None:
             shared.setdefault(space.mount, []).append(claim)
-    for mount, claims in shared.items():
-        total = sum(claim.size_bytes for claim in claims)
+    return shared
+
+
+def _fitting(claims: Sequence[_Claim], free_bytes: int) -> dict[str, int]:
+    """Key to the size, in GiB, that would do: what is small stays, the rest is shared alike. Only what has to be smaller; nothing where no size would do."""
+    left, smaller = free_bytes // 2**30, dict[str, int]()
+    for at, claim in enumerate(sorted(claims, key=lambda each: each.size_bytes)):
+        share = left // (len(claims) - at)
+        if claim.size_bytes <= share * 2**30:
+            left -= -(-claim.size_bytes // 2**30)
+            continue
+        smaller[claim.key] = share
+        left -= share
+    return smaller if all(smaller.values()) else {}
+
+
+def _proposed(view: View, claims: Sequence[_Claim], free_bytes: int) -> dict[str, int]:
+    """The same, and small enough for every other server, for which the same answers go."""
+    sizes = _fitting(claims, free_bytes)
+    for name in view.fleet:
+        other = replace(view, target=name)
+        for mine in _by_mount(other).values():
+            for key, size in _fitting(mine, other.facts.space[mine[0].directory].free_bytes).items():
+                if key in sizes:
+                    sizes[key] = min(sizes[key], size)
+    return sizes
+
+
+def _requested(view: View) -> Iterator[Finding]:
+    """A claim that alone is too much is an error; those that share a file system and together are too much, a warning."""
+    for mount, claims in _by_mount(view).items():
         free = view.facts.space[claims[0].directory].free_bytes
-        if total > free:
+        total = sum(claim.size_bytes for claim in claims)
+        if total <= free:
+            continue
+        sizes = _proposed(view, claims, free)
+        grow = _grown(view, mount)
+        where = f"another disk for {' or '.join(claim.directory for claim in claims)}, or a larger one for {mount}"
+        less = settings({key: f"{size}Gi" for key, size in sizes.items()})
+        fix = "\n".join([*([grow] if grow else []), *([less] if less else []), f"# or {where}" if grow or less else where])
+        large = [claim for claim in claims if claim.size_bytes > free]
+        asked = " and ".join(f"{claim.key} asks for {gibibytes(claim.size_bytes)}" for claim in large or claims)
+        others = [claim for claim in claims if large and claim not in large]
+        beside = "".join(f", {claim.key} on the same file system for {gibibytes(claim.size_bytes)}" for claim in others)
+        if large:
+            text = f"{gibibytes(free)} free at {mount} for {' and '.join(claim.directory for claim in large)}; {asked}{beside}"
+            yield Finding(text, fix, name="asked-space")
+        else:
             keys = " and ".join(claim.key for claim in claims)
             text = f"{keys} together ask for {gibibytes(total)} of {mount}, which has {gibibytes(free)} free"
-            yield Finding(
-                text,
-                f"give {claims[0].key} a smaller size in the answers, or {claims[0].directory} another disk",
-                warning=True,
-                name="asked-space",
-            )
+            yield Finding(text, fix, warning=True, name="asked-space")
 
 
 def _wanted_space(view: View) -> Mapping[str, SpaceFact]:

@@ -34,7 +34,7 @@ _SOCKETS: Final = {"containerd": "/run/containerd/containerd.sock", "docker": "/
 
 def _trace(text: str) -> Finding:
     """A line of the facts that always tells something."""
-    return makers.trace(text) or Finding(text, "")
+    return makers.trace(text) or Finding(text, "", name="other-installation")
 
 
 def _goes_on(view: View) -> bool:
@@ -48,10 +48,12 @@ def _kubeadm(view: View) -> Iterator[Finding]:
     first = view.fleet.get(view.answers.first_control_plane.name)
     if runtime.node_name and first is not None and runtime.ca_sha256 and runtime.ca_sha256 == first.runtime.ca_sha256:
         text = f"the server is already a member of this cluster, under the name {runtime.node_name}"
-        yield Finding(text, f"name it {runtime.node_name} in the answers, under nodes; or on the server: {_RESET}")
+        yield Finding(
+            text, f"name it {runtime.node_name} in the answers, under nodes; or on the server: {_RESET}", name="other-cluster"
+        )
         return
     what = ", ".join(f"/etc/kubernetes/{name}" for name in runtime.kubeadm_files[:3]) or "/var/lib/etcd/member"
-    yield Finding(f"kubeadm was here: {what} belong to another cluster", _RESET)
+    yield Finding(f"kubeadm was here: {what} belong to another cluster", _RESET, name="other-cluster")
 
 
 def _sockets(view: View) -> Iterator[Finding]:
@@ -61,7 +63,7 @@ def _sockets(view: View) -> Iterator[Finding]:
         sockets.discard(_SOCKETS["containerd"])  # Docker runs on containerd: its socket belongs there
     for socket in sorted(sockets - {own}):
         text = f"another container runtime listens at {socket}: kubeadm and crictl will ask which one is meant"
-        yield Finding(text, f"{shell('sudo', 'lsof', socket)}  # then remove that runtime", warning=True)
+        yield Finding(text, f"{shell('sudo', 'lsof', socket)}  # then remove that runtime", warning=True, name="other-runtime")
 
 
 def _others(view: View) -> Iterator[Finding]:
@@ -81,7 +83,7 @@ def _others(view: View) -> Iterator[Finding]:
         maker = next((maker for words, maker in _IN_CONTAINERS if any(word in container.image for word in words)), "")
         if maker:
             text = f"the container {container.name} ({container.image}) is a node of {maker}, a Kubernetes of its own"
-            yield Finding(text, _DELETE[maker], warning=True)
+            yield Finding(text, _DELETE[maker], warning=True, name="other-installation")
 
 
 class PreflightLeftovers(Step):
@@ -91,6 +93,15 @@ class PreflightLeftovers(Step):
     title: ClassVar[str] = "Look for other installations"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (Guests,)
+    names = (
+        "other-cluster",
+        "other-installation",
+        "other-network",
+        "other-program",
+        "other-runtime",
+        "kubelet-flag",
+        "masked-unit",
+    )
 
     @override
     def watch(self, view: View) -> NodeQuery:

@@ -99,9 +99,9 @@ def _program(path: str) -> Finding:
     new = shell("sudo", "mv", path, f"{path}.old")
     if name in _RUN_BY_SYSTEMD:
         text = f"{path} is no package's (kubespray, KubeKey or a hand put it there), and would run instead of the packages' {name}"
-        return Finding(text, new, fix=_away(path))
+        return Finding(text, new, fix=_away(path), name="other-program")
     text = f"{path} is no package's (kubespray, KubeKey or a hand put it there): kfinstall runs the packages' {name}, and a shell this one"
-    return Finding(text, new, warning=True, fix=_away(path))
+    return Finding(text, new, warning=True, fix=_away(path), name="other-program")
 
 
 def _unit(detail: str) -> Finding | None:
@@ -113,26 +113,26 @@ def _unit(detail: str) -> Finding | None:
     command = f"{shell('sudo', 'systemctl', 'disable', '--now', name)}; {shell('sudo', 'mv', path, f'{path}.old')}; sudo systemctl daemon-reload"
     if name == "etcd.service":
         text = f"{path} runs an etcd of its own ({start}): it holds the ports that Kubernetes' etcd needs"
-    return Finding(text, command, fix=_away(path, name))
+    return Finding(text, command, fix=_away(path, name), name="other-program")
 
 
 def _flag(detail: str) -> Finding:
     flag, _blank, path = detail.partition(" ")
     text = f"{path} starts the kubelet with {flag}, which it no longer knows: it would not start"
-    return Finding(text, f"{shell('sudoedit', path)}  # take {flag} out; then: sudo systemctl daemon-reload")
+    return Finding(text, f"{shell('sudoedit', path)}  # take {flag} out; then: sudo systemctl daemon-reload", name="kubelet-flag")
 
 
 def _masked(path: str) -> Finding | None:
     name = path.rpartition("/")[2]
     if name in ("etcd.service", "crio.service"):
         return None
-    return Finding(f"{name} is masked: it can't be started", shell("sudo", "systemctl", "unmask", name))
+    return Finding(f"{name} is masked: it can't be started", shell("sudo", "systemctl", "unmask", name), name="masked-unit")
 
 
 def _snap(name: str) -> Finding:
     expected = name in ("kubectl", "kubeadm", "docker")
     text = f"{name} is installed as a snap" + ("" if expected else ": it runs beside what kfinstall installs, on the same ports")
-    return Finding(text, shell("sudo", "snap", "remove", "--purge", name), warning=expected)
+    return Finding(text, shell("sudo", "snap", "remove", "--purge", name), warning=expected, name="other-installation")
 
 
 def _cni_configuration(path: str) -> Finding:
@@ -144,6 +144,7 @@ def _cni_configuration(path: str) -> Finding:
         shell("sudo", "rm", path),
         warning=later,
         fix=Fix(f"take {path} away, and keep it", "mend-cni-file", (("FILE", path),)),
+        name="other-network",
     )
 
 
@@ -151,18 +152,18 @@ def _cni_interface(path: str) -> Finding:
     name = path.rpartition("/")[2]
     whose = next((whose for word, whose in _INTERFACES.items() if name.startswith(word)), "")
     text = f"the network interface {name} is another pod network's{f': {whose}' if whose else ''}"
-    return Finding(text, shell("sudo", "ip", "link", "delete", name), warning=name in _OWN_KIND)
+    return Finding(text, shell("sudo", "ip", "link", "delete", name), warning=name in _OWN_KIND, name="other-network")
 
 
 def _state(path: str) -> Finding:
     maker = _cni(path)
     text = f"{path} is what another network of pods or containers{f' ({maker})' if maker else ''} kept"
-    return Finding(text, shell("sudo", "rm", "-rf", path), warning=True)
+    return Finding(text, shell("sudo", "rm", "-rf", path), warning=True, name="other-network")
 
 
 def _kubernetes_state(path: str) -> Finding:
     command = f"{_KUBEADM_RESET}; {shell('sudo', 'rm', '-rf', path)}"
-    return Finding(f"{path} is what another Kubernetes left", command, warning=True)
+    return Finding(f"{path} is what another Kubernetes left", command, warning=True, name="other-cluster")
 
 
 _KINDS: Final[Mapping[str, Callable[[str], Finding | None]]] = {
@@ -190,8 +191,8 @@ def trace(text: str, *, ours: bool = False) -> Finding | None:
         return _KINDS[kind](detail)
     maker = MAKERS.get(kind)
     if maker is None:
-        return Finding(f"{kind} is or was installed ({detail})", shell("ls", "-l", detail))
-    return Finding(f"{maker.name} is or was installed ({detail})", maker.hint)
+        return Finding(f"{kind} is or was installed ({detail})", shell("ls", "-l", detail), name="other-installation")
+    return Finding(f"{maker.name} is or was installed ({detail})", maker.hint, name="other-installation")
 
 
 def rules(whose: str, count: int) -> Finding:
@@ -199,4 +200,4 @@ def rules(whose: str, count: int) -> Finding:
     owner, prefix = _RULES.get(whose, (f"{whose}'s", whose))
     text = f"{count} chains of iptables are {owner}, and no such pod network is there any more"
     command = f"sudo iptables-save | grep -v {shell(prefix)} | sudo iptables-restore"
-    return Finding(text, command, warning=whose not in _FILTER)
+    return Finding(text, command, warning=whose not in _FILTER, name="other-network")

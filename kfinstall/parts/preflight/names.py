@@ -78,9 +78,7 @@ def _others(view: View) -> Iterator[Finding]:
             text = f"{node.name} resolves to {', '.join(found)} here{is_of}; in the answers it is {node.address}"
             yield Finding(text, _look(node.name), warning=True, name="node-names")
     if unknown:
-        text = (
-            f"{', '.join(node.name for node in unknown)} resolve to nothing here; Kubernetes goes by addresses, people go by names"
-        )
+        text = f"{', '.join(node.name for node in unknown)} {'resolves' if len(unknown) == 1 else 'resolve'} to nothing here; Kubernetes goes by addresses, people go by names"
         lines = [_line(node.address, node.name) for node in unknown]
         yield Finding(text, "\n".join(lines), name="node-names", severity=Severity.INFO)
 

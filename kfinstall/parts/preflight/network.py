@@ -154,8 +154,11 @@ def _egress(view: View) -> Iterator[Finding]:
     yield from tls.findings({url: reason for url, reason in failed.items() if url not in trusted})
     if not trusted:
         return
-    some = "; ".join(f"{url}: {reason}" for url, reason in list(trusted.items())[:3])
-    more = f" and {len(trusted) - 3} more" if len(trusted) > 3 else ""
+    hosts: dict[str, list[str]] = {}
+    for url, reason in trusted.items():
+        hosts.setdefault(reason, []).append(url)
+    # All of them: whoever opens a firewall is asked once.
+    each = "; ".join(f"{', '.join(urls)}: {reason}" for reason, urls in hosts.items())
     own = proxies.proposed(view)
     fix = f"curl -sSI {next(iter(trusted))}"
     if own:
@@ -166,7 +169,7 @@ def _egress(view: View) -> Iterator[Finding]:
         mirror = f"{setting('registry.mirrors', {'docker.io': 'https://your-mirror'})}  # another host for these images"
         way = f"{setting('proxy.https', 'http://your-proxy:3128')}  # if there is one\n"
         fix += f"\n{'' if proxy else way}{mirror}"
-    yield Finding(f"not to be reached: {some}{more}", fix, warning=proxy or membership.member(view), name="ways-out")
+    yield Finding(f"not to be reached: {each}", fix, warning=proxy or membership.member(view), name="ways-out")
 
 
 def _nfs(view: View) -> Iterator[Finding]:

@@ -84,7 +84,7 @@ def _finding(port: int, holder: str, wanted: _Port, containers: Iterable[Contain
     if not holder or (wanted.ours and all(name[:_COMMAND_CHARACTERS] in wanted.programs for name in holder.split(","))):
         return None
     who, command = _stop(port, holder, wanted, containers)
-    return Finding(f"TCP port {port} is held by {who}", command)
+    return Finding(f"TCP port {port} is held by {who}", command, name="port-held")
 
 
 class PreflightPorts(Step):
@@ -95,6 +95,7 @@ class PreflightPorts(Step):
     danger: ClassVar[Danger] = Danger.NONE
 
     reads = (Guests,)
+    names = ("port-held",)
 
     @override
     def watch(self, view: View) -> NodeQuery:

@@ -42,7 +42,7 @@ def _findings(view: View) -> Iterator[Finding]:
             look()
         except Refused as error:
             if error.reason not in said:
-                yield Finding(error.reason, error.hint)
+                yield Finding(error.reason, error.hint, name="configuration")
             said.add(error.reason)
 
 
@@ -53,6 +53,7 @@ class PreflightRuntime(Step):
     title: ClassVar[str] = "Look at the container runtime's configuration"
     danger: ClassVar[Danger] = Danger.NONE
     reads = (RuntimeFiles,)
+    names = ("configuration",)
 
     def check(self, view: View) -> Check:
         """Satisfied where there is none yet, or what is there can stay."""

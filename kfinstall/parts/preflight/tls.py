@@ -34,9 +34,10 @@ def _issuer(url: str) -> str:
 
 
 def _shown(urls: Mapping[str, str]) -> str:
-    url, reason = next(iter(urls.items()))
-    more = f" and {len(urls) - 1} more" if len(urls) > 1 else ""
-    return f"{url}{more}: {reason}"
+    hosts: dict[str, list[str]] = {}
+    for url, reason in urls.items():
+        hosts.setdefault(reason, []).append(url)
+    return "; ".join(f"{', '.join(each)}: {reason}" for reason, each in hosts.items())
 
 
 def findings(failed: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
@@ -248,6 +249,35 @@ def test_what_shares_a_file_system_is_added_up(fleet):
     space = {path: SpaceFact("/", 2**40, 120 * 2**30) for path in fleet["cp1"].space}
     found = check(PreflightDisk, fleet | {"cp1": replace(fleet["cp1"], space=space)})
     assert conflict(found, "storage.nfs.minimumFree and registry.minimumFree", "150.0 GiB", warning=True)
+
+
+@pytest.mark.parametrize(
+    ("free", "nfs", "registry"), [(120, 70, 50), (57, 29, 28), (101, 51, 50), (99.9, 50, 49), (60.5, 30, 30), (1.5, 0, 0)]
+)
+def test_what_is_proposed_for_a_shared_file_system_holds_when_it_is_followed(fleet, free, nfs, registry):
+    """Red before: 57Gi was proposed for NFS, and then the registry's 50 stood in the way."""
+    space = {path: SpaceFact("/", 2**40, int(free * 2**30)) for path in fleet["cp1"].space}
+    seen = fleet | {"cp1": replace(fleet["cp1"], space=space)}
+    found = check(PreflightDisk, seen)
+    asked = [each for each in found.findings if each.name == "asked-space"]
+    lines = [yaml.safe_load(line) for each in asked for line in each.hint.split("\n") if "minimumFree" in line]
+    sizes = {key: value for line in lines for key, value in line.items()}
+    sizes = {"registry": sizes.get("registry"), "storage.nfs": sizes.get("storage", {}).get("nfs")}
+    proposed = {key: value["minimumFree"].removesuffix("Gi") for key, value in sizes.items() if value}
+    wanted = {"storage.nfs": nfs, "registry": registry}
+    assert proposed == {key: str(size) for key, size in wanted.items() if size and size < {"storage.nfs": 100}.get(key, 50)}
+    if proposed:
+        followed = answers(
+            storage={"type": "nfs", "nfs": {"minimumFree": f"{nfs}Gi"}}, registry={"enabled": True, "minimumFree": f"{registry}Gi"}
+        )
+        then = check(PreflightDisk, seen, "cp1", followed)
+        assert not [each for each in getattr(then, "findings", ()) if each.name == "asked-space"]
+
+
+def test_a_size_is_proposed_that_holds_on_every_server():
+    wanted = answers(storage={"type": "local-path"}, spark={"enabled": False})
+    fleet = with_space(with_space(read(wanted, machines()), "worker1", local=17), "worker2", local=11)
+    assert conflict(check(PreflightDisk, fleet, "worker1", wanted), "storage: {localPath: {minimumFree: 11Gi}}")
 
 
 def test_local_path_needs_room_on_every_node():
