@@ -104,6 +104,6 @@ async def _rehearse(
         try:
             return await in_session(stage.answers, wanted, options, terminal, work)
         except KfError as error:
-            if first and settings.faults:
-                error.hint = f"{error.hint}\nthe fault is over; go on with: {invocation.command('resume')}".strip()
+            if first and settings.faults and f": {invocation.again()}" not in error.hint:
+                error.advise(f"the fault is over; go on with: {invocation.command('resume')}")
             raise
