@@ -166,6 +166,11 @@ class PreflightScreen(BaseScreen):
         self.query_one(Ways).display = False
         self.set_focus(self.query_one(Matrix))
 
+    @override
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys about a finding stand in the footer once there are findings."""
+        return bool(self.controller.view.findings) if action in ("fix", "ignore") else super().check_action(action, parameters)
+
     def on_screen_resume(self) -> None:
         """Draw anew."""
         self._drawn = None
@@ -189,6 +194,7 @@ class PreflightScreen(BaseScreen):
         if matrix.cursor < 1 and matrix.checks:
             matrix.cursor = 1
         matrix.redraw()
+        self.refresh_bindings()
         ways = self.query_one(Ways)
         ways.plain = self.app.plain
         ways.show(view.paths)

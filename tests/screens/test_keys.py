@@ -8,6 +8,7 @@ from textual.app import App
 from textual.binding import Binding
 from textual.widgets import Input, TextArea
 
+from kfinstall.events import Finding
 from screens.table import SCREENS
 from tests.screens.conftest import opened, settled
 from tests.screens.test_windows import WINDOWS
@@ -54,6 +55,8 @@ async def press_all(pilot, thing, called):
 @pytest.mark.parametrize("name", sorted(SCREENS))
 @pytest.mark.usefixtures("quick_keys")
 async def test_every_key_of_a_screen(controller, name, dispatched):
+    # The keys about a finding are there once there is one.
+    controller.view.findings["w1", "preflight.clock"] = Finding(check="preflight.clock", node="w1", level="error", message="late")
     async with opened(controller, name, (80, 24)) as (app, pilot):
         screen = app.screen
         assert screen.name_on_rail
