@@ -137,7 +137,7 @@ def test_a_hundred_nodes_are_counted():
 async def test_a_failing_finding_ends_the_run_unless_it_is_ignored_by_name(run):
     with invocation.using(invocation.Invocation(command="install", answers="a.yaml")), pytest.raises(PreflightError) as caught:
         await run({"w1": [MEMORY], "w2": [MEMORY]})
-    assert caught.value.message == "1 finding on 2 node(s) must be mended first"
+    assert caught.value.message == "1 finding on 2 nodes must be mended first"
     assert caught.value.why == "w1, w2: 900 MiB of memory"
     assert caught.value.hint.splitlines() == [
         "w1, w2: give it more",
