@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format bench bench-matrix bench-screens bench-kubeflow build docs pictures clean lab-up lab-down lab-test lab-campaign
+.PHONY: help setup demo test check lint format bench bench-causes bench-matrix bench-screens bench-kubeflow build docs pictures clean lab-up lab-down lab-test lab-campaign
 
 N ?= 3
 LAB := tests/lab/lab/lab.sh
@@ -55,6 +55,9 @@ format: $(STAMP)  ## Format the code
 
 bench: $(STAMP)  ## Measure against peers, side by side (needs sshd)
 	$(BIN)/python -m tests.bench
+
+bench-causes: $(STAMP)  ## How often the right cause is named, over what clusters say
+	$(BIN)/python -m tests.bench.bench_causes
 
 bench-matrix: $(STAMP)  ## Measure a whole check with the ways between the servers, on 3 to 100 simulated ones
 	$(BIN)/python -m tests.bench.bench_matrix $(BENCH)

@@ -160,6 +160,14 @@ def again() -> str:
     return f"{now.program} {shlex.join(now.words)}" if now.words else command(now.command)
 
 
+def same(*words: str) -> str:
+    """The command that was called, with more words; where a screen asked for it, the one that does the same."""
+    now = current()
+    if now.words:
+        return f"{now.program} {shlex.join([*now.words, *words])}"
+    return command("check" if now.command == "check" else "install", *words)
+
+
 def reinstall() -> str:
     """The command that makes everything as the answers want it: it goes on with an installation, or begins one."""
     return again() if current().command in ("", "install", "resume", "demo", "wizard") else command("install")

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,7 +28,9 @@ class Artifact(_Frozen):
     url: str
     """May hold {arch} (amd64), {minor} (1.34) and {version}."""
     sha256: str = ""
-    """Hex digest; empty only for files that carry a signature that is checked instead (apt repositories and their keys)."""
+    """Hex digest; empty only for what is checked another way: apt repositories by their key, keys by their fingerprints."""
+    fingerprints: tuple[Annotated[str, Field(pattern=r"^[0-9A-F]{40}$")], ...] = ()
+    """Of the PGP keys that may be in it; empty for files that are no keys."""
 
 
 class Component(_Frozen):

@@ -31,7 +31,7 @@ def script(name: str) -> str:
 
 @cache
 def program(name: str) -> str:
-    """The text of scripts/<name>, a program that a script hands to an interpreter: "preflight/reachability.pl"."""
+    """The text of scripts/<name>, a program that a script hands to an interpreter: "preflight/reachability/common.pl"."""
     return (root() / "scripts" / name).read_text(encoding="utf-8")
 
 

@@ -128,8 +128,8 @@ class PreflightScreen(BaseScreen):
         Binding("f5,ctrl+r", "check", "Check", id="check"),
         Binding("r", "only_red", "Only red", show=False, id="only-red"),
         Binding("w", "ways", "Ways", id="ways"),
-        Binding("f", "fix", "Fix", show=False, id="fix"),
-        Binding("i", "ignore", "Ignore", show=False, id="ignore"),
+        Binding("f", "fix", "Fix", id="fix"),
+        Binding("i", "ignore", "Ignore", id="ignore"),
         Binding("x", "app.stop", "Stop looking", show=False, id="stop"),
     ]
 

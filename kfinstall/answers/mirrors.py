@@ -58,7 +58,7 @@ def _registry(name: str) -> str:
 def _own(answers: Answers, registry: str) -> str:
     if not answers.registry.enabled or registry != answers.registry_host:
         return ""
-    return f"{registry} is the registry that the cluster gets of its own; take it out, or set registry.enabled: false"
+    return f"{registry} is the registry that the cluster gets of its own; take it out, or turn that registry off (registry.enabled)"
 
 
 def _url(url: str) -> str:
@@ -75,7 +75,7 @@ def _url(url: str) -> str:
 
 def _docker(registry: str, url: str) -> str:
     """What Docker, which has mirrors for Docker Hub only, can't do. It drops such settings without a word, or does not start."""
-    other = "take it out, or set cluster.runtime: containerd"
+    other = "take it out, or write cluster: {runtime: containerd}"
     if registry != "docker.io":
         whose = "other registries" if registry == DEFAULT_MIRROR else registry
         return f"Docker has mirrors for docker.io only, so images of {whose} would not come from there; {other}"

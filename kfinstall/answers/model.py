@@ -102,6 +102,10 @@ class Ssh(Section):
 class NodeSsh(Section):
     """What differs for one node; absent keys come from `ssh`."""
 
+    host: t.SshHost | None = Field(
+        None,
+        description="What ssh calls it: an alias of ~/.ssh/config. The nodes know it by `address` all the same. If absent, or where that file does not count: `address`.",
+    )
     user: t.LoginName | None = Field(None, description="Login user.")
     port: t.Port | None = Field(None, description="SSH port.")
     keys: tuple[t.LocalFile, ...] | None = Field(None, description="Private key files; no jump host is offered them.")
@@ -114,7 +118,7 @@ class Node(Section):
     """One server."""
 
     name: t.NodeName = Field(description="Name of the node in Kubernetes.")
-    address: t.HostAddress = Field(description="Address that the installer and the other nodes reach it at.")
+    address: t.NodeAddress = Field(description="Address that the installer and the other nodes reach it at.")
     roles: tuple[Role, ...] = Field(
         (), description="control-plane, worker, or both. If no node has any, the first is the control plane."
     )

@@ -56,7 +56,7 @@ def _roles(answers: Answers) -> Iterator[Broken]:
     elif count > 1 and answers.cluster.api_endpoint is None:
         yield Broken(
             ("cluster", "apiEndpoint"),
-            f"{count} control planes need cluster.apiEndpoint: host:port of a load balancer in front of them",
+            f"{count} control planes need cluster.apiEndpoint, the host:port of a load balancer in front of them",
         )
     if not any("worker" in node.roles for node in answers.nodes):
         yield Broken(("nodes",), "no node has the role worker, so nothing could run; write roles: [control-plane, worker] for one")
@@ -148,7 +148,10 @@ def _components(answers: Answers, release: releases.Release) -> Iterator[Broken]
         return
     known = release.kubeflow.components
     if not chosen:
-        yield Broken(("kubeflow", "components"), "no component is chosen; write kubeflow: {enabled: false}, or a preset: mini")
+        yield Broken(
+            ("kubeflow", "components"),
+            "no component is chosen; write a preset such as mini, or turn Kubeflow off (kubeflow.enabled)",
+        )
     for index, name in enumerate(chosen):
         path = ("kubeflow", "components", index)
         if name not in known:
@@ -284,6 +287,15 @@ def _ways(answers: Answers) -> Iterator[Broken]:
             yield Broken(("nodes", index, "address"), f"{node.name} is its own jump host; write ssh: {{jumpHosts: []}} for it")
 
 
+def _aliases(answers: Answers) -> Iterator[Broken]:
+    for index, node in enumerate(answers.nodes):
+        if node.ssh is not None and node.ssh.host is not None and answers.ssh.use_ssh_config is False:
+            yield Broken(
+                ("nodes", index, "ssh", "host"),
+                f"{node.ssh.host} is looked up in ~/.ssh/config, which ssh.useSshConfig: false leaves out; take one of the two out",
+            )
+
+
 def _secrets(answers: Answers) -> Iterator[Broken]:
     """A password that a machine has already can't be made up."""
     refs = list(_ssh_secrets(answers.ssh, ("ssh",)))
@@ -318,6 +330,7 @@ _RULES: Final[dict[Callable[[Answers], Iterator[Broken]], frozenset[str]]] = {
     _spark: frozenset({"spark", "kubeflow", "cluster"}),
     _profile: frozenset({"kubeflow"}),
     _ways: frozenset({"nodes", "ssh"}),
+    _aliases: frozenset({"nodes", "ssh"}),
     _secrets: frozenset({"nodes", "ssh"}),
 }
 """Each rule with the sections of the answers that it looks at."""

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, Strict
 
-_ALIAS: Final = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9._]{0,252}")
+_ALIAS: Final = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9._+~=%#]{0,252}")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ENDPOINT: Final = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
 _SIZE: Final = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi|Ti)")
@@ -58,6 +58,27 @@ def host_address(value: str) -> str:
     if not all(_LABEL.fullmatch(part) for part in value.lower().rstrip(".").split(".")):
         raise ValueError(f"{value!r} is neither an IP address nor a DNS name")
     return value.lower()
+
+
+def node_address(value: str) -> str:
+    """The same, for a node; what is only an alias for ssh is told where to write it, as the other nodes and kubeadm need a real one.
+
+    Raises:
+        ValueError: it is neither, or holds for one machine only (%zone).
+    """
+    try:
+        return host_address(value)
+    except ValueError as error:
+        user, at, host = value.partition("@")
+        if at and user and host:
+            raise ValueError(f"{error}: take '{user}@' out, and write ssh: {{user: {user}}}") from error
+        odd = next((sign for sign in value if not re.fullmatch(r"[A-Za-z0-9.-]", sign)), "")
+        if not _ALIAS.fullmatch(value) or not odd or "%" in value:
+            raise
+        raise ValueError(
+            f"{error}, because of {odd!r}; an alias of ~/.ssh/config is for ssh alone: write the server's address here,"
+            f" and ssh: {{host: {value}}}, or rename the alias"
+        ) from error
 
 
 def ssh_host(value: str) -> str:
@@ -244,6 +265,7 @@ def direct_host(value: str) -> str:
 DnsLabel = Annotated[str, AfterValidator(dns_label)]
 NodeName = Annotated[str, AfterValidator(node_name)]
 SshHost = Annotated[str, AfterValidator(ssh_host)]
+NodeAddress = Annotated[str, AfterValidator(node_address)]
 HostAddress = Annotated[str, AfterValidator(host_address)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]

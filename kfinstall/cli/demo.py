@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 
 from kfinstall import invocation
-from kfinstall.cli.runs import consented, in_session, run_options, tell_resumed, work_of
+from kfinstall.cli.runs import consented, in_session, only_phases, run_options, tell_resumed, work_of
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.fleet import spare_nodes
 from kfinstall.engine.options import Options
@@ -79,9 +79,9 @@ def _refuse_loose(options: argparse.Namespace, workflow: Workflow | None) -> Non
 
 def _refuse_gaps(options: argparse.Namespace, cluster: ClusterState) -> None:
     """Refuse phases that new machines can't begin with, before those of the last rehearsal are given up for them."""
-    chosen = installation.choose(only=options.only, start=options.start)
-    names = {phase.id for phase in chosen}
-    for phase in chosen:
+    phases = installation.choose(only=only_phases(options), start=options.start)
+    names = {phase.id for phase in phases}
+    for phase in phases:
         lacking = [need for need in phase.needs if need not in names]
         if lacking:
             hint = f"with all that it needs: {invocation.command('demo')}"

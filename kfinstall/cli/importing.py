@@ -12,7 +12,7 @@ import yaml
 from kfinstall import invocation
 from kfinstall.answers.inventory.beside import completed
 from kfinstall.answers.inventory.forms import NAMES, decode, read
-from kfinstall.answers.inventory.found import Imported
+from kfinstall.answers.inventory.found import Imported, at
 from kfinstall.answers.inventory.limits import LARGEST_BYTES
 from kfinstall.answers.load import examine
 from kfinstall.answers.save import HEAD
@@ -36,8 +36,10 @@ def import_answers(options: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{target} exists and is not overwritten", hint="name another file, or add --overwrite")
     source = "standard input" if options.file == STDIN else options.file
     found = _read(options.file, options.format)
+    refusal = _refusal(found, source, strict=options.strict)
     if found.nodes:
-        terminal.say(f"{source}: {len(found.nodes)} server(s) taken from {found.kind} (--format {found.form})")
+        done = "taken from" if refusal is None else "read in"
+        terminal.say(f"{source}: {len(found.nodes)} server(s) {done} {found.kind} (--format {found.form})")
     for line in (*found.notes, *found.about_roles):
         terminal.say(f"note: {line}")
     for line in found.left:
@@ -51,8 +53,10 @@ def import_answers(options: argparse.Namespace, terminal: Terminal) -> int:
             "nodes": len(found.nodes),
             "left": list(found.left),
         }
-        terminal.record(record | {"notes": [*found.notes, *found.about_roles]} | ({} if target else {"answers": data}))
-    _refuse(found, source, strict=options.strict)
+        given = {} if target or refusal else {"answers": data}
+        terminal.record(record | {"notes": [*found.notes, *found.about_roles]} | given)
+    if refusal is not None:
+        raise refusal
     text = HEAD + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
     if target is not None:
         _write(target, text, overwrite=options.overwrite)
@@ -82,35 +86,32 @@ def _read(name: str, form: str) -> Imported:
     return completed(read(decode(content), form), Path())
 
 
-def _refuse(found: Imported, source: str, *, strict: bool) -> None:
-    """Stop before anything is written where what was meant is not known.
-
-    Raises:
-        AnswersError: see `import_answers`.
-    """
+def _refusal(found: Imported, source: str, *, strict: bool) -> AnswersError | None:
+    """Why nothing is written; None where what was meant is known."""
     if not found.nodes:
         known = f"this was taken for {found.kind}" if found.kind else "it looks like no form that is known"
-        raise AnswersError(
+        return AnswersError(
             f"no server was taken from {source}",
             why=f"{known}; what was left stands above",
-            hint=f"name the form with --format ({', '.join(NAMES)}), or write lines: name address role",
+            hint=found.instead or f"name the form with --format ({', '.join(NAMES)}), or write lines: name address role",
         )
     if found.clashes:
         names = sorted({clash.name for clash in found.clashes})
-        raise AnswersError(
+        first = {node["name"]: node for node in found.nodes}
+        return AnswersError(
             f"{', '.join(names[:10])}: one name for several servers in {source}",
             problems=tuple(
-                f"line {clash.line}: {clash.name} is {clash.node['address']} here, and something else before"
-                for clash in found.clashes[:20]
+                f"{at(clash.line)}{clash.words(first[clash.name], found.lines.get(clash.name, 0))}" for clash in found.clashes[:20]
             ),
             hint="give each server a name of its own, or take out the rows that are old",
         )
     if strict and found.left:
-        raise AnswersError(
+        return AnswersError(
             f"{len(found.left)} thing(s) of {source} were left",
             why="they stand above",
             hint="leave --strict out to go on without them",
         )
+    return None
 
 
 def _write(target: Path, text: str, *, overwrite: bool) -> None:

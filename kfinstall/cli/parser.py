@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -31,8 +31,34 @@ First Ctrl-C finishes what runs and stops; the second stops now. Either way: kfi
 """
 
 
+class Once(argparse.Action):
+    """An option with one value: a second, other one is refused, since the first would be lost without a word."""
+
+    @override
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        given = parser.given if isinstance(parser, _Parser) else {}
+        if self.option_strings and given.setdefault(self.dest, values) != values:
+            raise argparse.ArgumentError(self, f"given twice: {given[self.dest]} and {values}; it takes one value")
+        setattr(namespace, self.dest, values)
+
+
 class _Parser(argparse.ArgumentParser):
-    """Raises UsageError instead of leaving the process."""
+    """Raises UsageError instead of leaving the process; an option that takes one value takes no second one."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """As argparse's own."""
+        super().__init__(*args, **more)
+        self.given: dict[str, object] = {}
+        """Values of options in the command line that is being parsed, by destination."""
+        for name in (None, "store"):
+            self.register("action", name, Once)
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.given.clear()
+        return super().parse_known_args(args, namespace)
 
     @override
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -55,7 +81,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def _selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", metavar="PHASE", choices=PHASE_NAMES, help=f"one phase: {', '.join(PHASE_NAMES)}")
+    text = f"this phase and no other; may be given several times: {', '.join(PHASE_NAMES)}"
+    parser.add_argument("--only", metavar="PHASE", action="append", choices=PHASE_NAMES, help=text)
     parser.add_argument("--from", metavar="PHASE", dest="start", choices=PHASE_NAMES, help="this phase and all after it")
 
 
@@ -82,8 +109,14 @@ def install_options(parser: argparse.ArgumentParser, *, required: bool = True) -
     _answers(parser, required=required)
     _selection(parser)
     _login(parser)
+    _flags(parser, INSTALL)
     _judging(parser, "preflight warnings end the run (exit 4)")
     _common(parser)
+
+
+def _flags(parser: argparse.ArgumentParser, workflow: Workflow) -> None:
+    for flag in workflow.flags:
+        parser.add_argument(f"--{flag.name.replace('_', '-')}", action="store_true", help=flag.help)
 
 
 def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> argparse.ArgumentParser:
@@ -115,12 +148,14 @@ def build_parser(*, fault: Callable[[argparse.Action], None] | None = None) -> a
     _selection(plan)
     _path(plan.add_argument("--export", metavar="FILE", help="write it as a runbook (Markdown) with the exact commands"))
     plan.add_argument("--detailed-exitcode", action="store_true", help="0: nothing to do, 11: something would change")
+    _flags(plan, PLAN)
     _login(plan)
     _common(plan)
 
     resume = commands.add_parser(RESUME.id, help=RESUME.help)
     resume.add_argument("run", nargs="?", metavar="RUN", help="a run's id, see `kfinstall status`")
     _selection(resume)
+    _flags(resume, RESUME)
     _login(resume)
     _judging(resume, "preflight warnings end the run (exit 4)")
     _common(resume)
@@ -152,6 +187,7 @@ def _way_back(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="NAME",
         dest="rotating",
         nargs="+",
+        action="extend",
         choices=rotate.SECRETS,
         help=f"only these: {', '.join(rotate.SECRETS)}",
     )
@@ -164,8 +200,7 @@ def _apart(commands: argparse._SubParsersAction[_Parser], workflow: Workflow, dr
     """A workflow with phases of its own; `dry_run` is what is said of --dry-run."""
     parser = commands.add_parser(workflow.id, help=workflow.help)
     _answers(parser)
-    for flag in workflow.flags:
-        parser.add_argument(f"--{flag.name.replace('_', '-')}", action="store_true", help=flag.help)
+    _flags(parser, workflow)
     parser.add_argument("--dry-run", action="store_true", help=dry_run)
     _login(parser)
     _common(parser)
@@ -238,6 +273,7 @@ def _demo(commands: argparse._SubParsersAction[_Parser], mark: Callable[[argpars
     )
     if mark:
         mark(fault)
+    _flags(demo, INSTALL)
     _judging(demo, "preflight warnings end the run (exit 4)")
     demo.add_argument("--pace", type=_pace, default=None, metavar="SECONDS", help="seconds that a line of simulated output takes")
     _selection(demo)

@@ -6,7 +6,7 @@ import argparse
 
 from kfinstall import invocation
 from kfinstall.answers.load import load
-from kfinstall.cli.runs import consented, drive, ignored, tell_resumed
+from kfinstall.cli.runs import consented, drive, ignored, only_phases, tell_resumed
 from kfinstall.cli.terminal import Terminal
 from kfinstall.engine.fleet import spare_nodes
 from kfinstall.workflows import resuming, runs
@@ -16,7 +16,9 @@ def resume(options: argparse.Namespace, terminal: Terminal) -> int:
     """Go on with the last (or named) run: from its answers, about what it was about, but for what the command line gives anew."""
     chosen = resuming.choose(options.state_dir, options.run)
     cluster, record = chosen.cluster, chosen.record
-    given = resuming.Selection(options.only, options.start, strict=options.strict, ignore=ignored(options))
+    given = resuming.Selection(
+        only_phases(options), options.start, strict=options.strict, ignore=ignored(options), prune=options.prune
+    )
     invocation.learn(answers=record.answers_file, demo=bool(record.demo))
     if runs.apart(record):
         invocation.learn(command=record.kind)

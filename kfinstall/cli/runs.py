@@ -69,18 +69,25 @@ def run_options(options: argparse.Namespace, terminal: Terminal, workflow: Workf
     """The session's options from those of the command line."""
     wanted = Options(
         workflow=workflow,
-        only=getattr(options, "only", None),
-        rotate=tuple(getattr(options, "rotating", None) or ()),
+        only=only_phases(options),
+        rotate=tuple(dict.fromkeys(getattr(options, "rotating", None) or ())),
         start=getattr(options, "start", None),
         strict=getattr(options, "strict", False),
         ignore=ignored(options),
         answers_file=answers_file,
         delete_data=getattr(options, "delete_data", False),
         force_finalizers=getattr(options, "force_finalizers", False),
+        prune=getattr(options, "prune", False),
         dry_run=getattr(options, "dry_run", False),
         tolerant=workflow is CHECK,
     )
     return consented(wanted, options, terminal)
+
+
+def only_phases(options: argparse.Namespace) -> tuple[str, ...] | None:
+    """The phases that --only names, each once; None where it was not given."""
+    named: list[str] | None = getattr(options, "only", None)
+    return tuple(dict.fromkeys(named)) if named else None
 
 
 def ignored(options: argparse.Namespace) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from kfinstall.text import kubectl
 _CUSTOM: Final = ("Ready", "Available", "Succeeded", "Complete")
 """Conditions by which controllers tell that a custom resource is as wanted; the first that is there counts."""
 
-_UNSEEN: Final = NotReady("its controller has not seen its newest form yet")
+UNSEEN: Final = NotReady("its controller has not seen its newest form yet")
+"""What is said of an object whose controller is behind; the controller may be at fault."""
 
 _IN_USE: Final = "kubernetes.io/pvc-protection"
 
@@ -69,7 +70,7 @@ def _count(document: Document, key: str) -> int:
 def _rolled_out(document: Document, *, wanted: int, new: int, old: int, available: int) -> NotReady | None:
     """As `kubectl rollout status` judges it: the newest form was seen, only its pods are left, and they are available."""
     if not _observed(document):
-        return _UNSEEN
+        return UNSEEN
     if available >= wanted > new:
         return NotReady(f"{new} of {wanted} new pods made")
     if available >= wanted and old > 0:
@@ -102,7 +103,7 @@ def _replaces(document: Document) -> bool:
 
 def _daemons(document: Document) -> NotReady | None:
     if "desiredNumberScheduled" not in (document.get("status") or {}):
-        return _UNSEEN
+        return UNSEEN
     wanted = _count(document, "desiredNumberScheduled")
     new = _count(document, "updatedNumberScheduled") if _replaces(document) else wanted
     return _rolled_out(document, wanted=wanted, new=new, old=0, available=_count(document, "numberAvailable"))
@@ -117,7 +118,7 @@ def _conditioned(kind: str, text: str) -> Any:
     def judge(document: Document) -> NotReady | None:
         found = condition(document, kind)
         if outdated(document, found):
-            return _UNSEEN
+            return UNSEEN
         if found.get("status") == "True":
             return None
         return NotReady(f"{text}: {symptoms.line(found['message'])}" if found.get("message") else text)
@@ -138,7 +139,7 @@ def _custom(document: Document) -> NotReady | None:
     for kind in _CUSTOM:
         found = condition(document, kind)
         if found and outdated(document, found):
-            return _UNSEEN
+            return UNSEEN
         if found.get("status") == "True":
             return None
         if found:

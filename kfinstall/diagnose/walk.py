@@ -111,11 +111,11 @@ def newest_events(walk: Walk, namespace: str, names: Collection[tuple[str, str]]
         target = event.get("involvedObject") or {}
         return (str(target.get("kind")), str(target.get("name"))) in names
 
-    return sorted((item for item in walk.known.all("v1", "Event", namespace) if of(item)), key=_when, reverse=True)
+    return sorted((item for item in walk.known.all("v1", "Event", namespace) if of(item)), key=happened, reverse=True)
 
 
-def _when(event: Document) -> str:
-    """When it happened last."""
+def happened(event: Document) -> str:
+    """When an event happened last, as the API writes times; empty where it does not say."""
     series = event.get("series") or {}
     made = (event.get("metadata") or {}).get("creationTimestamp")
     return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or made or "")

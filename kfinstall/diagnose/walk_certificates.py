@@ -42,7 +42,7 @@ def part(walk: Walk, ref: Ref) -> Cause | None:
         )
     what = "it does not exist, and no Certificate makes it" if ref.kind == "Secret" else "it does not exist"
     hint = f"let kfinstall make its own: {invocation.reinstall()}; else make it: {kubectl('create', ref.kind.lower(), namespace=ref.namespace)}"
-    return walk.at(ref, symptoms.about(ref, what, hint))
+    return walk.at(ref, symptoms.about(ref, what, hint, cause="object-missing"))
 
 
 def _certificates(walk: Walk, secret: Ref) -> list[Ref]:

@@ -1,23 +1,18 @@
-"""Rules for nodes, and for pods that no node takes."""
+"""Rules for nodes, for pods that one has thrown out, and for namespaces that go away."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from kfinstall import invocation
 from kfinstall.diagnose import symptoms
-from kfinstall.diagnose.capacity import quantity, requests, size
 from kfinstall.diagnose.reasons import condition, leaving_waiting
-from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk
-from kfinstall.kube.base import Document, NotReady, Ref
+from kfinstall.kube.base import Document, Ref
 from kfinstall.text import kubectl, shell
 
-_INSUFFICIENT: Final = re.compile(r"Insufficient ([a-z0-9][a-z0-9./-]*[a-z0-9])")
-_RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "pods": "room for pods", "ephemeral-storage": "disk"}
-_SCARCE: Final = "add a node, give the nodes more, or leave components out (kubeflow.components)"
+_API_SERVICE: Final = re.compile(r"([a-z0-9.-]+)/(v[0-9][a-z0-9]*):")
+_API_SERVICES: Final = "apiregistration.k8s.io/v1"
 
 
 def node(walk: Walk, ref: Ref) -> Cause | None:
@@ -30,20 +25,30 @@ def node(walk: Walk, ref: Ref) -> Cause | None:
     if ready.get("status") == "Unknown":
         gone = kubectl("delete", "node", names=[ref.name])
         hint = f"is {shell(ref.name)} on, and its kubelet running (systemctl status kubelet)? if it is gone for good: {gone}"
-        return walk.at(ref, symptoms.symptom(("node", ref.name), f"node {ref.name} does not report any more: {message}", hint))
+        return walk.at(
+            ref,
+            symptoms.symptom(("node", ref.name), f"node {ref.name} does not report any more: {message}", hint, cause="node-lost"),
+        )
     for kind, what in (("DiskPressure", "disk"), ("MemoryPressure", "memory"), ("PIDPressure", "process numbers")):
         if condition(document, kind).get("status") == "True":
             where = shell(ref.name)
             hint = f"on {where}: df -h; sudo crictl rmi --prune" if what == "disk" else f"give {where} more, or add a node"
             return walk.at(
-                ref, symptoms.symptom(("node", ref.name, kind), f"node {ref.name} has no {what} left and evicts pods", hint)
+                ref,
+                symptoms.symptom(
+                    ("node", ref.name, kind),
+                    f"node {ref.name} has no {what} left and evicts pods",
+                    hint,
+                    cause=f"node-{what.partition(' ')[0]}",
+                ),
             )
     if ready and ready.get("status") != "True":
-        return _node_agent(walk, ref, message) or walk.at(
-            ref,
-            symptoms.symptom(
-                ("node", ref.name), f"node {ref.name} is not ready: {message}", f"on {shell(ref.name)}: journalctl -u kubelet -n 50"
-            ),
+        low = str(ready.get("message") or "").lower()
+        cause = "network-missing" if "network" in low else "runtime-down" if "runtime" in low or "pleg" in low else "node-not-ready"
+        unit = "containerd" if cause == "runtime-down" else "kubelet"
+        hint = f"on {shell(ref.name)}: journalctl -u {unit} -n 50"
+        return _node_agent(walk, ref, low) or walk.at(
+            ref, symptoms.symptom(("node", ref.name), f"node {ref.name} is not ready: {message}", hint, cause=cause)
         )
     return None
 
@@ -59,7 +64,36 @@ def namespace(walk: Walk, ref: Ref) -> Cause | None:
         found = walk.behind(ref, carrier) if carrier.name else None
         if found:
             return found
-    return walk.at(ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.hint))
+    return _dead_api(walk, ref, document) or walk.at(
+        ref, symptoms.about(ref, symptoms.line(leaving.reason), leaving.hint, cause="finalizers")
+    )
+
+
+def _dead_api(walk: Walk, ref: Ref, document: Document) -> Cause | None:
+    """The API that nobody serves, so that it is not known what the namespace still holds."""
+    failed = condition(document, "NamespaceDeletionDiscoveryFailure")
+    if failed.get("status") != "True":
+        return None
+    message = str(failed.get("message") or "")
+    named = {f"{version}.{group}" for group, version in _API_SERVICE.findall(message)}
+    for item in walk.known.all(_API_SERVICES, "APIService"):
+        api, available = Ref.of(item), condition(item, "Available")
+        if api.name not in named and available.get("status") != "False":
+            continue
+        behind = (item.get("spec") or {}).get("service") or {}
+        service = Ref("v1", "Service", str(behind.get("name")), str(behind.get("namespace")))
+        found = walk.behind(ref, service) if behind.get("name") else None
+        if found and not found.symptom.vague:
+            return found
+        if available.get("status") == "True":
+            continue
+        who = f" (Service {service.namespace}/{service.name})" if behind.get("name") else ""
+        why = symptoms.line(available.get("message")) or "it does not answer"
+        reason = f"APIService {api.name}{who} does not answer, so that nobody knows what the namespace still holds: {why}"
+        hint = f"mend what is behind it; if that is gone for good: {kubectl('delete', 'apiservice', names=[api.name])}"
+        return walk.at(ref, symptoms.symptom(("api service", api.name), reason, hint, cause="api-service"))
+    reason = f"an API does not answer, so that nobody knows what the namespace still holds: {symptoms.line(message)}"
+    return walk.at(ref, symptoms.symptom(("api service",), reason, "kubectl get apiservices | grep False", cause="api-service"))
 
 
 def _node_agent(walk: Walk, ref: Ref, message: str) -> Cause | None:
@@ -82,67 +116,14 @@ def evicted(walk: Walk, ref: Ref, document: Document) -> Cause:
     message = symptoms.line((document.get("status") or {}).get("message"))
     look = kubectl("describe", "node", names=[name] if name else ())
     hint = f"free disk or memory on {shell(name) if name else 'that node'}: df -h; {look}"
-    return found or walk.at(ref, symptoms.symptom(("evicted", name), f"evicted: {message}", hint))
+    return found or walk.at(ref, symptoms.symptom(("evicted", name), f"evicted: {message}", hint, cause="evicted"))
 
 
-def unscheduled(walk: Walk, ref: Ref, document: Document, message: str) -> Cause:
-    """A pod that the scheduler has no node for."""
-    if "persistentvolumeclaim" in message.lower():
-        for name in _claims(document):
-            found = walk.behind(ref, Ref("v1", "PersistentVolumeClaim", name, ref.namespace))
-            if found:
-                return found
-    short = dict.fromkeys(_INSUFFICIENT.findall(message))
-    if short:
-        return walk.at(ref, _scarce(walk, document, tuple(short)))
-    reason = symptoms.line(message)
-    if "taint" in message:  # newer schedulers do not say which
-        return _tainted(walk, ref, reason)
-    if "no nodes available" in message and not walk.known.all("v1", "Node"):
-        return walk.at(
-            ref, symptoms.symptom(("no node",), "the cluster has no node that could carry pods", invocation.only("cluster"))
-        )
-    if not reason or "no nodes available" in message:
-        return walk.at(ref, symptoms.vague("no node was chosen yet", "is kube-scheduler running? kubectl -n kube-system get pods"))
-    return walk.at(ref, symptoms.symptom(("unschedulable", reason), f"no node takes it: {reason}", "kubectl describe node"))
-
-
-def _tainted(walk: Walk, ref: Ref, message: str) -> Cause:
-    """A node that is away or full is tainted for it; else the taints are somebody's wish."""
-    nodes = walk.known.all("v1", "Node")
-    for item in nodes:
-        found = walk.behind(ref, Ref.of(item))
-        if found:
-            return found
-    taints = sorted({str(taint.get("key")) for item in nodes for taint in (item.get("spec") or {}).get("taints") or []})
-    if taints and all(key.startswith("node.kubernetes.io/") for key in taints):
-        return walk.at(ref, symptoms.vague("its nodes have just become ready"))
-    which = f"their taints are {', '.join(taints)}" if taints else message
-    hint = "add a worker node, or let the control plane carry pods (roles: [control-plane, worker])"
-    return walk.at(ref, symptoms.symptom(("taint", which), f"every node refuses it: {which}", hint))
-
-
-def _scarce(walk: Walk, document: Document, short: Sequence[str]) -> Symptom:
-    what = " and ".join(_RESOURCES.get(name, name) for name in short)
-    requested = requests(document)
-    most = {
-        name: max(
-            (quantity(((item.get("status") or {}).get("allocatable") or {}).get(name)) for item in walk.known.all("v1", "Node")),
-            default=0.0,
-        )
-        for name in short
-    }
-    for name in short:
-        if 0 < most[name] < requested.get(name, 0):
-            reason = f"it asks for {size(name, requested[name])}, and no node has more than {size(name, most[name])}"
-            return symptoms.symptom(("too large", name, str(requested[name])), reason, _SCARCE, hopeless=True)
-    return Symptom(
-        ("room", *short),
-        NotReady(f"no node has enough {what} free", _SCARCE),
-        requested={name: requested.get(name, 0) for name in short},
-    )
-
-
-def _claims(document: Document) -> list[str]:
-    volumes = (document.get("spec") or {}).get("volumes") or []
-    return [str(claim["claimName"]) for volume in volumes if (claim := volume.get("persistentVolumeClaim"))]
+def rejected(walk: Walk, ref: Ref, document: Document) -> Cause:
+    """A pod that its node did not take, or ended, before a container of it ran."""
+    status, name = document.get("status") or {}, str((document.get("spec") or {}).get("nodeName") or "")
+    reason, message = symptoms.line(status.get("reason")), symptoms.line(status.get("message"))
+    found = walk.behind(ref, Ref("v1", "Node", name)) if name else None
+    look = kubectl("describe", "node", names=[name] if name else ())
+    text = f"its node does not take it: {reason}{f' ({message})' if message else ''}"
+    return found or walk.at(ref, symptoms.symptom(("rejected", name, reason), text, look, cause="node-rejected"))

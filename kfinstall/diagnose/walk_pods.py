@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kfinstall.diagnose import symptoms
+from kfinstall import invocation
+from kfinstall.diagnose import mounts, sandboxes, symptoms, walk_network
 from kfinstall.diagnose.reasons import condition
 from kfinstall.diagnose.symptoms import Symptom
 from kfinstall.diagnose.walk import Cause, Walk, newest_events
 from kfinstall.diagnose.walk_certificates import unsigned
-from kfinstall.diagnose.walk_nodes import evicted, unscheduled
+from kfinstall.diagnose.walk_nodes import evicted, rejected
+from kfinstall.diagnose.walk_scheduling import unscheduled
 from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
 
 _MISSING: Final = re.compile(r'\b(secret|configmap) "(?:[a-z0-9.-]+/)?([a-z0-9.-]+)" not found', re.IGNORECASE)
-_HOST: Final = re.compile(r"[a-z0-9][a-z0-9.-]*", re.IGNORECASE)
-_LEADS_ELSEWHERE: Final = re.compile(
-    r"connection refused|no such host|i/o timeout|can.?t connect|unable to connect|connection reset|deadline exceeded|no endpoints|"
-    r"service unavailable|waiting for|name or service not known|unavailable|could not connect|connect: ",
-    re.IGNORECASE,
-)
 _SIDECAR: Final = "istio-proxy"
 _ISTIOD: Final = Ref("apps/v1", "Deployment", "istiod", "istio-system")
+_MAY_LEAD: Final = ("", "exit", "probe", "killed", "service-network")
+"""Ends that may be the outcome of something else."""
 _WENT_ON: Final = ("Pulled", "Created", "Started")
 
 
@@ -43,9 +41,15 @@ def pod(walk: Walk, ref: Ref) -> Cause | None:
         return unscheduled(walk, ref, document, str(scheduled.get("message") or ""))
     if status.get("reason") == "Evicted":
         return evicted(walk, ref, document)
+    if status.get("phase") == "Failed" and status.get("reason") and not status.get("containerStatuses"):
+        return rejected(walk, ref, document)
     found = [*_containers(walk, ref, document)]
     certain = next((cause for cause in found if not cause.symptom.vague), None)
-    return certain or _missing_parts(walk, ref, document) or _by_events(walk, ref) or next(iter(found), None) or _begins(walk, ref)
+    told = None if certain else _missing_parts(walk, ref, document) or _by_events(walk, ref)
+    killed = next((cause for cause in found if cause.symptom.cause == "killed"), None)
+    if certain or (killed and (told is None or told.symptom.vague)):
+        return certain or killed
+    return told or next(iter(found), None) or _begins(walk, ref)
 
 
 def _begins(walk: Walk, ref: Ref) -> Cause:
@@ -80,12 +84,8 @@ def _container(walk: Walk, ref: Ref, document: Document, status: Mapping[str, An
     ended = (status.get("lastState") or {}).get("terminated") or state.get("terminated") or {}
     if reason == "CrashLoopBackOff" or (ended and ended.get("exitCode") and not status.get("ready")):
         return _crashed(walk, ref, document, name, ended)
-    if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
-        found = _missing(walk, ref, message)
-        text = symptoms.line(message)
-        return found or walk.at(
-            ref, symptoms.symptom(("start", str(ref)), f"container {name} can't be started: {text}", "kubectl describe pod")
-        )
+    if reason in _UNSTARTED:
+        return _missing(walk, ref, message) or walk.at(ref, _unstarted(name, message, ref))
     if name == _SIDECAR and "running" in state and not status.get("ready"):
         return walk.behind(ref, _ISTIOD)
     if (
@@ -93,10 +93,40 @@ def _container(walk: Walk, ref: Ref, document: Document, status: Mapping[str, An
         and not status.get("ready")
         and status in ((document.get("status") or {}).get("initContainerStatuses") or [])
     ):
-        return _elsewhere(walk, ref, walk.known.log(ref, name)) or walk.at(
+        return walk_network.elsewhere(walk, ref, walk.known.log(ref, name)) or walk.at(
             ref, symptoms.vague(f"init container {name} is not done yet")
         )
     return None
+
+
+_UNSTARTED: Final = (
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "PreCreateHookError",
+    "PreStartHookError",
+    "PostStartHookError",
+)
+_KEY: Final = re.compile(r"couldn't find key (\S+) in (ConfigMap|Secret) ([\w.-]+)/([\w.-]+)")
+
+
+def _unstarted(name: str, message: str, ref: Ref) -> Symptom:
+    """Why a container can't be made or started."""
+    said, key = symptoms.line(message), ("start", str(ref))
+    if found := _KEY.search(message):
+        what, kind, namespace, holder = found.groups()
+        reason = f"container {name} can't be started: {kind} {namespace}/{holder} has no key {symptoms.line(what)}"
+        look = kubectl("describe", kind.lower(), names=[holder], namespace=namespace)
+        return symptoms.symptom(
+            (kind, namespace, holder, what), reason, f"{look} shows its keys; {symptoms.MADE}", cause="object-key"
+        )
+    if "runAsNonRoot" in message:
+        hint = "its image starts as root, or under a name: set runAsUser to a number other than 0, or another image"
+        return symptoms.symptom(key, f"container {name} can't be started: {said}", hint, cause="run-as-root")
+    if "is reserved for" in message:
+        hint = "a slow disk or runtime: on its node: journalctl -u containerd -n 50"
+        return symptoms.vague(f"container {name} is still being made by an earlier try", hint, cause="sandbox-reserved")
+    return symptoms.symptom(key, f"container {name} can't be started: {said}", "kubectl describe pod", cause="start")
 
 
 def _pull_message(walk: Walk, ref: Ref, message: str) -> str:
@@ -110,10 +140,13 @@ def _pull_message(walk: Walk, ref: Ref, message: str) -> str:
 def _crashed(walk: Walk, ref: Ref, document: Document, name: str, ended: Mapping[str, Any]) -> Cause:
     lines = walk.known.log(ref, name)
     owner = next((str(item.get("name")) for item in (document.get("metadata") or {}).get("ownerReferences") or []), ref.name)
-    found = symptoms.crash(name, ended, lines, f"{ref.namespace}/{owner}")
-    if found.key[0] != "crash" or (ref, name) in walk.known.open_logs:
+    events = newest_events(walk, ref.namespace, {("Pod", ref.name)})
+    found = symptoms.crash(name, ended, lines, f"{ref.namespace}/{owner}", events)
+    if found.cause not in _MAY_LEAD or (ref, name) in walk.known.open_logs:
         return walk.at(ref, found)
-    leads = _elsewhere(walk, ref, lines) or _no_sidecar(walk, ref, document)
+    leads = walk_network.elsewhere(walk, ref, lines)
+    if leads is None and found.cause != "probe":
+        leads = _no_sidecar(walk, ref, document)
     if leads:
         return leads
     unreadable = walk.known.why_no_log(ref, name)
@@ -124,27 +157,6 @@ def _crashed(walk: Walk, ref: Ref, document: Document, name: str, ended: Mapping
                 ref, Symptom(found.key, NotReady(f"{found.waiting.reason}; {request.waiting.reason}", request.waiting.hint))
             )
     return walk.at(ref, found)
-
-
-def _elsewhere(walk: Walk, ref: Ref, lines: Sequence[str]) -> Cause | None:
-    """The Service that a log says does not answer, where that one has no endpoints."""
-    services: dict[str, Document] = {}
-    for text in reversed([item for item in lines if _LEADS_ELSEWHERE.search(item)]):
-        services = services or {Ref.of(item).name: item for item in walk.known.all("v1", "Service", ref.namespace)}
-        addresses = {str((item.get("spec") or {}).get("clusterIP")): name for name, item in services.items()}
-        for word in _HOST.findall(text):
-            head, _dot, rest = word.rstrip(".").partition(".")
-            target = None
-            if word.rstrip(".") in addresses:
-                target = Ref("v1", "Service", addresses[word.rstrip(".")], ref.namespace)
-            elif head in services and rest.partition(".")[0] in ("", ref.namespace):
-                target = Ref("v1", "Service", head, ref.namespace)
-            elif ".svc" in word and rest:
-                target = Ref("v1", "Service", head, rest.partition(".")[0])
-            found = walk.behind(ref, target) if target and target not in walk.under_way else None
-            if found:
-                return found
-    return None
 
 
 def _no_sidecar(walk: Walk, ref: Ref, document: Document) -> Cause | None:
@@ -194,8 +206,7 @@ def _by_events(walk: Walk, ref: Ref) -> Cause | None:
         message, reason = str(event.get("message") or ""), str(event.get("reason") or "")
         if reason in _WENT_ON:  # whatever was before is over
             return None
-        found = symptoms.happened(message, str(ref))
-        cause = _missing(walk, ref, message) or (walk.at(ref, found) if found else None)
+        cause = _missing(walk, ref, message) or _by_event(walk, ref, message)
         if cause:
             return cause
         if reason == "Unhealthy":
@@ -206,3 +217,27 @@ def _by_events(walk: Walk, ref: Ref) -> Cause | None:
         if reason == "Pulling":
             return walk.at(ref, symptoms.vague(f"image {symptoms.line(message).rpartition('image ')[2]} is being pulled"))
     return None
+
+
+def _by_event(walk: Walk, ref: Ref, message: str) -> Cause | None:
+    """What an event of a pod tells, where it tells a cause."""
+    document = walk.known.get(ref) or {}
+    if sandboxes.is_sandbox(message):
+        return walk_network.sandbox(walk, ref, document, message)
+    if "too many open files" in message.lower():
+        hint = f"fs.inotify limits are too low: {invocation.only('prepare')}"
+        return walk.at(ref, symptoms.symptom(("open-files",), "too many open files", hint, cause="open-files"))
+    name = mounts.driver(message)
+    behind = walk_network.driver(walk, ref, document, name) if name else None
+    found = symptoms.mount(message, str(ref), _sources(document, message))
+    return behind or (walk.at(ref, found) if found else None)
+
+
+def _sources(document: Document, message: str) -> str:
+    """The ConfigMaps and Secrets of the volume that a text is about, by kind and name."""
+    found = re.search(r'for volume "([^"]+)"', message)
+    volumes = [item for item in (document.get("spec") or {}).get("volumes") or [] if found and item.get("name") == found[1]]
+    parts = [part for volume in volumes for part in (volume, *((volume.get("projected") or {}).get("sources") or []))]
+    names = [f"ConfigMap {part['configMap'].get('name')}" for part in parts if part.get("configMap")]
+    names += [f"Secret {part['secret'].get('secretName') or part['secret'].get('name')}" for part in parts if part.get("secret")]
+    return symptoms.line(", ".join(names))

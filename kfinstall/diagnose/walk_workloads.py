@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kfinstall.diagnose import symptoms
-from kfinstall.diagnose.reasons import condition, workload_waiting
+from kfinstall.diagnose import symptoms, walk_control_plane
+from kfinstall.diagnose.reasons import UNSEEN, condition, workload_waiting
 from kfinstall.diagnose.symptoms import Symptom
-from kfinstall.diagnose.walk import Cause, Walk, newest_events
+from kfinstall.diagnose.walk import Cause, Walk, happened, newest_events
 from kfinstall.diagnose.walk_webhooks import hook_cause
 from kfinstall.kube.base import Document, NotReady, Ref
 from kfinstall.text import kubectl
@@ -52,6 +52,9 @@ def workload(walk: Walk, ref: Ref) -> Cause | None:
     unmade = _unmade(walk, ref, document, [Ref.of(item) for item in sets]) if not found else None
     if unmade or found:
         return unmade or found[0]
+    unseen = walk_control_plane.unseen(walk, ref) if waiting is UNSEEN else None
+    if unseen:
+        return unseen
     stuck = condition(document, "Progressing")
     late = "; it made no progress within its deadline" if stuck.get("reason") == "ProgressDeadlineExceeded" else ""
     return walk.at(ref, symptoms.vague(waiting.reason + late, waiting.hint))
@@ -67,13 +70,15 @@ def _absent(walk: Walk, ref: Ref) -> Cause | None:
 def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Cause | None:
     """Why its pods can't be made."""
     failure = condition(document, "ReplicaFailure")
-    texts = [str(failure.get("message"))] if failure.get("status") == "True" and failure.get("message") else []
+    texts = [(str(failure.get("message")), "")] if failure.get("status") == "True" and failure.get("message") else []
     makers = {(maker.kind, maker.name) for maker in (ref, *sets)}
     texts += [
-        str(event.get("message") or "") for event in newest_events(walk, ref.namespace, makers) if event.get("type") != "Normal"
+        (str(event.get("message") or ""), happened(event))
+        for event in newest_events(walk, ref.namespace, makers)
+        if event.get("type") != "Normal"
     ]
-    for text in texts:
-        found = _refused(walk, ref, text)
+    for text, when in texts:
+        found = _refused(walk, ref, text, when)
         if found:
             return found
     if failure.get("status") == "True":
@@ -82,10 +87,10 @@ def _unmade(walk: Walk, ref: Ref, document: Document, sets: Sequence[Ref]) -> Ca
     return None
 
 
-def _refused(walk: Walk, ref: Ref, text: str) -> Cause | None:
+def _refused(walk: Walk, ref: Ref, text: str, when: str = "") -> Cause | None:
     hook = _HOOK.search(text)
     if hook:
-        return hook_cause(walk, ref, hook[1], text)
+        return hook_cause(walk, ref, hook[1], text, when)
     found = symptoms.refused(text, ref.namespace)
     return walk.at(ref, found) if found else None
 
@@ -130,7 +135,7 @@ def custom(walk: Walk, ref: Ref) -> Cause | None:
         if found and not found.symptom.vague:
             return found
     for event in newest_events(walk, ref.namespace, {(ref.kind, ref.name)}):
-        found = _refused(walk, ref, str(event.get("message") or "")) if event.get("type") != "Normal" else None
+        found = _refused(walk, ref, str(event.get("message") or ""), happened(event)) if event.get("type") != "Normal" else None
         if found:
             return found
     hint = waiting.hint or kubectl("describe", ref.kind.lower(), names=[ref.name], namespace=ref.namespace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -192,7 +192,7 @@ class Executor:
             count, nodes = len(groups), len({finding.node for finding in errors})
             raise PreflightError(
                 f"{counted(count, 'finding')} on {counted(nodes, 'node')} must be mended first",
-                why="\n".join(line for group in groups for line in group.lines()),
+                why="\n".join([*(line for group in groups for line in group.lines()), *_not_ignored(groups, self._ignore)]),
                 hint="\n".join([*(line for group in groups for line in group.advice()), *_all_the_same(groups)]),
             )
         if lost:
@@ -404,4 +404,13 @@ def _all_the_same(groups: Sequence[findings.Group]) -> list[str]:
     if any(group.severity == Severity.BLOCKING for group in groups):
         return []
     words = [word for name in dict.fromkeys(group.called for group in groups) for word in ("--ignore", name)]
-    return [f"or, if that is known to be well: {invocation.command(invocation.current().command or 'install', *words)}"]
+    return [f"or, if that is known to be well: {invocation.same(*words)}"]
+
+
+def _not_ignored(groups: Sequence[findings.Group], ignored: Collection[str]) -> list[str]:
+    """What was to be ignored and can't be, with the reason."""
+    asked = [group for group in groups if group.severity == Severity.BLOCKING and {group.called, group.check} & set(ignored)]
+    return [
+        f"{group.called} on {findings.nodes_in_words(group.nodes)} is blocking and can't be ignored: it can't work so, or would do harm"
+        for group in asked
+    ]

@@ -110,6 +110,18 @@ class Group:
         """Where it was found."""
         return list(dict.fromkeys(node for nodes in self.messages.values() for node in nodes))
 
+    def add(self, finding: Finding) -> None:
+        """Take one in; a check that was made again tells the same again."""
+        for told, text in ((self.messages, finding.message), (self.fixes, finding.fix)):
+            if text and finding.node not in told.setdefault(text, []):
+                told[text].append(finding.node)
+
+    def take(self, other: Group) -> None:
+        """Take all of another one in."""
+        for mine, theirs in ((self.messages, other.messages), (self.fixes, other.fixes)):
+            for text, nodes in theirs.items():
+                mine[text] = list(dict.fromkeys([*mine.get(text, ()), *nodes]))
+
     def lines(self) -> list[str]:
         """`nodes: what`, one line for each text."""
         return [f"{nodes_in_words(nodes)}: {text}" for text, nodes in self.messages.items()]
@@ -126,17 +138,28 @@ def nodes_in_words(nodes: Sequence[str]) -> str:
 
 
 def grouped(found: Iterable[Finding]) -> list[Group]:
-    """Each finding once, in the order in which it was first met, the heaviest level first; what is well is left out."""
-    groups: dict[tuple[object, ...], Group] = {}
+    """Each finding once, in the order in which it was first met, the heaviest level first; what is well is left out.
+
+    Findings of one name are one where they say the same, or are fixed by the same; other words with another fix have another cause.
+    """
+    groups: list[Group] = []
+    known: dict[tuple[object, ...], Group] = {}
     for each in found:
         if each.level == "ok":
             continue
-        what = each.called if each.called not in ("", each.check) else (each.message, each.fix)
-        key = (each.check, what, each.level, each.severity, each.ignored)
-        group = groups.setdefault(key, Group(each.check, each.called, each.level, each.severity, each.ignored))
-        # A check that was made again tells the same again.
-        if each.node not in group.messages.setdefault(each.message, []):
-            group.messages[each.message].append(each.node)
-        if each.fix and each.node not in group.fixes.setdefault(each.fix, []):
-            group.fixes[each.fix].append(each.node)
-    return sorted(groups.values(), key=lambda group: _RANK.index(group.level))
+        kind = (each.check, each.called, each.level, each.severity, each.ignored)
+        named = each.called not in ("", each.check)
+        keys: list[tuple[object, ...]] = [(*kind, "says", each.message, "" if named else each.fix)]
+        if named and each.fix:
+            keys.append((*kind, "fix", each.fix))
+        same = list({id(known[key]): known[key] for key in keys if key in known}.values())
+        group = same[0] if same else Group(*kind)
+        if not same:
+            groups.append(group)
+        for other in same[1:]:
+            group.take(other)
+            groups.remove(other)
+            known.update((key, group) for key, held in list(known.items()) if held is other)
+        known.update(dict.fromkeys(keys, group))
+        group.add(each)
+    return sorted(groups, key=lambda group: _RANK.index(group.level))

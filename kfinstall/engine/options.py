@@ -42,6 +42,8 @@ class Options:
     """A reset or an uninstallation takes volumes (and images) along."""
     force_finalizers: bool = False
     """An uninstallation takes finalizers off what their controllers do not let go."""
+    prune: bool = False
+    """An installation deletes the data of components that are not chosen any more."""
     rotate: tuple[str, ...] = ()
     """Which secrets a rotation replaces; all that can be if empty."""
     rotation: str = ""

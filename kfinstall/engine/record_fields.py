@@ -30,7 +30,7 @@ def _time(value: Any) -> bool:
 _FIELDS: Final[dict[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("id", "kind", "cluster", "answers_file", "message", "why", "hint", "node", "rotation"), _text),
     **dict.fromkeys(("phases", "set_aside", "rotate", "leave_out", "ignore"), _names),
-    **dict.fromkeys(("delete_data", "force_finalizers", "strict", "dry_run"), _flag),
+    **dict.fromkeys(("delete_data", "force_finalizers", "prune", "strict", "dry_run"), _flag),
     "started_at": _time,
     "finished_at": lambda value: value is None or _time(value),
     "exit_code": lambda value: value is None or _whole(value),

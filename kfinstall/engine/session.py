@@ -163,6 +163,7 @@ async def open_session(
             phases=tuple(phase.id for phase in chosen),
             delete_data=options.delete_data,
             force_finalizers=options.force_finalizers,
+            prune=options.prune,
             rotate=options.rotate,
             rotation=options.rotation,
             strict=options.strict,

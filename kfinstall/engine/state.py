@@ -65,6 +65,8 @@ class RunRecord:
     """A reset or an uninstallation that takes volumes (and images) along."""
     force_finalizers: bool = False
     """An uninstallation that takes finalizers off what stays."""
+    prune: bool = False
+    """An installation that deletes the data of components that are not chosen any more."""
     rotate: tuple[str, ...] = ()
     """Which secrets a rotation replaces; all that can be if empty."""
     rotation: str = ""

@@ -64,5 +64,5 @@ class Checking:
         try:
             await apply_fix(session, node, what)
         except KfError as error:
-            why = f"; {error.hint.splitlines()[0]}" if error.hint else ""
+            why = f"\n{error.hint}" if error.hint else ""
             session.bus.emit(Notice(level="warning", target=node, text=f"not mended: {error.message}{why}"))

@@ -18,7 +18,10 @@ _LITTLE_BYTES: Final = 800 * 2**20
 _CLOUD_RULES: Final = """*filter
 :INPUT ACCEPT [0:0]
 :FORWARD ACCEPT [0:0]
--A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
 -A INPUT -j REJECT --reject-with icmp-host-prohibited
 -A FORWARD -j REJECT --reject-with icmp-host-prohibited
 COMMIT

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from kfinstall.answers.fragment import setting
 from kfinstall.errors import KfError, LoginError, SudoError, TransportError
 from kfinstall.text import clean_lines
 from kfinstall.transport import sudo
@@ -89,7 +90,7 @@ def _named(output: Output, where: Where) -> LoginError | None:
     node, user = where.node, where.user
     other = _OTHER_USER.search(output.login)
     if other is not None:
-        hint = f"set ssh.user: {other[1]}"
+        hint = f"write {setting('ssh.user', other[1])} into the answers"
         return LoginError(f"{user} may not log in; the node wants {other[1]}", node=node, why=_shown(output), hint=hint)
     if _EXPIRED.search(output.login):
         hint = f"log in there once ({where.by_hand}) and set a new one, or as root: chage -d $(date +%F) {user}; passwd -x 99999 {user}"

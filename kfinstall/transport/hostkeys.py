@@ -194,7 +194,7 @@ def _revoked_keys(path: Path, where: str) -> list[SSHKey]:
     if data.startswith(_KRL):
         raise LoginError(
             f"{where} names {path}, a key revocation list in OpenSSH's binary form, which kfinstall can't read",
-            hint="name a file with the revoked public keys there, one a line",
+            hint=f"see what it revokes: {shell('ssh-keygen', '-Q', '-l', '-f', str(path))}\nname a file with the revoked public keys there, one a line",
         )
     keys = []
     for line in data.decode("utf-8", "replace").splitlines():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from kfinstall.answers.model import SecretRef
 from kfinstall.errors import LoginError
 from kfinstall.secrets import Secret
+from kfinstall.text import shell
 from kfinstall.transport import limits
 from kfinstall.transport.turns import Turns
 from kfinstall.transport.unknown_keys import UnknownKeys
@@ -98,6 +99,8 @@ class KeyRing:
 
     async def _find(self, path: Path, passphrase: SecretRef | None, secrets: SecretSource) -> Identity | None:
         try:
+            if open_to := await asyncio.to_thread(_open_to_others, path):
+                return Identity(path, None, await asyncio.to_thread(_public, path), trouble=open_to)
             return await self._load(path, passphrase, secrets, "", "")
         except LoginError as error:
             if not await asyncio.to_thread(os.path.lexists, path):
@@ -149,6 +152,18 @@ def _certificates(path: Path, public: bytes) -> tuple[SSHCertificate, ...]:
     if path.suffix == ".pub":
         beside += certificates_of(path.with_name(f"{path.stem}-cert.pub"))
     return tuple(one for one in beside if one.key.public_data == public)
+
+
+def _open_to_others(path: Path) -> str:
+    """Why ssh would not use a private key: others than its owner may read it. Empty where it would; as ssh, only one's own files count."""
+    if os.name != "posix" or not path.is_file() or _public_of(path):
+        return ""
+    status = path.stat()
+    if status.st_uid != os.getuid() or not status.st_mode & 0o077:
+        return ""
+    return (
+        f"others may read it (mode {status.st_mode & 0o777:04o}), and ssh does not use it; run: {shell('chmod', '600', str(path))}"
+    )
 
 
 def _read(path: Path, passphrase: str | None) -> Identity:

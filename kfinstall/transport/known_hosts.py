@@ -65,7 +65,7 @@ class KnownHosts:
             line = _line(number, written, hidden=marked and number == 1)
             if line is None:
                 continue
-            if any(sign in line.hosts for sign in "*?|/!"):
+            if any(sign in line.hosts for sign in "*?|!"):
                 self._patterns.append(line)
                 continue
             for name in dict.fromkeys(map(_canonical, line.hosts.split(","))):
@@ -143,7 +143,7 @@ def _match(line: Line, names: tuple[str, ...]) -> Match | None:
             continue
         found = _named(written, names)
         spelled += found
-        if any(sign in written for sign in "*?/"):
+        if any(sign in written for sign in "*?"):
             pattern = True
             others.append(written)
         elif not found:
@@ -154,12 +154,6 @@ def _match(line: Line, names: tuple[str, ...]) -> Match | None:
 def _named(written: str, names: tuple[str, ...]) -> list[str]:
     """By which names one pattern stands for a server."""
     lower = written.lower()
-    if "/" in lower:
-        try:
-            if ipaddress.ip_address(names[0]) in ipaddress.ip_network(lower):
-                return [names[0]]
-        except ValueError:
-            pass
     if "*" in lower or "?" in lower:
         # Brackets stand for themselves here.
         literal = lower.replace("[", "[[]")

@@ -15,7 +15,7 @@ import asyncssh
 from typing_extensions import override
 
 from kfinstall.answers.model import Ssh
-from kfinstall.errors import ChangedHostKeyError, TransportError
+from kfinstall.errors import ChangedHostKeyError, LoginError, TransportError
 from kfinstall.secrets import Secret
 from kfinstall.text import clean
 from kfinstall.transport import hostkeys, known_hosts_command, turned_away
@@ -212,7 +212,11 @@ class Login:
     async def _known(self, target: Target, shown: asyncssh.SSHKey | None = None) -> Known:
         name = (target.settings.alias if target.settings else "") or hostkeys.known_name(target.host, target.port)
         printed = await known_hosts_command.printed(target.settings, name, shown)
-        return self.host_keys.lookup_as_ssh(target.host, target.port, target.settings, printed)
+        try:
+            return self.host_keys.lookup_as_ssh(target.host, target.port, target.settings, printed)
+        except LoginError as error:
+            error.node = target.node
+            raise
 
     @staticmethod
     def _falls_back(known: Known, client: _Client) -> bool:

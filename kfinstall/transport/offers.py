@@ -74,7 +74,13 @@ async def offers(target: Target, ssh: Ssh, ring: KeyRing, secrets: SecretSource,
         others = [key for key in agent.keys if _public(key) not in withheld]
         _add(taken, ((f"agent key {_name(key)}", key) for key in others))
     found.unusable += [agent.trouble] * bool(agent.trouble)
-    found.keys = list(taken.values())
+    least = settings.least_rsa_bits if settings else 0
+    for name, key in taken.values():
+        bits = _rsa_bits(_public(key))
+        if settings and bits is not None and bits < least:
+            found.unusable.append(f"{name}: an RSA key of {bits} bits; {settings.least_rsa_place} asks for {least}")
+        else:
+            found.keys.append((name, key))
     return found
 
 
@@ -166,6 +172,15 @@ def _name(key: Any) -> str:
 
 def _is_certificate(key: Any) -> bool:
     return bool(key.algorithm.endswith(_CERTIFICATE))
+
+
+def _rsa_bits(public: bytes) -> int | None:
+    """How long an RSA key is, by its public part in SSH's binary form (RFC 4253, 6.6); None for other kinds."""
+    if not public.startswith(b"\0\0\0\x07ssh-rsa"):
+        return None
+    rest = public[11:]
+    rest = rest[4 + int.from_bytes(rest[:4]) :]  # the exponent
+    return int.from_bytes(rest[4:]).bit_length()
 
 
 def _public(key: Any) -> bytes:

@@ -14,7 +14,7 @@ import asyncssh
 
 from kfinstall.errors import LoginError, TransportError
 from kfinstall.text import clean
-from kfinstall.transport import hostkeys, turned_away
+from kfinstall.transport import forwarding, hostkeys, turned_away
 from kfinstall.transport.route import Target
 from kfinstall.transport.ssh_settings import Settings
 
@@ -77,13 +77,27 @@ def _guessed(target: Target, tried: Tried, error: Exception) -> TransportError:
                 hint="name an address of this computer there, of the same family as the server's",
             )
     if isinstance(error, asyncssh.ChannelOpenError):
-        return TransportError(f"{where} can't be reached from the jump host before it", node=target.node, why=why, hint=hint)
+        return _not_forwarded(target, where, error, why, hint)
     if isinstance(error, TimeoutError) or "timeout expired" in why:
         seconds = tried.connect_seconds if isinstance(error, TimeoutError) else tried.login_seconds
         return TransportError(
             f"{where} does not answer", node=target.node, why=f"nothing within {seconds:.0f} s ({why})", hint=hint
         )
     return _no_connection(target, where, error, why, hint)
+
+
+def _not_forwarded(target: Target, where: str, error: asyncssh.ChannelOpenError, why: str, hint: str) -> TransportError:
+    """The error where the jump host opens no connection: its own settings forbid it, or it finds nobody there."""
+    via = target.via or "the jump host before it"
+    if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+        to = hostkeys.known_name(target.host, target.port)
+        return TransportError(
+            f"{via} does not forward connections to {to}",
+            node=target.node,
+            why=f"its sshd says: {why}\n{target.label} itself was not asked",
+            hint=forwarding.hint(""),
+        )
+    return TransportError(f"{where} can't be reached from {via}", node=target.node, why=why, hint=hint)
 
 
 def _no_connection(target: Target, where: str, error: Exception, why: str, hint: str) -> TransportError:
@@ -126,23 +140,45 @@ def _stated(target: Target, tried: Tried, error: Exception) -> TransportError | 
             why="\n".join([why, *turned_away.lines_of(tried.banner)]),
             hint=f"try: {target.by_hand}\nits log says why: sudo journalctl -u ssh -n 20",
         )
+    if _before_keys(tried, error):
+        return TransportError(
+            f"{where} ended the connection before the keys were exchanged",
+            node=target.node,
+            why=f"{why}\nit answers as an SSH server, so the network lets SSH through; that it has no algorithm in common with kfinstall is one cause",
+            hint=f"see what it offers: ssh -vv {target.by_hand.removeprefix('ssh ')}\nits log says why: sudo journalctl -u ssh -n 20",
+        )
     return None
 
 
+def _before_keys(tried: Tried, error: Exception) -> bool:
+    lost = isinstance(error, asyncssh.ConnectionLost | ConnectionError)
+    return lost and tried.greeting is not None and tried.greeting.versioned and not tried.methods
+
+
 def _refused(target: Target, tried: Tried, why: str) -> LoginError:
-    methods = "; ".join(tried.methods) or "nothing: there is no key, no agent key and no password"
+    held = target.settings.keys_held_back if target.settings and not target.keys else ""
+    none = "nothing: there is no password" if held else "nothing: there is no key, no agent key and no password"
+    methods = "; ".join(tried.methods) or none
     lines = [
         why,
         *turned_away.lines_of(tried.banner),
         *_lacking(target, tried),
         f"tried: {methods}",
         *(f"not offered: {line}" for line in tried.unusable),
+        *([f"{held}: keys are not offered"] if held else []),
     ]
     if target.settings:
         lines += target.settings.notes
     if target.of_config:
         hint = f"try: {target.by_hand}\nor write the way down as jumpHosts, with keys or a password"
         lines.append("~/.ssh/config names it: it is logged in to with what that file and ~/.ssh hold for it, and with no password")
+    elif held:
+        hint = f"try: {target.by_hand}\ntake {held} out for it, or set {target.password_key}"
+    elif target.settings and target.settings.shared:
+        # With its master running, ssh by hand would log in by that, whatever the server makes of the keys.
+        hint = (
+            f"try, without the shared connection: ssh -S none {target.by_hand.removeprefix('ssh ')}\nthen set {_settings(target)}"
+        )
     else:
         hint = f"try: {target.by_hand}\nthen set {_settings(target)}, or run: ssh-copy-id {target.by_hand.removeprefix('ssh ')}"
     named = f"{target.label} of ~/.ssh/config" if target.of_config else target.label

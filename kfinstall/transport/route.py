@@ -58,6 +58,8 @@ class Target:
     """What ssh would use for it; None where ~/.ssh/config does not count."""
     config_options: tuple[str, ...] = ()
     """What a command line of ssh needs so that it reads the same configuration."""
+    via: str = ""
+    """The label of the jump host before it; empty where there is none."""
     of_config: bool = False
     """Whether it is a jump host that nothing but ~/.ssh/config names."""
 
@@ -107,10 +109,19 @@ async def way(
     Raises:
         LoginError: the configuration can't be used for one of its servers.
     """
+    route = await _way(node, ssh, dial, node_keys, config)
+    return tuple(replace(target, via=before.label if before else "") for before, target in zip((None, *route), route, strict=False))
+
+
+async def _way(
+    node: Node, ssh: Ssh, dial: tuple[str, int] | None, node_keys: Sequence[str], config: SshConfig | None
+) -> tuple[Target, ...]:
     route = targets(node, ssh, dial, node_keys)
     if config is None:
         user = getpass.getuser()
         return tuple(target if target.given_user else replace(target, given_user=user) for target in route)
+    if node.ssh is not None and node.ssh.host is not None:
+        route = (*route[:-1], replace(route[-1], address=node.ssh.host))
     route = tuple([await _read(target, config) for target in route])
     direct = node.ssh is not None and node.ssh.jump_hosts is not None and not node.ssh.jump_hosts
     if direct:

@@ -27,6 +27,10 @@ _USUAL: Final[dict[str, Printed]] = {}
 _NO_CAUSE: Final = ("Pseudo-terminal will not be allocated", "terminating, ")
 _UNKNOWN_OPTION: Final = re.compile(r"(?i)bad configuration option: (\S+)")
 _UNKNOWN_MATCH: Final = re.compile(r"(?i)unsupported match attribute (\S+)")
+_MARKED: Final = re.compile(
+    r"(?i)(\S[^\n]*?):? line 1: (?:bad configuration option: |no argument after keyword \"?)(\\357\\273\\277|\\377\\376|\\376\\377)"
+)
+_TAKE_OUT: Final = r"1s/^\xef\xbb\xbf//"
 _UNSAFE: Final = re.compile(r"(?i)bad owner or permissions on (.+)")
 _NOT_KNOWN_TO_SSH: Final = re.compile(r"(?i)(illegal|unknown|invalid) option -- '?G")
 
@@ -128,7 +132,7 @@ class SshConfig:
             raise LoginError(
                 f"the SSH configuration can't be used for {address}",
                 why=f"{error}\nthis computer has no OpenSSH, which could read it",
-                hint="mend it, install OpenSSH's client, or set ssh.useSshConfig: false and write the login into the answers",
+                hint="mend it, install OpenSSH's client, or write ssh: {useSshConfig: false} and the login into the answers",
             ) from error
         printed: dict[str, list[str]] = {}
         for option in _READ_HERE:
@@ -202,7 +206,13 @@ def _refused(address: str, words: str, command: Sequence[str], places: Places) -
     """The error for a configuration that OpenSSH itself does not take, in its own words: they name file and line."""
     shown = [line for line in clean_lines(words) if line.strip() and not any(words in line for words in _NO_CAUSE)]
     hints = []
-    if unknown := _UNKNOWN_OPTION.search(words):
+    if marked := _MARKED.search(words):
+        name = marked[1]
+        if marked[2].startswith(r"\357"):
+            hints.append(f"the file begins with a byte order mark; take it out: {shell('sed', '-i.old', _TAKE_OUT, name)}")
+        else:
+            hints.append(f"the file is UTF-16, as its byte order mark says; save it as UTF-8 without one: {name}")
+    elif unknown := _UNKNOWN_OPTION.search(words):
         hints.append(f"take that line out, or write above it: IgnoreUnknown {unknown[1]}")
     elif _UNKNOWN_MATCH.search(words):
         hints.append("take that condition out; a newer OpenSSH than this one (ssh -V) may know it")
@@ -214,7 +224,7 @@ def _refused(address: str, words: str, command: Sequence[str], places: Places) -
             f"{places.where('ProxyJump')} leads back to where it begins; write 'ProxyJump none' for the jump host before it"
         )
     hints.append(f"mend it until this prints settings: {shell(*command)}")
-    hints.append("or set ssh.useSshConfig: false, and write the login into the answers")
+    hints.append("or write ssh: {useSshConfig: false} and the login into the answers")
     return LoginError(
         f"ssh does not take its own configuration for {address}",
         why="\n".join(shown[-_SHOWN:]) or "ssh -G failed and said nothing",

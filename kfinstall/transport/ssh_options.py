@@ -30,6 +30,7 @@ TAKEN: Final = frozenset(
         "proxyusefdpass",
         "pubkeyacceptedalgorithms",
         "pubkeyauthentication",
+        "requiredrsasize",
         "revokedhostkeys",
         "stricthostkeychecking",
         "user",
@@ -76,7 +77,7 @@ MEANINGLESS: Final = frozenset(
     # Passwords: one is sent where the answers give one, and nowhere else.
     | {"numberofpasswordprompts", "passwordauthentication", "kbdinteractiveauthentication"}
     # What only narrows or helps methods that are not used here.
-    | {"casignaturealgorithms", "hostbasedacceptedalgorithms", "requiredrsasize", "enablesshkeysign", "kbdinteractivedevices"}
+    | {"casignaturealgorithms", "hostbasedacceptedalgorithms", "enablesshkeysign", "kbdinteractivedevices"}
     | {"securitykeyprovider", "gssapidelegatecredentials", "gssapikeyexchange", "gssapikexalgorithms"}
     | {"gssapirenewalforcesrekey", "gssapitrustdns", "gssapiclientidentity", "gssapiserveridentity"}
 )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from asyncssh.encryption import get_encryption_algs
-from asyncssh.kex import get_kex_algs
-from asyncssh.mac import get_mac_algs
-from asyncssh.public_key import get_certificate_algs, get_public_key_algs
+from asyncssh.encryption import get_default_encryption_algs, get_encryption_algs
+from asyncssh.kex import get_default_kex_algs, get_kex_algs
+from asyncssh.mac import get_default_mac_algs, get_mac_algs
+from asyncssh.public_key import get_certificate_algs, get_default_public_key_algs, get_public_key_algs
 
 from kfinstall.errors import LoginError
 from kfinstall.text import clean
@@ -29,14 +29,20 @@ _TOKEN: Final = re.compile("%(.?)")
 _VARIABLE: Final = re.compile(r"\$\{(.*?)\}")
 _PATH_BEGINS: Final = re.compile(r"[/~%$]|[A-Za-z]:[\\/]|\\\\")
 _YES: Final = ("yes", "true", "unbound", "host-bound")
-_ALGORITHMS: Final[Mapping[str, tuple[str, Any]]] = {
-    "KexAlgorithms": ("kex_algs", get_kex_algs),
-    "Ciphers": ("encryption_algs", get_encryption_algs),
-    "MACs": ("mac_algs", get_mac_algs),
-    "PubkeyAcceptedAlgorithms": ("signature_algs", get_public_key_algs),
-    "HostKeyAlgorithms": ("server_host_key_algs", lambda: [*get_certificate_algs(), *get_public_key_algs()]),
+_ALGORITHMS: Final[Mapping[str, tuple[str, Any, Any]]] = {
+    "KexAlgorithms": ("kex_algs", get_kex_algs, lambda: _texts(get_default_kex_algs())),
+    "Ciphers": ("encryption_algs", get_encryption_algs, lambda: _texts(get_default_encryption_algs())),
+    "MACs": ("mac_algs", get_mac_algs, lambda: _texts(get_default_mac_algs())),
+    "PubkeyAcceptedAlgorithms": ("signature_algs", get_public_key_algs, lambda: _texts(get_default_public_key_algs())),
+    "HostKeyAlgorithms": (
+        "server_host_key_algs",
+        lambda: [*get_certificate_algs(), *get_public_key_algs()],
+        lambda: _texts(get_default_public_key_algs()),
+    ),
 }
-"""OpenSSH's option: the name that the library has for it, and all that the library knows of its kind."""
+"""OpenSSH's option: the name that the library has for it, all that the library knows of its kind, and what it would use by itself."""
+_WEAK: Final = re.compile(r"sha1|^gss-|^rsa1024|ssh-dss|ssh-rsa|x509v3|^hmac-md5")
+"""What the library can do and nobody should be told to allow."""
 _FAMILIES: Final = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
@@ -74,6 +80,13 @@ class Settings:
     """Ready for the shell; empty for none."""
     proxy_passes_socket: bool
     public_keys: bool
+    keys_held_back: str
+    """The option that says that keys are not offered, with its place; empty where they are."""
+    shared: bool
+    """Whether ssh would go by a connection that it shares (ControlPath)."""
+    least_rsa_bits: int
+    """RequiredRSASize: shorter RSA keys are not offered; 0 where nothing is said."""
+    least_rsa_place: str
     connect_seconds: float | None
     family: int
     bind_address: str
@@ -123,6 +136,11 @@ def settings(typed: str, printed: Printed, usual: Printed, places: Places) -> Se
     identities = paths("IdentityFile", printed.get("identityfile", ()))
     explicit = differs("identityfile")
     preferred = one("preferredauthentications").split(",") if one("preferredauthentications") else []
+    held_back = ""
+    if not yes("pubkeyauthentication", default=True):
+        held_back = "PubkeyAuthentication"
+    elif preferred and "publickey" not in preferred:
+        held_back = "PreferredAuthentications"
     return Settings(
         host=host,
         port=port,
@@ -143,7 +161,11 @@ def settings(typed: str, printed: Printed, usual: Printed, places: Places) -> Se
         jumps=_expanded("ProxyJump", jumps, tokens, places),
         proxy_command="" if jumps else _expanded("ProxyCommand", one("proxycommand"), tokens, places),
         proxy_passes_socket=yes("proxyusefdpass") and not jumps,
-        public_keys=yes("pubkeyauthentication", default=True) and (not preferred or "publickey" in preferred),
+        public_keys=not held_back,
+        keys_held_back=places.where(held_back) if held_back else "",
+        shared=bool(one("controlpath")),
+        least_rsa_bits=int(one("requiredrsasize")) if one("requiredrsasize").isdigit() else 0,
+        least_rsa_place=places.where("RequiredRSASize"),
         connect_seconds=_seconds(one("connecttimeout")),
         family=_FAMILIES.get(one("addressfamily").lower(), socket.AF_UNSPEC),
         bind_address=one("bindaddress"),
@@ -237,7 +259,7 @@ def _seconds(text: str) -> float | None:
 
 def _algorithms(printed: Printed, usual: Printed, places: Places) -> dict[str, tuple[str, ...]]:
     chosen: dict[str, tuple[str, ...]] = {}
-    for option, (name, known) in _ALGORITHMS.items():
+    for option, (name, known, usual_here) in _ALGORITHMS.items():
         values = list(printed.get(option.lower(), ()))
         if not values or values == list(usual.get(option.lower(), ())):
             continue
@@ -251,10 +273,14 @@ def _algorithms(printed: Printed, usual: Printed, places: Places) -> dict[str, t
             raise LoginError(
                 f"{places.where(option)} names no algorithm that kfinstall has",
                 why=f"it names {', '.join(map(clean, words))}",
-                hint=f"allow one more there, for example {next(iter(sorted(ours)))}; all of them: {', '.join(sorted(ours))}",
+                hint=f"allow one of these there, too: {', '.join(one for one in usual_here() if not _WEAK.search(one))}",
             )
         chosen[name] = fits
     return chosen
+
+
+def _texts(names: Sequence[bytes]) -> list[str]:
+    return [name.decode() for name in names]
 
 
 def _notes(printed: Printed, places: Places) -> list[str]:

@@ -19,15 +19,15 @@ _EXPIRED: Final = re.compile(
 )
 _ACCOUNT: Final = re.compile(r"^sudo(?:-rs)?:.*account (?:has )?(?:expired|validation failure)", re.IGNORECASE | re.MULTILINE)
 _SETUID: Final = re.compile(r"setuid bit|effective uid is not 0|no new privileges|must be setuid|nosuid", re.IGNORECASE)
-_NOT_ALLOWED: Final = re.compile(
-    r"not in the sudoers|may not run|can't do that|cannot do that|^doas: Operation not permitted", re.IGNORECASE | re.MULTILINE
-)
+_NOT_ALLOWED: Final = re.compile(r"not in the sudoers|may not run|can't do that|cannot do that", re.IGNORECASE | re.MULTILINE)
 _NOT_THIS: Final = re.compile(r"not allowed to execute", re.IGNORECASE)
 _TTY: Final = re.compile(r"must have a tty", re.IGNORECASE)
 _MISSING: Final = re.compile(
     r"\bsudo'?: (?:No such file|command not found|not found)|^env: \W?sudo\W?:", re.IGNORECASE | re.MULTILINE
 )
-_DOAS: Final = re.compile(r"^doas: (?:Authentication|a tty is|Authorization) required|^doas: doas is not enabled", re.MULTILINE)
+_DOAS: Final = re.compile(r"^doas: (?:Authentication|a tty is|Authorization) required", re.MULTILINE)
+_DOAS_NOT_SET_UP: Final = re.compile(r"^doas: doas is not enabled", re.MULTILINE)
+_DOAS_NOT_ALLOWED: Final = re.compile(r"^doas: Operation not permitted", re.MULTILINE)
 _PROMPT: Final = re.compile(r"(?:\[sudo: )?kf-asked:[^:]*:(?:\] Password:)?\s*")
 _SHOWN_LINES: Final = 6
 _DEFAULTS: Final = "look there, as root: grep -rE 'rootpw|targetpw|runaspw' /etc/sudoers /etc/sudoers.d"
@@ -40,6 +40,7 @@ def wants_password(text: str) -> bool:
 
 def explained(stderr: str, *, node: str, user: str) -> SudoError | None:
     """The error for a refusal that a password can't mend; None where the words name no cause. `stderr` is sudo's and PAM's alone."""
+    permit = f"write into /etc/doas.conf there: permit nopass {user}\nor install sudo (apt-get install sudo), which takes ssh.sudoPassword"
     every = f"a line for {user} in /etc/sudoers.d has to allow every command: {user} ALL=(ALL:ALL) ALL"
     causes = (
         (
@@ -51,8 +52,10 @@ def explained(stderr: str, *, node: str, user: str) -> SudoError | None:
         (
             _DOAS,
             "doas wants a password, which it takes from a terminal only",
-            f"write into /etc/doas.conf there: permit nopass {user}\nor install sudo (apt-get install sudo), which takes ssh.sudoPassword",
+            permit,
         ),
+        (_DOAS_NOT_SET_UP, "doas is there and allows nobody anything: it has no /etc/doas.conf", permit),
+        (_DOAS_NOT_ALLOWED, f"doas lets {user} not become root", permit),
         (
             _EXPIRED,
             f"the password of {user} has expired on the node",

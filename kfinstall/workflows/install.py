@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kfinstall import invocation
-from kfinstall.engine.workflow import Workflow
+from kfinstall.engine.workflow import Flag, Workflow
 from kfinstall.errors import UsageError
 from kfinstall.events import Notice
 from kfinstall.workflows import installation
@@ -22,7 +22,7 @@ def phases(options: Options) -> tuple[Phase, ...]:
     Raises:
         UsageError: no phase has the name that was asked for.
     """
-    return installation.choose(only=options.only, start=options.start)
+    return installation.choose(only=options.only, start=options.start, prune=options.prune)
 
 
 def _refuse_gaps(session: Session) -> None:
@@ -64,6 +64,7 @@ async def work(session: Session) -> None:
     session.tell_set_aside()
 
 
+PRUNE: Final = Flag("prune", "delete the data of Kubeflow components that are not chosen any more too: volumes, users' objects")
 INSTALL: Final = Workflow(
     "install",
     "an installation",
@@ -74,6 +75,7 @@ INSTALL: Final = Workflow(
     changes=True,
     installs=True,
     preflight=True,
+    flags=(PRUNE,),
 )
 RESUME: Final = Workflow(
     "resume",
@@ -85,4 +87,5 @@ RESUME: Final = Workflow(
     changes=True,
     installs=True,
     preflight=True,
+    flags=(PRUNE,),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from kfinstall.engine.phase import Phase
@@ -75,7 +76,7 @@ PHASES: Final = (
         "Install Kubeflow",
         Steps(
             "kubeflow",
-            *("render", "secrets", "apply", "access", "profile", "profile_components", "notebook_images"),
+            *("render", "secrets", "apply", "access", "profile", "profile_components", "prune", "notebook_images"),
             *("proofs.login", "proofs.notebook", "proofs.pipeline", "proofs.katib", "proofs.inference"),
         ),
         needs=("cluster", "storage"),
@@ -105,8 +106,10 @@ def names() -> tuple[str, ...]:
     return tuple(phase.id for phase in PHASES)
 
 
-def choose(*, only: str | Sequence[str] | None = None, start: str | None = None) -> tuple[Phase, ...]:
+def choose(*, only: str | Sequence[str] | None = None, start: str | None = None, prune: bool = False) -> tuple[Phase, ...]:
     """The phases to run; `connect` is always among them, since nothing can be done without it.
+
+    `prune`: what holds the data of components that are not chosen any more goes too.
 
     Raises:
         UsageError: no phase has that name.
@@ -117,7 +120,12 @@ def choose(*, only: str | Sequence[str] | None = None, start: str | None = None)
             raise UsageError(f"there is no phase {wanted}", hint=f"phases: {', '.join(names())}")
     first = names().index(start) if start else 0
     return tuple(
-        phase
+        _pruning(phase) if prune and phase.id == "kubeflow" else phase
         for index, phase in enumerate(PHASES)
         if phase.id == "connect" or ((chosen is None or phase.id in chosen) and index >= first)
     )
+
+
+def _pruning(phase: Phase) -> Phase:
+    steps = phase.steps
+    return replace(phase, steps=steps.instead("prune", "prune:KubeflowPruneData")) if isinstance(steps, Steps) else phase

@@ -27,6 +27,7 @@ class Selection:
     start: str | None = None
     strict: bool = False
     ignore: tuple[str, ...] = ()
+    prune: bool = False
 
     @property
     def chosen(self) -> bool:
@@ -245,6 +246,7 @@ def options_of(cluster: ClusterState, record: RunRecord, given: Selection = _NOT
         only=only,
         start=start,
         strict=record.strict or given.strict,
+        prune=record.prune or given.prune,
         ignore=tuple(dict.fromkeys((*record.ignore, *given.ignore))),
         answers_file=record.answers_file,
         leave_out=() if through else tuple(name for name in record.leave_out if name in spare),

@@ -769,17 +769,21 @@ kf_unit_on() {
 
 # kf_download URL SHA256 PATH: fetches a file whole and checked, or not at all.
 kf_download() {
-  local url=$1 sum=$2 path=$3 new
+  local url=$1 sum=$2 path=$3 new said status=0
   if [[ -f $path ]] && sha256sum --status -c <<<"$sum  $path" 2>/dev/null; then return 0; fi
   kf_folder "$(dirname -- "$path")"
   new=$path.part
-  if ! curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --retry-connrefused --connect-timeout 15 \
-    --speed-limit 1000 --speed-time 60 --output "$new" -- "$url"; then
-    if kf_is_full "$(dirname -- "$new")"; then
-      rm -f -- "$new"
-      kf_fail_full "$path"
-    fi
-    rm -f -- "$new"
+  # Before the way there is blamed: curl would say only that it failed.
+  said=$({ : >"$new"; } 2>&1) || kf_fail_write "$path" "$said"
+  curl --fail --silent --show-error --location --retry 4 --retry-delay 2 --retry-connrefused --connect-timeout 15 \
+    --speed-limit 1000 --speed-time 60 --output "$new" -- "$url" || status=$?
+  if ((status)); then
+    said=''
+    # What it had got so far is kept till it is known why no more could be written.
+    if ((status == 23)); then said=$({ dd if=/dev/zero bs=64k count=1 oflag=append conv=notrunc status=none of="$new"; } 2>&1) || true; fi
+    if kf_is_full "$(dirname -- "$new")"; then said='No space left on device'; fi
+    rm -f -- "$new" 2>/dev/null || true
+    if [[ -n $said ]] || ((status == 23)); then kf_fail_write "$path" "$said"; fi
     kf_fail 22 "$url can't be downloaded" "is it reachable from there? curl -I '$url'; behind a proxy set proxy.https in the answers"
   fi
   if ! sha256sum --status -c <<<"$sum  $new"; then
@@ -789,7 +793,7 @@ kf_download() {
     kf_fail 23 "$url is not the file it should be (SHA-256 $got instead of $sum)" \
       "a proxy or mirror in between may change files; fetch it by another way and compare"
   fi
-  mv -f -- "$new" "$path"
+  said=$(mv -fT -- "$new" "$path" 2>&1) || kf_fail_write "$path" "$said"
   kf_say "downloaded ${url##*/}"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries the ways between this server and the others (scripts/preflight/reachability.pl); nothing that it does stays. Prints lines of words.
+# Tries the ways between this server and the others (scripts/preflight/reachability/); nothing that it does stays. Prints lines of words.
 # Parameters: MODE (listen, probe, stream, collect), INTERPRETER (perl, python3), PROGRAM (for it), RULES (yes, no), and what the program's head names.
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 exec 2>&1 </dev/null

@@ -51,11 +51,11 @@ kf_sources() {
   done
 }
 
-# kf_key FILE: its form, and when the last of its keys ends (seconds since 1970; 0: never), where gpg is there.
+# kf_key FILE: its form, and where gpg is there when the last of its keys ends (seconds since 1970; 0: never) and their fingerprints.
 kf_key() {
-  local path=$1 form=binary begin line ends=-1 fields
+  local path=$1 form=binary begin line ends=-1 prints='' fields primary=''
   if [[ ! -f $path ]]; then
-    printf 'key\tmissing\t-1\t%s\n' "$path"
+    printf 'key\tmissing\t-1\t-\t%s\n' "$path"
     return
   fi
   IFS= read -r -N 20 begin <"$path"
@@ -69,12 +69,17 @@ kf_key() {
   if [[ $form != empty* && $form != page* && $path != /etc/apt/trusted.gpg* ]] && type -P gpg >/dev/null; then
     while IFS= read -r line; do
       IFS=: read -r -a fields <<<"$line"
-      [[ ${fields[0]} == pub ]] || continue
-      [[ -z ${fields[6]} ]] && ends=0 && break
-      ((fields[6] > ends)) && ends=${fields[6]}
+      if [[ ${fields[0]} == fpr && $primary ]]; then
+        prints+=,${fields[9]} primary=''
+      elif [[ ${fields[0]} == pub ]]; then
+        primary=yes
+        [[ -z ${fields[6]} || $ends == 0 ]] && ends=0 && continue
+        ((fields[6] > ends)) && ends=${fields[6]}
+      fi
     done < <(timeout 5 gpg --no-options --homedir / --no-default-keyring --keyring /dev/null --trust-model always --batch --show-keys --with-colons "$path")
   fi
-  printf 'key\t%s\t%s\t%s\n' "$form" "$ends" "$path"
+  prints=${prints#,}
+  printf 'key\t%s\t%s\t%s\t%s\n' "$form" "$ends" "${prints:--}" "$path"
 }
 
 # apt reads keys as its own user.

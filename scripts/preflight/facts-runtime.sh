@@ -63,7 +63,7 @@ kf_runtime_containerd() {
 
 # Hosts that the answers name, in each folder that containerd may be told to look in, under both names of a host with a port.
 kf_runtime_hosts() {
-  local host folder name line lines file inline=''
+  local host folder name line lines file parent inline=''
   local -A folders=([/etc/containerd/certs.d]=1)
   for file in "${!KF_SEEN[@]}"; do
     [[ $file == *.toml && -f $file ]] || continue
@@ -75,6 +75,12 @@ kf_runtime_hosts() {
       kf_words "${BASH_REMATCH[1]//:/ }"
       for folder in "${KF_WORDS[@]}"; do [[ $folder != /* ]] || folders[$folder]=1; done
     done
+  done
+  for folder in "${!folders[@]}"; do
+    [[ $folder != *[$'\n\t']* ]] || continue
+    parent=$folder
+    while [[ -n $parent && ! -e $parent ]]; do parent=${parent%/*}; done
+    [[ -d ${parent:-/} && -w ${parent:-/} ]] || kf_pair closed "$folder"
   done
   kf_list "${KF_REGISTRY_HOSTS:-}"
   for host in "${KF_LIST[@]}"; do

@@ -18,7 +18,7 @@ command -v docker >/dev/null || kf_apt_install docker-cli
 kf_major=$(dockerd --version | sed -nE 's/.*version v?([0-9]+)\..*/\1/p')
 if [[ ${kf_major:-0} -lt $KF_MINIMUM ]]; then
   kf_fail 14 "Docker $kf_major is too old for cri-dockerd, which needs $KF_MINIMUM" \
-    "set cluster.runtime: containerd, or install Docker's own docker-ce there"
+    "write cluster: {runtime: containerd} into the answers, or install Docker's own docker-ce there"
 fi
 
 # The record says what was set up and proven; without it a run may have been killed between writing and restarting.

@@ -2,11 +2,28 @@
 # The registry as this node sees it; on its own node also certificate, names and storage in use.
 if [[ -n ${KF_REGISTRY_HOST:-} ]]; then
   printf '@%s registry\n' "$KF_MARK"
-  kf_registry_ca=''
-  for kf_registry_file in /etc/kfinstall/registry/ca.crt "/etc/containerd/certs.d/$KF_REGISTRY_HOST/ca.crt" "/etc/docker/certs.d/$KF_REGISTRY_HOST/ca.crt"; do
-    if [[ -z $kf_registry_ca && -r $kf_registry_file ]]; then kf_registry_ca=$kf_registry_file; fi
+  kf_registry_ca='' kf_registry_there='' kf_registry_folders=(/etc/containerd/certs.d)
+  for kf_registry_file in /etc/containerd/*.toml /etc/containerd/*/*.toml; do
+    [[ -f $kf_registry_file && -r $kf_registry_file ]] || continue
+    while IFS= read -r kf_registry_line; do
+      [[ $kf_registry_line =~ ^[[:space:]]*config_path[[:space:]]*=[[:space:]]*[\"\'](/[^\"\']*)[\"\'] ]] || continue
+      IFS=: read -r -a kf_registry_named <<<"${BASH_REMATCH[1]}"
+      for kf_registry_folder in "${kf_registry_named[@]}"; do
+        [[ " ${kf_registry_folders[*]} " == *" $kf_registry_folder "* ]] || kf_registry_folders+=("$kf_registry_folder")
+      done
+    done <"$kf_registry_file"
   done
-  if command -v curl >/dev/null 2>&1 && [[ -n $kf_registry_ca || -d "/etc/containerd/certs.d/$KF_REGISTRY_HOST" || -d /etc/kfinstall/registry ]]; then
+  if [[ -r /etc/kfinstall/registry/ca.crt ]]; then kf_registry_ca=/etc/kfinstall/registry/ca.crt; fi
+  for kf_registry_folder in "${kf_registry_folders[@]}" /etc/docker/certs.d; do
+    kf_registry_file=$kf_registry_folder/$KF_REGISTRY_HOST/ca.crt
+    if [[ -z $kf_registry_ca && -r $kf_registry_file ]]; then kf_registry_ca=$kf_registry_file; fi
+    if [[ $kf_registry_folder != /etc/docker/certs.d && -d $kf_registry_folder/$KF_REGISTRY_HOST ]]; then kf_registry_there=yes; fi
+    if [[ $kf_registry_folder != /etc/containerd/certs.d && $kf_registry_folder != /etc/docker/certs.d && -r $kf_registry_file ]]; then
+      kf_registry_sum=$(sha256sum <"$kf_registry_file") || kf_registry_sum=''
+      printf 'trusted=%s %s\n' "${kf_registry_sum%% *}" "$kf_registry_folder/$KF_REGISTRY_HOST"
+    fi
+  done
+  if command -v curl >/dev/null 2>&1 && [[ -n $kf_registry_ca || -n $kf_registry_there || -d /etc/kfinstall/registry ]]; then
     kf_registry_status=000
     if [[ -n $kf_registry_ca ]]; then
       kf_registry_status=$(curl -s --noproxy '*' --max-time 3 --cacert "$kf_registry_ca" -o /dev/null -w '%{http_code}' "https://$KF_REGISTRY_HOST/v2/")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Pull the proof image on this node, as the kubelet would: through the runtime, with the node's own trust.
-# Parameters: RUNTIME, HOST, SECURED (yes/no), USER, IMAGE (by digest), RECORD_PATH, RECORD
+# Parameters: RUNTIME, HOST, FOLDER (where the runtime is told of the registry), SECURED (yes/no), USER, IMAGE (by digest), RECORD_PATH, RECORD
 # Standard input, if secured: the password.
 
 kf_password=''
@@ -30,7 +30,7 @@ kf_pull_crictl() { # the way of the kubelet; the login goes by environment, whic
 
 kf_pull_ctr() { # without crictl: the node's hosts.toml, copied to a folder that only root can read, with the login as a header
   install -d -m 0700 "$kf_tmp/$KF_HOST"
-  cp -- "/etc/containerd/certs.d/$KF_HOST/hosts.toml" "$kf_tmp/$KF_HOST/hosts.toml"
+  cp -- "$KF_FOLDER/hosts.toml" "$kf_tmp/$KF_HOST/hosts.toml"
   if [[ $KF_SECURED == yes ]]; then
     (
       umask 077
@@ -60,7 +60,7 @@ if ((kf_code)); then
   tr '\r' '\n' <"$kf_tmp/out" | grep -Ev '^elapsed|\||^$' | tail -n 5 || true
   case $(<"$kf_tmp/out") in
     *x509* | *certificate*) kf_fail 51 "this node's runtime does not trust the registry's certificate" \
-      "look at /etc/containerd/certs.d/$KF_HOST (or /etc/docker/certs.d) and run: kfinstall --answers FILE --only registry" ;;
+      "look at $KF_FOLDER and run: kfinstall --answers FILE --only registry" ;;
     *401* | *nauthorized* | *"authorization failed"* | *denied*) kf_fail 52 "the registry refuses the login of user $KF_USER" \
       "is the password the one it was set up with? run: kfinstall --answers FILE --only registry" ;;
     *"server gave HTTP response"* | *"connection refused"* | *timeout* | *"no route"*) kf_fail 53 "this node's runtime can't reach the registry at $KF_HOST" \

@@ -8,11 +8,16 @@ if [[ -n $KF_CA ]]; then
 fi
 kf_wanted
 
-# containerd reads certs.d at each pull, so nothing is restarted; it must only have been told to look there.
-if [[ $KF_RUNTIME == containerd ]] && command -v containerd >/dev/null 2>&1; then
-  if ! containerd config dump 2>/dev/null | grep -Eq 'config_path *= *["'\''].*/etc/containerd/certs\.d'; then
-    kf_fail 30 "containerd does not read /etc/containerd/certs.d" "run the phase that sets containerd up again: kfinstall --answers FILE --only prepare"
-  fi
+# containerd reads these files at each pull, so nothing is restarted; it must only have been told to look there.
+kf_looks() { # whether a config_path of its configuration, which may be a list, names the folder
+  local line
+  while IFS= read -r line; do
+    [[ $line =~ config_path\ *=\ *[\"\']([^\"\']*)[\"\'] && :${BASH_REMATCH[1]}: == *:"$1":* ]] && return 0
+  done < <(containerd config dump 2>/dev/null)
+  return 1
+}
+if [[ $KF_RUNTIME == containerd ]] && command -v containerd >/dev/null 2>&1 && ! kf_looks "${KF_FOLDER%/*}"; then
+  kf_fail 30 "containerd does not read ${KF_FOLDER%/*}" "run the phase that sets containerd up again: kfinstall --answers FILE --only prepare"
 fi
 
 if [[ $KF_RUNTIME == docker && $KF_DAEMON != '{}' ]]; then

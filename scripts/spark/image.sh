@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Copy Spark's image into the cluster's registry, through this node's runtime.
-# Parameters: RUNTIME, SOURCE, TARGET, HOST, SECURED (yes/no), USER, RECORD_PATH, RECORD
+# Parameters: RUNTIME, SOURCE, TARGET, HOST, FOLDER (where the runtime is told of the registry), SECURED (yes/no), USER, RECORD_PATH, RECORD
 # Standard input, if secured: the registry's password.
 
 kf_password=''
@@ -27,12 +27,12 @@ kf_copy_containerd() {
   if command -v crictl >/dev/null 2>&1; then # by the daemon: its proxy and its mirrors count
     crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 3000s pull "$KF_SOURCE" || return
   else
-    ctr --namespace k8s.io images pull "${option[@]}" --hosts-dir /etc/containerd/certs.d "$KF_SOURCE" || return
+    ctr --namespace k8s.io images pull "${option[@]}" --hosts-dir "${KF_FOLDER%/*}" "$KF_SOURCE" || return
   fi
   ctr --namespace k8s.io images tag --force "$KF_SOURCE" "$KF_TARGET" || return
   # The login stands as a header in a copy of the node's hosts.toml that only root can read, and is gone at the end.
   install -d -m 0700 "$kf_tmp/$KF_HOST"
-  cp -- "/etc/containerd/certs.d/$KF_HOST/hosts.toml" "$kf_tmp/$KF_HOST/hosts.toml"
+  cp -- "$KF_FOLDER/hosts.toml" "$kf_tmp/$KF_HOST/hosts.toml"
   if [[ $KF_SECURED == yes ]]; then
     (
       umask 077

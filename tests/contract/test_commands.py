@@ -19,7 +19,7 @@ CALLS = [
     Invocation(command="resume", state_dir="/s"),
     Invocation(command="demo", demo=True),
 ]
-TABLES = ("kfinstall/diagnose/symptoms.py", "kfinstall/diagnose/walk_webhooks.py")
+TABLES = tuple(f"kfinstall/diagnose/{name}.py" for name in ("ends", "mounts", "pulls", "sandboxes", "saying", "walk_webhooks"))
 """Whose texts are put for the call where they are told."""
 AS_THEY_STAND = (
     "kfinstall/answers/docs.py",

@@ -178,7 +178,7 @@ def test_a_node_is_asked_only_what_a_step_of_the_run_reads():
     registry["REGISTRY_DIRECTORY"] = answers.registry.directory
     nfs = {"NFS_PATH": path, "NFS_EXPORT": path, "NFS_ADDRESS": answers.first_control_plane.address}
     assert query(answers, installation.PHASES) == (
-        nfs | registry,
+        nfs | registry | {"REGISTRY_HOSTS": answers.registry_host},
         {"nfs", "nfs-server", "registry", "cluster", "prepare", *PREFLIGHT},
     )
     assert query(answers, (reset.PHASE,)) == ({}, {"undo"})

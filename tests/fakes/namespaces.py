@@ -77,6 +77,9 @@ class Server:
     addresses: tuple[str, ...] = ()
     """CIDR."""
     without_perl: bool = False
+    without_capture: bool = False
+    hosts: str = ""
+    """Its /etc/hosts; empty: this machine's."""
     killed: bool = False
     runs: list[str] = field(default_factory=list)
     """Modes that were asked for."""
@@ -102,6 +105,12 @@ class Server:
         prepare = [f"mount --bind {_tools()} /usr/local/sbin"]
         if self.without_perl:
             prepare.append("mount --bind /bin/false /usr/bin/perl")
+        if self.hosts:
+            prepare.append(
+                'mount -t tmpfs none /media && printf %s "$KF_FAKE_HOSTS" > /media/hosts && mount --bind /media/hosts /etc/hosts'
+            )
+        if self.without_capture:  # as in a container: no CAP_NET_RAW
+            prepare.append('set -- setpriv --bounding-set=-net_raw "$@"')
         script = " && ".join([*prepare, 'exec "$@"'])
         process = await asyncio.create_subprocess_exec(
             *self.within(),
@@ -113,7 +122,7 @@ class Server:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=_environ(),
+            env=_environ() | {"KF_FAKE_HOSTS": self.hosts},
         )
         out, _none = await process.communicate(wire.encode(program))
         lines = (line for line in out.decode().splitlines() if not line.startswith(f"@{_BEGIN} "))

@@ -129,8 +129,8 @@ def write_old_packages(folder: Path, work: Path) -> list[Path]:
     return sorted(folder.glob("*.deb"))
 
 
-def write_repository(root: Path, minor: str, versions: tuple[str, ...], work: Path) -> None:
-    """Write core:/stable:/v<minor>/deb below root, signed by a key that is made for it."""
+def write_repository(root: Path, minor: str, versions: tuple[str, ...], work: Path) -> str:
+    """Write core:/stable:/v<minor>/deb below root, signed by a key that is made for it; gives the key's fingerprint."""
     folder, home = root / f"core:/stable:/v{minor}/deb", work / "gnupg"
     home.mkdir(mode=0o700, parents=True)
     for name, version in (("kubernetes-cni", "1.5.1-1.1"), ("cri-tools", f"{minor}.0-1.1")):
@@ -150,7 +150,9 @@ def write_repository(root: Path, minor: str, versions: tuple[str, ...], work: Pa
     run(*gpg, "--quick-gen-key", "lab <lab@example.invalid>", "rsa2048", "sign", "never")
     run(*gpg, "--clearsign", "-o", "InRelease", "Release")
     run(*gpg, "--armor", "--output", "Release.key", "--export")
+    listed = run("gpg", "--batch", "--list-keys", "--with-colons").decode().splitlines()
     run("gpgconf", "--kill", "all")
+    return next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
 
 
 def write_archive(root: Path, url: str, name: str, content: str) -> str:

@@ -75,6 +75,7 @@ class Etc:
             tuple(map(self.back, found.imports)),
             found.commands,
             {self.back(path): space for path, space in found.space.items()},
+            tuple(map(self.back, found.closed)),
         )
 
     def edit(self, changes):

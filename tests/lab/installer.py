@@ -169,6 +169,15 @@ def _downloads(root: Path, tools: Path) -> dict[str, Artifact]:
     return found
 
 
+def _key(kubernetes: Path, fingerprint: str) -> dict[str, Artifact]:
+    """Pin the stand-in's key in a copy of the release rows, in the place of the real repository's."""
+    rows = yaml.safe_load(kubernetes.read_text())
+    row = rows["artifacts"]["kubernetes-repository-key"]
+    row["fingerprints"] = [fingerprint]
+    kubernetes.write_text(yaml.safe_dump(rows))
+    return {"kubernetes-repository-key": Artifact.model_validate(row)}
+
+
 @contextmanager
 def installer(
     lab: Lab, folder: Path, numbers: tuple[int, ...], *, control_planes: bool = False, **answers: Any
@@ -184,7 +193,8 @@ def installer(
     downloads = _downloads(root, copy / "assets/releases/tools.yaml")
     own = kubeadm.settings(package_site.real_version()) if package_site.real_version() else {"release": "26.03"}
     version = releases.load(own["release"]).patch(own.get("kubernetesVersion"))
-    package_site.write_repository(root, version.rpartition(".")[0], ("0.0.1", version), work)
+    fingerprint = package_site.write_repository(root, version.rpartition(".")[0], ("0.0.1", version), work)
+    downloads |= _key(copy / "assets/releases/kubernetes.yaml", fingerprint)
     ca, certificate = package_site.write_tls(work, HOSTS, GATEWAY)
     nodes: list[dict[str, Any]] = [
         {"name": f"node{place}", "address": lab.address(number)} for place, number in enumerate(numbers, 1)

@@ -52,6 +52,6 @@ async def done(nodes: Fleet, step: Step, twin: Twin, before: Look) -> tuple[list
     twin.apply(step, nodes.ran, now)
     nodes.ran.clear()
     again = twin.view(step, now)
-    unlike = UNLIKE | {f"{registry_files.certs_folder(nodes.answers)}/ca.crt"}
+    unlike = UNLIKE | {f"{registry_files.certs_folder(now)}/ca.crt"}
     wrong += differences(now, again, step.watch(now), step.check, unlike)
     return [f"{step.id}: {line}" for line in wrong], last

@@ -186,7 +186,7 @@ async def test_a_wrong_password_is_named(nodes: Fleet, name: str) -> None:
 @pytest.mark.parametrize("name", [DOCKER, CONTAINERD])
 async def test_a_wrong_ca_is_named_and_mended(nodes: Fleet, name: str) -> None:
     with runtime(nodes, runtime_of(name)):
-        folder = registry_files.certs_folder(nodes.answers)
+        folder = registry_files.certs_folder(await nodes.view(RegistryTrust(), name))
         other = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=other -keyout /dev/null"
         await nodes.shell(name, f"{other} -out {folder}/ca.crt")
         with pytest.raises(CommandError, match="does not trust the registry's certificate"):

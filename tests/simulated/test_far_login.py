@@ -216,7 +216,12 @@ REFUSALS = {
     "wrong password, sudo-rs": (f"echo ada:changed | chpasswd; {SUDO_RS}", "refused the password of ada", "ssh.sudoPassword"),
     "no sudoer, sudo-rs": (f"rm /etc/sudoers.d/ada; {SUDO_RS}", "may not use sudo", "usermod -aG sudo ada"),
     "doas with a password": ("rm /usr/bin/sudo; echo 'permit ada' >/etc/doas.conf", "doas wants a password", "permit nopass ada"),
-    "doas for others": ("rm /usr/bin/sudo; echo 'permit nopass bob' >/etc/doas.conf", "may not use sudo", "usermod"),
+    "doas for others": (
+        "rm /usr/bin/sudo; echo 'permit nopass bob' >/etc/doas.conf",
+        "doas lets ada not become root",
+        "permit nopass ada",
+    ),
+    "doas without rules": ("rm /usr/bin/sudo; rm -f /etc/doas.conf", "it has no /etc/doas.conf", "permit nopass ada"),
 }
 
 

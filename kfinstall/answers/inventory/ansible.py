@@ -9,7 +9,7 @@ from typing import Final
 
 from kfinstall.answers.inventory import roles, ssh_words
 from kfinstall.answers.inventory.found import Found, Hop, Server, word
-from kfinstall.answers.inventory.groups import Host, Inventory, Var, filled
+from kfinstall.answers.inventory.groups import ALL, UNGROUPED, Host, Inventory, Var, filled
 from kfinstall.answers.inventory.limits import MOST_PLACES
 
 # Where Ansible knows several names for one thing, the last that is set anywhere wins.
@@ -86,7 +86,17 @@ def servers(inventory: Inventory, found: Found) -> None:
     for parent, child, line in inventory.circles:
         found.leave(f"group {word(child)} in {word(parent)} would close a circle", line)
     _Reader(inventory, found).hosts()
+    _tell_groups(inventory, found)
     _tell_variables(inventory, found)
+
+
+def _tell_groups(inventory: Inventory, found: Found) -> None:
+    """Name the groups whose variables count for nobody: nothing is in them, or they are spelled another way elsewhere."""
+    filled_groups = {ALL, UNGROUPED}.union(*(inventory.groups_of(host) for host in inventory.hosts.values()))
+    for name, group in inventory.groups.items():
+        if group.vars and name not in filled_groups:
+            line = next(iter(group.vars.values())).line
+            found.leave(f"group {word(name)} has variables and no host; they count for nobody", line)
 
 
 class _Reader:

@@ -9,13 +9,14 @@ from typing import Final
 
 from kfinstall.answers.inventory import ansible
 from kfinstall.answers.inventory.found import Found, Imported, word
-from kfinstall.answers.inventory.groups import UNGROUPED, Inventory, TooManyError, Var
+from kfinstall.answers.inventory.groups import ALL, UNGROUPED, Inventory, TooManyError, Var
 from kfinstall.answers.inventory.limits import LONGEST_LINE_CHARACTERS
-from kfinstall.answers.inventory.nodes import imported
+from kfinstall.answers.inventory.nodes import FILL_IN, imported
 
 TITLE: Final = "an Ansible inventory"
 NAME: Final = "ansible-ini"
 _SECTION: Final = re.compile(r"\[(?P<group>[^\[\]:]+)(?::(?P<what>[^\[\]]*))?\]\s*(?:[#;].*)?")
+_OF_A_TEMPLATE: Final = re.compile(r"\{\{|\{%|%\{|\[[$%]\{")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -44,6 +45,8 @@ class _Reader:
     def __init__(self, found: Found, inventory: Inventory) -> None:
         self._found, self._inventory = found, inventory
         self._group, self._what = UNGROUPED, ""
+        self._begun: set[str] = set()
+        self._children: dict[tuple[str, str], int] = {}
 
     def lines(self, text: str) -> None:
         """All lines."""
@@ -55,19 +58,34 @@ class _Reader:
                 self._found.leave(f"is longer than {LONGEST_LINE_CHARACTERS} characters", number)
             elif (section := _SECTION.fullmatch(line)) and not _is_host(section):
                 self._begin(section, number)
+            elif _OF_A_TEMPLATE.match(line):
+                self._found.alike("a line of a template, which was not filled in; import the file that is made of it", number)
+                self._found.instead = FILL_IN
             elif self._what == "vars":
                 self._var(line, number)
             elif self._what == "children":
-                self._inventory.add_child(self._group, line.partition("#")[0].partition(";")[0].strip(), number)
+                child = line.partition("#")[0].partition(";")[0].strip()
+                self._inventory.add_child(self._group, child, number)
+                self._children.setdefault((self._group, child), number)
             elif not self._what:
                 self._host(line, number)
             else:
                 self._found.alike(f"[{word(self._group)}:{word(self._what)}] is no section of an inventory", number)
 
+        self._tell_children()
+
+    def _tell_children(self) -> None:
+        """Name the groups in groups that stand nowhere: hosts that were put among groups, other spellings, sentences."""
+        for (group, child), number in self._children.items():
+            if child not in self._begun and child not in (ALL, UNGROUPED):
+                why = "a host, and only groups stand there" if child in self._inventory.hosts else "no such group is in it"
+                self._found.leave(f"{word(child)} in [{word(group)}:children]: {why}", number)
+
     def _begin(self, section: re.Match[str], number: int) -> None:
         self._group, self._what = section["group"].strip(), (section["what"] or "").strip()
         if self._what in ("", "vars", "children"):
             self._inventory.group(self._group, number)
+            self._begun.add(self._group)
         else:
             self._found.alike(f"[{word(self._group)}:{word(self._what)}] is no section of an inventory", number)
 

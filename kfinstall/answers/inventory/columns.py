@@ -11,14 +11,14 @@ from kfinstall.answers.inventory.found import Found, word
 
 _COLUMNS: Final = {
     "address": "address ip ipaddress ipaddr ipv4 ipv4address ipv6 addr ansiblehost fqdn dns dnsname sshhost sshaddress publicip publicaddress publicipv4 "
-    "externalip floatingip primaryip4 primaryipv4 primaryip primaryip6 primaryipv6 privateip privateaddress internalip internaladdress",
-    "name": "name hostname host node nodename server servername vm vmname machine machinename instance instancename",
-    "roles": "role roles noderole noderoles kubernetesrole type kind group groups",
-    "user": "user username login loginname sshuser ansibleuser remoteuser account",
+    "externalip floatingip primaryip4 primaryipv4 primaryip primaryip6 primaryipv6 privateip privateaddress internalip internaladdress networks adresse",
+    "name": "name hostname host node nodename server servername vm vmname machine machinename instance instancename rechner rechnername",
+    "roles": "role roles noderole noderoles kubernetesrole rolle rollen type kind group groups",
+    "user": "user username login loginname sshuser ansibleuser remoteuser account benutzer benutzername utilisateur usuario",
     "port": "port sshport ansibleport",
     "key": "key keyfile keypath sshkey sshkeyfile sshkeypath identityfile privatekey privatekeyfile privatekeypath",
     "jump": "jump jumphost jumphosts bastion bastionhost proxyjump via",
-    "password": "password pass passwd pw sshpass sshpassword loginpassword ansiblepassword rootpassword secret",
+    "password": "password pass passwd pw sshpass sshpassword loginpassword ansiblepassword rootpassword secret passwort kennwort motdepasse contrasena contrasea",
     "sudo": "sudopassword becomepassword becomepass sudopass ansiblebecomepassword ansiblebecomepass",
     "passphrase": "passphrase keypassphrase",
 }
@@ -138,5 +138,7 @@ def _is_address(value: str) -> bool:
 
 def addresses(cell: str) -> list[str]:
     """The addresses of a cell, without the length of their network and the interface behind them: 10.0.0.5/24, 10.0.0.5 (eth0)."""
-    parts = [names.without_prefix(part) for part in re.split(r"[,;\s]+", names.without_interfaces(cell)) if part]
+    words = re.split(r"[,;\s]+", names.without_interfaces(cell))
+    # OpenStack writes the network in front: private=10.0.0.5, 203.0.113.5
+    parts = [names.without_prefix(re.sub(r"^[A-Za-z][A-Za-z0-9_.-]*=", "", part)) for part in words if part]
     return parts if len(parts) == 1 or (parts and all(names.is_address(part) for part in parts)) else [cell.strip()]

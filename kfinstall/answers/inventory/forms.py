@@ -11,6 +11,7 @@ from kfinstall.answers.inventory import (
     ansible_ini,
     ansible_yaml,
     etc_hosts,
+    fences,
     k0sctl,
     kubekey,
     kubeone,
@@ -24,7 +25,7 @@ from kfinstall.answers.inventory import (
     tree,
 )
 from kfinstall.answers.inventory.found import Imported, word
-from kfinstall.answers.inventory.limits import LARGEST_BYTES
+from kfinstall.answers.inventory.limits import LARGEST_BYTES, MOST_FENCES, MOST_PLACES
 from kfinstall.answers.source import NotYamlError
 
 
@@ -67,15 +68,23 @@ TEXT_FORMS: Final = (
     TextForm(plain.NAME, plain.TITLE, lambda _text: True, plain.read),
 )
 NAMES: Final = tuple(form.name for form in (*TEXT_FORMS, *DATA_FORMS))
+_SEEN_BYTES: Final = 4096
+"""Looked at for the form of a text without a mark: every second byte of Latin letters in UTF-16 is 0."""
 _TITLE: Final = re.compile(r"[A-Za-z][A-Za-z _-]*:")
 _ADDRESS_FIRST: Final = re.compile(r"(?:[A-Za-z0-9_.-]+@)?[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:[\s,;:/]|$)")
 _YAML: Final = re.compile(r"""(?m)^\s*(?:-\s+)?["']?[A-Za-z_][A-Za-z0-9_./-]*["']?\s*:(?:\s|$)|^---\s*$|\A\s*[\[{]""")
 
 
 def decode(content: bytes) -> str:
-    """The text of a file: UTF-8, UTF-16 with its mark, else Latin-1, in which every byte is a character."""
+    """The text of a file: UTF-8, UTF-16 and UTF-32 with or without their marks, else Latin-1, in which every byte is a character."""
+    if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return content.decode("utf-32", errors="replace")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
+    even, odd = (content[:_SEEN_BYTES:2], content[1:_SEEN_BYTES:2])
+    for empty, full, name in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if empty and b"\0" not in full and empty.count(b"\0") * 4 > len(empty) * 3:
+            return content.decode(name, errors="replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -91,6 +100,27 @@ def read(text: str, form: str = "") -> Imported:
         return Imported(left=("not a text: it has NUL bytes",))
     if not text.strip():
         return Imported(left=("it is empty",))
+    fenced = fences.blocks(text)
+    if fenced:
+        return _of_fences(text, form, fenced)
+    return _read(text, form)
+
+
+def _of_fences(text: str, form: str, blocks: list[tuple[int, int]]) -> Imported:
+    """The first block with servers in it; what else stands there is told."""
+    tried = [(block, _read(fences.alone(text, block), form)) for block in blocks[:MOST_FENCES]]
+    block, found = next((one for one in tried if one[1].nodes), tried[0])
+    others = fences.outside(text, block)
+    if not others:
+        return found
+    shown = ", ".join(map(str, others[:MOST_PLACES])) + (
+        f" and {len(others) - MOST_PLACES} more" if len(others) > MOST_PLACES else ""
+    )
+    why = f"line{'s' if len(others) > 1 else ''} {shown}: outside of the block in lines {block[0]} to {block[1]}, and not read"
+    return replace(found, left=(*found.left, why))
+
+
+def _read(text: str, form: str) -> Imported:
     if form:
         return _named(text, form)
     known = refused.of_text(text)
@@ -105,8 +135,13 @@ def read(text: str, form: str = "") -> Imported:
     return next(one for one in TEXT_FORMS if one.looks_like(text)).read(text)
 
 
+def _broken(error: NotYamlError, kind: str, form: str = "") -> Imported:
+    instead = f"mend line {error.line}, or the one above it (a blank behind ':' or a quote may be missing), and import it again"
+    return Imported(left=(f"line {error.line}: {error.message}",), kind=kind, form=form, instead=instead)
+
+
 def _refused(what: str, instead: str) -> Imported:
-    return Imported(left=(f"this was taken for {what}, which is no list of servers: {instead}",), kind=what)
+    return Imported(left=(f"this was taken for {what}, which is no list of servers: {instead}",), kind=what, instead=instead)
 
 
 def _of_data(text: str) -> Imported | None:
@@ -117,7 +152,7 @@ def _of_data(text: str) -> Imported | None:
     except NotYamlError as error:
         if by_lines or not _is_meant(text) or _is_list_with_titles(text):
             return None
-        return Imported(left=(f"line {error.line}: {error.message}",), kind="YAML")
+        return _broken(error, "YAML")
     for number, data in enumerate(documents):
         for one in DATA_FORMS:
             if one.fits(data):
@@ -178,7 +213,7 @@ def _named(text: str, form: str) -> Imported:
     try:
         documents = [data for data in tree.documents(text) if data is not None]
     except NotYamlError as error:
-        return Imported(left=(f"line {error.line}: {error.message}",), kind=wanted.title, form=form)
+        return _broken(error, wanted.title, form)
     fit = [number for number, data in enumerate(documents) if wanted.fits(data)]
     if not fit:
         return Imported(left=(f"it is not the form {form} ({wanted.title})",), kind=wanted.title, form=form)

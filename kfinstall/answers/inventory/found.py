@@ -39,6 +39,8 @@ class Server:
     local: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     """Plain data that only our own answers have: references to secrets."""
+    alias: str = ""
+    """What ssh has to call it, where settings hang on that; empty where its address will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,13 @@ class Clash:
     line: int
     node: Mapping[str, Any]
     """The row that was not taken, as the answers would have it."""
+
+    def words(self, first: Mapping[str, Any], line: int) -> str:
+        """What both rows say, without the line of this one; `first` and `line`: the one that has the name already."""
+        before = f"in line {line}" if line else "before"
+        if first["address"] != self.node["address"]:
+            return f"{self.name}: stands twice, as {first['address']} {before} and as {self.node['address']} here"
+        return f"{self.name}: stands twice, with something else here than {before}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class Imported:
     """The form's name, as --format takes it; empty where none was recognised."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Where each node stood, by its name."""
+    instead: str = ""
+    """Where nothing can be taken: what to do, in words that go on after 'next:'; empty where that is not known."""
     guessed: frozenset[str] = frozenset()
     """The nodes whose roles nobody said: they follow from their names, or from those of the others."""
 
@@ -93,6 +104,8 @@ class Found:
     notes: list[str] = field(default_factory=list)
     by_default: tuple[Hop, ...] | None = None
     """The way to every server that says none of its own."""
+    instead: str = ""
+    """What to do where nothing can be taken (see Imported)."""
     _left: list[tuple[int, str]] = field(default_factory=list)
     _alike: dict[str, list[int]] = field(default_factory=dict)
     _seconds: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)

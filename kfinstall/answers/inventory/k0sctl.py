@@ -22,7 +22,12 @@ def fits(data: Any) -> bool:
     if "k0sctl" in tree.text(top.get("apiVersion")):
         return True
     hosts = _hosts(data)
-    return isinstance(hosts, tree.Seq) and any(isinstance(host, Map) and set(_LOGINS) & set(host) for host in hosts)
+    return isinstance(hosts, tree.Seq) and any(isinstance(host, Map) and _has_login(host) for host in hosts)
+
+
+def _has_login(host: Map) -> bool:
+    """A login of k0sctl's, and not an address beside it, as other lists have it."""
+    return bool(set(_LOGINS) & set(host)) and not {"ip", "address", "host", "addr"} & set(host)
 
 
 def _hosts(data: Any) -> Any:

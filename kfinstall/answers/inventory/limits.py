@@ -23,6 +23,8 @@ MOST_JUMP_HOSTS: Final = 8
 """On the way to one server."""
 MOST_PATTERNS: Final = 500
 """Of an ssh_config's Host lines, each of which is tried on each name."""
+MOST_FENCES: Final = 20
+"""Blocks between ``` marks that are looked into."""
 MOST_TITLE_LINES: Final = 10
 """Above the heading of a table."""
 MOST_JOINED_LINES: Final = 10

@@ -13,6 +13,14 @@ from kfinstall.answers.inventory.limits import MOST_SERVERS
 _NOT_A_NAME: Final = re.compile(r"[^a-z0-9.-]+")
 _INTERFACE: Final = re.compile(r"(?<=[0-9a-fA-F:])[ \t]+\([A-Za-z][A-Za-z0-9_.@-]{0,14}\)")
 _RANGE: Final = re.compile(r"\[([0-9]+|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([0-9]+))?\]")
+_TEMPLATED: Final = re.compile(r"\$\{|\$\(|\{\{|\{%|%\{|^<.*>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$")
+_BLANKED: Final = re.compile(
+    r"(?i)(?:[0-9]{1,3}|x{1,3}|y{1,3}|n{1,3}|\*|\?+|_+)(?:\.(?:[0-9]{1,3}|x{1,3}|y{1,3}|n{1,3}|\*|\?+|_+)){3}"
+)
+_SAID: Final = re.compile(
+    r"(?i)tb[dacn]|todo|fixme|dhcp|unknown|pending|change-?me|replace-?me|x{3,}|\?+|"
+    r"your[-_].*(?:ip|host|address|server|node)s?|(?:.*[-_])?(?:private|public|internal|external|server|master|worker|node|host|vm)[-_]ip"
+)
 _SPAN: Final = re.compile(r"((?:[0-9]{1,3}\.){3})([0-9]{1,3})-(?:((?:[0-9]{1,3}\.){3}))?([0-9]{1,3})")
 _PLACE: Final = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@\s]*)@)?(?:\[(?P<six>[^\]\s]+)\]|(?P<host>[^\s:\[\]]+|[^\s\[\]]*:[^\s\[\]]*:[^\s\[\]]*))(?::(?P<port>[^\s:]*))?/?"
@@ -41,6 +49,14 @@ def place(word: str) -> Place | None:
 def is_address(text: str) -> bool:
     """Whether it is an IP address."""
     return address_of(text) is not None
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether an address was never filled in: ${ip}, {{ ip }}, <MASTER_IP>, $IP, 192.168.x.x, TBD, your-server-ip."""
+    if address_of(text) is not None:
+        return False
+    blanked = _BLANKED.fullmatch(text) is not None and not re.fullmatch(r"[0-9.]+", text)
+    return blanked or _TEMPLATED.search(text) is not None or _SAID.fullmatch(text) is not None
 
 
 def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -13,6 +13,7 @@ from kfinstall.answers.inventory.found import Clash, Found, Hop, Imported, Serve
 from kfinstall.answers.inventory.limits import MOST_PLACES, MOST_SERVERS
 
 _SSH_PORT: Final = 22
+FILL_IN: Final = "fill in the addresses; where a tool makes the file (Terraform, Ansible), import the file that it has made"
 _BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
@@ -35,6 +36,7 @@ def imported(found: Found, kind: str, form: str) -> Imported:
         form=form,
         lines=dict(made.lines),
         guessed=_guessed(made),
+        instead="" if made.nodes else found.instead,
     )
 
 
@@ -107,6 +109,11 @@ class _Made:
     def add(self, server: Server) -> None:
         """One server; what can't be is left with its reason."""
         shown = word(server.name or server.address)
+        if names.is_placeholder(server.address):
+            what = shown if shown == word(server.address) else f"{shown}: {word(server.address)}"
+            self.found.leave(f"{what} is a placeholder that nobody has filled in", server.line)
+            self.found.instead = FILL_IN
+            return
         try:
             address = t.host_address(server.address)
         except ValueError:
@@ -136,8 +143,9 @@ class _Made:
             if same == node:
                 self.found.leave(f"{shown}: stands twice{f' (as in {first})' if first else ''}", server.line)
             else:
-                self.found.leave(f"{shown}: stands twice; {same['address']}{f' of {first}' if first else ''} is taken", server.line)
-                self.clashes.append(Clash(name, server.line, node))
+                clash = Clash(name, server.line, node)
+                self.found.leave(clash.words(same, self.lines[name]), server.line)
+                self.clashes.append(clash)
             return
         if address in self._places:
             self.found.leave(f"{shown}: {address} is {self._places[address]}'s address already", server.line)
@@ -170,6 +178,11 @@ class _Made:
 
     def _ssh(self, server: Server, shown: str) -> dict[str, Any]:
         ssh: dict[str, Any] = {}
+        if server.alias:
+            try:
+                ssh["host"] = t.ssh_host(server.alias)
+            except ValueError:
+                self.found.leave(f"{shown}: ssh can't be told to call it {word(server.alias)}", server.line)
         if server.user:
             try:
                 ssh["user"] = t.login_name(server.user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kfinstall.answers.inventory import names, roles, ssh_words, words
+from kfinstall.answers.inventory import mail, names, roles, ssh_words, words
 from kfinstall.answers.inventory.found import Found, Imported
 from kfinstall.answers.inventory.limits import LONGEST_LINE_CHARACTERS
 from kfinstall.answers.inventory.lines import joined
@@ -26,6 +26,7 @@ def read(text: str) -> Imported:
     lines = joined(text)
     alone = sum(bool(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS) == 1
     addressed = any(_names_address(_split(raw)) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS)
+    only_addresses = _are_only_addresses([_split(raw) for raw in lines if len(raw) <= LONGEST_LINE_CHARACTERS])
     for number, raw in enumerate(lines, 1):
         if len(raw) > LONGEST_LINE_CHARACTERS and not _is_row_of_addresses(_split(raw)):
             found.leave(f"is longer than {LONGEST_LINE_CHARACTERS} characters", number)
@@ -37,6 +38,9 @@ def read(text: str) -> Imported:
         parts = _split(line)
         if not parts:
             continue
+        if mail.is_mail(line, parts, only_addresses=only_addresses):
+            found.leave(mail.WHY, number)
+            continue
         # Two on each line of several are one server's outer and inner address.
         if _is_row_of_addresses(parts) and (len(parts) > 2 or alone or "," in raw):
             for part in parts:
@@ -46,6 +50,12 @@ def read(text: str) -> Imported:
         else:
             words.server(parts, number, found)
     return imported(found, TITLE, NAME)
+
+
+def _are_only_addresses(rows: list[list[str]]) -> bool:
+    """Whether some lines have an IP address, and no login is written as user@host on any of them."""
+    known = [row for row in rows if any(_is_address(part.partition("=")[2] or part) for part in row)]
+    return bool(known) and not any("@" in part for row in known for part in row)
 
 
 def _command(line: str, number: int, found: Found) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from kfinstall.answers.inventory import tree
+from kfinstall.answers.inventory import names, tree
 from kfinstall.answers.inventory.tree import Map, Seq
 
 _TEXTS: Final = (
@@ -15,7 +15,7 @@ _TEXTS: Final = (
     (
         r"(?m)^\s*Vagrant\.configure\b",
         "a Vagrantfile",
-        "paste what `vagrant ssh-config` prints, with the addresses of the private network",
+        "write a line for each box: its name, the address of its private network (`vagrant ssh NAME -c 'hostname -I'` prints it), its role",
     ),
     (
         r"(?m)^(\|1\|\S+|\S+) (ssh-(ed25519|rsa|dss)|ecdsa-sha2-\S+|sk-\S+) AAAA",
@@ -31,8 +31,25 @@ _TEXTS: Final = (
     (r"(?m)^#cloud-config", "a cloud-init file", "it says what one machine becomes; paste a list of servers"),
     (r"(?is)^\s*<(\?xml|!doctype|html)", "a web page or XML", "paste the text of the list itself"),
     (r"(?m)^NAME +STATUS +ROLES", "what kubectl prints", "these are nodes of a cluster that runs; paste a list of bare servers"),
+    (
+        r"\A(?:[ \t]*(?:[#;][^\n]*)?\n)*\[(?:defaults|ssh_connection|privilege_escalation|inventory|persistent_connection)\][^\n]*\n",
+        "an ansible.cfg",
+        "it names the inventory's file (inventory = ...): import that one",
+    ),
+    (
+        r"\A(?:[ \t]*(?:#[^\n]*)?\n)*\[\[[A-Za-z0-9_.\"-]+\]\][ \t]*\n",
+        "a TOML file",
+        "write the servers as lines: name address role",
+    ),
+    (
+        r"\A\s*Outputs:\s*\n|(?:\A|\n)[a-z][a-z0-9_]* = (?:to(?:list|set|map)\()?[\[{][ \t]*\n",
+        "Terraform's output or variables",
+        "write the addresses that `terraform output` prints as a list: name address role",
+    ),
     (r"\A\$ANSIBLE_VAULT;", "a file that Ansible Vault has encrypted", "open it with `ansible-vault view FILE` and paste that"),
 )
+_SHELL: Final = ("settings of a shell (NAME=value)", "write the servers as lines: name address role")
+_ASSIGNED: Final = re.compile(r"(?:export[ \t]+)?[A-Z_][A-Z0-9_]*=(?P<value>.*)")
 _KINDS: Final = (
     (
         r"cluster\.x-k8s\.io/|infrastructure\.cluster\.x-k8s\.io",
@@ -55,7 +72,15 @@ def of_text(text: str) -> tuple[str, str] | None:
     for pattern, what, instead in _TEXTS:
         if re.search(pattern, text):
             return what, instead
-    return None
+    return _SHELL if _is_of_a_shell(text) else None
+
+
+def _is_of_a_shell(text: str) -> bool:
+    """Whether all lines are NAME=value in capitals, and not all values are addresses: those may be passwords and are not looked at."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    found = [_ASSIGNED.fullmatch(line) for line in lines]
+    values = [one["value"].strip("'\"") for one in found if one is not None]
+    return bool(values) and len(values) == len(lines) and not all(map(names.is_address, values))
 
 
 def of_data(data: Any) -> tuple[str, str] | None:
@@ -113,6 +138,11 @@ _SHAPES: Final[tuple[tuple[Callable[[Map], bool], str, str], ...]] = (
         lambda data: isinstance(data.get("services"), Map) and "all" not in data,
         "a Compose file",
         "it names containers; paste a list of servers",
+    ),
+    (
+        lambda data: bool(tree.text(data.get("plugin"))) and not isinstance(data.get("all"), Map),
+        "the configuration of an inventory plugin of Ansible",
+        "paste what `ansible-inventory -i FILE --list` prints, or import a file with it",
     ),
     (_is_netplan, "a file of netplan", "it says what one machine is called; paste a list of servers"),
 )

@@ -33,6 +33,13 @@ _MEANINGS: Final[dict[str, frozenset[str]]] = {
 _WEAK: Final = {"node": WORKER, "nodes": WORKER, "server": CONTROL_PLANE, "servers": CONTROL_PLANE}
 """What also is anybody's word for all servers."""
 _MAKERS: Final = re.compile(r"(?:kube|k8s|kubernetes|k3s|rke2?|kubespray)-")
+_WHICH: Final = (
+    "additional other others extra first second primary secondary initial init leader main join joining new ha gpu gpus cpu nvidia amd64 "
+    "arm64 x86 prod production dev staging rest remaining"
+)
+_WHICH_WORDS: Final = frozenset(_WHICH.split())
+"""Words of a group's name that say which of its kind, not what kind: additional_master, gpu_workers."""
+_FURTHER_NODES: Final = re.compile(r"(?:gpus?|nvidia|additional|extra|other|rest|remaining|join|joining|new)-nodes?")
 _BETWEEN_ROLES: Final = re.compile(r"\s*(?:[,+&/;|]|\band\b)\s*")
 _BETWEEN: Final = re.compile(r"[,+&/;| ]+|\band\b")
 _OF_A_CONTROL_PLANE: Final = re.compile(r"(?:.*[-.])?(?:master|control-?plane|controller|cp)[-.]?\d*")
@@ -60,13 +67,22 @@ def of_word(word: str) -> frozenset[str]:
     return frozenset()
 
 
+def _kind(plain: str) -> str:
+    """A group's name without the words that say which of its kind."""
+    return "-".join(part for part in plain.split("-") if part not in _WHICH_WORDS and not part.isdecimal())
+
+
 def of_group(name: str) -> frozenset[str]:
     """The roles that a group's name gives, whatever other groups there are."""
     plain = _plain(name)
     bare = _MAKERS.sub("", plain, count=1)
     if bare != plain and bare in _WEAK:
         return frozenset({_WEAK[bare]})
-    return frozenset() if bare in _WEAK else _MEANINGS.get(plain) or _MEANINGS.get(bare) or frozenset()
+    if bare in _WEAK:
+        return frozenset()
+    if _FURTHER_NODES.fullmatch(bare):
+        return frozenset({WORKER})
+    return _MEANINGS.get(plain) or _MEANINGS.get(bare) or _MEANINGS.get(_kind(bare)) or frozenset()
 
 
 def of_weak_group(name: str) -> frozenset[str]:

@@ -16,7 +16,8 @@ from kfinstall.answers.inventory.nodes import imported
 
 TITLE: Final = "an ssh_config"
 NAME: Final = "ssh-config"
-_TAKEN: Final = frozenset({"hostname", "user", "port", "identityfile", "proxyjump", "proxycommand"})
+_SPELLED: Final = {one.lower(): one for one in ("HostName", "User", "Port", "IdentityFile", "ProxyJump", "ProxyCommand")}
+_TAKEN: Final = frozenset(_SPELLED)
 _NO_CHANGE_WORDS: Final = (
     "addkeystoagent batchmode compression connectionattempts connecttimeout controlmaster controlpath controlpersist escapechar forwardagent "
     "forwardx11 forwardx11trusted hashknownhosts identitiesonly ignoreunknown loglevel permitlocalcommand requesttty serveralivecountmax "
@@ -100,6 +101,7 @@ def read(text: str) -> Imported:
     ways: dict[str, tuple[Hop, ...] | None] = {}
     for name, own in values.items():
         ways[name] = config.way(own, (name,), through)
+    config.tell_unused()
     servers: dict[tuple[str, str], str] = {}
     for name, line in names_there:
         server = config.server(values[name], ways[name], line)
@@ -126,6 +128,7 @@ class _Config:
         self._by_name: dict[str, list[int]] = {}
         self._by_pattern: list[int] = []
         self.patterns = 0
+        self._used: set[int] = set()
         for number, raw in enumerate(text.splitlines(), 1):
             if len(raw) > LONGEST_LINE_CHARACTERS:
                 found.leave(f"is longer than {LONGEST_LINE_CHARACTERS} characters", number)
@@ -142,12 +145,13 @@ class _Config:
                 found.leave(f"{word(key)} has no value", number)
             elif key:
                 self._blocks[-1].settings.append((key, value, number))
-                if key not in _TAKEN and key not in _NO_CHANGE:
-                    found.unused(
-                        raw.strip().partition(" ")[0].partition("=")[0],
-                        number,
-                        "ssh.useSshConfig: true has ssh's own configuration read for it",
+                if key not in _TAKEN:
+                    hint = (
+                        ssh_words.NO_PLACE
+                        if key in _NO_CHANGE
+                        else "ssh: {useSshConfig: true} has ssh's own configuration read for it"
                     )
+                    found.unused(re.split(r"[\s=]", raw.strip(), maxsplit=1)[0], number, hint)
 
         self._index()
 
@@ -155,7 +159,7 @@ class _Config:
         """The patterns of a Match line that only asks for the host; others are told."""
         words = _words(value)
         conditions = [part.lower() for part in words[::2]]
-        if [part.lower() for part in words] in (["all"], ["canonical", "all"], ["final", "all"]):
+        if [part.lower() for part in words] in (["all"], ["final", "all"]):
             return ("*",)
         if len(words) == 2 and conditions[0] in ("host", "originalhost"):
             return tuple(words[1].split(","))
@@ -199,11 +203,19 @@ class _Config:
                 for key, value, line in block.settings:
                     if key == "identityfile":
                         values.keys.append((value, line))
+                        self._used.add(line)
                     elif key in ("proxyjump", "proxycommand") and ("proxyjump" in values.first or "proxycommand" in values.first):
                         continue  # ssh takes whichever of the two comes first
-                    else:
-                        values.first.setdefault(key, (value, line))
+                    elif values.first.setdefault(key, (value, line)) == (value, line):
+                        self._used.add(line)
         return values
+
+    def tell_unused(self) -> None:
+        """Name the settings of logins and ways that count for nobody: another one comes first, or no name here fits."""
+        for block in self._blocks:
+            for key, _value, line in block.settings if block.patterns is not None else ():
+                if key in _TAKEN and line not in self._used:
+                    self._found.alike(f"{_SPELLED[key]}: counts for no server here, as ssh reads it", line)
 
     def server(self, values: _Values, way: tuple[Hop, ...] | None, line: int) -> Server:
         """A name as a server."""
@@ -215,7 +227,15 @@ class _Config:
             port=values.get("port"),
             keys=self._keys(values),
             hops=way,
+            alias=values.host if self._hangs_on_name(values) else "",
         )
+
+    def _hangs_on_name(self, values: _Values) -> bool:
+        """Whether ssh would find other settings by the address than by the name, of those that the answers have no key for."""
+        address = self._address(values, tell=False)
+        if address == values.host:
+            return False
+        return _beyond(values) != _beyond(self.values(address))
 
     def _address(self, values: _Values, *, tell: bool = True) -> str:
         text, line = values.first.get("hostname", (values.host, 0))
@@ -288,7 +308,7 @@ class _Config:
         try:
             hops = read(text)
         except ssh_words.NotUnderstoodError as error:
-            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh.useSshConfig: true", line)
+            self._found.alike(f"{error}; write ssh.jumpHosts, or ssh: {{useSshConfig: true}}", line)
             return None
         if read is ssh_words.proxy_command and hops:
             self._found.alike(f"ProxyCommand: taken as the jump host {word(hops[-1].address)}", line)
@@ -305,6 +325,20 @@ class _Config:
                 yield from self.way(values, (*seen, hop.address), through) or ()
             own = self.server(values, None, line)
             yield Hop(own.address, hop.user or own.user, hop.port or own.port, hop.keys or own.keys)
+
+
+def _beyond(values: _Values) -> dict[str, str]:
+    """What holds for a host besides what the answers can say."""
+    known = _TAKEN - {"proxycommand"} | _NO_CHANGE
+    return {key: value for key, (value, _line) in values.first.items() if key not in known and not _is_way(key, value)}
+
+
+def _is_way(key: str, value: str) -> bool:
+    """Whether it is a ProxyCommand that can be written down as jump hosts."""
+    try:
+        return key == "proxycommand" and ssh_words.proxy_command(value) is not None
+    except ssh_words.NotUnderstoodError:
+        return False
 
 
 def _fits(pattern: str, host: str) -> bool:

@@ -25,6 +25,9 @@ _HOST_KEYS: Final = frozenset(
     {"stricthostkeychecking", "userknownhostsfile", "globalknownhostsfile", "updatehostkeys", "checkhostip"}
 )
 
+_ABOUT_THE_CONNECTION: Final = frozenset("46AaCKkXxYy")
+"""Flags of ssh that are settings; the others (-q, -v, -t, -N ...) are about one call of it."""
+NO_PLACE: Final = "the answers have no place for it; it does not change which server is reached"
 _ABOUT_HOST_KEYS: Final = "kfinstall asks about unknown host keys, or takes them with --accept-new-host-keys"
 
 
@@ -47,7 +50,7 @@ class Line:
     file: str = ""
     """-F: a configuration of its own, which was not read."""
     unused: list[tuple[str, str]] = field(default_factory=list)
-    """Options that change who answers, and that answers have no word for, each with a hint or an empty one."""
+    """Options that answers have no word for, each with a hint or an empty one."""
     broken: list[str] = field(default_factory=list)
     """Reasons why a part of it was not understood."""
 
@@ -83,6 +86,8 @@ def parse(words: Sequence[str]) -> Line:
         while flags:
             flag, flags = flags[0], flags[1:]
             if flag not in _TAKES_A_VALUE:
+                if flag in _ABOUT_THE_CONNECTION:
+                    line.unused.append((f"-{flag}", NO_PLACE))
                 continue
             value, flags = (flags or (rest.pop(0) if rest else "")), ""
             _flag(line, flag, value)
@@ -125,8 +130,8 @@ def option(line: Line, key: str, setting: str) -> None:
         line.port = line.port or setting
     elif lower in _HOST_KEYS:
         line.unused.append((key, _ABOUT_HOST_KEYS))
-    elif lower not in _NO_CHANGE:
-        line.unused.append((key, ""))
+    else:
+        line.unused.append((key, NO_PLACE if lower in _NO_CHANGE else ""))
 
 
 def _attempt(line: Line, read: Callable[[], tuple[Hop, ...]]) -> None:

@@ -24,6 +24,8 @@ _COLUMNS_APART: Final = "  "
 _BLANK: Final = " "
 _DELIMITERS: Final = (",", ";", "\t", "|", _COLUMNS_APART, _BLANK)
 _APART: Final = re.compile(r"\S+(?: \S+)*")
+_LOGINS: Final = ("ssh", "login", "connection", "credentials", "auth")
+"""Keys of records whose mapping says how to log in."""
 _SEPARATOR: Final = re.compile(r"""(?i)["']?sep=.?["']?""")
 """What spreadsheets write and read as a first line."""
 
@@ -74,11 +76,11 @@ def _table(text: str) -> _Table | None:
 
 
 def _goes_on(below: Sequence[str], cells: Sequence[str], delimiter: str) -> bool:
-    """Blanks divide all texts: they are a table's where the next line has as many."""
-    if delimiter != _BLANK:
+    """Blanks divide all texts: they are a table's where the next line has as many, and columns where it has no more than the heading."""
+    if delimiter not in (_BLANK, _COLUMNS_APART):
         return True
-    rows = (line for line in below if _is_row(line) and not line.lstrip().startswith("#"))
-    return len(next(rows, "").split()) == len(cells)
+    row = next((line for line in below if _is_row(line) and not line.lstrip().startswith("#")), "")
+    return len(row.split()) == len(cells) if delimiter == _BLANK else len(_cells(row, delimiter)) <= len(cells)
 
 
 def _is_place(text: str) -> bool:
@@ -180,9 +182,11 @@ def read_records(data: Any) -> Imported:
         if not isinstance(item, Map):
             found.leave("an item that is no mapping", line)
             continue
-        values = [(key, _text(value)) for key, value in item.items()]
+        login = next((tree.mapping(item[key]) for key in _LOGINS if isinstance(item.get(key), Map)), None)
+        own = [(key, _text(value)) for key, value in item.items() if login is None or value is not login]
+        values = own + ([(key, _text(value)) for key, value in login.items()] if login is not None else [])
         for key, value in item.items():
-            if isinstance(value, Map) and not _text(value):
+            if isinstance(value, Map) and value is not login and not _text(value):
                 found.unused(key, item.lines.get(key, line))
         _record(values, line, item.lines, found)
     return imported(found, TITLE_RECORDS, NAME_RECORDS)

@@ -26,6 +26,8 @@ _USERS: Final = frozenset(
         "core",
     }
 )
+_OTHER_COMMAND_WORDS: Final = "mosh scp sftp rsync sshpass plink putty pscp ssh-copy-id ssh-keyscan autossh sudo ping curl wget telnet nmap ansible kubectl vagrant"
+_OTHER_COMMANDS: Final = frozenset(_OTHER_COMMAND_WORDS.split())
 _MOST_ROLE_WORDS: Final = 5
 _HOW: Final = "write: name address role"
 _SETTINGS: Final = frozenset({"user", "port", "key", "role", "name", "password", "pass"})
@@ -45,6 +47,9 @@ def server(words: Sequence[str], line: int, found: Found) -> None:
     """Take a row for one server, or several where its one word is a range; leave it with its reason otherwise."""
     if words[:1] == ["ssh"] and len(words) > 1:
         _command(words[1:], line, found)
+        return
+    if len(words) > 1 and words[0].rpartition("/")[2].removesuffix(".exe") in _OTHER_COMMANDS:
+        found.leave(f"a command ({word(words[0])}), and only ssh is read; nothing of it is taken", line)
         return
     row = _Row(line)
     plain = []
@@ -127,6 +132,9 @@ def _named(name: str, address: str, row: _Row, found: Found) -> None:
 
 
 def _single(text: str, row: _Row, found: Found) -> None:
+    if "=" in text:
+        found.leave("a setting, and no address (not repeated: it may be a secret)", row.line)
+        return
     user, sign, host = text.rpartition("@")
     try:
         spread = names.span(host)
@@ -176,6 +184,8 @@ def _command(words: Sequence[str], line: int, found: Found) -> None:
         return
     for broken in parsed.broken:
         found.leave(f"{word(place.host)}: {broken}; write ssh.jumpHosts", line)
+    if parsed.command:
+        found.unused("what the command of ssh does on the server", line)
     for unused, hint in parsed.unused:
         found.unused(unused, line, hint)
     if parsed.file:

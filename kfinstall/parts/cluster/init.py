@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import yaml
 
+from kfinstall.answers import fragment
 from kfinstall.engine.step import Check, Conflict, Danger, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import NodeQuery
 from kfinstall.kube.base import ListQuery
@@ -77,7 +78,7 @@ class ClusterInit(Step):
         if others:
             return Conflict(
                 "; ".join(f"the cluster has {key} {found}, the answers say {expected}" for key, found, expected in others),
-                "in the answers: " + ", ".join(f'cluster.{key}: "{found}"' for key, found, _expected in others),
+                fragment.settings({f"cluster.{key}": found for key, found, _expected in others}),
             )
         made = "by kfinstall" if membership.done(view) else "before kfinstall"
         return Satisfied(f"the API server answers as {view.cluster.version if view.cluster else ''}; made {made}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from kfinstall.answers.fragment import accepted
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 
@@ -28,7 +29,10 @@ def _architecture(view: View) -> Finding | None:
     if name != "arm64":
         return Finding(f"the processor is {name or 'unknown'}, not amd64", f"take {view.target} out of nodes", name="processor")
     if view.answers.kubeflow.enabled:
-        return Finding("Kubeflow's images exist for amd64 only, the server is arm64", "kubeflow.enabled: false", name="processor")
+        without = {"kubeflow.enabled": False}
+        off = accepted(view.answers, [without, without | {"spark.operator": False}])
+        hint = off or "turn Kubeflow off in the answers (kubeflow.enabled)"
+        return Finding("Kubeflow's images exist for amd64 only, the server is arm64", hint, name="processor")
     return Finding("arm64 is not tested", f"take {view.target} out of nodes if something fails", warning=True, name="processor")
 
 

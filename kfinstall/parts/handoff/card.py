@@ -15,6 +15,7 @@ from kfinstall.engine import secret_store
 from kfinstall.engine.step import ApplyContext, View
 from kfinstall.kube.base import ClusterFacts, Document, ListQuery
 from kfinstall.parts.handoff import proof_card
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 
 
 class HandoffCard(ObjectsStep):
@@ -22,6 +23,7 @@ class HandoffCard(ObjectsStep):
 
     id: ClassVar[str] = "handoff.card"
     title: ClassVar[str] = "Write the proof card"
+    reads = (RuntimeFiles,)
     estimate_seconds: ClassVar[float] = 1
     lists: ClassVar[tuple[ListQuery, ...]] = (stamp.RECORDS,)
 

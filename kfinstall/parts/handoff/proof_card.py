@@ -255,15 +255,16 @@ def _places(view: View) -> tuple[Place, ...]:
         command = f"kubectl -n {answers.spark_namespace} port-forward svc/{spark_place.HISTORY} 18080:80"
         places.append(Place("Spark history server", "http://localhost:18080/", (command,), "while the command runs"))
     if answers.registry.enabled:
-        places.append(_registry(answers))
+        places.append(_registry(view))
     return tuple(places)
 
 
-def _registry(answers: Answers) -> Place:
+def _registry(view: View) -> Place:
+    answers = view.answers
     host, node = answers.registry_host, answers.registry_node
     if not registry_files.secured(answers):
         return Place("Registry", f"http://{host}", note="without TLS and login")
-    user = shlex.quote(f"{answers.ssh.user or 'USER'}@{node.address}:{registry_files.certs_folder(answers)}/ca.crt")
+    user = shlex.quote(f"{answers.ssh.user or 'USER'}@{node.address}:{registry_files.certs_folder(view, node.name)}/ca.crt")
     return Place(
         "Registry",
         f"https://{host}",

@@ -58,6 +58,6 @@ class KubeflowApply(recorded.RecordedObjectsStep):
         """Fetch, transform, send what differs, wait, and keep the inventory."""
         view, cluster = context.view, await context.cluster()
         fetched, live = await asyncio.gather(choice.fetch(context), cluster.snapshot(inventory.wants()))
-        rendered = own.own_values(fetched, view.answers)
+        rendered = own.own_values(fetched.documents, view.answers)
         documents = without_stray_namespaces([clean_document(document) for document in rendered])
-        await recorded.put(context, cluster, documents, live, at=self.at, source=self.fingerprint(view))
+        await recorded.put(context, cluster, documents, live, at=self.at, source=self.fingerprint(view), folders=fetched.folders)

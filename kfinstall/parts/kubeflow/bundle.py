@@ -161,7 +161,7 @@ def refuse_another(bundle: Bundle, view: View, path: str) -> None:
         raise CommandError(
             f"{path} is of other components than the answers want",
             why="; ".join(parts),
-            hint=f"make one with the same kubeflow.components: {invocation.bundle(path)}",
+            hint=f"make one of the same components: {invocation.bundle(path)}",
         )
     if bundle.record != choice.record(view):
         raise CommandError(

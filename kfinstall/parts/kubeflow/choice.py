@@ -9,7 +9,8 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -146,7 +147,15 @@ def _documents(loaded: Iterator[Any]) -> Iterator[Document]:
                 yield document
 
 
-async def fetch(context: ApplyContext, *, in_profile: bool = False) -> list[Document]:
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Documents of the rendering, and the kustomize folder that each object is from."""
+
+    documents: list[Document]
+    folders: Mapping[Ref, str]
+
+
+async def fetch(context: ApplyContext, *, in_profile: bool = False) -> Fetched:
     """The rendering's documents, in one exchange: those that can be applied before there is a profile, or those in its namespace.
 
     Raises:
@@ -160,13 +169,19 @@ async def fetch(context: ApplyContext, *, in_profile: bool = False) -> list[Docu
         )
     folders = await asyncio.to_thread(_unpack, done.lines)
     namespace = view.answers.profile_namespace
-    moved = profile_documents.placed(
-        [document for folder in profile_paths(view.answers, view.release) for document in folders.pop(folder, [])], namespace
-    )
-    first = [document for documents in folders.values() for document in documents]
+    own = [(folder, document) for folder in profile_paths(view.answers, view.release) for document in folders.pop(folder, [])]
+    moved = profile_documents.placed([document for _folder, document in own], namespace)
+    of_own = {_name(Ref.of(document)): folder for folder, document in own}
+    places = {Ref.of(document): folder for folder, documents in folders.items() for document in documents}
+    places |= {ref: of_own[_name(ref)] for ref in map(Ref.of, moved) if _name(ref) in of_own}
     if in_profile:
-        return [document for document in moved if Ref.of(document).namespace == namespace]
-    return [*first, *(document for document in moved if Ref.of(document).namespace != namespace)]
+        return Fetched([document for document in moved if Ref.of(document).namespace == namespace], places)
+    first = [document for documents in folders.values() for document in documents]
+    return Fetched([*first, *(document for document in moved if Ref.of(document).namespace != namespace)], places)
+
+
+def _name(ref: Ref) -> tuple[str, str]:
+    return ref.kind, ref.name
 
 
 def unpacked(lines: Sequence[str]) -> bytes:

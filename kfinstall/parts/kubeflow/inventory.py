@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kfinstall.apply.stamp import ANNOTATION, LABELS, PROOFS_NAMESPACE, RECORDS
@@ -55,26 +55,44 @@ class Inventory:
     objects: Mapping[Ref, tuple[str, str]] = field(default_factory=dict)
     """Object to (hash of its document, hash of the fields that kfinstall owned right after)."""
     former: frozenset[Ref] = frozenset()
-    """What an earlier choice of components applied and this one does not: left alone until everything is uninstalled."""
+    """What an earlier choice of components, or an older release, applied and this one does not, as long as it is there."""
     served: frozenset[tuple[str, str]] = frozenset()
     """(apiVersion, kind) of the custom resources that the definitions among the objects bring."""
+    folders: Mapping[Ref, str] = field(default_factory=dict)
+    """Object to the kustomize folder that it was rendered from, as far as that was recorded."""
 
     def document(self, at: Ref = CONFIG_MAP) -> Document:
         """As the ConfigMap."""
-        rows = [[*_row(ref), *self.objects[ref]] for ref in sorted(self.objects)]
+        rows = [[*_row(ref), *self.objects[ref], *self._folder(ref)] for ref in sorted(self.objects)]
         data = {
             "source": self.source,
             "objects": "\n".join(json.dumps(entry) for entry in rows),
-            "former": "\n".join(json.dumps(_row(ref)) for ref in sorted(self.former)),
+            "former": "\n".join(json.dumps([*_row(ref), *self._folder(ref)]) for ref in sorted(self.former)),
             "served": "\n".join(f"{version} {kind}" for version, kind in sorted(self.served)),
         }
         metadata = {"name": at.name, "namespace": at.namespace, "labels": dict(LABELS)}
         return {"apiVersion": at.api_version, "kind": at.kind, "metadata": metadata, "data": data}
 
-    def followed_by(self, source: str, objects: Mapping[Ref, tuple[str, str]], served: Iterable[tuple[str, str]]) -> Inventory:
+    def followed_by(
+        self,
+        source: str,
+        objects: Mapping[Ref, tuple[str, str]],
+        served: Iterable[tuple[str, str]],
+        folders: Mapping[Ref, str] | None = None,
+    ) -> Inventory:
         """The inventory of what is applied next; what is not among it any more is kept as `former`."""
         former = (self.former | self.objects.keys()) - objects.keys()
-        return Inventory(source, objects, frozenset(former), self.served | frozenset(served))
+        kept = {ref: folder for ref, folder in self.folders.items() if ref in former}
+        new = {ref: folder for ref, folder in (folders or {}).items() if ref in objects}
+        return Inventory(source, objects, frozenset(former), self.served | frozenset(served), {**kept, **new})
+
+    def without(self, gone: frozenset[Ref], served: frozenset[tuple[str, str]]) -> Inventory:
+        """The inventory once some of `former`, and the kinds in `served`, are not there any more."""
+        folders = {ref: folder for ref, folder in self.folders.items() if ref in self.objects or ref not in gone}
+        return replace(self, former=self.former - gone, served=self.served - served, folders=folders)
+
+    def _folder(self, ref: Ref) -> list[str]:
+        return [self.folders[ref]] if ref in self.folders else []
 
     def outstanding(self, cluster: ClusterFacts) -> list[str]:
         """One line for each object that is missing or was changed by somebody else."""
@@ -151,13 +169,15 @@ def read(cluster: ClusterFacts | None, at: Ref = CONFIG_MAP) -> Inventory:
     try:
         rows = [json.loads(line) for line in _rows(data.get("objects"))]
         objects = {
-            Ref(version, kind, name, namespace): (content, fields) for version, kind, name, namespace, content, fields in rows
+            Ref(version, kind, name, namespace): (content, fields) for version, kind, name, namespace, content, fields, *_ in rows
         }
-        former = frozenset(Ref(*json.loads(line)) for line in _rows(data.get("former")))
+        old = [json.loads(line) for line in _rows(data.get("former"))]
+        former = frozenset(Ref(*row[:4]) for row in old)
+        folders = {Ref(*row[:4]): str(row[at]) for table, at in ((old, 4), (rows, 6)) for row in table if len(row) > at}
         served = frozenset((version, kind) for version, kind in map(str.split, _rows(data.get("served"))))
     except (ValueError, TypeError):
         return Inventory()
-    return Inventory(str(data.get("source") or ""), objects, former, served)
+    return Inventory(str(data.get("source") or ""), objects, former, served, folders)
 
 
 def _rows(text: object) -> list[str]:

@@ -58,7 +58,8 @@ class KubeflowProfileComponents(recorded.RecordedObjectsStep):
     async def apply(self, context: ApplyContext) -> None:
         """Send what differs, Secrets with own values first, wait, and keep the record."""
         view, cluster = context.view, await context.cluster()
-        documents = [clean_document(document) for document in await choice.fetch(context, in_profile=True)]
+        fetched = await choice.fetch(context, in_profile=True)
+        documents = [clean_document(document) for document in fetched.documents]
         live = await cluster.snapshot(inventory.wants())
         secrets = [document for document in documents if document["kind"] == "Secret"]
         there = recorded.present(secrets, live, self.at)
@@ -67,7 +68,8 @@ class KubeflowProfileComponents(recorded.RecordedObjectsStep):
                 await cluster.apply(await _own(document, context))
                 context.say(f"{Ref.of(document)} holds its own value")
         rest = [document for document in documents if document not in secrets]
-        await recorded.put(context, cluster, rest, live, at=self.at, source=self.fingerprint(view), sent=secrets)
+        source = self.fingerprint(view)
+        await recorded.put(context, cluster, rest, live, at=self.at, source=source, sent=secrets, folders=fetched.folders)
 
 
 async def _own(document: Document, context: ApplyContext) -> Document:

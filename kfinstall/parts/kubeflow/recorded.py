@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from typing_extensions import override
@@ -75,11 +75,12 @@ async def put(
     at: Ref,
     source: str,
     sent: Sequence[Document] = (),
+    folders: Mapping[Ref, str] | None = None,
 ) -> None:
     """Send what differs from what the cluster has, wait until all workloads are available, and keep the record at `at`.
 
     The record is written first, without its source: what a killed run sent can be told, and uninstalled. `sent`: what the
-    caller sends itself, with its values, and is only recorded here, without them.
+    caller sends itself, with its values, and is only recorded here, without them. `folders`: which one each is from.
 
     Raises:
         KfError: the cluster refused something, or a workload does not become available; with the root reason.
@@ -92,7 +93,7 @@ async def put(
 
     async def record(named: str) -> None:
         objects = {ref: (digest, fields.get(ref, "")) for ref, digest in wanted.items()}
-        await cluster.apply(known.followed_by(named, objects, served).document(at))
+        await cluster.apply(known.followed_by(named, objects, served, folders).document(at))
 
     await cluster.apply(secret_store.namespace())
     await record("")

@@ -41,16 +41,33 @@ Source = Callable[[str], Awaitable[Secret]]
 """Gives a secret by its name."""
 
 
+_FOLDERS: Final[Mapping[Ref, str]] = {
+    own.KATIB_MYSQL: "applications/katib/",
+    own.MYSQL: "applications/pipeline/",
+    own.OBJECT_STORE: "applications/pipeline/",
+}
+"""Secret to how the folders of the component begin that it is for; where none of them is chosen it is not wanted."""
+
+
+def unwanted(view: View) -> dict[Ref, str]:
+    """The Secrets of components that are not chosen, each with the first folder of its component; empty where the release has none."""
+    paths = choice.paths(view.answers, view.release)
+    known = choice.row(view.release).components
+    every = [path for part in known.values() for path in part.paths]
+    found = {
+        ref: next((path for path in every if path.startswith(start)), "")
+        for ref, start in _FOLDERS.items()
+        if not any(path.startswith(start) for path in paths)
+    }
+    if "model-catalog" not in choice.components(view.answers, view.release):
+        catalog = known.get("model-catalog")
+        found[own.MODEL_CATALOG] = next(iter(catalog.paths), "") if catalog else ""
+    return found
+
+
 def wanted(view: View) -> tuple[Ref, ...]:
     """The Secrets of the chosen components."""
-    paths = choice.paths(view.answers, view.release)
-    leave = set()
-    if not any(path.startswith("applications/katib/") for path in paths):
-        leave.add(own.KATIB_MYSQL)
-    if not any(path.startswith("applications/pipeline/") for path in paths):
-        leave |= {own.MYSQL, own.OBJECT_STORE}
-    if "model-catalog" not in choice.components(view.answers, view.release):
-        leave.add(own.MODEL_CATALOG)
+    leave = unwanted(view)
     return tuple(ref for ref in own.SECRETS if ref not in leave)
 
 

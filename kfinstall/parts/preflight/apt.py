@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from kfinstall.answers.fragment import accepted
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Fix, Step, View, phase_began
 from kfinstall.facts.model import NodeQuery
@@ -175,7 +176,8 @@ def _proxies(view: View) -> Iterator[Finding]:
         if not proxy.http and not proxy.https:
             if not found.url.rstrip("/").endswith(f":{_CACHE_PORT}"):
                 text = f"apt goes through the proxy {found.url} ({found.path}), and the answers name none: images and downloads would go direct"
-                yield Finding(text, f"proxy.{scheme}: {found.url}", warning=True, name="apt-proxy")
+                own = accepted(view.answers, [{f"proxy.{scheme}": found.url}])
+                yield Finding(text, own or f"write that proxy into the answers (proxy.{scheme})", warning=True, name="apt-proxy")
         elif (
             ours
             and "***@" not in found.url
@@ -194,8 +196,9 @@ def _newer(view: View) -> Iterator[Finding]:
         if newer(present, view.patch):
             text = f"{name} {present} is installed, newer than {view.patch}: kfinstall does not downgrade it"
             purge = shell("sudo", "apt-get", "purge", "--allow-change-held-packages", *_KUBERNETES)
+            keep = accepted(view.answers, [{"cluster.kubernetesVersion": present}])
             yield Finding(
-                text, f'cluster.kubernetesVersion: "{present}", or, if nothing needs it there: {purge}', name="newer-kubernetes"
+                text, f"{keep}\n{purge}  # instead, if nothing needs it there" if keep else purge, name="newer-kubernetes"
             )
             return
 

@@ -35,6 +35,8 @@ class Key:
     """Whether apt's own user can read it."""
     ends: int = -1
     """When the last of its keys expires, epoch seconds; 0: never; -1: not known."""
+    fingerprints: tuple[str, ...] = ()
+    """Of its primary keys, hex digits; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class AptFiles(FactSection):
     @override
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
-        """Lines `file sha256 path`, `pins path`, and under them `line text` or `cut path`; `key form ends path`, `proxy scheme url path`, `loose name`, `interrupted yes`."""
+        """Lines `file sha256 path`, `pins path`, and under them `line text` or `cut path`; `key form ends fingerprints path` (with commas between them, or '-'), `proxy scheme url path`, `loose name`, `interrupted yes`."""
         files: dict[str, list[tuple[str, str, list[str], list[bool]]]] = {"file": [], "pins": []}
         current: tuple[str, str, list[str], list[bool]] = ("", "", [], [])
         keys: list[Key] = []
@@ -89,9 +91,10 @@ class AptFiles(FactSection):
             elif kind == "cut":
                 current[3].append(True)
             elif kind == "key":
-                form, ends, path = columns(cls.section, rest, 3)
+                form, ends, prints, path = columns(cls.section, rest, 4)
                 word, _comma, state = form.partition(",")
-                keys.append(Key(path, word, state != "unreadable", number(cls.section, ends, int)))
+                known = () if prints == "-" else tuple(prints.split(","))
+                keys.append(Key(path, word, state != "unreadable", number(cls.section, ends, int), known))
             elif kind == "proxy":
                 proxies.append(AptProxy(*columns(cls.section, rest, 3)))
             elif kind == "loose":

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kfinstall.parts.preflight.apt_facts import Key
 from kfinstall.text import shell
+
+
+def others(key: Key, pinned: Collection[str]) -> str:
+    """Which keys a file holds that are not among those pinned, in words that go on after it; empty where there are none, or it is not known."""
+    found = [one for one in key.fingerprints if one not in pinned]
+    return f"holds {', '.join(found)}, and the repository's is {', '.join(pinned)}" if found else ""
 
 
 def flaw(key: Key, now: float) -> tuple[str, str]:

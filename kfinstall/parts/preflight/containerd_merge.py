@@ -25,7 +25,7 @@ from kfinstall.parts.preflight.containerd_read import (
     read,
 )
 from kfinstall.parts.preflight.containerd_runtimes import OLD_TABLES, RUNC, RUNC_TYPES, default_runtime
-from kfinstall.parts.preflight.hosts_folders import OWN_HEAD, OWN_NAME, TRANSFER, directories, listed, one_directory
+from kfinstall.parts.preflight.hosts_folders import DEFAULTS, OWN_HEAD, OWN_NAME, TRANSFER, directories, listed, one_directory
 from kfinstall.parts.preflight.runtime_files import CONTAINERD_CONFIG, RuntimeFiles, absolute
 from kfinstall.parts.preflight.toml_edit import Edit, EditError, dotted, edited, shown, written
 
@@ -47,10 +47,10 @@ def changes(found: RuntimeFiles, version: str, pause: str, fresh: str) -> tuple[
         before = None if not configured.files else configured.files[0].text
         return (Change(CONTAINERD_CONFIG, before, fresh, (f"write {CONTAINERD_CONFIG}",)),)
     default_runtime(configured)
-    folders = directories(configured, version)
+    folders = directories(found, configured, version)
     certs = _certs(configured, folders, version)
     edits: dict[str, list[Edit]] = {}
-    files, notes = _registries(found, configured, edits, folders[0])
+    files, notes = _registries(found, configured, edits, found.writable(folders))
     for file in configured.files:
         if off := disabled(file.data):
             kept = [name for name in file.data["disabled_plugins"] if name not in off]
@@ -162,6 +162,8 @@ def _words(keys: Keys, value: object, old: object, path: str) -> str:
     instead = f" instead of {shown(old)}" if old not in (None, "") else ""
     if keys[-1] == "config_path" and ":" in str(old) and ":" not in str(value):
         instead += ": this containerd takes a list for the name of one directory, and would find no mirror"
+        if rest := [path for path in str(old).split(":") if path not in (str(value), *DEFAULTS)]:
+            instead += f"; what lies in {', '.join(rest)} counts for nothing there, as until now"
     return f"set {dotted(keys[1:]) if keys == TRANSFER else '.'.join(keys[2:])} = {shown(value)} in {path}{instead}"
 
 

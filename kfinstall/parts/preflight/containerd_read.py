@@ -176,7 +176,7 @@ def _version(file: Loaded) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value not in _CRI:
         raise Refused(
             f"{file.path} is of version {repr(value)[:40]}, a form of containerd's configuration that is not known here",
-            "kfinstall knows the versions 1 to 3; write one of these, or set cluster.runtime: docker in the answers",
+            "kfinstall knows the versions 1 to 3; write one of these, or write cluster: {runtime: docker} into the answers",
         )
     return value
 

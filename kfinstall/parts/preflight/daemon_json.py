@@ -123,12 +123,12 @@ def refuse(found: RuntimeFiles, data: Mapping[str, Any], wanted: Mapping[str, An
     if driver != _READABLE_LOGS:
         raise Refused(
             f"Docker's log driver is {driver}: kubectl logs can't read it, only {_READABLE_LOGS} (cri-dockerd)",
-            f'write "log-driver": "{_READABLE_LOGS}" in {DOCKER_CONFIG}, and ship logs from /var/log/pods; or set cluster.runtime: containerd',
+            f'write "log-driver": "{_READABLE_LOGS}" in {DOCKER_CONFIG}, and ship logs from /var/log/pods; or write cluster: {{runtime: containerd}} into the answers',
         )
     if data.get("userns-remap") or option(command, "--userns-remap"):
         raise Refused(
             "userns-remap is on in Docker: containers that need the host's namespaces (kube-proxy, Calico) do not start under it",
-            f"take userns-remap out of {DOCKER_CONFIG}, or set cluster.runtime: containerd",
+            f"take userns-remap out of {DOCKER_CONFIG}, or write cluster: {{runtime: containerd}} into the answers",
         )
     if "graph" in data:
         raise Refused(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
+from kfinstall.answers.fragment import settings
 from kfinstall.answers.types import size_bytes
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
@@ -155,8 +156,8 @@ def _requested(view: View) -> Iterator[Finding]:
         sizes = _proposed(view, claims, free)
         grow = _grown(view, mount)
         where = f"another disk for {' or '.join(claim.directory for claim in claims)}, or a larger one for {mount}"
-        less = [f"{key}: {size}Gi" for key, size in sizes.items()]
-        fix = "\n".join([*([grow] if grow else []), *less, f"or {where}" if grow or less else where])
+        less = settings({key: f"{size}Gi" for key, size in sizes.items()})
+        fix = "\n".join([*([grow] if grow else []), f"{less}  # or {where}" if less else where])
         large = [claim for claim in claims if claim.size_bytes > free]
         asked = " and ".join(f"{claim.key} asks for {gibibytes(claim.size_bytes)}" for claim in large or claims)
         others = [claim for claim in claims if large and claim not in large]

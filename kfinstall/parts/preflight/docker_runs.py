@@ -37,7 +37,7 @@ def refuse(command: str, data: Mapping[str, Any], version: str) -> None:
         raise Refused(
             f"Docker's storage driver is {driver}, which Docker {gone} and later do not have: Docker does not start with it",
             f'write "storage-driver": "overlay2" in {DOCKER_CONFIG}; images and containers of {driver} have to be saved before (docker save), '
-            "or set cluster.runtime: containerd",
+            "or write cluster: {runtime: containerd} into the answers",
         )
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
+from kfinstall.answers.fragment import accepted
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Severity, Step, View
 from kfinstall.parts.preflight import fit, limits
 from kfinstall.parts.preflight.facts import Host
 from kfinstall.parts.preflight.reach import Reach
 from kfinstall.parts.preflight.verdict import gibibytes
+
+_FEWEST: Final = "mini"
+"""The preset with the fewest components."""
 
 
 def _cpu(view: View) -> Iterator[Finding]:
@@ -79,6 +83,18 @@ def _bits(view: View) -> float | None:
     return min((path.bits_per_second for path in reach.paths.values() if path.bits_per_second), default=None) if reach else None
 
 
+def _fewer(view: View, named: Sequence[str], leave_out: Sequence[str]) -> str:
+    """What to write into the answers so that it fits; behind it, as a comment, what else can be said."""
+    left = [name for name in named if name not in leave_out] if leave_out else []
+    without = f"it fits without {', '.join(leave_out)}"
+    # The operator of Spark is one of the components: where it goes, the answers must not ask for it.
+    choices = [{"kubeflow.components": each} for each in (left, _FEWEST) if each and each != view.answers.kubeflow.components]
+    found = accepted(view.answers, (each for choice in choices for each in (choice, choice | {"spark.operator": False})))
+    if found:
+        return f"{found}  # {without if leave_out else 'the fewest'}"
+    return f"write fewer components into the answers (kubeflow.components){f': {without}' if leave_out else ''}"
+
+
 def fit_findings(view: View) -> Iterator[Finding]:
     """The servers together against what the chosen components ask for; told once, on the first control plane.
 
@@ -103,8 +119,8 @@ def fit_findings(view: View) -> Iterator[Finding]:
     )
     needed, room = judged.needed, judged.available or fit.Amount()
     heavy = max(chosen, key=lambda component: component.memory_mebibytes)
-    fewer = f"it fits without {', '.join(judged.leave_out)}" if judged.leave_out else "take fewer"
-    advice = f"kubeflow.components: {fewer} ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB), or add memory or a worker"
+    less = _fewer(view, named, judged.leave_out)
+    advice = f"{less}, or add memory or a worker ({heavy.title} asks for most: {heavy.memory_mebibytes} MiB)"
     yield Finding(
         f"Kubeflow's components ask for {needed.pods} pods, {needed.cpu_millicores / 1000:.1f} CPU, {needed.memory_mebibytes / 1024:.1f} GiB of "
         f"memory and {needed.volumes_gibibytes} GiB of volumes; it {judged.of_images(_bits(view))}",
@@ -114,18 +130,18 @@ def fit_findings(view: View) -> Iterator[Finding]:
     )
     if not judged.stored:
         text = f"the images take {needed.images_mebibytes / 1024:.1f} GiB, and a worker has only {(judged.free_mebibytes or 0) / 1024:.1f} GiB for them"
-        yield Finding(text, f"kubeflow.components: {fewer}, or a larger disk", name="kubeflow-disk")
+        yield Finding(text, f"{less}, or a larger disk", name="kubeflow-disk")
     if needed.memory_mebibytes > room.memory_mebibytes:
         text = f"Kubeflow's components ask for {needed.memory_mebibytes} MiB of memory, "
         yield Finding(f"{text}the workers together have {room.memory_mebibytes} MiB for them", advice, name="kubeflow-memory")
     if needed.cpu_millicores > room.cpu_millicores:
         text = f"Kubeflow's components ask for {needed.cpu_millicores / 1000:.1f} CPU, "
         text += f"the workers together have {room.cpu_millicores / 1000:.1f} for them"
-        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", warning=True, name="kubeflow-cpu")
+        yield Finding(text, f"{less}, or add a worker", warning=True, name="kubeflow-cpu")
     if needed.pods > room.pods:
         known = len(nodes) - len(judged.unknown)
         text = f"{needed.pods} pods do not fit on {known} worker(s)"
-        yield Finding(text, f"kubeflow.components: {fewer}, or add a worker", name="kubeflow-pods")
+        yield Finding(text, f"{less}, or add a worker", name="kubeflow-pods")
 
 
 class PreflightHardware(Step):

@@ -12,7 +12,7 @@ OWN_NAME: Final = "zz-kfinstall.toml"
 OWN_HEAD: Final = "# Written by kfinstall: what Kubernetes needs of containerd\n"
 TRANSFER: Final[Keys] = ("plugins", "io.containerd.transfer.v1.local", "config_path")
 """Where ctr and other clients of the transfer service are led; the CRI brings its own."""
-_DEFAULT: Final = frozenset({CERTS_D, "/etc/docker/certs.d"})
+DEFAULTS: Final = frozenset({CERTS_D, "/etc/docker/certs.d"})
 """What containerd 2.x's own default names, as a list."""
 
 
@@ -27,11 +27,13 @@ def listed(table: Table, keys: Keys) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in str(get(table, keys) or "").split(":") if path))
 
 
-def directories(configured: Configuration, version: str) -> tuple[str, ...]:
-    """Where containerd looks once ours holds, in its order: what others set stays, and ours go into the first.
+def directories(found: RuntimeFiles, configured: Configuration, version: str) -> tuple[str, ...]:
+    """Where containerd looks once ours holds, in its order: what others set stays.
+
+    Of a list that this containerd takes for the name of one directory, in which it finds nothing, the first counts that can be written in.
 
     Raises:
-        Refused: that is a list of somebody's which this containerd takes as one directory.
+        Refused: that is no absolute path.
     """
     others = Configuration(
         tuple(file for file in configured.files if not file.text.startswith(OWN_HEAD)), configured.form, configured.major
@@ -45,13 +47,7 @@ def directories(configured: Configuration, version: str) -> tuple[str, ...]:
         raise Refused(f"config_path in {where} is no absolute path: {':'.join(paths)}", f'write there: config_path = "{CERTS_D}"')
     if len(paths) == 1 or not one_directory(configured, version):
         return paths
-    if _DEFAULT.issuperset(paths):
-        return (CERTS_D,)
-    raise Refused(
-        f"config_path in {where} is a list, {':'.join(paths)}: containerd 2.1 and later take it as the name of one directory, and find no "
-        "hosts.toml and no mirror there, without a word (containerd #12808)",
-        f'move the folders of {", ".join(paths[1:])} to {paths[0]}, and write there: config_path = "{paths[0]}"',
-    )
+    return (CERTS_D,) if DEFAULTS.issuperset(paths) else (found.writable(paths),)
 
 
 def looked_in(found: RuntimeFiles, version: str) -> tuple[str, ...]:
@@ -63,19 +59,20 @@ def looked_in(found: RuntimeFiles, version: str) -> tuple[str, ...]:
     configured = read(found, version)
     if not configured.files or CONTAINERD_CONFIG in found.pristine:
         return (CERTS_D,)
-    return directories(configured, version)
+    return directories(found, configured, version)
 
 
-def need_ours(found: RuntimeFiles, version: str) -> None:
-    """The registry of the cluster's own has its CA and its hosts.toml in our directory.
+def home(found: RuntimeFiles, version: str) -> str:
+    """The directory into which new hosts.toml files go, such as that of the cluster's own registry: of those that containerd looks in.
 
     Raises:
-        Refused: containerd is told to look elsewhere.
+        Refused: the configuration is not understood, or nothing can be written in any of them.
     """
     paths = looked_in(found, version)
-    if CERTS_D not in paths:
+    folder = found.writable(paths)
+    if folder in found.closed:
         raise Refused(
-            f"containerd looks for registries in {':'.join(paths)}, and the cluster's own registry is described in {CERTS_D}",
-            f'move the folders of {paths[0]} to {CERTS_D}, and write config_path = "{CERTS_D}" in containerd\'s configuration; '
-            "or set registry.enabled: false in the answers",
+            f"containerd looks for registries in {':'.join(paths)}, and nothing can be written there",
+            f"make {folder} writable (findmnt -T {folder} shows its file system), or have containerd look in {CERTS_D}",
         )
+    return folder

@@ -54,13 +54,13 @@ def _host(url: str, settings: Mapping[str, Any]) -> Iterator[str]:
 def place(found: RuntimeFiles, registry: str, folders: tuple[str, ...]) -> str:
     """The file of a registry that containerd reads, of those that are there: `host_5000_` comes before `host:5000`.
 
-    `folders`: where containerd looks, in its order; a new one goes into the first.
+    `folders`: where containerd looks, in its order; a new one goes into the first in which something can be written.
     """
     host, separator, port = registry.rpartition(":")
     names = (f"{host}_{port}_", registry) if separator and port.isdigit() else (registry,)
     paths = [f"{folder}/{name}/hosts.toml" for folder in folders for name in names]
     known = (*found.contents, *found.unread)
-    return next((path for path in paths if path in known), f"{folders[0]}/{registry}/hosts.toml")
+    return next((path for path in paths if path in known), f"{found.writable(folders)}/{registry}/hosts.toml")
 
 
 def wanted(found: RuntimeFiles, registry: str, url: str, folders: tuple[str, ...] = (CERTS_D,)) -> Change | None:

@@ -56,7 +56,12 @@ def _shared(view: View) -> Iterator[Finding]:
     for node in view.answers.nodes:
         if node.name != view.target and node.address in _hosts(mine):
             text = f"{node.address} is an address of this server, but {node.name}'s in the answers"
-            yield Finding(text, f"nodes: the right address of {node.name}", name="foreign-address", severity=Severity.BLOCKING)
+            yield Finding(
+                text,
+                f"give {node.name} its right address in the answers, under nodes",
+                name="foreign-address",
+                severity=Severity.BLOCKING,
+            )
 
 
 def _card(view: View, node: str) -> tuple[str, str]:
@@ -92,7 +97,7 @@ def _cards(view: View) -> Iterator[Finding]:
         text += f"; which interface has {view.node.address} is not known"
         # A server that shares every card that it has is a copy; one of several cards may be a NAT network's.
         weight = None if len(shared) == len(mine) else Severity.WARNING
-        hint = f"nodes: an address of {view.target}'s own network card; or a new MAC address in its hypervisor"
+        hint = f"give {view.target} an address of its own network card in the answers, under nodes; or a new MAC address in its hypervisor"
         yield Finding(f"{text} ({_CLONE})", hint, name="mac-address", severity=weight)
 
 
@@ -123,7 +128,7 @@ class PreflightIdentity(Step):
         same = _same_machine(view)
         if same:
             text = f"{view.target} and {' and '.join(same)} are the same machine (one boot id)"
-            hint = f"nodes: the right address of {view.target}"
+            hint = f"give {view.target} its right address in the answers, under nodes"
             return verdict([Finding(text, hint, name="same-machine", severity=Severity.BLOCKING)], "")
         found = [*_shared(view), *_cards(view), *_host_keys(view)]
         if view.facts.os.hostname.lower() in ("localhost", "localhost.localdomain"):

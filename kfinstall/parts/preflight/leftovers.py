@@ -48,7 +48,9 @@ def _kubeadm(view: View) -> Iterator[Finding]:
     first = view.fleet.get(view.answers.first_control_plane.name)
     if runtime.node_name and first is not None and runtime.ca_sha256 and runtime.ca_sha256 == first.runtime.ca_sha256:
         text = f"the server is already a member of this cluster, under the name {runtime.node_name}"
-        yield Finding(text, f"nodes: name it {runtime.node_name}, or on the server: {_RESET}", name="other-cluster")
+        yield Finding(
+            text, f"name it {runtime.node_name} in the answers, under nodes; or on the server: {_RESET}", name="other-cluster"
+        )
         return
     what = ", ".join(f"/etc/kubernetes/{name}" for name in runtime.kubeadm_files[:3]) or "/var/lib/etcd/member"
     yield Finding(f"kubeadm was here: {what} belong to another cluster", _RESET, name="other-cluster")

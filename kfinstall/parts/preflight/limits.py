@@ -43,11 +43,13 @@ HUB_PULLS_ROOM: Final = 20
 """Pulls that should be left beside those that are needed."""
 LVM_WORTH_BYTES: Final = 2**30
 """Less left in a volume group is not worth a line."""
-REACH_LISTEN_SECONDS: Final = 30
+REACH_LISTEN_SECONDS: Final = 60
 """The listeners on the nodes end by themselves after that, whatever becomes of the installer."""
 REACH_WAIT_MILLISECONDS: Final = 2500
 """Room for two repeats of a lost SYN; who does not answer until then does not."""
 REACH_STREAM_MILLISECONDS: Final = 1000
+REACH_UNWATCHED_MILLISECONDS: Final = 800
+"""A half open connection that can't be answered is there for a second; who looked less often may have missed it."""
 REACH_ASK_SECONDS: Final = 60
 """For one of its programs on a node, a slow login shell and a busy machine included."""
 REACH_WHOLE_NODES: Final = 30

@@ -1,4 +1,4 @@
-"""Tries all ways between the nodes at once: listeners everywhere, then everybody tries, then one stream a node, then what was seen."""
+"""Tries all ways between the nodes at once: listeners everywhere, then everybody tries, then one stream a node while what failed is tried again, then what was seen."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from kfinstall.engine.step import SurveyContext
 from kfinstall.errors import ChangedHostKeyError, KfError
 from kfinstall.parts.preflight import limits, ways
 from kfinstall.parts.preflight.blame import Side, judge
+from kfinstall.parts.preflight.programs import LANGUAGES, Mode, program
 from kfinstall.parts.preflight.reach import Answer, Blocked, Fault, Path, Reach, Report
 from kfinstall.parts.preflight.ways import Port, Way
 from kfinstall.transport.base import Program
 
 _SCRIPT: Final = "preflight-reachability"
-_LANGUAGES: Final = (("perl", "preflight/reachability.pl"), ("python3", "preflight/reachability.py"))
-"""Every Debian and Ubuntu has perl-base; some who build images make it as small as they can."""
+_NEEDED: Final[tuple[Mode, ...]] = ("listen", "probe")
+"""Where one of these ends early, nothing can be said of the node; the rest only makes it less certain."""
 _MTU: Final = Port("udp", ways.VXLAN_PORT, "path MTU")
 
 
@@ -36,11 +37,11 @@ class _Round:
     """Path MTU; numbered after `every`."""
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     language: dict[str, int] = field(default_factory=dict)
-    """Node to which of _LANGUAGES it has."""
+    """Node to which of LANGUAGES it has."""
     reports: dict[str, Report] = field(default_factory=dict)
     untried: dict[str, str] = field(default_factory=dict)
 
-    async def ask(self, name: str, mode: str, parameters: Mapping[str, str]) -> None:
+    async def ask(self, name: str, mode: Mode, parameters: Mapping[str, str]) -> None:
         """Run the program on a node, and keep what it prints; a node that can't be asked is left out from then on."""
         own = {
             "MODE": mode,
@@ -53,11 +54,11 @@ class _Round:
         }
         report = self.reports.setdefault(name, Report())
         lines: tuple[str, ...] = ()
-        for at in range(self.language.get(name, 0), len(_LANGUAGES)):
+        for at in range(self.language.get(name, 0), len(LANGUAGES)):
             self.language[name] = at
-            interpreter, source = _LANGUAGES[at]
+            interpreter, ending = LANGUAGES[at]
             text = resources.script(resources.ask_script(_SCRIPT))
-            words = {**own, **parameters, "INTERPRETER": interpreter, "PROGRAM": resources.program(source)}
+            words = {**own, **parameters, "INTERPRETER": interpreter, "PROGRAM": program(mode, ending)}
             try:
                 done = await self.context.host(name).ask(
                     Program("ask", _SCRIPT, text, words), timeout_seconds=limits.REACH_ASK_SECONDS
@@ -65,15 +66,16 @@ class _Round:
             except ChangedHostKeyError:
                 raise
             except KfError as error:
-                self.untried[name] = error.message
+                if mode in _NEEDED:
+                    self.untried[name] = error.message
                 return
             lines = done.lines
-            report.take(lines)
+            report.take(lines, mode)
             if "done" in lines:
                 return
             if mode != "listen":
                 break
-        if mode != "collect":
+        if mode in _NEEDED:
             why = next(
                 (line for line in lines if line and line not in ("program none", "done")), "neither perl nor python3 works there"
             )
@@ -101,7 +103,8 @@ async def measure(context: SurveyContext) -> Reach:
     try:
         await run.all(partial(_listen, run), names)
         await run.all(partial(_probe, run), names)
-        await _streams(run, streams)
+        again = _doubtful(run)
+        await asyncio.gather(_streams(run, streams), run.all(partial(_once_more, run, again), again))
     finally:
         await asyncio.shield(_collect(run))
     found = _reach(run, pairs, sampled=len(names) > limits.REACH_WHOLE_NODES)
@@ -128,12 +131,34 @@ async def _probe(run: _Round, name: str) -> None:
     lines = []
     for number, way in enumerate(run.every):
         if way.source == name and way.target not in run.untried:
-            lines.append(f"{number} {way.port.protocol} {way.host} {way.port.number} {_hello(run, way)}")
+            lines.append(_line(run, number, way))
     for number, way in enumerate(run.sizes, len(run.every)):
         if way.source == name and way.target not in run.untried:
             ours = ("udp", ways.VXLAN_PORT) in run.reports[way.target].ours
             lines.append(f"{number} {'mtu' if ours else 'ping'} {way.host} {way.port.number if ours else 0} hello")
     await run.ask(name, "probe", {"PROBES": "\n".join(lines)})
+
+
+def _line(run: _Round, number: int, way: Way) -> str:
+    return f"{number} {way.port.protocol} {way.host} {way.port.number} {_hello(run, way)}"
+
+
+_SURE: Final = frozenset(("noroute", "neighbour", "name", "denied", "other"))
+"""What the sender's own kernel says does not pass by itself, and neither does somebody else who answers."""
+
+
+def _doubtful(run: _Round) -> dict[str, list[str]]:
+    """Node to what it tries once more: a packet may have been lost, a server busy."""
+    found: dict[str, list[str]] = {}
+    for number, way, answer in _red(run):
+        waits = way.port.protocol == "udp" and _hello(run, way) == "any"
+        if answer.state not in _SURE and not waits:
+            found.setdefault(way.source, []).append(_line(run, number, way))
+    return found
+
+
+async def _once_more(run: _Round, lines: Mapping[str, Sequence[str]], name: str) -> None:
+    await run.ask(name, "probe", {"PROBES": "\n".join(lines[name])})
 
 
 def _hello(run: _Round, way: Way) -> str:
@@ -166,7 +191,7 @@ async def _streams(run: _Round, pairs: Sequence[tuple[str, str]]) -> None:
 
 async def _collect(run: _Round) -> None:
     """End the listeners; where something did not go through, ask what they saw, and whose packet filter is there."""
-    red = {name for way, _answer in _red(run) for name in (way.source, way.target) if name}
+    red = {name for _number, way, _answer in _red(run) for name in (way.source, way.target) if name}
 
     async def collect(name: str) -> None:
         await run.ask(name, "collect", {"RULES": "yes" if name in red else "no"})
@@ -174,13 +199,13 @@ async def _collect(run: _Round) -> None:
     await asyncio.gather(*(collect(name) for name in run.reports), return_exceptions=True)
 
 
-def _red(run: _Round) -> list[tuple[Way, Answer]]:
+def _red(run: _Round) -> list[tuple[int, Way, Answer]]:
     found = []
     for number, way in enumerate(run.every):
         report = run.reports.get(way.source)
         answer = report.answers.get(number) if report is not None else None
         if answer is not None and not _through(run, way, answer):
-            found.append((way, answer))
+            found.append((number, way, answer))
     return found
 
 
@@ -188,9 +213,16 @@ def _through(run: _Round, way: Way, answer: Answer) -> bool:
     report = run.reports.get(way.target)
     if report is None or way.target == way.source:
         return answer.through
+    if _astray(run, way, answer):
+        return False
     if (way.port.protocol, way.port.number, way.source) in report.got:
         return True  # the answer to a datagram may be lost: nobody needs it
     return answer.state == "ok" or (answer.state == "open" and (way.port.protocol, way.port.number) not in report.ours)
+
+
+def _astray(run: _Round, way: Way, answer: Answer) -> bool:
+    """Whether another node answered than the one that was meant."""
+    return answer.state == "ok" and answer.detail in run.reports and answer.detail != way.target
 
 
 def _addresses(context: SurveyContext, name: str) -> frozenset[str]:
@@ -200,7 +232,7 @@ def _addresses(context: SurveyContext, name: str) -> frozenset[str]:
 
 
 def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> Reach:
-    sides = {name: Side(report, _addresses(run.context, name)) for name, report in run.reports.items()}
+    sides = {name: Side(report, _addresses(run.context, name), name) for name, report in run.reports.items()}
     everybody = frozenset[str]().union(*(side.addresses for side in sides.values()))
     tried: dict[tuple[str, str], int] = {}
     blocked: dict[tuple[str, str], list[Blocked]] = {}
@@ -234,18 +266,30 @@ def _reach(run: _Round, pairs: Sequence[tuple[str, str]], *, sampled: bool) -> R
         for where in dict.fromkeys((*pairs, *(where for where in tried if where[1])))
         if tried.get(where)
     }
+    _with_figures(run, paths)
+    foreign = tuple(item for where, items in blocked.items() if not where[1] for item in items)
+    firewalls = {name: report.firewall for name, report in run.reports.items()}
+    return Reach(paths, foreign, dict(run.untried), sampled, firewalls)
+
+
+def _loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
+
+
+def _with_figures(run: _Round, paths: dict[tuple[str, str], Path]) -> None:
+    """Put path MTU and bandwidth into the paths."""
     for number, way in enumerate(run.sizes, len(run.every)):
         sizes = run.reports[way.source].mtus.get(number) if way.source in run.reports else None
         path = paths.get((way.source, way.target))
         if sizes is not None and path is not None:
-            paths[way.source, way.target] = replace(path, mtu_bytes=sizes[0] or None, local_mtu_bytes=sizes[1])
+            best, local = sizes
+            if best < local and run.reports[way.target].unheard:
+                best = 0  # its listener lost some, and which is not known
+            paths[way.source, way.target] = replace(path, mtu_bytes=best or None, local_mtu_bytes=local)
     for name, report in run.reports.items():
         for number, bits in report.streams.items():
             where = (name, run.every[number].target)
             paths[where] = replace(paths[where], bits_per_second=bits)
-    foreign = tuple(item for where, items in blocked.items() if not where[1] for item in items)
-    firewalls = {name: report.firewall for name, report in run.reports.items()}
-    return Reach(paths, foreign, dict(run.untried), sampled, firewalls)
 
 
 _HELD: Final = "held"
@@ -253,8 +297,11 @@ _HELD: Final = "held"
 
 def _fault(way: Way, answer: Answer, sides: Mapping[str, Side], everybody: frozenset[str]) -> tuple[Fault, str]:
     source, target = sides[way.source], sides.get(way.target)
-    if answer.state == "open":
-        return Fault.FOREIGN, ""
+    # Packets to itself pass no interface that is captured.
+    if target is not None and source is not target and (_loopback(way.host) or way.host in source.addresses):
+        return Fault.LOOPBACK, way.host
+    if answer.state == "ok":  # another node answered
+        return Fault.FOREIGN, answer.detail
     port = (way.port.protocol, way.port.number)
     if target is not None and port in target.report.failed:
         return Fault.UNKNOWN, f"no listener could be made there: {target.report.failed[port]}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from kfinstall.answers.fragment import setting
 from kfinstall.answers.mirrors import DEFAULT_MIRROR
 from kfinstall.diagnose.symptoms import registry_of
 from kfinstall.engine.checks import Finding, not_read, verdict
@@ -79,7 +80,12 @@ def _free_range(view: View) -> str:
     for text in _CANDIDATES:
         if not any(_overlap(ipaddress.ip_network(text), network) for network in taken):
             return text
-    return "a range that nothing uses"
+    return ""
+
+
+def _other_range(view: View, key: str) -> str:
+    free = _free_range(view)
+    return setting(key, free) if free else f"give {key} in the answers a range that nothing uses"
 
 
 def _overlaps(view: View) -> Iterator[Finding]:
@@ -90,7 +96,7 @@ def _overlaps(view: View) -> Iterator[Finding]:
     ):
         touched = [name for network, name in _networks(view) if _overlap(ipaddress.ip_network(text), network)]
         if touched:
-            hint = f"{key}: {_free_range(view)}"
+            hint = _other_range(view, key)
             yield Finding(f"{title} {text} overlaps {touched[0]}", hint, name="networks-overlap", severity=Severity.BLOCKING)
 
 
@@ -132,7 +138,12 @@ def _names_and_routes(view: View) -> Iterator[Finding]:
         return
     if hosts and own not in hosts and not ipaddress.ip_address(own).is_loopback:
         text = f"{own} is not an address of the server itself ({', '.join(sorted(hosts))}): is there address translation?"
-        yield Finding(text, f"nodes: an address of {view.target} that the other servers reach", warning=True, name="own-address")
+        yield Finding(
+            text,
+            f"give {view.target} an address in the answers, under nodes, that the other servers reach",
+            warning=True,
+            name="own-address",
+        )
 
 
 def _egress(view: View) -> Iterator[Finding]:
@@ -155,7 +166,9 @@ def _egress(view: View) -> Iterator[Finding]:
     elif all("resolve host" in reason for reason in trusted.values()):
         fix = f"getent hosts {urlsplit(next(iter(trusted))).hostname}\nresolvectl status  # which name servers are asked, and whether they answer"
     else:
-        fix += "\nregistry.mirrors: another host for these images" if proxy else "\nproxy.https: the way out, or registry.mirrors"
+        mirror = f"{setting('registry.mirrors', {'docker.io': 'https://your-mirror'})}  # another host for these images"
+        way = f"{setting('proxy.https', 'http://your-proxy:3128')}  # if there is one\n"
+        fix += f"\n{'' if proxy else way}{mirror}"
     yield Finding(f"not to be reached: {each}", fix, warning=proxy or membership.member(view), name="ways-out")
 
 
@@ -175,7 +188,7 @@ def _pull_limit(view: View) -> Iterator[Finding]:
     needed = images_from_hub(view.release.images) + limits.HUB_PULLS_ROOM
     if left < needed:
         text = f"Docker Hub grants this address {left} more pulls now (of {of} in six hours); about {needed} are needed"
-        hint = "registry.mirrors: {docker.io: https://your-mirror}  # or wait: the limit is of the address that all servers share"
+        hint = f"{setting('registry.mirrors', {'docker.io': 'https://your-mirror'})}  # or wait: the limit is of the address that all servers share"
         yield Finding(text, hint, warning=True, name="pull-limit")
 
 

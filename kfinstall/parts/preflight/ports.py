@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
+from kfinstall.answers.fragment import setting
 from kfinstall.engine.checks import Finding, not_read, verdict
 from kfinstall.engine.step import Check, Danger, Step, View
 from kfinstall.facts.model import NodeQuery
@@ -62,7 +63,7 @@ def _stop(port: int, holder: str, wanted: _Port, containers: Iterable[Container]
     """Who holds it, in words, and a command that ends it."""
     names = [name for name in holder.split(",") if name]
     published = next((each for each in containers if port in each.ports), None)
-    other = f"\nor another port in the answers: {wanted.where}: {port + 1}" if wanted.where else ""
+    other = f"\n{setting(wanted.where, port + 1)}  # or another port" if wanted.where else ""
     if published is not None:
         who = f"the container {published.name} ({published.image})"
         return who, f"{shell('sudo', 'docker', 'rm', '-f', published.name)}{other}"

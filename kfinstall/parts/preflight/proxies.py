@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
+from kfinstall.answers.fragment import setting, settings
 from kfinstall.engine.checks import Finding
 from kfinstall.engine.step import Severity, View
 from kfinstall.parts.preflight.facts import NamedProxy, Proxies
@@ -30,7 +31,7 @@ def proposed(view: View) -> str:
     found = {each.name: _url(each) for each in reversed(_ways(view))}
     https = found.get("https_proxy") or found.get("all_proxy") or found.get("http_proxy")
     http = found.get("http_proxy") or found.get("all_proxy") or https
-    return f"proxy.https: {https}\nproxy.http: {http}" if https else ""
+    return settings({"proxy.https": https, "proxy.http": http}) if https else ""
 
 
 def _covers(entry: str, network: str) -> bool:
@@ -77,12 +78,15 @@ def findings(view: View) -> Iterator[Finding]:
         others = [each for each in found if _url_of(_url(each)) not in given]
         if others:
             text = f"{others[0].file} names another proxy ({others[0].value}) than the answers ({proxy.https or proxy.http})"
-            yield Finding(text, f"proxy.https: {_url(others[0])}", name="unnamed-proxy", severity=Severity.INFO)
+            yield Finding(text, setting("proxy.https", _url(others[0])), name="unnamed-proxy", severity=Severity.INFO)
     apt = [each for each in view.fact(Proxies).named if each.name in _APT]
     if apt and not found and not (proxy.http or proxy.https):
         text = f"apt goes through {apt[0].value} ({apt[0].file}); images and everything else go direct"
         yield Finding(
-            text, f"proxy.https: {_url(apt[0])}  # if that is the only way out", name="unnamed-proxy", severity=Severity.INFO
+            text,
+            f"{setting('proxy.https', _url(apt[0]))}  # if that is the only way out",
+            name="unnamed-proxy",
+            severity=Severity.INFO,
         )
     if found:
         yield from _direct(view)

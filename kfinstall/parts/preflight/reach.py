@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kfinstall.parts.preflight.programs import Mode
 from kfinstall.parts.preflight.ways import Port, Way
 
 
@@ -35,6 +36,10 @@ class Fault(StrEnum):
     """Nothing listens there."""
     NAME = "name"
     """The host's name does not resolve."""
+    LOOPBACK = "loopback"
+    """The host's name stands for the sender itself."""
+    REVERSE_PATH = "reverse path"
+    """It arrives, and the receiver's kernel drops it, since its own way back is another interface."""
     FOREIGN = "foreign"
     """Somebody else answers in the receiver's place."""
     UNKNOWN = "unknown"
@@ -99,9 +104,10 @@ class Answer:
     """How one try ended, as the sender's program tells it."""
 
     state: str
-    """ok, open, refused, unreachable, noroute, denied, neighbour, timeout, name or error."""
+    """ok, other, silent, open, refused, unreachable, noroute, denied, neighbour, timeout, name or error."""
     microseconds: int = 0
     detail: str = ""
+    """What the kernel said; for ok the name of the node that answered."""
 
     @property
     def through(self) -> bool:
@@ -117,6 +123,14 @@ class Report:
     held: set[tuple[str, int]] = field(default_factory=set)
     failed: dict[tuple[str, int], str] = field(default_factory=dict)
     capture: bool = False
+    uncaptured: int | None = None
+    """Packets that its capture lost. None: its listener did not tell what it saw, so that what is not there means nothing."""
+    unheard: int = 0
+    """Datagrams that its listeners had no room for."""
+    unwatched_milliseconds: int = 0
+    """The longest time without a look at the connections that are half open."""
+    counters: dict[str, int] = field(default_factory=dict)
+    """How much the kernel's counters grew meanwhile."""
     answers: dict[int, Answer] = field(default_factory=dict)
     resolved: dict[int, str] = field(default_factory=dict)
     """Way's number to the address that its host's name stands for."""
@@ -132,7 +146,17 @@ class Report:
     """(source, port) of connections that were let in and whose answer did not come through."""
     firewall: Firewall = Firewall()
 
-    def take(self, lines: Iterable[str]) -> None:
+    @property
+    def told(self) -> bool:
+        """Whether its listener lived to tell what it saw."""
+        return self.uncaptured is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether a packet that is not in `saw` was not there."""
+        return self.capture and self.uncaptured == 0
+
+    def take(self, lines: Iterable[str], mode: Mode) -> None:
         """Let the lines of one program add to it. What can't be understood is passed over: a node may say anything."""
         rules: list[str] = []
         vendor: list[str] = []
@@ -144,7 +168,7 @@ class Report:
                     rules.append(rest)
                 elif word == "vendor":
                     vendor.append(rest)
-                elif word in _TAKERS:
+                elif word in _TAKERS and word in _SAID_BY[mode]:
                     _TAKERS[word](self, words)
             except (ValueError, IndexError):
                 continue
@@ -197,6 +221,15 @@ def _half(report: Report, words: list[str]) -> None:
     report.half.add((words[0], int(words[1])))
 
 
+def _counter(report: Report, words: list[str]) -> None:
+    report.counters[words[0]] = int(words[1])
+
+
+def _whole(report: Report, words: list[str]) -> None:
+    uncaptured, report.unheard, report.unwatched_milliseconds = (int(word) for word in words[:3])
+    report.uncaptured = uncaptured
+
+
 _TAKERS = {
     "listen": _listen,
     "capture": _capture,
@@ -207,6 +240,15 @@ _TAKERS = {
     "saw": _saw,
     "got": _got,
     "half": _half,
+    "counter": _counter,
+    "whole": _whole,
+}
+_SAID_BY: Mapping[Mode, frozenset[str]] = {
+    "listen": frozenset(("listen", "capture")),
+    "probe": frozenset(("result", "address", "mtu")),
+    # A stream that comes to nothing says nothing about the port that it went to.
+    "stream": frozenset(("streamed",)),
+    "collect": frozenset(("saw", "got", "half", "counter", "whole")),
 }
 
 

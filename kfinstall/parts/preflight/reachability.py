@@ -15,7 +15,9 @@ from kfinstall.parts.preflight.shown import path_event
 from kfinstall.parts.preflight.ways import Port
 from kfinstall.text import shell
 
-_AT_THE_SENDER: Final = frozenset((Fault.SENDER, Fault.ANSWER_SENDER, Fault.NO_ROUTE, Fault.NO_NEIGHBOUR, Fault.NAME))
+_AT_THE_SENDER: Final = frozenset(
+    (Fault.SENDER, Fault.ANSWER_SENDER, Fault.NO_ROUTE, Fault.NO_NEIGHBOUR, Fault.NAME, Fault.LOOPBACK)
+)
 """Where the sender is the one to be mended; everywhere else it is told of the receiver."""
 _FILTERS: Final = {
     Fault.SENDER: "its own packet filter{whose} drops what it sends to {peers}: {ports}",
@@ -32,9 +34,12 @@ _OTHERS: Final = {
     Fault.NO_NEIGHBOUR: "nobody in its own network has the address{detail} on the way to {peers}: {ports}",
     Fault.NOBODY: "it refuses {peers}, since nothing listens there: {ports}",
     Fault.NAME: "the name of {peers} does not resolve here: {ports}",
-    Fault.FOREIGN: "something else answers {peers} in its place: {ports}",
+    Fault.LOOPBACK: "the name of {peers} stands for this server itself here{detail}: {ports}",
+    Fault.REVERSE_PATH: "what comes from {peers} arrives on an interface that it would not answer by, and its kernel drops that (rp_filter): {ports}",
+    Fault.FOREIGN: "something else{detail} answers {peers} in its place: {ports}",
     Fault.UNKNOWN: "what comes from {peers} gets no answer{detail}; what drops it is not known yet: {ports}",
 }
+_WITH_DETAIL: Final = frozenset((Fault.ROUTER, Fault.NO_NEIGHBOUR, Fault.LOOPBACK, Fault.FOREIGN, Fault.UNKNOWN))
 
 
 def _groups(view: View, reach: Reach) -> dict[tuple[Fault, str], list[Blocked]]:
@@ -44,7 +49,7 @@ def _groups(view: View, reach: Reach) -> dict[tuple[Fault, str], list[Blocked]]:
         for blocked in path.blocked:
             culprit = path.source if blocked.fault in _AT_THE_SENDER else path.target
             if culprit == view.target:
-                detail = blocked.detail if blocked.fault in (Fault.ROUTER, Fault.NO_NEIGHBOUR, Fault.UNKNOWN) else ""
+                detail = blocked.detail if blocked.fault in _WITH_DETAIL else ""
                 found.setdefault((blocked.fault, detail), []).append(blocked)
     return found
 
@@ -83,17 +88,36 @@ def _advice(view: View, fault: Fault, items: Sequence[Blocked], name: str) -> st
     if fault in (Fault.BETWEEN, Fault.ROUTER, Fault.ANSWER_BETWEEN):
         both = [*addresses, view.node.address] if fault is Fault.ANSWER_BETWEEN else addresses
         return rules.between(firewall.vendor, ports, both)
-    if fault is Fault.NO_ROUTE:
-        return "\n".join(shell("ip", "route", "get", address) for address in addresses)
-    if fault is Fault.NO_NEIGHBOUR:
-        look = "\n".join(shell("ip", "route", "get", address) for address in addresses)
-        return f"{look}\n# is the netmask right, are both in one network (VLAN, bridge), is the other server up?"
-    if fault is Fault.NAME:
-        return "\n".join(shell("getent", "hosts", address) for address in addresses)
+    looks = _look_at_ways(view, fault, addresses)
+    if looks:
+        return looks
     tcp = next((port for port in ports if port.protocol == "tcp"), None)
     if fault in (Fault.NOBODY, Fault.FOREIGN) and tcp is not None:
         return f"sudo ss -ltnp 'sport = :{tcp.number}'"
     return f"on {view.target}: sudo tcpdump -ni any port {ports[0].number}; on the others: sudo nft list ruleset"
+
+
+def _look_at_ways(view: View, fault: Fault, addresses: Sequence[str]) -> str:
+    """What shows a wrong route, mask or name; empty for any other fault."""
+    if fault in (Fault.NAME, Fault.LOOPBACK):
+        return "\n".join(shell("getent", "hosts", address) for address in addresses)
+    look = "\n".join(shell("ip", "route", "get", address) for address in addresses)
+    if fault is Fault.NO_ROUTE:
+        return "\n".join(dict.fromkeys(line for address in addresses for line in _routes(view, address)))
+    if fault is Fault.NO_NEIGHBOUR:
+        return f"{look}\n# is the netmask right, are both in one network (VLAN, bridge), is the other server up?"
+    if fault is Fault.REVERSE_PATH:
+        return f"{look}\n# a route back by the interface that it comes in on; or, less strict: sudo sysctl -w net.ipv4.conf.all.rp_filter=2"
+    return ""
+
+
+def _routes(view: View, address: str) -> list[str]:
+    """What gives the node a way to an address of another one; what is a name, or is not the node's own, can only be looked at."""
+    known = {text.partition("/")[0]: text for facts in view.fleet.values() for text in facts.network.addresses}
+    own = known.get(view.node.address)
+    if own is None or address not in known:
+        return [shell("ip", "route", "get", address)]
+    return rules.route(own, known[address], view.facts.network.interfaces.get(view.node.address, ""))
 
 
 def _foreign(view: View, reach: Reach) -> Iterator[Finding]:

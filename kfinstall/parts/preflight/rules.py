@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -103,3 +104,25 @@ def between(vendor: str, ports: Sequence[Port], peers: Sequence[str]) -> str:
     )
     wanted = ", ".join(dict.fromkeys(f"{port.protocol.upper()} {port.number}" for port in ports))
     return f"{where} that lets {wanted} in from {', '.join(peers)}"
+
+
+def route(own: str, theirs: str, device: str) -> list[str]:
+    """What gives a server that has `own` (address/length) a way to `theirs`: a route by the router between the two networks.
+
+    `device`: the interface with its address, empty where that is not known; what it is to be by lies in its own network then.
+    """
+    mine, other = ipaddress.ip_interface(own), ipaddress.ip_interface(theirs)
+    look = f"ip route get {other.ip}"
+    if mine.version != other.version:
+        return [
+            look,
+            f"# {mine.ip} and {other.ip} are of two families: give both servers addresses of one in the answers, under nodes",
+        ]
+    if other.ip in mine.network:
+        link = f"sudo ip route add {mine.network} dev {shlex.quote(device)} src {mine.ip}" if device else "ip -brief address"
+        return [look, f"{link}  # it is in the server's own network: is the netmask right there?"]
+    router = mine.network.network_address + 1
+    return [
+        f"sudo ip route add {other.network} via {router}  # if that is the router between them; and in /etc/netplan, for the next boot",
+        f"# where none is: whoever runs the network has to route {mine.network} to {other.network} and back; {look} shows when it is there",
+    ]

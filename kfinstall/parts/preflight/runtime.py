@@ -27,8 +27,8 @@ def _looks(view: View) -> Iterator[Callable[[], object]]:
         yield partial(read, found, version)
     for registry, url in sorted(mirrors.items()):
         yield partial(_mirror, found, version, registry, url)
-    if view.answers.registry.enabled:
-        yield partial(hosts_folders.need_ours, found, version)
+    if view.answers.registry.enabled or mirrors:
+        yield partial(hosts_folders.home, found, version)
 
 
 def _mirror(found: RuntimeFiles, version: str, registry: str, url: str) -> None:

@@ -42,18 +42,21 @@ class RuntimeFiles(FactSection):
     Only of units that are there."""
     space: Mapping[str, SpaceFact] = field(default_factory=dict, hash=False)
     """Free space of each directory that a file or a unit names as the place of the data."""
+    closed: tuple[str, ...] = ()
+    """Folders that containerd is told to look in for hosts.toml files, and in which nothing can be written: a read-only file system, say."""
 
     @classmethod
     def query(cls, answers: Answers) -> Mapping[str, str]:
-        """The registries whose hosts.toml is asked for."""
-        hosts = sorted(answers.registry.mirrors)
+        """The registries whose hosts.toml is asked for: the mirrored ones, and the cluster's own."""
+        own = {answers.registry_host} if answers.registry.enabled and answers.cluster.runtime == "containerd" else set()
+        hosts = sorted({*answers.registry.mirrors, *own})
         return {"REGISTRY_HOSTS": "\n".join(hosts)} if hosts else {}
 
     @classmethod
     def parse(cls, lines: Sequence[str]) -> Self:
-        """Lines `file path`, each followed by its `data` lines; `large`, `unread`, `pristine`, `import`, `exec` and `space`."""
+        """Lines `file path`, each followed by its `data` lines; `large`, `unread`, `pristine`, `import`, `closed`, `exec` and `space`."""
         encoded: dict[str, list[str]] = {}
-        values: dict[str, list[str]] = {"large": [], "unread": [], "pristine": [], "import": [], "exec": []}
+        values: dict[str, list[str]] = {"large": [], "unread": [], "pristine": [], "import": [], "closed": [], "exec": []}
         space: dict[str, SpaceFact] = {}
         path = ""
         for line in lines:
@@ -74,7 +77,11 @@ class RuntimeFiles(FactSection):
         commands = dict(line.split(" ", 1) for line in values["exec"] if " " in line)
         contents = {name: _decoded(cls.section, parts) for name, parts in encoded.items()}
         unread = (*values["large"], *values["unread"])
-        return cls(contents, unread, tuple(values["pristine"]), tuple(values["import"]), commands, space)
+        return cls(contents, unread, tuple(values["pristine"]), tuple(values["import"]), commands, space, tuple(values["closed"]))
+
+    def writable(self, folders: Sequence[str]) -> str:
+        """The first of some folders in which something can be written; the first where that is none of them."""
+        return next((folder for folder in folders if folder not in self.closed), folders[0])
 
     def matching(self, pattern: str) -> list[str]:
         """Files that were told and that a pattern of an import means, in containerd's order."""

@@ -21,6 +21,8 @@ _ENDS: Final = {
     Fault.NO_NEIGHBOUR: "nobody has that address in the network of {source}",
     Fault.NOBODY: "nothing listens on {target}",
     Fault.NAME: "the name of {target} does not resolve on {source}",
+    Fault.LOOPBACK: "the name of {target} stands for {source} itself there",
+    Fault.REVERSE_PATH: "dropped by the kernel of {target}, whose way back is another one (rp_filter)",
     Fault.FOREIGN: "something else answers",
     Fault.UNKNOWN: "no answer; why is not known yet",
 }

@@ -119,7 +119,7 @@ def findings(view: View) -> Iterator[Finding]:
         if why:
             yield Finding(
                 f"{why}: volumes can't be in {path}",
-                f"{_key(view)}: another directory, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
+                f"give {_key(view)} another directory in the answers, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
                 name="volume-access",
             )
             continue
@@ -130,7 +130,7 @@ def findings(view: View) -> Iterator[Finding]:
             mode = f"mode {found.mode:04o}{' and an access list' if found.access_list else ''}"
             yield Finding(
                 f"{place} has {mode} and belongs to {found.owner}: other users of the server may put another directory in the place of {path}",
-                f"{_key(view)}: a directory below others of root alone; or: {shell('sudo', 'chown', 'root:root', place)} && "
+                f"give {_key(view)} a directory below others of root alone in the answers; or: {shell('sudo', 'chown', 'root:root', place)} && "
                 f"{shell('sudo', 'chmod', 'go-w', place)}  # not where it is a user's home",
                 warning=True,
                 name="volume-access",

@@ -10,6 +10,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import NodeQuery
+from kfinstall.parts.preflight import hosts_folders
 from kfinstall.parts.preflight.changes import described
 from kfinstall.parts.preflight.containerd_read import Refused, containerd_root
 from kfinstall.parts.preflight.runtime_files import CERTS_D, CONTAINERD_CONFIG, RuntimeFiles
@@ -59,6 +60,13 @@ class PrepareContainerd(Step):
             yield f"EDITS{major}", edits
             yield f"REFUSED{major}", refused
 
+    @staticmethod
+    def _home(view: View) -> str:
+        try:
+            return hosts_folders.home(view.fact(RuntimeFiles), view.facts.runtime.containerd_version)
+        except Refused:
+            return CERTS_D  # the check says so before
+
     def parameters(self, view: View) -> Mapping[str, str]:
         """The changes of its configuration, for either form."""
         return {
@@ -66,7 +74,7 @@ class PrepareContainerd(Step):
             "ROOT": containerd_root(view.fact(RuntimeFiles), view.facts.runtime.containerd_version),
             "LIMITS_FILE": prepare_files.CONTAINERD_LIMITS,
             "LIMITS": prepare_files.containerd_limits(),
-            "CERTS_D": CERTS_D,
+            "CERTS_D": self._home(view),
             "RECORD": prepare_files.containerd_record(view),
         }
 

@@ -110,7 +110,7 @@ class PrepareDocker(Step):
 
     def _refused(self, facts: Facts) -> Conflict | None:
         present, least = facts.runtime.docker_version, limits.PREPARE_DOCKER_MAJOR
-        fix = "set cluster.runtime: containerd in the answers, or install Docker's own docker-ce there first"
+        fix = "write cluster: {runtime: containerd} into the answers, or install Docker's own docker-ce there first"
         if present and files.major(present) < least:
             return Conflict(f"Docker {present} is too old for cri-dockerd, which needs {least}", fix)
         if not present and (facts.os.id, facts.os.version_id) == ("debian", "12"):
@@ -138,7 +138,7 @@ class PrepareDocker(Step):
         facts, artifact = view.facts, files.artifact(view, "cri-dockerd")
         if artifact is None:
             return Conflict(
-                f"no cri-dockerd is pinned for {facts.os.architecture}", "set cluster.runtime: containerd in the answers"
+                f"no cri-dockerd is pinned for {facts.os.architecture}", "write cluster: {runtime: containerd} into the answers"
             )
         if refused := self._refused(facts):
             return refused

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from kfinstall.answers.fragment import accepted
 from kfinstall.engine.step import Check, Conflict, Needed, Satisfied, Step, View
 from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight.verdict import newer
@@ -37,15 +38,17 @@ class PrepareKubernetesPackages(Step):
         for name in files.KUBERNETES_PACKAGES:
             present = facts.packages[name].version.partition("-")[0] if facts.installed(name) else ""
             if present and present != view.patch:
+                keep = accepted(view.answers, [{"cluster.kubernetesVersion": present}])
+                keep = f"write {keep} into the answers; or, " if keep else ""
                 if facts.runtime.kubeadm_files:
                     return Conflict(
                         f"{name} {present} serves a cluster here, and the answers ask for {view.patch}",
-                        f'set cluster.kubernetesVersion: "{present}"; upgrading a running cluster is not part of an installation',
+                        f"{keep.removesuffix('or, ')}upgrading a running cluster is not part of an installation",
                     )
                 if newer(present, view.patch):
                     return Conflict(
                         f"{name} {present} is installed, newer than {view.patch}: kfinstall does not downgrade it",
-                        f'set cluster.kubernetesVersion: "{present}", or, if nothing needs it there: '
+                        f"{keep}if nothing needs it there: "
                         f"sudo apt-get purge --allow-change-held-packages {' '.join(files.KUBERNETES_PACKAGES)}",
                     )
                 changes.append(f"replace {name} {present} by {view.patch}")

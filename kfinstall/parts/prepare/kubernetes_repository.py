@@ -12,7 +12,7 @@ from kfinstall.engine.step import Check, View
 from kfinstall.engine.wanted import File, Wanted
 from kfinstall.facts.model import NodeQuery
 from kfinstall.parts.preflight.apt_facts import AptFiles
-from kfinstall.parts.preflight.apt_keys import flaw
+from kfinstall.parts.preflight.apt_keys import flaw, others
 from kfinstall.parts.preflight.apt_sources import OWN_LIST
 from kfinstall.parts.prepare import limits
 
@@ -44,15 +44,16 @@ class PrepareKubernetesRepository(NodeStep):
 
     @override
     def options(self, view: View) -> Mapping[str, str]:
-        """Where the key comes from and goes to."""
-        url = view.release.artifacts["kubernetes-repository-key"].url.format(minor=view.minor)
-        return {"KEY_URL": url, "KEY_FILE": _KEY}
+        """Where the key comes from and goes to, and which keys may be in it."""
+        key = view.release.artifacts["kubernetes-repository-key"]
+        return {"KEY_URL": key.url.format(minor=view.minor), "KEY_FILE": _KEY, "FINGERPRINTS": " ".join(key.fingerprints)}
 
     @override
     def check(self, view: View) -> Check:
         """The key is there, apt can use it, and the list names this minor's repository."""
         file, key = view.facts.files.get(_KEY), view.fact(AptFiles).key(_KEY)
-        why = flaw(key, view.facts.clock.epoch_seconds)[0] if key else ""
+        pinned = view.release.artifacts["kubernetes-repository-key"].fingerprints
+        why = flaw(key, view.facts.clock.epoch_seconds)[0] or others(key, pinned) if key else ""
         there = file is not None and file.size_bytes and not why
         return self.compare(
             view,

@@ -32,6 +32,9 @@ class PrepareMirrors(Step):
     def _folders(self, view: View) -> tuple[str, ...]:
         return hosts_folders.looked_in(view.fact(RuntimeFiles), view.facts.runtime.containerd_version)
 
+    def _home(self, view: View) -> str:
+        return hosts_folders.home(view.fact(RuntimeFiles), view.facts.runtime.containerd_version)
+
     def _changes(self, view: View) -> list[Change]:
         found, folders = view.fact(RuntimeFiles), self._folders(view)
         made = (hosts_toml.wanted(found, registry, url, folders) for registry, url in sorted(view.answers.registry.mirrors.items()))
@@ -41,7 +44,7 @@ class PrepareMirrors(Step):
     def parameters(self, view: View) -> Mapping[str, str]:
         """The changes of the files."""
         try:
-            return {"EDITS": described(self._changes(view)), "CERTS_D": CERTS_D}
+            return {"EDITS": described(self._changes(view)), "CERTS_D": self._home(view)}
         except Refused:
             return {"EDITS": "", "CERTS_D": CERTS_D}  # the check says so before
 
@@ -53,9 +56,10 @@ class PrepareMirrors(Step):
     def check(self, view: View) -> Check:
         """Every mirror is a host of its registry."""
         try:
+            folder = self._home(view)
             changes = [line for change in self._changes(view) for line in change.words]
         except Refused as error:
             return Conflict(error.reason, error.hint)
         if changes:
             return Needed(tuple(changes))
-        return Satisfied(f"{self._folders(view)[0]} leads to the mirrors of {', '.join(sorted(view.answers.registry.mirrors))}")
+        return Satisfied(f"{folder} leads to the mirrors of {', '.join(sorted(view.answers.registry.mirrors))}")

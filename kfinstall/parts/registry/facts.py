@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
 from kfinstall.answers.model import Answers
@@ -31,6 +31,8 @@ class RegistryFacts(FactSection):
     """What the registry's directory holds; None where there is none, or it could not be counted in time."""
     ca_sha256: str = ""
     """SHA-256 of the CA certificate's file; empty on other nodes."""
+    trusted: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Folder of this registry, of those that containerd is told to look in, to the SHA-256 of the CA certificate there."""
 
     @property
     def answers(self) -> bool:
@@ -55,6 +57,7 @@ class RegistryFacts(FactSection):
             names=tuple(sorted(values.get("names", "").split())),
             used_bytes=digits.get("used_bytes"),
             ca_sha256=values.get("ca_sha256", ""),
+            trusted={path: sum_ for line in lines if line.startswith("trusted=") for sum_, _, path in (line[8:].partition(" "),)},
         )
 
 

@@ -11,6 +11,9 @@ import yaml
 from kfinstall.answers.model import Answers, SecretRef
 from kfinstall.engine.step import View
 from kfinstall.facts.model import Facts
+from kfinstall.parts.preflight import hosts_folders
+from kfinstall.parts.preflight.containerd_read import Refused
+from kfinstall.parts.preflight.runtime_files import CERTS_D, RuntimeFiles
 from kfinstall.parts.registry import limits
 from kfinstall.parts.registry.facts import RegistryFacts
 from kfinstall.text import sha256
@@ -126,17 +129,25 @@ def hosts_toml(host: str, *, scheme: str = "https", ca: str = "") -> str:
     return "\n".join([*lines, *(f"  {line}" for line in trust)]) + "\n"
 
 
-def certs_folder(answers: Answers) -> str:
-    """The folder in which the runtime looks for what concerns this registry."""
-    base = "/etc/docker/certs.d" if answers.cluster.runtime == "docker" else "/etc/containerd/certs.d"
-    return f"{base}/{answers.registry_host}"
+def certs_folder(view: View, node: str = "") -> str:
+    """The folder in which the runtime of a node (the view's target) looks for what concerns this registry."""
+    host = view.answers.registry_host
+    if view.answers.cluster.runtime == "docker":
+        return f"/etc/docker/certs.d/{host}"
+    name = node or view.target
+    facts = view.fleet.get(name) or Facts(node="")
+    try:
+        return f"{hosts_folders.home(view.fact_of(name, RuntimeFiles), facts.runtime.containerd_version)}/{host}"
+    except Refused:
+        return f"{CERTS_D}/{host}"  # preflight and phase prepare say so
 
 
-def trust_files(answers: Answers) -> dict[str, str]:
+def trust_files(view: View) -> dict[str, str]:
     """Path to content of every file that tells a node's runtime about registries, without the CA certificate."""
+    answers = view.answers
     if answers.cluster.runtime == "docker":
         return {}
-    folder = certs_folder(answers)
+    folder = certs_folder(view)
     own = (
         hosts_toml(answers.registry_host, ca=f"{folder}/ca.crt")
         if secured(answers)

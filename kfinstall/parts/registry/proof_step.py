@@ -9,6 +9,7 @@ from typing import ClassVar
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Step, View
 from kfinstall.facts.model import NodeQuery
+from kfinstall.facts.section import FactSection
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files
 from kfinstall.parts.registry.facts import RegistryFacts
@@ -20,7 +21,7 @@ class RegistryProof(Step):
     """Subclasses say what is proven, by which script. It is proven anew for another certificate or login."""
 
     proof: ClassVar[bool] = True
-    reads = (RegistryFacts,)
+    reads: ClassVar[tuple[type[FactSection], ...]] = (RegistryFacts,)
 
     @property
     def record_path(self) -> str:

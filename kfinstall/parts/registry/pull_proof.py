@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kfinstall.engine.step import Check, Needed, Satisfied, Scope, View
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.registry import proof_image
+from kfinstall.parts.registry.facts import RegistryFacts
+from kfinstall.parts.registry.files import certs_folder
 from kfinstall.parts.registry.proof_step import RegistryProof
 
 
@@ -22,6 +25,7 @@ class RegistryPullProof(RegistryProof):
     title: ClassVar[str] = "Pull the image on every node"
     scope: ClassVar[Scope] = Scope.EVERY_NODE
     script: ClassVar[str] = "registry-pull-proof"
+    reads = (RegistryFacts, RuntimeFiles)
     estimate_seconds: ClassVar[float] = 4
 
     def proven(self, view: View) -> Mapping[str, str]:
@@ -30,7 +34,12 @@ class RegistryPullProof(RegistryProof):
 
     def parameters(self, view: View) -> Mapping[str, str]:
         """The image and how it is reached."""
-        return {**super().parameters(view), "RUNTIME": view.answers.cluster.runtime, "IMAGE": _image(view)}
+        return {
+            **super().parameters(view),
+            "RUNTIME": view.answers.cluster.runtime,
+            "IMAGE": _image(view),
+            "FOLDER": certs_folder(view),
+        }
 
     def check(self, view: View) -> Check:
         """The record says that this node pulled this image from this registry."""

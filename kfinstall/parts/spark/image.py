@@ -11,6 +11,7 @@ from typing_extensions import override
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import ApplyContext, Check, Needed, Satisfied, Scope, Step, View
 from kfinstall.facts.model import NodeQuery
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.prepare import files as prepare_files
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry.facts import RegistryFacts
@@ -29,7 +30,7 @@ class SparkImage(Step):
     title: ClassVar[str] = "Put Spark's image into the registry"
     scope: ClassVar[Scope] = Scope.REGISTRY_NODE
     script: ClassVar[str] = "spark-image"
-    reads = (RegistryFacts,)
+    reads = (RegistryFacts, RuntimeFiles)
     timeout_seconds: ClassVar[float] = limits.SPARK_IMAGE_TIMEOUT_SECONDS
     estimate_seconds: ClassVar[float] = 120
 
@@ -56,6 +57,7 @@ class SparkImage(Step):
             "SOURCE": place.upstream,
             "TARGET": place.image,
             "HOST": answers.registry_host,
+            "FOLDER": registry_files.certs_folder(view),
             "SECURED": "yes" if registry_files.secured(answers) else "no",
             "USER": answers.registry.user,
             "RECORD_PATH": _RECORD,

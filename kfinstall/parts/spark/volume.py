@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
+from kfinstall.answers.fragment import setting
 from kfinstall.answers.model import Answers
 from kfinstall.apply import stamp
 from kfinstall.apply.objects_step import ObjectsStep
@@ -149,11 +150,11 @@ def _refused(view: View, claim: Document) -> Conflict | None:
         what = f"{live}, {now}" if live != chosen else now
         return Conflict(f"{name} ({what}) is Pending and can't be changed to {chosen}, {wanted}", f"nothing is in it yet: {delete}")
     if live not in (None, chosen):
-        keep = f"keep what it is on in the answers (storage.type, storage.nfs.provisioner: the ones of {live})"
+        keep = f"keep what it is on in the answers (storage.type and storage.nfs.provisioner, as they are of {live})"
         return Conflict(
             f"{name} is of StorageClass {live}, the answers lead to {chosen}; a claim keeps its class", f"{keep}, {anew}"
         )
-    keep = f"keep the size in the answers (spark: volumeSize: {now}), {anew}"
+    keep = f"keep the size: {setting('spark.volumeSize', now)} in the answers, {anew}"
     if new < old and (not bound or new <= quantity((status.get("capacity") or {}).get("storage"))):
         return Conflict(f"{name} has {now}, the answers want {wanted}: a volume can't shrink", keep)
     if new > old and (not bound or not _grows(view)):

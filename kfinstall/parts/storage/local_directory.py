@@ -55,7 +55,7 @@ class StorageLocalDirectory(NodeStep):
         if why:
             return Conflict(
                 f"{why}: volumes can't be in {path}",
-                f"storage.localPath.directory: another directory, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
+                f"give storage.localPath.directory another one in the answers, or look at it there: {shell('findmnt')}; {shell('ls', '-ld', path)}",
             )
         found = self._found(view)
         return self.compare(view, evidence=f"{path} is there, mode {found.mode:04o} of {found.owner}" if found else "")

@@ -109,6 +109,11 @@ def target(view: View) -> str:
 
 def job(view: View) -> Document:
     """A pod like any other, which must not get through. Calico needs a moment to put a policy in force on every node."""
-    return proof_pods.nobody_job(
+    made = proof_pods.nobody_job(
         view, JOB.name, (LABEL, "try"), _PROGRAM, target(view), str(limits.STORAGE_POLICY_TRIES), tries=_TRIES
     )
+    # A control plane refuses pods: where every worker is set aside, nothing else is there to try it on.
+    made["spec"]["template"]["spec"]["tolerations"] = [
+        {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}
+    ]
+    return made

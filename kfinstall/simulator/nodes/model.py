@@ -83,6 +83,8 @@ class SimNode:
     """Packages that a killed step left off hold."""
     gone_sources: list[str] = field(default_factory=list)
     """URIs of sources, without a slash at their end, at which nothing is there any more."""
+    other_key: str = ""
+    """The fingerprint of the key that something on the way gives instead of the Kubernetes repository's."""
     extra: dict[str, str] = field(default_factory=dict)
     """Raw text of extra fact sections."""
     kf_units: dict[str, int | None] = field(default_factory=dict)
@@ -234,7 +236,7 @@ class World:
     faults: set[tuple[str, str]] = field(default_factory=set)
     """(fault, node) of the faults that are not over."""
     seen: dict[str, list[str]] = field(default_factory=dict)
-    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability.pl)."""
+    """Node name to what its short-lived listeners saw, as they tell it (scripts/preflight/reachability/)."""
 
     def fault(self, name: str, node: str) -> bool:
         """Whether a node has that fault now."""

@@ -9,6 +9,7 @@ from kfinstall.simulator.nodes.lines import pair, text_of
 from kfinstall.simulator.nodes.model import SimNode
 
 _FILE: Final = re.compile(r"/etc/apt/sources\.list(\.d/[A-Za-z0-9_.-]+\.(list|sources))?")
+_FINGERPRINT: Final = re.compile(r"\b[0-9A-F]{40}\b")
 _KEY: Final = re.compile(r"/[^\s,\[\]=]*\.(?:gpg|asc|pgp|kbx)(?![^\s,\]])")
 
 
@@ -26,7 +27,8 @@ def render(node: SimNode) -> str:
     for key in sorted(keys):
         file = node.files.get(key)
         form = "missing" if file is None else "binary" if file.mode & 0o4 else "binary,unreadable"
-        output += f"key\t{form}\t{-1 if file is None else 0}\t{key}\n"
+        prints = ",".join(_FINGERPRINT.findall((file.content or "") if file is not None else "")) or "-"
+        output += f"key\t{form}\t{-1 if file is None else 0}\t{prints}\t{key}\n"
     for path in sorted(path for path in node.files if re.fullmatch(r"/etc/apt/preferences(\.d/[A-Za-z0-9_-]+(\.pref)?)?", path)):
         output += pair("pins", path) + _lines(text_of(node, path))
     return output + "".join(pair("loose", name) for name in node.loose)

@@ -159,8 +159,16 @@ def docker(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
 
 @effect("prepare-kubernetes-repository")
 def repository(node: SimNode, parameters: Mapping[str, str]) -> Iterator[str]:
-    """Write the key."""
-    yield from node.put(parameters["KEY_FILE"], "key of the Kubernetes project")
+    """Write the key, if it is the one that is pinned."""
+    pinned = parameters["FINGERPRINTS"]
+    if node.other_key and node.other_key not in pinned.split():
+        url = parameters["KEY_URL"]
+        raise ScriptError(
+            23,
+            f"kf-error: the key at {url} is another one: its fingerprint is {node.other_key}, and the repository's is {pinned}; it was not taken",
+            f"kf-hint: something on the way may answer instead of it (a proxy, a mirror); compare: curl -L {url} | gpg --show-keys",
+        )
+    yield from node.put(parameters["KEY_FILE"], f"key of the Kubernetes project, {pinned}")
     yield "Reading package lists..."
 
 

@@ -1,4 +1,4 @@
-"""What scripts/preflight/ask-reachability.sh finds between simulated nodes: a network without filters, but for the faults."""
+"""What scripts/preflight/ask-reachability.sh finds between simulated nodes: a network without filters, but for the faults and the nodes' own rules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kfinstall.simulator.nodes.model import SimNode, World, effect
+from kfinstall.simulator.parts import preflight_filter
 
 MTU_BYTES: Final = 1500
 SMALL_MTU_BYTES: Final = 1400
@@ -18,6 +19,8 @@ BLOCKED_IN: Final = frozenset({("tcp", 10250), ("udp", 4789)})
 BLOCKED_OUT: Final = frozenset({("tcp", 6443)})
 BLOCKED_BETWEEN: Final = frozenset({("udp", 4789)})
 _PACKETS: Final = 3
+_HOST_PROHIBITED: Final = 10
+"""Code of the ICMP answer "communication with the host is prohibited"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def _listen(node: SimNode, parameters: Mapping[str, str], world: World) -> Itera
 
 
 def _end(source: SimNode, target: SimNode, protocol: str, port: int, world: World) -> str:
-    """Where a packet ends: sender, between, receiver, noroute, or nowhere (empty)."""
+    """Where a packet ends: sender, between, receiver, refused (by the receiver's rules), noroute, or nowhere (empty)."""
     if source is target:
         return ""
     if world.fault("two-networks", source.name) or world.fault("two-networks", target.name):
@@ -68,7 +71,9 @@ def _end(source: SimNode, target: SimNode, protocol: str, port: int, world: Worl
         port,
     ) in BLOCKED_BETWEEN:
         return "between"
-    return "receiver" if world.fault("blocked-in", target.name) and (protocol, port) in BLOCKED_IN else ""
+    if world.fault("blocked-in", target.name) and (protocol, port) in BLOCKED_IN:
+        return "receiver"
+    return "refused" if preflight_filter.refuses(target, protocol, port) else ""
 
 
 def _slow(source: SimNode, target: SimNode, world: World) -> bool:
@@ -97,14 +102,19 @@ def _tried(node: SimNode, target: SimNode, one: _Try, world: World) -> str:
     line = f"{opens} {node.address} {target.address} {one.port} {_PACKETS}"
     if end != "sender":
         world.seen.setdefault(node.name, []).append(f"saw out {line}")
-    if end in ("", "receiver"):
+    if end in ("", "receiver", "refused"):
         world.seen.setdefault(target.name, []).append(f"saw in {line}")
+    if end == "refused":
+        no = f"{target.address} {node.address} {target.address} {one.kind} {one.port} {_HOST_PROHIBITED}"
+        world.seen.setdefault(node.name, []).append(f"saw in unreachable {no} {_PACKETS}")
+        return f"result {one.number} unreachable 0 No route to host"
     if end or (one.kind == "udp" and not one.hello):
-        return f"result {one.number} timeout 0 -"
+        return f"result {one.number} timeout 0 hop-known"
     if one.hello:
         world.seen.setdefault(target.name, []).append(f"got {one.kind} {one.port} {node.name} 1")
     trip = SLOW_ROUND_TRIP_MICROSECONDS if _slow(node, target, world) else ROUND_TRIP_MICROSECONDS
-    return f"result {one.number} {'ok' if one.hello else 'open'} {trip if one.kind == 'tcp' else 0} -"
+    answer = f"ok {trip if one.kind == 'tcp' else 0} {target.name}" if one.hello else f"open {trip} -"
+    return f"result {one.number} {answer}"
 
 
 def _stream(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
@@ -116,6 +126,7 @@ def _stream(node: SimNode, parameters: Mapping[str, str], world: World) -> Itera
 
 def _collect(node: SimNode, parameters: Mapping[str, str], world: World) -> Iterator[str]:
     yield from dict.fromkeys(world.seen.pop(node.name, []))
+    yield "whole 0 0 300"
     if parameters["RULES"] == "yes":
         if world.fault("blocked-in", node.name):
             yield from ("rules iptables -P INPUT DROP", "rules iptables -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT")
@@ -125,4 +136,5 @@ def _collect(node: SimNode, parameters: Mapping[str, str], world: World) -> Iter
                 "rules nft chain output {",
                 "rules nft type filter hook output priority 0;",
             )
+        yield from (f"rules iptables {line}" for line in preflight_filter.loaded(node))
         yield "vendor QEMU"

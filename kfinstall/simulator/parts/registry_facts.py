@@ -21,4 +21,9 @@ def render(node: SimNode, parameters: Mapping[str, str]) -> str:
     values = dict(line.partition("=")[::2] for line in state.content.splitlines())
     if values.pop("host", "") != shlex.quote(host):
         return ""
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    lines = "".join(f"{key}={value}\n" for key, value in values.items())
+    for path in sorted(node.files):
+        folder = path.removesuffix("/ca.crt")
+        if path.endswith(f"/{host}/ca.crt") and not folder.startswith(("/etc/containerd/certs.d/", "/etc/docker/certs.d/")):
+            lines += f"trusted={node.files[path].sha256} {folder}\n"
+    return lines

@@ -101,7 +101,10 @@ def problems_in(text):
         ),
         ("cluster: {runtime: docker}\nregistry: {mirrors: {docker.io: 'http://m.example'}}", "anybody in between can answer"),
         ("cluster: {runtime: docker}\nregistry: {mirrors: {docker.io: 'https://m.example'}}", None),
-        ("kubeflow: {components: []}\nspark: {operator: false}", "no component is chosen; write kubeflow: {enabled: false}"),
+        (
+            "kubeflow: {components: []}\nspark: {operator: false}",
+            "no component is chosen; write a preset such as mini, or turn Kubeflow off (kubeflow.enabled)",
+        ),
         (
             "kubeflow: {components: [namespaces, namespaces]}\nspark: {operator: false}",
             "components.1: namespaces stands in the list twice",

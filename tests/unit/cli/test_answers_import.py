@@ -110,3 +110,23 @@ def test_json_says_all_of_it_in_one_line(inventory):
     assert (record["event"], record["form"], record["nodes"]) == ("imported", "ansible-ini", 2)
     assert len(record["left"]) == 2
     assert [node["name"] for node in record["answers"]["nodes"]] == ["m", "w"]
+
+
+def test_a_refusal_says_nothing_of_taking_and_gives_no_answers(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("name,ip,role\ncp,10.0.0.1,master\nw,10.0.0.2,worker\nw,10.0.0.3,worker\n")
+    done = run("answers", "import", str(path), "--json")
+    assert done.returncode == 15
+    assert "2 server(s) read in a table" in done.stderr
+    assert "taken" not in done.stderr
+    assert "line 4: w: stands twice, as 10.0.0.2 in line 3 and as 10.0.0.3 here" in done.stderr
+    assert "answers" not in json.loads(done.stdout.splitlines()[0])
+
+
+def test_what_is_no_list_of_servers_says_what_to_do_instead(tmp_path):
+    path = tmp_path / "Vagrantfile"
+    path.write_text("Vagrant.configure('2') do |c|\nend\n")
+    done = run("answers", "import", str(path))
+    assert done.returncode == 15
+    assert "--format" not in done.stderr
+    assert "write a line for each box" in done.stderr.partition("next:")[2]

@@ -1,5 +1,6 @@
 """The command line as a contract: grammar, exit codes, completion, nothing that asks."""
 
+import argparse
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ import sys
 import pytest
 
 from kfinstall import errors
+from kfinstall.cli import runs
 from kfinstall.cli.completion import script
-from kfinstall.cli.parser import PHASE_NAMES, build_parser, normalise
+from kfinstall.cli.parser import PHASE_NAMES, Once, build_parser, normalise
+from kfinstall.errors import UsageError
 from kfinstall.workflows import installation
 
 
@@ -275,3 +278,62 @@ def test_what_was_typed_before_a_question_is_no_answer_to_it(answer, expected):
     until(b"e\r\n")
     assert process.wait(30) == 0
     assert expected in shown.decode().rpartition("[y/N]")[2]
+
+
+def taken(*words):
+    return build_parser().parse_args(normalise(words))
+
+
+def test_a_second_phase_is_taken_too():
+    """Red before: the second took the place of the first, without a word."""
+    options = taken("--answers", "a.yaml", "--only", "prepare", "--only=cluster", "--only", "prepare")
+    assert runs.only_phases(options) == ("prepare", "cluster")
+    assert runs.only_phases(taken("--answers", "a.yaml")) is None
+    assert taken("rotate", "--answers", "a.yaml", "--only", "cookie", "--only", "oidc-client").rotating == ["cookie", "oidc-client"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--answers", "a.yaml", "--answers", "b.yaml"),
+        ("--answers", "a.yaml", "--from", "prepare", "--from", "cluster"),
+        ("check", "--answers", "a.yaml", "--junit", "a.xml", "--junit=b.xml"),
+        ("plan", "--answers", "a.yaml", "--export", "a", "--export", "b"),
+        ("status", "--state-dir", "/a", "--state-dir", "/b"),
+        ("demo", "--nodes", "3", "--nodes", "4"),
+        ("demo", "--pace", "0", "--pace", "1"),
+        ("bundle", "--out", "a", "--components", "mini", "--components", "full"),
+        ("answers", "import", "hosts", "-o", "a.yaml", "--output", "b.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_a_second_value_where_one_is_taken_is_refused_and_the_same_one_again_is_not(words):
+    """Red before: the first was lost without a word."""
+    with pytest.raises(UsageError, match="given twice"):
+        taken(*words)
+    first = words[:-1] if "=" in words[-1] else words[:-2]
+    assert taken(*first, *first[-2:])
+
+
+def test_each_call_of_the_parser_begins_anew():
+    known = build_parser()
+    assert known.parse_args(["check", "--answers", "a.yaml"]).answers == "a.yaml"
+    assert known.parse_args(["check", "--answers", "b.yaml"]).answers == "b.yaml"
+
+
+def test_every_option_of_the_grammar_is_a_switch_or_takes_all_of_its_values_or_refuses_a_second():
+    """No option may lose what was given to it first."""
+
+    def actions(of):
+        for action in of._actions:
+            yield action
+            if isinstance(action, argparse._SubParsersAction):
+                for below in action.choices.values():
+                    yield from actions(below)
+
+    kinds = {
+        type(action)
+        for action in actions(build_parser())
+        if action.option_strings and action.nargs != 0 and not isinstance(action, argparse._AppendAction)
+    }
+    assert kinds == {Once}

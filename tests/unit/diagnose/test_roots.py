@@ -321,7 +321,7 @@ class TestWebhooks:
     @pytest.mark.parametrize(
         ("text", "words", "hint"),
         [
-            ("x509: certificate signed by unknown authority", "no certificate that fits", "cainjector"),
+            ("x509: certificate signed by unknown authority", "no certificate that fits", "delete pod -l app=backend"),
             ("context deadline exceeded", "can't be reached from the API server", "firewalls"),
             ("connection refused", "answers now", "rollout restart deployment web"),
         ],

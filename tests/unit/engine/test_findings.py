@@ -1,6 +1,7 @@
 """Findings: their weights, what is ignored by name, each told once over all nodes, and what a check could not look at."""
 
 import io
+import shlex
 from typing import ClassVar
 
 import pytest
@@ -21,6 +22,7 @@ from kfinstall.facts.model import Facts
 from kfinstall.releases import Release
 from kfinstall.secrets import Redactor
 from kfinstall.workflows import check
+from tests.commands import refused
 
 MEMORY = Finding("900 MiB of memory", "give it more", name="memory")
 CLUSTER = Finding("another cluster's", "kubeadm reset", name="foreign-cluster", severity=Severity.BLOCKING)
@@ -108,7 +110,8 @@ def test_a_finding_on_many_nodes_is_told_once_with_its_fix_once():
     assert "w1, w2, w3 warning: preflight.look: the disk is slow [fsync]" in text
 
 
-def test_other_words_about_the_same_share_the_fix_and_other_fixes_name_their_nodes():
+def test_other_words_about_the_same_share_the_fix_and_what_has_another_cause_is_a_finding_of_its_own():
+    """Red before: each cause stood above the fixes of all of them."""
     one, two = Finding("10 GiB free", "du", name="memory"), Finding("11 GiB free", "du", name="memory")
     events = [*findings.events_of(Look(), "w1", verdict([one], "")), *findings.events_of(Look(), "w2", verdict([two], ""))]
     text = shown(*events)
@@ -118,8 +121,87 @@ def test_other_words_about_the_same_share_the_fix_and_other_fixes_name_their_nod
     three = Finding("11 GiB free", "df", name="memory")
     events[1:] = findings.events_of(Look(), "w2", verdict([three], ""))
     text = shown(*events)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[:4] == [
+        "w1       error: preflight.look: 10 GiB free [memory]",
+        "fix: du",
+        "w2       error: preflight.look: 11 GiB free [memory]",
+        "fix: df",
+    ]
+    # The same words, mended in another way on each: one finding.
+    four = Finding("10 GiB free", "df", name="memory")
+    events[1:] = findings.events_of(Look(), "w2", verdict([four], ""))
+    text = shown(*events)
+    assert text.count("10 GiB free") == 1
     assert "fix on w1: du" in text
     assert "fix on w2: df" in text
+
+
+def test_what_brings_two_findings_together_makes_them_one():
+    found = [
+        Finding("a", "du", name="memory"),
+        Finding("b", "df", name="memory"),
+        Finding("a", "df", name="memory"),
+    ]
+    events = [
+        event
+        for node, each in zip(("w1", "w2", "w3"), found, strict=True)
+        for event in findings.events_of(Look(), node, verdict([each], ""))
+    ]
+    (group,) = findings.grouped(events)
+    assert group.messages == {"a": ["w1", "w3"], "b": ["w2"]}
+    assert {text: set(nodes) for text, nodes in group.fixes.items()} == {"du": {"w1"}, "df": {"w2", "w3"}}
+    assert set(group.nodes) == {"w1", "w2", "w3"}
+
+
+async def test_findings_of_one_name_and_several_causes_are_counted_by_cause(run):
+    """Red before: "1 finding on 2 node(s)", with two reasons below it."""
+    two = {
+        "w1": [Finding("no route to w2", "ip route get w2", name="memory")],
+        "w2": [Finding("a filter drops it", "nft", name="memory")],
+    }
+    with pytest.raises(PreflightError) as caught:
+        await run(two)
+    assert caught.value.message == "2 findings on 2 nodes must be mended first"
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("demo", "--headless", "--only", "preflight"), "demo"),
+        (("--answers", "a b.yaml", "--yes"), "install"),
+        (("check", "--answers", "a.yaml", "--fix"), "check"),
+        (("resume", "r7", "--only", "prepare"), "resume"),
+    ],
+)
+async def test_the_hint_about_ignoring_is_the_command_that_was_called_with_more_words(run, words, command):
+    """Red before: after a demo of one phase it was `kfinstall demo --ignore memory`, which begins all anew with other machines."""
+    called = invocation.Invocation(command=command, words=words, answers="a b.yaml", demo=command == "demo")
+    with invocation.using(called), pytest.raises(PreflightError) as caught:
+        await run({"w1": [MEMORY]})
+    last = caught.value.hint.splitlines()[-1]
+    assert last == f"or, if that is known to be well: kfinstall {shlex.join(words)} --ignore memory"
+    assert refused(last) == []
+
+
+@pytest.mark.parametrize("call", [{"command": "wizard"}, {"command": "demo", "demo": True}, {}])
+async def test_the_hint_about_ignoring_is_one_that_the_parser_takes_where_a_screen_asked(run, call):
+    """Red before: `kfinstall wizard --ignore memory`, which no wizard takes."""
+    with invocation.using(invocation.Invocation(**call)), pytest.raises(PreflightError) as caught:
+        await run({"w1": [MEMORY]})
+    assert "--ignore memory" in caught.value.hint
+    assert refused(caught.value.hint) == []
+
+
+async def test_to_ignore_what_is_blocking_is_answered(run):
+    """Red before: not a word of it."""
+    with pytest.raises(PreflightError) as caught:
+        await run({"w1": [CLUSTER], "w2": [CLUSTER, MEMORY]}, ignore=("preflight.look",))
+    told = caught.value.why.splitlines()[-1]
+    assert told == "foreign-cluster on w1, w2 is blocking and can't be ignored: it can't work so, or would do harm"
+    with pytest.raises(PreflightError) as caught:
+        await run({"w1": [CLUSTER]}, ignore=("memory",))
+    assert "can't be ignored" not in caught.value.why
 
 
 def test_a_check_that_is_made_again_tells_the_same_once_and_one_node_is_not_named_twice():

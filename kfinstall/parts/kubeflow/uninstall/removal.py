@@ -39,7 +39,8 @@ def known(view: View) -> Inventory:
     """The inventories of what was applied, as one."""
     first, second = (inventory.read(view.cluster, at) for at in RECORDS)
     objects = {**first.objects, **second.objects}
-    return Inventory(first.source, objects, first.former | second.former, first.served | second.served)
+    folders = {**first.folders, **second.folders}
+    return Inventory(first.source, objects, first.former | second.former, first.served | second.served, folders)
 
 
 def wants(view: View) -> tuple[ListQuery, ...]:

@@ -180,7 +180,7 @@ def test_the_same_row_twice_is_told_and_another_one_is_a_clash():
     assert [(node["name"], node["address"]) for node in found.nodes] == [("a", "10.0.0.1")]
     assert found.left == (
         "line 2: a: stands twice (as in line 1)",
-        "line 3: a: stands twice; 10.0.0.1 of line 1 is taken",
+        "line 3: a: stands twice, as 10.0.0.1 in line 1 and as 10.0.0.2 here",
         "line 4: b: 10.0.0.1 is a's address already",
     )
     assert [(clash.name, clash.line, clash.node["address"]) for clash in found.clashes] == [("a", 3, "10.0.0.2")]

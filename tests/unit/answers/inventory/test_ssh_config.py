@@ -113,7 +113,7 @@ def test_a_proxy_command_that_is_a_jump_host_and_one_that_is_none():
     )
     assert ssh(found, "a") == {"jumpHosts": [{"address": "203.0.113.5", "user": "g"}]}
     assert left(found, "line 6:", "ProxyCommand", "jump host")
-    assert ssh(found, "b") == {}
+    assert ssh(found, "b") == {"host": "b"}
     assert left(found, "line 9:", "ProxyCommand runs nc")
 
 
@@ -122,15 +122,15 @@ def test_what_can_not_be_known_is_told_with_its_line():
         'Include config.d/*\nMatch exec "test -f /x"\n User evil\nMatch user x\n Port 1\nMatch final all\n Port 2222\nHost a\n HostName 10.0.0.1\n'
         " CertificateFile ~/.ssh/c\n HostKeyAlias z\n IdentityFile ${KEYS}/k\n ServerAliveInterval 30\n ProxyJump\n"
     )
-    assert ssh(found, "a") == {"port": 2222}
+    assert ssh(found, "a") == {"host": "a", "port": 2222}
     assert left(found, "line 1:", "Include", "not read")
     assert left(found, "line 2:", "Match exec", "never")
     assert left(found, "line 4:", "Match user")
-    assert left(found, "line 10:", "CertificateFile", "ssh.useSshConfig")
+    assert left(found, "line 10:", "CertificateFile", "useSshConfig")
     assert left(found, "line 11:", "HostKeyAlias")
     assert left(found, "line 12:", "IdentityFile", "environment")
     assert left(found, "line 14:", "proxyjump has no value")
-    assert not left(found, "ServerAliveInterval")
+    assert left(found, "line 13:", "ServerAliveInterval", "no place")
 
 
 def test_other_names_of_one_server_and_hosts_that_are_none():

@@ -179,7 +179,7 @@ class TestStep:
         node = world.nodes["cp"]
         assert node.files[choice.record_path(seen)].content == choice.record(seen)
         assert not any("fetching" in line for line in context.lines)
-        assert len(await choice.fetch(context)) == len(choice.parse(made().rendering))
+        assert len((await choice.fetch(context)).documents) == len(choice.parse(made().rendering))
         assert not any(name.endswith(".incoming") for name in node.files)
         assert not PrepareTools().applies(seen.answers)  # neither git nor kustomize, which need a network
 

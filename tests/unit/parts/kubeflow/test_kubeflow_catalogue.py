@@ -212,7 +212,8 @@ async def test_what_goes_into_the_profile_is_not_sent_before_there_is_one(enviro
     _fake, world, cluster = environment
     context = FakeContext(view("cp", components="full"), world, {}, cluster)
     await KubeflowRender().apply(context)
-    first, later = await choice.fetch(context), await choice.fetch(context, in_profile=True)
+    fetched = await choice.fetch(context)
+    first, later = fetched.documents, (await choice.fetch(context, in_profile=True)).documents
     namespace = context.view.answers.profile_namespace
     assert {Ref.of(d).namespace for d in later} == {namespace}
     assert namespace not in {Ref.of(d).namespace for d in first}

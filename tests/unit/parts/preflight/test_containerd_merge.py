@@ -333,11 +333,23 @@ def test_a_directory_of_somebodys_own_stays_alone(tmp_path, version):
     assert looks_in(etc, version) == etc.there("/data/certs.d").removeprefix(str(etc.folder))
 
 
-def test_a_list_of_somebodys_own_is_refused(tmp_path):
-    etc = Etc(tmp_path, files={CONFIG: f'version = 3\n[{IMAGES}.registry]\nconfig_path = "/srv/a:/srv/b"\n'})
-    told = refused(etc, "2.1.9")
-    assert f"config_path in {CONFIG} is a list, /srv/a:/srv/b" in told
-    assert 'write there: config_path = "/srv/a"' in told
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_list_of_somebodys_own_stays_or_becomes_its_first(tmp_path, version):
+    head = f"version = 3\n[{IMAGES}.registry]" if version.startswith("2") else f"version = 2\n[{V2}.registry]"
+    etc = Etc(tmp_path, files={CONFIG: f'{head}\nconfig_path = "/data/a:/data/b"\n'})
+    words = settle(etc, version)
+    first, whole = "/data/a", "/data/a:/data/b"
+    one = version.startswith("2") and not version.startswith("2.0.")
+    assert looks_in(etc, version) == (first if one else whole)
+    assert any("what lies in /data/b counts for nothing there, as until now" in line for line in words) is one
+    list(check_daemons(etc, version, certs=etc.there(first if one else whole)))
+
+
+def test_a_folder_that_can_not_be_written_is_gone_past(tmp_path):
+    etc = Etc(tmp_path, files={CONFIG: f'version = 3\n[{IMAGES}.registry]\nconfig_path = "/data/a:/data/b"\n'})
+    etc.write("/data/a", "a file where a directory is named")
+    settle(etc, "2.1.9")
+    assert looks_in(etc, "2.1.9") == "/data/b"
 
 
 # As kfinstall wrote it before, beside a directory of somebody's own.

@@ -168,12 +168,33 @@ def test_the_file_that_counts_of_several_folders(tmp_path):
     assert not etc.at(HUB).exists()
 
 
-def test_the_own_registry_needs_our_folder():
+@pytest.mark.parametrize(
+    ("paths", "version", "closed", "expected"),
+    [
+        ("/data/certs.d", "1.7.24", (), "/data/certs.d"),
+        ("/data/certs.d", "2.1.9", (), "/data/certs.d"),
+        ("/etc/containerd/registry.d:/data", "1.7.24", (), "/etc/containerd/registry.d"),
+        ("/etc/containerd/registry.d:/data", "2.1.9", (), "/etc/containerd/registry.d"),
+        ("/ro:/data", "1.7.24", ("/ro",), "/data"),
+        ("/ro:/data", "2.1.9", ("/ro",), "/data"),
+        ("/etc/containerd/certs.d:/etc/docker/certs.d", "2.1.9", (), CERTS),
+        (CERTS, "2.1.9", (), CERTS),
+    ],
+)
+def test_new_files_go_into_the_first_directory_that_can_be_written(paths, version, closed, expected):
+    config = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{paths}"\n'.encode()
+    found = RuntimeFiles({"/etc/containerd/config.toml": config}, closed=closed)
+    assert hosts_folders.home(found, version) == expected
+    change = hosts_toml.wanted(found, "quay.io", MIRROR, hosts_folders.looked_in(found, version))
+    assert change.path == f"{expected}/quay.io/hosts.toml"
+
+
+def test_directories_in_which_nothing_can_be_written_are_refused():
     config = b'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/data/certs.d"\n'
-    found = RuntimeFiles({"/etc/containerd/config.toml": config})
-    with pytest.raises(Refused, match=r"looks for registries in /data/certs\.d"):
-        hosts_folders.need_ours(found, "1.7.24")
-    hosts_folders.need_ours(RuntimeFiles(), "1.7.24")
+    found = RuntimeFiles({"/etc/containerd/config.toml": config}, closed=("/data/certs.d",))
+    with pytest.raises(Refused, match=r"looks for registries in /data/certs\.d, and nothing can be written there"):
+        hosts_folders.home(found, "1.7.24")
+    assert hosts_folders.home(RuntimeFiles(), "1.7.24") == CERTS
 
 
 @needs_bash

@@ -183,7 +183,7 @@ ENVIRONMENT = "proxy\thttps_proxy http://proxy.corp:3128 /etc/environment"
 )
 def test_a_proxy_that_only_the_servers_own_files_know(servers, line):
     each = one(check(PreflightNetwork, servers(extra("proxies", line))), "unnamed-proxy", "warning", line.split()[-1])
-    assert "proxy.https: http://proxy.corp:3128" in each.hint.splitlines()
+    assert each.hint == "proxy: {https: 'http://proxy.corp:3128', http: 'http://proxy.corp:3128'}"
     assert "the answers none" in each.reason
 
 
@@ -212,14 +212,14 @@ def test_the_look_that_fails_names_the_servers_own_proxy(servers):
         fleet["cp1"],
         network=replace(fleet["cp1"].network, reachable={"https://pkgs.k8s.io": "Could not resolve host: pkgs.k8s.io"}),
     )
-    one(check(PreflightNetwork, fleet), "ways-out", "failing", "pkgs.k8s.io", "proxy.https: http://proxy.corp:3128")
+    one(check(PreflightNetwork, fleet), "ways-out", "failing", "pkgs.k8s.io", "proxy: {https: 'http://proxy.corp:3128'")
 
 
 @pytest.mark.parametrize(
     ("reasons", "words", "never"),
     [
-        (["Could not resolve host: a", "Could not resolve host: b"], "resolvectl status", "proxy.https"),
-        (["Could not resolve host: a", "Connection timed out"], "proxy.https", "resolvectl"),
+        (["Could not resolve host: a", "Could not resolve host: b"], "resolvectl status", "proxy: {"),
+        (["Could not resolve host: a", "Connection timed out"], "proxy: {", "resolvectl"),
     ],
 )
 def test_names_that_nobody_resolves_are_no_proxys_matter(servers, reasons, words, never):
@@ -267,7 +267,13 @@ def test_certificates_have_their_own_fix(servers, reason, name, words):
 
 
 def test_docker_hubs_limit(servers):
-    one(check(PreflightNetwork, servers(extra("ways", "hub\t3 100"))), "pull-limit", "warning", "3 more pulls", "registry.mirrors")
+    one(
+        check(PreflightNetwork, servers(extra("ways", "hub\t3 100"))),
+        "pull-limit",
+        "warning",
+        "3 more pulls",
+        "registry: {mirrors: ",
+    )
     assert "pull-limit" not in findings(check(PreflightNetwork, servers()))
 
 

@@ -91,7 +91,7 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(fleet, more, 
         assert base.conflict(base.check(PreflightRuntime, there, "worker1", base.answers(**more), load("26.03")), words, path)
 
 
-# The own registry's CA lies in our folder; a mirror goes where containerd looks.
+# The own registry and a mirror go where containerd looks.
 def test_the_own_registry_and_a_folder_of_somebodys_own(fleet):
     text = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/srv/certs.d"\n'
     there = configured(fleet, {CONTAINERD_CONFIG: text})
@@ -99,10 +99,15 @@ def test_the_own_registry_and_a_folder_of_somebodys_own(fleet):
     for enabled in (True, False):
         wanted = base.answers(registry={"enabled": enabled, "mirrors": {"quay.io": "https://m.example"}}, spark={"enabled": False})
         done = base.check(PreflightRuntime, there, "worker1", wanted, load("26.03"))
-        if enabled:
-            assert base.conflict(done, "looks for registries in /srv/certs.d", "registry.enabled: false")
-        else:
-            assert isinstance(done, Satisfied), done
+        assert isinstance(done, Satisfied), done
+        shut = {
+            name: replace(
+                facts, sections={**facts.sections, RuntimeFiles: replace(facts.section(RuntimeFiles), closed=("/srv/certs.d",))}
+            )
+            for name, facts in there.items()
+        }
+        done = base.check(PreflightRuntime, shut, "worker1", wanted, load("26.03"))
+        assert base.conflict(done, "looks for registries in /srv/certs.d", "make /srv/certs.d writable")
 
 
 def test_the_other_runtimes_file_is_not_asked(fleet):

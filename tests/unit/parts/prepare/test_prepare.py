@@ -423,7 +423,7 @@ class TestKubernetes:
         other = dict.fromkeys(KUBERNETES, PackageFact("1.33.1-1.1", "installed", held=True))
         assert "replace kubelet 1.33.1" in changes(PrepareKubernetesPackages, Facts("cp1", packages=other))
         member = Facts("cp1", packages=other, runtime=RuntimeFacts(kubeadm_files=("kubelet.conf",)))
-        assert 'kubernetesVersion: "1.33.1"' in conflict(PrepareKubernetesPackages, member)
+        assert "cluster: {kubernetesVersion: 1.33.1}" in conflict(PrepareKubernetesPackages, member)
 
     def test_a_newer_version_is_not_downgraded(self):
         newer = dict.fromkeys(KUBERNETES, PackageFact("1.36.0-1.1", "installed", held=True))

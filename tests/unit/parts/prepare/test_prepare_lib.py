@@ -1,5 +1,6 @@
 """scripts/engine/lib.sh and the awk parts of the steps' scripts, run by bash on this machine with other paths in the place of the system's."""
 
+import contextlib
 import getpass
 import grp
 import hashlib
@@ -60,6 +61,17 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path):
     return Machine(tmp_path)
+
+
+@contextlib.contextmanager
+def mounted(point, *options):
+    done = subprocess.run(["mount", *options, str(point)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"can't mount here: {done.stderr.strip()}")
+    try:
+        yield point
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
 
 
 def error(done):
@@ -294,6 +306,22 @@ class TestDownload:
         done = machine.run(self.body, URL=f"{server[0]}/none", SUM="0" * 64, PATH=machine.folder / "t")
         assert done.status == 22
         assert "proxy.https" in error(done)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+    @pytest.mark.parametrize(
+        ("options", "words"), [("ro", "the file system of {point} is read-only"), ("size=64k", "the disk of this node is full")]
+    )
+    def test_a_place_that_takes_no_file_is_no_fault_of_the_way(self, machine, server, options, words):
+        """Red before: "can't be downloaded", with a proxy as the advice."""
+        url, served, _seen = server
+        (served / "tool").write_bytes(b"x" * 500_000)
+        point = machine.folder / "tools"
+        point.mkdir()
+        with mounted(point, "-t", "tmpfs", "-o", options, "none"):
+            done = machine.run(self.body, URL=f"{url}/tool", SUM="0" * 64, PATH=point / "t")
+            assert words.format(point=point) in error(done)
+            assert "proxy" not in error(done)
+            assert not list(point.iterdir())
 
     def test_a_server_that_hiccups_is_asked_again(self, machine, server):
         url, served, seen = server

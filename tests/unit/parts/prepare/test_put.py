@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from kfinstall.engine.wanted import Directory, File, Wanted
-from tests.unit.parts.prepare.test_prepare_lib import BASH, OWNER, Machine, error
+from tests.unit.parts.prepare.test_prepare_lib import BASH, OWNER, Machine, error, mounted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or not BASH, reason="runs the nodes' scripts: needs Linux and bash")
 PUT = 'kf_put "$KF_P" 0644 root:root <<<new'
@@ -44,17 +44,6 @@ def locked(path, how="i"):
         yield
     finally:
         subprocess.run(["chattr", f"-{how}", path], check=True)
-
-
-@contextlib.contextmanager
-def mounted(point, *options):
-    done = subprocess.run(["mount", *options, str(point)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"can't mount here: {done.stderr.strip()}")
-    try:
-        yield point
-    finally:
-        subprocess.run(["umount", str(point)], check=True)
 
 
 def directory(path):

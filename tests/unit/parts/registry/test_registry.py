@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import tarfile
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -14,6 +15,7 @@ from kfinstall import resources
 from kfinstall.answers.model import Answers
 from kfinstall.engine.step import Conflict, Needed, Satisfied, View
 from kfinstall.facts.model import Facts, FileFact, NetworkFacts, PackageFact, RuntimeFacts, UnitFact
+from kfinstall.parts.preflight.runtime_files import RuntimeFiles
 from kfinstall.parts.registry import files as registry_files
 from kfinstall.parts.registry import proof_image
 from kfinstall.parts.registry.facts import RegistryFacts
@@ -22,8 +24,10 @@ from kfinstall.parts.registry.push import RegistryPush
 from kfinstall.parts.registry.server import RegistryServer
 from kfinstall.parts.registry.trust import RegistryTrust
 from kfinstall.releases import Release
+from kfinstall.releases import load as load_release
 from kfinstall.simulator.nodes.model import ScriptError, SimNode, World
 from kfinstall.simulator.parts import registry as _registry  # noqa: F401
+from kfinstall.simulator.parts.preflight_facts import render as render_files
 from kfinstall.simulator.parts.registry_facts import render
 from tests.fakes.context import FakeContext
 
@@ -188,7 +192,8 @@ def test_the_data_directory_is_quoted_for_systemd(directory):
 def test_hosts_toml_names_the_ca_for_the_host_and_for_containerds_fallback():
     import tomllib
 
-    parsed = tomllib.loads(registry_files.trust_files(make_answers())["/etc/containerd/certs.d/10.0.0.1:5000/hosts.toml"])
+    bare = View(make_answers(), load_release("26.03"), "cp")
+    parsed = tomllib.loads(registry_files.trust_files(bare)["/etc/containerd/certs.d/10.0.0.1:5000/hosts.toml"])
     ca = "/etc/containerd/certs.d/10.0.0.1:5000/ca.crt"
     assert parsed["ca"] == ca
     assert parsed["host"]["https://10.0.0.1:5000"]["ca"] == ca
@@ -198,7 +203,7 @@ def test_docker_is_told_by_its_own_folder_and_by_field():
     answers = make_answers(
         cluster={"runtime": "docker"}, registry={"insecure": True, "mirrors": {"docker.io": "https://m.example"}}
     )
-    assert registry_files.trust_files(answers) == {}
+    assert registry_files.trust_files(View(answers, load_release("26.03"), "cp")) == {}
     # The mirror stands there since phase prepare.
     assert registry_files.docker_daemon(answers) == {"insecure-registries": ["10.0.0.1:5000"]}
 
@@ -253,3 +258,36 @@ def test_scripts_are_clean(name):
     path = resources.root() / "scripts" / f"{resources.step_script(name)}.sh"
     done = subprocess.run(["shellcheck", "-x", "-s", "bash", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("paths", ["/etc/containerd/registry.d", "/etc/containerd/registry.d:/data/certs.d"])
+async def test_the_registry_is_told_where_containerds_configuration_looks(paths):
+    lab = Lab()
+    config = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{paths}"\n'
+    lab.world.nodes["w1"].write("/etc/containerd/config.toml", config)
+    theirs = "/etc/containerd/registry.d/quay.io/hosts.toml"
+    lab.world.nodes["w1"].write(theirs, 'server = "https://quay.io"\n')
+    await lab.apply(RegistryServer, "cp")
+
+    def seen():
+        """What is asked for before anything is known of the node holds no file of that directory."""
+        facts = lab.facts("w1")
+        node = lab.world.nodes["w1"]
+        told = RuntimeFiles.parse(render_files(node, RuntimeFiles.query(lab.answers)).splitlines())
+        files = {path: fact for path, fact in facts.files.items() if not path.startswith("/etc/containerd/registry.d/")}
+        facts = replace(facts, files=files, sections={**facts.sections, RuntimeFiles: told})
+        return View(lab.answers, lab.release, "w1", {"cp": lab.facts("cp"), "w1": facts})
+
+    folder = "/etc/containerd/registry.d/10.0.0.1:5000"
+    assert RegistryTrust().parameters(seen())["FOLDER"] == folder
+    assert isinstance(RegistryTrust().check(seen()), Needed)
+    await RegistryTrust().apply(FakeContext(seen(), lab.world, {"registry.password": "hunter2-hunter2"}))
+    files = lab.world.nodes["w1"].files
+    assert f'ca = "{folder}/ca.crt"' in files[f"{folder}/hosts.toml"].content
+    assert files[theirs].content == 'server = "https://quay.io"\n'
+    assert not any(path.startswith("/etc/containerd/certs.d/") for path in files)
+    check = RegistryTrust().check(seen())
+    assert isinstance(check, Satisfied), check
+    assert RegistryPullProof().parameters(seen())["FOLDER"] == folder
+    files[f"{folder}/ca.crt"].content = "another\n"
+    assert RegistryTrust().check(seen()) == Needed((f"write {folder}/ca.crt",))

@@ -235,3 +235,9 @@ def test_the_pods_program_waits_for_calico_and_is_content_with_nothing_but_a_ref
     assert done.returncode == status, done
     assert done.stdout.splitlines()[-1].endswith(last), done
     assert done.stdout.startswith("kf-unknown 10.0.0.1:2049: ") == ("unknown" in last or answers is None), done
+
+
+def test_the_try_is_made_on_the_control_plane_where_no_worker_is_there():
+    """Red before: with the only worker set aside its pod waited ten minutes for a node."""
+    (toleration,) = storage_policy.job(seen())["spec"]["template"]["spec"]["tolerations"]
+    assert toleration == {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}
