@@ -81,14 +81,24 @@ class KfError(Exception):
         """What to run or change next, or an empty string."""
         self.node = clean(node)
         """The node it happened on, or an empty string."""
+        self.brief: tuple[str, str] | None = None
+        """(why, hint) for a terminal that has been told the findings above; None for all of them."""
+
+    def advise(self, line: str) -> None:
+        """One more line of what to run next; none that is already there."""
+        if line not in self.hint.splitlines():
+            self.hint = f"{self.hint}\n{line}".strip()
+            if self.brief is not None:
+                self.brief = (self.brief[0], f"{self.brief[1]}\n{line}".strip())
 
     def lines(self) -> list[str]:
         """The three parts as lines for a terminal."""
         # Cleaned once more: whoever caught it may have put something to it.
         prefix = f"{clean(self.node)}: " if self.node else ""
         parts = [hanging(prefix + clean_text(self.message), 2)]
-        parts += [f"  why:  {line}" for line in clean_lines(self.why.removesuffix("\n"))]
-        parts += [f"  next: {line}" for line in clean_lines(self.hint.removesuffix("\n"))]
+        why, hint = self.brief or (self.why, self.hint)
+        parts += [f"  why:  {line}" for line in clean_lines(why.removesuffix("\n"))]
+        parts += [f"  next: {line}" for line in clean_lines(hint.removesuffix("\n"))]
         return parts
 
 

@@ -120,6 +120,32 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
+_NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,9})(\D*)", re.ASCII | re.DOTALL)
+_FEW_NAMES: Final = 4
+_LEAST_ROW: Final = 3
+
+
+def names_in_words(names: Sequence[str]) -> str:
+    """Every name, none left out: few as they are, of more those that are numbered in a row as 'worker1 to worker9'."""
+    names = list(dict.fromkeys(names))
+    if len(names) <= _FEW_NAMES:
+        return ", ".join(names)
+    rows: list[list[str]] = []
+    for name in names:
+        if rows and _next(rows[-1][-1]) == name:
+            rows[-1].append(name)
+        else:
+            rows.append([name])
+    words = [[f"{row[0]} to {row[-1]}"] if len(row) >= _LEAST_ROW else row for row in rows]
+    return ", ".join(word for row in words for word in row)
+
+
+def _next(name: str) -> str | None:
+    """What comes after a name that is numbered: worker9's is worker10, node09's is node10."""
+    found = _NUMBERED.fullmatch(name)
+    return f"{found[1]}{int(found[2]) + 1:0{len(found[2])}d}{found[3]}" if found is not None else None
+
+
 def duration(seconds: float) -> str:
     """4 s, 2 min 05 s, 1 h 03 min."""
     whole = round(seconds)

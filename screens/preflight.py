@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -15,9 +16,11 @@ from textual.reactive import reactive
 from textual.widgets import Button, Footer, Static
 from typing_extensions import override
 
+from kfinstall.engine.findings import tally
 from kfinstall.errors import KfError
 from kfinstall.events import Finding
 from kfinstall.frontend.runview import RunView, State
+from kfinstall.text import counted
 from kfinstall.workflows.check import CHECK
 from screens.base import Bar, BaseScreen, Note, Rail
 from screens.buttons import Act
@@ -28,6 +31,7 @@ from screens.ways import Ways, described
 
 _STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
 _WORDS: Final = {"ok": "good", "info": "good to know", "warning": "warning", "error": "must be mended"}
+_WAYS_CHECK: Final = "preflight.reachability"
 _NAME_COLUMNS: Final = 24
 """At least; more where there is room."""
 _NARROWEST_CELL: Final = 4
@@ -221,9 +225,9 @@ class PreflightScreen(BaseScreen):
     def _pair_chosen(self) -> None:
         pair = self.query_one(Ways).pair
         if pair is not None and pair[0] != pair[1]:
-            self.app.push_screen(
-                TextWindow(f"From {pair[0]} to {pair[1]}", "\n".join(described(self.controller.view.paths.get(pair))))
-            )
+            view = self.controller.view
+            lines = [*described(view.paths.get(pair)), *rules_for(view, pair)]
+            self.app.push_screen(TextWindow(f"From {pair[0]} to {pair[1]}", "\n".join(lines)))
 
     @on(Button.Pressed, "#show-ways")
     def action_ways(self) -> None:
@@ -329,19 +333,30 @@ class PreflightScreen(BaseScreen):
         self.app.action_stop()
 
 
+def rules_for(view: RunView, pair: tuple[str, str]) -> list[str]:
+    """What to run where a way is shut: as the checks of the side that ends it say."""
+    path = view.paths.get(pair)
+    if path is None or not path.blocked:
+        return []
+    ends = " ".join(path.blocked)
+    sides = [name for name in reversed(pair) if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", ends)]
+    fixes = [(name, view.findings[name, _WAYS_CHECK].fix) for name in sides if (name, _WAYS_CHECK) in view.findings]
+    return [line for name, fix in fixes if fix for line in ("", f"To be run on {name}:", *fix.splitlines())]
+
+
 def verdict(view: RunView, *, checking: bool) -> str:
     """What all findings come to."""
     if not view.findings:
         return "Reading the servers ..." if checking else "F5 checks every server; nothing is changed."
-    errors = sum(1 for finding in view.findings.values() if finding.level == "error")
-    warnings = sum(1 for finding in view.findings.values() if finding.level == "warning")
+    levels = [finding.level for finding in view.findings.values()]
+    count = tally(view.reported)
     aside = [node.name for node in view.nodes.values() if node.state == "set aside"]
     parts = [
-        f"{errors} to mend",
-        f"{warnings} warning{'' if warnings == 1 else 's'}",
-        f"{len(view.findings) - errors - warnings} good",
+        f"{count.to_mend} to mend" if count.errors else "0 to mend",
+        counted(count.warnings, "warning"),
+        f"{sum(1 for level in levels if level in ('ok', 'info'))} checks good",
     ]
-    text = ("✗ " if errors else "▲ " if warnings or aside else "✓ ") + ", ".join(parts)
+    text = ("✗ " if count.errors else "▲ " if count.warnings or aside else "✓ ") + ", ".join(parts)
     if aside:
         text += f"; not reached: {', '.join(aside)}"
-    return text + ("; looking again every few seconds" if checking and errors else "")
+    return text + ("; looking again every few seconds" if checking and count.errors else "")

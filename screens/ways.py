@@ -17,6 +17,7 @@ from screens.lines import LinesView, Part
 from screens.looks import LOOKS
 
 _STATES: Final[dict[str, State]] = {"ok": "unchanged", "info": "unchanged", "warning": "warning", "error": "failed"}
+_CORNER: Final = "from / to"
 _NARROWEST_CELL: Final = 4
 _WIDEST_CELL: Final = 18
 _NEAR_MILLISECONDS: Final = 5.0
@@ -61,7 +62,8 @@ class Ways(LinesView):
     @property
     def name_columns(self) -> int:
         """Columns of a server's name on the left."""
-        return min(max((len(name) for name in self.nodes), default=0) + 2, max(12, self.size.width // 4))
+        longest = max(len(_CORNER), *(len(name) for name in self.nodes)) if self.nodes else 0
+        return min(longest + 2, max(len(_CORNER) + 2, self.size.width // 4))
 
     @property
     def width(self) -> int:
@@ -78,8 +80,8 @@ class Ways(LinesView):
         width, head = self.width, self.name_columns
         shown = self.nodes[self._first() :]
         if number == 0:
-            return [(f"{'from / to'[: head - 1]:<{head}}", "look--quiet")] + [
-                (f" {name[: width - 2]:<{width - 1}}", "look--strong") for name in shown
+            return [(f"{_CORNER:<{head}}", "look--quiet")] + [
+                (f" {_told_apart(name, width - 2):<{width - 1}}", "look--strong") for name in shown
             ]
         source = self.nodes[number - 1]
         parts: list[Part] = [(f"{source[: head - 1]:<{head}}", "")]
@@ -111,6 +113,11 @@ class Ways(LinesView):
     def watch_cursor(self) -> None:
         """Tell what stands there now."""
         self.post_message(self.Moved())
+
+
+def _told_apart(name: str, room: int) -> str:
+    """A name in a few columns: its end, which is what numbered servers differ in, where all of it has no room."""
+    return name if len(name) <= room else name[-max(room, 1) :]
 
 
 def described(path: NodePath | None) -> list[str]:

@@ -292,7 +292,7 @@ def _aliases(answers: Answers) -> Iterator[Broken]:
         if node.ssh is not None and node.ssh.host is not None and answers.ssh.use_ssh_config is False:
             yield Broken(
                 ("nodes", index, "ssh", "host"),
-                f"{node.ssh.host} is looked up in ~/.ssh/config, which ssh.useSshConfig: false leaves out; take one of the two out",
+                f"{node.ssh.host} is looked up in ~/.ssh/config, which ssh.useSshConfig leaves out when it is false; take one of the two out",
             )
 
 

@@ -115,5 +115,6 @@ async def _rehearse(
             if requested.workflow is INSTALL and settings.faults:
                 again = f"go on with: {invocation.command('resume')}"
                 lines = [line for line in error.hint.splitlines() if line not in (again, f"then: {invocation.again()}")]
-                error.hint = "\n".join([*lines, f"the fault is over; {again}"])
+                error.hint = "\n".join(lines)
+                error.advise(f"the fault is over; {again}")
             raise

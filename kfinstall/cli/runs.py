@@ -123,7 +123,14 @@ async def in_session(answers: Answers, wanted: Options, options: argparse.Namesp
         bus.subscribe(JsonLines(cast("TextIO", Steady(sys.stdout))))
     narration = cast("TextIO", Steady(sys.stderr))
     bus.subscribe(
-        Plain(narration, colour=terminal.colour, unicode=terminal.unicode, verbose=options.verbose, columns=terminal.columns)
+        Plain(
+            narration,
+            colour=terminal.colour,
+            unicode=terminal.unicode,
+            verbose=options.verbose,
+            columns=terminal.columns,
+            table_columns=terminal.table_columns,
+        )
     )
     report = _report(options, wanted, bus)
     stop = Stop()

@@ -11,12 +11,16 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TextIO
+from typing import Any, Final, Self, TextIO
 
 from kfinstall.cli import host_keys
+from kfinstall.engine.reporters.paths import COLUMNS
 from kfinstall.errors import KfError, UsageError
 from kfinstall.text import clean, clean_text, cleaned, printable
 from kfinstall.transport.base import UnknownKey
+
+_COLUMNS_DIGITS: Final = 6
+_LEAST_COLUMNS: Final = 40
 
 
 class Steady:
@@ -69,6 +73,13 @@ class Terminal:
     """It can show the wizard: all three standard streams are a terminal that moves its cursor."""
     columns: int = 0
     """Width of standard error's terminal; 0 where it is none."""
+
+    @property
+    def table_columns(self) -> int:
+        """Width of a table: the terminal's; in a pipe what COLUMNS says, else 80."""
+        said = self.environ.get("COLUMNS", "")
+        given = int(said) if said.isascii() and said.isdigit() and len(said) < _COLUMNS_DIGITS else 0
+        return max(self.columns or given or COLUMNS, _LEAST_COLUMNS)
 
     @classmethod
     def detect(cls, environ: Mapping[str, str]) -> Self:

@@ -41,7 +41,7 @@ from kfinstall.events import (
     StepStarted,
 )
 from kfinstall.secrets import Redactor
-from kfinstall.text import counted
+from kfinstall.text import counted, names_in_words
 
 
 @dataclass(slots=True)
@@ -189,23 +189,26 @@ class Executor:
         if errors:
             errors = [*(entering.finding(name, error) for name, error in lost.items()), *errors]
             groups = findings.grouped(errors)
-            count, nodes = len(groups), len({finding.node for finding in errors})
-            raise PreflightError(
-                f"{counted(count, 'finding')} on {counted(nodes, 'node')} must be mended first",
+            error = PreflightError(
+                f"{findings.tally(errors).to_mend} must be mended first",
                 why="\n".join([*(line for group in groups for line in group.lines()), *_not_ignored(groups, self._ignore)]),
                 hint="\n".join([*(line for group in groups for line in group.advice()), *_all_the_same(groups)]),
             )
+            error.brief = _brief(groups, _not_ignored(groups, self._ignore), ["mend what is told above, then run it again"])
+            raise error
         if lost:
             raise entering.together(lost)
         warnings = findings.grouped(finding for finding in found if finding.level == "warning")
         if self._strict and warnings:
-            raise PreflightWarningError(
+            strict = PreflightWarningError(
                 f"{counted(len(warnings), 'warning')}, and --strict was given",
                 why="\n".join(line for group in warnings for line in group.lines()),
                 hint="\n".join(
                     [*(line for group in warnings for line in group.advice()), "or run without --strict", *_all_the_same(warnings)]
                 ),
             )
+            strict.brief = _brief(warnings, [], ["mend what is told above, or run without --strict"])
+            raise strict
         if record:
             for finding in self.ignored:
                 entry = Entry(
@@ -407,10 +410,19 @@ def _all_the_same(groups: Sequence[findings.Group]) -> list[str]:
     return [f"or, if that is known to be well: {invocation.same(*words)}"]
 
 
+def _brief(groups: Sequence[findings.Group], why: Sequence[str], hint: Sequence[str]) -> tuple[str, str]:
+    """(why, hint) where each finding has been told with its fix: which there are, and where."""
+    where: dict[str, list[str]] = {}
+    for group in groups:
+        where.setdefault(group.called or group.check, []).extend(group.nodes)
+    lines = [f"{name} on {names_in_words(nodes)}" for name, nodes in where.items()]
+    return "\n".join([*lines, *why]), "\n".join([*hint, *_all_the_same(groups)])
+
+
 def _not_ignored(groups: Sequence[findings.Group], ignored: Collection[str]) -> list[str]:
     """What was to be ignored and can't be, with the reason."""
     asked = [group for group in groups if group.severity == Severity.BLOCKING and {group.called, group.check} & set(ignored)]
     return [
-        f"{group.called} on {findings.nodes_in_words(group.nodes)} is blocking and can't be ignored: it can't work so, or would do harm"
+        f"{group.called} on {names_in_words(group.nodes)} is blocking and can't be ignored: it can't work so, or would do harm"
         for group in asked
     ]

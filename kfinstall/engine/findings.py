@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -9,8 +11,8 @@ from typing import Final
 from kfinstall.engine import step
 from kfinstall.engine.step import Check, Conflict, Satisfied, Severity, Step
 from kfinstall.events import Finding, FindingLevel
+from kfinstall.text import counted, names_in_words
 
-_SHOWN_NODES: Final = 6
 _LEVELS: Final[dict[Severity, FindingLevel]] = {
     Severity.BLOCKING: "error",
     Severity.FAILING: "error",
@@ -124,17 +126,65 @@ class Group:
 
     def lines(self) -> list[str]:
         """`nodes: what`, one line for each text."""
-        return [f"{nodes_in_words(nodes)}: {text}" for text, nodes in self.messages.items()]
+        return [f"{names_in_words(nodes)}: {text}" for text, nodes in self.messages.items()]
 
     def advice(self) -> list[str]:
         """`nodes: what to do`, one line for each command."""
-        return [f"{nodes_in_words(nodes)}: {line}" for text, nodes in self.fixes.items() for line in text.splitlines()]
+        return [f"{names_in_words(nodes)}: {line}" for text, nodes in self.fixes.items() for line in text.splitlines()]
 
 
-def nodes_in_words(nodes: Sequence[str]) -> str:
-    """The first few names, and how many more."""
-    more = len(nodes) - _SHOWN_NODES
-    return ", ".join(nodes[:_SHOWN_NODES]) + (f" and {more} more" if more > 0 else "")
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What findings come to: how many there are, each counted once over all nodes, as everybody tells it."""
+
+    errors: int
+    warnings: int
+    nodes: int
+    """That have an error."""
+
+    @property
+    def to_mend(self) -> str:
+        """3 findings on 2 nodes."""
+        return f"{counted(self.errors, 'finding')} on {counted(self.nodes, 'node')}"
+
+
+def tally(found: Iterable[Finding]) -> Tally:
+    """Count findings: one that is on many nodes is one."""
+    found = list(found)
+    errors = [each for each in found if each.level == "error"]
+    warnings = [each for each in found if each.level == "warning"]
+    return Tally(len(grouped(errors)), len(grouped(warnings)), len({each.node for each in errors}))
+
+
+_FIGURE: Final = re.compile(r"\b\d+(?:\.\d+)? ms\b")
+
+
+def _once(found: Iterable[Finding]) -> list[Finding]:
+    """Without what the other server tells too: of two that say the same of each other, the one that is said of more servers."""
+    found = list(found)
+    nodes = sorted({each.node for each in found}, key=len, reverse=True)
+    names = re.compile("|".join(rf"(?<![\w.-]){re.escape(node)}(?![\w-])" for node in nodes)) if nodes else None
+
+    def named(each: Finding) -> list[str]:
+        return list(dict.fromkeys(names.findall(each.message))) if names is not None and each.called != each.check else []
+
+    def shape(each: Finding, other: str) -> tuple[object, ...]:
+        text = re.sub(rf"(?<![\w.-]){re.escape(other)}(?![\w-])", "\0", each.message)
+        return (each.check, each.called, each.level, each.ignored, _FIGURE.sub("\1", text))
+
+    told = Counter((each.check, each.called, each.message) for each in found)
+    pairs: dict[tuple[object, ...], int] = {}
+    dropped: set[int] = set()
+    for at, each in enumerate(found):
+        others = named(each)
+        if len(others) != 1 or others[0] == each.node:
+            continue
+        pairs[(each.node, others[0], *shape(each, others[0]))] = at
+        mirror = pairs.get((others[0], each.node, *shape(each, others[0])))
+        if mirror is not None:
+            first, second = (told[one.check, one.called, one.message] for one in (found[mirror], each))
+            dropped.add(mirror if second > first else at)
+    return [each for at, each in enumerate(found) if at not in dropped]
 
 
 def grouped(found: Iterable[Finding]) -> list[Group]:
@@ -144,7 +194,7 @@ def grouped(found: Iterable[Finding]) -> list[Group]:
     """
     groups: list[Group] = []
     known: dict[tuple[object, ...], Group] = {}
-    for each in found:
+    for each in _once(found):
         if each.level == "ok":
             continue
         kind = (each.check, each.called, each.level, each.severity, each.ignored)

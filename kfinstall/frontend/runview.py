@@ -184,6 +184,11 @@ class RunView:
         return bool(self.run) and self.exit_code is None
 
     @property
+    def reported(self) -> list[Finding]:
+        """All findings as they were told, one by one."""
+        return [each for found in self._reported.values() for each in found]
+
+    @property
     def succeeded(self) -> bool:
         """Whether it ended well, if perhaps without some nodes."""
         return self.exit_code in (ExitCode.DONE, ExitCode.SET_ASIDE)

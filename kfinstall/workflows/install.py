@@ -74,8 +74,8 @@ INSTALL: Final = Workflow(
     known=installation.every,
     changes=True,
     installs=True,
-    preflight=True,
     flags=(PRUNE,),
+    preflight=True,
 )
 RESUME: Final = Workflow(
     "resume",
@@ -86,6 +86,6 @@ RESUME: Final = Workflow(
     known=installation.every,
     changes=True,
     installs=True,
-    preflight=True,
     flags=(PRUNE,),
+    preflight=True,
 )

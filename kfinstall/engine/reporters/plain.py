@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from typing import Final, TextIO
 
-from kfinstall.engine.findings import grouped, nodes_in_words
-from kfinstall.engine.reporters.paths import table
+from kfinstall.engine.findings import grouped
+from kfinstall.engine.reporters.paths import COLUMNS, table
 from kfinstall.events import (
     Event,
     Finding,
@@ -24,7 +24,7 @@ from kfinstall.events import (
     StepFinished,
     StepStarted,
 )
-from kfinstall.text import duration, hanging
+from kfinstall.text import duration, hanging, names_in_words
 
 _COLOURS: Final = {
     "ok": "32",
@@ -64,9 +64,11 @@ class Plain:
     colour: bool = False
     unicode: bool = True
     verbose: bool = False
+    """Show every line of the nodes' output, not only the steps."""
     columns: int = 0
     """Width to cut steps' lines at; 0 for none. Files and pipes get whole lines."""
-    """Show every line of the nodes' output, not only the steps."""
+    table_columns: int = COLUMNS
+    """Width of the table of the ways between servers, whatever it is written to."""
     _done: int = field(default=0, init=False)
     _steps: int = field(default=0, init=False)
     _seen: set[str] = field(default_factory=set, init=False)
@@ -163,7 +165,7 @@ class Plain:
 
     def _tell_paths(self) -> None:
         paths, self._paths = self._paths, []
-        for line in table(paths, unicode=self.unicode):
+        for line in table(paths, unicode=self.unicode, columns=self.table_columns):
             self._line(line)
 
     def _tell_findings(self) -> None:
@@ -177,9 +179,9 @@ class Plain:
                 group.level, f"{group.severity}, ignored" if group.ignored else _WORDS.get(group.severity, group.level)
             )
             for text, nodes in group.messages.items():
-                self._line(f"  {nodes_in_words(nodes):<{self._width}} {word}: {group.check}: {text}{name}")
+                self._line(f"  {names_in_words(nodes):<{self._width}} {word}: {group.check}: {text}{name}")
             for text, nodes in () if group.ignored else group.fixes.items():
-                self._advice("fix" if nodes == group.nodes else f"fix on {nodes_in_words(nodes)}", text, 2)
+                self._advice("fix" if nodes == group.nodes else f"fix on {names_in_words(nodes)}", text, 2)
 
     def _advice(self, word: str, text: str, indent: int) -> None:
         """What to do about it, one command or key of the answers per line."""

@@ -157,7 +157,7 @@ def _requested(view: View) -> Iterator[Finding]:
         grow = _grown(view, mount)
         where = f"another disk for {' or '.join(claim.directory for claim in claims)}, or a larger one for {mount}"
         less = settings({key: f"{size}Gi" for key, size in sizes.items()})
-        fix = "\n".join([*([grow] if grow else []), f"{less}  # or {where}" if less else where])
+        fix = "\n".join([*([grow] if grow else []), *([less] if less else []), f"# or {where}" if grow or less else where])
         large = [claim for claim in claims if claim.size_bytes > free]
         asked = " and ".join(f"{claim.key} asks for {gibibytes(claim.size_bytes)}" for claim in large or claims)
         others = [claim for claim in claims if large and claim not in large]

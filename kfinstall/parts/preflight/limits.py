@@ -63,6 +63,5 @@ REACH_ETCD_ROUND_TRIP_MILLISECONDS: Final = 50.0
 REACH_ROUND_TRIP_MILLISECONDS: Final = 100.0
 REACH_MEGABITS_PER_SECOND: Final = 100.0
 """Below it images from the own registry and files over NFS take longer than most waits allow."""
-REACH_RULES_SHOWN: Final = 8
 VXLAN_BYTES: Final = {4: 50, 6: 70}
 """What VXLAN puts around a packet, by IP version of the nodes."""

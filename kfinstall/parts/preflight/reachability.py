@@ -13,8 +13,10 @@ from kfinstall.parts.preflight.measure import measure
 from kfinstall.parts.preflight.reach import Blocked, Fault, Firewall, Path, Reach
 from kfinstall.parts.preflight.shown import path_event
 from kfinstall.parts.preflight.ways import Port
-from kfinstall.text import shell
+from kfinstall.text import names_in_words, shell
 
+_FEW: Final = 3
+"""Names that read well with 'and' between them."""
 _AT_THE_SENDER: Final = frozenset(
     (Fault.SENDER, Fault.ANSWER_SENDER, Fault.NO_ROUTE, Fault.NO_NEIGHBOUR, Fault.NAME, Fault.LOOPBACK)
 )
@@ -42,25 +44,36 @@ _OTHERS: Final = {
 _WITH_DETAIL: Final = frozenset((Fault.ROUTER, Fault.NO_NEIGHBOUR, Fault.LOOPBACK, Fault.FOREIGN, Fault.UNKNOWN))
 
 
-def _groups(view: View, reach: Reach) -> dict[tuple[Fault, str], list[Blocked]]:
-    """What is to be told of this node, by where it ends."""
-    found: dict[tuple[Fault, str], list[Blocked]] = {}
+def _together(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) <= _FEW else names_in_words(names)
+
+
+def _groups(view: View, reach: Reach) -> list[tuple[Fault, str, list[Blocked]]]:
+    """What is to be told of this node, by where it ends and by whom it is from or to: each port with those that it is shut for."""
+    found: dict[tuple[Fault, str], dict[Port, list[Blocked]]] = {}
     for path in reach.paths.values():
         for blocked in path.blocked:
             culprit = path.source if blocked.fault in _AT_THE_SENDER else path.target
             if culprit == view.target:
                 detail = blocked.detail if blocked.fault in _WITH_DETAIL else ""
-                found.setdefault((blocked.fault, detail), []).append(blocked)
-    return found
+                found.setdefault((blocked.fault, detail), {}).setdefault(blocked.way.port, []).append(blocked)
+    groups: dict[tuple[Fault, str, frozenset[tuple[str, str]]], list[Blocked]] = {}
+    for (fault, detail), ports in found.items():
+        for items in ports.values():
+            # A rule is for the ports of those that need them; where none is to be added, all is told together.
+            ends = frozenset((item.way.source, item.way.target) for item in items if fault in _FILTERS)
+            groups.setdefault((fault, detail, ends), []).extend(items)
+    return [(fault, detail, items) for (fault, detail, _ends), items in groups.items()]
 
 
 def _blocked(view: View, reach: Reach) -> Iterator[Finding]:
-    for (fault, detail), items in _groups(view, reach).items():
+    for fault, detail, items in _groups(view, reach):
         outgoing = fault in _AT_THE_SENDER
         peers = list(dict.fromkeys(item.way.target if outgoing else item.way.source for item in items))
         others = [name for name in peers if name != view.target]
-        words = " and ".join(others) if others else "itself"
-        # The same ports for all of them is the rule; where not, each is told with its own.
+        everybody = [name for name in view.fleet if name != view.target]
+        alike = len(others) == len(everybody) > _FEW
+        words = f"all {len(others)} other servers" if alike else _together(others) if others else "itself"
         ports = list(dict.fromkeys(item.way.port for item in items))
         firewall = reach.firewalls.get(view.target, Firewall())
         name = rules.kind(view.facts.network.firewall, firewall, outgoing=fault in (Fault.SENDER, Fault.ANSWER_RECEIVER))
@@ -103,7 +116,11 @@ def _look_at_ways(view: View, fault: Fault, addresses: Sequence[str]) -> str:
         return "\n".join(shell("getent", "hosts", address) for address in addresses)
     look = "\n".join(shell("ip", "route", "get", address) for address in addresses)
     if fault is Fault.NO_ROUTE:
-        return "\n".join(dict.fromkeys(line for address in addresses for line in _routes(view, address)))
+        routes: dict[tuple[str, ...], list[str]] = {}
+        for address in addresses:  # one route does for all that are in the same network
+            found = _routes(view, address)
+            routes.setdefault(tuple(line.replace(address, "") for line in found[1:]) or (address,), found)
+        return "\n".join(dict.fromkeys(line for found in routes.values() for line in found))
     if fault is Fault.NO_NEIGHBOUR:
         return f"{look}\n# is the netmask right, are both in one network (VLAN, bridge), is the other server up?"
     if fault is Fault.REVERSE_PATH:
@@ -178,7 +195,7 @@ def _mtu(view: View, reach: Reach) -> Iterator[Finding]:
         least = min(path.mtu_bytes or 0 for path in small)
         local = max(path.local_mtu_bytes or 0 for path in small)
         calico = least - limits.VXLAN_BYTES[ways.version_of(view.node.address)]
-        peers = " and ".join(path.target for path in small)
+        peers = _together([path.target for path in small])
         yield Finding(
             f"packets of more than {least} bytes do not reach {peers}, though this server's interface takes {local}: Calico would take "
             f"{local - limits.VXLAN_BYTES[ways.version_of(view.node.address)]} for pods and must have {calico}",
@@ -223,7 +240,7 @@ def _unsure(view: View, reach: Reach) -> Iterator[Finding]:
         for port in path.unsure if path.target == view.target else ():
             ports.setdefault(port, []).append(path.source)
     for port, sources in ports.items():
-        text = f"{port.text} is in use by the running cluster: what comes from {' and '.join(sources)} arrives, and whether it is let in is not seen"
+        text = f"{port.text} is in use by the running cluster: what comes from {_together(sources)} arrives, and whether it is let in is not seen"
         yield Finding(text, "", severity=Severity.INFO, name="port-in-use")
 
 

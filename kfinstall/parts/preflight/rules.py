@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from kfinstall.parts.preflight import limits, ways
+from kfinstall.parts.preflight import ways
 from kfinstall.parts.preflight.reach import Firewall
 from kfinstall.parts.preflight.ways import Port
 
@@ -42,14 +42,16 @@ def kind(known: str, firewall: Firewall, *, outgoing: bool) -> str:
 
 
 def lines(name: str, firewall: Firewall, ports: Sequence[Port], peers: Sequence[str], *, outgoing: bool) -> list[str]:
-    """Commands for the server that filters, one a peer and protocol.
+    """All commands for the server that filters: one a protocol, for all peers of one IP version together.
 
     `name`: as `kind` gives it; `peers`: the addresses of the other side; `outgoing`: whether it filters what it sends itself.
     """
-    found = [line for peer in peers for line in _for(name, firewall, ports, peer, outgoing=outgoing)]
-    if len(found) > limits.REACH_RULES_SHOWN:
-        rest = len(found) - limits.REACH_RULES_SHOWN
-        found = [*found[: limits.REACH_RULES_SHOWN], f"# and {rest} more of the same kind, for the other servers and ports"]
+    found: list[str] = []
+    for six in (False, True):
+        same = [peer for peer in dict.fromkeys(peers) if (ways.version_of(peer) == 6) is six]
+        for protocol in dict.fromkeys(port.protocol for port in ports) if same else ():
+            numbers = sorted({port.number for port in ports if port.protocol == protocol})
+            found += _for(name, firewall, protocol, numbers, same, outgoing=outgoing, six=six)
     if found and name == "firewalld":
         found.append("sudo firewall-cmd --reload")
     if found and name == "iptables":
@@ -60,39 +62,54 @@ def lines(name: str, firewall: Firewall, ports: Sequence[Port], peers: Sequence[
 
 
 _LOOK: Final = "sudo nft list ruleset; sudo iptables -S  # which rule drops it is not known yet"
+_IPTABLES_PORTS: Final = 15
+"""As many as one --dports takes."""
 
 
-def _for(name: str, firewall: Firewall, ports: Sequence[Port], peer: str, *, outgoing: bool) -> Iterator[str]:
-    six = ways.version_of(peer) == 6
-    for protocol in dict.fromkeys(port.protocol for port in ports):
-        numbers = sorted({port.number for port in ports if port.protocol == protocol})
+def _for(
+    name: str, firewall: Firewall, protocol: str, numbers: Sequence[int], peers: Sequence[str], *, outgoing: bool, six: bool
+) -> Iterator[str]:
+    if name == "ufw":
         text = ",".join(map(str, numbers))
-        if name == "ufw":
-            way = f"allow out proto {protocol} to {peer}" if outgoing else f"allow proto {protocol} from {peer} to any"
-            yield f"sudo ufw {way} port {text}"
-        elif name == "firewalld":
-            yield from _firewalld(protocol, numbers, peer, outgoing=outgoing, six=six)
-        elif name == "iptables":
-            tool, chain = "ip6tables" if six else "iptables", "OUTPUT -d" if outgoing else "INPUT -s"
-            yield f"sudo {tool} -I {chain} {peer} -p {protocol} -m multiport --dports {text} -j ACCEPT"
-        elif name == "nft":
-            family, table, chain = (firewall.nft_output if outgoing else firewall.nft_input)[0]
-            where = f"{'ip6' if six else 'ip'} {'daddr' if outgoing else 'saddr'}"
-            place = " ".join(shlex.quote(word) for word in (family, table, chain))
-            yield f"sudo nft insert rule {place} {where} {peer} {protocol} dport '{{ {text} }}' accept"
+        way = "allow out proto {0} to {1} port {2}" if outgoing else "allow proto {0} from {1} to any port {2}"
+        yield _each(peers, lambda peer: f"sudo ufw {way.format(protocol, peer, text)}")
+    elif name == "firewalld":
+        yield from _firewalld(protocol, numbers, peers, outgoing=outgoing, six=six)
+    elif name == "iptables":
+        tool, chain = "ip6tables" if six else "iptables", "OUTPUT -d" if outgoing else "INPUT -s"
+        for at in range(0, len(numbers), _IPTABLES_PORTS):
+            text = ",".join(map(str, numbers[at : at + _IPTABLES_PORTS]))
+            yield f"sudo {tool} -I {chain} {','.join(peers)} -p {protocol} -m multiport --dports {text} -j ACCEPT"
+    elif name == "nft":
+        family, table, chain = (firewall.nft_output if outgoing else firewall.nft_input)[0]
+        where = f"{'ip6' if six else 'ip'} {'daddr' if outgoing else 'saddr'}"
+        place = " ".join(shlex.quote(word) for word in (family, table, chain))
+        whom = peers[0] if len(peers) == 1 else f"'{{ {', '.join(peers)} }}'"
+        yield f"sudo nft insert rule {place} {where} {whom} {protocol} dport '{{ {','.join(map(str, numbers))} }}' accept"
 
 
-def _firewalld(protocol: str, numbers: Sequence[int], peer: str, *, outgoing: bool, six: bool) -> Iterator[str]:
+def _each(peers: Sequence[str], command: Callable[[str], str]) -> str:
+    """A command for each peer as one line: of several, a loop of the shell."""
+    if len(peers) == 1:
+        return command(peers[0])
+    return f"for peer in {' '.join(map(shlex.quote, peers))}; do {command('$peer')}; done"
+
+
+def _firewalld(protocol: str, numbers: Sequence[int], peers: Sequence[str], *, outgoing: bool, six: bool) -> Iterator[str]:
     family = "ipv6" if six else "ipv4"
+
+    def direct(peer: str, number: int) -> str:
+        rule = f"{family} filter OUTPUT 0 -d {peer} -p {protocol} --dport {number} -j ACCEPT"
+        return f"sudo firewall-cmd --permanent --direct --add-rule {rule}"
+
+    def rich(peer: str, number: int) -> str:
+        rule = f'rule family="{family}" source address="{peer}" port port="{number}" protocol="{protocol}" accept'
+        # In a loop the shell has to put the address in: the inner quotes are firewalld's.
+        text = shlex.quote(rule) if not peer.startswith("$") else "'" + rule.replace(peer, f"'{peer}'") + "'"
+        return f"sudo firewall-cmd --permanent --add-rich-rule={text}"
+
     for number in numbers:
-        if outgoing:
-            yield (
-                f"sudo firewall-cmd --permanent --direct --add-rule {family} filter OUTPUT 0 "
-                f"-d {peer} -p {protocol} --dport {number} -j ACCEPT"
-            )
-        else:
-            rule = f'rule family="{family}" source address="{peer}" port port="{number}" protocol="{protocol}" accept'
-            yield f"sudo firewall-cmd --permanent --add-rich-rule={shlex.quote(rule)}"
+        yield _each(peers, lambda peer, number=number: (direct if outgoing else rich)(peer, number))  # type: ignore[misc]
 
 
 def between(vendor: str, ports: Sequence[Port], peers: Sequence[str]) -> str:

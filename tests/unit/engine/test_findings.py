@@ -21,6 +21,7 @@ from kfinstall.events import EventBus, Notice, from_json
 from kfinstall.facts.model import Facts
 from kfinstall.releases import Release
 from kfinstall.secrets import Redactor
+from kfinstall.text import names_in_words
 from kfinstall.workflows import check
 from tests.commands import refused
 
@@ -213,7 +214,8 @@ def test_a_check_that_is_made_again_tells_the_same_once_and_one_node_is_not_name
 
 
 def test_a_hundred_nodes_are_counted():
-    assert findings.nodes_in_words([f"w{number}" for number in range(100)]).endswith("w5 and 94 more")
+    assert names_in_words([f"w{number}" for number in range(100)]) == "w0 to w99", "none is left out"
+    assert names_in_words(["cp1", "n08", "n09", "n10", "n12", "gpu"]) == "cp1, n08 to n10, n12, gpu"
 
 
 async def test_a_failing_finding_ends_the_run_unless_it_is_ignored_by_name(run):

@@ -11,6 +11,7 @@ from kfinstall.engine.reporters.plain import Plain, duration
 from kfinstall.events import (
     EventBus,
     Finding,
+    NodePath,
     NodeSetAside,
     Notice,
     OutputLine,
@@ -129,6 +130,39 @@ def test_json_lines_are_one_object_each_with_version_and_camel_case():
 def test_lines_are_what_json_says(event):
     assert json_line(event) == json.dumps(event.to_json(), ensure_ascii=False, default=list) + "\n"
     assert json.loads(json_line(event)) == json.loads(json.dumps(event.to_json(), default=list))
+
+
+def way(source, target, **what):
+    return NodePath(source=source, target=target, **{"level": "ok", "tried": 3, "round_trip_milliseconds": 0.3, **what})
+
+
+@pytest.mark.parametrize("count", [3, 8, 12, 20])
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_table_of_ways_is_no_wider_than_the_terminal_and_tells_no_port_twice(count, columns):
+    """Red before: 160 columns for ten servers, a line for each port of each pair for twenty."""
+    names = [f"worker{number}" for number in range(count)]
+    shut = ("TCP 10250 (kubelet): dropped by the packet filter of worker1", "UDP 4789 (VXLAN): dropped")
+    bad = {"level": "error", "blocked": shut}
+    paths = [way(one, other, **(bad if other == "worker1" else {})) for one in names for other in names if one != other]
+    text = shown(*paths, Notice(level="info", text="later"), table_columns=columns)
+    lines = text.splitlines()[:-1]
+    assert max(map(len, lines)) <= columns
+    assert "10250" not in text, "the finding tells it, with its rule"
+    assert len(lines) <= 14
+    if count == 20:
+        assert next(line for line in lines if line.startswith("  worker")).split()[:2] == ["worker1", "✗"]
+        assert "the other 19 are well with each other: 342 ways" in text
+
+
+def test_what_two_servers_say_of_each_other_is_told_once():
+    """Red before: once for the slow server by all, and once for each by the slow one."""
+    found = [
+        Finding(node=a, check="c", called="round-trip", level="warning", message=f"a round trip to {b} takes 180 ms")
+        for a, b in [("cp1", "w2"), ("w1", "w2"), ("w2", "cp1"), ("w2", "w1")]
+    ]
+    text = shown(*found, Notice(level="info", text="later"))
+    assert text.count("a round trip") == 1
+    assert "cp1, w1" in text
 
 
 class Counting(io.StringIO):

@@ -260,13 +260,10 @@ def test_what_is_proposed_for_a_shared_file_system_holds_when_it_is_followed(fle
     seen = fleet | {"cp1": replace(fleet["cp1"], space=space)}
     found = check(PreflightDisk, seen)
     asked = [each for each in found.findings if each.name == "asked-space"]
-    hint = "\n".join(each.hint for each in asked[:1])
-    read_back = (yaml.safe_load(hint) or {}) if "{" in hint else {}
-    sizes = {
-        "storage.nfs": read_back.get("storage", {}).get("nfs", {}).get("minimumFree", ""),
-        "registry": read_back.get("registry", {}).get("minimumFree", ""),
-    }
-    proposed = {key: size.removesuffix("Gi") for key, size in sizes.items() if size}
+    lines = [yaml.safe_load(line) for each in asked for line in each.hint.split("\n") if "minimumFree" in line]
+    sizes = {key: value for line in lines for key, value in line.items()}
+    sizes = {"registry": sizes.get("registry"), "storage.nfs": sizes.get("storage", {}).get("nfs")}
+    proposed = {key: value["minimumFree"].removesuffix("Gi") for key, value in sizes.items() if value}
     wanted = {"storage.nfs": nfs, "registry": registry}
     assert proposed == {key: str(size) for key, size in wanted.items() if size and size < {"storage.nfs": 100}.get(key, 50)}
     if proposed:

@@ -1,6 +1,7 @@
 """Which side ends a way, and the rule to add: from lines as the programs on the nodes print them. On real networks: tests/simulated/test_reachability_namespaces.py."""
 
 import shlex
+import subprocess
 
 import pytest
 
@@ -197,6 +198,20 @@ def test_firewalld_and_ipv6():
     )
     assert lines[-1] == "sudo firewall-cmd --reload"
     assert rules.lines("iptables", Firewall(), [KUBELET], ["fd00::1"], outgoing=False)[0].startswith("sudo ip6tables ")
+
+
+@pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables", "nft"])
+@pytest.mark.parametrize("outgoing", [False, True])
+def test_the_rules_for_many_are_complete_and_short(name, outgoing):
+    """Red before: one a peer, and cut after eight with "and 28 more"."""
+    firewall = Firewall((("inet", "f", "in"),), (("inet", "f", "out"),))
+    peers = [f"10.0.0.{number}" for number in range(1, 20)]
+    lines = rules.lines(name, firewall, [KUBELET, VXLAN], peers, outgoing=outgoing)
+    assert len(lines) <= 3
+    for line in lines[:2]:
+        assert all(peer in line for peer in peers)
+        assert subprocess.run(["bash", "-n", "-c", line], check=False).returncode == 0
+    assert not any("more" in line for line in lines)
 
 
 def test_whose_filter_it_is_or_not_known():
