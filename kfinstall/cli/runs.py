@@ -257,7 +257,7 @@ async def _check(session: Session, *, options: argparse.Namespace, terminal: Ter
         await session.work()
     except KfError as error:
         if not asked and (more := _unconfirmed(session)):
-            error.hint = "\n".join(line for line in (error.hint, more) if line)
+            error.advise(more)
         raise
     if not asked:
         terminal.say(_unconfirmed(session) or _NOTHING_TO_FIX)
