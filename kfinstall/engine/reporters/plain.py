@@ -73,6 +73,8 @@ class Plain:
     _steps: int = field(default=0, init=False)
     _seen: set[str] = field(default_factory=set, init=False)
     _width: int = field(default=8, init=False)
+    _looks: bool = field(default=False, init=False)
+    """It is a check, whose reader is told also what is only worth knowing: whether what is chosen fits."""
     _reported_at: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     """(step, target) to when it last showed a line, epoch seconds."""
     _found: list[Finding] = field(default_factory=list, init=False)
@@ -114,6 +116,7 @@ class Plain:
 
     @_show.register
     def _(self, event: RunStarted) -> None:
+        self._looks = event.kind == "check"
         self._width = max([8, *(len(node) for node in event.nodes)])
         self._line(self._paint("bold", f"{event.kind} of cluster {event.cluster} on {', '.join(event.nodes)} (run {event.run})"))
         self._line(self._paint("dim", f"  connecting to {len(event.nodes)} node{'' if len(event.nodes) == 1 else 's'}"))
@@ -173,7 +176,7 @@ class Plain:
         for each in found if self.verbose else ():
             if each.level == "ok":
                 self._line(f"  {each.node:<{self._width}} {self._paint('ok', 'ok')}: {each.check}: {each.message}")
-        for group in grouped(each for each in found if self.verbose or each.ignored or each.level != "info"):
+        for group in grouped(each for each in found if self.verbose or self._looks or each.ignored or each.level != "info"):
             name = f" [{group.called}]" if group.called not in ("", group.check) else ""
             word = self._paint(
                 group.level, f"{group.severity}, ignored" if group.ignored else _WORDS.get(group.severity, group.level)

@@ -218,3 +218,11 @@ def test_a_stream_needs_no_more_than_write_and_flush():
         bus.emit(Finding(node="n", check="c", level="ok", message=""))
     assert bus.broken == []
     assert stream.text.count("\n") == 2
+
+
+@pytest.mark.parametrize(("kind", "told"), [("check", True), ("install", False)])
+def test_a_check_tells_what_is_only_worth_knowing_too(kind, told):
+    """Red before: whether what is chosen fits stood behind --verbose."""
+    fit = Finding(check="preflight.hardware", node="a", level="info", severity="info", message="it pulls 53 images")
+    text = shown(RunStarted(run="r", cluster="c", kind=kind, nodes=("a",)), fit, RunFinished(run="r", exit_code=0, seconds=1))
+    assert ("it pulls 53 images" in text) is told
