@@ -116,7 +116,7 @@ async def test_a_text_that_is_no_inventory_changes_nothing_and_says_why(controll
         await pasted(app, pilot, "Vagrant.configure('2') do |config|\nend\n")
         await until(pilot, lambda: isinstance(app.screen, TextWindow))
         await settled(pilot)
-        assert "vagrant ssh-config" in " ".join(text_of(app).split())
+        assert "hostname -I" in " ".join(text_of(app).split())
         assert controller.draft.nodes == before
 
 
