@@ -452,7 +452,7 @@ async def test_jump_hosts_are_rows_of_their_own(tmp_path: Path) -> None:
         await client.connect(last.port, ssh=jumps())
         last.process.terminate()
         await last.process.wait()
-        with pytest.raises(TransportError, match="from the jump host before it"):
+        with pytest.raises(TransportError, match="from jump host 127"):
             await client.connect(last.port, ssh=jumps())
 
 
