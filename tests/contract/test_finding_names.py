@@ -12,7 +12,7 @@ FILES = sorted(path for part in ("connect", "preflight") for path in (PARTS / pa
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_finding_is_not_made_without_a_name(path):
-    """Red before: apt, leftovers, makers, ports and runtime."""
+    """Reported: apt, leftovers, makers, ports and runtime."""
     calls = [
         node
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

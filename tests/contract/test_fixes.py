@@ -25,7 +25,7 @@ def _of(path):
 
 @pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_text_proposes_a_key_with_dots(path):
-    """Red before: thirty texts did, and `kfinstall answers check` refuses such a line."""
+    """Reported: thirty texts did, and `kfinstall answers check` refuses such a line."""
     assert [text for text in _of(path) for found in DOTTED.finditer(text) if not _step(found[0])] == []
 
 
@@ -107,7 +107,7 @@ def test_what_is_pasted_is_taken_and_what_was_told_before_is_not():
 
 
 def test_a_proposal_is_one_that_these_answers_take():
-    """Red before: kubeflow.components: mini, which Spark's operator in the same answers forbids."""
+    """Reported: kubeflow.components: mini, which Spark's operator in the same answers forbids."""
     base = "nodes: [{name: cp1, address: 10.0.0.1}, {name: w1, address: 10.0.0.2}]\n"
     mini = {"kubeflow.components": "mini"}
     both = mini | {"spark.operator": False}

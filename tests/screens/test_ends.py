@@ -29,7 +29,7 @@ def end_of(card, error=None, *, known=True, killed=False, drift=None, plain=Fals
 
 
 def test_only_what_is_whole_is_called_proven():
-    """Red before: every card was."""
+    """Reported: every card was."""
     assert end_of(CARD) == end_of(CARD, known=False) == WHOLE
     for text in (
         end_of(CARD, ASIDE),
@@ -58,7 +58,7 @@ def test_who_is_missing_why_and_what_to_do_is_told_from_the_record_or_else_from_
 
 
 async def test_a_run_with_servers_set_aside_ends_visibly_as_such_and_is_whole_after_a_resume(demo, tmp_path):
-    """Red before: Done said 'proven', the rail was green, the message was gone, and Welcome offered it as finished."""
+    """Reported: Done said 'proven', the rail was green, the message was gone, and Welcome offered it as finished."""
     async with demo(faults=["node-down:worker2"]) as controller:
         for part in ("kubeflow", "spark"):  # it takes long, and has no servers of its own
             controller.draft.set((part, "enabled"), False)
@@ -142,7 +142,7 @@ async def test_a_changed_host_key_ends_at_the_failure_with_what_to_run(demo, fau
 
 
 async def test_checks_that_meet_a_changed_host_key_tell_it(demo):
-    """Red before: nothing was told of a check that could not go on."""
+    """Reported: nothing was told of a check that could not go on."""
     async with demo(faults=["wrong-host-key:worker1"]) as controller, opened(controller, "preflight") as (app, pilot):
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(app.screen, TextWindow))

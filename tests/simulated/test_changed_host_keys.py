@@ -43,7 +43,7 @@ def last_record(folder, cluster="demo"):
     ids="+".join,
 )
 def test_the_process_ends_with_13_and_nobody_is_set_aside(kfinstall, faults, named):
-    """Red before: a worker's ended with 20, and the others were changed."""
+    """Reported: a worker's ended with 20, and the others were changed."""
     code, events, stderr = kfinstall.events("demo", *FAST, *(word for fault in faults for word in ("--fault", fault)))
     assert code == 13, stderr[-2000:]
     assert "Traceback" not in stderr
@@ -135,7 +135,7 @@ async def test_a_key_that_nobody_knows_is_refused_as_before(tmp_path):
 
 
 async def test_all_unknown_keys_are_one_error_with_the_flag_that_accepts_them(tmp_path):
-    """Red before: the first control plane's alone, the others as 'also ... is not known' without a fingerprint."""
+    """Reported: the first control plane's alone, the others as 'also ... is not known' without a fingerprint."""
     async with three(tmp_path) as fleet:
         fleet.pin = lambda: None
         with pytest.raises(HostKeyError, match="the host keys of 3 servers are not known") as caught:
@@ -150,7 +150,7 @@ async def test_all_unknown_keys_are_one_error_with_the_flag_that_accepts_them(tm
 
 @pytest.mark.parametrize("answer", [True, False])
 async def test_all_unknown_keys_are_one_question(tmp_path, answer):
-    """Red before: one question a server."""
+    """Reported: one question a server."""
     questions = []
 
     async def question(keys):
@@ -191,7 +191,7 @@ async def test_nobody_is_asked_about_new_keys_where_one_has_changed(tmp_path):
 @pytest.mark.parametrize("mark", ["*", "{address}"])
 @pytest.mark.parametrize("pinned", [True, False], ids=["known too", "else unknown"])
 async def test_a_key_that_is_marked_as_revoked_stops_it_too(tmp_path, monkeypatch, mark, pinned):
-    """Red before: the worker was set aside, and no file or line was named."""
+    """Reported: the worker was set aside, and no file or line was named."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
@@ -311,7 +311,7 @@ async def test_a_jump_host_whose_key_changed_is_told_once_for_all_nodes_behind_i
 
 @pytest.mark.parametrize("known", ["changed", "changed elsewhere", "unknown"])
 async def test_a_jump_host_of_the_ssh_configuration_is_told_by_its_name(tmp_path, monkeypatch, known):
-    """Red before: 'the host certificate or revoked key of the node can't be trusted', and the worker was set aside."""
+    """Reported: 'the host certificate or revoked key of the node can't be trusted', and the worker was set aside."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))

@@ -181,7 +181,7 @@ def raising(error):
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else str(value)[:12],
 )
 async def test_of_a_command(fleet, tmp_path, words, code, more):
-    """Red before: `plan --detailed-exitcode` and doctor's drift in the screens were recorded as done, a defect as killed."""
+    """Reported: `plan --detailed-exitcode` and doctor's drift in the screens were recorded as done, a defect as killed."""
     assert await headless(fleet, tmp_path, *words, **more) == code
     agreed(tmp_path, code)
 
@@ -216,7 +216,7 @@ async def test_no_kind_of_run_tells_servers_that_are_set_aside_as_success(fleet,
 
 
 async def test_of_a_run_whose_end_can_not_be_written_down(fleet, tmp_path, monkeypatch):
-    """Red before: exit code 0, and nobody heard of it."""
+    """Reported: exit code 0, and nobody heard of it."""
     save = ClusterState.save_run
 
     def full(self, record):
@@ -286,7 +286,7 @@ def seen(controller, code):
     ids=lambda value: str(value).strip("()',"),
 )
 async def test_of_a_desk(sit, tmp_path, kind, only, faults, code, aside):  # noqa: PLR0917
-    """Red before: with servers set aside, record and last event said 0, and so for the doctor's drift."""
+    """Reported: with servers set aside, record and last event said 0, and so for the doctor's drift."""
     controller = await sit(faults)
     result = await controller.run(WORKFLOWS[kind], only=only)
     assert result.exit_code == code, result.error and result.error.lines()

@@ -148,7 +148,7 @@ INSTEAD = {
 
 @pytest.mark.parametrize(("setup", "message", "hint"), INSTEAD.values(), ids=INSTEAD)
 async def test_a_login_that_runs_something_else_says_what(tmp_path: Path, setup: str, message: str, hint: str) -> None:
-    """Red before: 'the facts of the node are torn', or 'can't be read ... look at its disk'."""
+    """Reported: 'the facts of the node are torn', or 'can't be read ... look at its disk'."""
     async with far(tmp_path, FREE_SUDO, setup) as node:
         error = await refused(node, LoginError, message, hint)
         if "menu" in setup:
@@ -257,7 +257,7 @@ async def test_directories_that_take_nothing_are_not_needed(tmp_path: Path, setu
 
 
 async def test_the_node_ends_what_takes_too_long_with_uutils_too(tmp_path: Path) -> None:
-    """Red before: uutils' `timeout -k` ends with 125, and that was a program that had failed."""
+    """Reported: uutils' `timeout -k` ends with 125, and that was a program that had failed."""
     async with far(tmp_path, FREE_SUDO, UUTILS) as node:
         host = await node.connect()
         with pytest.raises(StepTimeoutError):

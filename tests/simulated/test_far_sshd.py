@@ -34,7 +34,7 @@ def ask(text: str) -> Program:
 
 @pytest.mark.parametrize("banner", BANNERS.values(), ids=BANNERS)
 async def test_a_banner_is_whatever_bytes_its_file_has(tmp_path: Path, banner: str) -> None:
-    """Red before: 'the node can't be reached | Invalid userauth banner | is it on, and does its firewall let SSH in?'"""
+    """Reported: 'the node can't be reached | Invalid userauth banner | is it on, and does its firewall let SSH in?'"""
     async with far(tmp_path, FREE_SUDO, banner, settings=("Banner /etc/banner",)) as node:
         host = await node.connect()
         assert (await host.ask(ask("echo in"), timeout_seconds=20)).lines == ("in",)
@@ -51,7 +51,7 @@ async def test_a_banner_is_whatever_bytes_its_file_has(tmp_path: Path, banner: s
     [("echo 'maintenance till noon' >/etc/nologin", "maintenance till noon"), ("chage -E 0 ada", "Your account has expired")],
 )
 async def test_why_pam_lets_nobody_in_is_told(tmp_path: Path, setup: str, expected: str) -> None:
-    """Red before: 'the node can't be reached | Connection lost | does its firewall let SSH in?'"""
+    """Reported: 'the node can't be reached | Connection lost | does its firewall let SSH in?'"""
     async with far(tmp_path, setup) as node:
         with pytest.raises(TransportError, match="while ada logged in") as caught:
             await node.connect()
@@ -87,7 +87,7 @@ def sessions(node: machine.Far) -> int:
 
 
 async def test_one_session_in_a_connection_is_enough(tmp_path: Path) -> None:
-    """Red before: 'the connection was lost in mid-command | open failed'."""
+    """Reported: 'the connection was lost in mid-command | open failed'."""
     async with far(tmp_path, FREE_SUDO, settings=("MaxSessions 1",)) as node:
         host = await node.connect()
         for number in range(5):
@@ -176,7 +176,7 @@ FORWARDING = {
 
 @pytest.mark.parametrize(("setting", "setup", "place"), FORWARDING.values(), ids=FORWARDING)
 async def test_forwarding_is_tried_before_it_is_needed(tmp_path: Path, setting: str, setup: str, place: str) -> None:
-    """Red before: found only after kubeadm init, as 'the Kubernetes API does not answer | ConnectionResetError'."""
+    """Reported: found only after kubeadm init, as 'the Kubernetes API does not answer | ConnectionResetError'."""
     from kfinstall import resources
 
     async with far(tmp_path, FREE_SUDO, setup, settings=(setting,)) as node:

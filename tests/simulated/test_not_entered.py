@@ -40,7 +40,7 @@ def test_other_findings_make_it_3_and_sudo_alone_14(kfinstall):
 
 
 def test_an_installation_tells_it_as_a_finding_and_strict_ends_it_before_any_change(kfinstall):
-    """Red before: no finding, and --strict installed on the others."""
+    """Reported: no finding, and --strict installed on the others."""
     code, events, stderr = kfinstall.events("demo", *FAST, "--only", "preflight", "--fault", "node-down:worker1")
     assert code in (0, 20), stderr[-2000:]
     (only,) = found(events, "worker1")

@@ -76,7 +76,7 @@ def test_what_was_ignored_stands_on_the_proof_card(kfinstall):
 
 
 def test_a_blocking_finding_that_is_to_be_ignored_is_told_why_it_is_not(kfinstall):
-    """Red before: it ended as if --ignore had not been given."""
+    """Reported: it ended as if --ignore had not been given."""
     code, _events, stderr = kfinstall.events(
         "demo", *LOOK, "--fault", "memory-cgroup-off:worker1", "--ignore", "cgroup-controllers", "--ignore", "memory"
     )
@@ -86,7 +86,7 @@ def test_a_blocking_finding_that_is_to_be_ignored_is_told_why_it_is_not(kfinstal
 
 
 def test_what_the_rules_say_and_what_was_tried_agree(kfinstall):
-    """Red before: the finding said that packets are refused, the tries went through, and the exit code was 0."""
+    """Reported: the finding said that packets are refused, the tries went through, and the exit code was 0."""
     code, events, stderr = kfinstall.events("demo", *LOOK, "--fault", "packet-filter:worker1")
     assert code == 3
     (rules,) = findings(events, "packet-filter")

@@ -145,7 +145,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_each_form_that_ssh_takes_logs_in(world: World, form: str) -> None:
-    """Red before: 'met a defect of its own (ConfigParseError)', port 22, or a host key of another name."""
+    """Reported: 'met a defect of its own (ConfigParseError)', port 22, or a host key of another name."""
     world.write(master(world), "parts/one.conf")
     values = {"port": world.server.port, "free": free_port(), "folder": world.folder, "master": master(world)}
     world.write(world.common(FORMS[form].format(**values)))
@@ -173,7 +173,7 @@ async def test_a_token_makes_the_host_name(world: World) -> None:
     ],
 )
 async def test_what_ssh_refuses_is_one_error_with_file_and_line(world: World, written: str, expected: str) -> None:
-    """Red before: exit 1, 'a defect of its own'; or it was passed over, and a firewall was blamed."""
+    """Reported: exit 1, 'a defect of its own'; or it was passed over, and a firewall was blamed."""
     world.write(written + world.common(master(world)))
     status, _words = await world.openssh("master")
     assert status == 255
@@ -208,7 +208,7 @@ async def test_a_configuration_that_others_may_write_is_said_to_be_that(world: W
 
 
 async def test_the_port_and_the_name_of_the_host_key_are_those_of_the_alias(world: World, tmp_path: Path) -> None:
-    """Red before: always port 22, and the name looked up was the alias."""
+    """Reported: always port 22, and the name looked up was the alias."""
     world.write(world.common(master(world, "  HostKeyAlias the-real-one\n")))
     world.know(f"the-real-one {world.server.host_key}")
     await world.both()
@@ -323,7 +323,7 @@ async def agent(folder: Path, *keys: Path) -> AsyncIterator[Path]:
 
 
 async def test_a_public_key_whose_private_one_only_the_agent_has(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Red before: 'is not a private key'. So do 1Password, gpg-agent and security keys."""
+    """Reported: 'is not a private key'. So do 1Password, gpg-agent and security keys."""
     async with agent(world.folder, world.folder / "id") as socket:
         (world.folder / "id").unlink()
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
@@ -383,7 +383,7 @@ async def test_a_key_that_can_not_be_used_is_told_and_does_not_stop_the_others(w
 
 @pytest.mark.parametrize("host_names", ["another.name", "127.0.0.1"])
 async def test_a_host_certificate_for_another_name_falls_back_to_the_known_key(tmp_path: Path, host_names: str) -> None:
-    """Red before: 'the host certificate or revoked key of the node can't be trusted'."""
+    """Reported: 'the host certificate or revoked key of the node can't be trusted'."""
     authority = asyncssh.generate_private_key("ssh-ed25519")
     make_key(tmp_path / "host")
     (tmp_path / "authorized").write_text(make_key(tmp_path / "id") + "\n")
@@ -460,7 +460,7 @@ async def test_jump_hosts_of_the_configuration(tmp_path: Path) -> None:
 
 
 async def test_a_jump_hosts_unknown_key_is_asked_about_by_its_own_name(tmp_path: Path) -> None:
-    """Red before: the node was named, and the flag did not help."""
+    """Reported: the node was named, and the flag did not help."""
     questions: list[tuple[str, str, str]] = []
 
     async def question(keys: Sequence[UnknownKey]) -> bool:
@@ -566,7 +566,7 @@ async def _running(text: str) -> list[str]:
 async def test_a_proxy_command_that_fails_is_the_cause(
     world: World, command: str, expected: str, kind: type[TransportError]
 ) -> None:
-    """Red before: 'is it on, and does its firewall let SSH in?'"""
+    """Reported: 'is it on, and does its firewall let SSH in?'"""
     world.write(world.common(master(world, f"  ProxyCommand {command}\n")))
     assert (await world.openssh("master"))[0] == 255
     with pytest.raises(kind, match=expected) as caught:

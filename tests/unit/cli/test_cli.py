@@ -285,7 +285,7 @@ def taken(*words):
 
 
 def test_a_second_phase_is_taken_too():
-    """Red before: the second took the place of the first, without a word."""
+    """Reported: the second took the place of the first, without a word."""
     options = taken("--answers", "a.yaml", "--only", "prepare", "--only=cluster", "--only", "prepare")
     assert runs.only_phases(options) == ("prepare", "cluster")
     assert runs.only_phases(taken("--answers", "a.yaml")) is None
@@ -308,7 +308,7 @@ def test_a_second_phase_is_taken_too():
     ids=" ".join,
 )
 def test_a_second_value_where_one_is_taken_is_refused_and_the_same_one_again_is_not(words):
-    """Red before: the first was lost without a word."""
+    """Reported: the first was lost without a word."""
     with pytest.raises(UsageError, match="given twice"):
         taken(*words)
     first = words[:-1] if "=" in words[-1] else words[:-2]

@@ -217,7 +217,7 @@ async def test_siblings_of_a_failure_finish_what_they_do(world):
 
 @pytest.mark.parametrize("changed", [("w1",), ("cp1",), ("w1", "w2")])
 async def test_a_changed_host_key_sets_nobody_aside_and_stops_everything_at_once(world, tmp_path, changed):
-    """Red before: a worker's was set aside and the rest went on."""
+    """Reported: a worker's was set aside and the rest went on."""
     others, endless = asyncio.Event(), asyncio.Event()
     waiting = 3 - len(changed)
     begun, later = [], []

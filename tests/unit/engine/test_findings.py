@@ -112,7 +112,7 @@ def test_a_finding_on_many_nodes_is_told_once_with_its_fix_once():
 
 
 def test_other_words_about_the_same_share_the_fix_and_what_has_another_cause_is_a_finding_of_its_own():
-    """Red before: each cause stood above the fixes of all of them."""
+    """Reported: each cause stood above the fixes of all of them."""
     one, two = Finding("10 GiB free", "du", name="memory"), Finding("11 GiB free", "du", name="memory")
     events = [*findings.events_of(Look(), "w1", verdict([one], "")), *findings.events_of(Look(), "w2", verdict([two], ""))]
     text = shown(*events)
@@ -156,7 +156,7 @@ def test_what_brings_two_findings_together_makes_them_one():
 
 
 async def test_findings_of_one_name_and_several_causes_are_counted_by_cause(run):
-    """Red before: "1 finding on 2 node(s)", with two reasons below it."""
+    """Reported: "1 finding on 2 node(s)", with two reasons below it."""
     two = {
         "w1": [Finding("no route to w2", "ip route get w2", name="memory")],
         "w2": [Finding("a filter drops it", "nft", name="memory")],
@@ -176,7 +176,7 @@ async def test_findings_of_one_name_and_several_causes_are_counted_by_cause(run)
     ],
 )
 async def test_the_hint_about_ignoring_is_the_command_that_was_called_with_more_words(run, words, command):
-    """Red before: after a demo of one phase it was `kfinstall demo --ignore memory`, which begins all anew with other machines."""
+    """Reported: after a demo of one phase it was `kfinstall demo --ignore memory`, which begins all anew with other machines."""
     called = invocation.Invocation(command=command, words=words, answers="a b.yaml", demo=command == "demo")
     with invocation.using(called), pytest.raises(PreflightError) as caught:
         await run({"w1": [MEMORY]})
@@ -187,7 +187,7 @@ async def test_the_hint_about_ignoring_is_the_command_that_was_called_with_more_
 
 @pytest.mark.parametrize("call", [{"command": "wizard"}, {"command": "demo", "demo": True}, {}])
 async def test_the_hint_about_ignoring_is_one_that_the_parser_takes_where_a_screen_asked(run, call):
-    """Red before: `kfinstall wizard --ignore memory`, which no wizard takes."""
+    """Reported: `kfinstall wizard --ignore memory`, which no wizard takes."""
     with invocation.using(invocation.Invocation(**call)), pytest.raises(PreflightError) as caught:
         await run({"w1": [MEMORY]})
     assert "--ignore memory" in caught.value.hint
@@ -195,7 +195,7 @@ async def test_the_hint_about_ignoring_is_one_that_the_parser_takes_where_a_scre
 
 
 async def test_to_ignore_what_is_blocking_is_answered(run):
-    """Red before: not a word of it."""
+    """Reported: not a word of it."""
     with pytest.raises(PreflightError) as caught:
         await run({"w1": [CLUSTER], "w2": [CLUSTER, MEMORY]}, ignore=("preflight.look",))
     told = caught.value.why.splitlines()[-1]

@@ -139,7 +139,7 @@ def way(source, target, **what):
 @pytest.mark.parametrize("count", [3, 8, 12, 20])
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_table_of_ways_is_no_wider_than_the_terminal_and_tells_no_port_twice(count, columns):
-    """Red before: 160 columns for ten servers, a line for each port of each pair for twenty."""
+    """Reported: 160 columns for ten servers, a line for each port of each pair for twenty."""
     names = [f"worker{number}" for number in range(count)]
     shut = ("TCP 10250 (kubelet): dropped by the packet filter of worker1", "UDP 4789 (VXLAN): dropped")
     bad = {"level": "error", "blocked": shut}
@@ -155,7 +155,7 @@ def test_the_table_of_ways_is_no_wider_than_the_terminal_and_tells_no_port_twice
 
 
 def test_what_two_servers_say_of_each_other_is_told_once():
-    """Red before: once for the slow server by all, and once for each by the slow one."""
+    """Reported: once for the slow server by all, and once for each by the slow one."""
     found = [
         Finding(node=a, check="c", called="round-trip", level="warning", message=f"a round trip to {b} takes 180 ms")
         for a, b in [("cp1", "w2"), ("w1", "w2"), ("w2", "cp1"), ("w2", "w1")]
@@ -222,7 +222,7 @@ def test_a_stream_needs_no_more_than_write_and_flush():
 
 @pytest.mark.parametrize(("kind", "told"), [("check", True), ("install", False)])
 def test_a_check_tells_what_is_only_worth_knowing_too(kind, told):
-    """Red before: whether what is chosen fits stood behind --verbose."""
+    """Reported: whether what is chosen fits stood behind --verbose."""
     fit = Finding(check="preflight.hardware", node="a", level="info", severity="info", message="it pulls 53 images")
     text = shown(RunStarted(run="r", cluster="c", kind=kind, nodes=("a",)), fit, RunFinished(run="r", exit_code=0, seconds=1))
     assert ("it pulls 53 images" in text) is told

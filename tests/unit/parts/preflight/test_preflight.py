@@ -255,7 +255,7 @@ def test_what_shares_a_file_system_is_added_up(fleet):
     ("free", "nfs", "registry"), [(120, 70, 50), (57, 29, 28), (101, 51, 50), (99.9, 50, 49), (60.5, 30, 30), (1.5, 0, 0)]
 )
 def test_what_is_proposed_for_a_shared_file_system_holds_when_it_is_followed(fleet, free, nfs, registry):
-    """Red before: 57Gi was proposed for NFS, and then the registry's 50 stood in the way."""
+    """Reported: 57Gi was proposed for NFS, and then the registry's 50 stood in the way."""
     space = {path: SpaceFact("/", 2**40, int(free * 2**30)) for path in fleet["cp1"].space}
     seen = fleet | {"cp1": replace(fleet["cp1"], space=space)}
     found = check(PreflightDisk, seen)

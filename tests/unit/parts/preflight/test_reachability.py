@@ -203,7 +203,7 @@ def test_firewalld_and_ipv6():
 @pytest.mark.parametrize("name", ["ufw", "firewalld", "iptables", "nft"])
 @pytest.mark.parametrize("outgoing", [False, True])
 def test_the_rules_for_many_are_complete_and_short(name, outgoing):
-    """Red before: one a peer, and cut after eight with "and 28 more"."""
+    """Reported: one a peer, and cut after eight with "and 28 more"."""
     firewall = Firewall((("inet", "f", "in"),), (("inet", "f", "out"),))
     peers = [f"10.0.0.{number}" for number in range(1, 20)]
     lines = rules.lines(name, firewall, [KUBELET, VXLAN], peers, outgoing=outgoing)
@@ -345,7 +345,7 @@ def test_a_sample_holds_every_node_in_both_directions():
     ],
 )
 def test_two_networks_are_told_which_route_they_lack(own, theirs, device, first, more):
-    """Red before: the only advice was to look."""
+    """Reported: the only advice was to look."""
     lines = rules.route(own, theirs, device)
     assert lines[0].startswith(first)
     assert more in lines[1]

@@ -312,7 +312,7 @@ class TestDownload:
         ("options", "words"), [("ro", "the file system of {point} is read-only"), ("size=64k", "the disk of this node is full")]
     )
     def test_a_place_that_takes_no_file_is_no_fault_of_the_way(self, machine, server, options, words):
-        """Red before: "can't be downloaded", with a proxy as the advice."""
+        """Reported: "can't be downloaded", with a proxy as the advice."""
         url, served, _seen = server
         (served / "tool").write_bytes(b"x" * 500_000)
         point = machine.folder / "tools"

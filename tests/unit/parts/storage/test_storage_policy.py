@@ -238,6 +238,6 @@ def test_the_pods_program_waits_for_calico_and_is_content_with_nothing_but_a_ref
 
 
 def test_the_try_is_made_on_the_control_plane_where_no_worker_is_there():
-    """Red before: with the only worker set aside its pod waited ten minutes for a node."""
+    """Reported: with the only worker set aside its pod waited ten minutes for a node."""
     (toleration,) = storage_policy.job(seen())["spec"]["template"]["spec"]["tolerations"]
     assert toleration == {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"}
