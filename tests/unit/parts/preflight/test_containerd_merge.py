@@ -342,7 +342,7 @@ def test_a_list_of_somebodys_own_stays_or_becomes_its_first(tmp_path, version):
     one = version.startswith("2") and not version.startswith("2.0.")
     assert looks_in(etc, version) == (first if one else whole)
     assert any("what lies in /data/b counts for nothing there, as until now" in line for line in words) is one
-    list(check_daemons(etc, version, certs=etc.there(first if one else whole)))
+    list(check_daemons(etc, version, certs=first if one else whole))
 
 
 def test_a_folder_that_can_not_be_written_is_gone_past(tmp_path):
