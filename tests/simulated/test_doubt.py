@@ -71,7 +71,7 @@ async def test_what_does_not_run_is_checked_again(tmp_path, step, target, journa
 
 @pytest.mark.parametrize("name", ["install", "reset"])
 def test_every_script_of_a_step_is_a_unit(name):
-    options = argparse.Namespace(only=None, start=None, delete_data=True)
+    options = argparse.Namespace(only=None, start=None, delete_data=True, prune=False)
     kinds = [kind for phase in WORKFLOWS[name].phases(options) for kind in phase.steps]
     assert {kind.id: kind().unit for kind in kinds if kind.script} == {
         kind.id: f"kf-{kind.script}" for kind in kinds if kind.script

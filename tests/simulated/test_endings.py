@@ -280,7 +280,7 @@ def seen(controller, code):
         ("install", ("prepare",), ("wrong-host-key:worker1",), 13, ()),
         ("plan", None, (), 0, ()),
         ("doctor", None, (), 30, ()),
-        ("check", None, ("node-down:worker1",), 20, ("worker1",)),
+        ("check", None, ("node-down:worker1",), 13, ("worker1",)),
         ("check", None, ("wrong-host-key:worker1",), 13, ()),
     ],
     ids=lambda value: str(value).strip("()',"),

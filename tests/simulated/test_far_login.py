@@ -137,7 +137,7 @@ INSTEAD = {
     "cloud image's root": (
         'sed -i \'1s/^/command="echo Please login as the user \\\\"ubuntu\\\\" rather than the user \\\\"root\\\\".;exit 142" /\' /home/ada/.ssh/authorized_keys',
         "the node wants ubuntu",
-        "ssh.user: ubuntu",
+        "ssh: {user: ubuntu}",
     ),
     "nologin": ("usermod -s /usr/sbin/nologin ada", "login shell of ada runs no commands", "usermod -s /bin/bash ada"),
     "false": ("usermod -s /bin/false ada", "our command was not run", "getent passwd ada"),
