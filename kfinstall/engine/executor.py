@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +16,7 @@ from kfinstall.engine.fleet import Fleet
 from kfinstall.engine.journal import IGNORED, Entry, Journal
 from kfinstall.engine.phase import Phase
 from kfinstall.engine.secret_store import SecretStore
-from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Severity, Step, View
+from kfinstall.engine.step import CLUSTER_TARGET, Conflict, Needed, Satisfied, Step, View
 from kfinstall.engine.survey import Surveying
 from kfinstall.errors import (
     ChangedHostKeyError,
@@ -24,7 +24,6 @@ from kfinstall.errors import (
     ConflictError,
     InterruptedRunError,
     KfError,
-    PreflightError,
     PreflightWarningError,
     ProofError,
     StepTimeoutError,
@@ -41,7 +40,7 @@ from kfinstall.events import (
     StepStarted,
 )
 from kfinstall.secrets import Redactor
-from kfinstall.text import counted, names_in_words
+from kfinstall.text import counted
 
 
 @dataclass(slots=True)
@@ -188,14 +187,7 @@ class Executor:
         errors = [finding for finding in found if finding.level == "error"]
         if errors:
             errors = [*(entering.finding(name, error) for name, error in lost.items()), *errors]
-            groups = findings.grouped(errors)
-            error = PreflightError(
-                f"{findings.tally(errors).to_mend} must be mended first",
-                why="\n".join([*(line for group in groups for line in group.lines()), *_not_ignored(groups, self._ignore)]),
-                hint="\n".join([*(line for group in groups for line in group.advice()), *_all_the_same(groups)]),
-            )
-            error.brief = _brief(groups, _not_ignored(groups, self._ignore), ["mend what is told above, then run it again"])
-            raise error
+            raise findings.to_mend(errors, self._ignore)
         if lost:
             raise entering.together(lost)
         warnings = findings.grouped(finding for finding in found if finding.level == "warning")
@@ -204,10 +196,14 @@ class Executor:
                 f"{counted(len(warnings), 'warning')}, and --strict was given",
                 why="\n".join(line for group in warnings for line in group.lines()),
                 hint="\n".join(
-                    [*(line for group in warnings for line in group.advice()), "or run without --strict", *_all_the_same(warnings)]
+                    [
+                        *(line for group in warnings for line in group.advice()),
+                        "or run without --strict",
+                        *findings.all_the_same(warnings),
+                    ]
                 ),
             )
-            strict.brief = _brief(warnings, [], ["mend what is told above, or run without --strict"])
+            strict.brief = findings.brief(warnings, [], ["mend what is told above, or run without --strict"])
             raise strict
         if record:
             for finding in self.ignored:
@@ -400,29 +396,3 @@ class Executor:
             await self._fleet.read_cluster(wants)
         elif self._fleet.cluster_facts is None and target == first:
             await self._fleet.read_cluster()
-
-
-def _all_the_same(groups: Sequence[findings.Group]) -> list[str]:
-    """How to go on with what can be ignored; nothing where something can't be."""
-    if any(group.severity == Severity.BLOCKING for group in groups):
-        return []
-    words = [word for name in dict.fromkeys(group.called for group in groups) for word in ("--ignore", name)]
-    return [f"or, if that is known to be well: {invocation.same(*words)}"]
-
-
-def _brief(groups: Sequence[findings.Group], why: Sequence[str], hint: Sequence[str]) -> tuple[str, str]:
-    """(why, hint) where each finding has been told with its fix: which there are, and where."""
-    where: dict[str, list[str]] = {}
-    for group in groups:
-        where.setdefault(group.called or group.check, []).extend(group.nodes)
-    lines = [f"{name} on {names_in_words(nodes)}" for name, nodes in where.items()]
-    return "\n".join([*lines, *why]), "\n".join([*hint, *_all_the_same(groups)])
-
-
-def _not_ignored(groups: Sequence[findings.Group], ignored: Collection[str]) -> list[str]:
-    """What was to be ignored and can't be, with the reason."""
-    asked = [group for group in groups if group.severity == Severity.BLOCKING and {group.called, group.check} & set(ignored)]
-    return [
-        f"{group.called} on {names_in_words(group.nodes)} is blocking and can't be ignored: it can't work so, or would do harm"
-        for group in asked
-    ]

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kfinstall import invocation
 from kfinstall.engine import step
 from kfinstall.engine.step import Check, Conflict, Satisfied, Severity, Step
+from kfinstall.errors import PreflightError
 from kfinstall.events import Finding, FindingLevel
 from kfinstall.text import counted, names_in_words
 
@@ -213,3 +215,42 @@ def grouped(found: Iterable[Finding]) -> list[Group]:
         known.update(dict.fromkeys(keys, group))
         group.add(each)
     return sorted(groups, key=lambda group: _RANK.index(group.level))
+
+
+def all_the_same(groups: Sequence[Group]) -> list[str]:
+    """How to go on with what can be ignored; nothing where something can't be."""
+    if any(group.severity == Severity.BLOCKING for group in groups):
+        return []
+    words = [word for name in dict.fromkeys(group.called for group in groups) for word in ("--ignore", name)]
+    return [f"or, if that is known to be well: {invocation.same(*words)}"]
+
+
+def brief(groups: Sequence[Group], why: Sequence[str], hint: Sequence[str]) -> tuple[str, str]:
+    """(why, hint) where each finding has been told with its fix: which there are, and where."""
+    where: dict[str, list[str]] = {}
+    for group in groups:
+        where.setdefault(group.called or group.check, []).extend(group.nodes)
+    lines = [f"{name} on {names_in_words(nodes)}" for name, nodes in where.items()]
+    return "\n".join([*lines, *why]), "\n".join([*hint, *all_the_same(groups)])
+
+
+def not_ignored(groups: Sequence[Group], ignored: Collection[str]) -> list[str]:
+    """What was to be ignored and can't be, with the reason."""
+    asked = [group for group in groups if group.severity == Severity.BLOCKING and {group.called, group.check} & set(ignored)]
+    return [
+        f"{group.called} on {names_in_words(group.nodes)} is blocking and can't be ignored: it can't work so, or would do harm"
+        for group in asked
+    ]
+
+
+def to_mend(errors: Sequence[Finding], ignored: Collection[str]) -> PreflightError:
+    """What a run ends with that can't go on for these findings; `ignored`: what was to be ignored."""
+    groups = grouped(errors)
+    kept = not_ignored(groups, ignored)
+    error = PreflightError(
+        f"{tally(errors).to_mend} must be mended first",
+        why="\n".join([*(line for group in groups for line in group.lines()), *kept]),
+        hint="\n".join([*(line for group in groups for line in group.advice()), *all_the_same(groups)]),
+    )
+    error.brief = brief(groups, kept, ["mend what is told above, then run it again"])
+    return error

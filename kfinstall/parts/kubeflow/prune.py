@@ -119,5 +119,5 @@ def _turns(group: Group) -> list[list[Ref]]:
     custom = those(lambda ref: _custom(ref.api_version))
     workloads = those(lambda ref: ref.kind in WORKLOAD_KINDS)
     rest = those(lambda ref: ref not in {*hooks, *custom, *workloads} and ref.kind not in _LAST)
-    last = [those(lambda ref, kind=kind: ref.kind == kind) for kind in _LAST]  # type: ignore[misc]
+    last = [[ref for ref in group.goes if ref.kind == kind] for kind in _LAST]
     return [turn for turn in (hooks, list(group.users), custom, workloads, rest, *last) if turn]
